@@ -1,0 +1,107 @@
+"""Checks at the door: one clear error that names the argument, its value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any, NoReturn
+
+import numpy as np
+
+
+class InputError(ValueError):
+    """Bad input. The message is one line: argument, value, what is allowed."""
+
+
+def fail(name: str, value: Any, allowed: str) -> NoReturn:
+    """Raise `InputError` saying that argument ``name`` has ``value`` where ``allowed`` is."""
+    shown = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
+    if len(shown) > 120:
+        shown = shown[:117] + "..."
+    raise InputError(f"{name} = {shown}: must be {allowed}")
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+) -> float:
+    """Return ``value`` as a finite float inside the stated bounds, or fail naming it."""
+    bounds = [
+        f"{sign} {bound:g}"
+        for sign, bound in ((">", above), (">=", at_least), ("<", below), ("<=", at_most))
+        if bound is not None
+    ]
+    allowed = " and ".join(["a finite number", *bounds])
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real) or not np.isfinite(float(value)):
+        fail(name, value, allowed)
+    x = float(value)
+    if (
+        (above is not None and not x > above)
+        or (at_least is not None and not x >= at_least)
+        or (below is not None and not x < below)
+        or (at_most is not None and not x <= at_most)
+    ):
+        fail(name, value, allowed)
+    return x
+
+
+def integer(name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None) -> int:
+    """Return ``value`` as an int inside the stated bounds, or fail naming it."""
+    bounds = [f"{sign} {bound}" for sign, bound in ((">=", at_least), ("<=", at_most)) if bound is not None]
+    allowed = " and ".join(["an integer", *bounds])
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+        fail(name, value, allowed)
+    n = int(value)
+    if (at_least is not None and n < at_least) or (at_most is not None and n > at_most):
+        fail(name, value, allowed)
+    return n
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return ``value`` if it is true or false, or fail naming it."""
+    if not isinstance(value, (bool, np.bool_)):
+        fail(name, value, "true or false")
+    return bool(value)
+
+
+def choice(name: str, value: Any, options: Iterable[str]) -> str:
+    """Return ``value`` if it is one of ``options``, or fail listing them (with the closest one)."""
+    allowed = list(options)
+    if not isinstance(value, str) or value not in allowed:
+        fail(name, value, "one of " + ", ".join(allowed) + closest(str(value), allowed))
+    return value
+
+
+def closest(word: str, options: Sequence[str]) -> str:
+    """Return a hint ``" (did you mean X?)"`` or an empty string."""
+    match = difflib.get_close_matches(word, options, n=1)
+    return f" (did you mean {match[0]}?)" if match else ""
+
+
+def array(name: str, value: Any, *, ndim: int | None = None, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
+    """Return ``value`` as a finite float64 array of the stated shape (None: any length), or fail naming it."""
+    allowed = "a rectangular array of finite numbers"
+    if shape is not None:
+        ndim = len(shape)
+        allowed += " of shape (" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+    elif ndim is not None:
+        allowed += f" with {ndim} axes"
+    try:
+        a = np.asarray(value)
+    except ValueError:
+        fail(name, value, allowed)
+    if a.dtype == bool or not (np.issubdtype(a.dtype, np.number) and not np.issubdtype(a.dtype, np.complexfloating)):
+        if not (a.size == 0 and a.dtype != object):
+            fail(name, value, allowed)
+    a = np.array(a, dtype=np.float64)
+    if not np.all(np.isfinite(a)) or (ndim is not None and a.ndim != ndim):
+        fail(name, value, allowed)
+    if shape is not None and any(want is not None and want != got for want, got in zip(shape, a.shape, strict=True)):
+        fail(name, value, allowed)
+    return a

@@ -1,0 +1,126 @@
+"""Arithmetic expressions from a user's file, parsed by a whitelist: they are data and never run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .checks import InputError
+
+if TYPE_CHECKING:
+    import sympy
+
+FUNCTIONS = ("sin", "cos", "tan", "tanh", "sinh", "cosh", "sqrt", "exp", "log", "erf", "abs", "sign", "max", "min")
+CONSTANTS = ("pi",)
+_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
+_LONGEST = 400
+_LARGEST = 1e6
+
+
+def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
+    """Parse ``text`` and return its syntax tree if it is plain arithmetic in ``variables``, else raise `InputError`.
+
+    Allowed: numbers, the variables, ``pi``, ``+ - * / **``, parentheses and the functions in `FUNCTIONS`.
+    """
+    allowed = f"arithmetic in {', '.join(variables)} with + - * / ** pi {' '.join(FUNCTIONS)}"
+    shown = repr(text) if len(repr(text)) <= 80 else repr(text)[:77] + "..."
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        text = repr(text)
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        raise InputError(f"{name} = {shown}: must be {allowed}")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise InputError(f"{name} = {shown}: must be {allowed}") from None
+
+    def walk(node: ast.expr) -> None:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, _OPERATORS):
+            walk(node.left)
+            walk(node.right)
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.UAdd, ast.USub)):
+            walk(node.operand)
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in FUNCTIONS
+            and not node.keywords
+            and len(node.args) == (2 if node.func.id in ("max", "min") else 1)
+        ):
+            for argument in node.args:
+                walk(argument)
+        elif isinstance(node, ast.Name) and (node.id in variables or node.id in CONSTANTS):
+            pass
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, (int, float))
+            and not isinstance(node.value, bool)
+            and abs(node.value) <= _LARGEST
+        ):
+            pass
+        else:
+            raise InputError(f"{name} = {shown}: {ast.unparse(node)!r} is not allowed; must be {allowed}")
+
+    walk(tree)
+    return tree
+
+
+def to_sympy(text: Any, variables: Sequence[str], name: str) -> sympy.Expr:
+    """The SymPy expression of a checked text; the variables become real symbols of the same names."""
+    import sympy
+
+    tree = check(text, variables, name)
+    functions: dict[str, Callable[..., Any]] = {
+        f: getattr(sympy, f) for f in FUNCTIONS if f not in ("abs", "max", "min")
+    }
+    functions |= {"abs": sympy.Abs, "max": sympy.Max, "min": sympy.Min}
+
+    def build(node: ast.expr) -> sympy.Expr:
+        if isinstance(node, ast.BinOp):
+            left, right = build(node.left), build(node.right)
+            if isinstance(node.op, ast.Add):
+                return left + right
+            if isinstance(node.op, ast.Sub):
+                return left - right
+            if isinstance(node.op, ast.Mult):
+                return left * right
+            if isinstance(node.op, ast.Div):
+                return left / right
+            if left.is_number and right.is_number and abs(float(right)) > 64:
+                raise InputError(f"{name} = {text!r}: a power above 64 is not allowed")
+            return left**right
+        if isinstance(node, ast.UnaryOp):
+            return -build(node.operand) if isinstance(node.op, ast.USub) else build(node.operand)
+        if isinstance(node, ast.Call):
+            assert isinstance(node.func, ast.Name)
+            return functions[node.func.id](*[build(a) for a in node.args])
+        if isinstance(node, ast.Name):
+            return sympy.pi if node.id == "pi" else sympy.Symbol(node.id, real=True)
+        assert isinstance(node, ast.Constant) and isinstance(node.value, (int, float))
+        return sympy.nsimplify(node.value, rational=True)
+
+    try:
+        expression = build(tree)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} = {text!r}: not a finite real expression ({error})") from None
+    if expression.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I):
+        raise InputError(f"{name} = {text!r}: not a finite real expression")
+    return expression
+
+
+def to_function(expression: sympy.Expr, variables: Sequence[str]) -> Callable[..., np.ndarray]:
+    """A NumPy function of ``variables`` (broadcasting, float64) that evaluates a SymPy expression."""
+    import sympy
+
+    symbols = [sympy.Symbol(v, real=True) for v in variables]
+    compiled = sympy.lambdify(symbols, expression, modules=["scipy", "numpy"])
+
+    def function(*values: Any) -> np.ndarray:
+        arrays = np.broadcast_arrays(*[np.asarray(v, dtype=np.float64) for v in values])
+        return np.array(np.broadcast_to(compiled(*arrays), arrays[0].shape), dtype=np.float64)
+
+    return function

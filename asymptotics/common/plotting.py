@@ -1,0 +1,52 @@
+"""House style of every plot: theory as lines, experiment as points with error bars; no TeX, colour-blind safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Okabe and Ito's palette: distinct to all common forms of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+STYLE = {
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "lines.linewidth": 1.4,
+    "errorbar.capsize": 2,
+    "text.usetex": False,
+    "image.cmap": "viridis",
+}
+
+
+@contextmanager
+def style() -> Iterator[Any]:
+    """Matplotlib with the house style, for the time of a ``with`` block; gives ``matplotlib.pyplot``."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+    from cycler import cycler
+
+    with mpl.rc_context({**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}):
+        yield plt
+
+
+def axes_of(ax: Any = None, **options: Any) -> tuple[Any, Any]:
+    """``(figure, axes)``: the given axes, or new ones."""
+    import matplotlib.pyplot as plt
+
+    if ax is not None:
+        return ax.figure, ax
+    return plt.subplots(layout="constrained", **options)
+
+
+def points(ax: Any, x: Any, mean: Any, sem: Any, **options: Any) -> Any:
+    """Experiment: points with error bars of one standard error."""
+    return ax.errorbar(x, mean, yerr=sem, fmt="o", markersize=3.5, **options)

@@ -1,0 +1,104 @@
+"""Results: frozen dataclasses that print themselves, become JSON, and live in one .npz file (never pickle)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from .checks import InputError
+
+FORMAT = 1
+
+
+def to_builtin(value: Any) -> Any:
+    """Turn arrays, NumPy scalars, mappings and sequences into JSON values; NaN and infinities become None."""
+    if isinstance(value, np.ndarray):
+        return to_builtin(value.tolist())
+    if isinstance(value, np.generic):
+        return to_builtin(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): to_builtin(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_builtin(v) for v in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_builtin(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    raise TypeError(f"cannot write a {type(value).__name__} as JSON")
+
+
+def write_atomically(path: str | os.PathLike[str], write: Any) -> Path:
+    """Call ``write(file)`` on a temporary binary file beside ``path``, then fsync and rename it: all or nothing."""
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".", suffix=".part")
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror})") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, target)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise InputError(f"{target}: cannot be written ({error.strerror})") from None
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return target
+
+
+class Result:
+    """Mix-in for frozen dataclasses of arrays (float or integer) and plain values.
+
+    Fields that hold arrays are stored as they are; all others must be JSON values. A subclass overrides `to_json`
+    where its command-line form differs from its fields, and `summary` for what a person reads.
+    """
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write one ``.npz`` atomically; `load` gives an equal object back."""
+        arrays, plain = {}, {}
+        for f in dataclasses.fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            if isinstance(value, np.ndarray):
+                arrays[f.name] = value
+            else:
+                plain[f.name] = value
+        meta = json.dumps({"class": type(self).__name__, "format": FORMAT, "fields": plain})
+        return write_atomically(path, lambda file: np.savez_compressed(file, __meta__=np.array(meta), **arrays))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; anything else is one clear error."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                meta = json.loads(str(stored["__meta__"]))
+                arrays = {name: stored[name] for name in stored.files if name != "__meta__"}
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file") from None
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise InputError(f"{path}: not a result written by asymptotics ({error})") from None
+        if meta.get("class") != cls.__name__ or meta.get("format") != FORMAT:
+            raise InputError(
+                f"{path}: holds a {meta.get('class')}, format {meta.get('format')}; wanted a {cls.__name__}"
+            )
+        return cls(**meta["fields"], **arrays)
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values (what ``--json`` prints)."""
+        return {f.name: to_builtin(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def summary(self) -> str:
+        """A few lines for a person."""
+        return repr(self)

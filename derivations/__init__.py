@@ -1,0 +1,31 @@
+"""Symbolic layer (floor 0): SymPy only; knows nothing of arrays, files or plots."""
+
+from __future__ import annotations
+
+from .denoiser import (
+    ACTIVATIONS,
+    ARCHITECTURES,
+    PREDICTIONS,
+    Denoiser,
+    activation_expression,
+    apply_activation,
+    architecture,
+    local_field,
+    sigma,
+)
+from .steps import Derivation, Slip, Step
+
+__all__ = [
+    "ACTIVATIONS",
+    "ARCHITECTURES",
+    "PREDICTIONS",
+    "Denoiser",
+    "Derivation",
+    "Slip",
+    "Step",
+    "activation_expression",
+    "apply_activation",
+    "architecture",
+    "local_field",
+    "sigma",
+]

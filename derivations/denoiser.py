@@ -1,0 +1,224 @@
+"""Denoisers declared as symbolic objects: skip term + Σ decoder vector × φ(local fields), and what they predict."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+#: The activation while it is unspecified.
+sigma = sympy.Function("sigma")
+_x = sympy.Symbol("x", real=True)
+
+#: Named activations as functions of x.
+ACTIVATIONS: dict[str, sympy.Expr] = {
+    "tanh": sympy.tanh(_x),
+    "erf": sympy.erf(_x / sympy.sqrt(2)),
+    "relu": sympy.Max(0, _x),
+    "softplus": sympy.log(1 + sympy.exp(_x)),
+    "sigmoid": 1 / (1 + sympy.exp(-_x)),
+    "linear": _x,
+}
+
+#: What is predicted: y = y₀ x₀ + y₁ x₁, as functions of the schedule.
+alpha, beta, alpha_dot, beta_dot = sympy.symbols("alpha beta alpha_dot beta_dot", real=True)
+PREDICTIONS: dict[str, tuple[sympy.Expr, sympy.Expr]] = {
+    "data": (sympy.Integer(0), sympy.Integer(1)),
+    "noise": (sympy.Integer(1), sympy.Integer(0)),
+    "velocity": (alpha_dot, beta_dot),
+}
+
+
+def local_field(vector: str) -> sympy.Symbol:
+    """The local field ω = w·x_t/√d of the weight vector called ``vector``."""
+    return sympy.Symbol(f"omega_{vector}", real=True)
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    r"""A two-layer denoiser f(x) = b x + Σ_j (u_j/√d) φ_j(ω; κ).
+
+    Parameters
+    ----------
+    name : str
+    vectors : sequence of str
+        Names of the stacked weight vectors w_a ∈ R^d; vector a has the local field ω_a = w_a·x/√d, the symbol
+        ``local_field(name)``.
+    terms : sequence of (str, sympy.Expr)
+        Pairs (decoder vector u_j, φ_j). φ_j is any SymPy function of local fields and of ``parameters``. Several terms may
+        share a decoder, a vector may be decoder and encoder at once (tied weights).
+    parameters : sequence of sympy.Symbol
+        Trainable scalars κ in the φ_j (biases, scales); they move by Δκ = −(η/d) ∂_κ loss.
+    skip : bool
+        Whether the skip connection b is there (if not, b = 0 for ever).
+    predicts : str or pair of sympy.Expr
+        "data", "noise", "velocity", or (y₀, y₁) in terms of `alpha`, `beta`, `alpha_dot`, `beta_dot`.
+    frozen : sequence of str
+        Vectors that SGD leaves alone.
+
+    Raises
+    ------
+    ValueError
+        If a name is repeated or unknown, or φ has a symbol that is neither a local field nor a parameter.
+    """
+
+    name: str
+    vectors: tuple[str, ...]
+    terms: tuple[tuple[str, sympy.Expr], ...]
+    parameters: tuple[sympy.Symbol, ...] = ()
+    skip: bool = True
+    predicts: Any = "data"
+    frozen: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vectors", tuple(self.vectors))
+        object.__setattr__(self, "terms", tuple((u, sympy.sympify(phi)) for u, phi in self.terms))
+        object.__setattr__(self, "parameters", tuple(self.parameters))
+        object.__setattr__(self, "frozen", tuple(self.frozen))
+        if not self.vectors or len(set(self.vectors)) != len(self.vectors):
+            raise ValueError(f"vectors = {self.vectors}: must be distinct names, at least one")
+        if not self.terms:
+            raise ValueError("terms = (): must have at least one (decoder, phi) pair")
+        for name in [u for u, _ in self.terms] + list(self.frozen):
+            if name not in self.vectors:
+                raise ValueError(f"vector {name!r}: must be one of {', '.join(self.vectors)}")
+        known = set(self.fields) | set(self.parameters)
+        for u, phi in self.terms:
+            extra = phi.free_symbols - known
+            if extra:
+                raise ValueError(
+                    f"phi of decoder {u!r} has the symbol {sorted(map(str, extra))[0]!r}: must be a local field"
+                    " (local_field(name)) or one of the parameters"
+                )
+        self.target()
+
+    @property
+    def fields(self) -> tuple[sympy.Symbol, ...]:
+        """ω_a for every stacked vector."""
+        return tuple(local_field(v) for v in self.vectors)
+
+    @property
+    def decoders(self) -> tuple[int, ...]:
+        """Index of the decoder vector of each term."""
+        return tuple(self.vectors.index(u) for u, _ in self.terms)
+
+    @property
+    def phi(self) -> tuple[sympy.Expr, ...]:
+        """φ_j of each term."""
+        return tuple(phi for _, phi in self.terms)
+
+    @property
+    def encoders(self) -> tuple[int, ...]:
+        """Indices of the vectors whose fields enter some φ_j."""
+        used = set().union(*(phi.free_symbols for phi in self.phi))
+        return tuple(a for a, omega in enumerate(self.fields) if omega in used)
+
+    def target(self) -> tuple[sympy.Expr, sympy.Expr]:
+        """(y₀, y₁) of the predicted quantity."""
+        if isinstance(self.predicts, str):
+            if self.predicts not in PREDICTIONS:
+                raise ValueError(
+                    f"predicts = {self.predicts!r}: must be one of {', '.join(PREDICTIONS)} or a pair (y0, y1)"
+                )
+            return PREDICTIONS[self.predicts]
+        y0, y1 = map(sympy.sympify, self.predicts)
+        extra = (y0.free_symbols | y1.free_symbols) - {alpha, beta, alpha_dot, beta_dot}
+        if extra:
+            raise ValueError(
+                f"predicts has the symbol {sorted(map(str, extra))[0]!r}: must be alpha, beta, alpha_dot, beta_dot"
+            )
+        return y0, y1
+
+    @property
+    def unspecified(self) -> bool:
+        """True while an activation σ is left open."""
+        return any(phi.has(sigma) for phi in self.phi)
+
+    def with_activation(self, activation: str | sympy.Expr) -> Denoiser:
+        """The same architecture with σ chosen: a name of `ACTIVATIONS` or an expression in ``Symbol("x", real=True)``."""
+        return dataclasses.replace(self, terms=tuple((u, apply_activation(phi, activation)) for u, phi in self.terms))
+
+
+def activation_expression(activation: str | sympy.Expr) -> sympy.Expr:
+    """σ(x) for a named activation, or the expression itself after a check of its symbols."""
+    if isinstance(activation, str):
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation = {activation!r}: must be one of {', '.join(ACTIVATIONS)} or an expression in x"
+            )
+        return ACTIVATIONS[activation]
+    expression = sympy.sympify(activation)
+    if expression.free_symbols - {_x}:
+        raise ValueError(f"activation = {expression}: must be a function of Symbol('x', real=True) alone")
+    return expression
+
+
+def apply_activation(expression: sympy.Basic, activation: str | sympy.Expr) -> Any:
+    """Replace the open σ (and its derivatives) in any expression by a chosen activation."""
+    chosen = sympy.Lambda(_x, activation_expression(activation))
+    return expression.subs(sigma, chosen).doit()
+
+
+def numbered(stem: str, count: int) -> tuple[str, ...]:
+    """Names ``stem_1 … stem_count``."""
+    return tuple(f"{stem}_{k}" for k in range(1, count + 1))
+
+
+def tied(hidden: int, *, activation: Any = None, predicts: Any = "data", skip: bool = True) -> Denoiser:
+    """The paper's auto-encoder: f(x) = b x + Σ_γ (w_γ/√d) σ(w_γ·x/√d)."""
+    w = numbered("w", hidden)
+    name = "tied" if skip else "no_skip"
+    model = Denoiser(name, w, tuple((v, sigma(local_field(v))) for v in w), skip=skip, predicts=predicts)
+    return model if activation is None else model.with_activation(activation)
+
+
+def untied(hidden: int, *, activation: Any = None, shift: Any = 0, predicts: Any = "data") -> Denoiser:
+    """Separate decoder and encoder: f(x) = b x + Σ_γ (u_γ/√d) σ(v_γ·x/√d + shift)."""
+    u, v = numbered("u", hidden), numbered("v", hidden)
+    shift = sympy.sympify(shift)
+    terms = tuple((a, sigma(local_field(c) + shift)) for a, c in zip(u, v, strict=True))
+    model = Denoiser("untied", u + v, terms, predicts=predicts)
+    return model if activation is None else model.with_activation(activation)
+
+
+def untied_bias(hidden: int, *, activation: Any = None, predicts: Any = "data") -> Denoiser:
+    """Untied with trainable biases: f(x) = b x + Σ_γ (u_γ/√d) σ(v_γ·x/√d + κ_γ)."""
+    u, v = numbered("u", hidden), numbered("v", hidden)
+    kappa = tuple(sympy.Symbol(f"kappa_{k}", real=True) for k in range(1, hidden + 1))
+    terms = tuple((a, sigma(local_field(c) + k)) for a, c, k in zip(u, v, kappa, strict=True))
+    model = Denoiser("untied_bias", u + v, terms, parameters=kappa, predicts=predicts)
+    return model if activation is None else model.with_activation(activation)
+
+
+def scaled(hidden: int, *, activation: Any = None, predicts: Any = "data") -> Denoiser:
+    """Tied with a trainable output scale a: f(x) = b x + a Σ_γ (w_γ/√d) σ(w_γ·x/√d)."""
+    w = numbered("w", hidden)
+    scale = sympy.Symbol("a", real=True)
+    model = Denoiser(
+        "scaled", w, tuple((v, scale * sigma(local_field(v))) for v in w), parameters=(scale,), predicts=predicts
+    )
+    return model if activation is None else model.with_activation(activation)
+
+
+def no_skip(hidden: int, *, activation: Any = None, predicts: Any = "data") -> Denoiser:
+    """Tied without the skip connection: f(x) = Σ_γ (w_γ/√d) σ(w_γ·x/√d)."""
+    return tied(hidden, activation=activation, predicts=predicts, skip=False)
+
+
+#: Architectures by name.
+ARCHITECTURES = {
+    "tied": tied,
+    "untied": untied,
+    "untied_bias": untied_bias,
+    "no_skip": no_skip,
+    "scaled": scaled,
+}
+
+
+def architecture(name: str, hidden: int, **options: Any) -> Denoiser:
+    """A built-in architecture by name."""
+    if name not in ARCHITECTURES:
+        raise ValueError(f"architecture = {name!r}: must be one of {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name](hidden, **options)

@@ -1,0 +1,132 @@
+"""Derivations as objects: titled steps of text and SymPy equations that print as text, LaTeX or Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a title, a sentence that says why it holds, and the equations it gives."""
+
+    title: str
+    text: str
+    equations: tuple[sympy.Basic, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [self.title, "-" * len(self.title), self.text]
+        for equation in self.equations:
+            lines += ["", sympy.pretty(equation, use_unicode=True, wrap_line=False)]
+        return "\n".join(lines)
+
+    def latex(self, *, heading: str = "paragraph") -> str:
+        """A LaTeX fragment: heading, text and one displayed equation each."""
+        body = "\n".join(rf"\[ {sympy.latex(equation)} \]" for equation in self.equations)
+        return rf"\{heading}{{{_escape(self.title)}}} {_escape(self.text)}" + ("\n" + body if body else "")
+
+    def markdown(self) -> str:
+        """Markdown with ``$$`` displays."""
+        body = "\n\n".join(f"$$ {sympy.latex(equation)} $$" for equation in self.equations)
+        return f"### {self.title}\n\n{self.text}" + ("\n\n" + body if body else "")
+
+    def _repr_latex_(self) -> str:
+        rows = r" \\ ".join(sympy.latex(equation) for equation in self.equations)
+        return rf"$\displaystyle \begin{{array}}{{l}} {rows} \end{{array}}$"
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A place where a source's printed formula differs from the derivation, with a check anyone can run.
+
+    Parameters
+    ----------
+    where : str
+        Source and place.
+    printed, derived : str or sympy.Basic
+        The two statements.
+    check : callable
+        Returns ``(value of the printed form, value of the derived form, independent value)`` as floats: the last is
+        computed without either formula (quadrature, simulation, substitution), and must match the derived one.
+    """
+
+    where: str
+    printed: Any
+    derived: Any
+    check: Callable[[], tuple[float, float, float]]
+    explanation: str = ""
+
+    def __str__(self) -> str:
+        printed, derived, independent = self.check()
+        return (
+            f"{self.where}\n  printed:  {self.printed}\n  derived:  {self.derived}\n  {self.explanation}\n"
+            f"  check: printed {printed:.8g}, derived {derived:.8g}, independently {independent:.8g}"
+        )
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """An ordered chain of steps from definitions to final equations, and the slips of the sources along the way."""
+
+    name: str
+    steps: tuple[Step, ...]
+    slips: tuple[Slip, ...] = field(default=())
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __getitem__(self, title: str) -> Step:
+        for step in self.steps:
+            if step.title == title:
+                return step
+        raise KeyError(f"{title!r}: the steps are {', '.join(s.title for s in self.steps)}")
+
+    def __str__(self) -> str:
+        parts = [f"Derivation: {self.name}", *map(str, self.steps)]
+        if self.slips:
+            parts.append("Where the sources differ\n------------------------\n" + "\n".join(map(str, self.slips)))
+        return "\n\n".join(parts)
+
+    def latex(self) -> str:
+        """The whole derivation as a LaTeX fragment (``amsmath``)."""
+        parts = [rf"\section*{{{_escape(self.name)}}}", *(step.latex() for step in self.steps)]
+        if self.slips:
+            rows = "\n".join(rf"\item \begin{{verbatim}}{slip}\end{{verbatim}}" for slip in self.slips)
+            parts.append("\\paragraph{Where the sources differ}\n\\begin{itemize}\n" + rows + "\n\\end{itemize}")
+        return "\n\n".join(parts)
+
+    def markdown(self) -> str:
+        """The whole derivation as Markdown."""
+        parts = [f"# {self.name}", *(step.markdown() for step in self.steps)]
+        if self.slips:
+            parts.append("### Where the sources differ\n\n" + "\n\n".join(f"```\n{slip}\n```" for slip in self.slips))
+        return "\n\n".join(parts)
+
+    def _repr_latex_(self) -> str:
+        return "\n".join(step._repr_latex_() for step in self.steps)
+
+
+_TEX = {
+    "α": r"\alpha", "β": r"\beta", "λ": r"\lambda", "Λ": r"\Lambda", "ω": r"\omega", "σ": r"\sigma", "τ": r"\tau",
+    "η": r"\eta", "ε": r"\varepsilon", "Θ": r"\Theta", "φ": r"\varphi", "ς": r"\varsigma", "μ": r"\mu", "π": r"\pi",
+    "Σ": r"\Sigma", "Γ": r"\Gamma", "Δ": r"\Delta", "κ": r"\kappa", "γ": r"\gamma", "δ": r"\delta", "ξ": r"\xi",
+    "ρ": r"\rho", "∂": r"\partial", "∞": r"\infty", "→": r"\to", "√": r"\surd", "ℓ": r"\ell", "·": r"\cdot",
+    "≤": r"\le", "≥": r"\ge", "×": r"\times", "ψ": r"\psi", "−": "-", "‖": r"\|", "²": "^2", "₀": "_0", "₁": "_1",
+}  # fmt: skip
+
+
+def _escape(text: str) -> str:
+    out = []
+    for character in text:
+        if character in _TEX:
+            out.append(f"${_TEX[character]}$")
+        elif character in "&%#_{}$":
+            out.append("\\" + character)
+        elif character in "^~\\":
+            out.append({"^": r"\^{}", "~": r"\~{}", "\\": r"\textbackslash{}"}[character])
+        else:
+            out.append(character)
+    return "".join(out)
