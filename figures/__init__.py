@@ -1,0 +1,1 @@
+"""Figures of the papers, regenerated: one module a room (floor 4)."""

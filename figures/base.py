@@ -1,0 +1,35 @@
+"""What a figure module gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn figure with everything needed to draw it again.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    caption : str
+        What is seen, with parameters; theory as lines, experiment as points with standard errors.
+    source : str
+        Paper and figure that it regenerates.
+    data : dict of ndarray
+        Every plotted number, by name.
+    experiment : dict
+        The experiment's tables (as in its TOML file), where the figure comes from one.
+    closeness : str
+        How near theory and experiment (or the published values) are, in numbers measured for this drawing.
+    """
+
+    figure: Any
+    caption: str
+    source: str
+    data: dict[str, np.ndarray]
+    experiment: dict[str, Any] = field(default_factory=dict)
+    closeness: str = ""
