@@ -11,7 +11,7 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -138,3 +138,22 @@ def assignments(outputs: Sequence[tuple[str, sympy.Expr]], backend: str = "numba
     replacements, reduced = sympy.cse([e for _, e in outputs], symbols=symbols, order="none")
     lines = [f"{symbol} = {print_.doprint(value)}" for symbol, value in replacements]
     return lines + [f"{name} = {print_.doprint(value)}" for name, value in zip(names, reduced, strict=True)]
+
+
+def cached_source(specification: Any, modules: Sequence[ModuleType | str], build: Callable[[], str]) -> str:
+    """The source that ``build()`` writes, kept by the hash of its specification: a second process need not derive it.
+
+    Parameters
+    ----------
+    specification : object
+        Anything whose ``repr`` says all that the source depends on.
+    modules : sequence of modules or paths
+        The code that ``build`` runs; the bytes of these files are part of the hash, so that a change in them is seen.
+    build : callable
+        Called without arguments if no source is kept.
+    """
+    code = [Path(str(m if isinstance(m, str) else m.__file__)).read_bytes() for m in modules]
+    path = cache_directory() / f"source_{digest(specification, *[hashlib.sha256(c).hexdigest() for c in code])}.txt"
+    if not path.exists():
+        write_once(path, build())
+    return path.read_text(encoding="utf-8")
