@@ -122,8 +122,9 @@ class System:
         lambda0, lambda1 = self.channel_fields
         result = sympy.Integer(0)
         for j, u in enumerate(self.decoder_vectors):
-            # λ_{1u} and λ_{0u} come only in the combination e_u: trade them for it.
-            along = rest.coeff(lambda1[u], 1) / self.residual_definition[j].coeff(lambda1[u], 1)
+            # λ_{0u} and λ_{1u} come only in the combination e_u: trade them for it.
+            channel = lambda1[u] if self.residual_definition[j].has(lambda1[u]) else lambda0[u]
+            along = rest.coeff(channel, 1) / self.residual_definition[j].coeff(channel, 1)
             result += sympy.cancel(along) * self.residual_fields[j]
         without = rest.subs({x: 0 for x in (*lambda0, *lambda1)})
         check = (result + without).subs(dict(zip(self.residual_fields, self.residual_definition, strict=True)))
@@ -163,7 +164,8 @@ class System:
     def hessian(self) -> tuple[tuple[tuple[sympy.Expr, ...], ...], ...]:
         """∂g_{ca}/∂λ_{cb} for c = 0, 1."""
         return tuple(
-            tuple(tuple(self.field_derivative(g, c, a) for a in range(self.p)) for g in self.gradient[c]) for c in (0, 1)
+            tuple(tuple(self.field_derivative(g, c, a) for a in range(self.p)) for g in self.gradient[c])
+            for c in (0, 1)
         )
 
     @cached_property
@@ -171,9 +173,7 @@ class System:
         """P_ab = −½ (1 + δ_ab) ∂ℓ/∂Q_ab, with Q_ab = Q_ba one variable."""
         half = -sympy.Rational(1, 2)
         return tuple(
-            tuple(
-                half * (2 if a == c else 1) * sympy.diff(self.potential, self.gram[a, c]) for c in range(self.p)
-            )
+            tuple(half * (2 if a == c else 1) * sympy.diff(self.potential, self.gram[a, c]) for c in range(self.p))
             for a in range(self.p)
         )
 
@@ -234,9 +234,7 @@ class System:
         """Increment of Θ_a(s) = Σ_{i∈s} w_ai u_i/√d for one reference direction u, per dτ = 2η/d."""
         direction = VectorSum({"u": 1})
         return tuple(
-            self._increment(
-                w.dot(direction, self._atom_table) / sympy.sqrt(d), symbol("Theta", a + 1)
-            )
+            self._increment(w.dot(direction, self._atom_table) / sympy.sqrt(d), symbol("Theta", a + 1))
             for a, w in enumerate(self.step)
         )
 

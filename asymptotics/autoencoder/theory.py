@@ -1,0 +1,275 @@
+"""The asymptotic prediction: integrate the order-parameter equations, choosing the expectations' accuracy."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from ..common import progress as _progress
+from ..common.checks import integer, number
+from ..common.expectations import Rule, ladder
+from .drift import Drift
+from .initial import initial_overlaps
+from .kernels import Kernels, compile_kernels
+from .path import OrderParameterPath
+from .settings import Problem
+
+#: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
+DENSE_NODES = 8
+
+
+class SolveError(RuntimeError):
+    """The integration stopped early; ``partial`` is the path up to there (or None)."""
+
+    def __init__(self, message: str, partial: OrderParameterPath | None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") -> Kernels:
+    """Compiled kernels of the problem's denoiser."""
+    denoiser = problem.denoiser
+    return compile_kernels(denoiser.specification(), denoiser.derived, backend=backend, form=form)
+
+
+def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
+    """Packed state at τ = 0."""
+    theta, q = initial_overlaps(problem)
+    b = problem.denoiser.skip if problem.denoiser.has_skip else 0.0
+    return drift.layout.pack(theta, q, b, problem.denoiser.parameters)
+
+
+def solve(
+    problem: Problem,
+    *,
+    tolerance: float = 1e-6,
+    method: str = "DOP853",
+    rtol: float | None = None,
+    atol: float | None = None,
+    rule: Rule | None = None,
+    noise_rule: Rule | None = None,
+    backend: str = "numba",
+    form: str = "auto",
+    max_steps: int = 100_000,
+    progress: bool | None = None,
+) -> OrderParameterPath:
+    """Solve the order-parameter equations of an auto-encoder experiment.
+
+    Parameters
+    ----------
+    problem : Problem
+    tolerance : float
+        Wanted absolute error of Q, Θ and b. The cheapest rule for the Gaussian expectations that reaches it is chosen from
+        the drift's change under refinement along a pilot path; its nodes stay fixed during the solve.
+    method : str
+        Any method of `scipy.integrate.solve_ivp`.
+    rtol, atol : float, optional
+        Of the integrator; default from ``tolerance``.
+    rule, noise_rule : Rule, optional
+        Fix the expectations by hand (single times; pairs of times).
+    backend : {"numba", "numpy"}
+    form : {"auto", "hessian", "regression"}
+        See `asymptotics.autoencoder.kernels.compile_kernels`.
+    max_steps : int
+        A solve that needs more raises `SolveError`.
+    progress : bool, optional
+        Show a bar; default on a terminal.
+
+    Raises
+    ------
+    SolveError
+        If the integrator gives up, a value is not finite, or max_steps is exceeded; it carries the partial path.
+    InputError
+        If an argument is not allowed.
+
+    Notes
+    -----
+    dΘ/dτ, dq/dτ and db/dτ as derived in `derivations` (Cui, Pehlevan, Lu, arXiv 2501.03937).
+    """
+    start = time.perf_counter()
+    number("tolerance", tolerance, above=0, below=1)
+    integer("max_steps", max_steps, at_least=1)
+    kernels = kernels_of(problem, backend=backend, form=form)
+    controls = _Controls(
+        method,
+        0.1 * tolerance if rtol is None else number("rtol", rtol, above=0),
+        0.1 * tolerance if atol is None else number("atol", atol, above=0),
+        max_steps,
+    )
+    chooser = _Chooser(problem, kernels, tolerance, rule, noise_rule)
+    chosen, noise, quadrature_error = chooser.choose(controls)
+    drift = Drift(problem, kernels, chosen, noise)
+    path = _integrate(problem, drift, controls, progress)
+    description = f"{chosen.kind} {chosen.nodes}"
+    if drift.shared_sample:
+        description += f", pairs of times: {noise.kind} {noise.nodes}"
+    error = quadrature_error + 10 * controls.rtol * max(1.0, float(np.max(np.abs(path.values))))
+    from dataclasses import replace
+
+    return replace(
+        path,
+        evaluations=drift.evaluations + chooser.evaluations,
+        error_estimate=error,
+        seconds=time.perf_counter() - start,
+        rule=description,
+    )
+
+
+class _Controls:
+    def __init__(self, method: str, rtol: float, atol: float, max_steps: int) -> None:
+        import scipy.integrate
+
+        from ..common.checks import choice
+
+        methods = ("RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA")
+        self.method = choice("method", method, methods)
+        self.solver = getattr(scipy.integrate, method)
+        self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
+
+
+class _Chooser:
+    """Chooses the cheapest expectations that reach the tolerance, by refinement along a pilot path."""
+
+    #: Fractions of τ_max at which the drift is refined.
+    FRACTIONS = (0.0, 0.08, 0.2, 0.45, 1.0)
+
+    def __init__(
+        self, problem: Problem, kernels: Kernels, tolerance: float, rule: Rule | None, noise: Rule | None
+    ) -> None:
+        self.problem, self.kernels, self.tolerance = problem, kernels, tolerance
+        self.rule, self.noise = rule, noise
+        self.evaluations = 0
+        n = len(kernels.encoders)
+        self.ladder = ladder(n, kink=kernels.kink)
+        shared = len(problem.training.nodes()[0]) > 1 and problem.training.average == "times"
+        self.noise_ladder = ladder(2 * n, kink=kernels.kink) if shared else []
+
+    def choose(self, controls: _Controls) -> tuple[Rule, Rule, float]:
+        """``(rule, rule for pairs of times, estimated error of the path)``."""
+        cheap = min(self.ladder, key=lambda r: abs(r.nodes - (12 if r.kind == "hermite" else 512)))
+        noise_cheap = self.noise_ladder[0] if self.noise_ladder else cheap
+        pilot_controls = _Controls("RK45", 2e-3, 2e-3, controls.max_steps)
+        pilot_drift = Drift(self.problem, self.kernels, self.rule or cheap, self.noise or noise_cheap)
+        pilot = _integrate(self.problem, pilot_drift, pilot_controls, False)
+        self.evaluations += pilot_drift.evaluations
+        taus = np.array(self.FRACTIONS) * pilot.tau_max
+        states = pilot.state(taus)
+        noise = self.noise or noise_cheap
+        rule, error = self._refine(self.ladder, states, taus, lambda r: (r, noise), self.rule)
+        if self.noise_ladder:
+            noise, more = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.noise)
+            error += more
+        return rule, noise, error
+
+    def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None) -> Any:
+        if fixed is not None:
+            finer = [r for r in rungs if r.kind == fixed.kind and r.nodes > 1.2 * fixed.nodes]
+            rungs = [fixed, finer[0] if finer else Rule(fixed.kind, fixed.nodes * 2)]
+        before = self._drifts(pair(rungs[0]), states, taus)
+        used, error = rungs[0], np.inf
+        for finer in rungs[1:]:
+            after = self._drifts(pair(finer), states, taus)
+            # Error of the path: the drift's error accumulated over the memory time of the (relaxing) dynamics.
+            change = np.max(np.abs(after - before), axis=1)
+            error = float(np.trapezoid(change, taus)) if len(taus) > 1 else float(change[0])
+            if error < 0.3 * self.tolerance or fixed is not None:
+                return used, error
+            used, before = finer, after
+        return used, error
+
+    def _drifts(self, rules: tuple[Rule, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
+        drift = Drift(self.problem, self.kernels, *rules)
+        values = np.array([drift(t, y) for t, y in zip(taus, states, strict=True)])
+        self.evaluations += drift.evaluations
+        n, m = drift.layout.sizes
+        # Atoms add up in Q and Θ: that is what the tolerance is about.
+        theta, q, b, kappa = drift.layout.unpack(values)
+        flat = [theta.sum(axis=1).reshape(len(taus), -1), q.sum(axis=1).reshape(len(taus), -1)]
+        return np.concatenate([*flat, b[:, None], kappa], axis=1)
+
+
+def _integrate(problem: Problem, drift: Drift, controls: _Controls, progress: bool | None) -> OrderParameterPath:
+    """Step a SciPy solver to τ_max, keeping its dense output at Chebyshev nodes of every step."""
+    tau_max = problem.training.tau
+    y0 = initial_state(problem, drift)
+    if not np.all(np.isfinite(drift(0.0, y0))):
+        raise SolveError("the drift is not finite at tau = 0", None)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        solver = controls.solver(drift, 0.0, y0, tau_max, rtol=controls.rtol, atol=controls.atol)
+        nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
+        knots, values = [0.0], []
+        message = None
+        with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
+            while solver.status == "running":
+                if len(values) >= controls.max_steps:
+                    message = f"more than max_steps = {controls.max_steps} steps"
+                    break
+                message = solver.step()
+                if solver.status == "failed" or not np.all(np.isfinite(solver.y)):
+                    message = message or "a value is not finite"
+                    break
+                dense = solver.dense_output()
+                step = solver.t - solver.t_old
+                inside = solver.t_old + step * nodes
+                values.append(np.array([dense(t) for t in inside[:-1]] + [solver.y]))
+                knots.append(float(solver.t))
+                watch.update(int(1000 * solver.t / tau_max) - watch.n)
+    stopped = bool(message) or solver.status == "failed"
+    path = _path(problem, drift, controls, np.array(knots), values) if values else None
+    if stopped or path is None:
+        raise SolveError(f"the solve stopped at tau = {knots[-1]:.6g} of {tau_max:g}: {message}", path)
+    return path
+
+
+def _path(problem: Problem, drift: Drift, controls: _Controls, knots: np.ndarray, values: Any) -> OrderParameterPath:
+    from .. import __version__
+
+    stacked = np.array(values)
+    if controls.method == "DOP853" and len(knots) <= 400:
+        loss_tau = np.concatenate([[knots[0]], stacked_times(knots)])
+        loss_states = np.concatenate([stacked[:1, 0], stacked[:, [3, -1]].reshape(-1, stacked.shape[-1])])
+    else:
+        loss_tau, loss_states = knots, np.concatenate([stacked[:1, 0], stacked[:, -1]])
+    loss = np.array([drift.loss(y) for y in loss_states])
+    return OrderParameterPath(
+        knots=knots,
+        values=stacked,
+        centroids=problem.target.centroids,
+        loss_tau=loss_tau,
+        loss_bulk=loss[:, 0],
+        loss_potential=loss[:, 1],
+        atoms=drift.layout.atoms,
+        p=drift.layout.p,
+        K=drift.layout.K,
+        parameters=drift.layout.parameters,
+        evaluations=drift.evaluations,
+        error_estimate=float("nan"),
+        seconds=0.0,
+        rule="",
+        method=controls.method,
+        experiment=problem_tables(problem),
+        version=__version__,
+    )
+
+
+def stacked_times(knots: np.ndarray) -> np.ndarray:
+    """The fourth Chebyshev node and the end of every step."""
+    fraction = (1 - np.cos(3 * np.pi / (DENSE_NODES - 1))) / 2
+    inner = knots[:-1] + fraction * np.diff(knots)
+    return np.stack([inner, knots[1:]], axis=1).ravel()
+
+
+def problem_tables(problem: Problem) -> dict[str, Any]:
+    """The experiment's tables, as plain values (a derived system is named only)."""
+    from ..common.results import to_builtin
+
+    tables = {}
+    for name in ("target", "interpolant", "denoiser", "training", "sampling", "simulation"):
+        table = getattr(problem, name).to_table()
+        if name == "denoiser":
+            table["init"] = problem.denoiser.init.to_table()
+            table.pop("system", None)
+        tables[name] = to_builtin(table)
+    return tables
