@@ -106,7 +106,7 @@ class Drift:
         self.rho, self.rho_b = problem.denoiser.rates(training.rates or {})
         self.rate_schedule = training.rate_schedule()
         self.encoders, self.decoders = np.array(kernels.encoders, dtype=int), np.array(kernels.decoders, dtype=int)
-        self.shared_sample = len(self.times) > 1 and training.average == "times"
+        self.shared_sample = training.shares_samples
         self.batch = training.batch
         n = len(self.encoders)
         self.nodes = rule.points(n)

@@ -276,6 +276,11 @@ class Training(Settings):
         x, w = np.polynomial.legendre.leggauss(int(self.quadrature or 1))
         return (x + 1) / 2, w / 2
 
+    @property
+    def shares_samples(self) -> bool:
+        """Whether one sample serves several times at once (N then couples pairs of times)."""
+        return self.average == "times" and len(self.nodes()[0]) > 1
+
     def rate_schedule(self) -> Any:
         """s(τ) as a function, or None for the constant 1."""
         if self.schedule is None:

@@ -44,7 +44,7 @@ def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
 def solve(
     problem: Problem,
     *,
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
     method: str = "DOP853",
     rtol: float | None = None,
     atol: float | None = None,
@@ -62,7 +62,8 @@ def solve(
     problem : Problem
     tolerance : float
         Wanted absolute error of Q, Θ and b. The cheapest rule for the Gaussian expectations that reaches it is chosen from
-        the drift's change under refinement along a pilot path; its nodes stay fixed during the solve.
+        the drift's change under refinement along a pilot path; its nodes stay fixed during the solve. Default 1e-6, or 2e-5
+        where several times share a sample or a kink makes the expectations costly.
     method : str
         Any method of `scipy.integrate.solve_ivp`.
     rtol, atol : float, optional
@@ -89,9 +90,12 @@ def solve(
     dΘ/dτ, dq/dτ and db/dτ as derived in `derivations` (Cui, Pehlevan, Lu, arXiv 2501.03937).
     """
     start = time.perf_counter()
-    number("tolerance", tolerance, above=0, below=1)
     integer("max_steps", max_steps, at_least=1)
     kernels = kernels_of(problem, backend=backend, form=form)
+    if tolerance is None:
+        costly = problem.training.shares_samples or (kernels.kink and len(kernels.encoders) > 1)
+        tolerance = 2e-5 if costly or len(kernels.encoders) > 2 else 1e-6
+    number("tolerance", tolerance, above=0, below=1)
     controls = _Controls(
         method,
         0.1 * tolerance if rtol is None else number("rtol", rtol, above=0),
@@ -134,6 +138,8 @@ class _Chooser:
 
     #: Fractions of τ_max at which the drift is refined.
     FRACTIONS = (0.0, 0.08, 0.2, 0.45, 1.0)
+    #: Share of the tolerance that the expectations may take.
+    SAFETY = 0.5
 
     def __init__(
         self, problem: Problem, kernels: Kernels, tolerance: float, rule: Rule | None, noise: Rule | None
@@ -143,17 +149,15 @@ class _Chooser:
         self.evaluations = 0
         n = len(kernels.encoders)
         self.ladder = ladder(n, kink=kernels.kink)
-        shared = len(problem.training.nodes()[0]) > 1 and problem.training.average == "times"
-        self.noise_ladder = ladder(2 * n, kink=kernels.kink) if shared else []
+        self.noise_ladder = ladder(2 * n, kink=kernels.kink) if problem.training.shares_samples else []
 
     def choose(self, controls: _Controls) -> tuple[Rule, Rule, float]:
         """``(rule, rule for pairs of times, estimated error of the path)``."""
         cheap = min(self.ladder, key=lambda r: abs(r.nodes - (12 if r.kind == "hermite" else 512)))
         noise_cheap = self.noise_ladder[0] if self.noise_ladder else cheap
         pilot_controls = _Controls("RK45", 2e-3, 2e-3, controls.max_steps)
-        pilot_drift = Drift(self.problem, self.kernels, self.rule or cheap, self.noise or noise_cheap)
-        pilot = _integrate(self.problem, pilot_drift, pilot_controls, False)
-        self.evaluations += pilot_drift.evaluations
+        self.pilot_drift = Drift(self.problem, self.kernels, cheap, noise_cheap)
+        pilot = _integrate(self.problem, self.pilot_drift, pilot_controls, False)
         taus = np.array(self.FRACTIONS) * pilot.tau_max
         states = pilot.state(taus)
         noise = self.noise or noise_cheap
@@ -161,6 +165,7 @@ class _Chooser:
         if self.noise_ladder:
             noise, more = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.noise)
             error += more
+        self.evaluations += self.pilot_drift.evaluations
         return rule, noise, error
 
     def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None) -> Any:
@@ -171,10 +176,8 @@ class _Chooser:
         used, error = rungs[0], np.inf
         for finer in rungs[1:]:
             after = self._drifts(pair(finer), states, taus)
-            # Error of the path: the drift's error accumulated over the memory time of the (relaxing) dynamics.
-            change = np.max(np.abs(after - before), axis=1)
-            error = float(np.trapezoid(change, taus)) if len(taus) > 1 else float(change[0])
-            if error < 0.3 * self.tolerance or fixed is not None:
+            error = self._propagate(taus, states, after - before)
+            if error < self.SAFETY * self.tolerance or fixed is not None:
                 return used, error
             used, before = finer, after
         return used, error
@@ -183,11 +186,34 @@ class _Chooser:
         drift = Drift(self.problem, self.kernels, *rules)
         values = np.array([drift(t, y) for t, y in zip(taus, states, strict=True)])
         self.evaluations += drift.evaluations
-        n, m = drift.layout.sizes
+        return values
+
+    def _propagate(self, taus: np.ndarray, states: np.ndarray, change: np.ndarray) -> float:
+        """Largest error of Q, Θ, b along the path that an error ``change`` of the drift causes.
+
+        The error obeys e' = J e + change; J is taken along the change itself, from one more evaluation of the cheap drift
+        a state, so that a relaxing direction forgets and a growing one is not overlooked.
+        """
+        norm = np.linalg.norm(change, axis=1)
+        rates = np.zeros(len(taus))
+        for k, (t, y, e, size) in enumerate(zip(taus, states, change, norm, strict=True)):
+            if size > 0:
+                h = 1e-5 / size
+                rates[k] = (self.pilot_drift(t, y + h * e) - self.pilot_drift(t, y)) @ e / (h * size**2)
         # Atoms add up in Q and Θ: that is what the tolerance is about.
-        theta, q, b, kappa = drift.layout.unpack(values)
+        theta, q, b, kappa = self.pilot_drift.layout.unpack(change)
         flat = [theta.sum(axis=1).reshape(len(taus), -1), q.sum(axis=1).reshape(len(taus), -1)]
-        return np.concatenate([*flat, b[:, None], kappa], axis=1)
+        source = np.max(np.abs(np.concatenate([*flat, b[:, None], kappa], axis=1)), axis=1)
+        grid = np.linspace(taus[0], taus[-1], 201)
+        rate, source = np.interp(grid, taus, rates), np.interp(grid, taus, source)
+        error = worst = 0.0
+        for k in range(200):
+            step = grid[k + 1] - grid[k]
+            x = step * (rate[k] + rate[k + 1]) / 2
+            gain = np.expm1(x) / x if abs(x) > 1e-12 else 1.0
+            error = error * np.exp(x) + step * gain * (source[k] + source[k + 1]) / 2
+            worst = max(worst, error)
+        return float(worst)
 
 
 def _integrate(problem: Problem, drift: Drift, controls: _Controls, progress: bool | None) -> OrderParameterPath:
