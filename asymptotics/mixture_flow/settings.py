@@ -1,0 +1,141 @@
+"""Tables of an experiment file that belong to the binary-mixture flow: ``[mixture_flow]`` and ``[simulation]``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..common.checks import boolean, choice, fail, integer, number
+from ..common.settings import Settings
+
+#: Explicit schemes of the transport, by name.
+SCHEMES = ("euler", "midpoint", "heun", "rk4")
+#: What the steps of the transport are uniform in.
+CLOCKS = ("angle", "time")
+
+
+@dataclass(frozen=True)
+class MixtureFlow(Settings):
+    r"""A balanced mixture of two Gaussians, learned from n samples by f(x) = b x + v sign(v·x).
+
+    The samples are x₁^μ = s^μ μ + σ z^μ with s^μ = ±1 and ‖μ‖² = m² d; at every time t the denoiser minimises
+
+    .. math:: \sum_\mu \|f(\alpha_t x_0^\mu + \beta_t x_1^\mu) - x_1^\mu\|^2 + \lambda \|v\|^2 ,\qquad v = w/\sqrt d .
+
+    Parameters
+    ----------
+    samples : int
+        n ≥ 2 (a single sample leaves the sign of its field undetermined).
+    cluster_std : float
+        σ ≥ 0, standard deviation of a cluster in every direction.
+    ridge : float
+        λ ≥ 0, the penalty of ‖v‖² = ‖w‖²/d.
+    centroid_norm : float
+        m > 0, ‖μ‖ = m √d.
+    noises : int
+        K ≥ 1, number of fixed noises x₀^{μk} for each sample.
+    fresh_noise : bool
+        Draw new noises at every step of the transport (continuous-time limit in the theory).
+    skip : bool
+        Whether the skip connection is learned; without it b = 0.
+
+    Raises
+    ------
+    InputError
+        If a value is outside these ranges.
+    """
+
+    samples: int
+    cluster_std: float
+    ridge: float
+    centroid_norm: float = 1.0
+    noises: int = 1
+    fresh_noise: bool = False
+    skip: bool = True
+
+    table: ClassVar[str] = "mixture_flow"
+
+    def __post_init__(self) -> None:
+        self.set(
+            samples=integer(self.key("samples"), self.samples, at_least=2),
+            cluster_std=number(self.key("cluster_std"), self.cluster_std, at_least=0),
+            ridge=number(self.key("ridge"), self.ridge, at_least=0),
+            centroid_norm=number(self.key("centroid_norm"), self.centroid_norm, above=0),
+            noises=integer(self.key("noises"), self.noises, at_least=1),
+            fresh_noise=boolean(self.key("fresh_noise"), self.fresh_noise),
+            skip=boolean(self.key("skip"), self.skip),
+        )
+
+
+@dataclass(frozen=True)
+class Simulation(Settings):
+    """The full process in R^d.
+
+    Parameters
+    ----------
+    dimension : int
+        d.
+    runs : int
+        Independent training sets.
+    samples : int
+        Generated points for each training set.
+    steps : int
+        Steps of the transport from t = 0 to t = 1.
+    scheme : str
+        One of `SCHEMES`.
+    clock : str
+        ``"time"``: steps uniform in t. ``"angle"``: steps uniform in arctan(β/α), where the flow is smooth up to t = 1
+        for every interpolant.
+    times : sequence of float, optional
+        Times in [0, 1] at which the order parameters are measured; default 0, 0.1, …, 1.
+    seed : int
+        Seed of the whole ensemble.
+
+    Raises
+    ------
+    InputError
+        If a value is outside its range.
+    """
+
+    dimension: int = 2000
+    runs: int = 8
+    samples: int = 500
+    steps: int = 100
+    scheme: str = "rk4"
+    clock: str = "angle"
+    times: np.ndarray | None = None
+    seed: int = 0
+
+    table: ClassVar[str] = "simulation"
+
+    def __post_init__(self) -> None:
+        self.set(
+            dimension=integer(self.key("dimension"), self.dimension, at_least=8),
+            runs=integer(self.key("runs"), self.runs, at_least=1),
+            samples=integer(self.key("samples"), self.samples, at_least=2),
+            steps=integer(self.key("steps"), self.steps, at_least=1),
+            scheme=choice(self.key("scheme"), self.scheme, SCHEMES),
+            clock=choice(self.key("clock"), self.clock, CLOCKS),
+            seed=integer(self.key("seed"), self.seed, at_least=0),
+        )
+        if self.times is not None:
+            self.set(times=checked_times(self.key("times"), self.times))
+
+    @property
+    def measured(self) -> np.ndarray:
+        """Times at which the order parameters are measured, shape (T,)."""
+        return np.linspace(0.0, 1.0, 11) if self.times is None else self.times
+
+
+def checked_times(name: str, times: object) -> np.ndarray:
+    """``times`` as a float64 array of shape (T,) with every entry in [0, 1], or an `InputError` naming it."""
+    allowed = "a non-empty list of numbers in [0, 1]"
+    try:
+        t = np.array(times, dtype=np.float64, ndmin=1)
+    except (TypeError, ValueError):
+        fail(name, times, allowed)
+    if t.ndim != 1 or t.size == 0 or not np.all((t >= 0) & (t <= 1)):
+        fail(name, times, allowed)
+    return t
