@@ -1,0 +1,199 @@
+"""Kullback–Leibler divergences of the one-step model: single-ring branches, parts, floors and where they are monotone."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.optimize import brentq
+
+from asymptotics.common.checks import number
+
+
+def _log(q: float) -> float:
+    """ln q, through 1 − q where q is near 1: it is subtracted from q − 1."""
+    return math.log(q) if q < 0.5 else math.log1p(-(1.0 - q))
+
+
+def trace_rate(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> float:
+    r"""m = E Tr Σ_G/(d σ²) = q + (1 − q) d/(n − d − 2), an inverse-Wishart mean; infinite for d < n ≤ d + 2.
+
+    Parameters
+    ----------
+    q : float
+        Signal fraction.
+    dimension, samples : int
+        d and n.
+    asymptotic : bool
+        Give the limit q + (1 − q) γ/(1 − γ), γ = d/n, instead.
+
+    Returns
+    -------
+    float
+        For n ≤ d, where the minimum-norm solution has rank n − 1, NaN: the formula does not apply.
+    """
+    d, n = dimension, samples
+    if n <= d:
+        return math.nan
+    if asymptotic:
+        return q + (1.0 - q) * d / (n - d)
+    return q + (1.0 - q) * d / (n - d - 2) if n > d + 2 else math.inf
+
+
+def log_det_rate(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> float:
+    r"""Λ = (1/d) ln(|Σ_G|/σ^{2d}), by the single-ring theorem in two branches.
+
+    .. math:: Λ = \ln q\ (γ \le q), \qquad
+              Λ = \ln\frac{(1-q)γ}{1-γ} - \frac1γ \ln\frac{1-q}{1-γ}\ (γ > q), \qquad γ = d/n < 1 .
+
+    Parameters
+    ----------
+    q, dimension, samples
+        As in `trace_rate`.
+    asymptotic : bool
+        Leave out the finite-size term (1/d) ln[(q − γ)/(q(1 − γ))] of the branch γ < q.
+
+    Returns
+    -------
+    float
+        −∞ for n ≤ d, where Σ_G is singular.
+    """
+    d, n = dimension, samples
+    if n <= d:
+        return -math.inf
+    ratio = d / n
+    if ratio < q or (asymptotic and ratio <= q):
+        leading = math.log(q)
+        return leading if asymptotic else leading + math.log((q - ratio) / (q * (1.0 - ratio))) / d
+    return _inner_branch(q, ratio)
+
+
+def _inner_branch(q: float, ratio: float) -> float:
+    odds = math.log1p(-q) - math.log1p(-ratio)
+    return odds + math.log(ratio) - odds / ratio
+
+
+def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> dict[str, float]:
+    r"""E KL(G‖O) = (d/2)(m − 1 − Λ) + (d/2n)[1 + (1 − q) m]: total, variance part, mean part.
+
+    Parameters
+    ----------
+    q, dimension, samples, asymptotic
+        As in `trace_rate` and `log_det_rate`.
+
+    Returns
+    -------
+    dict
+        ``total``, ``variance``, ``mean``; infinite for n ≤ d + 2 (n ≤ d if ``asymptotic``).
+
+    Notes
+    -----
+    Halder 2024 (arXiv 2411.17807), eqs. 3.5 and B.4: the parts of the bound.
+    """
+    d, n = dimension, samples
+    m = trace_rate(q, d, n, asymptotic=asymptotic)
+    if not math.isfinite(m):
+        return {"total": math.inf, "variance": math.inf, "mean": math.inf}
+    noise = 1.0 - q
+    spread = m - q  # the part of m that is estimation noise
+    if d / n < q:
+        correction = 0.0 if asymptotic else math.log((q - d / n) / (q * (1.0 - d / n)))
+        variance = 0.5 * d * (spread + (-noise - _log(q))) - 0.5 * correction
+    else:
+        variance = 0.5 * d * (m - 1.0 - log_det_rate(q, d, n, asymptotic=asymptotic))
+    mean = 0.5 * d / n * (1.0 + noise * m)
+    return {"total": variance + mean, "variance": variance, "mean": mean}
+
+
+def kl_target_generated(q: float, dimension: int, samples: int) -> dict[str, float]:
+    r"""Typical KL(O‖G) for γ < q; its mean is infinite at every finite d, as the mean of 1/s²_min is.
+
+    .. math:: \tfrac d2\Big(\ln q - 1 + \frac{1-γ}{q-γ}\Big) + \tfrac d{2n}\Big(\frac{1-γ}{q-γ} + 1 - q\Big).
+
+    Returns
+    -------
+    dict
+        ``total``, ``variance``, ``mean``; infinite for γ ≥ q: it diverges at n* = d/q, not at n = d.
+
+    Notes
+    -----
+    Leading order: (1/d) Tr Σ_G^{−1} has a relative correction of order 1/d that is not known in closed form, so the correction
+    of ln|Σ_G| is left out as well.
+    """
+    d, n = dimension, samples
+    ratio = d / n
+    if ratio >= q:
+        return {"total": math.inf, "variance": math.inf, "mean": math.inf}
+    inverse = (1.0 - ratio) / (q - ratio)
+    # (1 − γ)/(q − γ) − 1 = (1 − q)/(q − γ)
+    variance = 0.5 * d * (_log(q) + (1.0 - q) / (q - ratio))
+    mean = 0.5 * d / n * (inverse + 1.0 - q)
+    return {"total": variance + mean, "variance": variance, "mean": mean}
+
+
+def kl_floor(q: float, dimension: int) -> dict[str, float]:
+    r"""Both divergences for n → ∞: (d/2)(q − 1 − ln q) and (d/2)(1/q − 1 + ln q)."""
+    noise = 1.0 - q
+    return {
+        "generated_target": 0.5 * dimension * (-noise - _log(q)),
+        "target_generated": 0.5 * dimension * (noise / q + _log(q)),
+    }
+
+
+def critical_samples(q: float, dimension: int) -> float:
+    r"""n* = d/q, where the smallest eigenvalue of Σ_G closes and typical KL(O‖G) diverges."""
+    return dimension / q
+
+
+def quadratic_truncation(q: float, dimension: int, samples: int) -> float:
+    r"""Second-order expansion of the variance part in Σ_G − σ²; neither a bound nor accurate unless q → 1.
+
+    .. math:: \tfrac d4\Big[(1-q)^2 + (1-q)(4q-2) R + (1-q)^2 R^2 \frac{2-γ}{1-γ}\Big], \qquad R = \frac γ{1-γ} .
+
+    Returns
+    -------
+    float
+        (d/4) lim (1/d) Tr (Σ_G/σ² − 1)²; infinite for n ≤ d.
+    """
+    d, n = dimension, samples
+    if n <= d:
+        return math.inf
+    ratio = d / n
+    odds, noise = ratio / (1.0 - ratio), 1.0 - q
+    square = noise**2 + noise * (4.0 * q - 2.0) * odds + noise**2 * odds**2 * (2.0 - ratio) / (1.0 - ratio)
+    return 0.25 * d * square
+
+
+def _slope(q: float, ratio: float) -> float:
+    """γ² times the derivative of m − 1 − Λ for γ > q: (1 − q) γ²/(1 − γ)² − ln((1 − q)/(1 − γ))."""
+    return (1.0 - q) * (ratio / (1.0 - ratio)) ** 2 - (math.log1p(-q) - math.log1p(-ratio))
+
+
+def _flattest(q: float) -> float:
+    """The γ in (q, 1) at which `_slope` is smallest: 2(1 − q) γ = (1 − γ)²."""
+    noise = 1.0 - q
+    # γ² − 2(1 + (1 − q)) γ + 1 = 0, the smaller root
+    return max(q, 1.0 / ((1.0 + noise) + math.sqrt((1.0 + noise) ** 2 - 1.0)))
+
+
+def monotone_threshold() -> float:
+    r"""The q above which the variance part of E KL(G‖O) grows with d/n at every d/n (0.1873…).
+
+    The published statement, that it always does, holds for γ < q; beyond, the slope
+    (1 − q)/(1 − γ)² − ln[(1 − q)/(1 − γ)]/γ² turns negative on an interval if q is smaller than this.
+    """
+    return brentq(lambda q: _slope(q, _flattest(q)), 1e-3, 0.26, xtol=1e-15)
+
+
+def decreasing_interval(q: float) -> tuple[float, float] | None:
+    r"""The interval of γ = d/n on which the variance part of E KL(G‖O) falls as γ grows, or None (q above the threshold)."""
+    q = number("q", q, above=0.0, below=1.0)
+    middle = _flattest(q)
+    if middle <= q or _slope(q, middle) >= 0.0:
+        return None
+    high = middle
+    while _slope(q, high) < 0.0:
+        high = 0.5 * (1.0 + high)
+    return (
+        brentq(lambda g: _slope(q, g), q, middle, xtol=1e-15),
+        brentq(lambda g: _slope(q, g), middle, high, xtol=1e-15),
+    )

@@ -1,0 +1,90 @@
+"""The linear denoiser applied in k steps: limit of infinitely many samples, mode by mode."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from asymptotics.common.checks import choice, integer, number
+
+
+def noise_angle(diffusion_time: float, noise_scale: float, std: float = 1.0) -> float:
+    r"""φ_T = arctan(b/(aσ)), the angle between noise and signal at time T; cos² φ_T is the signal fraction q."""
+    t = number("diffusion_time", diffusion_time, above=0.0)
+    scale = number("noise_scale", noise_scale, above=0.0)
+    sigma = number("std", std, above=0.0)
+    # tan² φ = λ (e^{2T} − 1)/σ² in logarithms: e^{2T} may overflow.
+    log_tan = 0.5 * (math.log(scale) + 2.0 * t + math.log(-math.expm1(-2.0 * t))) - math.log(sigma)
+    return math.atan(math.exp(log_tan)) if log_tan < 700.0 else 0.5 * math.pi
+
+
+def angle_grid(diffusion_time: float, noise_scale: float, std: float, steps: int) -> np.ndarray:
+    r"""Times T = t_k > … > t_0 = 0 at equal steps of φ_t, ascending, shape (k + 1,).
+
+    Of all grids of k steps this maximises Π cos²(φ_j − φ_{j−1}), because ln cos is concave.
+    """
+    k = integer("steps", steps, at_least=1)
+    phi = noise_angle(diffusion_time, noise_scale, std) * np.arange(k + 1) / k
+    times = 0.5 * np.log1p((std * np.tan(phi)) ** 2 / noise_scale)
+    times[-1] = diffusion_time
+    return times
+
+
+def time_grid(diffusion_time: float, steps: int) -> np.ndarray:
+    """Times from 0 to T at equal steps of t, shape (k + 1,)."""
+    return np.linspace(0.0, diffusion_time, integer("steps", steps, at_least=1) + 1)
+
+
+def grid(diffusion_time: float, noise_scale: float, std: float, steps: int, spacing: str = "angle") -> np.ndarray:
+    """`angle_grid` or `time_grid` by name."""
+    if choice("spacing", spacing, ("angle", "time")) == "angle":
+        return angle_grid(diffusion_time, noise_scale, std, steps)
+    return time_grid(diffusion_time, steps)
+
+
+def multistep_fraction(
+    diffusion_time: float,
+    noise_scale: float,
+    std: float = 1.0,
+    *,
+    steps: int = 1,
+    scheme: str = "deterministic",
+    spacing: str = "angle",
+) -> float:
+    r"""Variance of the generated density over σ² for n → ∞ samples and k steps, q_k.
+
+    A step from t to t' estimates x̂ = μ + (aσ²/s)(y − aμ) with s = a²σ² + b², and sets y' = a' x̂ + b' ε̂. The deterministic
+    scheme has ε̂ = (y − a x̂)/b, so that with φ = arctan(b/(aσ))
+
+    .. math:: q_k = \prod_{j=1}^k \cos^2(φ_j - φ_{j-1}), \qquad q_k = \cos^{2k}(φ_T/k) \approx 1 - φ_T^2/k
+
+    (the second for equal steps of φ); q_1 = q. The other scheme draws ε̂ afresh; then the variance v follows
+    v' = a'² (aσ²/s)² v + b'² from v = s at T.
+
+    Parameters
+    ----------
+    diffusion_time, noise_scale, std : float
+        T, λ, σ.
+    steps, scheme, spacing
+        As in `asymptotics.one_step.settings.Sampler`.
+
+    Returns
+    -------
+    float
+        0 < q_k ≤ 1. Divergence and Hellinger floors follow by putting q_k for q.
+
+    Notes
+    -----
+    An extension of Halder 2024 (arXiv 2411.17807), whose model has k = 1.
+    """
+    times = grid(diffusion_time, noise_scale, std, steps, spacing)
+    angles = np.arctan2(np.sqrt(noise_scale * -np.expm1(-2.0 * times)), std * np.exp(-times))
+    angles[-1] = noise_angle(diffusion_time, noise_scale, std)
+    if choice("scheme", scheme, ("deterministic", "renoise")) == "deterministic":
+        return float(np.exp(2.0 * np.sum(np.log(np.cos(np.diff(angles))))))
+    # v/σ² in units of s: relative variance u = v/s obeys u' = cos²φ' cos²φ u + sin²φ', where y' has the total variance s'.
+    relative = 1.0
+    for phi, phi_next in zip(angles[:0:-1], angles[-2::-1], strict=True):
+        relative = math.cos(phi_next) ** 2 * math.cos(phi) ** 2 * relative + math.sin(phi_next) ** 2
+    return relative

@@ -1,0 +1,108 @@
+"""Tables of an experiment file that are special to the one-step denoiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from asymptotics.common.checks import choice, integer, number
+from asymptotics.common.settings import Settings
+
+
+@dataclass(frozen=True)
+class OneStep(Settings):
+    r"""The model: n samples of N(μ, σ²) in d dimensions, noised once by y = a x + b z, with a = e^{−T}, b² = λ(1 − e^{−2T}).
+
+    Parameters
+    ----------
+    dimension : int
+        d ≥ 1.
+    samples : int
+        n ≥ 2, the size of the training set.
+    diffusion_time : float
+        T > 0.
+    noise_scale : float
+        λ > 0, the factor of the noise variance.
+    std, mean : float
+        σ > 0 and the value μ of every coordinate of the mean of the underlying distribution.
+    underlying : {"exact", "kernel"}
+        What the generated density is compared with: the Gaussian itself, or a kernel estimate of fresh samples of it.
+    underlying_samples : int
+        Number of fresh samples of the kernel estimate, at least 2.
+    runs : int
+        Number of training sets of the simulation.
+
+    Raises
+    ------
+    InputError
+        If a value is outside its range.
+
+    Notes
+    -----
+    Halder 2024 (arXiv 2411.17807), section 3; the author's code has d = 100, μ = 10, σ = 1, T = 2, λ = e^{−2T} g.
+    """
+
+    table: ClassVar[str] = "one_step"
+
+    dimension: int
+    samples: int
+    diffusion_time: float
+    noise_scale: float
+    std: float = 1.0
+    mean: float = 0.0
+    underlying: str = "exact"
+    underlying_samples: int = 10_000
+    runs: int = 100
+
+    def __post_init__(self) -> None:
+        self.set(
+            dimension=integer(self.key("dimension"), self.dimension, at_least=1),
+            samples=integer(self.key("samples"), self.samples, at_least=2),
+            diffusion_time=number(self.key("diffusion_time"), self.diffusion_time, above=0.0),
+            noise_scale=number(self.key("noise_scale"), self.noise_scale, above=0.0),
+            std=number(self.key("std"), self.std, above=0.0),
+            mean=number(self.key("mean"), self.mean),
+            underlying=choice(self.key("underlying"), self.underlying, ("exact", "kernel")),
+            underlying_samples=integer(self.key("underlying_samples"), self.underlying_samples, at_least=2),
+            runs=integer(self.key("runs"), self.runs, at_least=1),
+        )
+
+
+@dataclass(frozen=True)
+class Sampler(Settings):
+    """How the linear denoiser is applied: once (Halder's model) or in several steps.
+
+    Parameters
+    ----------
+    steps : int
+        k ≥ 1 applications; 1 is the one-step model.
+    scheme : {"deterministic", "renoise"}
+        Between steps keep the estimated noise (the probability flow), or draw fresh noise.
+    spacing : {"angle", "time"}
+        Intermediate times at equal steps of the angle φ, tan φ = b/(aσ) (the best for the deterministic scheme), or of t.
+    """
+
+    table: ClassVar[str] = "sampler"
+
+    steps: int = 1
+    scheme: str = "deterministic"
+    spacing: str = "angle"
+
+    def __post_init__(self) -> None:
+        self.set(
+            steps=integer(self.key("steps"), self.steps, at_least=1),
+            scheme=choice(self.key("scheme"), self.scheme, ("deterministic", "renoise")),
+            spacing=choice(self.key("spacing"), self.spacing, ("angle", "time")),
+        )
+
+
+@dataclass(frozen=True)
+class Simulation(Settings):
+    """What the simulation needs beyond the model: the seed of all random numbers."""
+
+    table: ClassVar[str] = "simulation"
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.set(seed=integer(self.key("seed"), self.seed, at_least=0))
