@@ -1,0 +1,95 @@
+"""Score smoothing: why samples of a regularised score interpolate between the training points instead of repeating them.
+
+Chen 2025 (arXiv 2502.19499): the empirical score of a finite training set reproduces that set. Averaging it locally along the
+data line, as a network with a bounded path norm does, turns part of the mass into an interpolation. For uniformly spaced
+points the flow is exactly solvable: straight lines in the plane (x, √t).
+
+What the result does and does not say:
+
+- the interpolating part is a *rescaled window of* p_{t₀}, not a uniform law; it is close to uniform only for t₀ ≳ 0.3 Δ²;
+- its mass tends to 2(n−1)/n Φ(−κ) as t₀ → 0, but then it sits within O(√t₀) of the training points, and it vanishes as
+  t₀ → t_c = (Δ/κ)²; for two points it is below one half, since the outer half-Gaussians end in the atoms;
+- a larger κ means less smoothing and more atoms;
+- δ = κ√t is a *near*-minimiser of the path norm at given loss, not the minimiser, which also flattens the outer slopes;
+- the gain over early stopping comes from the directions normal to the data: in one dimension early stopping is competitive;
+- on a circle the samples lie on the inscribed polygon, and a window in polar angle is only metastable.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_EXPORTS = {
+    "EmpiricalScore": "scores",
+    "PiecewiseLinearScore": "scores",
+    "SmoothedScore": "scores",
+    "AveragedScore": "averaging",
+    "Kernel": "averaging",
+    "BOX": "averaging",
+    "GAUSSIAN": "averaging",
+    "LineInSpace": "embedding",
+    "OrnsteinUhlenbeck": "embedding",
+    "GeneratedLaw": "law",
+    "EarlyStoppedLaw": "law",
+    "NumericalLaw": "numerical",
+    "Metrics": "distances",
+    "metrics": "distances",
+    "best_early_stopping": "distances",
+    "early_stopping": "distances",
+    "ClosedCurveScore": "curves",
+    "CircleLaw": "circle",
+    "circle_points": "curves",
+    "metastability_exponent": "curves",
+    "convex_program": "variational",
+    "gap_loss": "variational",
+    "lower_bound": "variational",
+    "smoothed_loss": "variational",
+    "smoothed_path_norm": "variational",
+    "three_neurons": "variational",
+    "train": "network",
+    "ScoreSmoothing": "settings",
+    "Simulation": "settings",
+}
+
+__all__ = [
+    "BOX",
+    "GAUSSIAN",
+    "AveragedScore",
+    "CircleLaw",
+    "ClosedCurveScore",
+    "EarlyStoppedLaw",
+    "EmpiricalScore",
+    "GeneratedLaw",
+    "Kernel",
+    "LineInSpace",
+    "Metrics",
+    "NumericalLaw",
+    "OrnsteinUhlenbeck",
+    "PiecewiseLinearScore",
+    "ScoreSmoothing",
+    "Simulation",
+    "SmoothedScore",
+    "best_early_stopping",
+    "circle_points",
+    "convex_program",
+    "early_stopping",
+    "gap_loss",
+    "lower_bound",
+    "metastability_exponent",
+    "metrics",
+    "smoothed_loss",
+    "smoothed_path_norm",
+    "three_neurons",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(import_module(f".{_EXPORTS[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_EXPORTS))

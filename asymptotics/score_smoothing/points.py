@@ -1,0 +1,73 @@
+"""Training points on a line: checks, spacing, and where a position lies among them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..common.checks import array, fail, integer, number
+
+#: Largest relative deviation of a gap from the mean gap that counts as uniform spacing (digits typed in a file).
+UNIFORM = 1e-6
+
+
+def checked_points(value: Any, *, uniform: bool = False, name: str = "points") -> np.ndarray:
+    """Return increasing positions y_1 < … < y_n as float64, n >= 2.
+
+    Parameters
+    ----------
+    value : int or sequence of float
+        An integer n stands for n uniformly spaced points on [−1, 1].
+    uniform : bool
+        Whether equal spacing 2Δ is required; it is then made exact.
+
+    Raises
+    ------
+    InputError
+        If the positions are not finite, fewer than two, unsorted, repeated, or not uniform where they must be.
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return np.linspace(-1.0, 1.0, integer(name, value, at_least=2))
+    y = array(name, value, ndim=1)
+    if y.size < 2:
+        fail(name, value, "an integer >= 2 or a list of at least two positions")
+    gaps = np.diff(y)
+    if np.any(gaps == 0.0):
+        fail(name, value, "distinct positions (one is repeated)")
+    if np.any(gaps < 0.0):
+        fail(name, value, "sorted in increasing order")
+    if uniform:
+        if not is_uniform(y):
+            fail(name, value, "uniformly spaced (other spacings: kernel = box-numerical, gaussian or none)")
+        return np.linspace(y[0], y[-1], y.size)
+    return y
+
+
+def is_uniform(points: np.ndarray) -> bool:
+    """Whether all gaps are equal (to one part in 10⁶)."""
+    gaps = np.diff(points)
+    mean = (points[-1] - points[0]) / (points.size - 1)
+    return bool(np.all(np.abs(gaps - mean) <= UNIFORM * mean))
+
+
+def half_spacing(points: np.ndarray) -> float:
+    """Δ, half of the smallest gap between neighbours (of every gap, if they are uniform)."""
+    if is_uniform(points):
+        return float((points[-1] - points[0]) / (2 * (points.size - 1)))
+    return float(np.min(np.diff(points))) / 2
+
+
+def midpoints(points: np.ndarray) -> np.ndarray:
+    """c_k = (y_k + y_{k+1})/2, shape (n − 1,)."""
+    return (points[:-1] + points[1:]) / 2
+
+
+def nearest(points: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Index of the training point nearest to each position."""
+    return np.searchsorted(midpoints(points), x)
+
+
+def positive_time(name: str, value: Any) -> float:
+    """A time t > 0 as float, or fail naming it."""
+    return number(name, value, above=0.0)
