@@ -1,0 +1,341 @@
+"""The full process in R^d: training sets, the exact ridge denoiser at every t, and the transport of many points."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common.checks import InputError
+from ..common.ensembles import run_ensemble, spawn
+from ..common.interpolants import Interpolant
+from ..common.results import Result, to_builtin
+from .data import TrainingSet
+from .ridge import Ridge
+from .schemes import Grid, make_grid
+from .settings import MixtureFlow, Simulation
+from .transport import Drift, advance
+
+#: Numbers held at once in a chunk of generated points.
+_CHUNK = 1 << 22
+#: Measured along t, and once at t = 1.
+ALONG = ("M", "Q_xi", "Q_eta", "perp", "b", "w_m", "w_xi", "w_eta", "Q", "cosine")
+FINAL = (
+    "mean_error",
+    "mean_cosine",
+    "sigma_generated",
+    "mw2_squared",
+    "data_overlap",
+    "noise_overlap",
+    "training_distance",
+)
+
+
+@dataclass(frozen=True)
+class Runs(Result):
+    """Order parameters measured in independent training sets, by the names of the theory.
+
+    Parameters
+    ----------
+    t : ndarray, shape (T,)
+    M, Q_xi, Q_eta, perp, b, w_m, w_xi, w_eta, Q, cosine : ndarray, shape (runs, T)
+        M, Q_ξ, Q_η: coefficients of the cluster's mean in the span of μ, ξ, η; perp: standard deviation per dimension
+        outside that span; b and w: the ridge solution; Q = ‖X‖²/d; cosine: mean over points of cos(s X, μ).
+    mean_error, mean_cosine, sigma_generated, mw2_squared, data_overlap, noise_overlap, training_distance : ndarray, (runs,)
+        At t = 1; the number of generated points does not bias the first two (the variance of the mean is subtracted).
+    mistakes, flips : ndarray, shape (runs,)
+        Wrong labels in the sign pattern; generated points whose sign changed on the way.
+    dimension : int
+    parameters : dict
+        The tables of the experiment.
+    seconds : float
+    """
+
+    t: np.ndarray
+    M: np.ndarray
+    Q_xi: np.ndarray
+    Q_eta: np.ndarray
+    perp: np.ndarray
+    b: np.ndarray
+    w_m: np.ndarray
+    w_xi: np.ndarray
+    w_eta: np.ndarray
+    Q: np.ndarray
+    cosine: np.ndarray
+    mean_error: np.ndarray
+    mean_cosine: np.ndarray
+    sigma_generated: np.ndarray
+    mw2_squared: np.ndarray
+    data_overlap: np.ndarray
+    noise_overlap: np.ndarray
+    training_distance: np.ndarray
+    mistakes: np.ndarray
+    flips: np.ndarray
+    dimension: int
+    parameters: dict[str, Any]
+    seconds: float
+
+    @property
+    def runs(self) -> int:
+        """Number of independent training sets."""
+        return len(self.M)
+
+    def mean(self, name: str) -> np.ndarray:
+        """Mean over the runs."""
+        return np.asarray(np.mean(getattr(self, name), axis=0))
+
+    def sem(self, name: str) -> np.ndarray:
+        """Standard error of that mean (NaN for a single run)."""
+        values = getattr(self, name)
+        if self.runs < 2:
+            return np.full(values.shape[1:], np.nan)
+        return np.asarray(np.std(values, axis=0, ddof=1) / np.sqrt(self.runs))
+
+    def to_json(self) -> dict[str, Any]:
+        """``t``, ``mean`` and ``sem`` (with ``final`` inside each), ``runs``, ``dimension``, ``seconds``."""
+
+        def both(statistic: Any) -> dict[str, Any]:
+            return {n: statistic(n) for n in ALONG} | {"final": {n: statistic(n) for n in FINAL}}
+
+        content = {
+            "t": self.t,
+            "mean": both(self.mean),
+            "sem": both(self.sem),
+            "mistakes": int(self.mistakes.sum()),
+            "flips": int(self.flips.sum()),
+            "runs": self.runs,
+            "dimension": self.dimension,
+            "parameters": self.parameters,
+            "seconds": self.seconds,
+        }
+        result: dict[str, Any] = to_builtin(content)
+        return result
+
+    def summary(self) -> str:
+        lines = [f"{self.runs} training sets, d = {self.dimension}, {self.seconds:.2f} s", "at t = 1, mean ± s.e.:"]
+        lines += [f"  {n:<18} {float(self.mean(n)):.6f} ± {float(self.sem(n)):.2g}" for n in FINAL]
+        return "\n".join(lines)
+
+
+def simulate(
+    flow: MixtureFlow,
+    interpolant: Interpolant,
+    simulation: Simulation,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Runs:
+    """Run the full process on independent training sets.
+
+    Parameters
+    ----------
+    flow : MixtureFlow
+    interpolant : Interpolant
+    simulation : Simulation
+    workers : int, optional
+        Processes; the answer does not depend on it.
+    progress : bool, optional
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    InputError
+        If the scheme meets a pole: the interpolant's derivative infinite at a stage, or t = 1 without a skip connection; or
+        if fresh noise is asked of a scheme with more than one stage.
+    """
+    started = time.perf_counter()
+    grid = run_grid(flow, interpolant, simulation)
+    alpha, beta = _values(interpolant, simulation.measured)
+    measured = run_ensemble(
+        _run,
+        spawn(simulation.seed, simulation.runs),
+        flow,
+        simulation.dimension,
+        simulation.samples,
+        grid,
+        np.stack([alpha, beta]),
+        workers=workers,
+        progress=progress,
+        description="training sets",
+    )
+    stacked = {name: np.array([m[name] for m in measured]) for name in measured[0]}
+    parameters = {
+        "mixture_flow": flow.to_table(),
+        "interpolant": interpolant.to_table(),
+        "simulation": simulation.to_table(),
+    }
+    return Runs(
+        t=np.array(simulation.measured),
+        **stacked,
+        dimension=simulation.dimension,
+        parameters=parameters,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def run_grid(flow: MixtureFlow, interpolant: Interpolant, simulation: Simulation) -> Grid:
+    """The grid that `simulate` steps on: its times are the measured ones and, last, t = 1.
+
+    Raises
+    ------
+    InputError
+        As `simulate`.
+    """
+    times = np.append(simulation.measured, 1.0)
+    grid = make_grid(interpolant, simulation.steps, simulation.scheme, simulation.clock, times)
+    if flow.fresh_noise and simulation.scheme != "euler":
+        raise InputError(
+            f"simulation.scheme = {simulation.scheme!r}: must be euler with mixture_flow.fresh_noise (one draw a step)"
+        )
+    pointlike = not flow.skip or (flow.cluster_std == 0 and flow.ridge == 0 and flow.noises == 1)
+    if pointlike and np.min(grid.alpha) < 1e-12:
+        raise InputError(
+            f"simulation.scheme = {simulation.scheme!r}: must be euler or midpoint where the clusters end as points,"
+            " because the drift has a pole at t = 1"
+        )
+    return grid
+
+
+def _values(interpolant: Interpolant, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(α, β) at the measured times, exact at both ends."""
+    inside = (t > 0) & (t < 1)
+    alpha, beta = 1.0 - np.round(t), np.round(t)
+    alpha[inside], beta[inside] = interpolant.alpha(t[inside]), interpolant.beta(t[inside])
+    return alpha, beta
+
+
+def _run(
+    seed: np.random.SeedSequence, flow: MixtureFlow, dimension: int, count: int, grid: Grid, ends: np.ndarray
+) -> dict[str, Any]:
+    """One training set and its generated points; module-level so that it can travel to another process."""
+    training = TrainingSet(flow, dimension, seed)
+    pattern = training.pattern()
+    sums = training.sums(pattern)
+    total = flow.samples * flow.noises
+    ridge = Ridge.of(sums, total, flow.ridge, flow.skip)
+    if flow.fresh_noise:
+        drift, learned = _fresh_drift(training, pattern, grid)
+    else:
+        rate, gain, p, q = ridge.drift(grid.alpha, grid.beta, grid.alpha_dot, grid.beta_dot)
+
+        def directions(first: int, last: int) -> np.ndarray:
+            return np.outer(p[first:last].ravel(), ridge.data) + np.outer(q[first:last].ravel(), ridge.noise)
+
+        drift, learned = Drift(rate, gain, directions), None
+
+    eta = sums.data / flow.noises - flow.samples * sums.centroid
+    bases = [
+        np.stack([sums.centroid, sums.noise if learned is None else learned[k], eta]) for k in range(len(grid.times))
+    ]
+    accounts = [_Account(basis) for basis in bases]
+    mean, square, flips = np.zeros(dimension), 0.0, 0
+    # The number of rows in a chunk depends on the dimension alone: it fixes the order of the random numbers.
+    rows = max(1, _CHUNK // dimension)
+    order = np.argsort(grid.nodes, kind="stable")
+    for j, begin in enumerate(range(0, count, rows)):
+        child = np.random.SeedSequence(entropy=seed.entropy, spawn_key=(*seed.spawn_key, 1, j))
+        x = np.random.Generator(np.random.SFC64(child)).standard_normal((min(rows, count - begin), dimension))
+        sign = np.where(x @ _opening(drift) >= 0, 1.0, -1.0)
+        done = 0
+        for k in order:
+            advance(x, drift, grid.lengths, grid.tableau, done, int(grid.nodes[k]))
+            done = int(grid.nodes[k])
+            accounts[k].add(x, sign, float(grid.radius[k]))
+        mean += sign @ x
+        square += float(np.vdot(x, x))
+        flips += int(np.sum((x @ ridge.data) * sign < 0))
+    along = {name: np.array([a.values()[name] for a in accounts[:-1]]) for name in ("M", "Q_xi", "Q_eta", "perp", "Q", "cosine")}
+    along["b"] = ridge.b(*ends)
+    data_part, along["w_xi"] = ridge.coefficients(*ends)
+    along["w_m"], along["w_eta"] = data_part * total, data_part * flow.noises
+    final = _final(flow, sums.centroid, eta, sums, mean / count, square, count)
+    return along | final | {"mistakes": sums.mistakes, "flips": flips}
+
+
+def _opening(drift: Drift) -> np.ndarray:
+    """The first direction, whose overlap with X₀ decides the cluster of a point."""
+    first: np.ndarray = drift.directions(0, 1)[0]
+    return first
+
+
+def _fresh_drift(training: TrainingSet, pattern: np.ndarray, grid: Grid) -> tuple[Drift, np.ndarray]:
+    """Drift with noises redrawn at every Euler step, and −(learned noise)·√(Nd)/‖learned noise‖ at the wanted times.
+
+    The noise that the points have absorbed is the same for all of them: it obeys the Euler recursion of one vector.
+    """
+    flow, d = training.flow, training.dimension
+    total, steps = flow.samples * flow.noises, len(grid.lengths)
+    sums = training.sums(pattern)
+    rate, gain, u = np.empty((steps, 1)), np.empty((steps, 1)), np.empty((steps, d))
+    absorbed, history = np.zeros(d), np.zeros((steps + 1, d))
+    for k in range(steps):
+        ridge = Ridge.of(training.redraw(sums, pattern, k + 1), total, flow.ridge, flow.skip)
+        stage = (grid.alpha[k], grid.beta[k], grid.alpha_dot[k], grid.beta_dot[k])
+        rate[k], gain[k], p, q = ridge.drift(*stage)
+        u[k] = p * ridge.data + q * ridge.noise
+        absorbed = absorbed + grid.lengths[k] * (rate[k] * absorbed + gain[k] * q * ridge.noise)
+        history[k + 1] = absorbed
+    norms = np.linalg.norm(history, axis=1, keepdims=True)
+    learned = -history * np.sqrt(total * d) / np.where(norms > 0, norms, 1.0)
+    return Drift(rate, gain, lambda first, last: u[first:last]), learned[grid.nodes]
+
+
+class _Account:
+    """Running sums over points at one time: overlaps with the basis (μ, ξ, η), norms and cosines."""
+
+    def __init__(self, basis: np.ndarray) -> None:
+        self.basis, self.dimension = basis, basis.shape[1]
+        self.used = np.linalg.norm(basis, axis=1) > 0
+        self.inverse = np.linalg.inv(basis[self.used] @ basis[self.used].T)
+        self.total, self.outside, self.square, self.cosine, self.count = np.zeros(int(self.used.sum())), 0.0, 0.0, 0.0, 0
+
+    def add(self, x: np.ndarray, sign: np.ndarray, radius: float) -> None:
+        """Add a chunk of points; the state is X/radius."""
+        overlaps = radius * sign[:, None] * (x @ self.basis.T)
+        squares = radius**2 * np.einsum("ij,ij->i", x, x)
+        inside = overlaps[:, self.used]
+        self.total += (inside @ self.inverse).sum(axis=0)
+        self.outside += float(np.sum(squares - np.einsum("ij,jk,ik->i", inside, self.inverse, inside)))
+        self.square += float(squares.sum())
+        self.cosine += float(np.sum(overlaps[:, 0] / np.sqrt(squares))) / float(np.linalg.norm(self.basis[0]))
+        self.count += len(x)
+
+    def values(self) -> dict[str, float]:
+        """Means over the points; a direction that vanishes has no coefficient (NaN), learned noise of none is 0."""
+        coefficients = np.array([0.0, 0.0, np.nan])
+        coefficients[self.used] = self.total / self.count
+        free = self.dimension - int(self.used.sum())
+        return {
+            "M": float(coefficients[0]),
+            "Q_xi": float(coefficients[1]),
+            "Q_eta": float(coefficients[2]),
+            "perp": float(np.sqrt(max(self.outside, 0.0) / self.count / free)),
+            "Q": self.square / self.count / self.dimension,
+            "cosine": self.cosine / self.count,
+        }
+
+
+def _final(
+    flow: MixtureFlow, centroid: np.ndarray, eta: np.ndarray, sums: Any, mean: np.ndarray, square: float, count: int
+) -> dict[str, float]:
+    """The generated density at t = 1: cluster mean, spread and memorisation."""
+    d, n = len(mean), flow.samples
+    variance = (square - count * float(mean @ mean)) / (count - 1)
+    length = max(float(mean @ mean) - variance / count, 0.0)
+    error = (float((mean - centroid) @ (mean - centroid)) - variance / count) / d
+    spread = np.sqrt(max(variance, 0.0) / d)
+    data = sums.data / flow.noises
+    return {
+        "mean_error": error,
+        "mean_cosine": float(mean @ centroid) / np.sqrt(length * float(centroid @ centroid)),
+        "sigma_generated": float(spread),
+        "mw2_squared": error + float(spread - flow.cluster_std) ** 2,
+        "data_overlap": float((mean - centroid) @ eta) / (n * d),
+        "noise_overlap": float(mean @ sums.noise) / (n * flow.noises * d),
+        "training_distance": (square / count - 2 * float(mean @ data) / n + sums.squares[2] / (flow.noises * n)) / d,
+    }
