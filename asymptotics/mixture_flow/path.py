@@ -18,6 +18,14 @@ from .settings import MixtureFlow, checked_times
 from .theory import generated_std, schedule
 
 
+class SolveError(RuntimeError):
+    """A numerical integration that stopped early; ``partial`` holds (times of the clock, values) up to there."""
+
+    def __init__(self, message: str, partial: tuple[np.ndarray, np.ndarray]) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
 class Path(NamedTuple):
     """M, Q_ξ, Q_η, perp at the times asked for, the number of evaluations and the estimated largest error."""
 
@@ -67,8 +75,8 @@ def integrate(
     InputError
         If a time or the tolerance is outside its range, or the generated clusters are points (σ_g = 0) or ``skip`` is
         given and t = 1 is asked for.
-    RuntimeError
-        If the integrator stops early; the message says where.
+    SolveError
+        If the integrator stops early; the message says where, ``partial`` holds what was reached.
     """
     t = checked_times("times", times)
     rtol = number("rtol", rtol, above=0, at_most=1e-2)
@@ -134,7 +142,8 @@ def _solve(equations: Callable[[float, np.ndarray], np.ndarray], clock: np.ndarr
         equations, (0.0, points[-1]), start, method="DOP853", t_eval=points, rtol=max(rtol, 2.5e-14), atol=rtol / 10
     )
     if not answer.success:
-        raise RuntimeError(f"integration stopped at {answer.t[-1] if len(answer.t) else 0:g}: {answer.message}")
+        reached = answer.t[-1] if len(answer.t) else 0.0
+        raise SolveError(f"integration stopped at {reached:g}: {answer.message}", (answer.t, answer.y))
     return answer.y[:, inverse], answer.nfev
 
 

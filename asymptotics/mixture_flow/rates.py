@@ -6,10 +6,48 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import choice, integer, number
-from .theory import final_state, generated_std
+from ..common.checks import array, choice, fail, integer, number
+from .settings import MixtureFlow
+from .theory import final_state
 
 QUANTITIES = ("mean_error", "mw2_squared")
+
+
+def curve(
+    samples: Any,
+    cluster_std: float,
+    ridge: float,
+    centroid_norm: float = 1.0,
+    noises: int = 1,
+    *,
+    fresh_noise: bool = False,
+    skip: bool = True,
+) -> dict[str, np.ndarray]:
+    """The generated density and all baselines against the number of samples.
+
+    Parameters
+    ----------
+    samples : array_like of int
+        n ≥ 2.
+    cluster_std, ridge, centroid_norm, noises, fresh_noise, skip
+        As in `asymptotics.mixture_flow.settings.MixtureFlow`.
+
+    Returns
+    -------
+    dict of ndarray
+        ``samples``, everything of `asymptotics.mixture_flow.theory.final_state`, and ``asymptote`` 2σ²/n; one value an n.
+
+    Raises
+    ------
+    InputError
+        If an argument is outside its range.
+    """
+    n = array("samples", samples)
+    if n.size == 0 or np.any(n < 2) or np.any(n != np.round(n)):
+        fail("samples", samples, "integers >= 2")
+    flow = MixtureFlow(2, cluster_std, ridge, centroid_norm, noises, fresh_noise, skip)
+    values = final_state(**{**flow.to_table(), "samples": n})
+    return {"samples": n, **values, "asymptote": asymptote(n, flow.cluster_std)}
 
 
 def error_expansion(
@@ -133,5 +171,3 @@ def asymptote(samples: Any, cluster_std: float) -> np.ndarray:
     """The large-n law 2σ²/n of ‖μ̂ − μ‖²/d and of MW₂²/d: twice the Bayes-optimal rate."""
     return 2 * cluster_std**2 / np.asarray(samples, dtype=np.float64)
 
-
-__all__ = ["asymptote", "error_expansion", "generated_std", "optimal_ridge"]

@@ -15,7 +15,7 @@ from ..common.results import Result, to_builtin
 from .data import TrainingSet
 from .ridge import Ridge
 from .schemes import Grid, make_grid
-from .settings import MixtureFlow, Simulation
+from .settings import MixtureFlow, Problem
 from .transport import Drift, advance
 
 #: Numbers held at once in a chunk of generated points.
@@ -113,6 +113,12 @@ class Runs(Result):
         result: dict[str, Any] = to_builtin(content)
         return result
 
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Order parameters along t with error bars; returns ``(figure, axes)``."""
+        from .plots import order_parameters
+
+        return order_parameters(None, self, ax=ax)
+
     def summary(self) -> str:
         lines = [f"{self.runs} training sets, d = {self.dimension}, {self.seconds:.2f} s", "at t = 1, mean ± s.e.:"]
         lines += [f"  {n:<18} {float(self.mean(n)):.6f} ± {float(self.sem(n)):.2g}" for n in FINAL]
@@ -120,20 +126,13 @@ class Runs(Result):
 
 
 def simulate(
-    flow: MixtureFlow,
-    interpolant: Interpolant,
-    simulation: Simulation,
-    *,
-    workers: int | None = None,
-    progress: bool | None = None,
+    problem: Problem, *, workers: int | None = None, progress: bool | None = None
 ) -> Runs:
     """Run the full process on independent training sets.
 
     Parameters
     ----------
-    flow : MixtureFlow
-    interpolant : Interpolant
-    simulation : Simulation
+    problem : Problem
     workers : int, optional
         Processes; the answer does not depend on it.
     progress : bool, optional
@@ -149,12 +148,13 @@ def simulate(
         if fresh noise is asked of a scheme with more than one stage.
     """
     started = time.perf_counter()
-    grid = run_grid(flow, interpolant, simulation)
-    alpha, beta = _values(interpolant, simulation.measured)
+    simulation = problem.simulation
+    grid = run_grid(problem)
+    alpha, beta = _values(problem.interpolant, simulation.measured)
     measured = run_ensemble(
         _run,
         spawn(simulation.seed, simulation.runs),
-        flow,
+        problem.mixture_flow,
         simulation.dimension,
         simulation.samples,
         grid,
@@ -164,21 +164,16 @@ def simulate(
         description="training sets",
     )
     stacked = {name: np.array([m[name] for m in measured]) for name in measured[0]}
-    parameters = {
-        "mixture_flow": flow.to_table(),
-        "interpolant": interpolant.to_table(),
-        "simulation": simulation.to_table(),
-    }
     return Runs(
         t=np.array(simulation.measured),
         **stacked,
         dimension=simulation.dimension,
-        parameters=parameters,
+        parameters=problem.to_tables(),
         seconds=time.perf_counter() - started,
     )
 
 
-def run_grid(flow: MixtureFlow, interpolant: Interpolant, simulation: Simulation) -> Grid:
+def run_grid(problem: Problem) -> Grid:
     """The grid that `simulate` steps on: its times are the measured ones and, last, t = 1.
 
     Raises
@@ -186,8 +181,9 @@ def run_grid(flow: MixtureFlow, interpolant: Interpolant, simulation: Simulation
     InputError
         As `simulate`.
     """
+    flow, simulation = problem.mixture_flow, problem.simulation
     times = np.append(simulation.measured, 1.0)
-    grid = make_grid(interpolant, simulation.steps, simulation.scheme, simulation.clock, times)
+    grid = make_grid(problem.interpolant, simulation.steps, simulation.scheme, simulation.clock, times)
     if flow.fresh_noise and simulation.scheme != "euler":
         raise InputError(
             f"simulation.scheme = {simulation.scheme!r}: must be euler with mixture_flow.fresh_noise (one draw a step)"

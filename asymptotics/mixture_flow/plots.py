@@ -1,0 +1,60 @@
+"""Plots of the binary-mixture flow: theory as lines, simulation as points with standard errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..common.plotting import COLOURS, axes_of, points, style
+from .rates import curve
+from .simulation import Runs
+from .solution import Solution
+
+#: (name, label, sign) of the curves along t.
+CURVES = (
+    ("M", r"$M$", 1),
+    ("Q_xi", r"$|Q^\xi|$", -1),
+    ("Q_eta", r"$Q^\eta$", 1),
+    ("Q", r"$Q = \|X\|^2/d$", 1),
+    ("cosine", "cosine", 1),
+)
+
+
+def order_parameters(solution: Solution | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+    """M, |Q_ξ|, Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
+    with style():
+        figure, ax = axes_of(ax, figsize=(4.6, 3.4))
+        for (name, label, sign), colour in zip(CURVES, COLOURS, strict=False):
+            if solution is not None:
+                ax.plot(solution.t, sign * getattr(solution, name), color=colour, label=label)
+            if runs is not None:
+                shown = None if solution is not None else label
+                points(ax, runs.t, sign * runs.mean(name), runs.sem(name), color=colour, label=shown)
+        ax.set_xlabel("$t$")
+        ax.set_ylabel("order parameter")
+        ax.legend()
+    return figure, ax
+
+
+def error_curve(
+    cluster_std: float, ridge: float, centroid_norm: float = 1.0, samples: Any = None, ax: Any = None
+) -> tuple[Any, Any]:
+    """‖μ̂ − μ‖²/d against n with the Bayes-optimal, no-skip and PCA estimates and the law 2σ²/n."""
+    n = np.unique(np.geomspace(2, 1024, 60).round()) if samples is None else samples
+    values = curve(n, cluster_std, ridge, centroid_norm)
+    with style():
+        figure, ax = axes_of(ax, figsize=(4.6, 3.4))
+        shown = (
+            ("mean_error", r"learned flow, $\|\hat\mu-\mu\|^2/d$", "-"),
+            ("mw2_squared", r"$MW_2^2/d$", (0, (1, 1))),
+            ("no_skip_error", "no skip connection", "-."),
+            ("pca_error", "PCA", ":"),
+            ("bayes_error", "Bayes-optimal", "--"),
+        )
+        for (name, label, line), colour in zip(shown, COLOURS, strict=False):
+            ax.plot(n, values[name], color=colour, label=label, linestyle=line)
+        ax.plot(n, values["asymptote"], color="0.6", label=r"$2\sigma^2/n$", linewidth=0.8)
+        ax.set(xscale="log", yscale="log", xlabel="$n$", ylabel="error per dimension")
+        ax.legend()
+    return figure, ax
