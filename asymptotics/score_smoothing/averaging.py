@@ -105,6 +105,13 @@ class AveragedScore(Score):
         """w_t, checked to be positive."""
         return number("width(t)", self._width(t) if callable(self._width) else self._width, above=0.0)
 
+    def kinks(self, t: float) -> np.ndarray:
+        """c_k ± w_t for the box average of the piecewise-linear score; none otherwise."""
+        if self.kernel is not BOX or self.of == "empirical":
+            return np.empty(0)
+        c, w = midpoints(self.points), self.width(t)
+        return np.sort(np.concatenate([c - w, c + w]))
+
     def posterior_mean(self, x: Any, t: float) -> np.ndarray:
         """m̃(x, t) = x + t s̃_t(x), shape of ``x``."""
         x = np.asarray(x, dtype=np.float64)

@@ -61,8 +61,8 @@ class NumericalLaw(Law):
     score : Score
     start, end : float
         Times 0 < s <= t₀.
-    ball_start, ball_end : float
-        Radius of the balls at t₀ and s that count as memorised; gaps are what lies between them at s.
+    ball : float
+        Radius at s of the balls whose masses count as memorised; the gaps are what lies between them.
     process : {"variance-exploding", "ornstein-uhlenbeck"}
 
     Raises
@@ -80,7 +80,12 @@ class NumericalLaw(Law):
         s = number("end_time", end, above=0.0, at_most=t0)
         self.start, self.end, self.scale = exploding_time(process, t0), exploding_time(process, s), contraction(process, s)
         self.ball_end = number("ball", ball, at_least=0.0)
-        self.breaks = np.empty(0)
+        # The map is smooth between the particles that start or end on a kink of the drift, or on the edge of a ball.
+        ends = np.concatenate([self.points - self.ball_end, self.points + self.ball_end])
+        marks = integrate(score.posterior_mean, np.concatenate([ends, score.kinks(self.end)]), self.end, self.start)
+        n = self.points.size
+        self._gaps = (marks[n : 2 * n - 1], marks[1:n])
+        self.breaks = np.concatenate([marks, score.kinks(self.start)])
         edges = mass_edges(self)
         far = 40.0 * np.sqrt(self.start)
         edges = np.unique(np.concatenate([edges, (edges[1:] + edges[:-1]) / 2]))
@@ -91,9 +96,6 @@ class NumericalLaw(Law):
         g = np.polynomial.legendre.leggauss(_DEGREE)[0]
         vander = np.polynomial.legendre.legvander(g, _DEGREE - 1)
         self._coefficients = np.linalg.solve(vander, values.T).T
-        low, high = self.pull(self.points - self.ball_end), self.pull(self.points + self.ball_end)
-        self.breaks = np.concatenate([low, high])
-        self._gaps = (high[:-1], low[1:])
 
     def gaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Where, at t₀, the gaps of time s begin and end."""

@@ -29,6 +29,10 @@ class Score(ABC):
     def posterior_mean(self, x: Any, t: float) -> np.ndarray:
         """m(x, t), shape of ``x``."""
 
+    def kinks(self, t: float) -> np.ndarray:
+        """Positions where m(·, t) has a kink."""
+        return np.empty(0)
+
     def __call__(self, x: Any, t: float) -> np.ndarray:
         """s_t(x) = (m(x, t) − x)/t at positions ``x`` (any shape) and one time ``t`` > 0."""
         x = np.asarray(x, dtype=np.float64)
@@ -212,6 +216,11 @@ class SmoothedScore(Score):
             return float(value)
         raw = self._delta(t) if callable(self._delta) else self._delta
         return number("delta(t)", raw, at_least=0.0, below=self.half_spacing)
+
+    def kinks(self, t: float) -> np.ndarray:
+        """c_k ± (Δ − δ_t)."""
+        c, w = midpoints(self.points), self.half_spacing - self.delta(t)
+        return np.sort(np.concatenate([c - w, c + w]))
 
     def posterior_mean(self, x: Any, t: float) -> np.ndarray:
         """c_k + Δ clip((x − c_k)/(Δ − δ_t), −1, 1) for the gap k of x, shape of ``x``."""

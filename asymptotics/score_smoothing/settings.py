@@ -1,0 +1,136 @@
+"""The tables of an experiment file that are special to this room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..common.checks import choice, integer, number
+from ..common.settings import Settings
+from .points import checked_points, half_spacing
+
+LINE_KERNELS = ("box", "box-numerical", "gaussian", "none")
+CIRCLE_KERNELS = ("chord", "angular")
+CURVES = ("line", "circle")
+PROCESSES = ("variance-exploding", "ornstein-uhlenbeck")
+_SHORT = {"ve": "variance-exploding", "ou": "ornstein-uhlenbeck"}
+
+
+@dataclass(frozen=True)
+class ScoreSmoothing(Settings):
+    r"""Training points, amount of smoothing and times.
+
+    Parameters
+    ----------
+    points : int or list of float
+        Increasing positions on a line, or an integer n: n uniformly spaced points on [−1, 1] (on the circle: at angles 2πk/n).
+    kappa : float
+        κ > 0 in δ_t = κ√t, the radius around each point that smoothing leaves alone. Larger κ: less smoothing.
+    start_time : float
+        t₀: the exact noised law p_{t₀} is where smoothing begins; 0 < t₀ < t_c = (Δ/κ)², with 2Δ the (smallest) spacing.
+    end_time : float
+        s in [0, t₀]; 0 is the limit t → 0.
+    kernel : str
+        On the line "box" (the smoothed score; closed form; uniform spacing), "box-numerical" and "gaussian" (averages of the
+        piecewise-linear score with half width, or standard deviation, Δ − κ√t; any spacing; end_time > 0), "none" (the exact
+        score). On the circle "chord" or "angular". Default "box", or "chord".
+    dimension : int
+        d of R^d in which the line lies; the normal part is N(0, s I).
+    curve : {"line", "circle"}
+    process : {"variance-exploding", "ornstein-uhlenbeck"}
+        Also "ve", "ou". Times are those of the process.
+
+    Raises
+    ------
+    InputError
+        If a value is not allowed.
+    """
+
+    table: ClassVar[str] = "score_smoothing"
+
+    points: Any
+    kappa: float
+    start_time: float
+    end_time: float = 0.0
+    kernel: str | None = None
+    dimension: int = 1
+    curve: str = "line"
+    process: str = "variance-exploding"
+
+    def __post_init__(self) -> None:
+        curve = choice(self.key("curve"), self.curve, CURVES)
+        kernels = LINE_KERNELS if curve == "line" else CIRCLE_KERNELS
+        kernel = choice(self.key("kernel"), kernels[0] if self.kernel is None else self.kernel, kernels)
+        short = self.process if not isinstance(self.process, str) else _SHORT.get(self.process, self.process)
+        process = choice(self.key("process"), short, PROCESSES)
+        if curve == "line":
+            points = checked_points(self.points, uniform=kernel == "box", name=self.key("points"))
+            width = half_spacing(points)
+            stored: Any = points.tolist()
+        else:
+            choice(self.key("process"), process, PROCESSES[:1])
+            stored = integer(self.key("points"), self.points, at_least=3)
+            width = float(np.sin(np.pi / stored) if kernel == "chord" else np.pi / stored)
+        kappa = number(self.key("kappa"), self.kappa, above=0.0)
+        start = number(self.key("start_time"), self.start_time, above=0.0)
+        if kernel != "none":
+            critical = (width / kappa) ** 2
+            limit = critical if process == PROCESSES[0] else 0.5 * float(np.log1p(critical))
+            if start >= limit:
+                number(f"{self.key('start_time')} (critical time {limit:.10g})", start, above=0.0, below=limit)
+        numerical = kernel in ("box-numerical", "gaussian")
+        end = number(self.key("end_time"), self.end_time, **({"above": 0.0} if numerical else {"at_least": 0.0}), at_most=start)
+        if kernel == "angular":
+            number(f"{self.key('end_time')} (angular kernel: only the limit is exact)", end, at_least=0.0, at_most=0.0)
+        lowest = 1 if curve == "line" else 2
+        dimension = integer(self.key("dimension"), max(self.dimension, lowest) if self.dimension == 1 else self.dimension,
+                            at_least=lowest, at_most=None if curve == "line" else 2)  # fmt: skip
+        self.set(points=stored, kappa=kappa, start_time=start, end_time=end, kernel=kernel, dimension=dimension)
+        self.set(curve=curve, process=process)
+
+    @property
+    def critical_time(self) -> float:
+        """t_c, where δ_t reaches Δ and smoothing ends (in the time of the process)."""
+        if self.curve == "circle":
+            width = float(np.sin(np.pi / self.points) if self.kernel == "chord" else np.pi / self.points)
+        else:
+            width = half_spacing(np.asarray(self.points))
+        critical = (width / self.kappa) ** 2
+        return critical if self.process == PROCESSES[0] else 0.5 * float(np.log1p(critical))
+
+
+@dataclass(frozen=True)
+class Simulation(Settings):
+    """How particles are simulated.
+
+    Parameters
+    ----------
+    samples : int
+        Particles a run.
+    runs : int
+        Independent runs (at least two for an error bar).
+    steps : int
+        Heun steps, uniform in λ = ½ ln t.
+    smallest_time : float
+        Where a run with end_time = 0 stops.
+    seed : int
+    """
+
+    table: ClassVar[str] = "simulation"
+
+    samples: int = 20000
+    runs: int = 8
+    steps: int = 300
+    smallest_time: float = 1e-8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.set(
+            samples=integer(self.key("samples"), self.samples, at_least=10),
+            runs=integer(self.key("runs"), self.runs, at_least=2),
+            steps=integer(self.key("steps"), self.steps, at_least=1),
+            smallest_time=number(self.key("smallest_time"), self.smallest_time, above=0.0),
+            seed=integer(self.key("seed"), self.seed, at_least=0),
+        )
