@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import float32, float64, int64, njit, types, uint32
 
-from ..common.normals import LANES, TILE32, normal_tile32, uniform
+from ..common.normals import LANES, TILE32, normal_block, uniform
 
 #: Streams of the generator (see `asymptotics.common.normals`); the counter's step is the number of the sample.
 BASE, TARGET, CLUSTER, TIME, ROW, INITIAL = range(6)
@@ -41,7 +41,7 @@ def choose(key0: Any, key1: Any, stream: Any, first: Any, cumulative: Any, out: 
 
 
 @njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def _dots(w: Any, x: Any, y: Any) -> Any:
+def dots(w: Any, x: Any, y: Any) -> Any:
     """w·x and w·y over a block: summed in the vectors' own precision, returned in double."""
     s, t = w.dtype.type(0), w.dtype.type(0)
     for i in range(w.shape[0]):
@@ -51,7 +51,7 @@ def _dots(w: Any, x: Any, y: Any) -> Any:
 
 
 @njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def _dot(x: Any, y: Any) -> Any:
+def dot(x: Any, y: Any) -> Any:
     s = x.dtype.type(0)
     for i in range(x.shape[0]):
         s += x[i] * y[i]
@@ -59,7 +59,7 @@ def _dot(x: Any, y: Any) -> Any:
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _scaled(out: Any, a: Any, x: Any) -> None:
+def scaled(out: Any, a: Any, x: Any) -> None:
     """out = a x."""
     s = out.dtype.type(a)
     for i in range(out.shape[0]):
@@ -67,7 +67,7 @@ def _scaled(out: Any, a: Any, x: Any) -> None:
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _combined(out: Any, a: Any, x: Any, b: Any, y: Any) -> None:
+def combined(out: Any, a: Any, x: Any, b: Any, y: Any) -> None:
     """out = a x + b y."""
     s, t = out.dtype.type(a), out.dtype.type(b)
     for i in range(out.shape[0]):
@@ -75,22 +75,15 @@ def _combined(out: Any, a: Any, x: Any, b: Any, y: Any) -> None:
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _add(out: Any, a: Any, x: Any) -> None:
+def add(out: Any, a: Any, x: Any) -> None:
     """out += a x."""
     s = out.dtype.type(a)
     for i in range(out.shape[0]):
         out[i] += s * x[i]
 
 
-@njit(cache=True, error_model="numpy")
-def _noise(key0: Any, key1: Any, stream: Any, sample: Any, first: Any, words: Any, z: Any) -> None:
-    """Normals first … first + len(z) of a sample; both multiples of a tile."""
-    for tile in range(z.shape[0] // TILE32):
-        normal_tile32(key0, key1, stream, sample, first // TILE32 + tile, words, z[tile * TILE32 : (tile + 1) * TILE32])
-
-
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _times(out: Any, x: Any, z: Any) -> None:
+def product(out: Any, x: Any, z: Any) -> None:
     """out = x z, component by component."""
     for i in range(out.shape[0]):
         out[i] = x[i] * z[i]
@@ -113,16 +106,16 @@ def _update(
                 continue
             row = delta[a, : hi - lo]
             if batched:
-                _scaled(row, 1.0 / after[a], gradient[a, lo:hi])
+                scaled(row, 1.0 / after[a], gradient[a, lo:hi])
             else:
-                _combined(row, a0[a] / after[a], x0[lo:hi], a1[a] / after[a], x1[lo:hi])
+                combined(row, a0[a] / after[a], x0[lo:hi], a1[a] / after[a], x1[lo:hi])
             for j in range(decoders.shape[0]):
                 if D[a, j] != 0.0:
-                    _add(row, D[a, j] * scale[decoders[j]] / after[a], V[decoders[j], lo:hi])
+                    add(row, D[a, j] * scale[decoders[j]] / after[a], V[decoders[j], lo:hi])
         for a in range(p):
             if trained[a]:
                 # One rounding a step: the increments are summed before they meet the weights.
-                _add(V[a, lo:hi], 1.0, delta[a, : hi - lo])
+                add(V[a, lo:hi], 1.0, delta[a, : hi - lo])
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
@@ -210,25 +203,25 @@ def _advance(
                 hi = min(lo + BLOCK, d)
                 tiled = z[: (hi - lo + TILE32 - 1) // TILE32 * TILE32]
                 y0, y1 = x0[lo:hi], x1[lo:hi]
-                _noise(key0, key1, BASE, first * batch + index, lo, words, tiled)
-                _scaled(y0, 1.0, tiled)
+                normal_block(key0, key1, BASE, first * batch + index, lo, words, tiled)
+                scaled(y0, 1.0, tiled)
                 if data.shape[0] == 0:
-                    _noise(key0, key1, TARGET, first * batch + index, lo, words, tiled)
-                    _times(y1, spreads[spread_of[pick], lo:hi], tiled)
+                    normal_block(key0, key1, TARGET, first * batch + index, lo, words, tiled)
+                    product(y1, spreads[spread_of[pick], lo:hi], tiled)
                     for m in range(coordinates.shape[1]):
                         if coordinates[pick, m] != 0.0:
-                            _add(y1, coordinates[pick, m], references[m, lo:hi])
-                s, t = _dots(y0, y0, y1)
+                            add(y1, coordinates[pick, m], references[m, lo:hi])
+                s, t = dots(y0, y0, y1)
                 s00 += s
                 s01 += t
-                s11 += _dot(y1, y1)
+                s11 += dot(y1, y1)
                 for a in range(p):
-                    s, t = _dots(V[a, lo:hi], y0, y1)
+                    s, t = dots(V[a, lo:hi], y0, y1)
                     lambda0[a] += s
                     lambda1[a] += t
                     if draw == 0:
                         for c in range(a + 1):
-                            Q[a, c] += _dot(V[a, lo:hi], V[c, lo:hi])
+                            Q[a, c] += dot(V[a, lo:hi], V[c, lo:hi])
             for a in range(p):
                 lambda0[a] *= scale[a] / root
                 lambda1[a] *= scale[a] / root
@@ -274,8 +267,8 @@ def _advance(
                 for a in range(p):
                     if draw == 0:
                         gradient[a] = 0.0
-                    _add(gradient[a], a0[a], x0)
-                    _add(gradient[a], a1[a], x1)
+                    add(gradient[a], a0[a], x0)
+                    add(gradient[a], a1[a], x1)
         for a in range(p):
             after[a] = scale[a] * (1.0 - factors[k] * rates[a] * decay / d)
             for j in range(terms):

@@ -175,6 +175,19 @@ def normal_tile64(key0: Any, key1: Any, stream: Any, step: Any, tile: Any, words
         one[lane], two[lane] = _pair64(words[0, lane], words[1, lane], words[2, lane], words[3, lane])
 
 
+@njit(cache=True, error_model="numpy")
+def normal_block(key0: Any, key1: Any, stream: Any, step: Any, first: Any, words: Any, out: Any) -> None:
+    """Normals first … first + len(out), of the precision of ``out``; both multiples of 256. ``words`` as in the tiles."""
+    if out.itemsize == 4:
+        for tile in range(out.shape[0] // TILE32):
+            part = out[tile * TILE32 : (tile + 1) * TILE32]
+            normal_tile32(key0, key1, stream, step, first // TILE32 + tile, words, part)
+    else:
+        for tile in range(out.shape[0] // TILE64):
+            part = out[tile * TILE64 : (tile + 1) * TILE64]
+            normal_tile64(key0, key1, stream, step, first // TILE64 + tile, words, part)
+
+
 @njit(cache=True, nogil=True)
 def fill_normals32(key0: Any, key1: Any, stream: Any, step: Any, out: Any) -> None:
     """Fill the float32 vector ``out`` with the first numbers of (key, stream, step); number i is the same for any length."""

@@ -1,0 +1,343 @@
+"""Online SGD of a narrow denoiser in R^d on fresh samples: the experiment that the theory is tested against.
+
+Exactly the update rule, nothing averaged: x₀ ~ N(0, I), x₁ = μ(c) + Σ(c)^{1/2} z, x_t = α x₀ + β x₁ with the same (x₀, x₁)
+at every time, loss = E_t ‖y₀x₀ + y₁x₁ − f(x_t)‖², and with η ρ the learning rates of the groups,
+
+    Δw_a = −η ρ_a s(τ) (∇_{w_a} loss + (λ/d) w_a),   Δb = −(η ρ_b s(τ)/d²) ∂_b loss,   Δκ = −(η ρ_κ s(τ)/d) ∂_κ loss,
+
+τ = 2ηn/d after n steps. Memory is O((p + K) d): no data set is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..common.checks import InputError, array, integer
+from ..common.normals import fill_uniforms, philox_key
+from ..common.results import Result
+from . import sgd_kernels
+from .sgd_problem import SgdProblem
+from .weights import Overlaps, overlaps
+
+#: Seconds between two writes of a checkpoint.
+CHECKPOINT_INTERVAL = 20.0
+
+
+@dataclass(frozen=True, eq=False)
+class SgdState(Result):
+    """Everything that a training needs to go on bit for bit (the randomness is a function of the step's number).
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    V, scale : (p, d), (p,)
+        Weights W_a = scale_a V_a.
+    scalars : (1 + parameters,)
+        b, κ.
+    recorded_steps, records : (n,), (n, width)
+        Order parameters recorded so far.
+    key : (2,)
+        Key of the generator.
+    fingerprint : str
+        Which problem this is a state of.
+    """
+
+    step: int
+    V: np.ndarray
+    scale: np.ndarray
+    scalars: np.ndarray
+    recorded_steps: np.ndarray
+    records: np.ndarray
+    key: np.ndarray
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun(Result):
+    """A trained network and its order parameters along the way.
+
+    Attributes
+    ----------
+    tau, steps : (n,)
+        Times recorded (those of the nearest steps) and steps.
+    Q, Theta, M : (n, p, p), (n, p, K), (n, p, clusters)
+        Σ_s q(s), Σ_s Θ(s), Θ c.
+    q, theta : (n, atoms, p, p), (n, atoms, p, K)
+        Resolved by atom.
+    b, parameters : (n,), (n, parameters)
+    weights, references : (p, d), (K, d)
+        W at the last time, and the reference directions.
+    counts : (atoms,)
+        Coordinates of each atom.
+    dimension : int
+    """
+
+    tau: np.ndarray
+    steps: np.ndarray
+    Q: np.ndarray
+    Theta: np.ndarray
+    M: np.ndarray
+    q: np.ndarray
+    theta: np.ndarray
+    b: np.ndarray
+    parameters: np.ndarray
+    weights: np.ndarray
+    references: np.ndarray
+    counts: np.ndarray
+    dimension: int
+
+
+class DivergedError(RuntimeError):
+    """The weights left the range of floating-point numbers. ``run`` holds what was recorded before."""
+
+    def __init__(self, message: str, run: TrainedRun) -> None:
+        super().__init__(message)
+        self.run = run
+
+
+class Trainer:
+    """A training that is advanced by hand, step by step or chunk by chunk.
+
+    Parameters
+    ----------
+    problem : SgdProblem
+    seed : int or SeedSequence
+        Gives the initial weights and, through the counter-based generator, every random number of every step.
+    state : SgdState, optional
+        Go on from here instead of the start.
+    """
+
+    def __init__(self, problem: SgdProblem, seed: int | np.random.SeedSequence, state: SgdState | None = None) -> None:
+        self.problem = problem
+        self.key = philox_key(seed)
+        self._mark = problem.fingerprint()
+        weights, references, self.counts = problem.begin(seed)
+        self.references = references
+        dtype = np.dtype(problem.dtype)
+        self.step = 0
+        self._V = np.array(weights, dtype=dtype, order="C")
+        self._scale = np.ones(len(weights))
+        self._scalars = np.concatenate([[problem.b], problem.parameters])
+        self._recorded: dict[int, np.ndarray] = {}
+        if state is not None:
+            self._restore(state)
+        roots, self._root_of = np.unique(np.sqrt(problem.eigenvalues), axis=0, return_inverse=True)
+        self._roots = np.repeat(roots, self.counts, axis=1).astype(dtype)
+        self._root_of = np.ascontiguousarray(self._root_of.ravel(), dtype=np.int64)
+        self._references = np.array(references, dtype=dtype, order="C")
+        self._data = np.empty((0, problem.dimension), dtype) if problem.data is None else problem.data
+        self._cumulative = np.cumsum(problem.weights)
+        self._cumulative_times = np.cumsum(problem.time_weights)
+        self._schedule = np.stack([problem.alpha, problem.beta, problem.y0, problem.y1])
+        rate_b = problem.rate_b if problem.denoiser.skip else 0.0
+        self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
+        self._advance = sgd_kernels.advance(dtype)
+        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    def _restore(self, state: SgdState) -> None:
+        if state.fingerprint != self._mark or not np.array_equal(state.key, self.key):
+            raise InputError("state: belongs to another problem or seed; must be one that this training wrote")
+        self.step = int(state.step)
+        self._V, self._scale, self._scalars = state.V.copy(), state.scale.copy(), state.scalars.copy()
+        self._recorded = dict(zip(map(int, state.recorded_steps), state.records, strict=True))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """W, (p, d), in double precision."""
+        return self._scale[:, None] * self._V.astype(np.float64)
+
+    @property
+    def b(self) -> float:
+        """Skip connection."""
+        return float(self._scalars[0])
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """κ."""
+        return self._scalars[1:].copy()
+
+    def overlaps(self) -> Overlaps:
+        """Order parameters of the present weights."""
+        return overlaps(self.weights, self.references, self.counts)
+
+    def state(self) -> SgdState:
+        """A copy of the present state."""
+        steps = np.array(sorted(self._recorded), dtype=np.int64)
+        width = len(self._record()) if not len(steps) else 0
+        records = np.array([self._recorded[int(k)] for k in steps]) if len(steps) else np.empty((0, width))
+        return SgdState(
+            step=self.step,
+            V=self._V.copy(),
+            scale=self._scale.copy(),
+            scalars=self._scalars.copy(),
+            recorded_steps=steps,
+            records=records,
+            key=np.array(self.key),
+            fingerprint=self._mark,
+        )
+
+    def _record(self) -> np.ndarray:
+        now = self.overlaps()
+        return np.concatenate([now.q.ravel(), now.theta.ravel(), self._scalars])
+
+    def record(self) -> None:
+        """Keep the present order parameters for `run`."""
+        self._recorded[self.step] = self._record()
+
+    def advance(self, steps: int) -> None:
+        """Make this many SGD steps."""
+        problem, batch = self.problem, self.problem.batch
+        picks, times = self._picks(self.step * batch, steps * batch)
+        self._advance(
+            problem.denoiser.module.slopes, problem.denoiser.decoders, self._V, self._scale, self._scalars,
+            self._references, problem.centroids, self._roots, self._root_of, self._data, picks, times, self._schedule,
+            problem.time_weights, problem.factors(self.step, steps), self._rates, float(problem.weight_decay),
+            *self.key, self.step, batch,
+        )  # fmt: skip
+        self.step += steps
+
+    def _picks(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cluster or row of the data, and time (−1: all), of the samples first, first + 1, …."""
+        picks, times = np.empty(count, np.int64), np.full(count, -1, np.int64)
+        if self.problem.average == "random":
+            sgd_kernels.choose(*self.key, sgd_kernels.TIME, first, self._cumulative_times, times)
+        if self.problem.data is None:
+            sgd_kernels.choose(*self.key, sgd_kernels.CLUSTER, first, self._cumulative, picks)
+        elif self.problem.data_order == "replacement":
+            n = len(self._data)
+            sgd_kernels.choose(*self.key, sgd_kernels.ROW, first, np.arange(1, n + 1) / n, picks)
+        else:
+            self._permuted(first, picks)
+        return picks, times
+
+    def _permuted(self, first: int, picks: np.ndarray) -> None:
+        n, done = len(self._data), 0
+        while done < len(picks):
+            epoch, offset = divmod(first + done, n)
+            if self._epoch[0] != epoch:
+                keys = np.empty(n)
+                fill_uniforms(*self.key, sgd_kernels.ROW, epoch, keys)
+                self._epoch = (epoch, np.argsort(keys, kind="stable"))
+            part = self._epoch[1][offset : offset + len(picks) - done]
+            picks[done : done + len(part)] = part
+            done += len(part)
+
+    def run(self, steps: Any) -> TrainedRun:
+        """The result at recorded steps."""
+        problem = self.problem
+        steps = np.array([k for k in steps if int(k) in self._recorded], dtype=np.int64)
+        atoms, p, K = len(problem.masses), problem.denoiser.vectors, problem.centroids.shape[1]
+        rows = np.array([self._recorded[int(k)] for k in steps])
+        rows = rows.reshape(len(steps), atoms * p * (p + K) + len(self._scalars))
+        q, theta, scalars = np.split(rows, [atoms * p * p, atoms * p * (p + K)], axis=1)
+        q, theta = q.reshape(-1, atoms, p, p), theta.reshape(-1, atoms, p, K)
+        Theta = theta.sum(axis=1)
+        return TrainedRun(
+            tau=2 * problem.learning_rate * steps / problem.dimension,
+            steps=steps,
+            Q=q.sum(axis=1),
+            Theta=Theta,
+            M=Theta @ problem.centroids.T,
+            q=q,
+            theta=theta,
+            b=scalars[:, 0].copy(),
+            parameters=scalars[:, 1:].copy(),
+            weights=self.weights,
+            references=self.references,
+            counts=self.counts,
+            dimension=problem.dimension,
+        )
+
+
+def default_chunk(problem: SgdProblem) -> int:
+    """Steps that take about a fifth of a second (only how often Ctrl-C and the progress bar are looked at)."""
+    p, d = problem.denoiser.vectors, problem.dimension
+    nanoseconds = problem.batch * ((2.0 + 0.2 * p) * d + 100.0 * (1 + p) * len(problem.alpha)) + 0.1 * p * p * d
+    return max(1, int(2e8 / nanoseconds))
+
+
+def train(
+    problem: SgdProblem,
+    seed: int | np.random.SeedSequence = 0,
+    taus: Any = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    chunk: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> TrainedRun:
+    """Train from τ = 0 to the problem's τ and record the order parameters on the way.
+
+    Parameters
+    ----------
+    problem : SgdProblem
+    seed : int or SeedSequence
+    taus : sequence of float, optional
+        Training times to record, each at the nearest step, in [0, problem.tau]; default the last one alone.
+    progress : callable, optional
+        ``progress(done, total)`` in steps, after every chunk.
+    chunk : int, optional
+        Steps between two looks at Ctrl-C; the answer does not depend on it. The kernel runs without the GIL.
+    checkpoint : path, optional
+        Written atomically now and then and when the training is interrupted; if it is there, the training goes on from it,
+        bit for bit as if it had never stopped.
+
+    Raises
+    ------
+    DivergedError
+        If the weights overflow; it carries what was recorded.
+    """
+    taus = array("taus", [problem.tau] if taus is None else taus, ndim=1)
+    if np.any(taus < 0) or np.any(taus > problem.tau * (1 + 1e-12)):
+        raise InputError(f"taus = {taus.tolist()}: must be in [0, tau] = [0, {problem.tau:g}]")
+    wanted = np.array([problem.step_of(t) for t in taus], dtype=np.int64)
+    chunk = default_chunk(problem) if chunk is None else integer("chunk", chunk, at_least=1)
+    path = None if checkpoint is None else Path(checkpoint)
+    trainer = Trainer(problem, seed, SgdState.load(path) if path is not None and path.exists() else None)
+    missing = [k for k in wanted if k < trainer.step and int(k) not in trainer._recorded]
+    if missing:
+        raise InputError(f"taus: step {missing[0]} is behind the checkpoint (step {trainer.step}) and was not recorded")
+    total, saved = problem.steps, time.monotonic()
+    # A copy: Ctrl-C may arrive between the kernel's return and the step count's update.
+    snapshot = trainer.state()
+    try:
+        while True:
+            if trainer.step in wanted:
+                trainer.record()
+            if path is not None:
+                snapshot = trainer.state()
+                if time.monotonic() - saved > CHECKPOINT_INTERVAL:
+                    snapshot.save(path)
+                    saved = time.monotonic()
+            if trainer.step >= total:
+                break
+            stops = [trainer.step + chunk, total, *wanted[wanted > trainer.step]]
+            trainer.advance(int(min(stops)) - trainer.step)
+            if not (np.all(np.isfinite(trainer._scalars)) and np.isfinite(trainer._V.sum())):
+                raise DivergedError(
+                    f"SGD diverged before step {trainer.step} of {total}: the weights are no longer finite",
+                    trainer.run(wanted),
+                )
+            if progress is not None:
+                progress(trainer.step, total)
+    finally:
+        if path is not None:
+            snapshot.save(path)
+    return trainer.run(wanted)
+
+
+def one_run(
+    seed: np.random.SeedSequence, problem: SgdProblem, taus: Any = None, keep_weights: bool = False
+) -> dict[str, Any]:
+    """One member of an ensemble (`asymptotics.common.ensembles.run_ensemble`): the fields of `TrainedRun` by name."""
+    run = train(problem, seed, taus)
+    names = ["tau", "steps", "Q", "Theta", "M", "q", "theta", "b", "parameters"]
+    names += ["weights", "references", "counts"] if keep_weights else []
+    return {name: getattr(run, name) for name in names}
