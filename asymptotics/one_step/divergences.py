@@ -171,8 +171,8 @@ def _slope(q: float, ratio: float) -> float:
 def _flattest(q: float) -> float:
     """The γ in (q, 1) at which `_slope` is smallest: 2(1 − q) γ = (1 − γ)²."""
     noise = 1.0 - q
-    # γ² − 2(1 + (1 − q)) γ + 1 = 0, the smaller root
-    return max(q, 1.0 / ((1.0 + noise) + math.sqrt((1.0 + noise) ** 2 - 1.0)))
+    # γ² − 2(1 + (1 − q)) γ + 1 = 0, the smaller root; it lies above q for q < 1/3
+    return 1.0 / (1.0 + noise + math.sqrt(noise * (2.0 + noise)))
 
 
 def monotone_threshold() -> float:
@@ -188,7 +188,7 @@ def decreasing_interval(q: float) -> tuple[float, float] | None:
     r"""The interval of γ = d/n on which the variance part of E KL(G‖O) falls as γ grows, or None (q above the threshold)."""
     q = number("q", q, above=0.0, below=1.0)
     middle = _flattest(q)
-    if middle <= q or _slope(q, middle) >= 0.0:
+    if q >= 1.0 / 3.0 or _slope(q, middle) >= 0.0:
         return None
     high = middle
     while _slope(q, high) < 0.0:

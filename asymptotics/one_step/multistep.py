@@ -9,14 +9,18 @@ import numpy as np
 from asymptotics.common.checks import choice, integer, number
 
 
-def noise_angle(diffusion_time: float, noise_scale: float, std: float = 1.0) -> float:
-    r"""φ_T = arctan(b/(aσ)), the angle between noise and signal at time T; cos² φ_T is the signal fraction q."""
+def log_noise_to_signal(diffusion_time: float, noise_scale: float, std: float = 1.0) -> float:
+    r"""ln[b²/(a²σ²)] = ln[λ(e^{2T} − 1)/σ²], in logarithms because e^{2T} may overflow."""
     t = number("diffusion_time", diffusion_time, above=0.0)
     scale = number("noise_scale", noise_scale, above=0.0)
     sigma = number("std", std, above=0.0)
-    # tan² φ = λ (e^{2T} − 1)/σ² in logarithms: e^{2T} may overflow.
-    log_tan = 0.5 * (math.log(scale) + 2.0 * t + math.log(-math.expm1(-2.0 * t))) - math.log(sigma)
-    return math.atan(math.exp(log_tan)) if log_tan < 700.0 else 0.5 * math.pi
+    return math.log(scale) + 2.0 * t + math.log(-math.expm1(-2.0 * t)) - 2.0 * math.log(sigma)
+
+
+def noise_angle(diffusion_time: float, noise_scale: float, std: float = 1.0) -> float:
+    r"""φ_T = arctan(b/(aσ)), the angle between noise and signal at time T; cos² φ_T is the signal fraction q."""
+    log_tangent = 0.5 * log_noise_to_signal(diffusion_time, noise_scale, std)
+    return math.atan(math.exp(log_tangent)) if log_tangent < 700.0 else 0.5 * math.pi
 
 
 def angle_grid(diffusion_time: float, noise_scale: float, std: float, steps: int) -> np.ndarray:
@@ -59,8 +63,9 @@ def multistep_fraction(
 
     .. math:: q_k = \prod_{j=1}^k \cos^2(φ_j - φ_{j-1}), \qquad q_k = \cos^{2k}(φ_T/k) \approx 1 - φ_T^2/k
 
-    (the second for equal steps of φ); q_1 = q. The other scheme draws ε̂ afresh; then the variance v follows
-    v' = a'² (aσ²/s)² v + b'² from v = s at T.
+    (the second for equal steps of φ); q_1 = q. The ancestral scheme keeps the share ρ = tan φ'/tan φ of ε̂ and draws the rest
+    afresh, ε̂ → ρ ε̂ + √(1 − ρ²) z, as the reversed forward process does; then u = v/s follows
+    u' = [cos φ' cos φ + ρ sin φ' sin φ]² u + (1 − ρ²) sin² φ' from u = 1 at T.
 
     Parameters
     ----------
@@ -81,10 +86,12 @@ def multistep_fraction(
     times = grid(diffusion_time, noise_scale, std, steps, spacing)
     angles = np.arctan2(np.sqrt(noise_scale * -np.expm1(-2.0 * times)), std * np.exp(-times))
     angles[-1] = noise_angle(diffusion_time, noise_scale, std)
-    if choice("scheme", scheme, ("deterministic", "renoise")) == "deterministic":
+    if choice("scheme", scheme, ("deterministic", "ancestral")) == "deterministic":
         return float(np.exp(2.0 * np.sum(np.log(np.cos(np.diff(angles))))))
-    # v/σ² in units of s: relative variance u = v/s obeys u' = cos²φ' cos²φ u + sin²φ', where y' has the total variance s'.
+    # The variance over that of a forward trajectory, u = v/s.
     relative = 1.0
     for phi, phi_next in zip(angles[:0:-1], angles[-2::-1], strict=True):
-        relative = math.cos(phi_next) ** 2 * math.cos(phi) ** 2 * relative + math.sin(phi_next) ** 2
+        kept = math.tan(phi_next) / math.tan(phi)
+        gain = math.cos(phi_next) * math.cos(phi) + kept * math.sin(phi_next) * math.sin(phi)
+        relative = gain**2 * relative + (1.0 - kept**2) * math.sin(phi_next) ** 2
     return relative

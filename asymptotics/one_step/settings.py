@@ -76,8 +76,8 @@ class Sampler(Settings):
     ----------
     steps : int
         k ≥ 1 applications; 1 is the one-step model.
-    scheme : {"deterministic", "renoise"}
-        Between steps keep the estimated noise (the probability flow), or draw fresh noise.
+    scheme : {"deterministic", "ancestral"}
+        Between steps keep the estimated noise (the probability flow), or redraw part of it as the reversed process does.
     spacing : {"angle", "time"}
         Intermediate times at equal steps of the angle φ, tan φ = b/(aσ) (the best for the deterministic scheme), or of t.
     """
@@ -91,7 +91,7 @@ class Sampler(Settings):
     def __post_init__(self) -> None:
         self.set(
             steps=integer(self.key("steps"), self.steps, at_least=1),
-            scheme=choice(self.key("scheme"), self.scheme, ("deterministic", "renoise")),
+            scheme=choice(self.key("scheme"), self.scheme, ("deterministic", "ancestral")),
             spacing=choice(self.key("spacing"), self.spacing, ("angle", "time")),
         )
 

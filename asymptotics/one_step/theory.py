@@ -11,7 +11,7 @@ from typing import Any
 from asymptotics.common.results import Result, to_builtin
 
 from . import bandwidth, divergences, hellinger
-from .multistep import multistep_fraction, noise_angle
+from .multistep import log_noise_to_signal, multistep_fraction
 from .settings import OneStep, Sampler
 
 
@@ -28,9 +28,8 @@ def signal_fraction(diffusion_time: float, noise_scale: float, std: float = 1.0)
     float
         In the open interval (0, 1): rounded to its nearest inner floats where q would round to 0 or 1.
     """
-    tangent = math.tan(noise_angle(diffusion_time, noise_scale, std))
-    q = 1.0 / (1.0 + tangent * tangent)
-    return min(max(q, sys.float_info.min), 1.0 - 0.5 * sys.float_info.epsilon)
+    log_ratio = log_noise_to_signal(diffusion_time, noise_scale, std)
+    return _inside(1.0 / (1.0 + math.exp(log_ratio)) if log_ratio < 700.0 else math.exp(-log_ratio))
 
 
 @dataclass(frozen=True)
@@ -182,6 +181,8 @@ def _notes(q: float, d: int, n: int) -> tuple[str, ...]:
             "trace_rate: infinite, the inverse-Wishart mean exists for n > d + 2 only",
             "kl_generated_target: infinite mean for n <= d + 2",
         ]
+    if not math.isfinite(d / q):
+        notes.append("n_star, kl_floor: q is at the edge of floating point, d/q overflows")
     if d / n >= q:
         reason = "infinite" if n <= d else "the typical value diverges"
         notes.append(f"kl_target_generated: {reason} for n <= n_star = d/q (its mean is infinite at every n)")
