@@ -69,6 +69,7 @@ def run_ensemble(
             return results
         owned = executor is None
         pool: Executor = ProcessPoolExecutor(workers, mp_context=_context()) if executor is None else executor
+        futures: list[Any] = []
         try:
             futures = [pool.submit(function, seed, *arguments) for seed in seeds]
             for future in as_completed(futures):

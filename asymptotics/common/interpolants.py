@@ -60,7 +60,7 @@ class Interpolant:
             with np.errstate(all="ignore"):
                 got = [float(self._functions[name](x)) for x in (0.0, 1.0)]
                 inside = self._functions[name](np.linspace(0.0, 1.0, 201)[:-1])
-            if not np.allclose(got, ends, atol=1e-9):
+            if not np.allclose(got, ends, rtol=0, atol=1e-9):
                 fail(f"{table}.{name}", text, f"{ends[0]} at t = 0 and {ends[1]} at t = 1 (got {got[0]:g}, {got[1]:g})")
             if not np.all(np.isfinite(inside)) or np.any(inside < -1e-12):
                 raise InputError(f"{table}.{name} = {text!r}: must be finite and >= 0 on [0, 1)")

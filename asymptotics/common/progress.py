@@ -10,6 +10,10 @@ def bar(total: int, description: str, *, enabled: bool | None = None, unit: str 
     """A tqdm bar on standard error; ``enabled=None`` shows it only on a terminal."""
     from tqdm import tqdm
 
+    class Bar(tqdm):
+        # tqdm's monitor is a thread, after which no process may fork (see `ensembles`).
+        monitor_interval = 0
+
     if enabled is None:
         enabled = sys.stderr.isatty()
-    return tqdm(total=total, desc=description, unit=unit, disable=not enabled, leave=False, file=sys.stderr)
+    return Bar(total=total, desc=description, unit=unit, disable=not enabled, leave=False, file=sys.stderr)

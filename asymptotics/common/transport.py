@@ -162,8 +162,8 @@ def mixture_w2_squared(first: Mixture, second: Mixture) -> tuple[float, np.ndarr
             for m, c in zip(first.means, ours, strict=True)
         ]
     )
-    k, l = cost.shape
-    marginals = np.vstack([np.kron(np.eye(k), np.ones(l)), np.kron(np.ones(k), np.eye(l))])
+    rows, columns = cost.shape
+    marginals = np.vstack([np.kron(np.eye(rows), np.ones(columns)), np.kron(np.ones(rows), np.eye(columns))])
     # The last row follows from the others; a redundant row can make presolve call rounding an infeasibility.
     scale = max(float(cost.max()), np.finfo(float).tiny)
     answer = linprog(
@@ -175,5 +175,5 @@ def mixture_w2_squared(first: Mixture, second: Mixture) -> tuple[float, np.ndarr
     )
     if not answer.success:
         raise RuntimeError(f"the linear programme of the mixture-Wasserstein distance failed: {answer.message}")
-    coupling = answer.x.reshape(k, l)
+    coupling = answer.x.reshape(rows, columns)
     return float(np.sum(coupling * cost)), coupling

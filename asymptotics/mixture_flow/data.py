@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .products import signed_sum
 from .settings import MixtureFlow
 
 #: Numbers held at once in a block of samples.
@@ -103,12 +104,12 @@ class TrainingSet:
         k = self.flow.noises
         data, noise, squares = np.empty(self.dimension), np.zeros(self.dimension), np.zeros(3)
         for (columns, block), (_, draws) in zip(self.blocks(), self.noises(draw), strict=True):
-            data[columns] = k * (h @ block)
-            squares[2] += k * np.vdot(block, block)
+            data[columns] = k * signed_sum(block, h)
+            squares[2] += k * np.einsum("ij,ij->", block, block)
             for x0 in draws:
-                noise[columns] += h @ x0
-                squares[0] += np.vdot(x0, x0)
-                squares[1] += np.vdot(x0, block)
+                noise[columns] += signed_sum(x0, h)
+                squares[0] += np.einsum("ij,ij->", x0, x0)
+                squares[1] += np.einsum("ij,ij->", x0, block)
         agreement = float(h @ self.labels)
         side = 1.0 if agreement >= 0 else -1.0
         mistakes = round((self.flow.samples - abs(agreement)) / 2)

@@ -89,17 +89,18 @@ def integrate(
         equations, clock, radius = _optimal(flow), np.arctan2(beta, alpha), np.hypot(alpha, beta)
         spread = _spread(flow)
         if spread == 0 and np.any(t >= 1):
-            raise InputError("times: must be < 1 where the generated clusters are points; the closed form holds there too")
+            raise InputError(
+                "times: must be < 1 where the generated clusters are points; the closed form holds there too"
+            )
     rough, calls = _solve(equations, clock, rtol)
     fine, more = _solve(equations, clock, max(rtol / 100, 2.5e-14))
     error = float(np.max(np.abs(rough - fine) * radius))
-    return Path(*(fine * radius), calls + more, error)
+    big_m, q_xi, q_eta, perp = fine * radius
+    return Path(big_m, q_xi, q_eta, perp, calls + more, error)
 
 
 def _spread(flow: MixtureFlow) -> float:
-    return float(
-        generated_std(flow.samples, flow.cluster_std, flow.ridge, flow.centroid_norm, flow.noises, flow.skip)
-    )
+    return float(generated_std(flow.samples, flow.cluster_std, flow.ridge, flow.centroid_norm, flow.noises, flow.skip))
 
 
 def _optimal(flow: MixtureFlow) -> Callable[[float, np.ndarray], np.ndarray]:
@@ -131,7 +132,9 @@ def _with_skip(
     return equations
 
 
-def _solve(equations: Callable[[float, np.ndarray], np.ndarray], clock: np.ndarray, rtol: float) -> tuple[np.ndarray, int]:
+def _solve(
+    equations: Callable[[float, np.ndarray], np.ndarray], clock: np.ndarray, rtol: float
+) -> tuple[np.ndarray, int]:
     from scipy.integrate import solve_ivp
 
     start = np.array([0.0, 0.0, 0.0, 1.0])

@@ -161,7 +161,9 @@ def _stationary(value: Any, total: int, sigma: float, m: float) -> np.ndarray:
     values = value(grid)
     low = np.flatnonzero((values[1:-1] <= values[:-2]) & (values[1:-1] <= values[2:])) + 1
     found = [
-        minimize_scalar(lambda x: float(value(x)), bounds=(grid[i - 1], grid[i + 1]), method="bounded", options={"xatol": 1e-10}).x
+        minimize_scalar(
+            lambda x: float(value(x)), bounds=(grid[i - 1], grid[i + 1]), method="bounded", options={"xatol": 1e-10}
+        ).x
         for i in low
     ]
     return np.array(found, dtype=np.float64)
@@ -170,4 +172,3 @@ def _stationary(value: Any, total: int, sigma: float, m: float) -> np.ndarray:
 def asymptote(samples: Any, cluster_std: float) -> np.ndarray:
     """The large-n law 2σ²/n of ‖μ̂ − μ‖²/d and of MW₂²/d: twice the Bayes-optimal rate."""
     return 2 * cluster_std**2 / np.asarray(samples, dtype=np.float64)
-

@@ -79,7 +79,9 @@ class Ridge:
             gain = beta_dot - alpha_dot * beta / alpha
             return alpha_dot / alpha, gain / self.scale, np.ones_like(gain), np.zeros_like(gain)
         d = self.determinant(alpha, beta)
-        rate = alpha * alpha_dot * self.c00 + (alpha * beta_dot + alpha_dot * beta) * self.c01 + beta * beta_dot * self.c11
+        rate = (
+            alpha * alpha_dot * self.c00 + (alpha * beta_dot + alpha_dot * beta) * self.c01 + beta * beta_dot * self.c11
+        )
         gain = (alpha * beta_dot - alpha_dot * beta) / (self.scale * d)
         return rate / d, gain, alpha * self.c00 + beta * self.c01, -(alpha * self.c01 + beta * self.c11)
 

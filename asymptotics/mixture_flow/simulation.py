@@ -13,6 +13,8 @@ from ..common.ensembles import run_ensemble, spawn
 from ..common.interpolants import Interpolant
 from ..common.results import Result, to_builtin
 from .data import TrainingSet
+from .observables import Account, final_values
+from .products import overlaps, signed_sum
 from .ridge import Ridge
 from .schemes import Grid, make_grid
 from .settings import MixtureFlow, Problem
@@ -125,9 +127,7 @@ class Runs(Result):
         return "\n".join(lines)
 
 
-def simulate(
-    problem: Problem, *, workers: int | None = None, progress: bool | None = None
-) -> Runs:
+def simulate(problem: Problem, *, workers: int | None = None, progress: bool | None = None) -> Runs:
     """Run the full process on independent training sets.
 
     Parameters
@@ -228,7 +228,7 @@ def _run(
     bases = [
         np.stack([sums.centroid, sums.noise if learned is None else learned[k], eta]) for k in range(len(grid.times))
     ]
-    accounts = [_Account(basis) for basis in bases]
+    accounts = [Account(basis) for basis in bases]
     mean, square, flips = np.zeros(dimension), 0.0, 0
     # The number of rows in a chunk depends on the dimension alone: it fixes the order of the random numbers.
     rows = max(1, _CHUNK // dimension)
@@ -236,27 +236,24 @@ def _run(
     for j, begin in enumerate(range(0, count, rows)):
         child = np.random.SeedSequence(entropy=seed.entropy, spawn_key=(*seed.spawn_key, 1, j))
         x = np.random.Generator(np.random.SFC64(child)).standard_normal((min(rows, count - begin), dimension))
-        sign = np.where(x @ _opening(drift) >= 0, 1.0, -1.0)
+        sign = np.where(overlaps(drift.directions(0, 1)[:1], x)[0] >= 0, 1.0, -1.0)
         done = 0
         for k in order:
             advance(x, drift, grid.lengths, grid.tableau, done, int(grid.nodes[k]))
             done = int(grid.nodes[k])
             accounts[k].add(x, sign, float(grid.radius[k]))
-        mean += sign @ x
-        square += float(np.vdot(x, x))
-        flips += int(np.sum((x @ ridge.data) * sign < 0))
-    along = {name: np.array([a.values()[name] for a in accounts[:-1]]) for name in ("M", "Q_xi", "Q_eta", "perp", "Q", "cosine")}
+        mean += signed_sum(x, sign)
+        square += float(np.einsum("ij,ij->", x, x))
+        flips += int(np.sum(overlaps(ridge.data[None], x)[0] * sign < 0))
+    along = {
+        name: np.array([a.values()[name] for a in accounts[:-1]])
+        for name in ("M", "Q_xi", "Q_eta", "perp", "Q", "cosine")
+    }
     along["b"] = ridge.b(*ends)
     data_part, along["w_xi"] = ridge.coefficients(*ends)
     along["w_m"], along["w_eta"] = data_part * total, data_part * flow.noises
-    final = _final(flow, sums.centroid, eta, sums, mean / count, square, count)
+    final = final_values(flow, sums.centroid, eta, sums, mean / count, square, count)
     return along | final | {"mistakes": sums.mistakes, "flips": flips}
-
-
-def _opening(drift: Drift) -> np.ndarray:
-    """The first direction, whose overlap with X₀ decides the cluster of a point."""
-    first: np.ndarray = drift.directions(0, 1)[0]
-    return first
 
 
 def _fresh_drift(training: TrainingSet, pattern: np.ndarray, grid: Grid) -> tuple[Drift, np.ndarray]:
@@ -279,59 +276,3 @@ def _fresh_drift(training: TrainingSet, pattern: np.ndarray, grid: Grid) -> tupl
     norms = np.linalg.norm(history, axis=1, keepdims=True)
     learned = -history * np.sqrt(total * d) / np.where(norms > 0, norms, 1.0)
     return Drift(rate, gain, lambda first, last: u[first:last]), learned[grid.nodes]
-
-
-class _Account:
-    """Running sums over points at one time: overlaps with the basis (μ, ξ, η), norms and cosines."""
-
-    def __init__(self, basis: np.ndarray) -> None:
-        self.basis, self.dimension = basis, basis.shape[1]
-        self.used = np.linalg.norm(basis, axis=1) > 0
-        self.inverse = np.linalg.inv(basis[self.used] @ basis[self.used].T)
-        self.total, self.outside, self.square, self.cosine, self.count = np.zeros(int(self.used.sum())), 0.0, 0.0, 0.0, 0
-
-    def add(self, x: np.ndarray, sign: np.ndarray, radius: float) -> None:
-        """Add a chunk of points; the state is X/radius."""
-        overlaps = radius * sign[:, None] * (x @ self.basis.T)
-        squares = radius**2 * np.einsum("ij,ij->i", x, x)
-        inside = overlaps[:, self.used]
-        self.total += (inside @ self.inverse).sum(axis=0)
-        self.outside += float(np.sum(squares - np.einsum("ij,jk,ik->i", inside, self.inverse, inside)))
-        self.square += float(squares.sum())
-        self.cosine += float(np.sum(overlaps[:, 0] / np.sqrt(squares))) / float(np.linalg.norm(self.basis[0]))
-        self.count += len(x)
-
-    def values(self) -> dict[str, float]:
-        """Means over the points; a direction that vanishes has no coefficient (NaN), learned noise of none is 0."""
-        coefficients = np.array([0.0, 0.0, np.nan])
-        coefficients[self.used] = self.total / self.count
-        free = self.dimension - int(self.used.sum())
-        return {
-            "M": float(coefficients[0]),
-            "Q_xi": float(coefficients[1]),
-            "Q_eta": float(coefficients[2]),
-            "perp": float(np.sqrt(max(self.outside, 0.0) / self.count / free)),
-            "Q": self.square / self.count / self.dimension,
-            "cosine": self.cosine / self.count,
-        }
-
-
-def _final(
-    flow: MixtureFlow, centroid: np.ndarray, eta: np.ndarray, sums: Any, mean: np.ndarray, square: float, count: int
-) -> dict[str, float]:
-    """The generated density at t = 1: cluster mean, spread and memorisation."""
-    d, n = len(mean), flow.samples
-    variance = (square - count * float(mean @ mean)) / (count - 1)
-    length = max(float(mean @ mean) - variance / count, 0.0)
-    error = (float((mean - centroid) @ (mean - centroid)) - variance / count) / d
-    spread = np.sqrt(max(variance, 0.0) / d)
-    data = sums.data / flow.noises
-    return {
-        "mean_error": error,
-        "mean_cosine": float(mean @ centroid) / np.sqrt(length * float(centroid @ centroid)),
-        "sigma_generated": float(spread),
-        "mw2_squared": error + float(spread - flow.cluster_std) ** 2,
-        "data_overlap": float((mean - centroid) @ eta) / (n * d),
-        "noise_overlap": float(mean @ sums.noise) / (n * flow.noises * d),
-        "training_distance": (square / count - 2 * float(mean @ data) / n + sums.squares[2] / (flow.noises * n)) / d,
-    }

@@ -77,7 +77,10 @@ class Solution(Result):
     def summary(self) -> str:
         flow = self.parameters["mixture_flow"]
         head = ", ".join(f"{k} = {v}" for k, v in flow.items())
-        lines = [f"binary mixture flow: {head}", f"{'t':>6} {'M':>10} {'Q_xi':>10} {'Q_eta':>10} {'perp':>10} {'cosine':>10}"]
+        lines = [
+            f"binary mixture flow: {head}",
+            f"{'t':>6} {'M':>10} {'Q_xi':>10} {'Q_eta':>10} {'perp':>10} {'cosine':>10}",
+        ]
         for i in np.unique(np.linspace(0, len(self.t) - 1, min(11, len(self.t))).round().astype(int)):
             row = (self.M[i], self.Q_xi[i], self.Q_eta[i], self.perp[i], self.cosine[i])
             lines.append(f"{self.t[i]:6.3f} " + " ".join(f"{x:10.6f}" for x in row))
@@ -125,7 +128,11 @@ def solve(problem: Problem, *, times: Any = None, method: str = "closed", rtol: 
         values["Q"], values["cosine"] = _norm_and_cosine(problem, path)
     final: dict[str, Any] = {k: float(v) for k, v in theory.final_state(**flow.to_table()).items()}
     best, error_there = optimal_ridge(flow.samples, flow.cluster_std, flow.centroid_norm, flow.noises)
-    final |= {"optimal_ridge": best, "optimal_mean_error": error_there, "asymptote": 2 * flow.cluster_std**2 / flow.samples}
+    final |= {
+        "optimal_ridge": best,
+        "optimal_mean_error": error_there,
+        "asymptote": 2 * flow.cluster_std**2 / flow.samples,
+    }
     final["mean_error_expansion"] = error_expansion(
         flow.cluster_std, flow.ridge, flow.centroid_norm, noises=flow.noises
     ).tolist()

@@ -68,7 +68,9 @@ def generated_std(
     -------
     ndarray of the broadcast shape.
     """
-    n, sigma, lam, m, k = (np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises))
+    n, sigma, lam, m, k = (
+        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
+    )
     total = n * k
     variance = (lam * m**2 + (total - k + lam) * sigma**2) / (total - 1 + lam)
     return np.sqrt(variance) if skip else np.zeros_like(variance)
@@ -109,7 +111,9 @@ def order_parameters(
         Arrays of the broadcast shape; w_m, w_ξ, w_η are the coefficients of μ, ξ, η in v = w/√d.
     """
     a, c = np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64)
-    n, sigma, lam, m, k = (np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises))
+    n, sigma, lam, m, k = (
+        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
+    )
     spread = generated_std(n, sigma, lam, m, k, skip)
     total = n * k
     envelope = np.hypot(a, c * spread)
@@ -180,7 +184,9 @@ def final_state(
         overlaps ``data_overlap`` (s X₁ − μ)·(s^μ x₁^μ − μ)/d, ``noise_overlap`` s X₁·s^μ x₀^μ/d and
         ``training_distance`` ‖s X₁ − s^μ x₁^μ‖²/d beside ``fresh_distance`` to an unseen sample.
     """
-    n, sigma, lam, m, k = (np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises))
+    n, sigma, lam, m, k = (
+        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
+    )
     end = order_parameters(
         0.0,
         1.0,

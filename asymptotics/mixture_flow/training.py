@@ -93,9 +93,7 @@ def train(
         gradient = np.empty(d + 1)
         gradient[:-1] = (n + ridge) * w + skip * hy - hx
         gradient[-1] = skip * yy + w @ hy - xy
-        losses[k] = 0.5 * (
-            skip**2 * yy + (n + ridge) * (w @ w) + xx + 2 * (skip * (w @ hy) - skip * xy - w @ hx)
-        )
+        losses[k] = 0.5 * (skip**2 * yy + (n + ridge) * (w @ w) + xx + 2 * (skip * (w @ hy) - skip * xy - w @ hx))
         step = rate * (0.5 * (1 + np.cos(np.pi * k / iterations)) if decay else 1.0)
         if adam:
             first = 0.9 * first + 0.1 * gradient

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .products import overlaps, update
 from .schemes import Tableau
 
 #: Stage evaluations handled between two passes over the points.
@@ -30,7 +31,9 @@ class Drift:
     directions: Callable[[int, int], np.ndarray]
 
 
-def advance(points: np.ndarray, drift: Drift, lengths: np.ndarray, tableau: Tableau, first: int, last: int) -> np.ndarray:
+def advance(
+    points: np.ndarray, drift: Drift, lengths: np.ndarray, tableau: Tableau, first: int, last: int
+) -> np.ndarray:
     r"""Carry the points from step ``first`` to step ``last``, in place.
 
     Within a block of steps every state is ``p X + Σ_l s_l q_l u_l`` with coefficients (p, q) that all points share and
@@ -62,14 +65,12 @@ def advance(points: np.ndarray, drift: Drift, lengths: np.ndarray, tableau: Tabl
 
 
 def _block(points: np.ndarray, drift: Drift, lengths: np.ndarray, tableau: Tableau, start: int, stop: int) -> None:
-    from scipy.linalg.blas import dgemm
-
     stages = len(tableau.weights)
     u = np.ascontiguousarray(drift.directions(start, stop))
     events = len(u)
-    overlaps = points @ u.T
-    gram = u @ u.T
-    signs = np.zeros((len(points), events))
+    start_overlaps = overlaps(u, points)
+    gram = overlaps(u, u)
+    signs = np.zeros((events, len(points)))
     p, q = 1.0, np.zeros(events)
     for k in range(start, stop):
         h = lengths[k]
@@ -78,12 +79,11 @@ def _block(points: np.ndarray, drift: Drift, lengths: np.ndarray, tableau: Table
             event = (k - start) * stages + j
             p_inner = p + h * (tableau.stages[j, :j] @ p_slopes[:j])
             q_inner = q + h * (tableau.stages[j, :j] @ q_slopes[:j])
-            field = p_inner * overlaps[:, event] + signs[:, :event] @ (q_inner[:event] * gram[:event, event])
-            signs[:, event] = np.where(field >= 0, 1.0, -1.0)
+            others = np.einsum("ep,e->p", signs[:event], q_inner[:event] * gram[:event, event])
+            signs[event] = np.where(p_inner * start_overlaps[event] + others >= 0, 1.0, -1.0)
             p_slopes[j] = drift.rate[k, j] * p_inner
             q_slopes[j] = drift.rate[k, j] * q_inner
             q_slopes[j, event] += drift.gain[k, j]
         p += h * float(tableau.weights @ p_slopes)
         q = q + h * (tableau.weights @ q_slopes)
-    # points.T is Fortran-ordered, so that BLAS scales and updates it where it is.
-    dgemm(1.0, u.T, (signs * q).T, beta=p, c=points.T, overwrite_c=1)
+    update(points, p, q[:, None] * signs, u)
