@@ -1,0 +1,97 @@
+"""Train and test loss of the denoiser at its optimum, averaged over data sets."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .corrections import corrections
+from .equivalents import equivalents
+from .schedule import Schedule
+
+#: Chebyshev points per unit of ln c_t for sums over all steps (the losses are analytic for |arg c| < π).
+DENSITY = 9.0
+
+
+def averaged_losses(
+    eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule, time: int | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""Mean train and test loss at step(s) t, sums over the d components.
+
+    .. math::
+
+        L_{\rm train}&=d-(1-\bar\alpha)\mathrm{Tr}C^{-1}-c\,\bar\alpha(1-\bar\alpha)\mathrm{Tr}C^{-2},\\
+        L_{\rm test}&=L_{\rm train}+\bar\alpha(1-\bar\alpha)\,
+            [\mathrm{Tr}(\Sigma-\Sigma_0)C^{-2}+\|C^{-1}(\mu-\mu_0)\|^2],
+
+    with C = ᾱ(Σ₀ + c_t), c_t = c + (1−ᾱ)/ᾱ; the mean's error μ − μ₀ has covariance Σ/N.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray, shape (d,)
+    samples : int
+        N ≥ 2.
+    regularisation : float
+        c ≥ 0.
+    schedule : Schedule
+    time : int or ndarray of int
+        Steps, 1 … T.
+
+    Returns
+    -------
+    train, test : ndarray
+        Of the shape of ``time``.
+    """
+    values = np.asarray(eigenvalues, dtype=float)
+    return _losses(values, samples, regularisation, schedule.effective_regularisation(regularisation, time))
+
+
+def _losses(values: np.ndarray, samples: int, c: float, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    e = equivalents(values, samples, shift)
+    ratio = e.regularisation - c  # (1 − ᾱ)/ᾱ
+    train = values.size - ratio * (e.trace_inverse + c * e.trace_inverse_squared)
+    gap = (1.0 + 1.0 / samples) * e.trace_sigma_inverse_squared - e.trace_empirical_inverse_squared
+    return train, train + ratio * gap
+
+
+def corrected_losses(
+    eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule, time: int | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `averaged_losses`, with the O(1) corrections of the traces."""
+    values = np.asarray(eigenvalues, dtype=float)
+    shift = schedule.effective_regularisation(regularisation, time)
+    train, test = _losses(values, samples, regularisation, shift)
+    more = corrections(values, samples, shift)
+    ratio = shift - regularisation
+    change = -ratio * (more.trace_inverse + regularisation * more.trace_inverse_squared)
+    gap = (1.0 + 1.0 / samples) * more.trace_sigma_inverse_squared - more.trace_empirical_inverse_squared
+    return train + change, test + change + ratio * gap
+
+
+def total_losses(
+    eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule
+) -> tuple[float, float]:
+    """Mean train and test loss summed over all steps t = 1 … T.
+
+    Both are analytic functions of ln c_t: they are computed at Chebyshev points and interpolated to the T steps (to 1e-11),
+    or computed at every step if there are fewer of those.
+    """
+    values = np.asarray(eigenvalues, dtype=float)
+    steps = np.arange(1, schedule.steps + 1)
+    shift = np.asarray(schedule.effective_regularisation(regularisation, steps))
+    # the interpolation variable must resolve c_t − c, which may be far smaller than c
+    variable = np.log(shift - regularisation)
+    low, high = variable.min(), variable.max()
+    count = int(np.ceil(DENSITY * (high - low))) + 24
+    if count >= schedule.steps:
+        train, test = _losses(values, samples, regularisation, shift)
+        return float(train.sum()), float(test.sum())
+    angles = np.pi * (np.arange(count) + 0.5) / count
+    nodes = np.cos(angles)
+    transform = (2.0 / count) * np.cos(np.outer(np.arange(count), angles))
+    transform[0] /= 2
+    at = regularisation + np.exp(0.5 * (low + high) + 0.5 * (high - low) * nodes)
+    x = np.clip((2 * variable - low - high) / (high - low), -1.0, 1.0)
+    totals = []
+    for curve in _losses(values, samples, regularisation, at):
+        totals.append(float(np.polynomial.chebyshev.chebval(x, transform @ curve).sum()))
+    return totals[0], totals[1]

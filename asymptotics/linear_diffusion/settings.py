@@ -1,0 +1,184 @@
+"""The tables of an experiment file that belong to this room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from asymptotics.common.checks import InputError, array, boolean, choice, closest, fail, integer, number
+from asymptotics.common.settings import Settings
+from asymptotics.common.spectra import Spectrum, load_spectrum, power_law, spiked
+
+from .sampler import VARIANCES
+from .schedule import Schedule
+
+LARGEST_DIMENSION = 1_000_000
+#: Up to this dimension a simulation samples from the model unless told otherwise.
+SAMPLED_DIMENSION = 256
+
+
+@dataclass(frozen=True)
+class LinearDiffusion(Settings):
+    """Table ``[linear_diffusion]``: the target, the data set's size, the ridge and the schedule.
+
+    Parameters
+    ----------
+    spectrum : table, str or list
+        ``{power = k}``: λ_ν ∝ ν^(−k); ``{spikes = [...], bulk = 1.0}``; ``"isotropic"``; ``"mnist"``; the path of a ``.npy`` or
+        ``.npz`` file; or a list of eigenvalues.
+    samples : int
+        N ≥ 2.
+    dimension : int, optional
+        d; needed where the spectrum does not say it.
+    regularisation : float
+        c ≥ 0.
+    steps : int
+        T.
+    time : int, optional
+        Step t = 1 … T at which losses are given; default T/10 (at least 1).
+    trace : float, optional
+        Tr Σ; default d for a power law, else that of the spectrum.
+    variance : {"beta", "posterior", "exact", "flow"}
+        Variance σ_t² of the sampler's noise.
+    last_noise : bool
+        Whether the sampler's last step adds noise.
+    beta_first, beta_last : float
+        Ends of the schedule.
+    fourth_moment : float, optional
+        E‖x−μ‖⁴ of non-Gaussian data, for d_eff.
+    """
+
+    table: ClassVar[str] = "linear_diffusion"
+
+    spectrum: Any
+    samples: int
+    dimension: int | None = None
+    regularisation: float = 0.0
+    steps: int = 1000
+    time: int | None = None
+    trace: float | None = None
+    variance: str = "beta"
+    last_noise: bool = True
+    beta_first: float = 1e-4
+    beta_last: float = 1e-2
+    fourth_moment: float | None = None
+
+    def __post_init__(self) -> None:
+        steps = integer(self.key("steps"), self.steps, at_least=1, at_most=1_000_000)
+        self.set(
+            spectrum=self._checked_spectrum(),
+            samples=integer(self.key("samples"), self.samples, at_least=2),
+            regularisation=number(self.key("regularisation"), self.regularisation, at_least=0),
+            steps=steps,
+            time=integer(
+                self.key("time"), max(1, steps // 10) if self.time is None else self.time, at_least=1, at_most=steps
+            ),
+            variance=choice(self.key("variance"), self.variance, VARIANCES),
+            last_noise=boolean(self.key("last_noise"), self.last_noise),
+            beta_first=number(self.key("beta_first"), self.beta_first, above=0, below=1),
+            beta_last=number(self.key("beta_last"), self.beta_last, above=0, below=1),
+        )
+        if self.dimension is not None:
+            self.set(dimension=integer(self.key("dimension"), self.dimension, at_least=1, at_most=LARGEST_DIMENSION))
+        for name in ("trace", "fourth_moment"):
+            if getattr(self, name) is not None:
+                self.set(**{name: number(self.key(name), getattr(self, name), above=0)})
+        if self.dimension is None and (isinstance(self.spectrum, dict) or self.spectrum == "isotropic"):
+            raise InputError(f"{self.key('dimension')}: missing; this spectrum does not say it")
+
+    def _checked_spectrum(self) -> Any:
+        value, key = self.spectrum, self.key("spectrum")
+        allowed = (
+            '{power = k}, {spikes = [...], bulk = 1.0}, "isotropic", "mnist", the path of a .npy or .npz file '
+            "or a list of eigenvalues"
+        )
+        if isinstance(value, Mapping):
+            names = ("power",) if "power" in value else ("spikes", "bulk")
+            for name in value:
+                if name not in names:
+                    hint = closest(str(name), ["power", "spikes", "bulk"])
+                    raise InputError(f"{key}.{name}: unknown key{hint}; spectrum must be {allowed}")
+            if "power" in value:
+                return {"power": number(f"{key}.power", value["power"], at_least=0)}
+            if "spikes" in value:
+                spikes = np.atleast_1d(array(f"{key}.spikes", value["spikes"]))
+                bulk = number(f"{key}.bulk", value.get("bulk", 1.0), at_least=0)
+                return {"spikes": spikes.tolist(), "bulk": bulk}
+            fail(key, dict(value), allowed)
+        if isinstance(value, str):
+            return value
+        if isinstance(value, (list, tuple, np.ndarray)):
+            return array(key, value, ndim=1).tolist()
+        fail(key, value, allowed)
+
+    def covariance(self) -> Spectrum:
+        """The target's spectrum, with the stated dimension and trace."""
+        spectrum: Spectrum
+        if isinstance(self.spectrum, dict) and "power" in self.spectrum:
+            assert self.dimension is not None
+            return power_law(self.dimension, self.spectrum["power"], self.trace)
+        if isinstance(self.spectrum, dict):
+            assert self.dimension is not None
+            spectrum = spiked(self.dimension, self.spectrum["spikes"], self.spectrum["bulk"])
+        elif self.spectrum == "isotropic":
+            assert self.dimension is not None
+            spectrum = power_law(self.dimension, 0.0)
+        elif isinstance(self.spectrum, list):
+            spectrum = Spectrum(np.array(self.spectrum))
+        else:
+            spectrum = load_spectrum(self.spectrum)
+        if self.dimension is not None and spectrum.dimension != self.dimension:
+            fail(self.key("dimension"), self.dimension, f"{spectrum.dimension}, that of the spectrum (or left out)")
+        return spectrum if self.trace is None else spectrum.scaled(self.trace)
+
+    def schedule(self) -> Schedule:
+        """The noise schedule."""
+        return Schedule(self.steps, self.beta_first, self.beta_last)
+
+
+@dataclass(frozen=True)
+class Simulation(Settings):
+    """Table ``[simulation]``: how the full process is run.
+
+    Parameters
+    ----------
+    runs : int
+        Independent data sets (two each: the second for the agreement of models), at least 2.
+    seed : int
+    test_samples : int
+        Fresh samples on which the test loss is measured.
+    points : int, optional
+        Samples generated by running the sampler in R^d, T steps; 0: none; default 1000 up to dimension 256, 0 above.
+    tau : list of float
+        Training times at which the losses of gradient flow are measured.
+    """
+
+    table: ClassVar[str] = "simulation"
+
+    runs: int = 8
+    seed: int = 0
+    test_samples: int = 2000
+    points: int | None = None
+    tau: Any = (0.3, 1.0, 3.0)
+
+    def __post_init__(self) -> None:
+        tau = np.atleast_1d(array(self.key("tau"), self.tau))
+        if tau.ndim != 1 or tau.min(initial=0.0) < 0 or tau.size > 1000:
+            fail(self.key("tau"), self.tau, "a list of at most 1000 numbers >= 0")
+        self.set(
+            runs=integer(self.key("runs"), self.runs, at_least=2),
+            seed=integer(self.key("seed"), self.seed, at_least=0),
+            test_samples=integer(self.key("test_samples"), self.test_samples, at_least=1),
+            tau=sorted(tau.tolist()),
+        )
+        if self.points is not None:
+            self.set(points=integer(self.key("points"), self.points, at_least=0))
+
+    def sampled_points(self, dimension: int) -> int:
+        """Number of points to sample in ``dimension``."""
+        if self.points is not None:
+            return self.points
+        return 1000 if dimension <= SAMPLED_DIMENSION else 0

@@ -1,0 +1,165 @@
+r"""Training dynamics: gradient flow on the denoising loss, the averaged loss curves and the optimal stopping time.
+
+From W(0) = 0, with the bias at its optimum, W(τ) = W*(1 − e^{−2τC}): mode ν of Σ₀ has
+
+.. math:: w_\nu(\tau)=\sqrt{1-\bar\alpha}\,\frac{1-e^{-2s_\nu\tau}}{s_\nu},\qquad
+          s_\nu=\bar\alpha\lambda^0_\nu+1-\bar\alpha+\bar\alpha c=\bar\alpha(\lambda^0_\nu+c_t),
+
+and gradient descent with step η has (1 − 2ηs)^{τ/η} in place of the exponential. The training time τ counts the gradient of the
+loss summed over components; for a loss averaged over d, or with a factor ½, rescale it.
+
+References: Merger and Goldt 2025 (arXiv 2505.24769), early stopping.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from asymptotics.common.checks import array, number
+
+from .contour import Resolvent, resolvent, upper_edge
+from .equivalents import degrees_of_freedom
+from .schedule import Schedule
+
+
+def relaxation(s: np.ndarray, tau: np.ndarray, learning_rate: float | None = None) -> np.ndarray:
+    """(1 − e^{−2sτ})/s for gradient flow, (1 − (1−2ηs)^{τ/η})/s for descent with whole τ/η; shape tau × s."""
+    tau = np.asarray(tau, dtype=float)[..., None]
+    if learning_rate is None:
+        return -np.expm1(-2 * s * tau) / s
+    steps = np.rint(tau / learning_rate)
+    return (1 - (1 - 2 * learning_rate * s) ** steps) / s
+
+
+@dataclass(frozen=True)
+class AveragedTraining:
+    """Loss curves of one step t, averaged over data sets, as functions of training time.
+
+    Made by `averaged_training`. ``learning_rate`` None means gradient flow.
+    """
+
+    samples: int
+    dimension: int
+    alpha_bar: float
+    noise: float
+    resolvent: Resolvent
+    learning_rate: float | None
+    fastest: float
+    slowest: float
+
+    def losses(self, tau: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        r"""Mean train and test loss at training time(s) τ ≥ 0.
+
+        .. math:: L_{\rm test}(\tau)=d-2\sqrt{1-\bar\alpha}\langle w\rangle_1+(1-\bar\alpha)\langle w^2\rangle_1
+                  +\bar\alpha(1+\tfrac1N)\langle w^2\rangle_\Sigma,
+
+        and for the training loss λ⁰ in the place of (1 + 1/N)Σ_νν.
+        """
+        times = array("tau", tau)
+        w = self._weights(times)
+        r, z = self.resolvent, self.resolvent.shifted
+        root = np.sqrt(self.noise)
+        linear = ((-2 * root * w + self.noise * w**2) @ r.weights_one).imag
+        target = ((w**2) @ r.weights_sigma).imag
+        data = ((w**2 * (z - r.shift)) @ r.weights_one).imag
+        train = self.dimension + linear + self.alpha_bar * data
+        test = self.dimension + linear + self.alpha_bar * (1 + 1 / self.samples) * target
+        return train, test
+
+    def _weights(self, tau: np.ndarray) -> np.ndarray:
+        s = self.alpha_bar * self.resolvent.shifted
+        return np.sqrt(self.noise) * relaxation(s, tau, self.learning_rate)
+
+    def test_slope(self, tau: float) -> float:
+        """dL_test/dτ of gradient flow."""
+        r = self.resolvent
+        s = self.alpha_bar * r.shifted
+        root = np.sqrt(self.noise)
+        change = 2 * root * np.exp(-2 * s * tau)
+        w = root * relaxation(s, np.asarray(tau))
+        one = (((-2 * root + 2 * self.noise * w) * change) @ r.weights_one).imag
+        sigma = ((2 * w * change) @ r.weights_sigma).imag
+        return float(one + self.alpha_bar * (1 + 1 / self.samples) * sigma)
+
+    def grid(self, count: int = 100) -> np.ndarray:
+        """Logarithmic training times from far below the fastest to far beyond the slowest relaxation, shape (count,)."""
+        return np.geomspace(0.01 / self.fastest, 10.0 / self.slowest, count)
+
+    def optimum(self) -> tuple[float | None, float]:
+        """τ* and the lowest mean test loss of gradient flow; τ* is None if the loss falls for ever."""
+        from scipy.optimize import brentq
+
+        tau = self.grid(240)
+        loss = self.losses(tau)[1]
+        best = int(np.argmin(loss))
+        final = float(self.losses(40.0 / self.slowest)[1])
+        if best == tau.size - 1 or loss[best] >= final * (1 - 1e-13):
+            return None, final
+        low = tau[max(best - 1, 0)] if best else 0.0
+        high = tau[best + 1]
+        if not (self.test_slope(low) < 0 < self.test_slope(high)):
+            return float(tau[best]), float(loss[best])
+        at = float(brentq(self.test_slope, low, high, xtol=1e-14 * high, rtol=1e-13))
+        return at, float(self.losses(at)[1])
+
+
+def averaged_training(
+    eigenvalues: np.ndarray,
+    samples: int,
+    regularisation: float,
+    schedule: Schedule,
+    time: int,
+    *,
+    learning_rate: float | None = None,
+) -> AveragedTraining:
+    """Prepare the averaged loss curves of step ``time``: one contour for all training times; cost proportional to d.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray, shape (d,)
+    samples : int
+        N ≥ 2.
+    regularisation : float
+        c ≥ 0.
+    schedule : Schedule
+    time : int
+        Step t, 1 … T.
+    learning_rate : float, optional
+        η of gradient descent, below 1/(2 s_max); None: gradient flow.
+
+    Raises
+    ------
+    InputError
+        If ``time`` is no step of the schedule, c < 0, N < 2 or the learning rate is too large.
+    """
+    values = np.asarray(eigenvalues, dtype=float)
+    degrees_of_freedom(samples)
+    c = number("regularisation", regularisation, at_least=0)
+    t = schedule.step(time)
+    ab, noise = float(schedule.alpha_bar[t]), float(schedule.noise[t])
+    shift = c + noise / ab
+    fastest = ab * (upper_edge(values, samples) + shift)
+    height = np.pi / 4
+    if learning_rate is not None:
+        number("learning_rate", learning_rate, above=0, below=0.5 / fastest)
+        # |1 − 2ηs| ≤ 1 on the contour needs η|s| ≤ cos(arg s)
+        height = min(height, 0.8 * float(np.arccos(min(1.0, 1.15 * learning_rate * fastest))))
+    return AveragedTraining(
+        samples,
+        values.size,
+        ab,
+        noise,
+        resolvent(values, samples, shift, height=height),
+        learning_rate,
+        fastest,
+        ab * shift,
+    )
+
+
+def mode_stopping_time(s: np.ndarray, power: np.ndarray) -> np.ndarray:
+    """τ*_ν = −ln(1 − s_ν/p_ν)/(2 s_ν), p_ν = ᾱ(Σ_νν + δ_ν²) + 1 − ᾱ; infinite where s_ν ≥ p_ν: the mode never overfits."""
+    ratio = np.asarray(s) / np.asarray(power)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(ratio < 1, -np.log1p(-np.minimum(ratio, 1.0)) / (2 * np.asarray(s)), np.inf)
