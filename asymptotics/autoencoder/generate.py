@@ -101,7 +101,8 @@ _compiled: dict[str, Any] = {}
 def _kernel(dtype: str) -> Any:
     """`_sample` for one precision, compiled with explicit types (so that it is kept on disk)."""
     if dtype not in _compiled:
-        rows = {"float32": float32, "float64": float64}[dtype][:, ::1]
+        real: Any = float32 if dtype == "float32" else float64
+        rows = real[:, ::1]
         phi = types.FunctionType(types.void(_vector, _vector, _vector))
         signature = types.void(
             phi, int64[::1], rows, _vector, _matrix, rows, uint32, uint32, int64, rows, _matrix, _matrix, _vector
@@ -184,11 +185,11 @@ class Generator:
         kappa = np.zeros(denoiser.parameters) if parameters is None else parameters
         self.dtype = dtype
         self.denoiser = denoiser
-        self._W = W.astype(dtype)
+        self._W = W.astype(dtype, order="C")
         self._kappa = array("parameters", kappa, shape=(denoiser.parameters,))
         self._scheme = np.stack([h * gamma / np.sqrt(d), 1.0 + h * delta, np.sqrt(2.0 * epsilon * h)])
         given = np.empty((0, d)) if directions is None else directions
-        self._directions = array("directions", given, shape=(None, d)).astype(dtype)
+        self._directions = array("directions", given, shape=(None, d)).astype(dtype, order="C")
 
     def block(
         self, count: int, seed: int | np.random.SeedSequence, first: int = 0, keep_points: bool = False
@@ -238,5 +239,9 @@ class Generator:
         else:
             with ThreadPoolExecutor(threads) as pool:
                 parts = list(pool.map(lambda t: self.block(*t), todo))
-        names = ("projections", "fields", "squared_norms", "points")
-        return GeneratedPoints(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+        return GeneratedPoints(
+            projections=np.concatenate([part.projections for part in parts]),
+            fields=np.concatenate([part.fields for part in parts]),
+            squared_norms=np.concatenate([part.squared_norms for part in parts]),
+            points=np.concatenate([part.points for part in parts]),
+        )

@@ -281,11 +281,6 @@ def _advance(
             scalars[1 + m] = kappa[m] - factors[k] * rates[p + 1] * slope_kappa[m] / d
 
 
-def advance(dtype: np.dtype) -> Any:
-    """The compiled `_advance` for weights of single or double precision (explicit types, so that it is kept on disk)."""
-    return {np.dtype(np.float32): _advance32, np.dtype(np.float64): _advance64}[np.dtype(dtype)]()
-
-
 def _signature(real: Any) -> Any:
     rows = real[:, ::1]
     return types.void(
@@ -297,13 +292,10 @@ def _signature(real: Any) -> Any:
 _compiled: dict[str, Any] = {}
 
 
-def _advance32() -> Any:
-    if "single" not in _compiled:
-        _compiled["single"] = njit(_signature(float32), cache=True, nogil=True, error_model="numpy")(_advance)
-    return _compiled["single"]
-
-
-def _advance64() -> Any:
-    if "double" not in _compiled:
-        _compiled["double"] = njit(_signature(float64), cache=True, nogil=True, error_model="numpy")(_advance)
-    return _compiled["double"]
+def advance(dtype: Any) -> Any:
+    """The compiled `_advance` for weights of single or double precision (explicit types, so that it is kept on disk)."""
+    name = np.dtype(dtype).name
+    if name not in _compiled:
+        real = {"float32": float32, "float64": float64}[name]
+        _compiled[name] = njit(_signature(real), cache=True, nogil=True, error_model="numpy")(_advance)
+    return _compiled[name]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -107,7 +106,6 @@ class SgdProblem:
     data_order: str = "replacement"
 
     def __post_init__(self) -> None:
-        store = lambda **values: [object.__setattr__(self, k, v) for k, v in values.items()]  # noqa: E731
         p, d = self.denoiser.vectors, integer("dimension", self.dimension, at_least=2)
         centroids = array("centroids", self.centroids, ndim=2)
         clusters, K = centroids.shape
@@ -116,9 +114,9 @@ class SgdProblem:
         given = self.reference_overlaps
         T = masses[:, None, None] * np.eye(K) if given is None else given
         times = len(array("alpha", self.alpha, ndim=1))
-        store(
+        self._store(
             dimension=d,
-            centroids=centroids,
+            centroids=np.ascontiguousarray(centroids),
             masses=masses,
             reference_overlaps=array("reference_overlaps", T, shape=(atoms, K, K)),
             weights=_distribution("weights", self.weights, clusters),
@@ -133,7 +131,7 @@ class SgdProblem:
         eigenvalues = array("eigenvalues", [[1.0]] if self.eigenvalues is None else self.eigenvalues, ndim=2)
         if eigenvalues.shape not in ((1, atoms), (clusters, atoms), (1, 1)) or np.any(eigenvalues < 0):
             fail("eigenvalues", self.eigenvalues, f">= 0, one row or one a cluster ({clusters}), {atoms} columns")
-        store(eigenvalues=np.array(np.broadcast_to(eigenvalues, (clusters, atoms))))
+        self._store(eigenvalues=np.array(np.broadcast_to(eigenvalues, (clusters, atoms))))
         if np.any(self.rates < 0):
             fail("rates", self.rates, ">= 0")
         number("learning_rate", self.learning_rate, above=0)
@@ -146,12 +144,16 @@ class SgdProblem:
         choice("dtype", self.dtype, ("float32", "float64"))
         choice("data_order", self.data_order, ("replacement", "permutation"))
         if self.data is not None:
-            store(data=array("data", self.data, shape=(None, d)).astype(self.dtype))
+            self._store(data=array("data", self.data, shape=(None, d)).astype(self.dtype, order="C"))
             if len(self.data) == 0:
                 fail("data", self.data, "at least one sample")
-        self._check_start(store, p, K, d)
+        self._check_start(p, K, d)
 
-    def _check_start(self, store: Callable[..., Any], p: int, K: int, d: int) -> None:
+    def _store(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _check_start(self, p: int, K: int, d: int) -> None:
         if (self.theta is None) != (self.q is None):
             raise InputError("theta and q: must be given together")
         if sum(x is not None for x in (self.theta, self.start, self.initial)) != 1:
@@ -159,16 +161,16 @@ class SgdProblem:
         atoms = len(self.masses)
         if self.theta is not None:
             theta, q = array("theta", self.theta, shape=(atoms, p, K)), array("q", self.q, shape=(atoms, p, p))
-            store(theta=theta, q=q)
+            self._store(theta=theta, q=q)
         elif self.start is not None:
             coordinates, random = self.start
-            store(start=(array("start", coordinates, shape=(p, K)), number("start", random, at_least=0)))
+            self._store(start=(array("start", coordinates, shape=(p, K)), number("start", random, at_least=0)))
         else:
             W, U, *counts = self.initial
             counts = np.array(counts[0] if counts else atom_counts(d, self.masses), dtype=np.int64)
             if counts.shape != (atoms,) or counts.sum() != d or np.any(counts < 0):
                 fail("initial", counts, f"numbers of coordinates of {atoms} atoms with sum {d}")
-            store(initial=(array("initial", W, shape=(p, d)), array("initial", U, shape=(K, d)), counts))
+            self._store(initial=(array("initial", W, shape=(p, d)), array("initial", U, shape=(K, d)), counts))
 
     @property
     def steps(self) -> int:
@@ -222,7 +224,8 @@ class SgdProblem:
             none = np.zeros((len(self.masses), 0, 0))
             theta = np.zeros((len(self.masses), 0, K))
             _, U, counts = construct(self.dimension, self.masses, self.reference_overlaps, theta, none, seed)
-            return drawn(U, *self.start, seed), U, counts
+            coordinates, random = self.start
+            return drawn(U, coordinates, random, seed), U, counts
         return construct(self.dimension, self.masses, self.reference_overlaps, self.theta, self.q, seed)
 
 
