@@ -153,7 +153,8 @@ def fit(
     variance = sum(float(np.sum((x[rows] - x_mean) ** 2)) for rows in _blocks(n)) / ((n - 1) * d)
 
     a, b = _amplitudes(grid[-1], scale)
-    mean, factor = a * x_mean, math.sqrt(a * a * variance + b * b) * np.eye(d)
+    mean: np.ndarray = a * x_mean
+    factor: np.ndarray = math.sqrt(a * a * variance + b * b) * np.eye(d)
     for step in range(steps, 0, -1):
         z = array("noise", draws[step - 1], shape=(n, d))
         try:

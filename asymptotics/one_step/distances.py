@@ -304,7 +304,7 @@ def distances(points: np.ndarray, generated: Generated, underlying: Underlying, 
     InputError
         If the dimensions differ.
     """
-    n, d = points.shape
+    d = points.shape[1]
     if len(generated.mean) != d or (underlying.points is not None and underlying.points.shape[1] != d):
         fail("points", points.shape, "of the dimension of the generated and underlying density")
     excess = -math.inf if underlying.points is None else log_kernel_excess(underlying.points)

@@ -189,6 +189,7 @@ def simulate(
     *,
     data: Any = None,
     noise: Any = None,
+    seed: np.random.SeedSequence | None = None,
     workers: int | None = None,
     progress: bool | None = None,
 ) -> Simulated:
@@ -199,11 +200,13 @@ def simulate(
     model : OneStep
     sampler : Sampler, optional
     simulation : Simulation, optional
-        The seed.
+        Its seed gives every random number.
     data : array_like, shape (n, d), optional
         A training set to evaluate instead of drawing some; it must have n = ``samples``, d = ``dimension``.
     noise : array_like, shape (n, d) (or (k, n, d) for k steps), optional
         Noise of its training pairs; drawn from the seed if absent.
+    seed : SeedSequence, optional
+        Used instead of the seed of ``simulation`` (one point of a sweep).
     workers : int, optional
         Processes; the answer does not depend on them.
     progress : bool, optional
@@ -225,7 +228,7 @@ def simulate(
     if data is None:
         if noise is not None:
             fail("noise", "given", "given together with data")
-        seeds = spawn(simulation.seed, model.runs)
+        seeds = spawn(simulation.seed if seed is None else seed, model.runs)
         rows = run_ensemble(run, seeds, model, sampler, workers=workers, progress=progress, description="data sets")
         values, measured = np.array(rows), {}
     else:

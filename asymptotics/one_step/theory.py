@@ -220,7 +220,7 @@ def solve(model: OneStep, sampler: Sampler | None = None) -> Theory:
         scheme=sampler.scheme,
         spacing=sampler.spacing,
     )
-    widths = {
+    widths: dict[str, Any] = {
         "h2_mixing": bandwidth.mixing_bandwidth(n, d, sigma),
         "h2_kernel": bandwidth.kernel_bandwidth(n, d, sigma),
         "h2_amise": bandwidth.amise_bandwidth(n, d, sigma),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,9 @@ SUFFIXES = ("64_", "_64", "")
 @functools.cache
 def _controls() -> tuple[tuple[Callable[[int], None], Callable[[], int]], ...]:
     """Setter and getter of every OpenBLAS that NumPy and SciPy bring along; empty for other BLAS libraries."""
-    import numpy
-    import scipy
-
     found = []
-    for package in (numpy, scipy):
-        root = Path(package.__file__).parent
+    for package in ("numpy", "scipy"):
+        root = Path(str(importlib.import_module(package).__file__)).parent
         for folder in (root.with_name(root.name + ".libs"), root / ".dylibs"):
             for path in sorted(folder.glob("*openblas*")):
                 try:

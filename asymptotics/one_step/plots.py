@@ -1,0 +1,108 @@
+"""Plots of the one-step model: theory as lines, simulation as points with error bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from asymptotics.common.plotting import COLOURS, axes_of, points
+
+from . import bandwidth, divergences, hellinger
+from .multistep import multistep_fraction
+
+
+def plot_divergences(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+    """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
+    fig, ax = axes_of(ax)
+    d, n = theory.parameters["one_step"]["dimension"], theory.parameters["one_step"]["samples"]
+    ratios = np.geomspace(min(0.02, d / n), min(0.95, d / (d + 3.0)), 160) if d > 1 else np.array([0.1, 0.2, 0.3])
+    sizes = np.unique(np.round(d / ratios).astype(int))
+    sizes = sizes[sizes > d + 2]
+    parts = [divergences.kl_generated_target(theory.q, d, int(size)) for size in sizes]
+    reverse = [divergences.kl_target_generated(theory.q, d, int(size))["total"] for size in sizes]
+    x = d / sizes
+    for k, (name, label) in enumerate((("total", "KL(G‖O)"), ("variance", "variance part"), ("mean", "mean part"))):
+        ax.plot(x, [part[name] for part in parts], color=COLOURS[k], ls="-" if k == 0 else "--", label=label)
+    ax.plot(x, np.where(np.isfinite(reverse), reverse, np.nan), color=COLOURS[3], label="KL(O‖G), typical")
+    ax.axvline(theory.q, color="0.6", lw=0.8, ls=":")
+    ax.annotate("d/n = q", (theory.q, 1.0), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90,
+                fontsize=7, color="0.4")  # fmt: skip
+    if runs is not None and runs.runs > 1:
+        names = ("kl_generated_target", "kl_generated_target_variance", "kl_generated_target_mean")
+        for k, name in enumerate(names):
+            if runs.mean(name) is not None and runs.sem(name) is not None:
+                points(ax, [d / n], [runs.mean(name)], [runs.sem(name)], color=COLOURS[k])
+        median, (low, high) = runs.median("kl_target_generated"), runs.median_interval("kl_target_generated")
+        if None not in (median, low, high):
+            points(ax, [d / n], [median], [[median - low], [high - median]], color=COLOURS[3])
+    ax.set(xscale="log", yscale="log", xlabel="d/n", ylabel="divergence", title=f"d = {d}, q = {theory.q:.3f}")
+    ax.legend()
+    return fig, ax
+
+
+def plot_hellinger(q: float, dimension: int, sizes: Any, sweep: Any = None, ax: Any = None) -> tuple[Any, Any]:
+    """E H² against n from the fixed point, its floor, and a sweep's means."""
+    fig, ax = axes_of(ax)
+    sizes = np.asarray(sizes)
+    values = []
+    for n in sizes:
+        log_det = divergences.log_det_rate(q, dimension, int(n))
+        values.append(-np.expm1(hellinger.log_bhattacharyya(q, dimension, int(n), log_det)) if n > dimension else 1.0)
+    line = ax.plot(sizes, values, label=f"q = {q:.3f}")[0]
+    ax.axhline(hellinger.hellinger_floor(q, dimension), color=line.get_color(), ls=":", lw=0.9)
+    if sweep is not None:
+        points(ax, sweep.samples, sweep.column("mean", "hellinger_squared"), sweep.column("sem", "hellinger_squared"),
+               color=line.get_color())  # fmt: skip
+    ax.set(xscale="log", xlabel="samples n", ylabel="E H²")
+    return fig, ax
+
+
+def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None, ax: Any = None) -> tuple[Any, Any]:
+    """P(E_OG < E_TG) against n with Wilson intervals; lines only guide the eye."""
+    fig, ax = axes_of(ax)
+    for k, sweep in enumerate(sweeps):
+        low, high = sweep.interval.T
+        p = sweep.probability
+        points(ax, sweep.samples, p, [np.maximum(p - low, 0.0), np.maximum(high - p, 0.0)],
+               color=COLOURS[k], label=labels[k] if labels else None)  # fmt: skip
+        ax.plot(sweep.samples, p, color=COLOURS[k], lw=0.7, ls=":")
+    ax.set(xscale="log", xlabel="samples n", ylabel="P(E_OG < E_TG)", ylim=(-0.04, 1.04))
+    if labels:
+        ax.legend()
+    return fig, ax
+
+
+def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None) -> tuple[Any, Any]:
+    """The four kernel variances against n."""
+    fig, ax = axes_of(ax)
+    for k, (function, label) in enumerate((
+        (bandwidth.mixing_bandwidth, "mixing time, exact"),
+        (bandwidth.kernel_bandwidth, "its leading term n^(−2/d)"),
+        (bandwidth.amise_bandwidth, "AMISE"),
+        (bandwidth.mise_bandwidth, "exact MISE"),
+    )):  # fmt: skip
+        values = [function(int(n), dimension, std) for n in sizes]
+        ax.plot(sizes, values, color=COLOURS[k], ls=("-", "--", "-.", "-")[k], label=label)
+    ax.set(xscale="log", yscale="log", xlabel="samples n", ylabel="kernel variance h²", title=f"d = {dimension}")
+    ax.legend()
+    return fig, ax
+
+
+def plot_multistep(
+    diffusion_time: float, noise_scale: float, std: float, dimension: int, steps: Any, ax: Any = None
+) -> tuple[Any, Any]:
+    """Floor of KL(G‖O) for n → ∞ against the number of steps, for both samplers and both spacings."""
+    fig, ax = axes_of(ax)
+    for k, (scheme, spacing) in enumerate(
+        (("deterministic", "angle"), ("deterministic", "time"), ("ancestral", "angle"), ("ancestral", "time"))
+    ):
+        floors = []
+        for count in steps:
+            q = multistep_fraction(diffusion_time, noise_scale, std, steps=int(count), scheme=scheme, spacing=spacing)
+            floors.append(divergences.kl_floor(q, dimension)["generated_target"])
+        ax.plot(steps, floors, color=COLOURS[k // 2], ls="-" if k % 2 == 0 else "--", label=f"{scheme}, {spacing}")
+    ax.set(xscale="log", yscale="log", xlabel="steps k", ylabel="KL(G‖O) for n → ∞")
+    ax.legend()
+    return fig, ax
