@@ -31,6 +31,8 @@ assemble(moments, pi, c, t, varsigma, mass, theta, q, eta, lambda, rho, dtheta, 
     dΘ(s), dq(s) from the moments of every cluster (weights pi, coordinates c, T(s)c = t, eigenvalues varsigma).
 bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b): (loss/d, db/dτ) at one time.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of λ0 and λ1 in a residual field.
+activations(z, kappa, phi), slopes(z, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points, encoders).
+euler(z, gain, growth, coupling, kappa, network): noiseless Euler steps of the network part of a generated sample.
 """
 
 import math
@@ -112,6 +114,7 @@ class _Writer:
             self.noise(),
             self.assemble(),
             self.bulk(),
+            self.activations(),
         ]
         return "\n\n".join(parts)
 
@@ -308,6 +311,51 @@ class _Writer:
         body = "\n".join([*lines, "return c0 + 0.0 * alpha, c1 + 0.0 * alpha"])
         weights = "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ")
         return bulk + "\n\n\n" + weights + "\n"
+
+
+    def activations(self) -> str:
+        """φ_j and its derivatives at many points: what the generated density needs of the network."""
+        s = self.system
+        names = s.denoiser.vectors
+        array = self.backend == "numpy"
+        node = [f"omega_{names[a]} = z[{':' if array else 'k'}, {i}]" for i, a in enumerate(self.encoders)]
+        phi = [(f"f_{j}", self._clean(phi)) for j, phi in enumerate(s.denoiser.phi)]
+        slopes = [
+            (f"f_{j}_{i}", self._clean(phi.diff(s.fields[a])))
+            for j, phi in enumerate(s.denoiser.phi)
+            for i, a in enumerate(self.encoders)
+        ]
+        functions = []
+        for name, outputs in (("activations", phi), ("slopes", slopes)):
+            index = ":" if array else "k"
+            lines = [*node, *codegen.assignments(outputs, self.backend)]
+            lines += [f"out[{index}, {', '.join(key.split('_')[1:])}] = {key}" for key, _ in outputs]
+            body = self._scalar_lines()
+            body += lines if array else ["for k in range(z.shape[0]):", *("    " + line for line in lines)]
+            text = f"def {name}(z, kappa, out):\n" + textwrap.indent("\n".join(body), "    ")
+            functions.append(self._decorate(text))
+        functions.append(self._decorate(self._euler(phi)))
+        return f"TERMS = {s.denoiser.decoders!r}\n\n\n" + "\n\n\n".join(functions) + "\n"
+
+    def _euler(self, phi: list[tuple[str, sympy.Expr]]) -> str:
+        """Noiseless Euler steps of the network part: I ← growth I + gain φ(ℓ + coupling I), ℓ ← growth ℓ."""
+        names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
+        array = self.backend == "numpy"
+        index = ":" if array else "k"
+        fields = [
+            f"omega_{names[a]} = l_{i} + " + " + ".join(f"coupling[{i}, {j}] * I_{j}" for j in range(J))
+            for i, a in enumerate(self.encoders)
+        ]
+        step = [*fields, *codegen.assignments(phi, self.backend)]
+        step += [f"I_{j} = growth[s] * I_{j} + gain[s] * f_{j}" for j in range(J)]
+        step += [f"l_{i} = growth[s] * l_{i}" for i in range(n)]
+        body = [f"l_{i} = z[{index}, {i}]" for i in range(n)] + [f"I_{j} = 0.0" for j in range(J)]
+        body += ["for s in range(gain.shape[0]):", *("    " + line for line in step)]
+        body += [f"network[{index}, {j}] = I_{j}" for j in range(J)]
+        if not array:
+            body = ["for k in range(z.shape[0]):", *("    " + line for line in body)]
+        signature = "def euler(z, gain, growth, coupling, kappa, network):\n"
+        return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
 
 
 def write_source(system: System, backend: str = "numba", form: str = "auto") -> str:

@@ -1,0 +1,249 @@
+"""Command line: ``asymptotics examples | solve | simulate | compare | collapse | figure | derive``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import __version__
+from .common.checks import InputError, choice
+from .common.results import to_builtin, write_atomically
+from .experiment import Experiment, examples, load
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise InputError(f"--set {text}: must be KEY=VALUE, such as training.tau=2")
+    return key.strip(), _value(value.strip())
+
+
+def _experiment_parser(command: str, *, known: bool) -> _Parser:
+    parser = _Parser(prog=f"asymptotics {command}", add_help=not known, description=_COMMANDS[command])
+    parser.add_argument("experiment", help="a TOML file, or the name of a built-in experiment")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the file")
+    parser.add_argument("--plot", metavar="OUT.png", help="draw the result (png, pdf or svg)")
+    parser.add_argument("--save", metavar="OUT.npz", help="keep the result")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    if command in ("simulate", "compare", "collapse"):
+        parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    return parser
+
+
+def _load(arguments: Sequence[str], command: str) -> tuple[Experiment, argparse.Namespace, dict[str, Any]]:
+    """The experiment, the common options, and the options of its room."""
+    known, _ = _experiment_parser(command, known=True).parse_known_args(
+        [a for a in arguments if a not in ("-h", "--help")]
+    )
+    experiment = load(known.experiment)
+    changes = dict(_assignment(text) for text in known.set)
+    if changes:
+        experiment = experiment.replace(changes)
+    parser = _experiment_parser(command, known=False)
+    common = {action.dest for action in parser._actions}
+    for verb in ("solve", "simulate") if command == "compare" else (command,):
+        add = getattr(experiment._room, f"{verb}_options", None)
+        if add is not None:
+            add(parser)
+    options = vars(parser.parse_args(arguments))
+    own = {k: v for k, v in options.items() if k not in common and v is not None}
+    return experiment, argparse.Namespace(**{k: v for k, v in options.items() if k in common}), own
+
+
+def _split(experiment: Experiment, options: dict[str, Any], verb: str) -> dict[str, Any]:
+    """Those options that the room added for ``verb``."""
+    parser = _Parser(add_help=False)
+    add = getattr(experiment._room, f"{verb}_options", None)
+    if add is not None:
+        add(parser)
+    return {k: v for k, v in options.items() if k in {a.dest for a in parser._actions}}
+
+
+def _check_outputs(common: argparse.Namespace) -> None:
+    """Refuse an output that cannot be written before any work is done."""
+    for option, suffixes in (("plot", (".png", ".pdf", ".svg")), ("save", (".npz",))):
+        path = getattr(common, option)
+        if path is None:
+            continue
+        if Path(path).suffix not in suffixes:
+            raise InputError(f"--{option} {path}: must end in {' or '.join(suffixes)}")
+        folder = Path(path).resolve().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise InputError(f"--{option} {path}: the folder does not exist or cannot be written")
+
+
+def _emit(common: argparse.Namespace, result: Any, payload: dict[str, Any], draw: Callable[[], Any]) -> None:
+    if common.save:
+        result.save(common.save)
+    if common.plot:
+        save_figure(draw()[0], common.plot)
+    if common.json:
+        print(json.dumps(to_builtin(payload)))
+    else:
+        print(result.summary())
+        for option in ("plot", "save"):
+            if getattr(common, option):
+                print(f"wrote {getattr(common, option)}")
+
+
+def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure atomically, in the format of the file's suffix."""
+    import matplotlib.pyplot as plt
+
+    kind = Path(path).suffix[1:] or "png"
+    write_atomically(path, lambda file: figure.savefig(file, format=kind))
+    plt.close(figure)
+
+
+def _payload(experiment: Experiment, result: Any, options: dict[str, Any]) -> dict[str, Any]:
+    report = getattr(experiment._room, "report", None)
+    return report(result, **options) if report is not None else result.to_json()
+
+
+def _solve(arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(arguments, "solve")
+    _check_outputs(common)
+    result = experiment._room.solve(experiment.problem, **options)
+    _emit(common, result, _payload(experiment, result, options), lambda: experiment._room.plot(result, None))
+    return 0
+
+
+def _simulate(arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(arguments, "simulate")
+    _check_outputs(common)
+    progress = False if common.quiet or common.json else None
+    result = experiment._room.simulate(experiment.problem, workers=common.workers, progress=progress, **options)
+    _emit(common, result, result.to_json(), lambda: result.plot())
+    return 0
+
+
+def _compare(arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(arguments, "compare")
+    _check_outputs(common)
+    adapter = experiment._room
+    theory = adapter.solve(experiment.problem, **_split(experiment, options, "solve"))
+    progress = False if common.quiet or common.json else None
+    runs = adapter.simulate(
+        experiment.problem, workers=common.workers, progress=progress, **_split(experiment, options, "simulate")
+    )
+    verdict = adapter.compare(theory, runs)
+    payload = {"experiment": experiment.name, **verdict.to_json(), "theory": _payload(experiment, theory, {})}
+    _emit(common, verdict, {**payload, "simulation": runs.to_json()}, lambda: adapter.plot(theory, runs))
+    return 0 if verdict.passed else 1
+
+
+def _collapse(arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(arguments, "collapse")
+    _check_outputs(common)
+    adapter = experiment._room
+    if not hasattr(adapter, "collapse"):
+        raise InputError(f"collapse: the system {experiment.system} has no generations")
+    progress = False if common.quiet or common.json else None
+    result = adapter.collapse(experiment.problem, workers=common.workers, progress=progress, **options)
+    _emit(common, result, result.to_json(), lambda: result.plot())
+    return 0
+
+
+def _examples(arguments: Sequence[str]) -> int:
+    parser = _Parser(prog="asymptotics examples", description=_COMMANDS["examples"])
+    parser.add_argument("--json", action="store_true", help="names and descriptions as one JSON object")
+    found = examples()
+    if parser.parse_args(arguments).json:
+        print(json.dumps(found))
+        return 0
+    width = max(map(len, found))
+    for name, description in found.items():
+        print(f"{name:<{width}}  {description}")
+    return 0
+
+
+def _derive(arguments: Sequence[str]) -> int:
+    from derivations.__main__ import run
+
+    return run(arguments, prog="asymptotics derive")
+
+
+def _figure(arguments: Sequence[str]) -> int:
+    from figures.__main__ import run  # type: ignore[import-not-found]
+
+    return run(arguments, prog="asymptotics figure")
+
+
+_COMMANDS = {
+    "examples": "List the built-in experiments.",
+    "solve": "Theory: what the asymptotic equations predict.",
+    "simulate": "Experiment: the full d-dimensional process.",
+    "compare": "Both, with a statistical verdict (exit status 0: they agree, 1: they do not).",
+    "collapse": "Generations trained on each other's samples.",
+    "figure": "Draw a figure of the gallery.",
+    "derive": "Print a derivation.",
+}
+_RUN = {
+    "examples": _examples,
+    "solve": _solve,
+    "simulate": _simulate,
+    "compare": _compare,
+    "collapse": _collapse,
+    "figure": _figure,
+    "derive": _derive,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status (2 for bad input, 130 after Ctrl-C)."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: asymptotics COMMAND ...\n\n" + "\n".join(f"  {k:<9} {v}" for k, v in _COMMANDS.items()))
+        print("\nasymptotics COMMAND --help says more.")
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"asymptotics {__version__}")
+        return 0
+    try:
+        command = choice("command", arguments[0], _COMMANDS)
+        if command in ("solve", "simulate", "compare", "collapse") and {"-h", "--help"} & set(arguments):
+            if all(a.startswith("-") for a in arguments[1:]):
+                _experiment_parser(command, known=False).print_help()
+                return 0
+        return _RUN[command](arguments[1:])
+    except InputError as error:
+        print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        if type(error).__name__ != "SolveError":
+            raise
+        print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 3
+    except KeyboardInterrupt:
+        print("asymptotics: interrupted; nothing was left half-written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
