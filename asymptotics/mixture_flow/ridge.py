@@ -42,8 +42,11 @@ class Ridge:
         """From the sums over a training set of N = nK pairs."""
         scale = total + ridge
         dots = np.array([sums.noise @ sums.noise, sums.noise @ sums.data, sums.data @ sums.data])
-        c00, c01, c11 = sums.squares - dots / scale
-        return cls(sums.data, sums.noise, float(c00), float(c01), float(c11), scale, skip)
+        c00, c01, c11 = (float(c) for c in sums.squares - dots / scale)
+        if c11 <= 1e-12 * sums.squares[2]:
+            # All samples are ±X̄/N and nothing is penalised: what is left is rounding.
+            c01, c11 = 0.0, 0.0
+        return cls(sums.data, sums.noise, c00, c01, c11, scale, skip)
 
     def determinant(self, alpha: Any, beta: Any) -> np.ndarray:
         """D, the curvature of the loss in b once v is eliminated."""

@@ -224,7 +224,8 @@ def _run(
 
         drift, learned = Drift(rate, gain, directions), None
 
-    eta = sums.data / flow.noises - flow.samples * sums.centroid
+    # Exactly zero where there is none, so that its rounding is not taken for a direction.
+    eta = (sums.data / flow.noises - flow.samples * sums.centroid) * (flow.cluster_std > 0)
     bases = [
         np.stack([sums.centroid, sums.noise if learned is None else learned[k], eta]) for k in range(len(grid.times))
     ]
