@@ -8,6 +8,7 @@ import numpy as np
 
 from asymptotics.common.checks import array, integer, number
 
+from .corrections import diagonal_correction
 from .equivalents import degrees_of_freedom, effective_regularisation
 
 #: Step of the trapezoidal rule in ln x, and how far it reaches below and above the scales of √(Σ₀+c).
@@ -34,7 +35,9 @@ class Agreement:
     root_eigenvalues: np.ndarray
 
 
-def mean_square_root(eigenvalues: np.ndarray, samples: int, regularisation: float) -> np.ndarray:
+def mean_square_root(
+    eigenvalues: np.ndarray, samples: int, regularisation: float, *, corrected: bool = False
+) -> np.ndarray:
     r"""Eigenvalues of E(Σ₀+c)^½.
 
     .. math:: f_\nu=\frac2\pi\int_0^\infty\Big[1-x^2\,\frac{\varrho^{-1}\kappa/\hat c}{\lambda_\nu+\kappa}
@@ -47,6 +50,8 @@ def mean_square_root(eigenvalues: np.ndarray, samples: int, regularisation: floa
         N ≥ 2.
     regularisation : float
         c ≥ 0.
+    corrected : bool
+        Include the O(1/N) correction for real Gaussian data.
 
     Notes
     -----
@@ -68,11 +73,14 @@ def mean_square_root(eigenvalues: np.ndarray, samples: int, regularisation: floa
     tail = 1.0 / np.expm1(STEP)
     weights[0] *= 1.0 + tail
     weights[-1] *= 1.0 + tail
-    result: np.ndarray = (2 / np.pi) * (weights @ ((values + kappa * share) / (values + kappa)))
+    integrand = (values + kappa * share) / (values + kappa)
+    if corrected:
+        integrand -= (x**2)[:, None] * diagonal_correction(values, n, c + x**2, kappa[:, 0])
+    result: np.ndarray = (2 / np.pi) * (weights @ integrand)
     return result
 
 
-def agreement(eigenvalues: np.ndarray, samples: int, regularisation: float) -> Agreement:
+def model_agreement(eigenvalues: np.ndarray, samples: int, regularisation: float) -> Agreement:
     r"""Cosine of two models and of a model with the truth.
 
     Σ f_ν²/(ϱ Tr Σ + cd) and Σ f_ν √λ_ν/√((ϱ Tr Σ + cd) Tr Σ), up to O(1/d).
@@ -85,9 +93,31 @@ def agreement(eigenvalues: np.ndarray, samples: int, regularisation: float) -> A
     _, rho = degrees_of_freedom(samples)
     f = mean_square_root(values, samples, regularisation)
     power = rho * values.sum() + regularisation * values.size
-    return Agreement(
-        float(f @ f / power), float(f @ np.sqrt(values) / np.sqrt(power * values.sum())), f
-    )
+    return Agreement(float(f @ f / power), float(f @ np.sqrt(values) / np.sqrt(power * values.sum())), f)
+
+
+def corrected_cosines(eigenvalues: np.ndarray, samples: int, regularisation: float) -> tuple[float, float]:
+    r"""Mean cosines (two models; model and truth) with their O(1/N) corrections for real Gaussian data.
+
+    Two data sets are independent, so that the mean cosine of two models is Σ_ν h_ν², h_ν = E[A_νν/√Tr A²], A = (Σ₀+c)^½,
+    and that with the truth Σ h_ν √λ_ν/√Tr Σ. To first order in the fluctuations of y = Tr A²,
+
+    .. math:: h_\nu=\frac{f_\nu}{\sqrt{\bar y}}\Big[1-\frac{\mathrm{cov}(A_{\nu\nu},y)}{2f_\nu\bar y}
+              +\frac{3\,\mathrm{var}\,y}{8\bar y^2}\Big],
+
+    where a covariance with Tr Σ₀ is the response to Σ → Σ + 2εΣ²/N, and f includes the correction of the resolvent.
+    """
+    values = np.asarray(eigenvalues, dtype=float)
+    _, rho = degrees_of_freedom(samples)
+    f = mean_square_root(values, samples, regularisation, corrected=True)
+    # response by a central difference: its relative error is the square of the step
+    step = 1e-3 / float(values.max())
+    up, down = (mean_square_root(values + sign * step * values**2, samples, regularisation) for sign in (1.0, -1.0))
+    covariance = (up - down) / (2 * step) * 2 / samples
+    power = rho * float(values.sum()) + regularisation * values.size
+    variance = 2 * rho * float(np.square(values).sum()) / samples
+    h = (f - covariance / (2 * power) + f * 3 * variance / (8 * power**2)) / np.sqrt(power)
+    return float(h @ h), float(h @ np.sqrt(values) / np.sqrt(values.sum()))
 
 
 def isotropic_root(dimension: int, samples: int) -> float:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .corrections import diagonal_correction
 from .equivalents import SolveError, degrees_of_freedom, effective_regularisation
 
 #: Largest half-height of the ellipse; beyond π/2 the decay in training time would become growth.
@@ -24,7 +25,7 @@ DENSITY = 36.0
 
 @dataclass(frozen=True)
 class Resolvent:
-    """Nodes of the contour in the upper half-plane and the weights of both traces there.
+    """Nodes of the contour in the upper half-plane and the weights of the traces there.
 
     Parameters
     ----------
@@ -32,19 +33,19 @@ class Resolvent:
         z + c_t.
     shift : float
         c_t.
-    weights_one, weights_sigma : ndarray of complex, shape (nodes,)
-        So that Σ_ν f(λ⁰_ν) ≃ Im Σ_j weights_one[j] f(z_j), and with Σ_νν for ``weights_sigma``.
+    weights : ndarray of complex, shape (probes, nodes)
+        Σ_ν f(λ⁰_ν) v_νᵀPv_ν ≃ Im Σ_j weights[p, j] f(z_j) for the diagonal matrix P of each probe; by default 1 and Σ.
+        With the O(1) corrections if `resolvent` was asked for them.
     """
 
     shifted: np.ndarray
     shift: float
-    weights_one: np.ndarray
-    weights_sigma: np.ndarray
+    weights: np.ndarray
 
-    def average(self, function: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Σ_ν f(λ⁰_ν) and Σ_ν f(λ⁰_ν) Σ_νν; ``function`` maps z + c_t (nodes,) to (..., nodes), real on the real axis."""
-        values = function(self.shifted)
-        return (values @ self.weights_one).imag, (values @ self.weights_sigma).imag
+    def average(self, values: np.ndarray, probe: int = 0) -> np.ndarray:
+        """Σ_ν f(λ⁰_ν) v_νᵀPv_ν from f at the nodes, shape (..., nodes); f must be real on the real axis."""
+        result: np.ndarray = (values @ self.weights[probe]).imag
+        return result
 
 
 def upper_edge(eigenvalues: np.ndarray, samples: int) -> float:
@@ -54,8 +55,17 @@ def upper_edge(eigenvalues: np.ndarray, samples: int) -> float:
     return top * (1.0 + np.sqrt(float(np.sum(eigenvalues)) / (top * n))) ** 2
 
 
-def resolvent(eigenvalues: np.ndarray, samples: int, shift: float, *, height: float = HEIGHT, density: float = DENSITY) -> Resolvent:
-    """Nodes and weights of the contour around [0, λ_max] for a shift c_t > 0.
+def resolvent(
+    eigenvalues: np.ndarray,
+    samples: int,
+    shift: float,
+    *,
+    probes: np.ndarray | None = None,
+    corrected: bool = False,
+    height: float = HEIGHT,
+    density: float = DENSITY,
+) -> Resolvent:
+    """Nodes and weights of the contour around [0, λ_max] for a shift c_t > 0; cost proportional to d.
 
     Parameters
     ----------
@@ -65,10 +75,15 @@ def resolvent(eigenvalues: np.ndarray, samples: int, shift: float, *, height: fl
         N ≥ 2.
     shift : float
         c_t > 0.
+    probes : ndarray, shape (probes, d), optional
+        Diagonal matrices P, in the eigenbasis of Σ; default (1, Σ).
+    corrected : bool
+        Add the O(1) correction of the resolvent for real Gaussian data.
     height, density : float
         Half-height of the ellipse in u and number of midpoints; the result does not depend on them.
     """
     values = np.asarray(eigenvalues, dtype=float)
+    probes = np.array([np.ones_like(values), values]) if probes is None else np.asarray(probes, dtype=float)
     n, rho = degrees_of_freedom(samples)
     low, high = np.log(shift), np.log(shift + 1.02 * upper_edge(values, samples))
     half = 0.5 * (high - low)
@@ -80,35 +95,39 @@ def resolvent(eigenvalues: np.ndarray, samples: int, shift: float, *, height: fl
     tangent = -length * np.sin(theta) + 1j * height * np.cos(theta)
     shifted = np.exp(u)
     c_hat = (shift - shifted) / rho
-    left = (shift - np.exp(0.5 * (low + high) - length)) / rho
-    kappa = _continue(values, n, c_hat, left, complex(effective_regularisation(values, samples, left)))
-    inverse = 1.0 / (values + kappa[:, None])
-    common = -(np.pi / count) / np.pi * shifted * tangent * (kappa / c_hat) / rho
-    return Resolvent(shifted, shift, common * inverse.sum(axis=1), common * (inverse @ values))
+    at = complex((shift - np.exp(0.5 * (low + high) - length)) / rho)
+    kappa = complex(effective_regularisation(values, samples, at.real))
+    slope = complex(1.0 - np.square(values / (values + kappa)).sum() / n)
+    weights = np.empty((len(probes), count), dtype=complex)
+    for j in range(count):
+        kappa, slope = _advance(values, n, at, complex(c_hat[j]), kappa, slope)
+        at = complex(c_hat[j])
+        diagonal = (kappa / (rho * at)) / (values + kappa)
+        if corrected:
+            diagonal += diagonal_correction(values, n, np.array(rho * at), np.array(kappa))
+        weights[:, j] = probes @ diagonal
+    weights *= -shifted * tangent / count
+    return Resolvent(shifted, shift, weights)
 
 
-def _continue(values: np.ndarray, n: int, path: np.ndarray, start: float, kappa: complex) -> np.ndarray:
-    """κ along ``path`` (Im ĉ < 0), by Newton's method from one point to the next, beginning at a real one.
+def _advance(
+    values: np.ndarray, n: int, start: complex, goal: complex, kappa: complex, slope: complex
+) -> tuple[complex, complex]:
+    """κ and ∂ĉ/∂κ at ĉ = ``goal`` (Im ĉ < 0) by Newton's method from ĉ = ``start``, in shorter steps where it must be.
 
     The physical root is the only one whose imaginary part has the sign of that of ĉ.
     """
-    result = np.empty(path.size, dtype=complex)
-    at = complex(start)
-    slope = 1.0 - np.square(values / (values + kappa)).sum() / n
-    for j, goal in enumerate(path):
-        fraction, done = 1.0, 0.0
-        while done < 1.0:
-            stride = min(fraction, 1.0 - done)
-            wanted = at + stride / (1.0 - done) * (goal - at) if stride < 1.0 - done else goal
-            found = _newton(values, n, wanted, kappa + (wanted - at) / slope)
-            if found is None:
-                fraction /= 2
-                if fraction < 1e-6:
-                    raise SolveError(f"no physical root of the deterministic equivalent at c = {wanted}")
-                continue
-            (kappa, slope), at, done = found, wanted, done + stride
-        result[j] = kappa
-    return result
+    at, stride = start, goal - start
+    while at != goal:
+        wanted = goal if abs(goal - at) <= abs(stride) else at + stride
+        found = _newton(values, n, wanted, kappa + (wanted - at) / slope)
+        if found is None:
+            stride /= 2
+            if abs(stride) < 1e-9 * abs(goal - start):
+                raise SolveError(f"no physical root of the deterministic equivalent at c = {wanted}")
+            continue
+        (kappa, slope), at = found, wanted
+    return kappa, slope
 
 
 def _newton(values: np.ndarray, n: int, c_hat: complex, kappa: complex) -> tuple[complex, complex] | None:

@@ -33,7 +33,23 @@ class Corrections:
     trace_empirical_inverse_squared: np.ndarray
 
 
-def corrections(eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float) -> Corrections:
+def diagonal_correction(values: np.ndarray, n: int, c: np.ndarray, kappa: np.ndarray) -> np.ndarray:
+    """O(1) correction of the diagonal of E(Σ₀+c)⁻¹ in the eigenbasis of Σ, at real or complex c; shape (..., d).
+
+    −(λ_ν/c) ∂_{λ_ν} ½ ln(1 − df₂/n), κ moving with λ_ν; ``c`` and ``kappa`` have the shape (...).
+    """
+    k = kappa[..., None]
+    inverse = 1.0 / (values + k)
+    ratio = values * inverse
+    slope = 1.0 - (ratio**2).sum(axis=-1)[..., None] / n
+    df2_by_kappa = -2.0 * (ratio**2 * inverse).sum(axis=-1)[..., None]
+    kappa_by_lambda = (k * inverse) ** 2 / (n * slope)
+    df2_by_lambda = 2.0 * k * values * inverse**3 + df2_by_kappa * kappa_by_lambda
+    result: np.ndarray = values * df2_by_lambda / (2.0 * n * slope * c[..., None])
+    return result
+
+
+def finite_size_corrections(eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float) -> Corrections:
     """O(1) corrections at c > 0 (scalar or array).
 
     Parameters
@@ -51,31 +67,14 @@ def corrections(eigenvalues: np.ndarray, samples: int, regularisation: np.ndarra
     slope = 1.0 - np.square(values / (values + kappa[..., None])).sum(axis=-1) / n
     h = STEP * c
     # c → c + ih moves κ by κ′ ih/ϱ, κ′ = 1/(1 − df₂/n)
-    moved = kappa + 1j * h / (rho * slope)
-    log_det, trace, sigma = _first_order(values, n, c + 1j * h, moved, rho)
-    trace_squared, sigma_squared = -trace.imag / h, -sigma.imag / h
+    diagonal = diagonal_correction(values, n, c + 1j * h, kappa + 1j * h / (rho * slope))
+    trace, sigma = diagonal.sum(axis=-1), diagonal @ values
+    trace_squared = -trace.imag / h
     return Corrections(
-        log_det.real,
+        0.5 * np.log(slope),
         trace.real,
         trace_squared,
         sigma.real,
-        sigma_squared,
+        -sigma.imag / h,
         trace.real - c * trace_squared,
     )
-
-
-def _first_order(
-    values: np.ndarray, n: int, c: np.ndarray, kappa: np.ndarray, rho: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Corrections of ln|Σ₀+c|, Tr(Σ₀+c)⁻¹ and Tr Σ(Σ₀+c)⁻¹ at complex c."""
-    k = kappa[..., None]
-    inverse = 1.0 / (values + k)
-    ratio = values * inverse
-    slope = 1.0 - (ratio**2).sum(axis=-1) / n
-    df2_by_kappa = -2.0 * (ratio**2 * inverse).sum(axis=-1)
-    # ½ ln(1 − df₂/n): by κ, and by λ_ν at fixed κ
-    prefactor = -0.5 / (n * slope)
-    by_c = prefactor * df2_by_kappa / (slope * rho)
-    kappa_by_lambda = (k * inverse) ** 2 / (n * slope[..., None])
-    by_lambda = prefactor[..., None] * (2.0 * k * values * inverse**3 + df2_by_kappa[..., None] * kappa_by_lambda)
-    return 0.5 * np.log(slope), by_c, -(values**2 * by_lambda).sum(axis=-1) / c

@@ -121,7 +121,7 @@ def critical_kappa(eigenvalues: np.ndarray, samples: int) -> float:
     raise SolveError("the critical effective regularisation did not converge")
 
 
-def equivalents(eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float) -> Equivalents:
+def deterministic_equivalents(eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float) -> Equivalents:
     r"""All averages at c > 0 (scalar or array); cost proportional to d.
 
     .. math:: \ln|\Sigma_0+c| \simeq d\ln c+\sum_\nu\ln(1+\lambda_\nu/\kappa)+n[\ln(\kappa/\hat c)+\hat c/\kappa-1]

@@ -19,7 +19,7 @@ import numpy as np
 
 from asymptotics.common.checks import InputError, integer, number
 
-from .equivalents import critical_kappa, degrees_of_freedom, equivalents
+from .equivalents import critical_kappa, degrees_of_freedom, deterministic_equivalents
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def averaged_divergences(eigenvalues: np.ndarray, samples: int, regularisation: 
         forward = wishart_kl_generated_target(values.size, big) if big > values.size else None
         reverse = wishart_kl_target_generated(values.size, big) if big > values.size + 2 else None
         return Divergences(forward, reverse, forward, reverse)
-    e = equivalents(values, big, c)
+    e = deterministic_equivalents(values, big, c)
     ratio = float(np.log(values).sum() - e.log_det)
     forward = 0.5 * (ratio + c * float((1 / values).sum()))
     reverse = 0.5 * (-ratio - values.size + (1 + 1 / big) * float(e.trace_sigma_inverse))

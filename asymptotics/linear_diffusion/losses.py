@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .corrections import corrections
-from .equivalents import equivalents
+from .corrections import finite_size_corrections
+from .equivalents import deterministic_equivalents
 from .schedule import Schedule
 
 #: Chebyshev points per unit of ln c_t for sums over all steps (the losses are analytic for |arg c| < π).
@@ -46,7 +46,7 @@ def averaged_losses(
 
 
 def _losses(values: np.ndarray, samples: int, c: float, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    e = equivalents(values, samples, shift)
+    e = deterministic_equivalents(values, samples, shift)
     ratio = e.regularisation - c  # (1 − ᾱ)/ᾱ
     train = values.size - ratio * (e.trace_inverse + c * e.trace_inverse_squared)
     gap = (1.0 + 1.0 / samples) * e.trace_sigma_inverse_squared - e.trace_empirical_inverse_squared
@@ -60,7 +60,7 @@ def corrected_losses(
     values = np.asarray(eigenvalues, dtype=float)
     shift = schedule.effective_regularisation(regularisation, time)
     train, test = _losses(values, samples, regularisation, shift)
-    more = corrections(values, samples, shift)
+    more = finite_size_corrections(values, samples, shift)
     ratio = shift - regularisation
     change = -ratio * (more.trace_inverse + regularisation * more.trace_inverse_squared)
     gap = (1.0 + 1.0 / samples) * more.trace_sigma_inverse_squared - more.trace_empirical_inverse_squared

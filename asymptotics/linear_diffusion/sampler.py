@@ -21,7 +21,9 @@ from .schedule import Schedule
 VARIANCES = ("beta", "posterior", "exact", "flow")
 
 
-def reverse_variances(schedule: Schedule, variance: str, eigenvalues: np.ndarray, last_noise: bool = True) -> np.ndarray:
+def reverse_variances(
+    schedule: Schedule, variance: str, eigenvalues: np.ndarray, last_noise: bool = True
+) -> np.ndarray:
     """σ_t² for t = 1 … T and every mode s₀, shape (T, modes); the last noise (t = 1) may be dropped."""
     s0 = np.atleast_1d(np.asarray(eigenvalues, dtype=float))
     beta = schedule.beta[1:, None]

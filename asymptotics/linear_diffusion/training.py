@@ -59,11 +59,10 @@ class AveragedTraining:
         """
         times = array("tau", tau)
         w = self._weights(times)
-        r, z = self.resolvent, self.resolvent.shifted
-        root = np.sqrt(self.noise)
-        linear = ((-2 * root * w + self.noise * w**2) @ r.weights_one).imag
-        target = ((w**2) @ r.weights_sigma).imag
-        data = ((w**2 * (z - r.shift)) @ r.weights_one).imag
+        r, root = self.resolvent, np.sqrt(self.noise)
+        linear = r.average(-2 * root * w + self.noise * w**2)
+        target = r.average(w**2, 1)
+        data = r.average(w**2 * (r.shifted - r.shift))
         train = self.dimension + linear + self.alpha_bar * data
         test = self.dimension + linear + self.alpha_bar * (1 + 1 / self.samples) * target
         return train, test
@@ -79,8 +78,8 @@ class AveragedTraining:
         root = np.sqrt(self.noise)
         change = 2 * root * np.exp(-2 * s * tau)
         w = root * relaxation(s, np.asarray(tau))
-        one = (((-2 * root + 2 * self.noise * w) * change) @ r.weights_one).imag
-        sigma = ((2 * w * change) @ r.weights_sigma).imag
+        one = r.average((-2 * root + 2 * self.noise * w) * change)
+        sigma = r.average(2 * w * change, 1)
         return float(one + self.alpha_bar * (1 + 1 / self.samples) * sigma)
 
     def grid(self, count: int = 100) -> np.ndarray:
@@ -113,6 +112,7 @@ def averaged_training(
     time: int,
     *,
     learning_rate: float | None = None,
+    corrected: bool = False,
 ) -> AveragedTraining:
     """Prepare the averaged loss curves of step ``time``: one contour for all training times; cost proportional to d.
 
@@ -128,6 +128,8 @@ def averaged_training(
         Step t, 1 … T.
     learning_rate : float, optional
         η of gradient descent, below 1/(2 s_max); None: gradient flow.
+    corrected : bool
+        Include the O(1) corrections for real Gaussian data.
 
     Raises
     ------
@@ -151,7 +153,7 @@ def averaged_training(
         values.size,
         ab,
         noise,
-        resolvent(values, samples, shift, height=height),
+        resolvent(values, samples, shift, height=height, corrected=corrected),
         learning_rate,
         fastest,
         ab * shift,

@@ -1,0 +1,105 @@
+r"""The distribution that the DDPM sampler really gives at finite T, averaged over data sets.
+
+Its variance along the modes of Σ₀ is v₀(λ⁰) of `sampler.generated_variance`, so that traces and divergences are averages
+Σ_ν f(λ⁰_ν) v_νᵀPv_ν with P = 1, Σ, Σ⁻¹: contour integrals of deterministic equivalents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .contour import resolvent
+from .sampler import generated_mean, generated_variance
+from .schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Averages for the sampler's Gaussian; a divergence is None where it is infinite.
+
+    Parameters
+    ----------
+    trace : float
+        Trace of its covariance.
+    kl_generated_target, kl_target_generated : float or None
+        Totals in nats, to leading order in d.
+    """
+
+    trace: float
+    kl_generated_target: float | None
+    kl_target_generated: float | None
+
+
+def generated_averages(
+    eigenvalues: np.ndarray,
+    samples: int,
+    regularisation: float,
+    schedule: Schedule,
+    variance: str = "beta",
+    *,
+    last_noise: bool = True,
+    corrected: bool = False,
+) -> Generated:
+    """Trace and divergences of the DDPM samples, averaged over data sets whose mean is an estimate of μ = 0.
+
+    Parameters
+    ----------
+    eigenvalues : ndarray, shape (d,)
+    samples : int
+        N ≥ 2.
+    regularisation : float
+        c ≥ 0.
+    schedule : Schedule
+    variance : {"beta", "posterior", "exact", "flow"}
+    last_noise : bool
+    corrected : bool
+        Include the O(1) corrections for real Gaussian data.
+
+    Notes
+    -----
+    Of the mean's error, Tr ΣfΣ⁻¹f/N with f = 1 − g the factor of the mean, the part quadratic in g is taken as Tr g².
+    """
+    values = np.asarray(eigenvalues, dtype=float)
+    # v₀ has its poles where s_t = 0 for some t ≥ 1, at or beyond −c₁: outside this contour
+    shift = float(schedule.effective_regularisation(regularisation, 1))
+    singular = bool(np.any(values == 0))
+    probes = [np.ones_like(values), values] + ([] if singular else [1.0 / values])
+    r = resolvent(values, samples, shift, probes=np.array(probes), corrected=corrected)
+    s0 = r.shifted - shift + regularisation
+    v0 = _complex_variance(s0, schedule, variance, last_noise)
+    lost = 1.0 - _complex_mean(s0, schedule)
+    trace = float(r.average(v0))
+    smallest = float(generated_variance(regularisation, schedule, variance, last_noise=last_noise))
+    if singular or smallest <= 0:
+        return Generated(trace, None, None)
+    log_target, log_det, d = float(np.log(values).sum()), float(r.average(np.log(v0))), values.size
+    mean = (d - 2 * float(r.average(lost)) + float(r.average(lost**2))) / samples
+    forward = 0.5 * (log_target - log_det - d + float(r.average(v0, 2)) + mean)
+    reverse = 0.5 * (log_det - log_target - d + float(r.average((1 + (1 - lost) ** 2 / samples) / v0, 1)))
+    return Generated(trace, forward, reverse)
+
+
+def _complex_variance(s0: np.ndarray, schedule: Schedule, variance: str, last_noise: bool) -> np.ndarray:
+    ab, noise = schedule.alpha_bar, schedule.noise
+    last = ab[-1] * s0 + noise[-1]
+    if variance == "flow":
+        result: np.ndarray = s0 / last
+        return result
+    s = ab[:, None] * s0 + noise[:, None]
+    beta = schedule.beta[1:, None]
+    if variance == "beta":
+        sigma2 = beta
+    elif variance == "posterior":
+        sigma2 = beta * (noise[:-1] / noise[1:])[:, None]
+    else:
+        sigma2 = beta * s[:-1] / s[1:]
+    terms = sigma2 * ab[:-1, None] * (s0 / s[:-1]) ** 2
+    return ab[-1] * (s0 / last) ** 2 + terms[0 if last_noise else 1 :].sum(axis=0)
+
+
+def _complex_mean(s0: np.ndarray, schedule: Schedule) -> np.ndarray:
+    ab = schedule.alpha_bar[-1]
+    factor: np.ndarray = 1 - ab * s0 / (ab * s0 + schedule.noise[-1])
+    return factor

@@ -1,0 +1,73 @@
+"""Plots of this room: theory as lines, simulation as points with error bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from asymptotics.common.plotting import COLOURS, axes_of, points, style
+
+
+def stopping_curve(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+    """Train and test loss per dimension against training time, the optimum marked; returns ``(figure, axes)``."""
+    with style():
+        figure, ax = axes_of(ax)
+        d, stopping = theory.dimension, theory.stopping
+        tau = np.asarray(stopping["tau"])
+        ax.plot(tau, np.asarray(stopping["train_loss"]) / d, color=COLOURS[0], label="train")
+        ax.plot(tau, np.asarray(stopping["test_loss"]) / d, color=COLOURS[1], label="test")
+        best = stopping["optimum"]
+        if best["tau"] is not None:
+            ax.plot(best["tau"], best["loss"] / d, marker="*", markersize=9, color=COLOURS[1], linestyle="none")
+            ax.annotate(
+                rf"$\tau^*={best['tau']:.3g}$",
+                (best["tau"], best["loss"] / d),
+                textcoords="offset points",
+                xytext=(4, -12),
+                fontsize=7.5,
+            )
+        if runs is not None:
+            _measured(ax, runs)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel(r"training time $\tau$")
+        ax.set_ylabel("loss per dimension")
+        ax.set_title(f"{theory.spectrum}, $d={d}$, $N={theory.samples}$, $c={theory.regularisation:g}$, $t={theory.time}$")
+        ax.legend()
+    return figure, ax
+
+
+def _measured(ax: Any, runs: Any) -> None:
+    for name, colour in (("flow_train_loss", COLOURS[0]), ("flow_test_loss", COLOURS[1])):
+        mean, sem = np.asarray(runs.mean[name], float), np.asarray(runs.sem[name], float)
+        if mean.size:
+            points(ax, runs.tau, mean / runs.dimension, sem / runs.dimension, color=colour)
+
+
+def measured_curve(runs: Any, ax: Any = None) -> tuple[Any, Any]:
+    """Measured losses of gradient flow against training time; returns ``(figure, axes)``."""
+    with style():
+        figure, ax = axes_of(ax)
+        _measured(ax, runs)
+        ax.set_xscale("log")
+        ax.set_xlabel(r"training time $\tau$")
+        ax.set_ylabel("loss per dimension")
+        ax.legend(["train", "test"])
+    return figure, ax
+
+
+def sweep_curve(sweep: Any, ax: Any = None) -> tuple[Any, Any]:
+    """Train and test loss per dimension and the cosine of two models against N; returns ``(figure, axes)``."""
+    with style():
+        figure, ax = axes_of(ax)
+        n, d = np.asarray(sweep.samples), sweep.columns["dimension"]
+        order = np.argsort(n)
+        for name, label, colour in (("train_loss", "train", COLOURS[0]), ("test_loss", "test", COLOURS[1])):
+            ax.plot(n[order], np.asarray(sweep.columns[name])[order] / d, color=colour, label=label)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel("samples $N$")
+        ax.set_ylabel("loss per dimension")
+        ax.legend()
+    return figure, ax
