@@ -184,15 +184,15 @@ class SgdProblem:
     def factors(self, first: int, count: int) -> np.ndarray:
         """s(τ) at the steps first, first + 1, …."""
         if self.schedule is None:
-            return np.ones(count)
-        if callable(self.schedule):
+            values = np.ones(count)
+        elif callable(self.schedule):
             tau = 2 * self.learning_rate * np.arange(first, first + count) / self.dimension
             values = np.broadcast_to(np.asarray(self.schedule(tau), dtype=np.float64), count)
         else:
             values = np.asarray(self.schedule, dtype=np.float64)[first : first + count]
         if len(values) < count or not np.all(np.isfinite(values)) or np.any(values < 0):
             raise InputError("schedule: must be finite, >= 0 and defined at every step")
-        largest = self.learning_rate * self.weight_decay * float(self.rates.max()) * float(values.max())
+        largest = self.learning_rate * self.weight_decay * float(self.rates.max()) * float(values.max(initial=0.0))
         if largest >= self.dimension:
             fail(
                 "weight_decay",

@@ -1,0 +1,419 @@
+"""SGD in R^d: one step against the numerical gradient of the loss, then what whole runs must do."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import sympy
+
+from asymptotics.autoencoder import sgd_kernels
+from asymptotics.autoencoder.forward import Forward
+from asymptotics.autoencoder.sgd import DivergedError, SgdState, Trainer, one_run, train
+from asymptotics.autoencoder.sgd_problem import SgdProblem
+from asymptotics.common.checks import InputError
+from asymptotics.common.ensembles import run_ensemble, spawn
+from asymptotics.common.normals import fill_normals32, philox_key
+from derivations.denoiser import Denoiser, architecture, local_field
+
+
+def gate(predicts: str = "data") -> Forward:
+    """Two terms share a decoder; a product of fields; a trainable scale; one vector is encoder alone."""
+    scale = sympy.Symbol("a", real=True)
+    u, v, w = (local_field(x) for x in "uvw")
+    terms = (("u", scale * u * sympy.tanh(v)), ("u", sympy.erf(v - w)), ("v", sympy.tanh(u + scale)))
+    return Forward.of(Denoiser("gate", ("u", "v", "w"), terms, parameters=(scale,), predicts=predicts))
+
+
+def named(name: str, hidden: int, activation: str = "tanh", **options: object) -> Forward:
+    return Forward.of(architecture(name, hidden, activation=activation, **options))
+
+
+#: f(x) − b x at (W, κ), straight from the definitions.
+def tied_by_hand(W, kappa, x):
+    d = len(x)
+    return sum(w * np.tanh(w @ x / np.sqrt(d)) for w in W) / np.sqrt(d)
+
+
+def untied_by_hand(W, kappa, x):
+    d, r = len(x), len(W) // 2
+    return sum(W[k] * np.tanh(W[r + k] @ x / np.sqrt(d) + 0.5) for k in range(r)) / np.sqrt(d)
+
+
+def untied_bias_by_hand(W, kappa, x):
+    d, r = len(x), len(W) // 2
+    return sum(W[k] * np.tanh(W[r + k] @ x / np.sqrt(d) + kappa[k]) for k in range(r)) / np.sqrt(d)
+
+
+def gate_by_hand(W, kappa, x):
+    d = len(x)
+    u, v, w = W @ x / np.sqrt(d)
+    a = kappa[0]
+    return (W[0] * (a * u * np.tanh(v) + math.erf(v - w)) + W[1] * np.tanh(u + a)) / np.sqrt(d)
+
+
+def numerical_gradient(function, x, h=1e-5):
+    out = np.empty_like(x)
+    for i in np.ndindex(*x.shape):
+        up, down = x.copy(), x.copy()
+        up[i] += h
+        down[i] -= h
+        out[i] = (function(up) - function(down)) / (2 * h)
+    return out
+
+
+def sample_of(problem: SgdProblem, seed, number: int):
+    """(x₀, x₁) and the time's index of a sample, from the documented streams."""
+    key, d = philox_key(seed), problem.dimension
+    z0, z1, pick = np.empty(d, np.float32), np.empty(d, np.float32), np.empty(1, np.int64)
+    fill_normals32(*key, sgd_kernels.BASE, number, z0)
+    fill_normals32(*key, sgd_kernels.TARGET, number, z1)
+    sgd_kernels.choose(*key, sgd_kernels.CLUSTER, number, np.cumsum(problem.weights), pick)
+    _, U, counts = problem.begin(seed)
+    spread = np.sqrt(np.repeat(problem.eigenvalues[pick[0]], counts))
+    x1 = problem.centroids[pick[0]] @ U + spread * z1
+    sgd_kernels.choose(*key, sgd_kernels.TIME, number, np.cumsum(problem.time_weights), pick)
+    return z0.astype(float), x1, pick[0]
+
+
+def step_by_hand(problem: SgdProblem, nonlinear, seed, step: int, W, b, kappa):
+    """One step of the update rule with central differences of the loss in R^d."""
+    d, m = problem.dimension, problem.batch
+    samples = [sample_of(problem, seed, step * m + i) for i in range(m)]
+
+    def loss(W, b, kappa):
+        total = 0.0
+        for x0, x1, chosen in samples:
+            for t in range(len(problem.alpha)):
+                weight = problem.time_weights[t] if problem.average == "times" else float(t == chosen)
+                x = problem.alpha[t] * x0 + problem.beta[t] * x1
+                y = problem.y0[t] * x0 + problem.y1[t] * x1
+                total += weight * np.sum((y - b * x - nonlinear(W, kappa, x)) ** 2) / m
+        return total
+
+    eta = problem.learning_rate * problem.factors(step, 1)[0]
+    slope = numerical_gradient(lambda w: loss(w, b, kappa), W)
+    after = W - eta * problem.rates[:, None] * (slope + problem.weight_decay / d * W)
+    db = numerical_gradient(lambda x: loss(W, x[0], kappa), np.array([b]))[0]
+    dkappa = numerical_gradient(lambda k: loss(W, b, k), kappa) if len(kappa) else kappa
+    b_after = b - eta * problem.rate_b * problem.denoiser.skip * db / d**2
+    return after, b_after, kappa - eta * problem.rate_parameters * dkappa / d
+
+
+def small(forward, **changes):
+    """A problem at d = 7 that nothing about is special: two atoms, unequal clusters with unequal spreads, λ, η large."""
+    rng = np.random.default_rng(0)
+    p = forward.vectors
+    options = dict(
+        dimension=7, centroids=[[1.5, 0.3], [-0.7, 1.1], [0.2, -2.0]], weights=[0.5, 0.3, 0.2], masses=[0.6, 0.4],
+        eigenvalues=[[1.0, 0.3], [0.5, 2.0], [0.0, 1.4]], alpha=[0.3], beta=[0.7], y0=[0.0], y1=[1.0],
+        learning_rate=0.3, tau=1.0, weight_decay=0.4, b=0.37,
+        initial=(rng.standard_normal((p, 7)), rng.standard_normal((2, 7))),
+        parameters=rng.standard_normal(forward.parameters), dtype="float64",
+    ) | changes  # fmt: skip
+    return SgdProblem(forward, **options)
+
+
+FOUR_TIMES = dict(
+    alpha=[0.9, 0.6, 0.3, 0.05], beta=[0.1, 0.5, 0.7, 0.9], time_weights=[0.1, 0.2, 0.3, 0.4]
+)  # fmt: skip
+DATA, NOISE = dict(y0=[0.0] * 4, y1=[1.0] * 4), dict(y0=[1.0] * 4, y1=[0.0] * 4)
+VELOCITY = dict(y0=[-1.0, -1.2, -0.8, -1.0], y1=[1.0, 0.9, 1.3, 1.1])
+CASES = {
+    "tied, one time": (lambda: named("tied", 2), tied_by_hand, {}),
+    "tied, four times": (lambda: named("tied", 2), tied_by_hand, FOUR_TIMES | DATA),
+    "tied, noise": (lambda: named("tied", 3, predicts="noise"), tied_by_hand, FOUR_TIMES | NOISE),
+    "no skip": (lambda: named("no_skip", 2), tied_by_hand, FOUR_TIMES | DATA | dict(b=0.0)),
+    "untied with a shift": (lambda: named("untied", 1, shift="1/2"), untied_by_hand, FOUR_TIMES | DATA),
+    "untied, two units": (lambda: named("untied", 2, shift="1/2"), untied_by_hand, FOUR_TIMES | VELOCITY),
+    "trainable bias": (lambda: named("untied_bias", 2), untied_bias_by_hand, FOUR_TIMES | VELOCITY),
+    "gate": (gate, gate_by_hand, FOUR_TIMES | VELOCITY),
+    "gate, random time": (gate, gate_by_hand, FOUR_TIMES | VELOCITY | dict(average="random")),
+    "gate, batch": (gate, gate_by_hand, FOUR_TIMES | VELOCITY | dict(batch=3)),
+    "gate, batch and random times": (gate, gate_by_hand, FOUR_TIMES | VELOCITY | dict(batch=3, average="random")),
+    "gate, rates": (
+        gate, gate_by_hand,
+        FOUR_TIMES | VELOCITY
+        | dict(rates=[0.5, 0.0, 2.0], rate_b=0.3, rate_parameters=0.7, schedule=lambda tau: np.exp(-3 * tau)),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_steps_follow_the_gradient_of_the_loss(case):
+    declare, nonlinear, changes = CASES[case]
+    problem = small(declare(), **changes)
+    trainer = Trainer(problem, seed=3)
+    for step in range(3):
+        before = (trainer.weights, trainer.b, trainer.parameters)
+        expected = step_by_hand(problem, nonlinear, 3, step, *before)
+        trainer.advance(1)
+        for got, wanted, old in zip((trainer.weights, trainer.b, trainer.parameters), expected, before, strict=True):
+            assert np.allclose(got, wanted, rtol=0, atol=1e-7)
+            if problem.rates.min() > 0 and np.size(old) and problem.denoiser.skip:
+                assert np.all(np.abs(np.asarray(got) - old) > 1e-6)  # the step is no small thing here
+    if "rates" in case:
+        assert np.array_equal(trainer.weights[1], problem.initial[0][1])
+
+
+def test_steps_larger_than_a_block():
+    """The same at d = 2500 (blocks of 1024, tiles of 256): one step against the gradient in closed form for r = 1."""
+    rng = np.random.default_rng(4)
+    d, eta = 2500, 0.2
+    problem = SgdProblem(
+        named("tied", 1), d, [[2.0], [-1.0]], [0.4], [0.6], [0.0], [1.0], eta, 1.0, weight_decay=0.3, b=0.2,
+        initial=(rng.standard_normal((1, d)), rng.standard_normal((1, d)) / 50), dtype="float64",
+    )  # fmt: skip
+    trainer = Trainer(problem, 11)
+    for step in range(2):
+        w, b = trainer.weights[0], trainer.b
+        x0, x1, _ = sample_of(problem, 11, step)
+        x = 0.4 * x0 + 0.6 * x1
+        field = w @ x / np.sqrt(d)
+        residual = x1 - b * x - w * np.tanh(field) / np.sqrt(d)
+        slope = -2 / np.sqrt(d) * (np.tanh(field) * residual + w @ residual / np.sqrt(d) / np.cosh(field) ** 2 * x)
+        trainer.advance(1)
+        assert np.allclose(trainer.weights[0], w - eta * (slope + 0.3 / d * w), rtol=0, atol=1e-12)
+        assert abs(trainer.b - (b + 2 * eta / d**2 * residual @ x)) < 1e-12
+
+
+def test_samples_of_a_data_set():
+    rng = np.random.default_rng(5)
+    X = rng.standard_normal((6, 7))
+    nonlinear = tied_by_hand
+    for order in ("replacement", "permutation"):
+        problem = small(named("tied", 2), data=X, data_order=order)
+        trainer = Trainer(problem, 8)
+        picks, _ = trainer._picks(0, 600)
+        assert set(picks) == set(range(6))
+        if order == "permutation":
+            epochs = picks.reshape(-1, 6)
+            assert np.array_equal(np.sort(epochs, axis=1), np.tile(np.arange(6), (100, 1)))
+            assert len(np.unique(epochs, axis=0)) > 50
+        later = np.concatenate([trainer._picks(k, 7)[0] for k in range(0, 70, 7)])
+        assert np.array_equal(later, picks[:70])
+        z0 = np.empty(7, np.float32)
+        fill_normals32(*philox_key(8), sgd_kernels.BASE, 0, z0)
+        x = 0.3 * z0 + 0.7 * X[picks[0]]
+        W, b = trainer.weights, trainer.b
+
+        def loss(w, x=x, b=b, k=picks[0]):
+            return np.sum((X[k] - b * x - nonlinear(w, (), x)) ** 2)
+
+        trainer.advance(1)
+        expected = W - 0.3 * (numerical_gradient(loss, W) + 0.4 / 7 * W)
+        assert np.allclose(trainer.weights, expected, atol=1e-7)
+
+
+def three_clusters(d: int, **changes) -> SgdProblem:
+    """The reference example: w_γ(0) = 0.1 √d μ_γ, centroids 3e₁, −3e₂, −3e₁."""
+    c = np.array([[3.0, 0.0], [0.0, -3.0], [-3.0, 0.0]])
+    w = 0.1 * c[:2]
+    options = dict(weight_decay=0.1, theta=w[None], q=(w @ w.T)[None]) | changes
+    return SgdProblem(named("tied", 2), d, c, [0.3], [0.7], [0.0], [1.0], 0.1, 4.0, **options)
+
+
+# M₁₁, M₂₂, Q₁₁, Q₂₂, b at τ = 4 (Cui, Pehlevan & Lu 2025, reference example, converged).
+LIMIT = np.array([2.52802, 2.17267, 0.729732, 0.548986, 1.088290])
+# Standard deviations of M₁₁, M₂₂, Q₁₁, Q₂₂ of single runs at d = 1000 (three times those of Θ for M).
+SPREAD = np.array([0.0153, 0.0120, 0.0080, 0.0063])
+
+
+def final(runs) -> np.ndarray:
+    rows = [(r["M"][-1, 0, 0], r["M"][-1, 1, 1], r["Q"][-1, 0, 0], r["Q"][-1, 1, 1], r["b"][-1]) for r in runs]
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_three_clusters_reach_the_known_order_parameters(dtype):
+    d, n = 500, 40
+    problem = three_clusters(d, dtype=dtype)
+    runs = [one_run(s, problem, [0.0, 4.0]) for s in spawn(1, n)]
+    assert all(np.allclose(r["M"][0, 0, 0], 0.9, atol=1e-6) for r in runs)
+    values = final(runs)
+    error = values.std(axis=0, ddof=1) / np.sqrt(n)
+    assert np.all(np.abs(values.mean(axis=0) - LIMIT) < 3 * error + 5 / d * LIMIT)
+    # The bars themselves: a run at d scatters as √(1000/d) × the known spread, known to 1/√(2·40) each way.
+    ratio = values[:, :4].std(axis=0, ddof=1) * np.sqrt(d / 1000) / SPREAD
+    assert np.all((ratio > 0.6) & (ratio < 1.6))
+
+
+@pytest.mark.slow
+def test_the_gap_to_the_limit_falls_as_one_over_d():
+    """d × (mean − limit) is the same at d = 250 and d = 2000 within the bars."""
+    gaps = []
+    for d, n in ((250, 1600), (2000, 200)):
+        values = final([one_run(s, three_clusters(d)) for s in spawn(2, n)])
+        gaps.append((d * (values.mean(axis=0) - LIMIT), d * values.std(axis=0, ddof=1) / np.sqrt(n)))
+    (small_d, small_error), (large_d, large_error) = gaps
+    assert np.all(np.abs(small_d - large_d) < 4 * np.hypot(small_error, large_error) + 0.1 * np.abs(small_d))
+
+
+def test_single_and_double_precision_agree():
+    a, b = (train(three_clusters(1000, dtype=t), 5, [1.0, 4.0]) for t in ("float32", "float64"))
+    for name in ("Q", "Theta", "M", "b"):
+        assert np.abs(getattr(a, name) - getattr(b, name)).max() < 1e-5, name
+    assert np.abs(a.weights - b.weights).max() < 1e-4
+
+
+def test_untied_with_a_shift_reaches_the_known_order_parameters():
+    """Weights (.7, .3), centroids 2 and −1, η = .2, λ = .3, t = .7, bias ½ (known to ±1e-3)."""
+    d, n = 1000, 24
+    problem = SgdProblem(
+        named("untied", 1, shift="1/2"), d, [[2.0], [-1.0]], [0.3], [0.7], [0.0], [1.0], 0.2, 3.0, weights=[0.7, 0.3],
+        weight_decay=0.3, theta=[[[0.2], [0.6]]], q=[[[0.3, 0.1], [0.1, 0.5]]], b=0.1,
+    )  # fmt: skip
+    runs = [one_run(s, problem) for s in spawn(0, n)]
+    rows = [(*r["Theta"][-1, :, 0], *r["Q"][-1][np.triu_indices(2)], r["b"][-1]) for r in runs]
+    values, known = np.array(rows), np.array([0.71284, 0.59531, 0.54867, 0.43877, 0.41407, 1.01261])
+    error = values.std(axis=0, ddof=1) / np.sqrt(n)
+    assert np.all(np.abs(values.mean(axis=0) - known) < 3 * error + 1e-3 + 5 / d * known)
+
+
+@pytest.mark.parametrize("target", [DATA, NOISE, VELOCITY], ids=["data", "noise", "velocity"])
+def test_skip_connection_alone_has_an_exact_mean(target):
+    """Without weights the network is b x: E b_n follows a linear recursion at any finite d (b_n and sample n independent)."""
+    d, eta, steps = 40, 0.3, 100
+    masses, eigenvalues = np.array([0.25, 0.75]), np.array([[2.0, 0.5], [0.1, 1.0]])
+    c = np.array([[1.5, 0.3], [-0.7, 1.1]])
+    zero = dict(theta=np.zeros((2, 2, 2)), q=np.zeros((2, 2, 2)))
+    times = dict(FOUR_TIMES) | target
+    problem = SgdProblem(
+        named("tied", 2), d, c, learning_rate=eta, tau=2 * eta * steps / d, weights=[0.3, 0.7], masses=masses,
+        eigenvalues=eigenvalues, b=0.8, weight_decay=0.2, **zero, **times,
+    )  # fmt: skip
+    # E‖x₁‖²: T(s) = p_s I, so ‖μ(c)‖² = ‖c‖².
+    second = np.array([0.3, 0.7]) @ ((c**2).sum(axis=1) + d * eigenvalues @ masses)
+    a, beta, w, y0, y1 = (np.array(times[k]) for k in ("alpha", "beta", "time_weights", "y0", "y1"))
+    rate = 2 * eta / d**2 * np.sum(w * (beta**2 * second + a**2 * d))
+    push = 2 * eta / d**2 * np.sum(w * (beta * y1 * second + a * y0 * d))
+    expected = 0.8
+    for _ in range(steps):
+        expected += push - rate * expected
+    runs = [train(problem, s) for s in spawn(3, 400)]
+    b = np.array([r.b[-1] for r in runs])
+    assert np.abs(b.mean() - expected) < 4 * b.std(ddof=1) / 20
+    assert all(np.all(r.weights == 0) for r in runs)
+    assert abs(expected - 0.8) > 20 * b.std(ddof=1) / 20
+
+
+def test_weight_decay_is_not_rounded_away():
+    """φ = 0: W decays by (1 − ηλ/d) a step, a factor that single precision cannot hold, over many steps and far down."""
+    forward = Forward.of(Denoiser("nothing", ("w",), (("w", sympy.Integer(0)),)))
+    d, eta, decay, tau = 16, 4e-6, 7.0, 0.5
+    W = np.random.default_rng(0).standard_normal((1, d))
+    problem = SgdProblem(
+        forward, d, [[1.0]], [0.3], [0.7], [0.0], [1.0], eta, tau, weight_decay=decay, initial=(W, np.ones((1, d)))
+    )
+    run = train(problem, 0)
+    assert problem.steps == 1_000_000
+    assert np.allclose(run.weights / W, np.exp(-decay * tau / 2), rtol=2e-6)
+    # Far down, through the powers of two that keep the factor in range.
+    fast = SgdProblem(
+        forward, d, [[1.0]], [0.3], [0.7], [0.0], [1.0], 0.1, 5.0, weight_decay=20.0, initial=(W, np.ones((1, d)))
+    )
+    assert np.allclose(train(fast, 0).weights / W / (1 - 0.1 * 20 / d) ** fast.steps, 1, rtol=1e-6)
+
+
+def test_answer_depends_on_no_chunk_and_no_worker():
+    problem = three_clusters(300)
+    whole = train(problem, 9, [0.5, 4.0])
+    for chunk in (1, 7, 1000):
+        run = train(problem, 9, [0.5, 4.0], chunk=chunk)
+        for name in ("Q", "Theta", "b", "weights"):
+            assert np.array_equal(getattr(run, name), getattr(whole, name))
+    seeds = spawn(4, 3)
+    one, two = (run_ensemble(one_run, seeds, problem, [4.0], True, workers=w, progress=False) for w in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        assert all(np.array_equal(a[name], b[name]) for name in a)
+    assert not np.array_equal(one[0]["Q"], one[1]["Q"])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("order", [None, "permutation"])
+def test_resume_is_bit_for_bit(tmp_path, dtype, order):
+    options = {} if order is None else dict(data=np.random.default_rng(0).standard_normal((37, 200)), data_order=order)
+    problem = three_clusters(200, dtype=dtype, batch=2, **options)
+    taus = [0.0, 0.3, 2.0, 4.0]
+    whole = train(problem, 1, taus)
+    path = tmp_path / "checkpoint.npz"
+
+    def stop(done: int, total: int) -> None:
+        assert total == problem.steps
+        if done >= 1500:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(problem, 1, taus, progress=stop, chunk=100, checkpoint=path)
+    assert 0 < SgdState.load(path).step < problem.steps
+    assert [f.name for f in tmp_path.iterdir()] == [path.name]
+    resumed = train(problem, 1, taus, checkpoint=path, chunk=33)
+    for name in ("tau", "steps", "Q", "Theta", "M", "q", "theta", "b", "weights", "references", "counts"):
+        assert np.array_equal(getattr(resumed, name), getattr(whole, name)), name
+    with pytest.raises(InputError, match="another problem or seed"):
+        train(problem, 2, taus, checkpoint=path)
+    with pytest.raises(InputError, match="another problem or seed"):
+        train(three_clusters(200, dtype=dtype, batch=1, **options), 1, taus, checkpoint=path)
+    with pytest.raises(InputError, match="behind the checkpoint"):
+        train(problem, 1, [1.0], checkpoint=path)
+
+
+def test_path_and_file(tmp_path):
+    problem = three_clusters(100, masses=[0.7, 0.3], theta=None, q=None, start=([[0.3, 0.0], [0.0, -0.3]], 0.2))
+    run = train(problem, 0, [0.0, 1.0, 4.0])
+    assert run.tau.tolist() == [0.0, 1.0, 4.0] and run.q.shape == (3, 2, 2, 2) and run.M.shape == (3, 2, 3)
+    assert np.allclose(run.q.sum(axis=1), run.Q) and np.allclose(run.Q[-1], run.weights @ run.weights.T / 100)
+    assert np.allclose(run.Theta[-1], run.weights @ run.references.T / 10)
+    loaded = type(run).load(run.save(tmp_path / "run.npz"))
+    assert np.array_equal(loaded.weights, run.weights) and loaded.dimension == 100
+
+
+def test_divergence_is_loud():
+    problem = SgdProblem(
+        named("tied", 1, activation="linear"), 50, [[1.0]], [0.3], [0.7], [0.0], [1.0], 40.0, 400.0,
+        theta=[[[1.0]]], q=[[[2.0]]],
+    )  # fmt: skip
+    with pytest.raises(DivergedError, match="no longer finite") as caught:
+        train(problem, 0, [0.0, 400.0])
+    assert caught.value.run.tau.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (dict(learning_rate=0.0), "learning_rate"),
+        (dict(tau=-1.0), "tau"),
+        (dict(weights=[0.5, 0.6, 0.2]), "weights"),
+        (dict(time_weights=[0.3]), "time_weights"),
+        (dict(eigenvalues=[[1.0, -1.0]]), "eigenvalues"),
+        (dict(y1=[1.0, 1.0]), "y1"),
+        (dict(rates=[1.0]), "rates"),
+        (dict(rates=[1.0, -1.0]), "rates"),
+        (dict(average="mean"), "average"),
+        (dict(dtype="float16"), "dtype"),
+        (dict(batch=0), "batch"),
+        (dict(initial=None), "exactly one"),
+        (dict(theta=np.zeros((2, 2, 2))), "together"),
+        (dict(initial=(np.zeros((2, 6)), np.zeros((2, 7)))), "initial"),
+        (dict(initial=(np.zeros((2, 7)), np.zeros((2, 7)), [3, 3])), "initial"),
+        (dict(data=np.zeros((3, 6))), "data"),
+        (dict(parameters=[1.0]), "parameters"),
+        (dict(centroids=[[np.nan, 1.0]]), "centroids"),
+    ],
+)
+def test_bad_input_is_one_line(changes, words):
+    with pytest.raises(InputError, match=words) as caught:
+        small(named("tied", 2), **changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_schedules_and_times_are_refused():
+    with pytest.raises(InputError, match="schedule"):
+        train(three_clusters(50, schedule=np.ones(3)), 0)
+    with pytest.raises(InputError, match="schedule"):
+        train(three_clusters(50, schedule=lambda tau: -tau - 1), 0)
+    with pytest.raises(InputError, match="weight_decay"):
+        train(three_clusters(50, weight_decay=600.0), 0)
+    with pytest.raises(InputError, match="taus"):
+        train(three_clusters(50), 0, [5.0])
