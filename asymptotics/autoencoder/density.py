@@ -262,6 +262,27 @@ class GeneratedDensity:
         """Covariance of the projections, (m, m)."""
         return self.moments()[1]
 
+    def quantiles(self, levels: Any, samples: int = 400_000, seed: int = 0) -> np.ndarray:
+        """Quantiles of every projection, (levels, m): exact for ε = 0 (a Gaussian mixture over z₀), else of samples."""
+        levels = array("levels", levels, ndim=1)
+        if np.any(levels <= 0) or np.any(levels >= 1):
+            fail("levels", levels, "in (0, 1)")
+        if self.noisy:
+            return np.asarray(np.quantile(self.sample(samples, seed), levels, axis=0))
+        from scipy.special import ndtr
+
+        n = len(self.Q)
+        z, w = (Rule("hermite", 96) if n <= 2 else Rule("sobol", 2**14)).points(n)
+        centres = self._centres(self.transport(z @ self.root))
+        width = np.sqrt(np.maximum(np.diag(self.span_covariance), 1e-24))
+        low = np.repeat((centres.min(axis=0) - 8 * width)[None], len(levels), axis=0)
+        high = np.repeat((centres.max(axis=0) + 8 * width)[None], len(levels), axis=0)
+        for _ in range(60):
+            middle = (low + high) / 2
+            below = np.einsum("i,ilm->lm", w, ndtr((middle - centres[:, None]) / width)) < levels[:, None]
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return (low + high) / 2
+
     def density(self, x: Any) -> np.ndarray:
         """Exact density of the projections at the points x (..., m), for ε = 0 and at most two encoders.
 

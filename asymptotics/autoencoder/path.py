@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ..common.checks import fail
 from ..common.results import Result, to_builtin
 from .drift import Layout
+from .settings import Problem
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,12 @@ class OrderParameterPath(Result):
     method: str
     experiment: dict[str, Any]
     version: str
+    source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
+
+    @property
+    def problem(self) -> Problem:
+        """What was solved (rebuilt from ``experiment`` after loading)."""
+        return self.source if self.source is not None else Problem.from_tables(self.experiment)
 
     @property
     def layout(self) -> Layout:

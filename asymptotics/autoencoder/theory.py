@@ -275,8 +275,9 @@ def _path(problem: Problem, drift: Drift, controls: _Controls, knots: np.ndarray
         seconds=0.0,
         rule="",
         method=controls.method,
-        experiment=problem_tables(problem),
+        experiment=problem.to_tables(),
         version=__version__,
+        source=problem,
     )
 
 
@@ -285,17 +286,3 @@ def stacked_times(knots: np.ndarray) -> np.ndarray:
     fraction = (1 - np.cos(3 * np.pi / (DENSE_NODES - 1))) / 2
     inner = knots[:-1] + fraction * np.diff(knots)
     return np.stack([inner, knots[1:]], axis=1).ravel()
-
-
-def problem_tables(problem: Problem) -> dict[str, Any]:
-    """The experiment's tables, as plain values (a derived system is named only)."""
-    from ..common.results import to_builtin
-
-    tables = {}
-    for name in ("target", "interpolant", "denoiser", "training", "sampling", "simulation"):
-        table = getattr(problem, name).to_table()
-        if name == "denoiser":
-            table["init"] = problem.denoiser.init.to_table()
-            table.pop("system", None)
-        tables[name] = to_builtin(table)
-    return tables

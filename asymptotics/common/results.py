@@ -62,7 +62,8 @@ def write_atomically(path: str | os.PathLike[str], write: Any) -> Path:
 class Result:
     """Mix-in for frozen dataclasses of arrays (float or integer) and plain values.
 
-    Fields that hold arrays are stored as they are; all others must be JSON values. A subclass overrides `to_json`
+    Fields that hold arrays are stored as they are; all others must be JSON values, except those with
+    ``metadata={"transient": True}``, which are not stored (they need a default). A subclass overrides `to_json`
     where its command-line form differs from its fields, and `summary` for what a person reads.
     """
 
@@ -70,6 +71,8 @@ class Result:
         """Write one ``.npz`` atomically; `load` gives an equal object back."""
         arrays, plain = {}, {}
         for f in dataclasses.fields(self):  # type: ignore[arg-type]
+            if f.metadata.get("transient"):
+                continue
             value = getattr(self, f.name)
             if isinstance(value, np.ndarray):
                 arrays[f.name] = value
@@ -97,7 +100,8 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values (what ``--json`` prints)."""
-        return {f.name: to_builtin(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        kept = [f.name for f in dataclasses.fields(self) if not f.metadata.get("transient")]  # type: ignore[arg-type]
+        return {name: to_builtin(getattr(self, name)) for name in kept}
 
     def summary(self) -> str:
         """A few lines for a person."""

@@ -1,0 +1,321 @@
+"""The full d-dimensional process: an ensemble of online trainings, and samples generated from each trained network.
+
+Nothing here comes from the order-parameter equations: SGD on fresh samples in R^d (`sgd`), the generative SDE in R^d
+(`generate`), and overlaps measured on the weights.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common.checks import InputError, array, integer
+from ..common.ensembles import run_ensemble, spawn
+from ..common.results import Result, to_builtin
+from .forward import Forward
+from .settings import Problem
+from .sgd_problem import SgdProblem
+
+
+@dataclass(frozen=True)
+class Runs(Result):
+    """An ensemble of trainings in R^d and the points that each trained network generated.
+
+    Attributes
+    ----------
+    tau : (times,)
+    Q, Theta, M : (runs, times, p, p), (runs, times, p, K), (runs, times, p, clusters)
+    b, parameters : (runs, times), (runs, times, n)
+    generated : (runs, samples, K)
+        Projections u_k·X of generated points, at the last τ.
+    norms : (runs, samples)
+        ‖X‖²/d of the generated points.
+    low_Q, low_Theta, low_M, low_b, low_parameters, low_generated : arrays
+        The same from a companion ensemble at ``low_dimension`` = d/4 (no runs where there is none): what the experiment
+        itself says about its O(1/d) bias.
+    dimension, low_dimension : int
+    seed : int
+    seconds : float
+    experiment : dict
+        The tables that were simulated.
+    """
+
+    tau: np.ndarray
+    Q: np.ndarray
+    Theta: np.ndarray
+    M: np.ndarray
+    b: np.ndarray
+    parameters: np.ndarray
+    generated: np.ndarray
+    norms: np.ndarray
+    low_Q: np.ndarray
+    low_Theta: np.ndarray
+    low_M: np.ndarray
+    low_b: np.ndarray
+    low_parameters: np.ndarray
+    low_generated: np.ndarray
+    dimension: int
+    low_dimension: int
+    seed: int
+    seconds: float
+    experiment: dict[str, Any]
+    version: str
+
+    #: The order parameters, by the names that theory uses.
+    NAMES = ("Q", "Theta", "M", "b", "parameters")
+
+    @property
+    def runs(self) -> int:
+        """Number of independent runs."""
+        return len(self.Q)
+
+    def mean(self, name: str) -> np.ndarray:
+        """Mean over runs of an order parameter, first axis τ."""
+        return np.asarray(getattr(self, name).mean(axis=0))
+
+    def std(self, name: str) -> np.ndarray:
+        """Standard deviation over runs."""
+        values = getattr(self, name)
+        return np.asarray(values.std(axis=0, ddof=1) if self.runs > 1 else np.full(values.shape[1:], np.nan))
+
+    def sem(self, name: str) -> np.ndarray:
+        """Standard error of the mean over runs."""
+        return self.std(name) / np.sqrt(self.runs)
+
+    def to_json(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {"tau": self.tau, "mean": {}, "sem": {}, "std": {}}
+        for name in self.NAMES:
+            fields["mean"][name], fields["sem"][name] = self.mean(name), self.sem(name)
+            fields["std"][name] = self.std(name)
+        if self.generated.size:
+            points = self.generated.reshape(-1, self.generated.shape[-1])
+            fields["generated"] = {"mean": points.mean(axis=0), "covariance": np.atleast_2d(np.cov(points.T))}
+        fields |= {"runs": self.runs, "dimension": self.dimension, "seed": self.seed, "seconds": self.seconds}
+        return dict(to_builtin(fields))
+
+    def summary(self) -> str:
+        """Means and standard errors at the last τ."""
+        lines = [f"{self.runs} runs at d = {self.dimension} ({self.seconds:.1f} s), at tau = {self.tau[-1]:g}:"]
+        with np.printoptions(precision=5, suppress=True, linewidth=110):
+            for name in self.NAMES:
+                if getattr(self, name).size:
+                    mean, sem = self.mean(name)[-1], self.sem(name)[-1]
+                    shown = [np.array2string(np.asarray(v)).replace("\n", "") for v in (mean, sem)]
+                    lines.append(f"  {name:<10} {shown[0]} ± {shown[1]}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Order parameters against τ: points with error bars."""
+        from .plots import plot_path
+
+        return plot_path(None, self, ax=ax)
+
+
+def forward_of(problem: Problem) -> Forward:
+    """The network's φ and slopes, compiled."""
+    denoiser = problem.denoiser
+    return Forward.from_specification(denoiser.specification(), denoiser.declaration)
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """s(τ) as a picklable function of arrays."""
+
+    text: Any
+
+    def __call__(self, tau: np.ndarray) -> np.ndarray:
+        from ..common import expressions
+
+        function = expressions.to_function(expressions.to_sympy(self.text, ["tau"], "training.schedule"), ["tau"])
+        return function(tau)
+
+
+def sgd_problem(problem: Problem, *, dimension: int | None = None, data: np.ndarray | None = None) -> SgdProblem:
+    """The experiment as an `SgdProblem`: what one training in R^d is told.
+
+    The initial weights have exactly the initial overlaps of the experiment; with ``init.realisation`` they are one drawn
+    matrix, the same in every run.
+    """
+    target, training, denoiser, s = problem.target, problem.training, problem.denoiser, problem.interpolant
+    forward = forward_of(problem)
+    d = problem.simulation.dimension if dimension is None else integer("dimension", dimension, at_least=2)
+    times, time_weights = training.nodes()
+    schedule = [np.atleast_1d(f(times)) for f in (s.alpha, s.beta, s.alpha_dot, s.beta_dot)]
+    y0, y1 = forward.target(*schedule)
+    rates, rate_b = denoiser.rates(training.rates or {})
+    start: dict[str, Any]
+    if denoiser.init.realisation is not None:
+        from .realisation import realised_weights
+
+        start = {"initial": realised_weights(problem, d)}
+    else:
+        from .initial import initial_overlaps
+
+        theta, q = initial_overlaps(problem)
+        start = {"theta": theta, "q": q}
+    return SgdProblem(
+        denoiser=forward,
+        dimension=d,
+        centroids=target.centroids,
+        alpha=schedule[0],
+        beta=schedule[1],
+        y0=np.broadcast_to(y0, times.shape),
+        y1=np.broadcast_to(y1, times.shape),
+        learning_rate=training.learning_rate,
+        tau=training.tau,
+        weights=target.weights,
+        eigenvalues=target.cluster_eigenvalues,
+        masses=target.masses,
+        reference_overlaps=target.reference_overlaps,
+        time_weights=time_weights,
+        weight_decay=training.weight_decay,
+        rates=rates,
+        rate_b=rate_b,
+        schedule=None if training.schedule is None else _Schedule(training.schedule),
+        b=denoiser.skip if denoiser.has_skip else 0.0,
+        parameters=denoiser.parameters,
+        batch=training.batch,
+        average=training.average,
+        dtype="float32" if problem.simulation.precision == "single" else "float64",
+        data=data,
+        **start,
+    )
+
+
+def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[str, np.ndarray]:
+    """Γ_k, Δ_k, ε_k and h_k of the sampler's steps, from x̂₀ and x̂₁ solved for at each time.
+
+    The continuous scheme is followed by steps of equal length in −ln α, ``fine`` each.
+    """
+    s, sampling = problem.interpolant, problem.sampling
+    grid = sampling.grid()
+    if sampling.scheme == "continuous":
+        dense = np.linspace(0.0, sampling.stop, 200_001)
+        clock = dense - np.log(s.alpha(dense))
+        count = max(100, int(np.ceil(clock[-1] / fine)))
+        grid = np.interp(np.linspace(0.0, clock[-1], count + 1), clock, dense)
+    t, h = grid[:-1], np.diff(grid)
+    alpha, beta, alpha_dot, beta_dot = s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t)
+    epsilon = sampling.epsilon_function(s)(t)
+    y0, y1 = forward_of(problem).target(alpha, beta, alpha_dot, beta_dot)
+    gamma, delta = np.empty(len(t)), np.empty(len(t))
+    for k in range(len(t)):
+        # (x, f) = [[α, β], [y₀, y₁]] (x̂₀, x̂₁), and the drift is linear in (x̂₀, x̂₁).
+        system = np.array([[alpha[k], beta[k]], [np.broadcast_to(y0, t.shape)[k], np.broadcast_to(y1, t.shape)[k]]])
+        wanted = np.array([alpha_dot[k] - epsilon[k] / alpha[k], beta_dot[k]])
+        if abs(np.linalg.det(system)) < 1e-300:
+            raise InputError(f"sampling: the prediction determines no velocity at t = {t[k]:g}; start later")
+        of_x, of_f = np.linalg.solve(system.T, wanted)
+        gamma[k], delta[k] = of_f, of_x + of_f * b
+    return {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h}
+
+
+def _one(
+    seed: np.random.SeedSequence, problem: Problem, setup: SgdProblem, taus: np.ndarray, samples: int
+) -> dict[str, Any]:
+    """Train once, then generate from the trained network."""
+    from .generate import Generator
+    from .sgd import train
+
+    training_seed, sampling_seed = seed.spawn(2)
+    run = train(setup, training_seed, taus)
+    fields = {name: getattr(run, name) for name in Runs.NAMES}
+    K = setup.centroids.shape[1]
+    fields |= {"generated": np.empty((0, K)), "norms": np.empty(0)}
+    if samples:
+        b = float(run.b[-1])
+        generator = Generator(
+            setup.denoiser, run.weights, **sampler_steps(problem, b), directions=run.references, parameters=run.parameters[-1]
+        )
+        points = generator.sample(samples, sampling_seed)
+        fields |= {"generated": points.projections, "norms": points.squared_norms / setup.dimension}
+    return fields
+
+
+#: The companion ensemble at d/4 has this many times the runs: its standard error is then the same.
+COMPANION = 4
+
+
+def simulate(
+    problem: Problem,
+    *,
+    taus: Any = None,
+    companion: bool | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    data: Any = None,
+    executor: Any = None,
+) -> Runs:
+    """Train ``simulation.runs`` networks in R^d by online SGD and generate ``simulation.samples`` points from each.
+
+    Parameters
+    ----------
+    problem : Problem
+    taus : sequence of float, optional
+        Training times to record; default 9 equally spaced ones from 0 to the end.
+    companion : bool, optional
+        Also run 4 times as many trainings at d/4 (a quarter more work), from which `compare` takes the experiment's own
+        O(1/d) bias. Default: where the initial overlaps fit in d/4 dimensions and the start is not one drawn matrix.
+    workers : int, optional
+        Processes; the answer does not depend on it.
+    progress : bool, optional
+    data : array_like (n, d), optional
+        Train on these samples (drawn with replacement) instead of fresh ones from the Gaussian target.
+    executor : concurrent.futures.Executor, optional
+
+    Raises
+    ------
+    InputError
+        If an argument is not allowed, or the dimension is too small for the initial overlaps.
+    """
+    from .. import __version__
+
+    start = time.perf_counter()
+    settings = problem.simulation
+    taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
+    samples_of_data = None if data is None else array("data", data, ndim=2)
+    d = settings.dimension if samples_of_data is None else samples_of_data.shape[1]
+    setup = sgd_problem(problem, dimension=d, data=samples_of_data)
+    setup.begin(0)  # refuses impossible overlaps before any process starts
+    low = d // COMPANION
+    small = None
+    if companion or (companion is None and samples_of_data is None and problem.denoiser.init.realisation is None):
+        try:
+            small = sgd_problem(problem, dimension=low)
+            small.begin(0)
+        except InputError:
+            if companion:
+                raise
+            small = None
+    seeds = spawn(settings.seed, settings.runs * (1 + COMPANION * (small is not None)))
+    tasks = [setup] * settings.runs + [small] * (len(seeds) - settings.runs)
+    options = {"workers": workers, "executor": executor, "progress": progress, "description": f"d = {d}"}
+    pairs = list(zip(seeds, tasks, strict=True))
+    results = run_ensemble(_of_pair, pairs, problem, taus, settings.samples, **options)  # type: ignore[arg-type]
+    main, rest = results[: settings.runs], results[settings.runs :]
+    steps = 2 * setup.learning_rate / d
+    names = (*Runs.NAMES, "generated")
+    return Runs(
+        tau=np.array([setup.step_of(t) * steps for t in taus]),
+        **{name: np.stack([r[name] for r in main]) for name in (*names, "norms")},
+        **{f"low_{n}": np.stack([r[n] for r in rest]) if rest else main[0][n][None][:0] for n in names},
+        dimension=d,
+        low_dimension=low,
+        seed=settings.seed,
+        seconds=time.perf_counter() - start,
+        experiment=problem.to_tables(),
+        version=__version__,
+    )
+
+
+def _of_pair(
+    pair: tuple[np.random.SeedSequence, SgdProblem], problem: Problem, taus: np.ndarray, samples: int
+) -> dict[str, Any]:
+    """`_one` with the seed and the setup in one argument."""
+    return _one(pair[0], problem, pair[1], taus, samples)
