@@ -94,6 +94,14 @@ class TrainedRun(Result):
     counts: np.ndarray
     dimension: int
 
+    def summary(self) -> str:
+        """The last order parameters."""
+        head = f"SGD at d = {self.dimension}: {len(self.tau)} recorded times"
+        if not len(self.tau):
+            return head
+        rows = (f"{name} = {np.array2string(getattr(self, name)[-1], precision=6)}" for name in ("Q", "Theta", "b"))
+        return "\n".join([f"{head}, the last tau = {self.tau[-1]:g} (step {self.steps[-1]})", *rows])
+
 
 class DivergedError(RuntimeError):
     """The weights left the range of floating-point numbers. ``run`` holds what was recorded before."""
@@ -171,8 +179,7 @@ class Trainer:
     def state(self) -> SgdState:
         """A copy of the present state."""
         steps = np.array(sorted(self._recorded), dtype=np.int64)
-        width = len(self._record()) if not len(steps) else 0
-        records = np.array([self._recorded[int(k)] for k in steps]) if len(steps) else np.empty((0, width))
+        records = np.array([self._recorded[int(k)] for k in steps]).reshape(len(steps), self._width)
         return SgdState(
             step=self.step,
             V=self._V.copy(),
@@ -184,13 +191,23 @@ class Trainer:
             fingerprint=self._mark,
         )
 
-    def _record(self) -> np.ndarray:
-        now = self.overlaps()
-        return np.concatenate([now.q.ravel(), now.theta.ravel(), self._scalars])
+    @property
+    def _width(self) -> int:
+        p, atoms = len(self._V), len(self.counts)
+        return atoms * p * (p + len(self.references)) + len(self._scalars)
 
     def record(self) -> None:
         """Keep the present order parameters for `run`."""
-        self._recorded[self.step] = self._record()
+        now = self.overlaps()
+        self._recorded[self.step] = np.concatenate([now.q.ravel(), now.theta.ravel(), self._scalars])
+
+    def recorded(self, step: int) -> bool:
+        """Whether the order parameters at a step were kept."""
+        return step in self._recorded
+
+    def finite(self) -> bool:
+        """False once the weights have overflowed."""
+        return bool(np.all(np.isfinite(self._scalars)) and np.isfinite(self._V.sum(dtype=np.float64)))
 
     def advance(self, steps: int) -> None:
         """Make this many SGD steps."""
@@ -235,8 +252,7 @@ class Trainer:
         problem = self.problem
         steps = np.array([k for k in steps if int(k) in self._recorded], dtype=np.int64)
         atoms, p, K = len(problem.masses), problem.denoiser.vectors, problem.centroids.shape[1]
-        rows = np.array([self._recorded[int(k)] for k in steps])
-        rows = rows.reshape(len(steps), atoms * p * (p + K) + len(self._scalars))
+        rows = np.array([self._recorded[int(k)] for k in steps]).reshape(len(steps), self._width)
         q, theta, scalars = np.split(rows, [atoms * p * p, atoms * p * (p + K)], axis=1)
         q, theta = q.reshape(-1, atoms, p, p), theta.reshape(-1, atoms, p, K)
         Theta = theta.sum(axis=1)
@@ -301,7 +317,7 @@ def train(
     chunk = default_chunk(problem) if chunk is None else integer("chunk", chunk, at_least=1)
     path = None if checkpoint is None else Path(checkpoint)
     trainer = Trainer(problem, seed, SgdState.load(path) if path is not None and path.exists() else None)
-    missing = [k for k in wanted if k < trainer.step and int(k) not in trainer._recorded]
+    missing = [k for k in wanted if k < trainer.step and not trainer.recorded(int(k))]
     if missing:
         raise InputError(f"taus: step {missing[0]} is behind the checkpoint (step {trainer.step}) and was not recorded")
     total, saved = problem.steps, time.monotonic()
@@ -320,7 +336,7 @@ def train(
                 break
             stops = [trainer.step + chunk, total, *wanted[wanted > trainer.step]]
             trainer.advance(int(min(stops)) - trainer.step)
-            if not (np.all(np.isfinite(trainer._scalars)) and np.isfinite(trainer._V.sum())):
+            if not trainer.finite():
                 raise DivergedError(
                     f"SGD diverged before step {trainer.step} of {total}: the weights are no longer finite",
                     trainer.run(wanted),

@@ -208,8 +208,9 @@ class SgdProblem:
             value = getattr(self, f.name)
             if f.name == "tau":
                 continue
-            if f.name == "schedule":
-                value = self.factors(0, min(self.steps, 1000))
+            if f.name == "schedule" and callable(value):
+                with np.errstate(all="ignore"):
+                    value = np.array(value(np.linspace(0.0, 64.0, 1025)), dtype=np.float64)
             parts = value if isinstance(value, tuple) else (value,)
             for part in parts:
                 h.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import sympy
+from scipy import stats
 
 from asymptotics.autoencoder import sgd_kernels
 from asymptotics.autoencoder.forward import Forward
@@ -155,6 +157,34 @@ def test_steps_follow_the_gradient_of_the_loss(case):
                 assert np.all(np.abs(np.asarray(got) - old) > 1e-6)  # the step is no small thing here
     if "rates" in case:
         assert np.array_equal(trainer.weights[1], problem.initial[0][1])
+
+
+def test_a_finite_number_of_special_directions():
+    """An atom of mass 0 (own eigenvalue, as many coordinates as its overlaps need) beside the bulk, from exact overlaps."""
+    T = np.array([np.diag([0.0, 0.5]), np.diag([1.0, 0.5])])
+    theta = np.array([[[0.0, 0.1], [0.0, -0.2]], [[0.3, 0.0], [0.1, 0.2]]])
+    q = np.array([0.4 * np.eye(2), [[0.2, 0.05], [0.05, 0.3]]])
+    problem = small(
+        named("tied", 2), dimension=12, masses=[1.0, 0.0], reference_overlaps=T, theta=theta, q=q, initial=None,
+        eigenvalues=[[1.0, 0.0], [0.5, 4.0], [2.0, 0.3]], **FOUR_TIMES | DATA,
+    )  # fmt: skip
+    trainer = Trainer(problem, 5)
+    assert trainer.counts.tolist() == [8, 4]
+    assert np.allclose(trainer.overlaps().q, q, atol=1e-12) and np.allclose(trainer.overlaps().theta, theta, atol=1e-12)
+    for step in range(2):
+        expected, b, _ = step_by_hand(problem, tied_by_hand, 5, step, trainer.weights, trainer.b, np.empty(0))
+        trainer.advance(1)
+        assert np.allclose(trainer.weights, expected, rtol=0, atol=1e-7) and abs(trainer.b - b) < 1e-9
+
+
+def test_clusters_and_times_come_with_their_weights():
+    problem = small(named("tied", 2), **FOUR_TIMES | DATA | dict(average="random"))
+    clusters, times = Trainer(problem, 6)._picks(10, 100_000)
+    for picks, weights in ((clusters, problem.weights), (times, problem.time_weights)):
+        assert stats.chisquare(np.bincount(picks), weights * len(picks)).pvalue > 1e-3
+    table = np.histogram2d(clusters, times, bins=[3, 4])[0]
+    assert stats.chi2_contingency(table).pvalue > 1e-3
+    assert np.all(Trainer(small(named("tied", 2)), 6)._picks(0, 10)[1] == -1)
 
 
 def test_steps_larger_than_a_block():
@@ -351,6 +381,10 @@ def test_resume_is_bit_for_bit(tmp_path, dtype, order):
     resumed = train(problem, 1, taus, checkpoint=path, chunk=33)
     for name in ("tau", "steps", "Q", "Theta", "M", "q", "theta", "b", "weights", "references", "counts"):
         assert np.array_equal(getattr(resumed, name), getattr(whole, name)), name
+    other = tmp_path / "longer.npz"
+    train(dataclasses.replace(problem, tau=2.0), 1, [0.0, 0.3, 2.0], checkpoint=other)
+    longer = train(problem, 1, taus, checkpoint=other)
+    assert np.array_equal(longer.Q, whole.Q) and np.array_equal(longer.weights, whole.weights)
     with pytest.raises(InputError, match="another problem or seed"):
         train(problem, 2, taus, checkpoint=path)
     with pytest.raises(InputError, match="another problem or seed"):
