@@ -190,7 +190,8 @@ def divergences(law: Law) -> tuple[float, float, float]:
     dz, dx, log_q = w[inside], (w * slope)[inside], (log_p - log_slope)[inside]
     shift = np.log(np.sum(dx)) - np.log(mass)
     reverse = np.sum(dz * np.exp(log_p[inside]) * (log_q + shift)) / mass
-    return total, float(-np.sum(dx * (log_q + shift)) / np.sum(dx)), float(reverse)
+    forward = -np.sum(dx * (log_q + shift)) / np.sum(dx)
+    return total, max(float(forward), 0.0), max(float(reverse), 0.0)
 
 
 def memorised(law: Law, within: float = 0.1, dimension: int = 1) -> float:
@@ -208,7 +209,10 @@ def memorised(law: Law, within: float = 0.1, dimension: int = 1) -> float:
         return float(np.sum(law.cdf(high) - np.where(reaches, law.cdf(low, below=True), law.cdf(low))))
     from scipy.special import gammainc
 
-    cut = np.concatenate([law.pull(low / law.scale), law.pull(high / law.scale), law.pull(c / law.scale)])
+    # The probability starts as a power of the distance to the edge (a square root for d = 2): panels shrink towards it.
+    approach = np.concatenate([[0.0], eps * 0.5 ** np.arange(1, 44)])
+    ends = np.concatenate([(low[:, None] + approach).ravel(), (high[:, None] - approach).ravel(), c])
+    cut = law.pull(ends / law.scale)
     z, w = _spread(_subdivided(mass_edges(law, cut), law, sigma))
     x = law.scale * law.push(z)
     gap = np.abs(x - y[np.searchsorted(c, x)])
