@@ -111,6 +111,12 @@ def _kernel(dtype: str) -> Any:
     return _compiled[dtype]
 
 
+def prepare(denoiser: Forward, dtype: str = "float64") -> None:
+    """Compile (or load) the kernels now, so that worker processes started later find them."""
+    _kernel(dtype)
+    assert denoiser.module is not None
+
+
 @dataclass(frozen=True, eq=False)
 class GeneratedPoints(Result):
     """What is kept of points generated in R^d.

@@ -273,6 +273,12 @@ class Trainer:
         )
 
 
+def prepare(problem: SgdProblem) -> None:
+    """Compile (or load) the kernels now, so that worker processes started later find them."""
+    sgd_kernels.advance(problem.dtype)
+    assert problem.denoiser.module is not None
+
+
 def default_chunk(problem: SgdProblem) -> int:
     """Steps that take about a fifth of a second (only how often Ctrl-C and the progress bar are looked at)."""
     p, d = problem.denoiser.vectors, problem.dimension

@@ -7,7 +7,7 @@ import pytest
 import sympy
 
 from asymptotics.autoencoder.forward import Forward
-from asymptotics.autoencoder.generate import GENERATED, GeneratedPoints, Generator
+from asymptotics.autoencoder.generate import GENERATED, GeneratedPoints, Generator, prepare
 from asymptotics.common.checks import InputError
 from asymptotics.common.normals import fill_normals32, fill_normals64, philox_key
 from derivations.denoiser import Denoiser, architecture, local_field
@@ -103,6 +103,7 @@ def test_points_depend_on_no_block_and_no_thread(tmp_path):
     d = 300
     W = np.random.default_rng(2).standard_normal((2, d))
     generator = Generator(tied(2), W, *scheme(), directions=W[:1])
+    prepare(generator.denoiser, generator.dtype)
     whole = generator.sample(50, seed=1, keep_points=True)
     assert whole.points.shape == (50, d)
     assert np.array_equal(generator.sample(20, seed=1).projections, whole.projections[:20])

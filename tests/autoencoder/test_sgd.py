@@ -12,7 +12,7 @@ from scipy import stats
 
 from asymptotics.autoencoder import sgd_kernels
 from asymptotics.autoencoder.forward import Forward
-from asymptotics.autoencoder.sgd import DivergedError, SgdState, Trainer, one_run, train
+from asymptotics.autoencoder.sgd import DivergedError, SgdState, Trainer, one_run, prepare, train
 from asymptotics.autoencoder.sgd_problem import SgdProblem
 from asymptotics.common.checks import InputError
 from asymptotics.common.ensembles import run_ensemble, spawn
@@ -348,6 +348,7 @@ def test_weight_decay_is_not_rounded_away():
 
 def test_answer_depends_on_no_chunk_and_no_worker():
     problem = three_clusters(300)
+    prepare(problem)
     whole = train(problem, 9, [0.5, 4.0])
     for chunk in (1, 7, 1000):
         run = train(problem, 9, [0.5, 4.0], chunk=chunk)
