@@ -1,0 +1,107 @@
+"""The derivation of the mixture flow: what it gives, against the package's numbers, and its checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from asymptotics.mixture_flow.rates import error_expansion
+from asymptotics.mixture_flow.theory import final_state, order_parameters
+from derivations import mixture_flow, mixture_flow_results
+from derivations.mixture_flow import DerivationError, _require, derivation
+from derivations.steps import Derivation
+
+VALUES = {"n": 5, "K": 2, "sigma": 0.7, "lambda": 0.3, "m": 1.4}
+ARGUMENTS = {"samples": 5, "noises": 2, "cluster_std": 0.7, "ridge": 0.3, "centroid_norm": 1.4}
+
+
+def number(expression, **more):
+    values = VALUES | more
+    return float(expression.subs({x: values[x.name] for x in expression.free_symbols}))
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (0.7, 0.3), (0.2, 0.9), (0.0, 1.0)])
+def test_order_parameters_are_the_package_s(alpha, beta):
+    exact = order_parameters(alpha, beta, **ARGUMENTS)
+    for name, expression in mixture_flow.order_parameters().items():
+        expected = float(getattr(exact, name))
+        assert number(expression, alpha=alpha, beta=beta, C_00=3.7) == pytest.approx(expected, abs=1e-13), name
+
+
+def test_error_distance_and_expansion():
+    end = final_state(**ARGUMENTS)
+    assert number(mixture_flow_results.mean_error()) == pytest.approx(float(end["mean_error"]), rel=1e-13)
+    assert number(mixture_flow_results.distance()) == pytest.approx(float(end["mw2_squared"]), rel=1e-12)
+    coefficients = [number(c) for c in mixture_flow_results.error_coefficients()]
+    np.testing.assert_allclose(coefficients, error_expansion(0.7, 0.3, 1.4), rtol=1e-12)
+
+
+def test_optimal_ridge_is_a_root_of_the_derived_polynomial():
+    from asymptotics.mixture_flow.rates import optimal_ridge
+
+    best, _ = optimal_ridge(8, 1.5)
+    polynomial = mixture_flow_results.optimal_ridge_polynomial()
+    assert number(polynomial, n=8, sigma=1.5, m=1, **{"lambda": best}) == pytest.approx(0, abs=1e-9)
+
+
+def test_finite_dimensional_solution_numerically():
+    """The symbolic X_t against an independent high-precision integration of the raw flow, at made-up overlaps."""
+    import mpmath
+
+    x, _, _ = mixture_flow.solution()
+    schedule = {
+        mixture_flow.alpha: sp.cos(sp.pi * mixture_flow.t / 2),
+        mixture_flow.beta: sp.sin(sp.pi * mixture_flow.t / 2) ** 2,
+    }
+    numbers = {
+        "C_00": 4.1,
+        "C_01": -0.37,
+        "C_11": 2.9,
+        "n": 3,
+        "K": 1,
+        "lambda": 0.4,
+        "X_0": 0.8,
+        "Xbar": 2.2,
+        "xi": -1.3,
+        "s": 1,
+    }
+    b, v, _ = mixture_flow.ridge()
+    point = sp.Symbol("X")
+    drift = mixture_flow.velocity(b, v, point).subs(schedule).doit()
+
+    def fill(expression):
+        return expression.subs({y: numbers[y.name] for y in expression.free_symbols if y.name in numbers})
+
+    slope = sp.lambdify((mixture_flow.t, point), fill(drift), "mpmath")
+    exact = sp.lambdify(mixture_flow.t, fill(x.subs(schedule)), "mpmath")
+    path = mpmath.odefun(slope, 0, mpmath.mpf("0.8"), tol=mpmath.mpf("1e-12"))
+    assert float(path(0.9) - exact(0.9)) == pytest.approx(0, abs=1e-9)
+
+
+def test_chain_and_slips():
+    chain = derivation()
+    assert isinstance(chain, Derivation)
+    titles = [step.title for step in chain]
+    assert titles[:3] == ["Ridge problem", "Overlaps in high dimension", "Denoiser in high dimension"]
+    assert "Solution for every interpolant" in titles
+    assert len(chain["Equations of motion"].equations) == 4
+    text = str(chain)
+    assert all(title in text for title in titles) and "σ" in text
+    assert r"\dot" in chain.latex() or r"\frac{d}{d t}" in chain.latex()
+    assert len(chain.slips) == 6
+    for slip in chain.slips:
+        printed, derived, independent = slip.check()
+        assert derived == pytest.approx(independent, rel=3e-6), slip.where
+        assert abs(printed - independent) > 1e-3, slip.where
+
+
+def test_published_euler_loops_are_reproduced():
+    checks = {slip.where: slip.check()[0] for slip in derivation().slips}
+    assert checks["published notebook Theory.ipynb, Euler loop"] == pytest.approx(0.97284, abs=5e-6)
+    assert checks["published code Simulations.py, time grid"] == pytest.approx(1.4785, abs=5e-5)
+
+
+def test_a_false_identity_stops_the_derivation():
+    with pytest.raises(DerivationError, match="wrong"):
+        _require(sp.Symbol("x") + 1, "wrong")
