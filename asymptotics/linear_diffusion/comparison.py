@@ -11,7 +11,8 @@ from asymptotics.common.checks import InputError
 from asymptotics.common.verdict import Row, Verdict
 
 from .agreement import corrected_cosines
-from .corrections import finite_size_corrections
+from .corrections import diagonal_correction
+from .equivalents import critical_kappa
 from .generated import generated_averages
 from .settings import LinearDiffusion
 from .training import averaged_training
@@ -97,13 +98,13 @@ def _predictions(
             yield name, getattr(theory, name), 0.0
         yield "kl_generated_target", theory.kl_generated_target, 0.0
         yield "kl_target_generated", theory.kl_target_generated, 0.0
-    null, allowance = theory.null_mass, 0.0
-    if null > 0:
-        tiny = 1e-9 * float(values.mean())
-        null, allowance = _second_order(
-            null, tiny * float(finite_size_corrections(values, big, tiny).trace_sigma_inverse)
-        )
-    yield "null_mass", null, allowance
+    if theory.null_mass > 0:
+        # Tr ΣP_null is the limit c → 0 of c Tr Σ(Σ₀+c)⁻¹
+        kappa = np.array(critical_kappa(values, big))
+        more = float(diagonal_correction(values, big - 1, np.array(1.0), kappa) @ values)
+        yield "null_mass", *_second_order(theory.null_mass, more)
+    else:
+        yield "null_mass", 0.0, 0.0
     models, truth = corrected_cosines(values, big, c)
     yield "cosine_models", models, 2 * (models - theory.cosine_models) ** 2 + 2 / big**2
     yield "cosine_truth", truth, 2 * (truth - theory.cosine_truth) ** 2 + 2 / big**2

@@ -9,7 +9,6 @@ training time τ, and resolves eigenvalues of all magnitudes; the midpoint rule 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .contour import resolvent
-from .sampler import generated_mean, generated_variance
+from .sampler import generated_variance
 from .schedule import Schedule
 
 

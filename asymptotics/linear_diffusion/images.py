@@ -157,9 +157,12 @@ def compare_images(
     mean, sem = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(len(found))
     values = load_spectrum("mnist").eigenvalues
     losses = np.array([averaged_losses(values, n, c, schedule, t) for n in sizes])
+    train, test, cosine = (np.column_stack([mean[:, k], sem[:, k]]) for k in range(3))
     return ImageComparison(
         np.array(sizes),
-        *(np.column_stack([mean[:, k], sem[:, k]]) for k in range(3)),
+        train,
+        test,
+        cosine,
         losses[:, 0],
         losses[:, 1],
         np.array([model_agreement(values, n, c).models for n in sizes]),

@@ -33,7 +33,9 @@ def stopping_curve(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, 
         ax.set_yscale("log")
         ax.set_xlabel(r"training time $\tau$")
         ax.set_ylabel("loss per dimension")
-        ax.set_title(f"{theory.spectrum}, $d={d}$, $N={theory.samples}$, $c={theory.regularisation:g}$, $t={theory.time}$")
+        ax.set_title(
+            f"{theory.spectrum}, $d={d}$, $N={theory.samples}$, $c={theory.regularisation:g}$, $t={theory.time}$"
+        )
         ax.legend()
     return figure, ax
 

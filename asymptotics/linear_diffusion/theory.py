@@ -27,7 +27,20 @@ SHOWN_MODES = 8
 
 #: Fields that do not depend on N: one value in a sweep.
 SHARED = frozenset(
-    "dimension regularisation steps time spectrum alpha_bar d_eff sampler notes settings seconds samples".split()
+    (
+        "dimension",
+        "samples",
+        "regularisation",
+        "steps",
+        "time",
+        "spectrum",
+        "alpha_bar",
+        "d_eff",
+        "sampler",
+        "settings",
+        "notes",
+        "seconds",
+    )
 )
 
 
@@ -132,8 +145,8 @@ def sweep(settings: LinearDiffusion, samples: Sequence[int], **options: Any) -> 
     columns["notes"] = list(dict.fromkeys(f"N = {r.samples}: {note}" for r in results for note in r.notes))
     columns["seconds"] = sum(r.seconds for r in results)
     columns["stopping"]["tau"] = results[0].stopping["tau"]
-    sizes = columns.pop("samples", None) or [r.samples for r in results]
-    return Sweep([r.samples for r in results] if not isinstance(sizes, list) else sizes, columns)
+    del columns["samples"]
+    return Sweep([r.samples for r in results], columns)
 
 
 def _transposed(column: list[Any]) -> Any:
@@ -172,7 +185,7 @@ def kl_notes(singular: bool, dimension: int, samples: int, regularisation: float
 
 def _traces(
     values: np.ndarray, samples: int, c: float, singular: bool, notes: list[str]
-) -> tuple[dict[str, float | None], dict[str, float]]:
+) -> tuple[dict[str, Any], dict[str, float]]:
     """κ, log-determinant and traces, and their corrections."""
     names = (
         "trace_inverse",
@@ -184,7 +197,7 @@ def _traces(
     )
     if c > 0:
         e, k = deterministic_equivalents(values, samples, c), finite_size_corrections(values, samples, c)
-        found: dict[str, float | None] = {name: float(getattr(e, name)) for name in names}
+        found: dict[str, Any] = {name: float(getattr(e, name)) for name in names}
         found |= {
             "kappa": float(e.kappa),
             "log_det": float(e.log_det),
