@@ -127,6 +127,12 @@ class Simulated(Result):
             }
         )
 
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """The ensemble's divergences as points on the curves of the theory."""
+        from . import plots, theory
+
+        return plots.plot_divergences(theory.solve(OneStep.from_table(self.parameters["one_step"])), self, ax=ax)
+
     def summary(self) -> str:
         model = self.parameters["one_step"]
         low, high = self.interval()

@@ -150,13 +150,14 @@ def simulate(
 def _allowances(theory: Any) -> dict[str, float]:
     """Stated finite-size bias of each prediction.
 
-    The unknown terms of ln|Σ_G| are O(1) and grow logarithmically where the smallest eigenvalue closes, at γ = q; those of
-    Tr Σ_G^{−1} as an inverse square of the distance to it.
+    The unknown terms of ln|Σ_G| are O(1) and grow logarithmically where the smallest eigenvalue closes, at γ = q; beyond,
+    where the spectrum reaches 0, they include −½ ln d (as for a square Gaussian matrix, E ln det² = ln (d − 1)! + const).
+    Those of Tr Σ_G^{−1} grow as an inverse square of the distance to q.
     """
     q, ratio, d = theory.q, theory.ratio, theory.parameters["one_step"]["dimension"]
     n = theory.parameters["one_step"]["samples"]
     edge = abs(math.log(max(abs(q - ratio), 1.0 / d) / (q * (1.0 - ratio)))) if ratio < 1.0 else 0.0
-    log_det = (0.5 * edge if ratio < q else 2.0 + edge) / d + 2.0 / d**2
+    log_det = (0.5 * edge if ratio < q else 1.0 + 0.5 * math.log(d) + edge) / d + 2.0 / d**2
     trace = 4.0 * (theory.trace_rate or 0.0) / (n * d)
     forward = 0.5 * d * (log_det + trace)
     overlap = 0.25 * d * log_det + 1.0 / d

@@ -77,6 +77,12 @@ class Transition(Result):
             }
         )
 
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """P(E_OG < E_TG) against n."""
+        from . import plots
+
+        return plots.plot_probability([self], ax=ax)
+
     def summary(self) -> str:
         model = self.parameters["one_step"]
         lines = [

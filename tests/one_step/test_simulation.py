@@ -1,0 +1,168 @@
+"""The full process against the theory, with error bars; probabilities; independence of workers; given data."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from asymptotics.common.checks import InputError
+from asymptotics.one_step.settings import OneStep, Sampler, Simulation
+from asymptotics.one_step.simulation import QUANTITIES, Simulated, simulate, wilson_interval
+from asymptotics.one_step.theory import solve
+
+G = math.exp(-4.0)
+
+
+def _model(**changes):
+    base = {"dimension": 60, "samples": 240, "diffusion_time": 2.0, "noise_scale": G, "runs": 80, "mean": 3.0}
+    return OneStep(**{**base, **changes})
+
+
+@pytest.mark.parametrize(("samples", "std", "noise_scale"), [(240, 1.0, G), (300, 2.5, 0.3 * G), (90, 1.0, G)])
+def test_moments_against_theory(samples, std, noise_scale):
+    """Trace (exact mean), log-determinant, both parts of KL(G‖O) and ln BC on both branches."""
+    model = _model(samples=samples, std=std, noise_scale=noise_scale)
+    runs, theory = simulate(model, simulation=Simulation(seed=samples)), solve(model)
+    d, inner = model.dimension, theory.ratio < theory.q
+
+    def near(name, expected, allowance):
+        assert abs(runs.mean(name) - expected) < 4 * runs.sem(name) + allowance, name
+
+    log_det = 0.5 / d**2 if inner else (0.5 * math.log(d) + 1.0) / d
+    near("trace_rate", theory.trace_rate, 4 * theory.trace_rate / (samples * d))
+    near("log_det_rate", theory.log_det_rate, log_det)
+    near("kl_generated_target_variance", theory.kl_generated_target["variance"], 0.5 * d * log_det)
+    near("kl_generated_target_mean", theory.kl_generated_target["mean"], 0.02 * theory.kl_generated_target["mean"])
+    near("log_bhattacharyya", theory.log_bhattacharyya, 0.25 * d * log_det + 0.02)
+
+
+def test_finite_size_term_is_seen():
+    """Without the (1/d) ln term of Λ the prediction is off by more than five standard errors."""
+    model = _model(samples=160, runs=300)
+    runs, theory = simulate(model), solve(model)
+    miss = abs(runs.mean("log_det_rate") - theory.asymptotic["log_det_rate"]) / runs.sem("log_det_rate")
+    hit = abs(runs.mean("log_det_rate") - theory.log_det_rate) / runs.sem("log_det_rate")
+    assert hit < 4 < 5 < miss
+
+
+def test_reverse_divergence_median_not_mean():
+    """Near n* the mean of KL(O‖G) runs away from the median, as a heavy tail makes it; the median grows finite with n."""
+    model = _model(dimension=30, samples=75, runs=300)
+    runs = simulate(model)
+    assert runs.mean("kl_target_generated") > 1.5 * runs.median("kl_target_generated")
+    far = simulate(model.replace(samples=600))
+    theory = solve(model.replace(samples=600))
+    low, high = far.median_interval("kl_target_generated", 4.0)
+    allowance = 2 * theory.kl_target_generated / (30 * (1 - theory.ratio / theory.q) ** 2)
+    assert low - allowance < theory.kl_target_generated < high + allowance
+
+
+def test_exact_underlying_density_has_no_memorisation_beyond_a_handful_of_samples():
+    """d = 100: P = 1 from n = 5 on, below and above d; only two samples are memorised."""
+    for n in (5, 30, 100, 200):
+        assert simulate(_model(dimension=100, samples=n, runs=12)).probability == 1.0
+    assert simulate(_model(dimension=100, samples=2, runs=12)).probability == 0.0
+
+
+def test_kernel_underlying_density_has_the_transition():
+    """d = 100, g = 0.01, 10⁴ fresh samples: P = 0 at n = 75, near .93 at n = 125 (binomial error of 14 runs)."""
+    small = _model(dimension=100, noise_scale=0.01 * G, underlying="kernel", runs=14)
+    assert simulate(small.replace(samples=75)).probability == 0.0
+    assert simulate(small.replace(samples=125)).probability > 0.93 - 4 * math.sqrt(0.93 * 0.07 / 14)
+
+
+TABLE = {
+    0.01: {50: 0.0, 75: 0.0, 100: 0.77, 125: 0.93, 200: 0.96, 500: 0.97, 1000: 0.85},
+    1.0: {50: 0.0, 75: 0.0, 100: 0.0, 125: 0.0, 200: 0.02, 500: 0.65, 1000: 0.61},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("g", [0.01, 1.0])
+def test_table_of_probabilities(g):
+    """d = 100, T = 2, kernel estimate of 10⁴ samples; the reference values have errors of 0.02–0.05 (0.11 at 10⁴)."""
+    for n, expected in TABLE[g].items():
+        runs = simulate(
+            _model(dimension=100, samples=n, noise_scale=g * G, underlying="kernel", runs=100), simulation=Simulation(1)
+        )
+        # twice the larger error of the reference, three standard errors here
+        error = 2 * (0.05 if 0 < expected < 1 else 0.02) + 3 * math.sqrt(max(expected * (1 - expected), 0.01) / 100)
+        assert abs(runs.probability - expected) < error, (g, n, runs.probability)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("g", "expected"), [(0.01, 0.55), (1.0, 0.65)])
+def test_probability_where_training_and_underlying_sets_are_equal(g, expected):
+    """n = n_O = 10⁴: no distinction is left; reference values ± 0.11."""
+    runs = simulate(_model(dimension=100, samples=10**4, noise_scale=g * G, underlying="kernel", runs=40))
+    assert abs(runs.probability - expected) < 2 * 0.11 + 2.5 * 0.5 / math.sqrt(40)
+
+
+def test_more_steps_lower_the_divergence():
+    """k = 8 at n = 8d: KL(G‖O) falls towards that of the empirical covariance, far below the one-step floor."""
+    model = _model(samples=480, runs=20)
+    one, eight = simulate(model), simulate(model, Sampler(steps=8))
+    floor = solve(model).kl_floor["generated_target"]
+    assert one.mean("kl_generated_target") > floor > 2 * eight.mean("kl_generated_target")
+
+
+def test_answer_does_not_depend_on_workers():
+    model = _model(runs=6, underlying="kernel", underlying_samples=300)
+    first, second = simulate(model, workers=1), simulate(model, workers=2)
+    np.testing.assert_array_equal(first.values, second.values)
+    assert not np.array_equal(first.values, simulate(model, simulation=Simulation(1), workers=1).values)
+
+
+def test_result_round_trip_and_json(tmp_path):
+    runs = simulate(_model(runs=5), workers=1)
+    loaded = Simulated.load(runs.save(tmp_path / "runs.npz"))
+    assert loaded.to_json() == runs.to_json()
+    data = runs.to_json()
+    assert data["runs"] == 5
+    assert data["mean"]["probability"] == data["probability"] == runs.probability
+    assert set(QUANTITIES[1:]) <= set(data["mean"]) & set(data["sem"]) & set(data["median"])
+    p = runs.column("closer_to_target")
+    assert data["sem"]["probability"] == pytest.approx(np.std(p, ddof=1) / math.sqrt(5))
+
+
+def test_wilson_interval_covers():
+    """Its exact coverage, averaged over p, is near 68 % (that at one p jumps with it), and it has a width at 0."""
+    from scipy.stats import binom
+
+    runs, coverage = 40, []
+    intervals = [wilson_interval(k / runs, runs) for k in range(runs + 1)]
+    for p in np.linspace(0.05, 0.95, 181):
+        inside = [k for k, (low, high) in enumerate(intervals) if low <= p <= high]
+        coverage.append(binom.pmf(inside, runs, p).sum())
+    assert np.mean(coverage) == pytest.approx(0.683, abs=0.02)
+    assert wilson_interval(0.0, 20)[1] > 0.03
+
+
+def test_singular_ensembles_have_nulls_with_reasons():
+    runs = simulate(_model(samples=20, runs=3), workers=1)
+    data = runs.to_json()
+    assert data["mean"]["kl_generated_target"] is None
+    assert data["median"]["log_det_rate"] is None
+    assert data["mean"]["hellinger_squared"] == 1.0
+    assert any("singular" in note for note in data["notes"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"data": np.zeros((7, 2))}, "shape"),
+        ({"data": np.zeros((8, 3))}, "shape"),
+        ({"data": np.zeros(16)}, "shape"),
+        ({"data": np.full((8, 2), np.inf)}, "finite"),
+        ({"data": [["a", "b"]] * 8}, "finite numbers"),
+        ({"data": np.eye(8)[:, :2], "noise": np.zeros((7, 2))}, "shape"),
+        ({"noise": np.zeros((8, 2))}, "together with data"),
+    ],
+)
+def test_bad_arrays(arguments, message):
+    model = OneStep(dimension=2, samples=8, diffusion_time=1.0, noise_scale=0.1)
+    with pytest.raises(InputError, match=message) as caught:
+        simulate(model, **arguments)
+    assert "\n" not in str(caught.value)

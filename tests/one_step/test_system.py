@@ -1,0 +1,195 @@
+"""The room's doors: tables, options, files of data, comparison that fails when it should, plots."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import subprocess
+import sys
+import tomllib
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from asymptotics.common.checks import InputError
+from asymptotics.one_step import system
+from asymptotics.one_step.settings import OneStep
+from asymptotics.one_step.threads import single_threaded
+
+TABLE = {"dimension": 2, "samples": 8, "diffusion_time": 1.0, "noise_scale": 0.1, "mean": 0.5, "runs": 4}
+
+
+def _problem(**changes):
+    return system.build({"one_step": OneStep.from_table({**TABLE, **changes})})
+
+
+def _eight_points():
+    i, j = np.arange(1, 9)[:, None], np.arange(1, 3)[None, :]
+    data = 0.5 + math.sqrt(2) * np.sin(1.7 * i**2 + 2.3 * j + 0.5 * i * j)
+    return data, math.sqrt(2) * np.cos(0.9 * i**2 + 1.1 * j + 0.3 * i * j)
+
+
+def test_given_data_from_files(tmp_path):
+    """The eight-point set from two files, or data and noise in one."""
+    data, noise = _eight_points()
+    np.save(tmp_path / "x.npy", data)
+    np.save(tmp_path / "z.npy", noise)
+    np.save(tmp_path / "both.npy", np.stack([data, noise]))
+    paths = {"data": str(tmp_path / "x.npy"), "noise": str(tmp_path / "z.npy")}
+    found = system.simulate(_problem(), **paths).to_json()
+    assert found["distances"]["E_TG"] == pytest.approx(0.1360237, rel=5e-7)
+    assert found["distances"]["kl_target_generated"] == pytest.approx(0.1459916, rel=5e-7)
+    assert found["probability"] in (0.0, 1.0)
+    assert found["runs"] == 1
+    both = system.simulate(_problem(), data=str(tmp_path / "both.npy")).to_json()
+    assert both["distances"] == found["distances"]
+    # without noise it comes from the seed: reproducible, and other than the given one
+    drawn = [system.simulate(_problem(), data=paths["data"]).to_json()["distances"] for _ in range(2)]
+    assert drawn[0] == drawn[1] != found["distances"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"text", "pickle"])
+def test_bad_files(tmp_path, content):
+    path = tmp_path / "x.npy"
+    if content == "pickle":
+        np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="data = ") as caught:
+        system.simulate(_problem(), data=str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("samples", 1),
+        ("samples", 2.5),
+        ("dimension", 0),
+        ("dimension", True),
+        ("diffusion_time", 0.0),
+        ("diffusion_time", -1.0),
+        ("diffusion_time", math.inf),
+        ("noise_scale", 0.0),
+        ("noise_scale", "0.1"),
+        ("std", 0.0),
+        ("mean", math.nan),
+        ("underlying", "kernels"),
+        ("underlying_samples", 1),
+        ("runs", 0),
+    ],
+)
+def test_bad_values_name_the_key(key, value):
+    with pytest.raises(InputError, match=rf"^one_step\.{key} = ") as caught:
+        _problem(**{key: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_unknown_keys():
+    with pytest.raises(InputError, match=r"one_step\.noise_scale: missing"):
+        OneStep.from_table({k: v for k, v in TABLE.items() if k != "noise_scale"})
+    with pytest.raises(InputError, match=r"did you mean noise_scale"):
+        _problem(noise_scal=1.0)
+    with pytest.raises(InputError, match="one_step: missing"):
+        system.build({})
+
+
+def test_options_of_both_doors_live_together():
+    """A comparison adds those of solve and simulate to one parser."""
+    parser = argparse.ArgumentParser()
+    system.solve_options(parser)
+    system.simulate_options(parser)
+    options = parser.parse_args(["--samples", "5,10", "--checkpoint", "here"])
+    assert options.samples == "5,10"
+    assert options.data is None
+
+
+def test_sweeps_of_theory_and_simulation(tmp_path):
+    theory = system.solve(_problem(dimension=5), samples="10,40").to_json()
+    assert theory["sweep"]["samples"] == [10, 40]
+    single = system.solve(_problem(dimension=5, samples=40)).to_json()
+    assert theory["sweep"]["hellinger_squared"][1] == single["hellinger_squared"]
+    assert "sweep" not in single
+    runs = system.simulate(_problem(dimension=5), samples=[10, 40], checkpoint=tmp_path, workers=1).to_json()
+    assert len(runs["probability"]) == 2
+    for bad in ("5,x", "1", 7):
+        with pytest.raises(InputError, match="samples"):
+            system.solve(_problem(), samples=bad)
+    with pytest.raises(InputError, match="checkpoint"):
+        system.simulate(_problem(), checkpoint=tmp_path)
+    with pytest.raises(InputError, match="samples"):
+        system.simulate(_problem(), samples="5", data=np.zeros((8, 2)))
+
+
+@pytest.mark.parametrize(("dimension", "samples"), [(60, 240), (40, 60)])
+def test_comparison_passes_and_fails_when_the_theory_is_wrong(dimension, samples):
+    """On both branches; with the noise off by 10 % (where ln|Σ_G| is known to 1/d only: 30 %) it fails."""
+    problem = _problem(dimension=dimension, samples=samples, diffusion_time=2.0, noise_scale=math.exp(-4.0), runs=150)
+    theory, runs = system.solve(problem), system.simulate(problem)
+    verdict = system.compare(theory, runs)
+    assert verdict.passed, verdict.summary()
+    factor = 0.9 if theory.ratio < theory.q else 0.7
+    wrong = system.solve(system.Problem(problem.model.replace(noise_scale=factor * problem.model.noise_scale)))
+    assert not system.compare(dataclasses.replace(wrong, parameters=theory.parameters), runs).passed
+
+
+def test_comparison_refuses_what_it_cannot_compare():
+    problem = _problem()
+    with pytest.raises(InputError, match="at least 2"):
+        system.compare(system.solve(problem), system.simulate(problem, data=np.random.default_rng(0).random((8, 2))))
+    steps = system.Problem(problem.model, system.Sampler(steps=3))
+    with pytest.raises(InputError, match=r"sampler\.steps"):
+        system.compare(system.solve(steps), system.simulate(steps, workers=1))
+
+
+def test_plots_show_theory_and_runs():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    for changes in ({}, {"dimension": 1}, {"dimension": 30, "samples": 40}, {"dimension": 30, "samples": 300}):
+        problem = _problem(**changes)
+        runs = system.simulate(problem, workers=1)
+        fig, ax = system.plot(system.solve(problem), runs)
+        assert len(ax.lines) >= 4
+        assert ax.get_xlabel() == "d/n"
+        plt.close(fig)
+        plt.close(runs.plot()[0])
+    sweep = system.simulate(_problem(dimension=5), samples=[10, 40], workers=1)
+    fig, ax = system.plot(system.solve(_problem()), sweep)
+    assert ax.get_ylim()[1] > 1
+    plt.close(fig)
+    plt.close(sweep.plot()[0])
+
+
+def test_example_files_build():
+    folder = resources.files("asymptotics") / "examples"
+    names = [f.name for f in folder.iterdir() if f.name.startswith("one-step")]
+    assert len(names) >= 3
+    for name in names:
+        content = tomllib.loads((folder / name).read_text())
+        assert content.pop("system") == "one_step"
+        assert content.pop("description")
+        tables = {key: system.TABLES[key].from_table(value) for key, value in content.items()}
+        system.solve(system.build(tables))
+
+
+def test_package_is_light():
+    """Importing the room loads neither SciPy nor Matplotlib, yet every public name is there."""
+    code = (
+        "import sys, asymptotics.one_step as room; heavy = {'scipy', 'matplotlib', 'numba', 'sympy'} & set(sys.modules);"
+        "assert not heavy, heavy; [getattr(room, name) for name in room.__all__]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_one_thread_within_and_the_old_number_after():
+    from asymptotics.one_step.threads import _controls
+
+    before = [get() for _, get in _controls()]
+    with single_threaded():
+        assert all(get() == 1 for _, get in _controls())
+    assert [get() for _, get in _controls()] == before
