@@ -1,0 +1,139 @@
+"""Plots of this room: density with atoms, trajectories, scores; theory as lines, particles as points with error bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..common.plotting import axes_of, points, style
+from .circle import CircleLaw
+from .scores import EmpiricalScore, PiecewiseLinearScore, SmoothedScore
+from .settings import ScoreSmoothing
+from .simulation import Particles
+from .theory import Solution, law_of
+
+
+def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Histogram density over runs (runs, samples): mean and standard error in each bin."""
+    heights = np.array([np.histogram(r, edges)[0] / r.size / np.diff(edges) for r in runs])
+    return heights.mean(axis=0), heights.std(axis=0, ddof=1) / np.sqrt(len(runs))
+
+
+def solution(theory: Solution, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
+    """Continuous density as a line, atoms as stems; particles as a histogram with standard errors.
+
+    Parameters
+    ----------
+    theory : Solution
+    runs : Particles, optional
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    (figure, axes)
+    """
+    settings = ScoreSmoothing.from_table(theory.settings)
+    with style():
+        figure, axes = axes_of(ax, figsize=(4.8, 3.2))
+        if settings.curve == "circle":
+            _circle(settings, theory, runs, axes)
+        else:
+            _line(settings, theory, runs, axes)
+    return figure, axes
+
+
+def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, axes: Any) -> None:
+    y, law = theory.points, law_of(settings)
+    length = y[-1] - y[0]
+    margin = 0.02 * length if settings.end_time == 0.0 else 4 * float(np.sqrt(settings.end_time))
+    x = np.linspace(y[0] - margin, y[-1] + margin, 1601)
+    if law is not None:
+        axes.plot(x, law.density(x), label="theory, continuous part")
+    axes.axhline(1 / length, color="0.75", linewidth=0.8, zorder=0, label="uniform")
+    if settings.end_time == 0.0:
+        stems = axes.twinx()
+        stems.vlines(y, 0.0, theory.atoms, color="C1", linewidth=2.2)
+        stems.plot(y, theory.atoms, "_", color="C1", markersize=9)
+        stems.set_ylim(0, 1.25 * float(np.max(theory.atoms)))
+        stems.set_ylabel("mass of an atom", color="C1")
+        stems.spines["right"].set_visible(True)
+    if runs is not None:
+        ball = 3 * settings.kappa * np.sqrt(runs.end_time) if settings.end_time == 0.0 else 0.0
+        parts = [np.linspace(a + ball, b - ball, 13) for a, b in zip(y[:-1], y[1:], strict=True)]
+        for edges in parts:
+            mean, sem = binned(runs.positions, edges)
+            label = "particles" if edges is parts[0] else None
+            points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem, color="C0", label=label)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("x")
+    axes.set_ylabel("density")
+    axes.legend(loc="upper center")
+
+
+def _circle(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, axes: Any) -> None:
+    vertices = np.concatenate([theory.points, theory.points[:1]])
+    if runs is not None:
+        shown = runs.positions[0][:4000]
+        axes.plot(*shown.T, ".", color="C0", markersize=1.5, alpha=0.4, rasterized=True, label="particles")
+    axes.plot(*vertices.T, color="0.5", linewidth=0.8, label="inscribed polygon")
+    axes.plot(*theory.points.T, "o", color="C1", markersize=4, label="training points")
+    axes.set_aspect("equal")
+    axes.set_xlabel("x")
+    axes.set_ylabel("y")
+    axes.legend(loc="center")
+
+
+def edge_density(law: CircleLaw, runs: Particles, ax: Any = None) -> tuple[Any, Any]:
+    """Continuous part along an edge of the polygon, all edges folded together."""
+    with style():
+        figure, axes = axes_of(ax, figsize=(4.2, 3.0))
+        n = law.count
+        x = np.linspace(-law.sine, law.sine, 401)
+        axes.plot(x, n * law.density(x), label="chord window, theory")
+        edges = np.linspace(-0.98 * law.sine, 0.98 * law.sine, 16)
+        angle = np.arctan2(runs.positions[..., 1], runs.positions[..., 0])
+        theta = np.mod(angle, 2 * np.pi / n) - np.pi / n
+        across = np.hypot(runs.positions[..., 0], runs.positions[..., 1]) * np.sin(theta)
+        mean, sem = binned(across, edges)
+        points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem, label="particles")
+        axes.set_xlabel("position along the edge")
+        axes.set_ylabel("density (all edges)")
+        axes.set_ylim(bottom=0)
+        axes.legend()
+    return figure, axes
+
+
+def scores(n: int, kappa: float, t: float, ax: Any = None) -> tuple[Any, Any]:
+    """t·s_t of the exact, piecewise-linear and smoothed scores at one time."""
+    with style():
+        figure, axes = axes_of(ax, figsize=(4.2, 3.0))
+        x = np.linspace(-1.6, 1.6, 3201)
+        axes.plot(x, t * EmpiricalScore(n)(x, t), label="exact")
+        axes.plot(x, t * PiecewiseLinearScore(n)(x, t), "--", label="piecewise linear")
+        axes.plot(x, t * SmoothedScore(n, kappa)(x, t), label="smoothed")
+        axes.axhline(0, color="0.8", linewidth=0.7, zorder=0)
+        axes.set_xlabel("x")
+        axes.set_ylabel(r"$t\, s_t(x)$")
+        axes.set_title(f"t = {t:g}")
+        axes.legend()
+    return figure, axes
+
+
+def trajectories(n: int, kappa: float, start: float, ax: Any = None, count: int = 41) -> tuple[Any, Any]:
+    """Straight trajectories of the smoothed score in the plane (x, √t); shaded: where smoothing acts."""
+    with style():
+        figure, axes = axes_of(ax, figsize=(4.2, 3.0))
+        score = SmoothedScore(n, kappa)
+        root = np.linspace(0, np.sqrt(start), 60)
+        for x0 in np.linspace(-1.45, 1.45, count):
+            path = [float(score.flow(np.array(x0), start, r * r)) for r in root]
+            axes.plot(path, root, color="C0", linewidth=0.8)
+        for c in (score.points[1:] + score.points[:-1]) / 2:
+            axes.fill_betweenx(root, c - score.half_spacing + kappa * root, c + score.half_spacing - kappa * root,
+                               color="C4", alpha=0.18, linewidth=0)  # fmt: skip
+        axes.plot(score.points, np.zeros(n), "o", color="C1", clip_on=False, markersize=4)
+        axes.set_xlabel("x")
+        axes.set_ylabel(r"$\sqrt{t}$")
+        axes.set_ylim(0, root[-1])
+    return figure, axes
