@@ -28,7 +28,7 @@ class Averages(Result):
     train_loss_total, test_loss_total : float
         Summed over all steps too.
     kl_generated_target, kl_target_generated : float or None
-        Totals in nats, without the O(1) correction; ``..._corrected`` with it (at c = 0 both are exact).
+        Totals in nats, without O(1) corrections; ``..._corrected`` with those of both terms (at c = 0 all are exact).
     kl_limits : dict
         At c = 0 and γ = d/N < 1: both divergences per dimension for d → ∞, and γ/4.
     kappa : float

@@ -89,10 +89,7 @@ def _predictions(
             abs(change["log_det"]) / big + _second_order(theory.trace_sigma_inverse, change["trace_sigma_inverse"])[1]
         )
         yield "kl_generated_target", theory.kl_generated_target_corrected, abs(change["log_det"]) / big
-        reverse = theory.kl_target_generated_corrected
-        if reverse is not None:
-            reverse += 0.5 * (1 + 1 / big) * change["trace_sigma_inverse"]
-        yield "kl_target_generated", reverse, slack
+        yield "kl_target_generated", theory.kl_target_generated_corrected, slack
     else:
         for name in ("log_det", "trace_inverse", "trace_sigma_inverse", "gap_trace"):
             yield name, getattr(theory, name), 0.0

@@ -19,6 +19,7 @@ import numpy as np
 
 from asymptotics.common.checks import InputError, integer, number
 
+from .corrections import finite_size_corrections
 from .equivalents import critical_kappa, degrees_of_freedom, deterministic_equivalents
 
 
@@ -116,7 +117,7 @@ def limits_per_dimension(gamma: float) -> tuple[float, float]:
 class Divergences:
     """Averaged divergences; None where infinite.
 
-    ``corrected`` values include the O(1) correction ½ ln(1 − df₂/n) of the log-determinant (at c = 0 both are exact).
+    ``corrected`` values include the O(1) corrections of the log-determinant and of the trace (at c = 0 all are exact).
     """
 
     generated_target: float | None
@@ -139,8 +140,10 @@ def averaged_divergences(eigenvalues: np.ndarray, samples: int, regularisation: 
     ratio = float(np.log(values).sum() - e.log_det)
     forward = 0.5 * (ratio + c * float((1 / values).sum()))
     reverse = 0.5 * (-ratio - values.size + (1 + 1 / big) * float(e.trace_sigma_inverse))
-    shift = 0.5 * float(e.log_det_correction)
-    return Divergences(forward, reverse, forward - shift, reverse + shift)
+    more = finite_size_corrections(values, big, c)
+    trace = 0.5 * (1 + 1 / big) * float(more.trace_sigma_inverse)
+    shift = 0.5 * float(more.log_det)
+    return Divergences(forward, reverse, forward - shift, reverse + shift + trace)
 
 
 def optimal_regularisation(eigenvalues: np.ndarray, samples: int) -> tuple[float | None, float]:
