@@ -146,11 +146,12 @@ def averaged_divergences(eigenvalues: np.ndarray, samples: int, regularisation: 
     return Divergences(forward, reverse, forward - shift, reverse + shift + trace)
 
 
-def optimal_regularisation(eigenvalues: np.ndarray, samples: int) -> tuple[float | None, float]:
+def optimal_regularisation(eigenvalues: np.ndarray, samples: int) -> tuple[float | None, float | None]:
     r"""The c that minimise the averaged KL(ρ_N‖ρ) and KL(ρ‖ρ_N).
 
     They solve Tr(Σ₀+c)⁻¹ = Tr Σ⁻¹ and Tr(Σ₀+c)⁻¹ = (1 + 1/N) Tr Σ(Σ₀+c)⁻². If Σ has no inverse the first is None (that
-    divergence is infinite at every c); the second still minimises the cross-entropy −E_ρ ln ρ_N.
+    divergence is infinite at every c); the second still minimises the cross-entropy −E_ρ ln ρ_N, unless there are so many
+    samples, N > rank Σ, that this falls without bound as c → 0: then it is None too.
     """
     from scipy.optimize import brentq
 
@@ -190,6 +191,6 @@ def optimal_regularisation(eigenvalues: np.ndarray, samples: int) -> tuple[float
         top = high
         while function(top) > 0:
             top += 5.0
-        found[k] = float(state(brentq(function, low, top, xtol=1e-13, rtol=1e-14))[0])
-    assert found[1] is not None
+        if function(low) > 0:
+            found[k] = float(state(brentq(function, low, top, xtol=1e-13, rtol=1e-14))[0])
     return found[0], found[1]

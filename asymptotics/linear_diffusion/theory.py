@@ -74,7 +74,7 @@ def solve(
     totals = total_losses(values, big, c, schedule)
     divergences = averaged_divergences(values, big, c)
     best = optimal_regularisation(values, big)
-    kl_notes(spectrum.singular, d, big, c, notes)
+    kl_notes(spectrum.singular, d, big, c, best, notes)
     traces, extra = _traces(values, big, c, spectrum.singular, notes)
     loss_correction = corrected_losses(values, big, c, schedule, t)
     extra |= {"train_loss": float(loss_correction[0] - train), "test_loss": float(loss_correction[1] - test)}
@@ -168,18 +168,28 @@ def _non_negative(name: str, value: Any) -> np.ndarray:
     return checked
 
 
-def kl_notes(singular: bool, dimension: int, samples: int, regularisation: float, notes: list[str]) -> None:
+def kl_notes(
+    singular: bool,
+    dimension: int,
+    samples: int,
+    regularisation: float,
+    best: tuple[float | None, float | None],
+    notes: list[str],
+) -> None:
     """Append why divergences and optimal regularisations are None."""
     if singular:
         notes.append("kl_*: the target's covariance is singular, both divergences are infinite at any c")
-        notes.append(
-            "optimal_regularisation.forward: KL(generated‖target) is infinite at any c; reverse minimises the cross-entropy"
-        )
+        notes.append("optimal_regularisation.forward: KL(generated‖target) is infinite at any c")
+        if best[1] is None:
+            notes.append("optimal_regularisation.reverse: the cross-entropy falls without bound as c → 0")
+        else:
+            notes.append("optimal_regularisation.reverse: minimises the cross-entropy of target and generated")
     elif regularisation == 0 and samples <= dimension:
         notes.append(f"kl_*: infinite without regularisation, N = {samples} <= d = {dimension} (Σ₀ is singular)")
     elif regularisation == 0 and samples <= dimension + 2:
         notes.append(
-            f"kl_target_generated: its mean over data sets is infinite without regularisation for N <= d + 2 = {dimension + 2}"
+            "kl_target_generated: its mean over data sets is infinite without regularisation "
+            f"for N <= d + 2 = {dimension + 2}"
         )
 
 

@@ -1,0 +1,271 @@
+"""What ``asymptotics solve`` gives: all published numbers by their field names, reasons for what is missing, sweeps."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from asymptotics.common.checks import InputError
+from asymptotics.common.spectra import power_law
+from asymptotics.linear_diffusion import system
+from asymptotics.linear_diffusion.averages import Averages, Sweep
+from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
+from asymptotics.linear_diffusion.theory import solve, sweep
+
+BASE = {"dimension": 200, "spectrum": {"power": 1}, "samples": 100, "regularisation": 0.05, "steps": 1000, "time": 100}
+
+CONTRACT = {
+    "train_loss",
+    "test_loss",
+    "kl_generated_target",
+    "kl_target_generated",
+    "kappa",
+    "log_det",
+    "log_det_correction",
+    "trace_inverse",
+    "trace_sigma_inverse",
+    "gap_trace",
+    "optimal_regularisation",
+    "stopping",
+    "cosine_models",
+    "cosine_truth",
+    "d_eff",
+    "null_mass",
+    "notes",
+}
+
+
+def problem(**changes):
+    table = LinearDiffusion.from_table({**BASE, **changes})
+    return system.build({"linear_diffusion": table, "simulation": Simulation()})
+
+
+def get(**changes):
+    return json.loads(json.dumps(system.solve(problem(**changes)).to_json()))
+
+
+def test_anchors_at_finite_regularisation():
+    out = get()
+    assert set(out) >= CONTRACT
+    expected = {
+        "kappa": 0.5391060,
+        "log_det": -312.3535,
+        "log_det_correction": -0.3268260,
+        "trace_sigma_inverse": 967.4298,
+        "trace_sigma_inverse_squared": 17503.50,
+        "trace_empirical_inverse_squared": 152.0832,
+        "gap_trace": 17351.4168,
+        "kl_generated_target": 92.03885,
+        "kl_target_generated": 311.2818,
+        "alpha_bar": 0.9417484,
+    }
+    for name, value in expected.items():
+        assert out[name] == pytest.approx(value, rel=1e-6), name
+    assert out["optimal_regularisation"]["forward"] == pytest.approx(0.2154907, rel=1e-6)
+    assert out["optimal_regularisation"]["reverse"] == pytest.approx(0.3871218, rel=1e-6)
+    assert out["notes"] == []
+    assert get(samples=50)["cosine_models"] == pytest.approx(0.6650145, rel=1e-6)
+
+
+def test_anchors_of_losses_and_stopping():
+    out = get(regularisation=0.01, samples=50)
+    assert (out["train_loss"], out["test_loss"]) == pytest.approx((50.12552, 1019.140), rel=1e-6)
+    assert out["null_mass"] == pytest.approx(79.33406, rel=1e-6)
+    out = get(regularisation=0.01)
+    assert (out["train_loss_total"], out["test_loss_total"]) == pytest.approx((39552.95, 169190.2), rel=1e-6)
+    stopping = system.solve(problem(regularisation=0.0), tau="1,10").to_json()["stopping"]
+    assert stopping["tau"] == [1.0, 10.0]
+    assert stopping["loss"] == pytest.approx([180.3069, 438.5876], rel=1e-6)
+    assert (stopping["optimum"]["tau"], stopping["optimum"]["loss"]) == pytest.approx((1.199501, 179.8988), rel=1e-6)
+
+
+def test_anchors_without_regularisation():
+    out = get(dimension=50, samples=100, regularisation=0.0)
+    assert out["kl_generated_target"] == pytest.approx(8.195802, rel=1e-6)
+    assert out["kl_target_generated"] == pytest.approx(19.408365, rel=1e-6)
+    assert out["kl_limits"]["generated_target_per_dimension"] == pytest.approx(0.1534264, rel=1e-6)
+    assert out["kl_limits"]["target_generated_per_dimension"] == pytest.approx(0.3465736, rel=1e-6)
+    assert out["kl_limits"]["leading_order_per_dimension"] == 0.125
+    assert out["d_eff"] == pytest.approx(13.45612, rel=1e-6)
+    inverse = (1 / power_law(50, 1).eigenvalues).sum()
+    assert out["trace_inverse"] == pytest.approx(100 / 48 * inverse)
+    assert out["trace_sigma_inverse"] == pytest.approx(100 / 48 * 50)
+    # ln|Σ| − E ln|Σ₀| is twice the divergence
+    log_det = np.log(power_law(50, 1).eigenvalues).sum()
+    assert out["log_det"] == pytest.approx(log_det - 2 * out["kl_generated_target"])
+    assert out["log_det_correction"] == 0.0
+    assert out["kappa"] == 0.0
+    assert out["null_mass"] == 0.0
+    assert get(dimension=200, spectrum="isotropic", samples=400, regularisation=0)["cosine_models"] == pytest.approx(
+        0.8697737, rel=1e-6
+    )
+
+
+def test_anchors_of_the_sampler():
+    out = system.solve(problem(regularisation=0.01), eigenvalue="0.1").to_json()["sampler"]
+    assert out["mean"] == pytest.approx([0.9993064], abs=5e-8)
+    assert out["variance"]["beta"] == pytest.approx([0.1104966], abs=5e-8)
+    assert out["variance_without_last_noise"]["beta"] == pytest.approx([0.1103867], abs=5e-8)
+    assert out["variance"]["posterior"] == pytest.approx([0.1081170], abs=5e-8)
+    assert out["variance"]["exact"] == pytest.approx([0.1100004], abs=5e-8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing", "reason"),
+    [
+        (
+            {"regularisation": 0, "samples": 200},
+            ["kl_generated_target", "kl_target_generated", "log_det"],
+            "Σ₀ is singular",
+        ),
+        ({"regularisation": 0, "samples": 202}, ["kl_target_generated", "trace_inverse", "gap_trace"], "d \\+ 2"),
+        ({"regularisation": 0, "samples": 204}, ["gap_trace", "trace_inverse_squared"], "d \\+ 4"),
+        (
+            {"spectrum": "mnist", "dimension": None},
+            ["kl_generated_target", "kl_target_generated"],
+            "covariance is singular",
+        ),
+        ({"spectrum": "mnist", "dimension": None, "regularisation": 0, "samples": 900}, ["log_det"], "singular"),
+    ],
+)
+def test_what_has_no_finite_value_is_null_and_has_a_reason(changes, missing, reason):
+    out = get(**changes)
+    for name in missing:
+        assert out[name] is None, name
+    assert any(re.search(reason, note) for note in out["notes"])
+    present = {"train_loss", "test_loss", "kappa", "cosine_models", "d_eff", "null_mass"}
+    assert all(np.isfinite(out[name]) for name in present)
+
+
+def test_present_again_just_above_the_threshold():
+    assert get(regularisation=0, samples=201)["kl_generated_target"] > 0
+    assert get(regularisation=0, samples=203)["kl_target_generated"] > 0
+    assert get(regularisation=0, samples=205)["gap_trace"] > 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dimension": 300, "spectrum": {"power": 1.3}, "samples": 120, "regularisation": 0.02},
+        {"dimension": 150, "spectrum": {"power": 0.7}, "samples": 90, "regularisation": 0.0},
+        {"steps": 400, "time": 400},
+        {"dimension": 1, "spectrum": {"power": 0}, "samples": 2, "steps": 1, "time": 1},
+        {"samples": 2},
+        {"samples": 100_000, "regularisation": 1e-12},
+        {"regularisation": 1e6},
+        {"dimension": 30, "spectrum": {"spikes": [10.0, 5.0], "bulk": 0.0}, "samples": 10},
+        {"dimension": 30, "spectrum": {"spikes": [10.0, 5.0], "bulk": 0.1}, "samples": 31, "trace": 30.0},
+        {"dimension": None, "spectrum": [3.0, 2.0, 1.0], "samples": 9, "regularisation": 0.0},
+        {"dimension": 20, "spectrum": {"power": 12.0}, "samples": 20, "regularisation": 0.0},
+    ],
+)
+def test_other_settings_are_finite_and_ordered(changes):
+    out = get(**changes)
+    assert 0 <= out["train_loss"] <= out["test_loss"] * (1 + 1e-12)
+    assert out["stopping"]["optimum"]["loss"] <= out["test_loss"] * (1 + 1e-9)
+    assert 0 < out["cosine_truth"] ** 2 <= out["cosine_models"] * (1 + 1e-9)  # Cauchy–Schwarz
+    assert out["cosine_models"] <= 1 + 1e-9
+    for name in ("kl_generated_target", "kl_target_generated"):
+        assert out[name] is None or out[name] > -1
+
+
+def test_sweep_has_a_list_for_each_field():
+    found = system.solve(problem(regularisation=0.0), samples="20,100,400", tau="1,10")
+    assert isinstance(found, Sweep)
+    out = json.loads(json.dumps(found.to_json()))
+    assert out["samples"] == [20, 100, 400]
+    for k, n in enumerate(out["samples"]):
+        single = system.solve(problem(regularisation=0.0, samples=n), tau="1,10").to_json()
+        for name in (
+            "train_loss",
+            "test_loss",
+            "kl_generated_target",
+            "kappa",
+            "cosine_models",
+            "null_mass",
+            "log_det",
+        ):
+            assert out[name][k] == single[name]
+        assert out["optimal_regularisation"]["reverse"][k] == single["optimal_regularisation"]["reverse"]
+        assert out["stopping"]["loss"][k] == single["stopping"]["loss"]
+        assert out["stopping"]["optimum"]["tau"][k] == single["stopping"]["optimum"]["tau"]
+    assert out["stopping"]["tau"] == [1.0, 10.0]
+    assert out["d_eff"] == single["d_eff"]
+    assert any(note.startswith("N = 20:") for note in out["notes"])
+    assert found.test_loss == out["test_loss"]
+    assert "20" in found.summary()
+    assert not hasattr(found, "nothing")
+
+
+def test_results_are_saved_and_read_again(tmp_path):
+    one = solve(problem().linear_diffusion)
+    one.save(tmp_path / "one.npz")
+    assert Averages.load(tmp_path / "one.npz").to_json() == one.to_json()
+    many = sweep(problem().linear_diffusion, [30, 60])
+    many.save(tmp_path / "many.npz")
+    assert Sweep.load(tmp_path / "many.npz").to_json() == many.to_json()
+    assert "KL" in repr(one)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples": 1}, "linear_diffusion.samples = 1"),
+        ({"samples": 10.5}, "linear_diffusion.samples = 10.5"),
+        ({"regularisation": -0.1}, "linear_diffusion.regularisation = -0.1"),
+        ({"regularisation": float("nan")}, "regularisation"),
+        ({"time": 1001}, "linear_diffusion.time = 1001"),
+        ({"steps": 0}, "linear_diffusion.steps = 0"),
+        ({"dimension": 0}, "linear_diffusion.dimension = 0"),
+        ({"dimension": None}, "linear_diffusion.dimension: missing"),
+        ({"spectrum": {"power": -1}}, "spectrum.power = -1"),
+        ({"spectrum": {"pwr": 1}}, "did you mean power"),
+        ({"spectrum": {}}, "linear_diffusion.spectrum"),
+        ({"spectrum": 3}, "linear_diffusion.spectrum = 3"),
+        ({"spectrum": "mnist"}, "linear_diffusion.dimension = 200: must be 784"),
+        ({"spectrum": "nothing"}, "spectrum = 'nothing'"),
+        ({"spectrum": [1.0, -1.0], "dimension": None}, ">= 0"),
+        ({"trace": 0}, "linear_diffusion.trace = 0"),
+        ({"variance": "bet"}, "did you mean beta"),
+        ({"sampels": 3}, "did you mean samples"),
+    ],
+)
+def test_bad_input_is_one_clear_line(changes, message):
+    with pytest.raises(InputError, match=message) as caught:
+        problem(**changes)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": "20,x"}, "samples = 20,x"),
+        ({"samples": "1"}, "samples = 1"),
+        ({"samples": []}, "at least one"),
+        ({"tau": "-1"}, "tau"),
+        ({"tau": "nan"}, "tau"),
+        ({"eigenvalue": "-2"}, "eigenvalue"),
+    ],
+)
+def test_bad_options_are_one_clear_line(options, message):
+    with pytest.raises(InputError, match=message):
+        system.solve(problem(), **options)
+
+
+def test_settings_round_trip_and_defaults():
+    settings = LinearDiffusion.from_table({"spectrum": {"power": 1}, "samples": 5, "dimension": 4})
+    assert (settings.steps, settings.time, settings.regularisation) == (1000, 100, 0.0)
+    assert LinearDiffusion.from_table(settings.to_table()) == settings
+    assert settings.replace(steps=400, time=None).time == 40
+    simulation = Simulation.from_table({"tau": [3.0, 1.0]})
+    assert simulation.tau == [1.0, 3.0]
+    assert (simulation.sampled_points(256), simulation.sampled_points(257)) == (1000, 0)
+
+
+def test_spectrum_from_a_file(tmp_path):
+    np.savez(tmp_path / "own.npz", eigenvalues=power_law(200, 1).eigenvalues)
+    out = get(spectrum=str(tmp_path / "own.npz"), dimension=None)
+    assert out["kappa"] == pytest.approx(0.5391060, rel=1e-6)
