@@ -182,7 +182,10 @@ def _examples(arguments: Sequence[str]) -> int:
 def _derive(arguments: Sequence[str]) -> int:
     from derivations.__main__ import run
 
-    return run(arguments, prog="asymptotics derive")
+    try:
+        return run(arguments, prog="asymptotics derive")
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _figure(arguments: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from .denoiser import (
     local_field,
     sigma,
 )
+from .engine import System, derive
 from .steps import Derivation, Slip, Step
 
 __all__ = [
@@ -23,9 +24,11 @@ __all__ = [
     "Derivation",
     "Slip",
     "Step",
+    "System",
     "activation_expression",
     "apply_activation",
     "architecture",
+    "derive",
     "local_field",
     "sigma",
 ]

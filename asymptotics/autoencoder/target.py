@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import InputError, array, fail
+from ..common.checks import InputError, array, fail, integer
 from ..common.settings import Settings
 
 
@@ -29,7 +29,10 @@ class GaussianMixture(Settings):
         T_kl(s) = Σ_{i∈s} u_ki u_li. Default: masses[s] × identity (directions spread evenly over the atoms).
     spectrum : str
         Instead of eigenvalues and masses: "mnist" or a file (see `asymptotics.common.spectra`); every eigenvalue is an
-        atom of mass 1/(their number), and the reference directions are the K leading eigenvectors.
+        atom, and the reference directions are the K leading eigenvectors.
+    spikes : int
+        With ``spectrum``: this many leading eigenvalues are atoms of mass 0 (single directions), the others share the mass.
+        Default K: at d → ∞ a direction that is followed individually has no extensive multiplicity.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class GaussianMixture(Settings):
     masses: Any = None
     reference_overlaps: Any = None
     spectrum: str | None = None
+    spikes: int | None = None
 
     def __post_init__(self) -> None:
         centroids = array(self.key("centroids"), self.centroids, ndim=2)
@@ -58,6 +62,8 @@ class GaussianMixture(Settings):
                     raise InputError(f"{self.key(other)}: must be left out where {self.key('spectrum')} is given")
             self._spectral(K)
             return
+        if self.spikes is not None:
+            raise InputError(f"{self.key('spikes')}: must be left out where {self.key('spectrum')} is not given")
         eigenvalues = array(self.key("eigenvalues"), [[1.0]] if self.eigenvalues is None else self.eigenvalues, ndim=2)
         rows, atoms = eigenvalues.shape
         if rows not in (1, clusters) or atoms < 1:
@@ -103,7 +109,9 @@ class GaussianMixture(Settings):
             fail(self.key("spectrum"), self.spectrum, f"a spectrum of at least {K} eigenvalues")
         overlaps = np.zeros((atoms, K, K))
         overlaps[np.arange(K), np.arange(K), np.arange(K)] = 1.0
-        self.set(eigenvalues=values[None, :], masses=np.full(atoms, 1.0 / atoms), reference_overlaps=overlaps)
+        spikes = K if self.spikes is None else integer(self.key("spikes"), self.spikes, at_least=0, at_most=atoms - 1)
+        masses = np.where(np.arange(atoms) < spikes, 0.0, 1.0 / (atoms - spikes))
+        self.set(eigenvalues=values[None, :], masses=masses, reference_overlaps=overlaps, spikes=spikes)
 
     def to_table(self) -> dict[str, Any]:
         table = super().to_table()

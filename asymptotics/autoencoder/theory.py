@@ -133,11 +133,15 @@ class _Controls:
         self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
 
 
+#: Where the ladder of rules is entered.
+_PILOT = {"hermite": 16, "sobol": 512}
+
+
 class _Chooser:
     """Chooses the cheapest expectations that reach the tolerance, by refinement along a pilot path."""
 
     #: Fractions of τ_max at which the drift is refined.
-    FRACTIONS = (0.0, 0.08, 0.2, 0.45, 1.0)
+    FRACTIONS = (0.0, 0.08, 0.2, 0.35, 0.6, 1.0)
     #: Share of the tolerance that the expectations may take.
     SAFETY = 0.5
 
@@ -153,20 +157,41 @@ class _Chooser:
 
     def choose(self, controls: _Controls) -> tuple[Rule, Rule, float]:
         """``(rule, rule for pairs of times, estimated error of the path)``."""
-        cheap = min(self.ladder, key=lambda r: abs(r.nodes - (12 if r.kind == "hermite" else 512)))
-        noise_cheap = self.noise_ladder[0] if self.noise_ladder else cheap
-        pilot_controls = _Controls("RK45", 2e-3, 2e-3, controls.max_steps)
-        self.pilot_drift = Drift(self.problem, self.kernels, cheap, noise_cheap)
-        pilot = _integrate(self.problem, self.pilot_drift, pilot_controls, False)
-        taus = np.array(self.FRACTIONS) * pilot.tau_max
-        states = pilot.state(taus)
-        noise = self.noise or noise_cheap
-        rule, error = self._refine(self.ladder, states, taus, lambda r: (r, noise), self.rule)
+        taus, states, first = self._pilot(controls)
+        noise = self.noise or self.pilot_noise
+        rungs = [r for r in self.ladder if r.nodes >= first.nodes or r.kind != first.kind]
+        rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule)
         if self.noise_ladder:
             noise, more = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.noise)
             error += more
         self.evaluations += self.pilot_drift.evaluations
         return rule, noise, error
+
+    #: A pilot whose own error is above this share of the order parameters says nothing about the path: take more nodes.
+    PILOT_ERROR = 0.05
+
+    def _pilot(self, controls: _Controls) -> tuple[np.ndarray, np.ndarray, Rule]:
+        """Times and states of a rough solve that is right to a few per cent, and the rule that gave it."""
+        cheap = min(range(len(self.ladder)), key=lambda k: abs(self.ladder[k].nodes - _PILOT[self.ladder[k].kind]))
+        self.pilot_noise = self.noise_ladder[0] if self.noise_ladder else self.ladder[cheap]
+        rough = _Controls("RK45", 2e-3, 2e-3, controls.max_steps)
+        taus = np.array(self.FRACTIONS) * self.problem.training.tau
+        for k in range(cheap, len(self.ladder)):
+            self.pilot_drift = Drift(self.problem, self.kernels, self.ladder[k], self.noise or self.pilot_noise)
+            last = k + 1 == len(self.ladder)
+            try:
+                states = _integrate(self.problem, self.pilot_drift, rough, False).state(taus)
+            except SolveError:
+                if last:
+                    raise
+                continue
+            if last:
+                break
+            finer = self._drifts((self.ladder[k + 1], self.noise or self.pilot_noise), states, taus)
+            own = self._drifts((self.ladder[k], self.noise or self.pilot_noise), states, taus)
+            if self._propagate(taus, states, finer - own) < self.PILOT_ERROR * (1 + np.max(np.abs(states))):
+                break
+        return taus, states, self.ladder[k]
 
     def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None) -> Any:
         if fixed is not None:
@@ -223,7 +248,10 @@ def _integrate(problem: Problem, drift: Drift, controls: _Controls, progress: bo
     if not np.all(np.isfinite(drift(0.0, y0))):
         raise SolveError("the drift is not finite at tau = 0", None)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        solver = controls.solver(drift, 0.0, y0, tau_max, rtol=controls.rtol, atol=controls.atol)
+        # Q and Θ are sums over the atoms: their errors are what atol is about.
+        atol = np.full(len(y0), controls.atol / problem.target.atoms)
+        atol[sum(drift.layout.sizes) :] = controls.atol
+        solver = controls.solver(drift, 0.0, y0, tau_max, rtol=controls.rtol, atol=atol)
         nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
         knots, values = [0.0], []
         message = None
