@@ -50,8 +50,8 @@ def empirical_score() -> Step:
     piecewise = sp.Piecewise(((gap * right - x) / t, x > 0), ((gap * left - x) / t, True))
     return Step(
         "Empirical score",
-        "The score of the noised training set of two points; for t → 0 the posterior mean becomes the nearest point and the score "
-        "is piecewise linear, with a jump 2Δ/t at the midpoint.",
+        "The score of the noised training set of two points; for t → 0 the posterior mean becomes the nearest point "
+        "and the score is piecewise linear, with a jump 2Δ/t at the midpoint.",
         (
             sp.Eq(sp.Function("s_t")(x), closed, evaluate=False),
             sp.Eq(sp.Function("sbar_t")(x), piecewise, evaluate=False),
@@ -79,13 +79,15 @@ def local_averaging() -> Step:
     _zero(pieces["gap"] - slope * x, "average on the gap")
     _zero(slope - delta / (gap - delta), "slope on the gap")
     # The window sees the midpoint for |x| < w only: there the pieces join.
-    _zero(pieces["gap"].subs(x, gap - delta) - pieces["right"].subs(x, gap - delta), "continuity at the edge of the ball")
+    _zero(
+        pieces["gap"].subs(x, gap - delta) - pieces["right"].subs(x, gap - delta), "continuity at the edge of the ball"
+    )
     smoothed = sp.Piecewise((slope * x / t, sp.Abs(x) < gap - delta), ((gap * sp.sign(x) - x) / t, True))
     return Step(
         "Local averaging is the smoothed score",
-        "The piecewise-linear score averaged over a box of half width w = Δ − δ: unchanged where the window misses the midpoint, "
-        "linear where it meets it. A box narrower than a gap meets one midpoint at most, so that this holds for any number of "
-        "uniformly spaced points.",
+        "The piecewise-linear score averaged over a box of half width w = Δ − δ: unchanged where the window misses "
+        "the midpoint, linear where it meets it. A box narrower than a gap meets one midpoint at most, so that this "
+        "holds for any number of uniformly spaced points.",
         (sp.Eq(sp.Function("shat_t")(x), smoothed, evaluate=False),),
     )
 
@@ -108,8 +110,9 @@ def finite_difference() -> Step:
     _zero(rest, "value at the edge of the ball")
     return Step(
         "Box average of the exact score",
-        "The integral of a gradient: a finite difference of log p_t. It differs from the smoothed score by at most t ln 2/(2w) in "
-        "t·s_t, reached where an end of the window lies on the midpoint, up to terms exponentially small in Δ²/t.",
+        "The integral of a gradient: a finite difference of log p_t. It differs from the smoothed score by at most t "
+        "ln 2/(2w) in t·s_t, reached where an end of the window lies on the midpoint, up to terms exponentially small "
+        "in Δ²/t.",
         (
             sp.Eq(sp.Function("stilde_t")(x), difference, evaluate=False),
             sp.Eq(sp.Symbol("sup") * t, -kink * t / (2 * w), evaluate=False),
@@ -130,8 +133,9 @@ def gaussian_kernel() -> Step:
     _zero(box - 1, "slope of a box of half width Δ")
     return Step(
         "The shape of the kernel matters",
-        "The Gaussian average of the two-point posterior mean has isolated fixed points, which merge at a critical bandwidth; a box of "
-        "half width Δ has slope one on the whole gap: a continuum of fixed points, which is what interpolates.",
+        "The Gaussian average of the two-point posterior mean has isolated fixed points, which merge at a critical "
+        "bandwidth; a box of half width Δ has slope one on the whole gap: a continuum of fixed points, which is what "
+        "interpolates.",
         (sp.Eq(sp.Function("m")(x), mean, evaluate=False), sp.Eq(h, critical, evaluate=False)),
     )
 
@@ -163,9 +167,9 @@ def flow() -> Step:
     phi = sp.Function("phi")
     return Step(
         "Flow map",
-        "With δ = κ√t the probability-flow equation in r = √t is linear on each region; its solutions are straight lines in (x, √t), "
-        "and the edge of the ball is one of them, so that regions are invariant. First the gap (x measured from its centre), then the "
-        "ball around the right point.",
+        "With δ = κ√t the probability-flow equation in r = √t is linear on each region; its solutions are straight "
+        "lines in (x, √t), and the edge of the ball is one of them, so that regions are invariant. First the gap (x "
+        "measured from its centre), then the ball around the right point.",
         (sp.Eq(phi(z), gap_map, evaluate=False), sp.Eq(phi(z), ball_map, evaluate=False)),
     )
 
@@ -195,10 +199,10 @@ def density() -> Step:
     _zero(interpolated.subs(t0, (gap / kappa) ** 2), "interpolated mass at the critical time")
     return Step(
         "Generated density",
-        "The law pushed by the map satisfies the continuity equation of the smoothed score (checked for an arbitrary initial law p). As "
-        "t → 0 the balls shrink to atoms a and the gap keeps r p(r x): a rescaled window of the initial law, not a uniform one. For "
-        "two points: atom, interpolated mass, its limit Φ(−κ) for an early start (it then sits at the points); it vanishes at "
-        "t_c = (Δ/κ)².",
+        "The law pushed by the map satisfies the continuity equation of the smoothed score (checked for an arbitrary "
+        "initial law p). As t → 0 the balls shrink to atoms a and the gap keeps r p(r x): a rescaled window of the "
+        "initial law, not a uniform one. For two points: atom, interpolated mass, its limit Φ(−κ) for an early start "
+        "(it then sits at the points); it vanishes at t_c = (Δ/κ)².",
         (
             sp.Eq(sp.Symbol("r"), r, evaluate=False),
             sp.Eq(sp.Function("phat_0")(x), sp.Symbol("r") * p(sp.Symbol("r") * x), evaluate=False),
@@ -233,9 +237,9 @@ def neurons() -> Step:
     _zero(jumps - norm, "total variation of the slope")
     return Step(
         "Three neurons",
-        "Matching coefficients on the three pieces (Δ = 1) gives the smoothed score as three ReLU neurons; the weight-decay cost of a "
-        "neuron with product P = |a w| is least when balanced, where it is P, so that half the squared weights is the total variation "
-        "∫|f''| of the slope.",
+        "Matching coefficients on the three pieces (Δ = 1) gives the smoothed score as three ReLU neurons; the "
+        "weight-decay cost of a neuron with product P = |a w| is least when balanced, where it is P, so that half the "
+        "squared weights is the total variation ∫|f''| of the slope.",
         (
             sp.Eq(a1, found[a1], evaluate=False),
             sp.Eq(a2, found[a2], evaluate=False),
@@ -262,9 +266,9 @@ def loss() -> Step:
     total = 2 * (n - 1) / n * sp.Function("G")(kappa) / (1 - kappa * sp.sqrt(t) / gap) ** 2
     return Step(
         "Loss",
-        "Each of the n points carries 1/n of the mass, and 2(n − 1) of the half-Gaussians reach into a gap. In the scaled distance u the "
-        "squared error is (u − κ)² times a factor that tends to one: with δ = κ√t the loss stays of order one as t → 0, and it is "
-        "*larger* than its limit at every t > 0.",
+        "Each of the n points carries 1/n of the mass, and 2(n − 1) of the half-Gaussians reach into a gap. In the "
+        "scaled distance u the squared error is (u − κ)² times a factor that tends to one: with δ = κ√t the loss "
+        "stays of order one as t → 0, and it is *larger* than its limit at every t > 0.",
         (
             sp.Eq(sp.Function("G")(kappa), closed, evaluate=False),
             sp.Eq(sp.Symbol("L_t"), total, evaluate=False),
@@ -290,8 +294,8 @@ def ornstein_uhlenbeck() -> Step:
     name = sp.Function("s")
     return Step(
         "Ornstein–Uhlenbeck process",
-        "Contracting space by e^{−t} and reading the heat flow at τ = e^{2t} − 1 solves dx = −x dt + √2 dW (checked on the heat kernel, "
-        "so for every initial law). Scores, flow and the ball radius κ√τ carry over.",
+        "Contracting space by e^{−t} and reading the heat flow at τ = e^{2t} − 1 solves dx = −x dt + √2 dW (checked "
+        "on the heat kernel, so for every initial law). Scores, flow and the ball radius κ√τ carry over.",
         (
             sp.Eq(sp.Function("q")(x, t), sp.exp(t) * p(sp.exp(t) * x, sp.exp(2 * t) - 1), evaluate=False),
             sp.Eq(sp.Function("s_OU")(x, t), sp.exp(t) * name(sp.exp(t) * x, sp.exp(2 * t) - 1), evaluate=False),
@@ -312,8 +316,8 @@ def circle() -> Step:
     small = sp.series(exponent, alpha, 0, 4).removeO()
     return Step(
         "Circle: metastability",
-        "Linearised at the middle of an edge the angular window moves an offset as (t₀/t)^γ: slowly (γ is of order α² for many points) "
-        "but without end, so that the samples memorise again. The chord window has γ = 0.",
+        "Linearised at the middle of an edge the angular window moves an offset as (t₀/t)^γ: slowly (γ is of order α² "
+        "for many points) but without end, so that the samples memorise again. The chord window has γ = 0.",
         (
             sp.Eq(sp.Symbol("gamma"), exponent, evaluate=False),
             sp.Eq(sp.Symbol("gamma"), small, evaluate=False),

@@ -47,9 +47,9 @@ class Kernel:
         integral = np.sum(w * self.density(half), axis=1) * u / 2
         if not np.allclose(self.cdf(u) - self.cdf(np.zeros_like(u)), integral, atol=1e-6):
             fail("cdf", self.name, "the integral of the density")
-        if not np.allclose(self.density(u), self.density(-u), atol=1e-12) or abs(float(self.cdf(np.zeros(1))[0]) - 0.5) > (
-            1e-9
-        ):
+        if not np.allclose(self.density(u), self.density(-u), atol=1e-12) or abs(
+            float(self.cdf(np.zeros(1))[0]) - 0.5
+        ) > (1e-9):
             fail("density", self.name, "symmetric with integral 1")
 
 
@@ -59,7 +59,7 @@ BOX = Kernel(
     lambda u: np.clip((np.asarray(u) + 1.0) / 2, 0.0, 1.0),
     1.0,
 )
-GAUSSIAN = Kernel("gaussian", lambda u: np.exp(-np.asarray(u) ** 2 / 2) / np.sqrt(2 * np.pi), ndtr, REACH)
+GAUSSIAN = Kernel("gaussian", lambda u: np.exp(-(np.asarray(u) ** 2) / 2) / np.sqrt(2 * np.pi), ndtr, REACH)
 KERNELS = {"box": BOX, "gaussian": GAUSSIAN}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,9 @@ class CircleLaw:
         root = np.sqrt(self.end / self.start)
         ratio = (self.sine - self.ball_end) / self.inner
         near = max(self.sine - eps, 0.0)
-        first = near / ratio if near <= self.sine - self.ball_end else self.sine - (self.sine - near) / max(root, 1e-300)
+        first = (
+            near / ratio if near <= self.sine - self.ball_end else self.sine - (self.sine - near) / max(root, 1e-300)
+        )
         last = float(self._edges[-1]) if root == 0.0 else min(self.sine + eps / root, self._edges[-1])
         begin = max(first, 0.0)
         if last <= begin:
@@ -161,7 +164,7 @@ class CircleLaw:
         g, v = np.polynomial.legendre.leggauss(_FINE)
         q = (g + 1.0) / 2
         total = 0.0
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in itertools.pairwise(edges):
             # The half-width vanishes as a square root at the ends: u = end ∓ q² removes that.
             for side in (a, b):
                 u = side + ((a + b) / 2 - side) * q**2
@@ -194,7 +197,7 @@ class CircleLaw:
             inner = np.polynomial.legendre.legroots(np.trim_zeros(c, "b")) if np.ptp(np.sign(d[k])) > 0 else np.empty(0)
             inner = np.real(inner[np.abs(np.imag(inner)) < 1e-10]) if inner.size else inner
             cuts = np.concatenate([[-1.0], np.sort(inner[(inner > -1.0) & (inner < 1.0)]), [1.0]])
-            for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+            for a, b in itertools.pairwise(cuts):
                 v = a + (b - a) * sub_g
                 position = edges[k] + half[k, 0] * (v + 1.0)
                 value = np.abs(np.polynomial.legendre.legval(v, c)) * 2 * self.count * self.marginal(position)

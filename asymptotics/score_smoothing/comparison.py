@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -54,12 +55,14 @@ def compare(theory: Solution, runs: Particles) -> Verdict:
         share = runs.atoms / runs.atoms.sum(axis=1, keepdims=True)
         mean, sem = share.mean(axis=0), share.std(axis=0, ddof=1) / math.sqrt(count)
         row = Row("share of each vertex", np.full(mean.shape, 1.0 / mean.size), mean, sem, 0.0, count - 1)
-        notes.append("angular window: no closed form at t > 0, the theory's fields are the limit t -> 0 (metastability)")
+        notes.append(
+            "angular window: no closed form at t > 0, the theory's fields are the limit t -> 0 (metastability)"
+        )
         return Verdict.of([row], notes=tuple(notes))
     there = solve(settings.replace(end_time=runs.end_time), within=runs.within)
     near = 0.5 * error + math.sqrt(runs.end_time) * error
     rows = []
-    expected = {
+    expected: dict[str, tuple[Any, float]] = {
         "atoms": (there.atoms, near),
         "interpolated_mass": (there.interpolated_mass, there.atoms.size * near),
         "memorised": (there.memorised, near + step**2 / 4),
@@ -70,7 +73,7 @@ def compare(theory: Solution, runs: Particles) -> Verdict:
         if np.all(np.isfinite(value)) and not np.any(np.isnan(getattr(runs, name))):
             rows.append(Row(name, np.asarray(value), runs.mean(name), runs.sem(name), allowance, count - 1))
     tests: tuple[tuple[str, float], ...] = ()
-    details = {}
+    details: dict[str, Any] = {}
     if settings.curve == "line":
         law = law_of(settings.replace(end_time=runs.end_time))
         assert law is not None
@@ -80,4 +83,3 @@ def compare(theory: Solution, runs: Particles) -> Verdict:
         tests = (("Kolmogorov-Smirnov", p),)
         details["ks_statistic"] = statistic
     return Verdict.of(rows, tests=tests, notes=tuple(notes), details=details)
-

@@ -1,4 +1,4 @@
-"""The same law where no closed form exists: the flow of any score, integrated in λ = ½ ln t and stored as a piecewise polynomial."""
+"""The same law where no closed form exists: the flow of any score, integrated in λ = ½ ln t, kept as polynomials."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import InputError, number
-from .law import Law, contraction, exploding_time
 from .distances import _spread, mass_edges
+from .law import Law, contraction, exploding_time
 from .points import positive_time
 from .scores import EmpiricalScore, Score
 
@@ -78,7 +78,11 @@ class NumericalLaw(Law):
         self.empirical = EmpiricalScore(self.points)
         t0 = number("start_time", start, above=0.0)
         s = number("end_time", end, above=0.0, at_most=t0)
-        self.start, self.end, self.scale = exploding_time(process, t0), exploding_time(process, s), contraction(process, s)
+        self.start, self.end, self.scale = (
+            exploding_time(process, t0),
+            exploding_time(process, s),
+            contraction(process, s),
+        )
         self.ball_end = number("ball", ball, at_least=0.0)
         # The map is smooth between the particles that start or end on a kink of the drift, or on the edge of a ball.
         ends = np.concatenate([self.points - self.ball_end, self.points + self.ball_end])
@@ -130,6 +134,3 @@ class NumericalLaw(Law):
             after = self.push(middle) > x
             low, high = np.where(after, low, middle), np.where(after, middle, high)
         return (low + high) / 2
-
-
-

@@ -141,7 +141,7 @@ def advance_normal(x, lam, linear, pull):
 def _circle_mean(code, n, cosine, sine, x0, x1, v, delta):
     """``cosine[j]``, ``sine[j]`` of the angles jπ/n: even j are the points, odd ones the middles of the edges."""
     alpha = math.pi / n
-    k = int(math.floor(math.atan2(x1, x0) / (2.0 * alpha)))
+    k = math.floor(math.atan2(x1, x0) / (2.0 * alpha))
     c, s = cosine[(2 * k + 1) % (2 * n)], sine[(2 * k + 1) % (2 * n)]
     along, across = c * x0 + s * x1, c * x1 - s * x0
     if code == CIRCLE_EMPIRICAL:
@@ -156,10 +156,7 @@ def _circle_mean(code, n, cosine, sine, x0, x1, v, delta):
                 m0 += p * cosine[j]
                 m1 += p * sine[j]
         return m0 / w, m1 / w
-    if code == CHORD:
-        z = across / (sine[1] - delta)
-    else:
-        z = math.atan2(across, along) / (alpha - delta)
+    z = across / (sine[1] - delta) if code == CHORD else math.atan2(across, along) / (alpha - delta)
     z = sine[1] * min(max(z, -1.0), 1.0)
     return cosine[1] * c - z * s, cosine[1] * s + z * c
 

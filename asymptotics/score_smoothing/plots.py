@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, ax
         stems.spines["right"].set_visible(True)
     if runs is not None:
         ball = 3 * settings.kappa * np.sqrt(runs.end_time) if settings.end_time == 0.0 else 0.0
-        parts = [np.linspace(a + ball, b - ball, 13) for a, b in zip(y[:-1], y[1:], strict=True)]
+        parts = [np.linspace(a + ball, b - ball, 13) for a, b in itertools.pairwise(y)]
         for edges in parts:
             mean, sem = binned(runs.positions, edges)
             label = "particles" if edges is parts[0] else None

@@ -81,7 +81,9 @@ class ScoreSmoothing(Settings):
             if start >= limit:
                 number(f"{self.key('start_time')} (critical time {limit:.10g})", start, above=0.0, below=limit)
         numerical = kernel in ("box-numerical", "gaussian")
-        end = number(self.key("end_time"), self.end_time, **({"above": 0.0} if numerical else {"at_least": 0.0}), at_most=start)
+        end = number(
+            self.key("end_time"), self.end_time, **({"above": 0.0} if numerical else {"at_least": 0.0}), at_most=start
+        )
         if kernel == "angular":
             number(f"{self.key('end_time')} (angular kernel: only the limit is exact)", end, at_least=0.0, at_most=0.0)
         lowest = 1 if curve == "line" else 2

@@ -220,10 +220,9 @@ def _circle_run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulati
     radius = np.hypot(x[:, 0], x[:, 1])
     across, along = radius * np.sin(theta), radius * np.cos(theta)
     ball = settings.kappa * np.sqrt(end)
-    if settings.kernel == "chord":
-        caught = np.abs(across) >= np.sin(np.pi / n) - ball
-    else:
-        caught = np.abs(theta) >= np.pi / n - ball
+    caught = (
+        np.abs(across) >= np.sin(np.pi / n) - ball if settings.kernel == "chord" else np.abs(theta) >= np.pi / n - ball
+    )
     past = np.maximum(np.abs(across) - np.sin(np.pi / n), 0.0)
     gap = np.hypot(along - np.cos(np.pi / n), past)
     near = np.min(np.linalg.norm(x[:, None, :] - y, axis=2), axis=1) <= within
@@ -267,9 +266,7 @@ def simulate(
     number("within", within, at_least=0.0)
     end = _end(settings, plan)
     run = _circle_run if settings.curve == "circle" else _line_run
-    results = run_ensemble(
-        run, spawn(plan.seed, plan.runs), settings, plan, within, workers=workers, progress=progress
-    )
+    results = run_ensemble(run, spawn(plan.seed, plan.runs), settings, plan, within, workers=workers, progress=progress)
     fields = {name: np.stack([np.asarray(r[name]) for r in results]) for name in results[0]}
     return Particles(
         settings=settings.to_table(),

@@ -70,7 +70,9 @@ def simulate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _within(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--within", type=float, default=None, metavar="EPS", help="distance that counts as memorised (0.1)")
+    parser.add_argument(
+        "--within", type=float, default=None, metavar="EPS", help="distance that counts as memorised (0.1)"
+    )
 
 
 def solve(problem: Problem, *, at: Any = None, starts: Any = None, times: Any = None, within: Any = None) -> Solution:

@@ -102,7 +102,9 @@ class Solution(Result):
             f"  memorised within {self.within:<6g} {self.memorised:.6f}",
         ]
         lines += [f"  p({x:g}) = {p:.8g}" for x, p in zip(self.at, self.density, strict=True)]
-        lines += [f"  x at t = {t:g}: {np.array2string(x, precision=8)}" for t, x in zip(self.times, self.flow, strict=True)]
+        lines += [
+            f"  x at t = {t:g}: {np.array2string(x, precision=8)}" for t, x in zip(self.times, self.flow, strict=True)
+        ]
         return "\n".join(lines + [f"  note: {n}" for n in self.notes])
 
 
@@ -241,7 +243,11 @@ def _circle(settings: ScoreSmoothing, x: np.ndarray, z: np.ndarray, t: np.ndarra
             "the fields are the limit t -> 0, where all is memorised; simulate shows the slow way there"
         )
     pairs = z.reshape(-1, 2)
-    flow = np.stack([law.flow(pairs, float(end)) for end in t]) if t.size and z.size else np.empty((t.size, z.size // 2, 2))
+    flow = (
+        np.stack([law.flow(pairs, float(end)) for end in t])
+        if t.size and z.size
+        else np.empty((t.size, z.size // 2, 2))
+    )
     return {
         "points": law.points, "atoms": law.ball_masses(), "interpolated_mass": law.gap_mass(), "w1": w1, "w2": w2,
         "w1_tangential": nan, "w2_tangential": nan, "w1_training": nan, "w2_training": nan, "kl_uniform_total": nan,

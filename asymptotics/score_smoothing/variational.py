@@ -170,7 +170,7 @@ class _Frontier:
         rest = self.target - free @ (free.T @ self.target)
         design = self.basis - free @ (free.T @ self.basis)
         # The triangular factor has the same least squares and far fewer rows.
-        small = np.linalg.qr(np.concatenate([design, rest[:, None]], axis=1), mode="r")
+        small: np.ndarray = np.asarray(np.linalg.qr(np.concatenate([design, rest[:, None]], axis=1), mode="r"))
         self._design, self._rest = small[:, :-1], small[:, -1]
         self._signed = np.concatenate([self._design, -self._design], axis=1)
         self.affine_loss = float(self._rest @ self._rest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import ot
 import pytest
@@ -80,7 +82,9 @@ def test_smoothing_does_not_feel_the_dimension_and_early_stopping_does():
     assert best_early_stopping(9)[1] == pytest.approx(0.0728, abs=1e-4)
     assert best == pytest.approx(best_early_stopping(9)[1], abs=3e-4)
     assert best_early_stopping(4)[1] == pytest.approx(0.189, abs=5e-4)
-    assert min(metrics(GeneratedLaw(4, 0.5, t)).w2 for t in np.geomspace(1e-2, 0.4, 40)) == pytest.approx(0.175, abs=5e-4)
+    assert min(metrics(GeneratedLaw(4, 0.5, t)).w2 for t in np.geomspace(1e-2, 0.4, 40)) == pytest.approx(
+        0.175, abs=5e-4
+    )
 
 
 def test_normal_directions_add_to_w2():
@@ -108,7 +112,7 @@ def test_memorised_fraction_in_space(dimension):
     total = 0.0
     for centre in y:
         cuts = np.unique([centre - eps, centre - law.ball_end, centre, centre + law.ball_end, centre + eps])
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in itertools.pairwise(cuts):
             total += quad(integrand, a, b, epsabs=1e-12, limit=200)[0]
     assert memorised(law, eps, dimension) == pytest.approx(total, abs=1e-8)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
@@ -131,7 +133,7 @@ def test_density_integrates_to_one_and_matches_the_cdf(s):
     law = GeneratedLaw(3, 0.5, 0.03, s)
     edges = np.sort(np.concatenate([[-3, 3, 0], law.points - law.ball_end, law.points + law.ball_end]))
     total = 0.0
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in itertools.pairwise(edges):
         pts = [p for p in (-0.5, 0.5, -1 - 3 * np.sqrt(s), 1 + 3 * np.sqrt(s)) if a < p < b]
         mass = quad(lambda x: float(law.density(x)), a, b, points=pts or None, epsabs=1e-12, limit=200)[0]
         assert mass == pytest.approx(float(law.cdf(b) - law.cdf(a)), abs=1e-9)

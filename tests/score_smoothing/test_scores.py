@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -98,7 +100,7 @@ def test_gaussian_average_of_the_exact_score(t):
         parts = sorted({min(max(p, -9 * h + x), 9 * h + x) for p in parts})
         direct = sum(
             quad(lambda v: norm.pdf((x - v) / h) / h * np.tanh(v / t), a, b, epsabs=1e-13, limit=300)[0]  # noqa: B023
-            for a, b in zip(parts[:-1], parts[1:], strict=True)
+            for a, b in itertools.pairwise(parts)
         )
         assert float(score.posterior_mean(x, t)) == pytest.approx(direct, abs=1e-10)
 
@@ -113,7 +115,9 @@ def test_gaussian_kernel_bifurcates_where_the_theory_says():
     assert count(0.99 * critical) == 1
     assert count(1.01 * critical) == 0
     np.testing.assert_allclose(
-        AveragedScore(2, 0.6, "gaussian", "piecewise-linear").posterior_mean(0.3, 0.1), 2 * norm.cdf(0.5) - 1, atol=1e-14
+        AveragedScore(2, 0.6, "gaussian", "piecewise-linear").posterior_mean(0.3, 0.1),
+        2 * norm.cdf(0.5) - 1,
+        atol=1e-14,
     )
 
 

@@ -51,8 +51,9 @@ def test_solve_gives_the_fields_of_the_contract():
 
 
 def test_integer_points_are_uniform_on_the_interval():
-    a, b = _solve({**BASE, "points": 7, "start_time": 0.01}), _solve(
-        {**BASE, "points": np.linspace(-1, 1, 7).tolist(), "start_time": 0.01}
+    a, b = (
+        _solve({**BASE, "points": 7, "start_time": 0.01}),
+        _solve({**BASE, "points": np.linspace(-1, 1, 7).tolist(), "start_time": 0.01}),
     )
     assert {k: v for k, v in a.items() if k != "seconds"} == {k: v for k, v in b.items() if k != "seconds"}
     # Digits typed in a file are taken as uniform.
@@ -92,7 +93,9 @@ def test_exact_score_as_early_stopping():
     direct = 0.5 * sum(norm.pdf(0.2, y, np.sqrt(0.0796)) for y in (-1, 1))
     assert out["density"][0] == pytest.approx(direct, rel=1e-12)
     # Any spacing and any start are allowed without smoothing.
-    assert _solve({"points": [0.0, 1.0, 3.0], "kappa": 5.0, "start_time": 9.0, "kernel": "none"})["atoms"] == [1 / 3] * 3
+    assert (
+        _solve({"points": [0.0, 1.0, 3.0], "kappa": 5.0, "start_time": 9.0, "kernel": "none"})["atoms"] == [1 / 3] * 3
+    )
 
 
 def test_circle_fields():
