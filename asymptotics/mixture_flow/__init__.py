@@ -27,6 +27,7 @@ _LAZY = {
     "Ridge": "ridge",
     "TrainingSet": "data",
     "train": "training",
+    "train_on": "training",
     "compare": "comparison",
     "half_space_bias": "comparison",
 }

@@ -83,6 +83,12 @@ class TrainingSet:
             shape = (self.flow.samples, columns.stop - columns.start)
             yield columns, (rng.standard_normal(shape) for _ in range(self.flow.noises))
 
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """All of it at once: x₁ of shape (n, d) and x₀ of shape (K, n, d)."""
+        samples = np.concatenate([block for _, block in self.blocks()], axis=1)
+        noises = np.concatenate([np.stack(list(draws)) for _, draws in self.noises()], axis=2)
+        return samples, noises
+
     def pattern(self) -> np.ndarray:
         """h^μ = ±1, the signs of the leading eigenvector of the Gram matrix of the samples, shape (n,).
 

@@ -117,10 +117,11 @@ def order_parameters(
     spread = generated_std(n, sigma, lam, m, k, skip)
     total = n * k
     envelope = np.hypot(a, c * spread)
-    # Where σ_g = 0 both α²/E² and b keep their limits, 1 and 0, up to t = 1 where E = 0.
-    square = np.where(envelope > 0, envelope**2, 1.0)
-    carried = np.where(spread > 0, a**2 / square, 1.0)
-    b = np.where(spread > 0, c * spread**2 / square, 0.0)
+    # As ratios of lengths, not of squares, which could underflow. Where σ_g = 0 both α²/E² and b keep their limits, 1 and 0,
+    # up to t = 1 where E = 0.
+    length = np.where(envelope > 0, envelope, 1.0)
+    carried = np.where(spread > 0, (a / length) ** 2, 1.0)
+    b = np.where(c > 0, (c * spread / length) ** 2 / np.where(c > 0, c, 1.0), 0.0)
     big_m = total * c / (total + lam) + 0.0 * a
     q_eta = k * c / (total + lam) + 0.0 * big_m
     # α − E without cancellation; adding 0.0 turns −0.0 into 0.0.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..common.checks import array, choice, fail, integer, number
+from .data import TrainingSet
 
 OPTIMISERS = ("adam", "gradient")
 
@@ -18,6 +19,22 @@ class Trained(NamedTuple):
     v: np.ndarray
     pattern: np.ndarray
     losses: np.ndarray
+
+
+def train_on(training: TrainingSet, alpha: float, beta: float, **options: Any) -> Trained:
+    """`train` on a training set where the interpolant has the values (α, β); every sample comes with its K noises.
+
+    Parameters
+    ----------
+    training : TrainingSet
+    alpha, beta : float
+    **options
+        As for `train`; the ridge is the training set's own.
+    """
+    samples, noises = training.arrays()
+    inputs = (alpha * noises + beta * samples).reshape(-1, training.dimension)
+    targets = np.broadcast_to(samples, noises.shape).reshape(inputs.shape)
+    return train(inputs, targets, ridge=training.flow.ridge, **options)
 
 
 def train(

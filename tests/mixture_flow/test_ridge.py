@@ -13,13 +13,6 @@ from asymptotics.mixture_flow.ridge import Ridge
 from asymptotics.mixture_flow.settings import MixtureFlow
 
 
-def arrays(training, draw=0):
-    """All of x₁ (n, d) and x₀ (K, n, d) of a training set."""
-    x1 = np.concatenate([block for _, block in training.blocks()], axis=1)
-    x0 = np.concatenate([np.stack(list(draws)) for _, draws in training.noises(draw)], axis=2)
-    return x1, x0
-
-
 def problem(flow, dimension, seed=0):
     training = TrainingSet(flow, dimension, np.random.SeedSequence(seed))
     pattern = training.pattern()
@@ -33,7 +26,7 @@ def problem(flow, dimension, seed=0):
 def test_ridge_against_least_squares(flow, t):
     d = 40
     training, h, ridge = problem(flow, d, 3)
-    x1, x0 = arrays(training)
+    x1, x0 = training.arrays()
     # Rows: every coordinate of every pair, then the penalty √λ v = 0. Columns: b, then v.
     rows, right = [], []
     for k in range(flow.noises):
@@ -52,7 +45,7 @@ def test_blocks_do_not_change_what_a_pass_sees(monkeypatch):
     flow = MixtureFlow(6, 0.9, 0.1, noises=2)
     monkeypatch.setattr(data, "_BLOCK", 6 * 100)
     training, h, ridge = problem(flow, 1000, 4)
-    x1, x0 = arrays(training)
+    x1, x0 = training.arrays()
     assert len(list(training.blocks())) == 10
     np.testing.assert_allclose(ridge.data, 2 * h @ x1, atol=1e-12)
     np.testing.assert_allclose(ridge.noise, np.einsum("m,kmi->i", h, x0), atol=1e-12)
@@ -68,7 +61,7 @@ def test_blocks_do_not_change_what_a_pass_sees(monkeypatch):
 def test_aligned_pattern_is_the_minimum_over_all_patterns(n):
     flow = MixtureFlow(n, 1.5, 0.1)
     training, h, _ = problem(flow, 3000, 7)
-    x1, x0 = arrays(training)
+    x1, x0 = training.arrays()
     assert abs(h @ training.labels) == n
     for t in (0.2, 0.5, 0.7):
         y = (1 - t) * x0[0] + t * x1

@@ -106,6 +106,11 @@ def test_perfect_data_without_penalty():
     assert end["mean_error"] == end["mw2_squared"] == end["bayes_error"] == 0
 
 
+def test_tiny_spreads_do_not_underflow():
+    values = order_parameters([0.5, 0.0], [0.5, 1.0], samples=3, cluster_std=1e-155, ridge=0.0)
+    assert values.b[1] == 1 and values.w_m[0] == 1 and values.w_m[1] == 0 and np.all(np.isfinite(values.cosine))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     n=st.integers(2, 2000),

@@ -7,9 +7,9 @@ import pytest
 
 from asymptotics.common.checks import InputError
 from asymptotics.mixture_flow.settings import MixtureFlow
-from asymptotics.mixture_flow.training import train
+from asymptotics.mixture_flow.training import train, train_on
 
-from .test_ridge import arrays, problem
+from .test_ridge import problem
 
 
 @pytest.mark.parametrize(("optimiser", "iterations", "rate"), [("adam", 3000, 0.04), ("gradient", 1000, 1.0)])
@@ -17,7 +17,7 @@ from .test_ridge import arrays, problem
 def test_training_reaches_the_ridge_solution(t, optimiser, iterations, rate):
     flow = MixtureFlow(8, 1.5, 0.1)
     training, h, ridge = problem(flow, 800, 3)
-    x1, x0 = arrays(training)
+    x1, x0 = training.arrays()
     y = (1 - t) * x0[0] + t * x1
     trained = train(
         y,
@@ -40,11 +40,21 @@ def test_training_reaches_the_ridge_solution(t, optimiser, iterations, rate):
     assert trained.losses[-1] < trained.losses[0]
 
 
+def test_training_with_several_noises_reaches_their_ridge_solution():
+    flow = MixtureFlow(5, 0.9, 0.4, 1.3, noises=3)
+    training, h, ridge = problem(flow, 300, 4)
+    trained = train_on(training, 0.4, 0.6, optimiser="gradient", iterations=800, learning_rate=1.0, decay=False)
+    assert np.array_equal(np.abs(trained.pattern.reshape(3, 5) @ h), [5, 5, 5])
+    assert trained.b == pytest.approx(float(ridge.b(0.4, 0.6)), abs=1e-9)
+    side = np.sign(trained.pattern[0] * h[0])
+    np.testing.assert_allclose(side * trained.v, ridge.v(0.4, 0.6), atol=1e-9)
+
+
 def test_trained_networks_generate_what_the_ridge_solution_does():
     # The published procedure on a coarse grid: train at every t from scratch, take an Euler step, never touch the closed form.
     flow, steps = MixtureFlow(6, 0.8, 0.2), 20
     training, _, ridge = problem(flow, 400, 9)
-    x1, x0 = arrays(training)
+    x1, x0 = training.arrays()
     start = np.random.default_rng(2).standard_normal((50, 400))
     x, exact = start.copy(), start.copy()
     for k in range(steps):
