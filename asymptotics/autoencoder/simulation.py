@@ -275,6 +275,8 @@ def simulate(
         If an argument is not allowed, or the dimension is too small for the initial overlaps.
     """
     from .. import __version__
+    from .generate import prepare as prepare_generator
+    from .sgd import prepare as prepare_sgd
 
     start = time.perf_counter()
     settings = problem.simulation
@@ -293,6 +295,9 @@ def simulate(
             if companion:
                 raise
             small = None
+    # Compiled here, so that worker processes find the machine code instead of each making their own.
+    prepare_sgd(setup)
+    prepare_generator(setup.denoiser)
     seeds = spawn(settings.seed, settings.runs * (1 + COMPANION * (small is not None)))
     tasks = [setup] * settings.runs + [small] * (len(seeds) - settings.runs)
     options = {"workers": workers, "executor": executor, "progress": progress, "description": f"d = {d}"}
