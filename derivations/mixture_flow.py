@@ -78,7 +78,7 @@ def ridge() -> tuple[sp.Expr, sp.Expr, Step]:
     step = Step(
         "Ridge problem",
         "With the sign pattern h^μ = s^μ the loss Σ ‖b y + h v − x₁‖² + λ‖v‖² (v = w/√d, so that λ‖v‖² = λ‖w‖²/d) is quadratic in"
-        " b and v. Setting its gradient to zero, v first, gives the minimiser at any dimension; X̄ stands for K Σ s x₁, ξ for"
+        " b and v. Setting its gradient to zero, v first, gives the minimiser at any dimension; Xbar stands for K Σ s x₁, ξ for"
         " Σ s x₀, and C_ab = Σ x_a·x_b − (Σ s x_a)·(Σ s x_b)/(N + λ) over the N = nK pairs.",
         (
             sp.Eq(names[1], best_v.subs(b, names[0]).subs(back)),
@@ -141,7 +141,7 @@ def _asymptotic(overlaps: dict[sp.Symbol, sp.Expr]) -> tuple[Step, Step]:
     w_m, w_xi, w_eta = sp.symbols("w_m w_xi w_eta")
     second = Step(
         "Denoiser in high dimension",
-        "The skip connection and the components of v = w/√d along μ, ξ and η, where K X̄ = K(nμ + η).",
+        "The skip connection and the components of v = w/√d along μ, ξ and η, where Xbar = K(nμ + η).",
         (sp.Eq(sp.Symbol("b"), b), *(sp.Eq(x, y) for x, y in zip((w_m, w_xi, w_eta), parts, strict=True))),
     )
     return first, second
@@ -166,8 +166,8 @@ def _equations_of_motion() -> tuple[Step, Step]:
     symbol_w = sp.Symbol("W")
     pole_free = Step(
         "Drift without a pole",
-        "Inserting the ridge solution into the velocity (β̇ − α̇β/α) f + (α̇/α) X, the terms in 1/α cancel at any dimension: the"
-        " flow is regular up to t = 1. W = α β̇ − α̇ β; s = sign(v·X) stays what it was at t = 0.",
+        "Inserting the ridge solution into the velocity (β' − α'β/α) f + (α'/α) X, primes being d/dt, the terms in 1/α cancel at"
+        " any dimension: the flow is regular up to t = 1. W = αβ' − α'β; s = sign(v·X) stays what it was at t = 0.",
         (
             sp.Eq(
                 sp.Symbol("Xdot"),
@@ -198,7 +198,7 @@ def _equations_of_motion() -> tuple[Step, Step]:
         equations.append(sp.Eq(function.diff(t), tidy))
     return pole_free, Step(
         "Equations of motion",
-        "The coefficients of μ, ξ, η and the part X^⊥ orthogonal to them, as d → ∞. D per dimension is proportional to"
+        "The coefficients of μ, ξ, η and the part X_perp orthogonal to them, as d → ∞. D per dimension is proportional to"
         " α² + σ_g² β².",
         tuple(equations),
     )

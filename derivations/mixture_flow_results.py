@@ -95,7 +95,7 @@ def _general_skip(x: sp.Expr) -> Step:
     return Step(
         "Any skip connection",
         "For whatever b(t), with v the ridge solution at that b, the flow is solved by one exponential E; the optimal b gives"
-        " E = √(D/C₀₀), and without a skip connection (b = 0) E = α: the clusters end as the points ±X̄/(N + λ).",
+        " E = √(D/C₀₀), and without a skip connection (b = 0) E = α: the clusters end as points, Xbar/(N + λ) and its negative.",
         (
             sp.Eq(sp.Symbol("X_t"), envelope * (X0 - s * xi / (N + lam)) + s * (beta * Xbar + alpha * xi) / (N + lam)),
             sp.Eq(envelope.diff(t), sp.factor(rate) * envelope),
@@ -132,8 +132,8 @@ def _end() -> tuple[Step, Step, Step]:
     x_one, hat = sp.symbols("X_1 muhat")
     first = Step(
         "Generated density",
-        "At t = 1, α = 0 and β = 1: two Gaussian clusters at ±μ̂ with standard deviation σ_g, for every interpolant. The error"
-        " per dimension and the cosine follow from the lengths ‖ξ‖² = N d, ‖η‖² = nσ² d.",
+        "At t = 1, α = 0 and β = 1: two Gaussian clusters at muhat and −muhat with standard deviation σ_g, for every"
+        " interpolant. The error per dimension and the cosine follow from the lengths ‖ξ‖² = N d, ‖η‖² = nσ² d.",
         (
             sp.Eq(x_one, spread * X0 + s * hat),
             sp.Eq(hat, (K * (n * mu + eta) - spread * xi) / (N + lam)),
@@ -146,11 +146,12 @@ def _end() -> tuple[Step, Step, Step]:
     coefficients = error_coefficients()
     second = Step(
         "Expansion in 1/n",
-        "K = 1. The error and the mixture-Wasserstein distance (per dimension, squared) fall as 2σ²/n.",
+        "K = 1. The error and the mixture-Wasserstein distance (per dimension, squared) fall as 2σ²/n; n MW² tends to"
+        " c_MW.",
         (
             sp.Eq(sp.Symbol("error"), sum(c / n**k for k, c in enumerate(coefficients, 1))),
             sp.Eq(
-                sp.Symbol("lim n MW2^2/d"),
+                sp.Symbol("c_MW"),
                 sp.limit(sp.simplify(distance().subs(K, 1).subs(n, 1 / small) / small), small, 0),
             ),
         ),
@@ -167,7 +168,7 @@ def _end() -> tuple[Step, Step, Step]:
 
 
 def _baselines() -> tuple[Step, Step, Step]:
-    # Posterior of one coordinate of μ: prior N(0, m²), n aligned samples of variance σ² with sum X̄.
+    # Posterior of one coordinate of μ: prior N(0, m²), n aligned samples of variance σ² with sum Xbar.
     coordinate, prior = sp.Symbol("mu_i", real=True), sp.Symbol("m", positive=True)
     samples = sp.Symbol("X_i", real=True)
     log_posterior = -(coordinate**2) / (2 * prior**2) - (n * coordinate**2 - 2 * coordinate * samples) / (2 * sigma**2)
@@ -178,7 +179,7 @@ def _baselines() -> tuple[Step, Step, Step]:
     first = Step(
         "Bayes-optimal estimate",
         "In high dimension the labels are known up to one common flip, and the prior on μ is N(0, m² I): the posterior mean is"
-        " linear in X̄. The leading principal component has the same direction; its plain mean X̄/n has the error σ²/n.",
+        " linear in Xbar. The leading principal component has the same direction; its plain mean Xbar/n has the error σ²/n.",
         (sp.Eq(sp.Symbol("muhat_B"), bayes), sp.Eq(sp.Symbol("error_B"), error)),
     )
     half = sp.expand(per_dimension((K * (n * mu + eta)) / (N + lam) - mu))
@@ -186,10 +187,10 @@ def _baselines() -> tuple[Step, Step, Step]:
     second = Step(
         "Removing the learned noise",
         "Without the skip connection, or with noises redrawn all the time, ξ does not enter; with K fixed noises for each sample"
-        " its share falls with K. At λ = 0 the error is then σ²/n, half of what one fixed noise gives.",
+        " its share falls with K, to error_infinity, half of what one fixed noise gives at λ = 0.",
         (
             sp.Eq(sp.Symbol("error_no_skip"), sp.factor(half.subs(K, 1))),
-            sp.Eq(sp.Symbol("lim error, K to oo"), sp.simplify(many)),
+            sp.Eq(sp.Symbol("error_infinity"), sp.simplify(many)),
         ),
     )
     point = spread * X0 + estimate()
@@ -212,7 +213,8 @@ def _finite_dimension() -> Step:
     shift = sp.Symbol("E") * half / length
     return Step(
         "Half-space bias",
-        "At finite d, s = sign(X̄·X₀) selects a half-space: the mean of s X₀ is E|g| along X̄/‖X̄‖. It moves M by n c and Q^η by c.",
+        "At finite d, s = sign(Xbar·X₀) selects a half-space: the mean of s X₀ is E|g| along Xbar/‖Xbar‖. It moves M by n c and"
+        " Q_eta by c.",
         (sp.Eq(sp.Symbol("c"), sp.simplify(shift)),),
     )
 
