@@ -33,6 +33,9 @@ bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b): (loss/d, db/dτ) at one time.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of λ0 and λ1 in a residual field.
 activations(z, kappa, phi), slopes(z, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points, encoders).
 euler(z, gain, growth, coupling, kappa, network): noiseless Euler steps of the network part of a generated sample.
+
+With {latent} latent coordinates c at every node (0: clusters have one c each): z = (Gaussian coordinates, c), the roots have
+that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments and noise are then written.
 """
 
 import math
@@ -68,7 +71,9 @@ class Kernels:
         return self.names.index(name)
 
 
-def moment_names(p: int, encoders: Sequence[int], decoders: Sequence[int], parameters: int, kink: bool) -> list[str]:
+def moment_names(
+    p: int, encoders: Sequence[int], decoders: Sequence[int], parameters: int, kink: bool, latent: int = 0
+) -> list[str]:
     """Names of the columns of the moment kernel, in order."""
     pairs = [(a, c) for a in range(p) for c in range(a, p)]
     names = [f"A_{a + 1}" for a in range(p)]
@@ -79,16 +84,17 @@ def moment_names(p: int, encoders: Sequence[int], decoders: Sequence[int], param
     names += [f"P_{a + 1}_{c + 1}" for a, c in pairs]
     names += [f"N{ch}_{a + 1}_{c + 1}" for ch in (0, 1) for a, c in pairs]
     names += [f"K_{k + 1}" for k in range(parameters)]
-    return [*names, "potential"]
+    return [*names, "potential", *(f"AC_{a + 1}_{m + 1}" for a in range(p) for m in range(latent))]
 
 
 class _Writer:
     """Writes the generated source of one system."""
 
-    def __init__(self, system: System, backend: str, form: str) -> None:
+    def __init__(self, system: System, backend: str, form: str, latent: int = 0) -> None:
         import sympy
 
         self.system = system
+        self.latent = latent
         self.backend = backend
         self.p = system.p
         self.encoders = system.denoiser.encoders
@@ -96,7 +102,7 @@ class _Writer:
         self.kink = form == "regression" or (form == "auto" and system.has_kink)
         # A user's parameter names could clash with those of the kernel.
         self.rename = {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(system.denoiser.parameters)}
-        self.names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), self.kink)
+        self.names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), self.kink, latent)
         self.pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
 
     def source(self) -> str:
@@ -106,16 +112,16 @@ class _Writer:
                 name=self.system.denoiser.name,
                 encoders=", ".join(names[a] for a in self.encoders),
                 decoders=", ".join(names[a] for a in self.decoders),
+                latent=self.latent,
             ),
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {len(self.rename)}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\n",
             self.moments(),
             self.noise(),
-            self.assemble(),
-            self.bulk(),
-            self.activations(),
         ]
+        if not self.latent:
+            parts += [self.assemble(), self.bulk(), self.activations()]
         return "\n\n".join(parts)
 
     # pieces ----------------------------------------------------------------------------------------------------
@@ -141,11 +147,16 @@ class _Writer:
         lines = []
         for i, a in enumerate(self.encoders):
             terms = " + ".join(f"root[{condition}, {i}, {m}] * {vector.format(n=m)}" for m in range(n))
-            lines.append(f"omega_{names[a]} = mean[{condition}, {i}] + {terms}")
+            centre = [f"root[{condition}, {i}, {n + m}] * {vector.format(n=n + m)}" for m in range(self.latent)]
+            if centre:
+                lines.append(f"centre_{i} = mean[{condition}, {i}] + {' + '.join(centre)}")
+            lines.append(
+                f"omega_{names[a]} = " + (f"centre_{i}" if centre else f"mean[{condition}, {i}]") + f" + {terms}"
+            )
         for j, u in enumerate(self.decoders):
-            terms = " + ".join(f"eroot[{condition}, {j}, {m}] * {vector.format(n=m)}" for m in range(n))
+            terms = " + ".join(f"eroot[{condition}, {j}, {m}] * {vector.format(n=m)}" for m in range(n + self.latent))
             lines.append(f"e_{names[u]} = emean[{condition}, {j}] + {terms}")
-        return lines
+        return lines + [f"latent_{m} = {vector.format(n=n + m)}" for m in range(self.latent)]
 
     def _node_outputs(self) -> list[tuple[str, sympy.Expr]]:
         """The integrands, conditional on ω, with e at its conditional mean."""
@@ -178,6 +189,8 @@ class _Writer:
                 outputs.append((f"N{ch}_{a + 1}_{c + 1}", product))
         outputs += [(f"K_{k + 1}", g) for k, g in enumerate(s.scalar_gradient)]
         outputs.append(("potential", s.potential))
+        latent = sympy.symbols(f"latent_:{self.latent}", real=True)
+        outputs += [(f"AC_{a + 1}_{m + 1}", s.gradient[1][a] * x) for a in range(self.p) for m, x in enumerate(latent)]
         return [(name, self._clean(value)) for name, value in outputs]
 
     def moments(self) -> str:
@@ -215,12 +228,12 @@ class _Writer:
         fields0, fields1, linear = [], [], []
         for i, a in enumerate(self.encoders):
             f0 = " + ".join(f"root0[i, {i}, {m}] * {coordinate.format(m=m)}" for m in range(n))
-            f1 = " + ".join(f"root1[i, {i}, {m}] * {coordinate.format(m=n + m)}" for m in range(n))
+            f1 = " + ".join(f"root1[i, {i}, {m}] * {coordinate.format(m=n + m)}" for m in range(n + self.latent))
             fields0.append(f"l0_{names[a]} = {f0}")
             fields1.append(f"l1_{names[a]} = mean[i, {i}] + {f1}")
-        for j, u in enumerate(self.decoders):
+        for j in range(len(self.decoders)):
             f0 = " + ".join(f"uroot0[i, {j}, {m}] * {coordinate.format(m=m)}" for m in range(n))
-            f1 = " + ".join(f"uroot1[i, {j}, {m}] * {coordinate.format(m=n + m)}" for m in range(n))
+            f1 = " + ".join(f"uroot1[i, {j}, {m}] * {coordinate.format(m=n + m)}" for m in range(n + self.latent))
             linear += [f"d0_{j} = {f0}", f"d1_{j} = umean[i, {j}] + {f1}"]
         time = [f"{x} = {x}_[h]" for x in ("alpha", "beta", "alpha_dot", "beta_dot")]
         time += [f"omega_{names[a]} = alpha * l0_{names[a]} + beta * l1_{names[a]}" for a in self.encoders]
@@ -312,7 +325,6 @@ class _Writer:
         weights = "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ")
         return bulk + "\n\n\n" + weights + "\n"
 
-
     def activations(self) -> str:
         """φ_j and its derivatives at many points: what the generated density needs of the network."""
         s = self.system
@@ -358,12 +370,14 @@ class _Writer:
         return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
 
 
-def write_source(system: System, backend: str = "numba", form: str = "auto") -> str:
+def write_source(system: System, backend: str = "numba", form: str = "auto", latent: int = 0) -> str:
     """The generated source of a system's kernels."""
-    return _Writer(system, backend, form).source()
+    return _Writer(system, backend, form, latent).source()
 
 
-def compile_kernels(specification: Any, build: Any, *, backend: str = "numba", form: str = "auto") -> Kernels:
+def compile_kernels(
+    specification: Any, build: Any, *, backend: str = "numba", form: str = "auto", latent: int = 0
+) -> Kernels:
     """Kernels of a system, from the cache where possible.
 
     Parameters
@@ -376,12 +390,15 @@ def compile_kernels(specification: Any, build: Any, *, backend: str = "numba", f
     form : {"auto", "hessian", "regression"}
         How Stein's lemma is evaluated: by second derivatives of φ, or by regression of g on the local fields (needed
         where φ has a kink; "auto" chooses it there).
+    latent : int
+        Number of latent coordinates at every node (a continuous latent measure); 0: one c a cluster.
     """
     import importlib.util
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
     code = [f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors")] + [__file__, str(codegen.__file__)]
-    source = codegen.cached_source((specification, backend, form), code, lambda: write_source(build(), backend, form))
+    key = (specification, backend, form, *([latent] if latent else []))
+    source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))
     module = codegen.load_module(source, backend)
     return Kernels(
         module=module,
