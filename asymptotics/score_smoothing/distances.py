@@ -132,6 +132,12 @@ def transport(law: Law) -> tuple[float, float, float, float]:
     return *uniform, *training
 
 
+def expectation(law: Law, function: Callable[[np.ndarray], np.ndarray]) -> float:
+    """E f(X) along the line, by the same panels; f may have kinks at the training points and their midpoints."""
+    grid = _Grid.of(law)
+    return float(np.sum(grid.weight * function(grid.x)))
+
+
 def to_uniform(law: Law) -> tuple[float, float]:
     """W₁ and W₂ between the law and the uniform law on [y_1, y_n]; as `transport`."""
     low, length = law.points[0], law.points[-1] - law.points[0]

@@ -49,6 +49,24 @@ def smoothed_loss(points: Any, kappa: float, t: float) -> float:
     return float(2 * (n - 1) / n * gap_loss(kappa) / (1 - score.delta(t) / score.half_spacing) ** 2)
 
 
+def matching_kappa(epsilon: float, t: float, n: int = 2, half_gap: float = 1.0) -> float:
+    """The least κ whose smoothed score has loss ε at time t: 2(n−1)/n G(κ)/(1 − κ√t/Δ)² = ε; above `least_kappa`.
+
+    NaN where no κ reaches ε (t too large).
+    """
+    low = least_kappa(epsilon, n)
+    ratio = float(np.sqrt(positive_time("t", t))) / number("half_gap", half_gap, above=0.0)
+    kappas = np.linspace(low, 0.999 / ratio, 4001)
+
+    def excess(kappa: Any) -> np.ndarray:
+        return 2 * (n - 1) / n * gap_loss(kappa) / (1 - kappa * ratio) ** 2 - epsilon
+
+    reached = np.nonzero(excess(kappas) <= 0.0)[0]
+    if reached.size == 0:
+        return float("nan")
+    return float(brentq(excess, low, kappas[reached[0]], xtol=1e-14)) if reached[0] else low
+
+
 def smoothed_path_norm(points: Any, kappa: float, t: float) -> float:
     """R[ŝ] = 2(n−1)Δ/((Δ − δ_t) t)."""
     score = SmoothedScore(points, kappa)
@@ -233,7 +251,7 @@ def convex_program(points: Any, t: float, epsilon: float, *, knots: int = 61) ->
     least = frontier.at(_BOUNDS[0])[1]
     if least > eps:
         fail("epsilon", eps, f"above {least:.3g}, the least loss on these knots (more knots reach lower)")
-    log_mu = brentq(lambda v: frontier.at(v)[1] - eps, *_BOUNDS, xtol=1e-10, rtol=1e-12)
+    log_mu = brentq(lambda v: frontier.at(v)[1] - eps, *_BOUNDS, xtol=1e-9, rtol=1e-12)
     return frontier.minimiser(float(log_mu))
 
 
