@@ -13,6 +13,7 @@ from ..common.checks import InputError, array, choice, fail, integer, number
 from ..common.interpolants import Interpolant
 from ..common.settings import Settings
 from .denoiser import Denoiser
+from .generations_settings import Generations
 from .target import GaussianMixture
 
 
@@ -194,6 +195,7 @@ class Problem:
     training: Training
     sampling: Sampling
     simulation: Simulation
+    generations: Generations = Generations()
 
     def to_tables(self) -> dict[str, Any]:
         """The experiment's tables as plain values (a derived system is left out; its name stays)."""
@@ -217,6 +219,7 @@ TABLES: dict[str, Any] = {
     "training": Training,
     "sampling": Sampling,
     "simulation": Simulation,
+    "generations": Generations,
 }
 
 
