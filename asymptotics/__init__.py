@@ -28,6 +28,7 @@ _LAZY = {
     "Interpolant": "common.interpolants",
     "Rule": "common.expectations",
     "GaussianMixture": "autoencoder.target",
+    "EmpiricalMixture": "autoencoder.from_samples",
     "GeneratedDensity": "autoencoder.density",
 }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..common.checks import InputError
+from ..common.checks import InputError, fail
+from .from_samples import EmpiricalMixture
 from .settings import Problem
 from .weights import construct, drawn, overlaps
 
@@ -18,7 +19,12 @@ def realised_weights(problem: Problem, dimension: int) -> tuple[np.ndarray, np.n
         raise InputError("denoiser.init.realisation: missing; there is no drawn start without it")
     S, K, p = target.atoms, target.directions, len(problem.denoiser.vectors)
     empty = np.zeros((S, 0, K)), np.zeros((S, 0, 0))
-    _, references, counts = construct(dimension, target.masses, target.reference_overlaps, *empty, init.realisation)
+    if isinstance(target, EmpiricalMixture):
+        if dimension != target.dimension:
+            fail("simulation.dimension", dimension, f"{target.dimension}, that of the samples, with init.realisation")
+        references, counts = target.references, target.counts
+    else:
+        _, references, counts = construct(dimension, target.masses, target.reference_overlaps, *empty, init.realisation)
     weights = drawn(references, mean_coordinates(problem), init.random, init.realisation)
     assert weights.shape == (p, dimension)
     return weights, references, counts

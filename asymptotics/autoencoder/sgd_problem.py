@@ -10,7 +10,7 @@ import numpy as np
 
 from ..common.checks import InputError, array, choice, fail, integer, number
 from .forward import Forward
-from .weights import atom_counts, construct, drawn
+from .weights import atom_counts, construct, drawn, on_references
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,9 @@ class SgdProblem:
         Overlaps that the initial weights have exactly.
     start : ((p, K), float), optional
         Instead: draw w_a = √d Σ_k start_ak u_k + N(0, start²) entries in every run.
+    frame : ((K, d), (atoms,)), optional
+        Reference directions, and numbers of coordinates of the atoms, that the overlaps are with (and ``start`` is in);
+        default random ones.
     initial : ((p, d), (K, d)) or ((p, d), (K, d), (atoms,)), optional
         Instead: these weights and reference directions (and numbers of coordinates of the atoms).
     b : float
@@ -96,6 +99,7 @@ class SgdProblem:
     theta: Any = None
     q: Any = None
     start: Any = None
+    frame: Any = None
     initial: Any = None
     b: float = 0.0
     parameters: Any = None
@@ -159,6 +163,11 @@ class SgdProblem:
         if sum(x is not None for x in (self.theta, self.start, self.initial)) != 1:
             raise InputError("theta and q, start, initial: exactly one of the three must be given")
         atoms = len(self.masses)
+        if self.frame is not None:
+            counts = np.array(self.frame[1], dtype=np.int64)
+            if counts.shape != (atoms,) or counts.sum() != d or np.any(counts < 0):
+                fail("frame", counts, f"numbers of coordinates of {atoms} atoms with sum {d}")
+            self._store(frame=(array("frame", self.frame[0], shape=(K, d)), counts))
         if self.theta is not None:
             theta, q = array("theta", self.theta, shape=(atoms, p, K)), array("q", self.q, shape=(atoms, p, p))
             self._store(theta=theta, q=q)
@@ -224,9 +233,13 @@ class SgdProblem:
         if self.start is not None:
             none = np.zeros((len(self.masses), 0, 0))
             theta = np.zeros((len(self.masses), 0, K))
-            _, U, counts = construct(self.dimension, self.masses, self.reference_overlaps, theta, none, seed)
+            U, counts = self.frame or construct(
+                self.dimension, self.masses, self.reference_overlaps, theta, none, seed
+            )[1:]
             coordinates, random = self.start
             return drawn(U, coordinates, random, seed), U, counts
+        if self.frame is not None:
+            return on_references(*self.frame, self.theta, self.q, seed), *self.frame
         return construct(self.dimension, self.masses, self.reference_overlaps, self.theta, self.q, seed)
 
 

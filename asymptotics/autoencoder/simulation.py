@@ -6,6 +6,7 @@ Nothing here comes from the order-parameter equations: SGD on fresh samples in R
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from ..common.checks import InputError, array, integer
 from ..common.ensembles import run_ensemble, spawn
 from ..common.results import Result, to_builtin
 from .forward import Forward
+from .from_samples import EmpiricalMixture
 from .settings import Problem
 from .sgd_problem import SgdProblem
 
@@ -41,6 +43,8 @@ class Runs(Result):
     seconds : float
     experiment : dict
         The tables that were simulated.
+    data : str
+        The samples trained on; empty: fresh ones from the Gaussian target.
     """
 
     tau: np.ndarray
@@ -63,6 +67,7 @@ class Runs(Result):
     seconds: float
     experiment: dict[str, Any]
     version: str
+    data: str = ""
 
     #: The order parameters, by the names that theory uses.
     NAMES = ("Q", "Theta", "M", "b", "parameters")
@@ -136,12 +141,20 @@ class _Schedule:
         return function(tau)
 
 
-def sgd_problem(problem: Problem, *, dimension: int | None = None, data: np.ndarray | None = None) -> SgdProblem:
+def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = None) -> SgdProblem:
     """The experiment as an `SgdProblem`: what one training in R^d is told.
 
     The initial weights have exactly the initial overlaps of the experiment; with ``init.realisation`` they are one drawn
-    matrix, the same in every run.
+    matrix, the same in every run. ``data`` are samples to train on (array (n, d), name or path); the target must have been
+    measured on samples, so that atoms and reference directions are those of its eigenbasis.
     """
+    if data is not None:
+        if not isinstance(problem.target, EmpiricalMixture):
+            raise InputError(
+                "data: the target must be made from samples (GaussianMixture.from_samples, or target.samples in a file), so"
+                " that theory and experiment have the same atoms and reference directions"
+            )
+        data, dimension = problem.target.coordinates(data), problem.target.dimension
     target, training, denoiser, s = problem.target, problem.training, problem.denoiser, problem.interpolant
     forward = forward_of(problem)
     d = problem.simulation.dimension if dimension is None else integer("dimension", dimension, at_least=2)
@@ -159,6 +172,8 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: np.ndar
 
         theta, q = initial_overlaps(problem)
         start = {"theta": theta, "q": q}
+        if isinstance(target, EmpiricalMixture) and d == target.dimension:
+            start["frame"] = target.references, target.counts
     return SgdProblem(
         denoiser=forward,
         dimension=d,
@@ -265,8 +280,10 @@ def simulate(
     workers : int, optional
         Processes; the answer does not depend on it.
     progress : bool, optional
-    data : array_like (n, d), optional
-        Train on these samples (drawn with replacement) instead of fresh ones from the Gaussian target.
+    data : array_like (n, d), str or path, optional
+        Train on these samples (drawn with replacement) instead of fresh ones from the Gaussian target, which must have been
+        measured on samples (`GaussianMixture.from_samples`): atoms and reference directions are those of its eigenbasis, and
+        the same overlaps are recorded.
     executor : concurrent.futures.Executor, optional
 
     Raises
@@ -281,13 +298,12 @@ def simulate(
     start = time.perf_counter()
     settings = problem.simulation
     taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
-    samples_of_data = None if data is None else array("data", data, ndim=2)
-    d = settings.dimension if samples_of_data is None else samples_of_data.shape[1]
-    setup = sgd_problem(problem, dimension=d, data=samples_of_data)
+    setup = sgd_problem(problem, data=data)
+    d = setup.dimension
     setup.begin(0)  # refuses impossible overlaps before any process starts
     low = d // COMPANION
     small = None
-    if companion or (companion is None and samples_of_data is None and problem.denoiser.init.realisation is None):
+    if companion or (companion is None and data is None and problem.denoiser.init.realisation is None):
         try:
             small = sgd_problem(problem, dimension=low)
             small.begin(0)
@@ -316,6 +332,7 @@ def simulate(
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),
         version=__version__,
+        data="" if data is None else str(data) if isinstance(data, (str, os.PathLike)) else f"array of shape {np.shape(data)}",
     )
 
 

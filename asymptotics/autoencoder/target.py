@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..common.checks import InputError, array, fail, integer
 from ..common.settings import Settings
+
+if TYPE_CHECKING:
+    from .from_samples import EmpiricalMixture
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,26 @@ class GaussianMixture(Settings):
                 "symmetric positive semi-definite for each atom",
             )
         self.set(eigenvalues=eigenvalues, masses=masses / masses.sum(), reference_overlaps=overlaps)
+
+    @classmethod
+    def from_samples(
+        cls, samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False
+    ) -> EmpiricalMixture:
+        """The theory's target from a user's samples; see `asymptotics.autoencoder.from_samples.from_samples`."""
+        from .from_samples import from_samples
+
+        return from_samples(samples, labels, atoms, centre=centre)
+
+    @classmethod
+    def from_table(cls, table: Any) -> Any:
+        """From the mapping read from a file, where ``samples`` stands for the numbers measured on them; or as it is."""
+        if isinstance(table, GaussianMixture):
+            return table
+        if isinstance(table, Mapping) and "samples" in table:
+            from .from_samples import from_table
+
+            return from_table(table)
+        return super().from_table(table)
 
     def _weights(self, clusters: int) -> np.ndarray:
         if self.weights is None:

@@ -160,6 +160,64 @@ def construct(
     return np.sqrt(dimension) * stacked[:p], stacked[p:], counts
 
 
+def on_references(
+    references: np.ndarray, counts: np.ndarray, theta: Any, q: Any, seed: int | np.random.SeedSequence
+) -> np.ndarray:
+    """Weights (p, d) that have the overlaps Θ(s), q(s) with *given* reference directions, otherwise random.
+
+    In atom s, W(s)/√d = Θ T⁺ U(s) + A E with A Aᵀ = q − Θ T⁺ Θᵀ and E a random orthonormal frame of the directions of the
+    atom's coordinates that are orthogonal to U(s).
+
+    Parameters
+    ----------
+    references : (K, d)
+    counts : (atoms,)
+        Coordinates of each atom, which are consecutive.
+    theta, q : (atoms, p, K), (atoms, p, p)
+    seed : int or SeedSequence
+
+    Raises
+    ------
+    InputError
+        If no weights have these overlaps, or an atom has fewer coordinates than they need.
+    """
+    from ..common.normals import fill_normals64, philox_key
+    from .sgd_kernels import INITIAL
+
+    theta, q = array("Theta", theta, ndim=3), array("q", q, ndim=3)
+    d, edges, key = references.shape[1], starts(counts), philox_key(seed)
+    weights = np.zeros((q.shape[1], d))
+    for s, count in enumerate(counts):
+        part = slice(edges[s], edges[s + 1])
+        U = references[:, part]
+        along = theta[s] @ np.linalg.pinv(U @ U.T, rcond=RANK_TOLERANCE, hermitian=True)
+        rest = q[s] - along @ theta[s].T
+        scale = max(float(np.abs(q[s]).max()), 1e-300)
+        values, vectors = np.linalg.eigh((rest + rest.T) / 2)
+        if np.abs(along @ (U @ U.T) - theta[s]).max() > 1e-6 * max(1.0, scale) or values[0] < -1e-9 * max(1.0, scale):
+            raise InputError(f"Theta, q (atom {s + 1}): no weights have these overlaps with the reference directions")
+        kept = values > 1e-12 * scale
+        weights[:, part] = along @ U
+        rank = int(kept.sum())
+        if rank == 0:
+            continue
+        span, size, _ = np.linalg.svd(U.T, full_matrices=False)
+        span = span[:, size > 1e-7 * max(float(size[0]), 1e-300)]
+        if rank + span.shape[1] > count:
+            raise InputError(
+                f"Theta, q: atom {s + 1} has {count} coordinate{'s' * int(count != 1)}, but its overlaps need"
+                f" {rank + span.shape[1]}; take fewer atoms, or one drawn start (init.realisation)"
+            )
+        normals = np.empty(rank * int(count))
+        fill_normals64(*key, INITIAL, s, normals)
+        frame = normals.reshape(rank, -1).T
+        for _ in range(2):  # twice is enough: orthogonal to rounding
+            frame = frame - span @ (span.T @ frame)
+        frame, _ = np.linalg.qr(frame)
+        weights[:, part] += (vectors[:, kept] * np.sqrt(values[kept])) @ frame.T
+    return np.sqrt(d) * weights
+
+
 def drawn(references: np.ndarray, coordinates: Any, random: float, seed: int | np.random.SeedSequence) -> np.ndarray:
     """Weights w_a = √d Σ_k coordinates_ak u_k + random × i.i.d. N(0, 1) entries, (p, d).
 
