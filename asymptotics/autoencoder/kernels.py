@@ -33,6 +33,7 @@ bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b): (loss/d, db/dτ) at one time.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of λ0 and λ1 in a residual field.
 activations(z, kappa, phi), slopes(z, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points, encoders).
 euler(z, gain, growth, coupling, kappa, network): noiseless Euler steps of the network part of a generated sample.
+runge_kutta(z, gain, growth, h, coupling, kappa, network): the same in continuous time, by RK4 on steps of size h.
 
 With {latent} latent coordinates c at every node (0: clusters have one c each): z = (Gaussian coordinates, c), the roots have
 that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments and noise are then written.
@@ -347,7 +348,32 @@ class _Writer:
             text = f"def {name}(z, kappa, out):\n" + textwrap.indent("\n".join(body), "    ")
             functions.append(self._decorate(text))
         functions.append(self._decorate(self._euler(phi)))
+        functions.append(self._decorate(self._runge_kutta(phi)))
         return f"TERMS = {s.denoiser.decoders!r}\n\n\n" + "\n\n\n".join(functions) + "\n"
+
+    def _runge_kutta(self, phi: list[tuple[str, sympy.Expr]]) -> str:
+        """dJ/ds = gain φ(growth (z + coupling J)), gain and growth given at the ends and middles of all steps."""
+        names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
+        array = self.backend == "numpy"
+        index = ":" if array else "k"
+        body = [f"z_{i} = z[{index}, {i}]" for i in range(n)] + [f"J_{j} = 0.0 * z_0" for j in range(J)]
+        step = []
+        for stage, (offset, factor) in enumerate(((0, "0.0"), (1, "0.5 * h"), (1, "0.5 * h"), (2, "h"))):
+            at = [f"J_{j}" + (f" + {factor} * k{stage - 1}_{j}" if stage else "") for j in range(J)]
+            step += [f"m = 2 * s + {offset}"]
+            step += [
+                f"omega_{names[a]} = growth[m] * (z_{i} + " + " + ".join(f"coupling[{i}, {j}] * ({at[j]})" for j in range(J)) + ")"
+                for i, a in enumerate(self.encoders)
+            ]
+            step += [*codegen.assignments(phi, self.backend, prefix=f"r{stage}_")]
+            step += [f"k{stage}_{j} = gain[m] * f_{j}" for j in range(J)]
+        step += [f"J_{j} = J_{j} + h / 6.0 * (k0_{j} + 2.0 * k1_{j} + 2.0 * k2_{j} + k3_{j})" for j in range(J)]
+        body += ["for s in range((gain.shape[0] - 1) // 2):", *("    " + line for line in step)]
+        body += [f"network[{index}, {j}] = J_{j}" for j in range(J)]
+        if not array:
+            body = ["for k in range(z.shape[0]):", *("    " + line for line in body)]
+        signature = "def runge_kutta(z, gain, growth, h, coupling, kappa, network):\n"
+        return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
 
     def _euler(self, phi: list[tuple[str, sympy.Expr]]) -> str:
         """Noiseless Euler steps of the network part: I ← growth I + gain φ(ℓ + coupling I), ℓ ← growth ℓ."""
