@@ -135,6 +135,8 @@ def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: fl
     """All order parameters and, where points were generated, the generated density; one `Verdict`."""
     rows = order_parameter_rows(path, runs)
     notes, tests, details = [], [], {}
+    if runs.data:
+        notes.append(f"the experiment trained on samples ({runs.data}), not on the Gaussian target of the theory")
     if len(runs.low_b) > 1:
         notes.append(f"means are extrapolated in 1/d from d = {runs.dimension} and {runs.low_dimension}")
     else:

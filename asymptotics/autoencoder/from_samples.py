@@ -6,18 +6,15 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..common.checks import InputError, array, boolean, closest, fail, integer
+from ..common.checks import InputError, boolean, fail, integer
+from .samples import SHIPPED, check_labels, load_samples
 from .target import GaussianMixture
 
-#: Samples shipped with the package, by name.
-SHIPPED = ("mnist",)
-#: Names under which a .npz file may hold samples and labels, in the order in which they are tried.
-NAMES = (("data", "labels"), ("X", "y"), ("x", "y"), ("images", "labels"), ("samples", "labels"))
 #: Class means span a direction if its singular value is above this share of the largest.
 RANK_TOLERANCE = 1e-9
 #: Off-diagonal mass counts as non-commuting above its sampling noise by this many (Gaussian) standard deviations.
@@ -49,8 +46,8 @@ class EmpiricalMixture(GaussianMixture):
         Eigenvalues of the pooled covariance.
     commutation : (clusters,)
         Share of ‖Σ(c)‖_F² that is off-diagonal in the common eigenbasis: 0 if the covariances commute.
-    commutation_noise : (clusters,)
-        What this share would be about, from the finite number of samples alone, if they did.
+    commutation_noise, commutation_spread : (clusters,)
+        What this share would be, from the finite number of samples alone, if they did, and its standard deviation.
     grouping : float
         Share of Σ_i λ_i² of the pooled eigenvalues that is lost by giving all directions of an atom its mean eigenvalue.
     labels : (clusters,)
@@ -66,10 +63,11 @@ class EmpiricalMixture(GaussianMixture):
     pooled: Any = None
     commutation: Any = None
     commutation_noise: Any = None
+    commutation_spread: Any = None
     grouping: float = 0.0
     labels: Any = None
     source: str = ""
-    options: Any = None
+    options: Any = None  # with which to measure again; the warning was given once
 
     @property
     def target(self) -> GaussianMixture:
@@ -115,80 +113,6 @@ class EmpiricalMixture(GaussianMixture):
         return f"EmpiricalMixture({self.summary()})"
 
 
-def load_samples(source: Any, name: str = "data") -> tuple[np.ndarray, np.ndarray | None]:
-    """Samples (n, d) and, where a file holds them, labels (n,).
-
-    Parameters
-    ----------
-    source : array_like, str or path
-        An array; "mnist" (10 000 digits with their labels); a ``.npy`` file with an array (n, d); or a ``.npz`` file with
-        the samples as ``data``, ``X``, ``x``, ``images`` or ``samples`` (and ``labels`` or ``y``), or a single such array.
-    name : str
-        How the argument is called in an error.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it does not hold samples.
-    """
-    labels: Any = None
-    if isinstance(source, (str, os.PathLike)):
-        if str(source) in SHIPPED:
-            from ..common.spectra import mnist_digits
-
-            return mnist_digits()
-        values, labels = _read(Path(source), name)
-    else:
-        values = source
-    x = array(name, values, ndim=2)
-    if x.shape[0] < 2 or x.shape[1] < 2:
-        fail(name, x.shape, "samples of shape (n, d) with n >= 2 and d >= 2")
-    return x, None if labels is None else check_labels(labels, len(x))
-
-
-def check_labels(labels: Any, count: int) -> np.ndarray:
-    """One label a sample, integers or strings: an array of shape (count,)."""
-    try:
-        values = np.asarray(labels)
-    except ValueError:
-        fail("labels", labels, "an array of one integer or string for each sample")
-    if values.shape != (count,):
-        fail("labels", values.shape, f"of shape ({count},), one for each sample")
-    if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == np.round(values)):
-        values = values.astype(np.int64)
-    if values.dtype.kind not in "biuUS":
-        fail("labels", values.dtype.name, "integers or strings")
-    return values
-
-
-def _read(path: Path, name: str) -> tuple[Any, Any]:
-    from ..common.spectra import UNREADABLE
-
-    if path.suffix not in (".npy", ".npz"):
-        hint = closest(str(path), list(SHIPPED))
-        raise InputError(f"{name} = {str(path)!r}: must be {' or '.join(SHIPPED)}, or a .npy or .npz file{hint}")
-    try:
-        with path.open("rb") as file:
-            stored = np.load(file, allow_pickle=False)
-            if isinstance(stored, np.ndarray):
-                return stored, None
-            arrays = {key: stored[key] for key in stored.files}
-    except FileNotFoundError:
-        raise InputError(f"{name} {path}: no such file") from None
-    except UNREADABLE as error:
-        raise InputError(f"{name} {path}: not a readable {path.suffix} file ({error})".replace("\n", " ")) from None
-    for samples, labels in NAMES:
-        if samples in arrays:
-            return arrays[samples], arrays.get(labels)
-    tables = [key for key, value in arrays.items() if value.ndim == 2]
-    if len(tables) != 1:
-        raise InputError(
-            f"{name} {path}: has the arrays {', '.join(arrays) or 'none'}; must have data (n, d) and perhaps labels (n,)"
-        )
-    marks = [key for key, value in arrays.items() if value.shape == arrays[tables[0]].shape[:1]]
-    return arrays[tables[0]], arrays[marks[0]] if len(marks) == 1 else None
-
-
 def group(values: np.ndarray, atoms: int) -> np.ndarray:
     """Sizes of the ``atoms`` runs of sorted values with the least sum of squared deviations from the runs' means.
 
@@ -226,11 +150,11 @@ def _oriented(vectors: np.ndarray) -> np.ndarray:
 
 def _sampling_noise(x: np.ndarray, off: np.ndarray) -> tuple[float, float]:
     """Expected ‖off-diagonal‖_F² of the covariance of centred samples (n, d) whose true off-diagonals vanish, and its spread."""
-    n, square = len(x), np.sum(x * x, axis=1)
+    n, square = len(x), x * x
     # Σ_{i≠j} Var(x_i x_j)/n, with Σ_{i≠j} E[x_i² x_j²] = E[‖x‖⁴ − Σ_i x_i⁴].
-    pairs = float(np.mean(square**2 - np.sum(x**4, axis=1)))
+    pairs = float(np.sum(square.sum(axis=1) ** 2) - np.vdot(square, square)) / n
     mean = max(pairs - float(np.sum(off**2)), 0.0) / n
-    v = np.mean(x * x, axis=0)
+    v = square.mean(axis=0)
     # Independent pairs that share this: (Σ v_i v_j)²/Σ (v_i v_j)².
     top, bottom = v.sum() ** 2 - np.sum(v**2), np.sum(v**2) ** 2 - np.sum(v**4)
     pairs_in_effect = max(top**2 / (2 * bottom), 1.0) if bottom > 0 else 1.0
@@ -238,7 +162,7 @@ def _sampling_noise(x: np.ndarray, off: np.ndarray) -> tuple[float, float]:
 
 
 def from_samples(
-    samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False
+    samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False, diagonal: bool = False
 ) -> EmpiricalMixture:
     r"""The theory's target from samples: cluster c is N(μ(c), Σ(c)) with the mean and covariance of class c.
 
@@ -258,6 +182,8 @@ def from_samples(
         eigenvector is an atom.
     centre : bool
         Subtract the mean of all samples first.
+    diagonal : bool
+        Say that the diagonals are what is meant: no warning.
 
     Returns
     -------
@@ -271,6 +197,13 @@ def from_samples(
         If the samples are no (n, d) array of finite numbers, the labels do not fit, a class has less than two samples, or
         ``atoms`` is not in 1 … d.
     """
+    mixture = _measured(samples, labels, atoms, centre)
+    if not boolean("diagonal", diagonal):
+        _warn_of(mixture)
+    return mixture
+
+
+def _measured(samples: Any, labels: Any, atoms: int | None, centre: bool) -> EmpiricalMixture:
     x, found = load_samples(samples, "samples")
     marks = found if labels is None else check_labels(labels, len(x))
     names, index = (np.zeros(1, np.int64), np.zeros(len(x), np.int64)) if marks is None else _classes(marks)
@@ -293,7 +226,7 @@ def from_samples(
     references = _span(means @ basis, frequencies, float(np.sqrt(pooled.sum())))
     overlaps = np.add.reduceat(references[:, None] * references[None], edges, axis=2).transpose(2, 0, 1)
     source = str(samples) if isinstance(samples, (str, os.PathLike)) and labels is None else ""
-    mixture = EmpiricalMixture(
+    return EmpiricalMixture(
         centroids=means @ basis @ references.T,
         weights=frequencies,
         eigenvalues=np.add.reduceat(spectra, edges, axis=1) / counts,
@@ -306,14 +239,12 @@ def from_samples(
         pooled=pooled,
         commutation=commutation,
         commutation_noise=noise,
+        commutation_spread=spread,
         grouping=float(np.sum((pooled - atom_pooled) ** 2) / np.sum(pooled**2)),
         labels=names,
         source=source,
-        options={"centre": bool(centre)} | ({} if atoms is None else {"atoms": count}),
+        options={"centre": bool(centre), "diagonal": True} | ({} if atoms is None else {"atoms": count}),
     )
-    if np.any(commutation > noise + SIGNIFICANCE * spread + 1e-12):
-        _warn(mixture)
-    return mixture
 
 
 def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -346,8 +277,10 @@ def _span(means: np.ndarray, weights: np.ndarray, spread: float) -> np.ndarray:
     return _oriented(vectors[:rank]) if rank else np.eye(1, means.shape[1])
 
 
-def _warn(mixture: EmpiricalMixture) -> None:
+def _warn_of(mixture: EmpiricalMixture) -> None:
     share, noise = mixture.commutation, mixture.commutation_noise
+    if not np.any(share > noise + SIGNIFICANCE * mixture.commutation_spread + 1e-12):
+        return
     worst = int(np.argmax(share))
     warnings.warn(
         f"the class covariances do not commute: {float(mixture.weights @ share):.3g} of their squared Frobenius norm is"
@@ -359,14 +292,27 @@ def _warn(mixture: EmpiricalMixture) -> None:
 
 
 def from_table(table: Mapping[str, Any]) -> EmpiricalMixture:
-    """From the keys ``samples`` (a name or file), ``atoms`` and ``centre`` of an experiment's [target]."""
-    allowed = ("samples", "atoms", "centre")
+    """From the keys ``samples`` (a name or file), ``atoms``, ``centre`` and ``diagonal`` of an experiment's [target]."""
+    allowed = ("samples", "atoms", "centre", "diagonal")
     for key in table:
         if key not in allowed:
             raise InputError(
                 f"target.{key}: must be left out where target.samples is given; allowed are {', '.join(allowed)}"
             )
-    source = table["samples"]
+    source, atoms = table["samples"], table.get("atoms")
     if not isinstance(source, str):
         fail("target.samples", source, f"{' or '.join(SHIPPED)}, or the path of a .npy or .npz file")
-    return from_samples(source, None, table.get("atoms"), centre=table.get("centre", False))
+    if atoms is not None:
+        integer("target.atoms", atoms, at_least=1)
+    centre, diagonal = (boolean(f"target.{key}", table.get(key, False)) for key in ("centre", "diagonal"))
+    stamp = os.stat(source).st_mtime_ns if os.path.exists(source) else 0
+    mixture = _kept(source, stamp, atoms, centre)
+    if not diagonal:
+        _warn_of(mixture)
+    return mixture
+
+
+@lru_cache(maxsize=4)
+def _kept(source: str, stamp: int, atoms: Any, centre: Any) -> EmpiricalMixture:
+    """Measured once a process: every changed key of an experiment builds its target anew."""
+    return _measured(source, None, atoms, centre)

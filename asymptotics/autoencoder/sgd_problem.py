@@ -233,9 +233,9 @@ class SgdProblem:
         if self.start is not None:
             none = np.zeros((len(self.masses), 0, 0))
             theta = np.zeros((len(self.masses), 0, K))
-            U, counts = self.frame or construct(
-                self.dimension, self.masses, self.reference_overlaps, theta, none, seed
-            )[1:]
+            U, counts = (
+                self.frame or construct(self.dimension, self.masses, self.reference_overlaps, theta, none, seed)[1:]
+            )
             coordinates, random = self.start
             return drawn(U, coordinates, random, seed), U, counts
         if self.frame is not None:

@@ -103,7 +103,8 @@ class Runs(Result):
 
     def summary(self) -> str:
         """Means and standard errors at the last τ."""
-        lines = [f"{self.runs} runs at d = {self.dimension} ({self.seconds:.1f} s), at tau = {self.tau[-1]:g}:"]
+        of = f" trained on {self.data}" if self.data else ""
+        lines = [f"{self.runs} runs at d = {self.dimension}{of} ({self.seconds:.1f} s), at tau = {self.tau[-1]:g}:"]
         with np.printoptions(precision=5, suppress=True, linewidth=110):
             for name in self.NAMES:
                 if getattr(self, name).size:
@@ -246,7 +247,11 @@ def _one(
     if samples:
         b = float(run.b[-1])
         generator = Generator(
-            setup.denoiser, run.weights, **sampler_steps(problem, b), directions=run.references, parameters=run.parameters[-1]
+            setup.denoiser,
+            run.weights,
+            **sampler_steps(problem, b),
+            directions=run.references,
+            parameters=run.parameters[-1],
         )
         points = generator.sample(samples, sampling_seed)
         fields |= {"generated": points.projections, "norms": points.squared_norms / setup.dimension}
@@ -332,8 +337,14 @@ def simulate(
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),
         version=__version__,
-        data="" if data is None else str(data) if isinstance(data, (str, os.PathLike)) else f"array of shape {np.shape(data)}",
+        data=_describe(data),
     )
+
+
+def _describe(data: Any) -> str:
+    if data is None or isinstance(data, (str, os.PathLike)):
+        return str(data or "")
+    return f"array of shape {np.shape(data)}"
 
 
 def _of_pair(

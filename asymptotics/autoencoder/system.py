@@ -53,7 +53,9 @@ def simulate_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``asymptotics simulate``."""
     if not any(action.dest == "tau" for action in parser._actions):
         parser.add_argument("--tau", type=numbers, metavar="A,B,…", help="training times to record")
-    parser.add_argument("--data", metavar="X.npz", help="train on these samples (a file, or mnist) instead of Gaussian ones")
+    parser.add_argument(
+        "--data", metavar="X.npz", help="train on these samples (a file, or mnist) instead of Gaussian ones"
+    )
 
 
 def simulate(problem: Problem, *, tau: Any = None, taus: Any = None, **options: Any) -> Any:

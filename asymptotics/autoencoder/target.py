@@ -95,12 +95,12 @@ class GaussianMixture(Settings):
 
     @classmethod
     def from_samples(
-        cls, samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False
+        cls, samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False, diagonal: bool = False
     ) -> EmpiricalMixture:
         """The theory's target from a user's samples; see `asymptotics.autoencoder.from_samples.from_samples`."""
         from .from_samples import from_samples
 
-        return from_samples(samples, labels, atoms, centre=centre)
+        return from_samples(samples, labels, atoms, centre=centre, diagonal=diagonal)
 
     @classmethod
     def from_table(cls, table: Any) -> Any:
