@@ -58,7 +58,7 @@ def _roots(g: Callable[[np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) 
         a, fa = np.where(crossed, b, a), np.where(crossed, fb, fa / 2)
         moved = np.abs(x - b)
         b, fb = x, f
-        if np.all((moved <= 1e-12 * (1.0 + np.abs(x))) | (f == 0.0)):
+        if np.all((moved <= 1e-9 * (1.0 + np.abs(x))) | (f == 0.0)):
             break
     return x
 

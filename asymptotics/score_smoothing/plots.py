@@ -44,6 +44,26 @@ def solution(theory: Solution, runs: Particles | None = None, ax: Any = None) ->
     return figure, axes
 
 
+def particles(runs: Particles, ax: Any = None) -> tuple[Any, Any]:
+    """Particles alone: histogram along the line with standard errors, or the first run in the plane of the circle."""
+    settings = ScoreSmoothing.from_table(runs.settings)
+    with style():
+        figure, axes = axes_of(ax, figsize=(4.8, 3.2))
+        if settings.curve == "circle":
+            axes.plot(*runs.positions[0][:4000].T, ".", color="C0", markersize=1.5, alpha=0.4, rasterized=True)
+            axes.set_aspect("equal")
+            axes.set_xlabel("x")
+            axes.set_ylabel("y")
+        else:
+            edges = np.linspace(float(np.min(runs.positions)), float(np.max(runs.positions)), 41)
+            mean, sem = binned(runs.positions, edges)
+            points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem)
+            axes.set_yscale("log")
+            axes.set_xlabel("x")
+            axes.set_ylabel("density")
+    return figure, axes
+
+
 def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, axes: Any) -> None:
     y, law = theory.points, law_of(settings)
     length = y[-1] - y[0]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +25,8 @@ LINE_CODES = {
     "box-numerical": 3,
     "gaussian": 4,
 }
+#: From this number of particles on, `follow` uses all cores.
+LARGE = 100_000
 CIRCLE_CODES = {"empirical": 0, "chord": 1, "angular": 2}
 
 
@@ -77,12 +83,26 @@ def follow(
     moved = np.array(x, dtype=np.float64)
     if normal is not None and normal.size:
         advance_normal(normal.reshape(-1), lam, linear, pull)
-    if kernel == "box":
-        gap = float(points[-1] - points[0]) / (points.size - 1)
-        advance_smoothed(moved, points[0], gap, points.size, lam, linear, pull, contract, gap / 2 - delta)
-    else:
-        advance_line(LINE_CODES[kernel], moved, points, lam, linear, pull, contract, variance, half - delta)
+
+    def advance(part: np.ndarray) -> None:
+        if kernel == "box":
+            gap = float(points[-1] - points[0]) / (points.size - 1)
+            advance_smoothed(part, points[0], gap, points.size, lam, linear, pull, contract, gap / 2 - delta)
+        else:
+            advance_line(LINE_CODES[kernel], part, points, lam, linear, pull, contract, variance, half - delta)
+
+    _in_threads(advance, moved)
     return moved
+
+
+def _in_threads(advance: Callable[[np.ndarray], None], x: np.ndarray) -> None:
+    """Move large sets on all cores: the kernels release the interpreter, and particles do not see one another."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    if x.shape[0] < LARGE or cores == 1 or multiprocessing.parent_process() is not None:
+        advance(x)
+        return
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(advance, np.array_split(x, cores)))
 
 
 def follow_circle(
@@ -94,7 +114,8 @@ def follow_circle(
     lam = np.linspace(0.5 * np.log(start), 0.5 * np.log(number("end", end, above=0.0)), integer("steps", steps) + 1)
     t = np.exp(2 * lam)
     moved = np.array(x, dtype=np.float64)
-    advance_circle(CIRCLE_CODES[choice("kernel", kernel, CIRCLE_CODES)], count, moved, lam, t, kappa * np.sqrt(t))
+    code, delta = CIRCLE_CODES[choice("kernel", kernel, CIRCLE_CODES)], kappa * np.sqrt(t)
+    _in_threads(lambda part: advance_circle(code, count, part, lam, t, delta), moved)
     return moved
 
 
@@ -157,6 +178,12 @@ class Particles(Result):
             "within": self.within,
             "seconds": self.seconds,
         }
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Histogram of the particles with standard errors; (figure, axes)."""
+        from . import plots
+
+        return plots.particles(self, ax)
 
     def summary(self) -> str:
         lines = [f"{self.atoms.shape[0]} runs of {self.positions.shape[1]} particles to t = {self.end_time:g}"]

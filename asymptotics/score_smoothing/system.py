@@ -70,6 +70,8 @@ def simulate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _within(parser: argparse.ArgumentParser) -> None:
+    if "--within" in parser._option_string_actions:  # a command that solves and simulates asks once
+        return
     parser.add_argument(
         "--within", type=float, default=None, metavar="EPS", help="distance that counts as memorised (0.1)"
     )

@@ -86,6 +86,12 @@ class Solution(Result):
             fields["exploding_start_time"] = exploding_time("ornstein-uhlenbeck", self.settings["start_time"])
         return {k: to_builtin(v) for k, v in fields.items()}
 
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Density and atoms; (figure, axes)."""
+        from . import plots
+
+        return plots.solution(self, None, ax)
+
     def summary(self) -> str:
         s = self.settings
         end = "t → 0" if s["end_time"] == 0 else f"t = {s['end_time']:g}"

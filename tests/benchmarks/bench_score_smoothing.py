@@ -46,9 +46,9 @@ def main() -> None:
         t0 = 0.2 / (n - 1) ** 2
         seconds = best(lambda n=n, t0=t0: metrics(GeneratedLaw(n, 0.5, t0)), 20)  # type: ignore[misc]
         print(f"  n = {n:<4d} {1e3 * seconds:7.2f} ms   {seconds / 5e-3:6.2f} of the allowance")
-    count = 100_000
+    count = 100_000  # the number from which all cores are used
     rng = np.random.default_rng(0)
-    print("particles, 300 Heun steps, one core, per million (allowed: 10 s)")
+    print("particles, 300 Heun steps, all cores, per million (allowed: 10 s)")
     for n in (2, 5):
         y, t0 = np.linspace(-1, 1, n), 0.2 / (n - 1) ** 2
         x = y[rng.integers(0, n, count)] + np.sqrt(t0) * rng.standard_normal(count)

@@ -145,6 +145,13 @@ def test_missing_physical_parameter():
         ScoreSmoothing.from_table({"points": 2, "start_time": 0.1})
 
 
+def test_options_of_both_verbs_share_a_parser():
+    parser = argparse.ArgumentParser()
+    system.solve_options(parser)
+    system.simulate_options(parser)
+    assert parser.parse_args(["--within", "0.2"]).within == 0.2
+
+
 def test_bad_options():
     problem = _build(BASE)
     with pytest.raises(InputError, match="times"):
@@ -189,6 +196,8 @@ def test_plots(tmp_path):
         for given in (None, runs):
             figure, ax = system.plot(solution, given)
             assert ax.get_xlabel()
+            plt.close(runs.plot()[0])
+            plt.close(solution.plot()[0])
             figure.savefig(tmp_path / "p.png")
             plt.close(figure)
 
