@@ -94,10 +94,10 @@ class Collapse(Result):
         g = integer("generation", generation, at_least=1) - 1
         if g >= self.count:
             fail("generation", generation, f"at most {self.count}")
-        target = self.problem.target
-        Q, Theta = self.Q[g], self.Theta[g]
+        problem, Q, Theta = self.problem, self.Q[g], self.Theta[g]
+        M = Theta @ problem.target.centroids.T
         return OrderParameters(
-            self.problem.training.tau, Q, Theta, Theta @ target.centroids.T, float(self.b[g]), self.parameters[g], Q[None], Theta[None]
+            problem.training.tau, Q, Theta, M, float(self.b[g]), self.parameters[g], Q[None], Theta[None]
         )  # fmt: skip
 
     def density(self, generation: int, directions: Any = None) -> GeneratedDensity:
@@ -129,7 +129,9 @@ class Collapse(Result):
 
     def summary(self) -> str:
         """A table by generation."""
-        lines = [f"{self.count} generations (error estimate {self.error_estimate:.1e}; {self.rule}; {self.seconds:.1f} s)"]
+        lines = [
+            f"{self.count} generations (error estimate {self.error_estimate:.1e}; {self.rule}; {self.seconds:.1f} s)"
+        ]
         with np.printoptions(precision=4, suppress=True, linewidth=110):
             for g in range(self.count):
                 theta, q, covariance = (

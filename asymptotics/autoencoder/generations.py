@@ -19,7 +19,7 @@ from ..common.checks import InputError, integer, number
 from ..common.expectations import Rule
 from .collapse_result import QUANTITIES, Collapse
 from .drift import Drift, square_root
-from .generations_latent import GeneratedLaw, GenerationDrift, LatentMoments
+from .generations_latent import GeneratedLaw, GenerationDrift, LatentMoments, quasi_normals
 from .generations_observables import TargetQuantiles, bulk_distance
 from .generations_settings import Generations
 from .initial import initial_overlaps
@@ -79,7 +79,9 @@ def fresh_overlaps(problem: Problem, gram: np.ndarray) -> tuple[np.ndarray, np.n
 class _Replica:
     """One scrambling of the nodes, followed through the generations."""
 
-    def __init__(self, problem: Problem, kernels: tuple[Kernels, Kernels], number: int, first: Trained, rule: str) -> None:
+    def __init__(
+        self, problem: Problem, kernels: tuple[Kernels, Kernels], number: int, first: Trained, rule: str
+    ) -> None:
         self.problem, self.settings = problem, problem.generations
         self.kernels, self.latent_kernels = kernels
         self.number, self.trained, self.rule = number, first, rule
@@ -96,10 +98,10 @@ class _Replica:
         """The quantities of `Collapse`, of the network just trained."""
         law, target, p = self.law, self.problem.target, self.kernels.p
         seed = self.seed(1000 + generation)
-        z, w = Rule("sobol", POINTS, seed).points(p + target.directions)
+        z = quasi_normals(POINTS, p + target.directions, seed)
         at = self.trained.order_parameters(self.problem)
         centres = law.latent(np.ascontiguousarray(z[:, :p]), seed) @ (law.lift @ at.Theta)
-        mean = w @ centres
+        mean = centres.mean(axis=0)
         deviation, rest = centres - mean, law.density.span_covariance
         points = centres + z[:, p:] @ square_root(rest)[0]
         values = {
@@ -110,7 +112,7 @@ class _Replica:
             "parameters": at.parameters,
             "v": law.variance,
             "mean": mean,
-            "covariance": (deviation.T * w) @ deviation + rest,
+            "covariance": deviation.T @ deviation / POINTS + rest,
             "distance": quantiles.distance(points),
             "bulk_distance": bulk_distance(target, law.variance),
         }
@@ -121,13 +123,17 @@ class _Replica:
         problem, settings = self.problem, self.settings
         shares = settings.shares(generation)
         nodes, seed, K = settings.nodes, self.seed(generation), problem.target.directions
-        new = LatentMoments(problem, self.latent_kernels, self.law, nodes, nodes, seed)
+        new = LatentMoments(problem, self.latent_kernels, self.law, nodes, seed)
         kept = self.trained.gram.shape[1] if settings.accumulate else K
         self.laws = [*self.laws, new] if settings.accumulate else [new]
         gram = self.trained.extended(self.law, kept)
         original = (float(shares[0]), self._original(seed)) if shares[0] > 0 else None
         drift = GenerationDrift(
-            problem, self.kernels, list(zip(map(float, shares[-len(self.laws) :]), self.laws, strict=True)), original, gram
+            problem,
+            self.kernels,
+            list(zip(map(float, shares[-len(self.laws) :]), self.laws, strict=True)),
+            original,
+            gram,
         )
         if settings.start == "warm":
             theta = np.concatenate([self.trained.theta[:, :, :kept], self.trained.q @ self.law.lift], axis=2)
@@ -223,7 +229,9 @@ def generations(
     denoiser = problem.denoiser
     # The displaced replica shares the first one's nodes, so that it shows the effect of the displacement alone.
     replicas = [
-        _Replica(problem, (kernels, kernels), r % settings.replicas, _first(path, problem, r == settings.replicas), path.rule)
+        _Replica(
+            problem, (kernels, kernels), r % settings.replicas, _first(path, problem, r == settings.replicas), path.rule
+        )
         for r in range(settings.replicas + 1)
     ]
     quantiles = TargetQuantiles(problem.target)
@@ -265,7 +273,11 @@ def _first(path: OrderParameterPath, problem: Problem, displaced: bool) -> Train
 
 
 def _result(
-    problem: Problem, path: OrderParameterPath, records: list[list[dict[str, np.ndarray]]], replicas: list[_Replica], start: float
+    problem: Problem,
+    path: OrderParameterPath,
+    records: list[list[dict[str, np.ndarray]]],
+    replicas: list[_Replica],
+    start: float,
 ) -> Collapse:
     from scipy.stats import t
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from ..common.expectations import Rule
 from .density import GeneratedDensity
 from .drift import Drift, Layout, square_root
 from .kernels import Kernels
@@ -26,6 +25,21 @@ from .settings import Problem
 
 #: More random steps than this are drawn by a pseudo-random generator instead of Sobol' points.
 QUASI_DIMENSIONS = 600
+
+
+def quasi_normals(count: int, dimension: int, seed: int) -> np.ndarray:
+    """Scrambled Sobol' points as standard normals, (count, dimension), with exactly zero mean and unit covariance.
+
+    Exact second moments make every quadratic expectation exact (a linear network needs no others). The points are not
+    mirrored: for the steep images of generative flows the whole net is worth more than a symmetric half.
+    """
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    u = qmc.Sobol(dimension, scramble=True, rng=np.random.default_rng(seed)).random(count)
+    z = ndtri(np.clip(u, 1e-15, 1 - 1e-15))
+    z -= z.mean(axis=0)
+    return np.asarray(z @ np.linalg.inv(np.linalg.cholesky(z.T @ z / count)).T)
 
 
 class QuasiNormals:
@@ -113,15 +127,13 @@ class LatentMoments(Drift):
     kernels : Kernels
         Compiled with ``latent = p``.
     law : GeneratedLaw
-    count, noise_count : int
-        Numbers of Sobol' points for what is linear in E_t, and for N where several times share a sample.
+    count : int
+        Number of Sobol' points; a quarter of them serves N where several times share a sample (N comes with a factor η).
     seed : int
         Their scrambling.
     """
 
-    def __init__(
-        self, problem: Problem, kernels: Kernels, law: GeneratedLaw, count: int, noise_count: int, seed: int
-    ) -> None:
+    def __init__(self, problem: Problem, kernels: Kernels, law: GeneratedLaw, count: int, seed: int) -> None:
         training, schedule = problem.training, problem.interpolant
         self.kernels, self.law, self.variance = kernels, law, law.variance
         self.times, self.time_weights = training.nodes()
@@ -131,16 +143,16 @@ class LatentMoments(Drift):
         self.shared_sample, self.batch = training.shares_samples, training.batch
         n = len(self.encoders)
         self.nodes = self._joint(count, n, 2 * seed)
-        self.noise_nodes = self._joint(noise_count, 2 * n, 2 * seed + 1) if self.shared_sample else None
+        self.noise_nodes = self._joint(count // 4, 2 * n, 2 * seed + 1) if self.shared_sample else None
         self._tiled = [np.ascontiguousarray(x) for x in (*self.schedule, *self.derivatives)]
         self._out = np.empty((len(self.times), len(kernels.names)))
 
     def _joint(self, count: int, gaussian: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Nodes (Gaussian fields, c)."""
         p = self.kernels.p
-        z, w = Rule("sobol", count, seed).points(gaussian + p)
-        c = self.law.latent(z[:, gaussian:], seed)
-        return np.ascontiguousarray(np.concatenate([z[:, :gaussian], c], axis=1)), w
+        z = quasi_normals(count, p + gaussian, seed)
+        c = self.law.latent(np.ascontiguousarray(z[:, :p]), seed)
+        return np.ascontiguousarray(np.concatenate([z[:, p:], c], axis=1)), np.full(count, 1.0 / count)
 
     @property
     def latent(self) -> tuple[np.ndarray, np.ndarray]:
@@ -164,7 +176,17 @@ class LatentMoments(Drift):
         latent_eroot = np.concatenate([eroot, c1[:, None, None] * theta[dec]], axis=2)
         out = self._out
         self.kernels.module.moments(
-            *self.nodes, np.zeros((T, n)), latent_root, np.zeros((T, J)), latent_eroot, R, Q, *self._tiled, b, kappa, out
+            *self.nodes,
+            np.zeros((T, n)),
+            latent_root,
+            np.zeros((T, J)),
+            latent_eroot,
+            R,
+            Q,
+            *self._tiled,
+            b,
+            kappa,
+            out,
         )
         if self.kernels.kink:
             self._regress(out, inverse, cross, c0, c1)
