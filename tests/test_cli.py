@@ -1,0 +1,120 @@
+"""The command line, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from asymptotics.cli import main
+
+
+def run(capsys, *arguments):
+    status = main(list(arguments))
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_solve_prints_one_json_object_with_the_reference_numbers(capsys):
+    status, out, err = run(capsys, "solve", "three-clusters", "--json", "--tau", "1,2,3,4")
+    assert (status, err) == (0, "")
+    answer = json.loads(out)
+    assert answer["tau"] == [1, 2, 3, 4]
+    for k, (q11, q22) in enumerate(
+        [(1.826674, 1.105109), (1.667882, 1.097736), (1.112641, 0.790878), (0.729732, 0.548986)]
+    ):
+        assert answer["Q"][k][0][0] == pytest.approx(q11, abs=1e-5)
+        assert answer["Q"][k][1][1] == pytest.approx(q22, abs=1e-5)
+        assert abs(answer["Q"][k][0][1]) < 1e-8
+    assert answer["M"][3][0][0] == pytest.approx(2.528023, abs=1e-5)
+    assert answer["b"] == pytest.approx([0.531157, 0.828551, 0.995062, 1.088290], abs=1e-5)
+    assert {"Theta", "evaluations", "error_estimate", "seconds"} <= set(answer)
+
+
+def test_simulate_has_mean_and_sem_with_the_same_names(capsys):
+    status, out, _ = run(
+        capsys, "simulate", "three-clusters", "--json", "--set", "simulation.dimension=120", "--set", "simulation.runs=3",
+        "--set", "simulation.samples=20", "--set", "training.tau=0.5", "--workers", "1",
+    )  # fmt: skip
+    answer = json.loads(out)
+    assert status == 0
+    assert {"Q", "Theta", "M", "b"} <= set(answer["mean"]) & set(answer["sem"])
+    assert (answer["runs"], answer["dimension"]) == (3, 120)
+
+
+def test_compare_draws_and_judges(capsys, tmp_path):
+    picture = tmp_path / "out.png"
+    status, out, _ = run(
+        capsys, "compare", "three-clusters", "--plot", str(picture), "--set", "simulation.dimension=400", "--set",
+        "simulation.samples=500", "--set", "training.tau=1", "--set", "sampling.stop=0.6", "--quiet",
+    )  # fmt: skip
+    assert status == 0
+    assert "PASS" in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["solve", "no-such"], "experiment = 'no-such'"),
+        (["solve", "three-clusters", "--set", "training.tau=-1"], "training.tau"),
+        (["solve", "three-clusters", "--set", "training.tau"], "--set training.tau"),
+        (["solve", "three-clusters", "--tau", "9"], "--tau"),
+        (["solve", "three-clusters", "--tau", "x"], "--tau"),
+        (["solve", "three-clusters", "--colour"], "--colour"),
+        (["compare", "three-clusters", "--plot", "/no/such/folder/x.png"], "--plot"),
+        (["compare", "three-clusters", "--plot", "x.gif"], "--plot"),
+        (["frobnicate"], "command = 'frobnicate'"),
+        (["derive", "nothing"], "derivation = 'nothing'"),
+        (["solve", "three-clusters", "--set", "interpolant.alpha=\"__import__('os')\""], "interpolant.alpha"),
+    ],
+)
+def test_bad_input_exits_with_2_and_one_line(capsys, arguments, said):
+    status, out, err = run(capsys, *arguments)
+    assert status == 2
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_examples_and_help(capsys):
+    assert "three-clusters" in run(capsys, "examples")[1]
+    assert "mnist-gaussian" in json.loads(run(capsys, "examples", "--json")[1])
+    assert run(capsys, "--help")[0] == 0
+    with pytest.raises(SystemExit) as done:
+        main(["solve", "three-clusters", "--help"])
+    assert done.value.code == 0
+    assert "--tau" in capsys.readouterr().out
+
+
+def test_derive_prints_latex(capsys):
+    status, out, _ = run(capsys, "derive", "tied", "--latex")
+    assert status == 0
+    assert r"\frac{d}{d \tau}" in out
+
+
+def test_import_is_light():
+    """No SymPy, Matplotlib, SciPy or numba when the package is imported."""
+    code = "import asymptotics, sys; print([m for m in ('sympy', 'matplotlib', 'numba', 'scipy') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_second_process_compiles_and_derives_nothing(tmp_path):
+    """With a filled cache a second process imports no SymPy and writes no file."""
+    import os
+
+    environment = {**os.environ, "ASYMPTOTICS_CACHE_DIR": str(tmp_path)}
+    code = (
+        "import sys; from asymptotics.cli import main; status = main(['solve', 'three-clusters', '--json']);"
+        "print('sympy' in sys.modules, file=sys.stderr); sys.exit(status)"
+    )
+    first = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert files
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
+    assert second.stderr.split()[-1] == "False"
+    assert json.loads(first.stdout)["Q"] == json.loads(second.stdout)["Q"]
