@@ -30,7 +30,8 @@ def stopping_curve(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, 
         if runs is not None:
             _measured(ax, runs)
         ax.set_xscale("log")
-        ax.set_yscale("log")
+        if max(stopping["test_loss"]) > 4 * min(stopping["train_loss"]):
+            ax.set_yscale("log")
         ax.set_xlabel(r"training time $\tau$")
         ax.set_ylabel("loss per dimension")
         ax.set_title(

@@ -1,0 +1,246 @@
+"""Figures of linear diffusion models at finite N with structured covariance (Merger and Goldt, arXiv 2505.24769)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.linear_diffusion.averages import Averages
+from asymptotics.linear_diffusion.comparison import compare
+from asymptotics.linear_diffusion.process import moments, run_sampler
+from asymptotics.linear_diffusion.sampler import generated_variance
+from asymptotics.linear_diffusion.schedule import Schedule
+from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
+from asymptotics.linear_diffusion.simulation import Runs, simulate
+from asymptotics.linear_diffusion.theory import solve, sweep
+
+from .base import Drawing
+from .linear_digits import effective_dimensions, images, spectra
+
+PAPER = "Merger and Goldt, arXiv 2505.24769"
+EXPONENTS = (0.0, 0.5, 1.0, 1.5, 2.0)
+RIDGES = (0.0, 1e-3, 1e-2, 1e-1)
+
+
+def _settings(dimension: int, exponent: float, samples: int, ridge: float, **more: Any) -> LinearDiffusion:
+    return LinearDiffusion(
+        spectrum={"power": exponent}, dimension=dimension, samples=samples, regularisation=ridge, time=100, **more
+    )
+
+
+def _measure(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ()) -> tuple[Averages, Runs]:
+    table = {"runs": runs, "points": 0, "tau": list(tau), "seed": settings.samples, "test_samples": 1000}
+    return solve(settings), simulate(settings, Simulation.from_table(table), workers=1)
+
+
+def _sizes(quick: bool) -> tuple[int, int, np.ndarray, np.ndarray]:
+    """Dimension, runs, N of the points, N of the lines."""
+    dimension, runs = (60, 12) if quick else (200, 16)
+    ratios = np.array([0.2, 0.5, 1.0, 2.0, 5.0]) if quick else np.array([0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 5.0, 10.0])
+    lines = np.unique(np.round(np.geomspace(0.1, 10.0, 25 if quick else 60) * dimension).astype(int))
+    return dimension, runs, np.round(ratios * dimension).astype(int), lines
+
+
+def _verdict(pairs: list[tuple[Averages, Runs]]) -> str:
+    """How near theory and simulation are, over all compared numbers of these pairs."""
+    scores, numbers = [], 0
+    for theory, runs in pairs:
+        for row in compare(theory, runs).rows:
+            keep = np.asarray(row.sem) > 1e-9
+            scores.append(np.atleast_1d(row.scores())[np.atleast_1d(keep)])
+            numbers += int(np.sum(keep))
+    z = np.concatenate(scores)
+    return (
+        f"{numbers} numbers compared with their error bars: root mean square {np.sqrt(np.mean(z**2)):.2f} and "
+        "at most "
+        f"{z.max():.1f} standard errors apart (with the O(1) corrections of the theory)"
+    )
+
+
+def _put(ax: Any, x: Any, runs: list[Runs], name: str, scale: float, colour: str) -> None:
+    """Simulation points of one quantity (where it is finite), divided by ``scale``."""
+    kept = [(n, r.mean[name], r.sem[name]) for n, r in zip(x, runs, strict=True) if r.mean[name] is not None]
+    if kept:
+        n, mean, sem = (np.array(column, dtype=float) for column in zip(*kept, strict=True))
+        points(ax, n, mean / scale, sem / scale, color=colour, linestyle="none")
+
+
+def _against_samples(curves: list[tuple[str, float, float]], quick: bool, caption: str) -> Drawing:
+    """Losses and both divergences per dimension against N/d for several (label, exponent, ridge)."""
+    dimension, runs, at, lines = _sizes(quick)
+    data: dict[str, np.ndarray] = {"samples": lines, "measured_samples": at}
+    pairs = []
+    names = ("train_loss", "test_loss", "kl_generated_target", "kl_target_generated")
+    titles = ("train loss", "test loss", r"KL$(\rho_N\|\rho)$", r"KL$(\rho\|\rho_N)$")
+    with style() as plt:
+        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.4), layout="constrained", sharex=True)
+        for k, (label, exponent, ridge) in enumerate(curves):
+            theory = sweep(_settings(dimension, exponent, 2, ridge), lines.tolist(), tau=[1.0])
+            drawn = len(curves) <= 4 or k % 2 == 0
+            found = [_measure(_settings(dimension, exponent, int(n), ridge), runs) for n in at] if drawn else []
+            pairs += found
+            for ax, name in zip(axes.flat, names, strict=True):
+                column = np.array([np.nan if v is None else v for v in theory.columns[name]], dtype=float)
+                ax.plot(lines / dimension, column / dimension, color=COLOURS[k], label=label)
+                if found:
+                    _put(ax, at / dimension, [r for _, r in found], name, dimension, COLOURS[k])
+                data[f"{name} {label}"] = column / dimension
+        for ax, title in zip(axes.flat, titles, strict=True):
+            ax.set_xscale("log")
+            ax.set_yscale("log")
+            ax.set_title(title + " per dimension")
+        for ax in axes[1]:
+            ax.plot(lines / dimension, dimension / (4 * lines), color="0.4", linestyle=":", label=r"$d/4N$")
+            ax.set_xlabel("$N/d$")
+        axes[1, 1].legend(ncols=2)
+    return Drawing(figure, caption.format(d=dimension, runs=runs), PAPER, data, {}, _verdict(pairs))
+
+
+def samples(quick: bool) -> Drawing:
+    """Losses and divergences against N for several hierarchies."""
+    return _against_samples(
+        [(f"$k={k:g}$", k, 1e-3) for k in EXPONENTS],
+        quick,
+        "Linear denoisers on power-law data, d = {d}, c = 0.001, step 100 of 1000. Lines: averages over data "
+        "sets; points: full "
+        "process (k = 0, 1, 2), mean and standard error over {runs} data sets. Below N = d hierarchy helps; "
+        "above, the divergence "
+        "falls as d/4N per dimension whatever the spectrum.",
+    )
+
+
+def regularisation(quick: bool) -> Drawing:
+    """Losses and divergences against N for several ridges."""
+    return _against_samples(
+        [(f"$c={c:g}$", 1.0, c) for c in RIDGES],
+        quick,
+        "The same for k = 1 and several ridges c, d = {d}. Without a ridge the divergences are infinite below "
+        "N = d; a ridge keeps them "
+        "finite and costs accuracy at large N. Points: mean and standard error over {runs} data sets.",
+    )
+
+
+def early_stopping(quick: bool) -> Drawing:
+    """Loss against training time, the optimum marked."""
+    dimension, runs = (60, 12) if quick else (200, 16)
+    tau = [0.1, 0.3, 1.0, 3.0, 10.0] if quick else [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
+    data: dict[str, np.ndarray] = {"measured_tau": np.array(tau)}
+    pairs = []
+    with style() as plt:
+        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
+        for k, exponent in enumerate(EXPONENTS):
+            settings = _settings(dimension, exponent, dimension // 2, 0.0)
+            theory = solve(settings, tau=np.geomspace(0.02, 100, 120))
+            times = np.array(theory.stopping["tau"])
+            for ax, name in zip(axes, ("test_loss", "train_loss"), strict=True):
+                curve = np.array(theory.stopping[name]) / dimension
+                ax.plot(times, curve, color=COLOURS[k], label=f"$k={exponent:g}$")
+                data[f"{name} k={exponent:g}"] = curve
+            best = theory.stopping["optimum"]
+            axes[0].plot(best["tau"], best["loss"] / dimension, "*", color=COLOURS[k], markersize=9, zorder=5)
+            if exponent in (0.0, 1.0, 2.0):
+                pair = _measure(settings, runs, tau)
+                pairs.append(pair)
+                for ax, name in zip(axes, ("flow_test_loss", "flow_train_loss"), strict=True):
+                    mean, sem = (np.array(q[name], dtype=float) / dimension for q in (pair[1].mean, pair[1].sem))
+                    points(ax, tau, mean, sem, color=COLOURS[k], linestyle="none")
+            data["tau"] = times
+        axes[0].set_yscale("log")
+        for ax, title in zip(axes, ("test loss per dimension", "train loss per dimension"), strict=True):
+            ax.set_xscale("log")
+            ax.set_xlabel(r"training time $\tau$")
+            ax.set_title(title)
+        axes[0].legend()
+    caption = (
+        f"Gradient flow, d = {dimension}, N = d/2, c = 0, step 100 of 1000. Lines: averages over data sets, "
+        "stars: optimal stopping; "
+        f"points: gradient flow in full, mean and standard error over {runs} data sets. The null space of the "
+        "empirical covariance "
+        "is learned last and causes the overfitting."
+    )
+    return Drawing(figure, caption, PAPER, data, {}, _verdict(pairs))
+
+
+def agreement(quick: bool) -> Drawing:
+    """Cosine of two models trained on disjoint sets, and of a model with the truth, against N."""
+    dimension, runs, at, lines = _sizes(quick)
+    data: dict[str, np.ndarray] = {"samples": lines, "measured_samples": at}
+    pairs = []
+    with style() as plt:
+        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained", sharey=True)
+        for k, exponent in enumerate((0.0, 1.0, 2.0)):
+            theory = sweep(_settings(dimension, exponent, 2, 0.0), lines.tolist(), tau=[1.0])
+            found = [_measure(_settings(dimension, exponent, int(n), 0.0), runs) for n in at]
+            pairs += found
+            for ax, name in zip(axes, ("cosine_models", "cosine_truth"), strict=True):
+                column = np.array(theory.columns[name])
+                ax.plot(lines / dimension, column, color=COLOURS[k], label=f"$k={exponent:g}$")
+                _put(ax, at / dimension, [r for _, r in found], name, 1.0, COLOURS[k])
+                data[f"{name} k={exponent:g}"] = column
+        for ax, title in zip(axes, ("two models, disjoint data", "model and truth"), strict=True):
+            ax.set_xscale("log")
+            ax.set_xlabel("$N/d$")
+            ax.set_title(title)
+        axes[0].set_ylabel("cosine of samples from the same noise")
+        axes[0].legend()
+    caption = (
+        f"Agreement of linear models without a ridge, d = {dimension}. Lines: theory to leading order; points: "
+        "full process, mean and "
+        f"standard error over {runs} pairs of data sets."
+    )
+    return Drawing(figure, caption, PAPER, data, {}, _verdict(pairs))
+
+
+def sampler(quick: bool) -> Drawing:
+    """Generated variance against the target's, mode by mode."""
+    schedule, count = Schedule(200 if quick else 1000), 4000 if quick else 10_000
+    values = np.geomspace(1e-3, 20.0, 12)
+    line = np.geomspace(3e-4, 50.0, 200)
+    data: dict[str, np.ndarray] = {"eigenvalue": line, "measured_eigenvalue": values}
+    worst = 0.0
+    rng = np.random.default_rng(0)
+    with style() as plt:
+        figure, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+        labels = {
+            "beta": r"$\beta_t$",
+            "posterior": r"$\tilde\beta_t$",
+            "exact": r"$\beta_t s_{t-1}/s_t$",
+            "flow": "flow",
+        }
+        for k, (name, label) in enumerate(labels.items()):
+            theory = generated_variance(line, schedule, name)
+            ax.plot(line, theory / line, color=COLOURS[k], label=label, linestyle="--" if name == "flow" else "-")
+            data[f"variance {name}"] = theory
+            if name == "flow":
+                continue
+            u = run_sampler(rng, count, np.zeros(values.size), np.diag(values), schedule, 0.0, name, True)
+            measured = np.diag(moments(u)[1]) * count / (count - 1)
+            sem = measured * np.sqrt(2 / (count - 1))
+            points(ax, values, measured / values, sem / values, color=COLOURS[k], linestyle="none")
+            worst = max(worst, float(np.abs((measured - generated_variance(values, schedule, name)) / sem).max()))
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel(r"variance of the model's target, $s_0=\lambda^0+c$")
+        ax.set_ylabel("generated / target variance")
+        ax.legend(title=r"noise $\sigma_t^2$")
+    caption = (
+        f"DDPM sampler with {schedule.steps} steps and the optimal linear denoiser, three choices of the "
+        "noise, and the limit of the "
+        f"probability flow. Lines: telescoped solution; points: variance of {count} samples with standard errors."
+    )
+    return Drawing(figure, caption, PAPER, data, {}, f"36 variances, at most {worst:.1f} standard errors apart")
+
+
+FIGURES: dict[str, Callable[[bool], Drawing]] = {
+    "linear-spectra": spectra,
+    "linear-samples": samples,
+    "linear-regularisation": regularisation,
+    "linear-early-stopping": early_stopping,
+    "linear-agreement": agreement,
+    "linear-sampler": sampler,
+    "linear-effective-dimension": effective_dimensions,
+    "linear-images": images,
+}

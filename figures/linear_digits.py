@@ -1,0 +1,141 @@
+"""Figures of linear diffusion models on the MNIST digits (Merger and Goldt, arXiv 2505.24769)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.common.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
+from asymptotics.linear_diffusion.images import bilinear, compare_images, digits_effective_dimension
+from asymptotics.linear_diffusion.process import moments
+from asymptotics.linear_diffusion.settings import LinearDiffusion
+from asymptotics.linear_diffusion.theory import sweep
+
+from .base import Drawing
+
+PAPER = "Merger and Goldt, arXiv 2505.24769"
+
+
+def spectra(quick: bool) -> Drawing:
+    """Spectra by rank, example digits, leading eigenvectors and the predicted losses for MNIST."""
+    mnist = load_spectrum("mnist")
+    images, labels = mnist_digits()
+    assert mnist.eigenvectors is not None
+    sizes = np.unique(np.round(np.geomspace(20, 5000, 15 if quick else 40)).astype(int))
+    losses = sweep(LinearDiffusion(spectrum="mnist", samples=2, regularisation=1e-3), sizes.tolist(), tau=[1.0])
+    subset = from_data(images[:1000])
+    with style() as plt:
+        figure = plt.figure(figsize=(7.2, 4.4), layout="constrained")
+        grid = figure.add_gridspec(2, 6)
+        ax = figure.add_subplot(grid[0, :3])
+        rank = np.arange(1, 785)
+        ax.plot(rank, mnist.eigenvalues, color=COLOURS[0], label="MNIST, 60 000 digits")
+        ax.plot(
+            rank, np.where(subset.eigenvalues > 0, subset.eigenvalues, np.nan), color=COLOURS[5], label="1000 digits"
+        )
+        for k, exponent in enumerate((1.0, 2.0)):
+            law = power_law(784, exponent, mnist.trace).eigenvalues
+            ax.plot(rank, law, color=COLOURS[k + 1], linestyle="--", label=rf"$\nu^{{-{exponent:g}}}$")
+        ax.set(xscale="log", yscale="log", xlabel=r"rank $\nu$", ylabel=r"eigenvalue $\lambda_\nu$", ylim=(1e-7, 30))
+        ax.legend()
+        ax = figure.add_subplot(grid[0, 3:])
+        for name, label, colour in (("train_loss", "train", COLOURS[0]), ("test_loss", "test", COLOURS[1])):
+            ax.plot(sizes, np.array(losses.columns[name]) / 784, color=colour, label=label)
+        ax.set(xscale="log", yscale="log", xlabel="samples $N$", ylabel="loss per dimension")
+        ax.set_title("predicted losses, $c=10^{-3}$, step 100 of 1000")
+        ax.legend()
+        for k in range(3):
+            ax = figure.add_subplot(grid[1, k])
+            ax.imshow(images[np.flatnonzero(labels == 3 * k)[0]].reshape(28, 28), cmap="gray_r")
+            ax.set(xticks=[], yticks=[], title="examples" if k == 1 else "")
+            ax.spines[:].set_visible(False)
+            ax = figure.add_subplot(grid[1, 3 + k])
+            vector = mnist.eigenvectors[:, k].reshape(28, 28)
+            limit = float(np.abs(vector).max())
+            ax.imshow(vector, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            ax.set(xticks=[], yticks=[], title=f"eigenvector {k + 1}")
+            ax.spines[:].set_visible(False)
+    caption = (
+        "Covariance spectrum of the MNIST digits by rank, beside power laws of the same trace; losses "
+        "predicted for Gaussian data of that "
+        "covariance; example digits and leading eigenvectors."
+    )
+    data = {"eigenvalues": mnist.eigenvalues, "eigenvectors": mnist.eigenvectors[:, :3], "samples": sizes}
+    data |= {name: np.array(losses.columns[name]) for name in ("train_loss", "test_loss")}
+    return Drawing(figure, caption, f"{PAPER}, Figure 1", data)
+
+
+def effective_dimensions(quick: bool) -> Drawing:
+    """Relative distance of empirical covariances of digits against N, raw and resized to 32 × 32."""
+    images, _ = mnist_digits()
+    resize = np.kron(bilinear(28, 32), bilinear(28, 32))
+    covariance = mnist_covariance()
+    at = np.array([30, 100, 300, 1000] if quick else [20, 50, 100, 200, 500, 1000, 2000])
+    repeats = 4 if quick else 10
+    rng = np.random.default_rng(0)
+    known = digits_effective_dimension()
+    lines = np.geomspace(15, 3000, 50)
+    data: dict[str, np.ndarray] = {"samples": lines, "measured_samples": at}
+    notes = []
+    with style() as plt:
+        figure, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+        cases = (("raw", covariance, None), ("resized", resize @ covariance @ resize.T, resize))
+        for k, (name, target, operator) in enumerate(cases):
+            d_eff = known[name]
+            ax.plot(lines, d_eff / lines, color=COLOURS[k], label=rf"{name}: $d_{{\rm eff}}/N$, {d_eff:.1f}")
+            rows = np.empty((repeats, at.size))
+            for i in range(repeats):
+                for j, n in enumerate(at):
+                    drawn = images[rng.choice(len(images), n, replace=False)]
+                    drawn = drawn if operator is None else drawn @ operator.T
+                    rows[i, j] = np.square(moments(drawn)[1] - target).sum() / np.square(target).sum()
+            mean, sem = rows.mean(axis=0), rows.std(axis=0, ddof=1) / np.sqrt(repeats)
+            points(ax, at, mean, sem, color=COLOURS[k], linestyle="none")
+            data[f"distance {name}"], data[f"sem {name}"] = mean, sem
+            fit = float(np.exp(np.mean(np.log(mean * at))))
+            notes.append(f"{name}: N × measured distance {fit:.1f}, theory {d_eff:.1f}")
+        ax.set(xscale="log", yscale="log", xlabel="samples $N$", ylabel=r"$\|\Sigma_0-\Sigma\|^2/\|\Sigma\|^2$")
+        ax.legend()
+    caption = (
+        "Effective dimension of MNIST: relative squared distance of the empirical covariance of N digits from "
+        "that of all 60 000, raw pixels and "
+        "digits resized to 32 × 32. Lines: d_eff/N with d_eff = 1 + (Tr Σ)²/Tr Σ² of Gaussian data; points: "
+        "mean and standard error over "
+        f"{repeats} subsets. With the digits' own fourth moment the raw d_eff is {known['fourth_moment']:.1f}; "
+        "the published 25 is the "
+        f"participation ratio of the resized digits, {known['participation_ratio_resized']:.2f}."
+    )
+    return Drawing(figure, caption, PAPER, data, {}, "; ".join(notes))
+
+
+def images(quick: bool) -> Drawing:
+    """Real digits beside the theory of Gaussian data."""
+    sizes = (50, 200, 800) if quick else (25, 50, 100, 200, 400, 800, 1600, 3200)
+    runs = 2 if quick else 5
+    found = compare_images(sizes, runs=runs, workers=1)
+    lines = np.unique(np.round(np.geomspace(20, 4000, 15 if quick else 40)).astype(int))
+    theory = sweep(LinearDiffusion(spectrum="mnist", samples=2, regularisation=1e-3), lines.tolist(), tau=[1.0])
+    with style() as plt:
+        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
+        for k, (name, measured) in enumerate((("train", found.train), ("test", found.test))):
+            axes[0].plot(lines, np.array(theory.columns[f"{name}_loss"]) / 784, color=COLOURS[k], label=name)
+            points(
+                axes[0], found.samples, measured[:, 0] / 784, measured[:, 1] / 784, color=COLOURS[k], linestyle="none"
+            )
+        axes[0].set(xscale="log", yscale="log", xlabel="samples $N$", ylabel="loss per dimension")
+        axes[0].legend()
+        axes[1].plot(lines, theory.columns["cosine_models"], color=COLOURS[2])
+        points(axes[1], found.samples, found.agreement[:, 0], found.agreement[:, 1], color=COLOURS[2], linestyle="none")
+        axes[1].set(xscale="log", xlabel="samples $N$", ylabel="cosine of two models")
+    caption = (
+        "Linear denoisers trained on N MNIST digits (c = 0.001, step 100 of 1000). Lines: averages for "
+        "Gaussian data with the digits' "
+        "covariance; points: real digits, held-out test digits, disjoint halves; mean and standard error over "
+        f"{runs} shufflings."
+    )
+    gaps = ", ".join(
+        f"N = {n}: {100 * g:+.1f} ± {100 * s:.1f} %" for n, (g, s) in zip(found.samples, found.gap, strict=True)
+    )
+    data = {"samples": found.samples, "train": found.train, "test": found.test, "agreement": found.agreement}
+    data |= {"line_samples": lines, "theory_test": np.array(theory.columns["test_loss"])}
+    return Drawing(figure, caption, PAPER, data, {}, f"test loss of real digits over that of Gaussian data: {gaps}")
