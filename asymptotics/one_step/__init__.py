@@ -13,7 +13,7 @@ _PUBLIC = {
     "divergences": ("decreasing_interval", "kl_generated_target", "kl_target_generated", "log_det_rate",
                     "monotone_threshold", "quadratic_truncation", "trace_rate"),
     "hellinger": ("hellinger_floor", "log_bhattacharyya"),
-    "multistep": ("angle_grid", "multistep_fraction", "time_grid"),
+    "multistep": ("angle_grid", "flow_divergence", "multistep_fraction", "time_grid"),
     "denoiser": ("Generated", "fit"),
     "distances": ("Underlying", "closer_to_target", "distances"),
     "simulation": ("Simulated", "simulate"),

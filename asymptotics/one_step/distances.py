@@ -35,7 +35,9 @@ def kernel_variance(count: int, dimension: int) -> float:
     return math.exp(-2.0 / dimension * math.log(count))
 
 
-def log_pair_sum(left: np.ndarray, variance: float, right: np.ndarray | None = None) -> float:
+def log_pair_sum(
+    left: np.ndarray, variance: float, right: np.ndarray | None = None, *, enough: float = math.inf
+) -> float:
     r"""ln Σ_{ij} exp(−|x_i − y_j|²/(2v)); with one set of points the pairs i ≠ j only.
 
     Parameters
@@ -46,6 +48,8 @@ def log_pair_sum(left: np.ndarray, variance: float, right: np.ndarray | None = N
         v, the sum of the two kernel variances.
     right : ndarray, shape (m, d), optional
         y; without it the sum runs over ordered pairs i ≠ j of ``left``.
+    enough : float, optional
+        Stop as soon as the partial sum, a lower bound, exceeds e^enough, and return that.
 
     Returns
     -------
@@ -62,11 +66,12 @@ def log_pair_sum(left: np.ndarray, variance: float, right: np.ndarray | None = N
     y = x if right is None else (right - centre) / math.sqrt(variance)
     spread = max(float(np.max(np.einsum("ij,ij->i", v, v), initial=0.0)) for v in (x, y))
     direct = spread > LARGEST_SPREAD
-    total = _sum_tiles(x, y, right is None, direct, shifted=False)
-    return total if total > -300.0 else _sum_tiles(x, y, right is None, direct, shifted=True)
+    limit = math.exp(enough) if -300.0 < enough < 700.0 else math.inf
+    total = _sum_tiles(x, y, right is None, direct, limit, shifted=False)
+    return total if total > -300.0 else _sum_tiles(x, y, right is None, direct, math.inf, shifted=True)
 
 
-def _sum_tiles(x: np.ndarray, y: np.ndarray, same: bool, direct: bool, *, shifted: bool) -> float:
+def _sum_tiles(x: np.ndarray, y: np.ndarray, same: bool, direct: bool, limit: float, *, shifted: bool) -> float:
     if not direct:
         # One product gives the whole exponent x·y − |x|²/2 − |y|²/2.
         x_half, y_half = (-0.5 * np.einsum("ij,ij->i", v, v)[:, None] for v in (x, y))
@@ -95,10 +100,12 @@ def _sum_tiles(x: np.ndarray, y: np.ndarray, same: bool, direct: bool, *, shifte
                 tile -= peak
             np.exp(tile, out=tile)
             sums += (2.0 if same and i != j else 1.0) * float(tile.sum())
+            if sums > limit:
+                return math.log(sums)
     return peak + math.log(sums) if sums > 0.0 else -math.inf
 
 
-def log_kernel_excess(points: np.ndarray) -> float:
+def log_kernel_excess(points: np.ndarray, *, enough: float = math.inf) -> float:
     r"""ln[∫ p² − 1] of a kernel estimate in units of (4πσ²)^{−d/2}: ln (1/n) Σ_{i≠j} exp(−|x_i − x_j|²/4h²).
 
     The self-overlaps give h^{−d}/n = 1 exactly, whatever n: they are never computed.
@@ -106,9 +113,11 @@ def log_kernel_excess(points: np.ndarray) -> float:
     Parameters
     ----------
     points : ndarray, shape (n, d)
+    enough : float, optional
+        Stop as soon as the result is known to exceed this, and return the lower bound that does.
     """
     n, d = points.shape
-    return log_pair_sum(points, 2.0 * kernel_variance(n, d)) - math.log(n)
+    return log_pair_sum(points, 2.0 * kernel_variance(n, d), enough=enough + math.log(n)) - math.log(n)
 
 
 def log_kernel_excess_bound(points: np.ndarray, coordinates: int) -> float:
@@ -202,8 +211,8 @@ def closer_to_target(
 
     .. math:: E_{OG} < E_{TG} \iff \ln(T' + 2\,OG) > \ln(O' + 2\,TG),
 
-    with T', O' the sums over pairs of different points. O' costs the most. It is left out where TG alone decides, and an
-    upper bound, `log_kernel_excess_bound`, is tried first.
+    with T', O' the sums over pairs of different points. O' costs the most. It is left out where TG alone decides; an upper
+    bound, `log_kernel_excess_bound`, is tried where it can decide; and the sum stops where its lower bound decides.
 
     Parameters
     ----------
@@ -233,7 +242,8 @@ def closer_to_target(
         coordinates = max(1, math.ceil((math.log(count) + 1.5 - room) / rate))
         if coordinates <= d and log_kernel_excess_bound(underlying.points, coordinates) < room:
             return True
-        excess = log_kernel_excess(underlying.points)
+        # a hair above room, so that a partial sum that stops decides as the whole would
+        excess = log_kernel_excess(underlying.points, enough=room + 1e-9)
     return left > _log_add(excess, right)
 
 

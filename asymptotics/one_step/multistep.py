@@ -8,6 +8,8 @@ import numpy as np
 
 from asymptotics.common.checks import choice, integer, number
 
+from .hellinger import inverse_moment, log_moment
+
 
 def log_noise_to_signal(diffusion_time: float, noise_scale: float, std: float = 1.0) -> float:
     r"""ln[b²/(a²σ²)] = ln[λ(e^{2T} − 1)/σ²], in logarithms because e^{2T} may overflow."""
@@ -95,3 +97,34 @@ def multistep_fraction(
         gain = math.cos(phi_next) * math.cos(phi) + kept * math.sin(phi_next) * math.sin(phi)
         relative = gain**2 * relative + (1.0 - kept**2) * math.sin(phi_next) ** 2
     return relative
+
+
+def flow_divergence(q: float, dimension: int, samples: int) -> dict[str, float]:
+    r"""KL(G‖O) of the deterministic sampler for k → ∞ at finite n, where the noise of the fits averages out.
+
+    The probability flow of the empirical Gaussian carries an eigenvalue σ²x of the empirical covariance and the isotropic start
+    ŝ to σ²v, v = x/(q x + 1 − q): closer to 1 than x, because the start at finite T knows that the data are isotropic. With x
+    from the Marchenko–Pastur law of ratio γ = d/n
+
+    .. math:: \tfrac d2 ⟨v - 1 - \ln v⟩ + \frac d{2n} .
+
+    Parameters
+    ----------
+    q : float
+        Signal fraction at T.
+    dimension, samples : int
+        d and n > d.
+
+    Returns
+    -------
+    dict
+        ``total``, ``variance``, ``mean``; leading order in 1/d. Infinite for n ≤ d.
+    """
+    if samples <= dimension:
+        return {"total": math.inf, "variance": math.inf, "mean": math.inf}
+    ratio, shift = dimension / samples, (1.0 - q) / q
+    mean_v = (1.0 - shift * inverse_moment(shift, ratio)) / q
+    log_v = log_moment(0.0, ratio) - log_moment(shift, ratio) - math.log(q)
+    variance = 0.5 * dimension * (mean_v - 1.0 - log_v)
+    mean = 0.5 * dimension / samples
+    return {"total": variance + mean, "variance": variance, "mean": mean}

@@ -69,6 +69,13 @@ def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None,
                color=COLOURS[k], label=labels[k] if labels else None)  # fmt: skip
         ax.plot(sweep.samples, p, color=COLOURS[k], lw=0.7, ls=":")
     ax.set(xscale="log", xlabel="samples n", ylabel="P(E_OG < E_TG)", ylim=(-0.04, 1.04))
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+    span = float(np.ptp(np.log10(np.concatenate([sweep.samples for sweep in sweeps]))))
+    if span < 1.6:  # within a decade or so the points themselves are the ticks
+        ax.set_xticks(sorted({int(n) for sweep in sweeps for n in sweep.samples})[:: 1 if span > 0.8 else 2])
+        ax.xaxis.set_major_formatter(ScalarFormatter())
+    ax.xaxis.set_minor_formatter(NullFormatter())
     if labels:
         ax.legend()
     return fig, ax

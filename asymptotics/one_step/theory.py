@@ -11,7 +11,7 @@ from typing import Any
 from asymptotics.common.results import Result, to_builtin
 
 from . import bandwidth, divergences, hellinger
-from .multistep import log_noise_to_signal, multistep_fraction
+from .multistep import flow_divergence, log_noise_to_signal, multistep_fraction
 from .settings import OneStep, Sampler
 
 
@@ -74,7 +74,7 @@ class Theory(Result):
     monotone : bool
         Whether the variance part grows with d/n at every d/n; ``decreasing_interval`` is where it does not.
     multistep : dict
-        k, q_k and the floors of the k-step sampler for n → ∞.
+        k, q_k and the floors of the k-step sampler for n → ∞; and KL(G‖O) at this n for k → ∞.
     asymptotic : dict
         The same names without finite-size terms.
     notes : tuple of str
@@ -246,7 +246,13 @@ def solve(model: OneStep, sampler: Sampler | None = None) -> Theory:
         quadratic_truncation=truncation if math.isfinite(truncation) else None,
         monotone=interval is None,
         decreasing_interval=interval,
-        multistep={"steps": sampler.steps, "scheme": sampler.scheme, "q": q_steps, **_floors(_inside(q_steps), d)},
+        multistep={
+            "steps": sampler.steps,
+            "scheme": sampler.scheme,
+            "q": q_steps,
+            **_floors(_inside(q_steps), d),
+            "kl_generated_target_flow": to_builtin(flow_divergence(q, d, n)),
+        },
         asymptotic=_part(q, d, n, asymptotic=True),
         notes=_notes(q, d, n),
         seconds=time.perf_counter() - start,

@@ -9,8 +9,10 @@ import pytest
 
 from asymptotics.common.checks import InputError
 from asymptotics.one_step.denoiser import fit, regression
-from asymptotics.one_step.multistep import angle_grid, multistep_fraction, noise_angle, time_grid
+from asymptotics.one_step.distances import gaussian_divergences
+from asymptotics.one_step.multistep import angle_grid, flow_divergence, multistep_fraction, noise_angle, time_grid
 from asymptotics.one_step.theory import signal_fraction
+from asymptotics.one_step.threads import single_threaded
 
 
 def _pairs(n, d, seed=0):
@@ -118,6 +120,23 @@ def test_multistep_fraction_is_the_limit_of_many_samples():
             generated = fit(x, noise, angle_grid(t, scale, sigma, steps), scale, scheme)
             expected = multistep_fraction(t, scale, sigma, steps=steps, scheme=scheme)
             assert np.trace(generated.covariance) / d / sigma**2 == pytest.approx(expected, rel=0.012)
+
+
+def test_many_steps_reach_the_probability_flow():
+    """k = 100 at n = 10 d: KL(G‖O) over data sets, against the k → ∞ limit with the floor of k steps and O(1/k) noise."""
+    d, n, t, scale, steps = 30, 300, 2.0, math.exp(-4.0), 100
+    rng = np.random.default_rng(6)
+    times = angle_grid(t, scale, 1.0, steps)
+    values = []
+    for _ in range(12):
+        x, noise = rng.standard_normal((n, d)), rng.standard_normal((steps, n, d))
+        with single_threaded():
+            values.append(gaussian_divergences(fit(x, noise, times, scale))["kl_generated_target"])
+    expected = flow_divergence(signal_fraction(t, scale), d, n)["total"]
+    error = 4 * np.std(values) / math.sqrt(len(values))
+    # the leading order in 1/d is relative 1/d off, a step leaves a relative error of order 1/k
+    assert abs(np.mean(values) - expected) < error + expected * (1 / d + 4 / steps)
+    assert math.isinf(flow_divergence(0.5, 10, 10)["total"])
 
 
 def test_multistep_fraction_closed_form_and_order():

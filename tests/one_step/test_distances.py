@@ -126,6 +126,15 @@ def test_bound_is_above_and_close(coordinates):
     assert bound > dist.log_kernel_excess(points)
 
 
+def test_sum_stops_when_it_is_enough():
+    """A partial sum is a lower bound above the given value; without the value the whole sum comes."""
+    points = np.random.default_rng(3).standard_normal((3000, 20))
+    whole = dist.log_kernel_excess(points)
+    part = dist.log_kernel_excess(points, enough=whole - 2.0)
+    assert whole - 2.0 < part < whole
+    assert dist.log_kernel_excess(points, enough=whole + 1e-6) == whole
+
+
 def test_bound_gives_up_where_rounding_is_too_large():
     assert dist.log_kernel_excess_bound(np.random.default_rng(0).standard_normal((2000, 1)), 1) == math.inf
 
@@ -205,11 +214,11 @@ def test_comparison_where_self_terms_hide_the_answer():
 def test_bound_never_changes_the_answer():
     """With and without the shortcut (given the excess, none is taken)."""
     rng = np.random.default_rng(13)
-    for n in (30, 45, 60, 200):
+    for n, scale in ((30, 0.01), (45, 0.01), (60, 0.01), (200, 0.01), (40, 1.0), (41, 1.0)):
         for _ in range(5):
             points, noise = rng.standard_normal((2, n, 40))
             underlying = dist.Underlying(rng.standard_normal((400, 40)))
-            generated = fit(points, noise, [0.0, 2.0], math.exp(-4) * 0.01)
+            generated = fit(points, noise, [0.0, 2.0], math.exp(-4) * scale)
             excess = dist.log_kernel_excess(underlying.points)
             direct = dist.closer_to_target(points, generated, underlying, excess=excess)
             assert dist.closer_to_target(points, generated, underlying) == direct

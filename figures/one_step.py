@@ -1,0 +1,319 @@
+"""Figures of the linear one-step denoiser and its transition from memorisation to generalisation (Halder 2024)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.one_step import bandwidth, divergences, plots, theory
+from asymptotics.one_step.multistep import flow_divergence
+from asymptotics.one_step.settings import OneStep, Sampler, Simulation
+from asymptotics.one_step.simulation import simulate
+from asymptotics.one_step.transition import probability_curve
+
+from .base import Drawing
+
+PAPER = "Halder, arXiv 2411.17807"
+TIME = 2.0
+
+
+def _model(dimension: int, g: float, **changes: Any) -> OneStep:
+    """The author's parameters: T = 2, λ = e^{−2T} g, σ = 1, μ = 10."""
+    noise = g * math.exp(-2.0 * TIME)
+    return OneStep(dimension, changes.pop("samples", 2), TIME, noise, **{"mean": 10.0, "runs": 40, **changes})
+
+
+def _sizes(dimension: int, ratios: Any) -> list[int]:
+    return [max(2, round(dimension * ratio)) for ratio in ratios]
+
+
+def error(quick: bool) -> Drawing:
+    """E H² against n."""
+    d, runs = (40, 12) if quick else (100, 60)
+    scales = (0.01, 0.05, 0.2)
+    fine = np.unique(np.geomspace(0.3 * d, 100 * d, 160).astype(int))
+    sizes = _sizes(d, (0.5, 1.5, 2, 3, 5, 10, 20, 50))
+    data: dict[str, np.ndarray] = {"samples_line": fine, "samples": np.array(sizes), "noise_factor": np.array(scales)}
+    worst = 0.0
+    with style() as plt:
+        figure, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+        for g in scales:
+            model = _model(d, g, runs=runs)
+            q = theory.signal_fraction(TIME, model.noise_scale)
+            sweep = probability_curve(model, sizes, progress=False)
+            plots.plot_hellinger(q, d, fine, sweep, ax=ax)
+            mean, sem = (sweep.column(kind, "hellinger_squared") for kind in ("mean", "sem"))
+            predicted = np.array([theory.solve(model.replace(samples=n)).hellinger_squared for n in sizes])
+            ratio = d / np.array(sizes)
+            away = np.abs(ratio - q) > 0.15
+            worst = max(worst, float(np.max(np.abs(mean - predicted)[away])))
+            data |= {f"mean_g{g}": mean, f"sem_g{g}": sem, f"theory_g{g}": predicted}
+        ax.set(title=f"d = {d}, T = 2; dotted: n → ∞", ylim=(-0.02, 1.04))
+        ax.legend()
+    return Drawing(
+        figure,
+        f"Squared Hellinger distance of generated and underlying density against the number of samples, d = {d}, λ = g e^(−2T)"
+        f" with g = 0.01, 0.05, 0.2. Lines: fixed point over the Marchenko–Pastur law. Points: {runs} data sets with standard"
+        " errors.",
+        f"{PAPER}, Fig. 3",
+        data,
+        {"one_step": _model(d, scales[0], runs=runs).to_table()},
+        f"largest |simulation − theory| of E H² away from d/n = q: {worst:.4f}",
+    )
+
+
+def transition(quick: bool) -> Drawing:
+    """P(E_OG < E_TG) against n, exact and kernel underlying density side by side."""
+    d, fresh, runs = (40, 1500, 24) if quick else (100, 10_000, 200)
+    ratios = (0.25, 0.5, 0.75, 1.0, 1.25, 2.0) if quick else (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 5.0)
+    sizes = _sizes(d, ratios)
+    data: dict[str, np.ndarray] = {"samples": np.array(sizes)}
+    with style() as plt:
+        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), sharey=True, layout="constrained")
+        for ax, kind in zip(axes, ("exact", "kernel"), strict=True):
+            sweeps, labels = [], []
+            for g in (0.01, 0.1, 1.0):
+                model = _model(d, g, runs=runs, underlying=kind, underlying_samples=fresh)
+                q = theory.signal_fraction(TIME, model.noise_scale)
+                sweep = probability_curve(model, sizes, simulation=Simulation(1), progress=False)
+                sweeps.append(sweep)
+                labels.append(f"q = {q:.2f}")
+                data |= {f"P_{kind}_g{g}": sweep.probability, f"interval_{kind}_g{g}": sweep.interval}
+            plots.plot_probability(sweeps, labels, ax=ax)
+            ax.axvline(d, color="0.6", lw=0.8, ls=":")
+            ax.set_title("exact Gaussian" if kind == "exact" else f"kernel estimate of {fresh} fresh samples")
+        axes[1].set_ylabel("")
+    lowest = min(float(np.min(data[f"P_exact_g{g}"])) for g in (0.01, 0.1, 1.0))
+    kernel = data["P_kernel_g0.01"]
+    return Drawing(
+        figure,
+        f"Probability that the generated density is nearer to the underlying than to the training density, d = {d}, T = 2,"
+        f" {runs} data sets a point (Wilson intervals); dotted vertical line: n = d. The transition needs a kernel"
+        " estimate of the underlying density (right): with the exact Gaussian (left) there is no memorisation at these n."
+        " Lines only guide the eye.",
+        f"{PAPER}, Fig. 4",
+        data,
+        {"one_step": _model(d, 0.01, runs=runs, underlying="kernel", underlying_samples=fresh).to_table()},
+        f"smallest P with the exact density {lowest:.2f}; kernel, q near 1: {kernel[0]:.2f} at n = {sizes[0]},"
+        f" {kernel[-1]:.2f} at n = {sizes[-1]}",
+    )
+
+
+def regimes(quick: bool) -> Drawing:
+    """The three regimes of P up to n = n_O, beside the fall of E H²."""
+    d, fresh, runs = (40, 1500, 24) if quick else (100, 10_000, 60)
+    top = fresh / d
+    sizes = _sizes(d, np.concatenate([[0.5, 0.75, 1.0, 1.25, 1.5, 2.0], np.geomspace(5.0, top, 4 if quick else 5)]))
+    model = _model(d, 0.01, runs=runs, underlying="kernel", underlying_samples=fresh)
+    sweep = probability_curve(model, sizes, progress=False)
+    q = theory.signal_fraction(TIME, model.noise_scale)
+    fine = np.unique(np.geomspace(0.5 * d, fresh, 120).astype(int))
+    with style() as plt:
+        figure, (upper, lower) = plt.subplots(2, 1, figsize=(4.8, 4.6), sharex=True, layout="constrained")
+        plots.plot_probability([sweep], ax=upper)
+        upper.axhline(0.5, color="0.6", lw=0.8, ls="--")
+        plots.plot_hellinger(q, d, fine, sweep, ax=lower)
+        for ax in (upper, lower):
+            ax.axvline(d, color="0.6", lw=0.8, ls=":")
+            ax.axvline(fresh, color="0.6", lw=0.8, ls=":")
+        upper.set(xlabel="", title=f"d = {d}, q = {q:.3f}; dotted: n = d and n = n_O = {fresh}")
+    return Drawing(
+        figure,
+        f"Three regimes at q near 1: P rises from 0 to near 1 at n ≈ d, where E H² begins to fall (below; line: theory),"
+        f" stays high, and comes down towards 1/2 as n reaches the {fresh} samples of the underlying estimate."
+        f" d = {d}, {runs} data sets a point.",
+        f"{PAPER}, Figs. 1(c), 3 and 4",
+        {
+            "samples": np.array(sizes),
+            "probability": sweep.probability,
+            "interval": sweep.interval,
+            "hellinger_squared": sweep.column("mean", "hellinger_squared"),
+            "hellinger_squared_sem": sweep.column("sem", "hellinger_squared"),
+        },
+        {"one_step": model.to_table()},
+        f"P = {sweep.probability[0]:.2f} at n = {sizes[0]}, at most {sweep.probability.max():.2f},"
+        f" {sweep.probability[-1]:.2f} at n = n_O",
+    )
+
+
+def parts(quick: bool) -> Drawing:
+    """KL(G‖O) and its parts against d/n with the second-order expansion; the floor against noise."""
+    d, runs = (40, 16) if quick else (100, 80)
+    scales = (0.05, 1.0)
+    ratios = np.geomspace(0.02, 0.92, 120)
+    some = (0.03, 0.08, 0.2, 0.35, 0.6, 0.8)
+    data: dict[str, np.ndarray] = {"ratio_line": ratios, "ratio": np.array(some)}
+    worst = 0.0
+    with style() as plt:
+        figure, axes = plt.subplots(1, 3, figsize=(10.2, 3.2), layout="constrained")
+        for ax, g in zip(axes[:2], scales, strict=True):
+            model = _model(d, g, runs=runs)
+            q = theory.signal_fraction(TIME, model.noise_scale)
+            sizes = [max(d + 3, round(d / ratio)) for ratio in ratios]
+            forward = [divergences.kl_generated_target(q, d, n) for n in sizes]
+            x = d / np.array(sizes)
+            for k, (name, label) in enumerate(
+                (("total", "KL(G‖O)"), ("variance", "variance part"), ("mean", "mean part"))
+            ):
+                ax.plot(x, [p[name] for p in forward], color=COLOURS[k], ls="-" if k == 0 else "--", label=label)
+            truncated = [divergences.quadratic_truncation(q, d, n) for n in sizes]
+            ax.plot(x, truncated, color=COLOURS[6], ls=":", label="second order")
+            names = ("kl_generated_target", "kl_generated_target_variance", "kl_generated_target_mean")
+            sweep = probability_curve(model, [round(d / ratio) for ratio in some], progress=False)
+            for k, name in enumerate(names):
+                mean, sem = sweep.column("mean", name), sweep.column("sem", name)
+                points(ax, d / sweep.samples, mean, sem, color=COLOURS[k])
+                data |= {f"{name}_g{g}": mean, f"{name}_sem_g{g}": sem}
+            predicted = np.array(
+                [theory.solve(model.replace(samples=int(n))).kl_generated_target["total"] for n in sweep.samples]
+            )
+            worst = max(worst, float(np.max(np.abs(sweep.column("mean", names[0]) / predicted - 1.0))))
+            ax.axvline(q, color="0.6", lw=0.8, ls=":")
+            ax.set(xscale="log", yscale="log", xlabel="d/n", title=f"d = {d}, q = {q:.3f} (dotted)")
+        axes[0].set_ylabel("divergence")
+        axes[0].legend()
+        noise = np.geomspace(0.02, 30.0, 100)
+        floors = np.array([divergences.kl_floor(1.0 / (1.0 + v), d)["generated_target"] for v in noise])
+        axes[2].plot(noise, floors, label="floor, n → ∞")
+        axes[2].plot(
+            noise, 0.25 * d * noise**2, color=COLOURS[6], ls=":", label=r"$\frac{d}{4}\,[\lambda(e^{2T}-1)]^2/\sigma^4$"
+        )
+        measured = []
+        for v in (0.05, 0.3, 1.0, 5.0, 20.0):
+            model = OneStep(d, 60 * d, TIME, v / math.expm1(2 * TIME), runs=max(4, runs // 8))
+            run = simulate(model, progress=False)
+            mean, sem = run.mean("kl_generated_target"), run.sem("kl_generated_target")
+            predicted = theory.solve(model).kl_generated_target["total"]
+            measured.append((v, mean, sem, predicted))
+        columns = np.array(measured, dtype=float).T
+        points(axes[2], columns[0], columns[1], columns[2], color=COLOURS[0], label="n = 60 d")
+        axes[2].plot(columns[0], columns[3], "_", color=COLOURS[1], ms=9, label="theory at n = 60 d")
+        axes[2].set(
+            xscale="log", yscale="log", xlabel="λ(e^(2T) − 1)/σ²", ylabel="smallest KL(G‖O)", title="noise scale"
+        )
+        axes[2].set_ylim(0.3 * floors[0], 4 * floors[-1])
+        axes[2].legend()
+        data |= {"noise": columns[0], "floor_mean": columns[1], "floor_sem": columns[2], "floor_theory": columns[3]}
+    return Drawing(
+        figure,
+        f"Divergence of the generated from the underlying density, its variance and mean parts and the expansion to second order"
+        f" (dotted: no bound) against d/n, d = {d}, T = 2, for two noise scales; and its smallest value against the noise scale."
+        f" Lines: theory with finite-size terms. Points: {runs} data sets with standard errors.",
+        f"{PAPER}, Fig. 2",
+        data,
+        {"one_step": _model(d, scales[1], runs=runs).to_table()},
+        f"largest relative deviation of E KL(G‖O) from theory: {worst:.3f}",
+    )
+
+
+def widths(quick: bool) -> Drawing:
+    """Kernel variances and their relative error against n."""
+    d = 100
+    sizes = np.unique(np.geomspace(4, 1e7, 60 if quick else 200).astype(int))
+    with style() as plt:
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
+        plots.plot_bandwidths(d, sizes, ax=left)
+        small = 2
+        n_small = np.unique(np.geomspace(4, 1e5, 80).astype(int))
+        plots.plot_bandwidths(small, n_small, ax=right)
+        right.get_legend().remove()
+        right.set_ylabel("")
+    functions = {
+        "mixing": bandwidth.mixing_bandwidth,
+        "kernel": bandwidth.kernel_bandwidth,
+        "amise": bandwidth.amise_bandwidth,
+        "mise": bandwidth.mise_bandwidth,
+    }
+    data = {name: np.array([f(int(n), d) for n in sizes]) for name, f in functions.items()}
+    errors = {name: bandwidth.mise(f(10**4, d), 10**4, d) for name, f in functions.items()}
+    return Drawing(
+        figure,
+        "Kernel variance of a density estimate of n samples of N(0, 1): at the mixing time, its leading term n^(−2/d) (the"
+        " published training density), the asymptotic rule, and the exact optimum, in d = 100 (left) and d = 2 (right). Mixing"
+        " and the asymptotic optimum coincide only where n^(2/d) ≫ 1 and d is large; in d = 2 they scale differently.",
+        f"{PAPER}, section 2.2 (no figure there)",
+        {"samples": sizes, **data},
+        {},
+        "squared error at d = 100, n = 10⁴ relative to the zero function: "
+        + ", ".join(f"{name} {value:.3g}" for name, value in errors.items()),
+    )
+
+
+def steps(quick: bool) -> Drawing:
+    """KL(G‖O) and P against the number of steps."""
+    d, runs, fresh = (30, 12, 1000) if quick else (60, 40, 4000)
+    counts = (1, 2, 4, 8, 16) if quick else (1, 2, 4, 8, 16, 32)
+    model = _model(d, 1.0, samples=20 * d, runs=runs)
+    data: dict[str, np.ndarray] = {"steps": np.array(counts)}
+    with style() as plt:
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.3), layout="constrained")
+        plots.plot_multistep(TIME, model.noise_scale, 1.0, d, np.arange(1, counts[-1] + 1), ax=left)
+        for k, scheme in enumerate(("deterministic", "ancestral")):
+            found = [simulate(model, Sampler(steps=c, scheme=scheme), progress=False) for c in counts]
+            mean = np.array([r.mean("kl_generated_target") for r in found], dtype=float)
+            sem = np.array([r.sem("kl_generated_target") for r in found], dtype=float)
+            points(left, counts, mean, sem, color=COLOURS[k], label=f"{scheme}, n = 20 d")
+            data |= {f"kl_{scheme}": mean, f"kl_{scheme}_sem": sem}
+        limit = flow_divergence(theory.signal_fraction(TIME, model.noise_scale), d, 20 * d)["total"]
+        left.axhline(limit, color="0.4", lw=0.9, ls=":", label="deterministic, k → ∞, n = 20 d")
+        left.set_title(f"d = {d}, q = {theory.signal_fraction(TIME, model.noise_scale):.2f}")
+        left.legend(fontsize=6.5)
+        for k, ratio in enumerate((1.25, 2.0, 5.0)):
+            sweep_model = _model(
+                d, 1.0, samples=round(ratio * d), runs=2 * runs, underlying="kernel", underlying_samples=fresh
+            )
+            found = [simulate(sweep_model, Sampler(steps=c), progress=False) for c in counts]
+            p = np.array([r.probability for r in found])
+            low, high = np.array([r.interval() for r in found]).T
+            # drawn a little apart, so that equal values stay legible
+            x = np.array(counts) * 1.04 ** (k - 1)
+            points(
+                right,
+                x,
+                p,
+                [np.maximum(p - low, 0.0), np.maximum(high - p, 0.0)],
+                color=COLOURS[k],
+                label=f"n = {ratio:g} d",
+            )
+            right.plot(x, p, color=COLOURS[k], lw=0.7, ls=":")
+            data |= {f"P_{ratio:g}": p}
+        right.set(
+            xscale="log",
+            xlabel="steps k",
+            ylabel="P(E_OG < E_TG)",
+            ylim=(-0.04, 1.04),
+            title=f"kernel estimate of {fresh}",
+        )
+        right.legend()
+    return Drawing(
+        figure,
+        f"The linear denoiser applied in k steps (an extension), d = {d}, g = 1. Left: KL(G‖O); lines: limit of infinitely many"
+        f" samples, for both samplers, at equal steps of the angle (full) or of time (dashed); points: {runs} data sets with"
+        " standard errors; dotted: limit k → ∞ of the deterministic sampler at this n. Right: probability that the generated"
+        " density is nearer to the underlying than to the training density (deterministic sampler; lines guide the eye).",
+        f"extension of {PAPER}",
+        data,
+        {"one_step": model.to_table()},
+        f"deterministic, k = {counts[-1]}: KL {data['kl_deterministic'][-1]:.3f} against {limit:.3f} for k → ∞"
+        f" and a floor of {_floor(model, counts[-1]):.3f}",
+    )
+
+
+def _floor(model: OneStep, count: int) -> float:
+    """KL(G‖O) for n → ∞ after ``count`` deterministic steps."""
+    solved = theory.solve(model, Sampler(steps=count))
+    return float(solved.multistep["kl_floor"]["generated_target"])
+
+
+FIGURES: dict[str, Callable[[bool], Drawing]] = {
+    "one-step-error": error,
+    "one-step-transition": transition,
+    "one-step-regimes": regimes,
+    "one-step-divergences": parts,
+    "one-step-bandwidths": widths,
+    "one-step-steps": steps,
+}
