@@ -226,10 +226,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         command = choice("command", arguments[0], _COMMANDS)
-        if command in ("solve", "simulate", "compare", "collapse") and {"-h", "--help"} & set(arguments):
-            if all(a.startswith("-") for a in arguments[1:]):
-                _experiment_parser(command, known=False).print_help()
-                return 0
+        alone = {"-h", "--help"} & set(arguments) and all(a.startswith("-") for a in arguments[1:])
+        if alone and command in ("solve", "simulate", "compare", "collapse"):
+            _experiment_parser(command, known=False).print_help()
+            return 0
         return _RUN[command](arguments[1:])
     except InputError as error:
         print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -56,7 +56,9 @@ class Experiment:
         allowed = self._room.TABLES
         for table in tables:
             if table not in allowed:
-                raise InputError(f"{table}: unknown table; allowed are {', '.join(allowed)}{closest(table, list(allowed))}")
+                raise InputError(
+                    f"{table}: unknown table; allowed are {', '.join(allowed)}{closest(table, list(allowed))}"
+                )
         for table in self._room.REQUIRED:
             if table not in tables:
                 raise InputError(f"{table}: missing; an experiment of the system {system} needs this table")
@@ -68,16 +70,16 @@ class Experiment:
     def from_table(cls, table: Mapping[str, Any], name: str = "experiment") -> Experiment:
         """From the mapping that a TOML file holds."""
         table = dict(table)
-        head = {k: table.pop(k) for k in ("system", "description", "name") if k in table}
-        for key, value in head.items():
+        head: dict[str, Any] = {k: table.pop(k) for k in ("system", "description", "name") if k in table}
+        for label, value in head.items():
             if not isinstance(value, str):
-                fail(key, value, "a string")
+                fail(label, value, "a string")
         for key, value in table.items():
             if not isinstance(key, str) or not key.isidentifier():
                 raise InputError(f"{key!r}: not the name of a table")
             if not isinstance(value, Mapping):
                 fail(key, value, "a table (keys belong under a [table] header)")
-        return cls(**{"name": name, **head}, **table)
+        return cls(**{"name": name, **head, **table})
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Experiment:

@@ -103,7 +103,8 @@ class System:
             return (lambda0 if m == "x0" else lambda1)[n]
         if isinstance(m, int):
             return self._table(n, m)
-        return {("x0", "x0"): d, ("x1", "x1"): d * Lambda}.get((m, n), sympy.Integer(0))  # type: ignore[call-overload]
+        bulk: dict[tuple[Hashable, Hashable], sympy.Expr] = {("x0", "x0"): d, ("x1", "x1"): d * Lambda}
+        return bulk.get((m, n), sympy.Integer(0))
 
     @cached_property
     def loss(self) -> sympy.Expr:
@@ -222,7 +223,8 @@ class System:
             return sympy.sqrt(d) * (symbol("Theta", n + 1) if m == "u" else symbol("z", str(m)[1], n + 1))
         if "u" in (m, n):
             return symbol("zu", str(n if m == "u" else m)[1])
-        return d * mass * {("x0", "x0"): sympy.Integer(1), ("x1", "x1"): varsigma}.get((m, n), sympy.Integer(0))  # type: ignore[call-overload]
+        spread: dict[tuple[Hashable, Hashable], sympy.Expr] = {("x0", "x0"): sympy.Integer(1), ("x1", "x1"): varsigma}
+        return d * mass * spread.get((m, n), sympy.Integer(0))
 
     def _increment(self, overlap: sympy.Expr, before: sympy.Expr) -> sympy.Expr:
         """(overlap after − before)/(2η/d) at leading order in 1/d."""

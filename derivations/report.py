@@ -34,7 +34,9 @@ def derivation(system: System) -> Derivation:
 
 def _model(system: System) -> Step:
     x, root = sympy.Symbol("x"), sympy.Symbol("d", positive=True) ** sympy.Rational(-1, 2)
-    terms = [root * _names(system)[u] * phi for u, phi in zip(system.denoiser.decoders, system.denoiser.phi, strict=True)]
+    terms = [
+        root * _names(system)[u] * phi for u, phi in zip(system.denoiser.decoders, system.denoiser.phi, strict=True)
+    ]
     f = sympy.Function("f")
     y0, y1 = system.denoiser.target()
     x0, x1, x_t = sympy.symbols("x_0 x_1 x_t")
@@ -106,7 +108,10 @@ def _hessians(system: System) -> Step:
     ]
     text = "h_c_ab = d g_ca/d lambda_cb, and Phat_ab = -1/2 (1 + delta_ab) d ell/d Q_ab with Q_ab = Q_ba one variable."
     if system.has_kink:
-        text += " The activation has a kink: averages of h are taken by regression of g on the fields, C^-1 E[(lambda - E lambda) g]."
+        text += (
+            " The activation has a kink: averages of h are taken by regression of g on the fields, "
+            "C^-1 E[(lambda - E lambda) g]."
+        )
     return Step("Hessians and Gram derivative", text, tuple(equations))
 
 
@@ -119,9 +124,10 @@ def _sgd(system: System) -> Step:
     ]
     return Step(
         "One SGD step",
-        "w_a moves by -rho_a eta (grad loss + lambda/d w_a), with d lambda_ca/d w_a = x_c/sqrt(d) and d Q_ab/d w_a = (1 + delta_ab) "
-        "w_b/d. Overlaps restricted to atom s, increments per d tau = 2 eta/d at leading order: z_c_b = sum over s of x_c w_b/sqrt(d), "
-        "zu_c = sum over s of x_c u for a reference direction u, and x_1.x_1 = d p_s varsigma, x_0.x_0 = d p_s on the atom.",
+        "w_a moves by -rho_a eta (grad loss + lambda/d w_a), with d lambda_ca/d w_a = x_c/sqrt(d) and "
+        "d Q_ab/d w_a = (1 + delta_ab) w_b/d. Overlaps restricted to atom s, increments per d tau = 2 eta/d at leading "
+        "order: z_c_b = sum over s of x_c w_b/sqrt(d), zu_c = sum over s of x_c u for a reference direction u, and "
+        "x_1.x_1 = d p_s varsigma, x_0.x_0 = d p_s on the atom.",
         tuple(equations),
     )
 
@@ -139,15 +145,13 @@ def _stein(system: System) -> Step:
             sympy.Symbol("B_ab"),
             sympy.Symbol("varsigma") * sympy.Symbol("H1_ab") + sympy.Symbol("H0_ab") + sympy.Symbol("P_ab"),
         ),
-        sympy.Eq(
-            sympy.Symbol("N_ab"), sympy.Symbol("varsigma") * sympy.Symbol("N1_ab") + sympy.Symbol("N0_ab")
-        ),
+        sympy.Eq(sympy.Symbol("N_ab"), sympy.Symbol("varsigma") * sympy.Symbol("N1_ab") + sympy.Symbol("N0_ab")),
     ]
     return Step(
         "Stein's lemma",
-        "Given a cluster the fields are Gaussian, and E[z g(lambda)] = E[z] E[g] + sum_b Cov(z, lambda_b) E[d g/d lambda_b]; the "
-        "covariances are varsigma q(s) (channel 1), q(s) (channel 0), along u varsigma Theta(s) and Theta(s); the means of channel 1 "
-        "are m_b = Theta_b(s).c and t = (T(s) c).u. With several times g is averaged over t before N is formed.",
+        "Given a cluster the fields are Gaussian, and E[z g(lambda)] = E[z] E[g] + sum_b Cov(z, lambda_b) E[d g/d lambda_b]; "
+        "the covariances are varsigma q(s) (channel 1), q(s) (channel 0), along u varsigma Theta(s) and Theta(s); the means of "
+        "channel 1 are m_b = Theta_b(s).c and t = (T(s) c).u. With several times g is averaged over t before N is formed.",
         tuple(equations),
     )
 
@@ -163,8 +167,8 @@ def _equations(system: System) -> Step:
         equations.append(sympy.Eq(sympy.Derivative(name, tau), drift, evaluate=False))
     return Step(
         "Order-parameter equations",
-        "For atom s (eigenvalue varsigma, mass p_s) and one cluster; the right-hand sides are averaged over clusters with weights pi_c. "
-        "Q = sum_s q(s), Theta = sum_s Theta(s).",
+        "For atom s (eigenvalue varsigma, mass p_s) and one cluster; the right-hand sides are averaged over clusters with "
+        "weights pi_c. Q = sum_s q(s), Theta = sum_s Theta(s).",
         tuple(equations),
     )
 

@@ -66,7 +66,14 @@ def integrate(slope: Callable[[float, float], float], start: float, end: float, 
 
 def slips() -> tuple[Slip, ...]:
     """The talk's b_τ, and three places of the published theory notebook."""
-    values = {Lambda: 0.8, E_beta: 0.5, E_beta2: sympy.Rational(1, 3), E_alpha2: sympy.Rational(1, 3), b0: 0.4, tau: 0.5}
+    values = {
+        Lambda: 0.8,
+        E_beta: 0.5,
+        E_beta2: sympy.Rational(1, 3),
+        E_alpha2: sympy.Rational(1, 3),
+        b0: 0.4,
+        tau: 0.5,
+    }
     rate, limit = parameters()[kappa], parameters()[b_inf]
     printed = limit * (1 - (1 - b0) * sympy.exp(-rate * tau))
 

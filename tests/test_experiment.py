@@ -67,7 +67,7 @@ def test_bad_input_is_one_clear_line(changes, said):
 
 
 def test_unknown_names():
-    with pytest.raises(asy.InputError, match="experiment = 'three-cluster'.*did you mean three-clusters"):
+    with pytest.raises(asy.InputError, match=r"experiment = 'three-cluster'.*did you mean three-clusters"):
         asy.example("three-cluster")
     with pytest.raises(asy.InputError, match="target: missing"):
         asy.Experiment(training=BASE["training"])

@@ -105,7 +105,7 @@ def density_rows(law: GeneratedDensity, runs: Runs) -> list[Row]:
     split = np.cumsum([K, K * (K + 1) // 2])
     names = ("generated mean", "generated covariance", "generated quantiles")
     parts = [np.split(x, split) for x in (theory, estimate, sem, allowance)]
-    return [Row(name, *[p[i] for p in parts], degrees) for i, name in enumerate(names)]  # type: ignore[arg-type]
+    return [Row(name, parts[0][i], parts[1][i], parts[2][i], parts[3][i], degrees) for i, name in enumerate(names)]
 
 
 def distance_test(law: GeneratedDensity, runs: Runs, seed: int = 1) -> tuple[float, float, float]:

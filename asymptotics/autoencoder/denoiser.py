@@ -105,12 +105,12 @@ class Denoiser(Settings):
         self.set(init=init, skip=number(self.key("skip"), self.skip), shift=number(self.key("shift"), self.shift))
         if self.system is not None:
             self._adopt(self.system)
-        choice(self.key("predicts"), self.predicts, ("data", "noise", "velocity")) if self.system is None else None
         if self.system is None:
+            choice(self.key("predicts"), self.predicts, ("data", "noise", "velocity"))
             choice(self.key("architecture"), self.architecture, ARCHITECTURES)
             self.set(hidden_units=integer(self.key("hidden_units"), self.hidden_units, at_least=1, at_most=64))
             self._check_activation()
-            if self.shift and not self.architecture == "untied":
+            if self.shift and self.architecture != "untied":
                 fail(self.key("shift"), self.shift, "0 unless the architecture is untied")
         count = self.parameter_count
         values = self.parameters

@@ -122,7 +122,9 @@ class GeneratedDensity:
             rate = clock.rate(float(y[0]))
             return rate * np.array([1.0, k.delta, 2 * k.delta * y[2] + 2 * k.epsilon])
 
-        solved = solve_ivp(slope, self._span, [0.0, 0.0, 1.0], method="DOP853", rtol=1e-11, atol=1e-13, dense_output=True)
+        solved = solve_ivp(
+            slope, self._span, [0.0, 0.0, 1.0], method="DOP853", rtol=1e-11, atol=1e-13, dense_output=True
+        )
         if not solved.success:
             raise RuntimeError(f"the variance of the linear part could not be integrated: {solved.message}")
         self._linear = solved.sol
@@ -188,7 +190,13 @@ class GeneratedDensity:
             t = np.minimum(t, self.sampling.stop)
             k = coefficients(self.problem, self.b, t, self.epsilon)
             rate = np.array([self._clock.rate(float(x)) for x in t])
-            arguments = (rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0], self.coupling, self.kappa)
+            arguments = (
+                rate * k.gamma * np.exp(-log_growth),
+                np.exp(log_growth),
+                grid[2] - grid[0],
+                self.coupling,
+                self.kappa,
+            )
             network = np.empty((len(sample), self.coupling.shape[1]))
             self.kernels.module.runge_kutta(np.ascontiguousarray(sample), *arguments, network)
             error = np.max(np.abs(self.growth * network - exact))

@@ -204,7 +204,7 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
     )
 
 
-def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[str, np.ndarray]:
+def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[str, Any]:
     """Γ_k, Δ_k, ε_k and h_k of the sampler's steps, from x̂₀ and x̂₁ solved for at each time.
 
     The continuous scheme is followed by steps of equal length in −ln α, ``fine`` each.

@@ -127,7 +127,7 @@ class GaussianMixture(Settings):
     def _spectral(self, K: int) -> None:
         from ..common.spectra import load_spectrum
 
-        values = np.asarray(load_spectrum(self.spectrum).eigenvalues, dtype=np.float64)
+        values = np.asarray(load_spectrum(str(self.spectrum)).eigenvalues, dtype=np.float64)
         atoms = len(values)
         if atoms < K:
             fail(self.key("spectrum"), self.spectrum, f"a spectrum of at least {K} eigenvalues")

@@ -29,9 +29,16 @@ class SolveError(RuntimeError):
 
 
 def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") -> Kernels:
-    """Compiled kernels of the problem's denoiser."""
+    """Compiled kernels of the problem's denoiser; closed forms for centred fields where all centroids are zero."""
     denoiser = problem.denoiser
+    if form == "auto" and not np.any(problem.target.centroids):
+        form = "closed"
     return compile_kernels(denoiser.specification(), denoiser.derived, backend=backend, form=form)
+
+
+def without_nodes(problem: Problem, kernels: Kernels) -> bool:
+    """Whether every expectation of the problem has a closed form."""
+    return "moments" in kernels.exact and ("noise" in kernels.exact or not problem.training.shares_samples)
 
 
 def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
@@ -63,7 +70,7 @@ def solve(
     tolerance : float
         Wanted absolute error of Q, Θ and b. The cheapest rule for the Gaussian expectations that reaches it is chosen from
         the drift's change under refinement along a pilot path; its nodes stay fixed during the solve. Default 1e-6, or 2e-5
-        where several times share a sample or a kink makes the expectations costly.
+        where several times share a sample or a kink makes the expectations costly. Closed forms need no rule.
     method : str
         Any method of `scipy.integrate.solve_ivp`.
     rtol, atol : float, optional
@@ -71,7 +78,7 @@ def solve(
     rule, noise_rule : Rule, optional
         Fix the expectations by hand (single times; pairs of times).
     backend : {"numba", "numpy"}
-    form : {"auto", "hessian", "regression"}
+    form : {"auto", "closed", "hessian", "regression"}
         See `asymptotics.autoencoder.kernels.compile_kernels`.
     max_steps : int
         A solve that needs more raises `SolveError`.
@@ -94,7 +101,8 @@ def solve(
     kernels = kernels_of(problem, backend=backend, form=form)
     if tolerance is None:
         costly = problem.training.shares_samples or (kernels.kink and len(kernels.encoders) > 1)
-        tolerance = 2e-5 if costly or len(kernels.encoders) > 2 else 1e-6
+        costly = costly or len(kernels.encoders) > 2
+        tolerance = 2e-5 if costly and not without_nodes(problem, kernels) else 1e-6
     number("tolerance", tolerance, above=0, below=1)
     controls = _Controls(
         method,
@@ -106,8 +114,8 @@ def solve(
     chosen, noise, quadrature_error = chooser.choose(controls)
     drift = Drift(problem, kernels, chosen, noise)
     path = _integrate(problem, drift, controls, progress)
-    description = f"{chosen.kind} {chosen.nodes}"
-    if drift.shared_sample:
+    description = "exact moments" if "moments" in kernels.exact else f"{chosen.kind} {chosen.nodes}"
+    if drift.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
     error = quadrature_error + 10 * controls.rtol * max(1.0, float(np.max(np.abs(path.values))))
     from dataclasses import replace
@@ -133,6 +141,8 @@ class _Controls:
         self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
 
 
+#: Stands where closed forms look at no nodes.
+UNUSED = Rule("hermite", 1)
 #: Where the ladder of rules is entered.
 _PILOT = {"hermite": 16, "sobol": 512}
 
@@ -154,13 +164,21 @@ class _Chooser:
         n = len(kernels.encoders)
         self.ladder = ladder(n, kink=kernels.kink)
         self.noise_ladder = ladder(2 * n, kink=kernels.kink) if problem.training.shares_samples else []
+        if "moments" in kernels.exact:
+            self.ladder = [UNUSED]
+        if "noise" in kernels.exact:
+            self.noise_ladder = []
 
     def choose(self, controls: _Controls) -> tuple[Rule, Rule, float]:
         """``(rule, rule for pairs of times, estimated error of the path)``."""
+        if without_nodes(self.problem, self.kernels):
+            return UNUSED, UNUSED, 0.0
         taus, states, first = self._pilot(controls)
         noise = self.noise or self.pilot_noise
-        rungs = [r for r in self.ladder if r.nodes >= first.nodes or r.kind != first.kind]
-        rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule)
+        rule, error = UNUSED, 0.0
+        if "moments" not in self.kernels.exact:
+            rungs = [r for r in self.ladder if r.nodes >= first.nodes or r.kind != first.kind]
+            rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule)
         if self.noise_ladder:
             noise, more = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.noise)
             error += more
@@ -195,8 +213,8 @@ class _Chooser:
 
     def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None) -> Any:
         if fixed is not None:
-            finer = [r for r in rungs if r.kind == fixed.kind and r.nodes > 1.2 * fixed.nodes]
-            rungs = [fixed, finer[0] if finer else Rule(fixed.kind, fixed.nodes * 2)]
+            above = [r for r in rungs if r.kind == fixed.kind and r.nodes > 1.2 * fixed.nodes]
+            rungs = [fixed, above[0] if above else Rule(fixed.kind, fixed.nodes * 2)]
         before = self._drifts(pair(rungs[0]), states, taus)
         used, error = rungs[0], np.inf
         for finer in rungs[1:]:
@@ -253,7 +271,8 @@ def _integrate(problem: Problem, drift: Drift, controls: _Controls, progress: bo
         atol[sum(drift.layout.sizes) :] = controls.atol
         solver = controls.solver(drift, 0.0, y0, tau_max, rtol=controls.rtol, atol=atol)
         nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
-        knots, values = [0.0], []
+        knots: list[float] = [0.0]
+        values: list[np.ndarray] = []
         message = None
         with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
             while solver.status == "running":

@@ -22,7 +22,7 @@ def window_sum(
     """out[i] = Σ w_j exp(−|x_i − c_j|²/2) over the centres within ``cut``, sorted by square cells of side ``cut``."""
     for i in range(points.shape[0]):
         x, y = points[i, 0], points[i, 1]
-        cx, cy = int(math.floor(x / cut)) - low[0], int(math.floor(y / cut)) - low[1]
+        cx, cy = math.floor(x / cut) - low[0], math.floor(y / cut) - low[1]
         total = 0.0
         for a in range(max(cx - 1, 0), min(cx + 2, shape[0])):
             for b in range(max(cy - 1, 0), min(cy + 2, shape[1])):

@@ -96,9 +96,9 @@ def array(name: str, value: Any, *, ndim: int | None = None, shape: tuple[int | 
         a = np.asarray(value)
     except ValueError:
         fail(name, value, allowed)
-    if a.dtype == bool or not (np.issubdtype(a.dtype, np.number) and not np.issubdtype(a.dtype, np.complexfloating)):
-        if not (a.size == 0 and a.dtype != object):
-            fail(name, value, allowed)
+    real = np.issubdtype(a.dtype, np.number) and not np.issubdtype(a.dtype, np.complexfloating)
+    if not real and (a.size or a.dtype == object):
+        fail(name, value, allowed)
     a = np.array(a, dtype=np.float64)
     if not np.all(np.isfinite(a)) or (ndim is not None and a.ndim != ndim):
         fail(name, value, allowed)

@@ -34,7 +34,8 @@ def style() -> Iterator[Any]:
     import matplotlib.pyplot as plt
     from cycler import cycler
 
-    with mpl.rc_context({**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}):
+    settings: Any = {**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}
+    with mpl.rc_context(settings):
         yield plt
 
 

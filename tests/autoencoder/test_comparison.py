@@ -38,8 +38,8 @@ def test_theory_of_another_experiment_fails(three_clusters, runs, wrong):
 def test_theory_wrong_by_five_per_cent_in_one_coefficient_fails(three_clusters, runs, monkeypatch, column):
     """One expectation of the drift at a time is made 5 % too large.
 
-    (Eight runs at d = 1000 see 5 % of A and P at 13 to 30 standard errors; 5 % of H1 moves the order parameters by 4 to 8, of H0 and of the noise
-    N by less than 3 and 0.6 standard errors: those would need more runs.)
+    (Eight runs at d = 1000 see 5 % of A and P at 13 to 30 standard errors; 5 % of H1 moves the order parameters by 4 to 8,
+    of H0 and of the noise N by less than 3 and 0.6 standard errors: those would need more runs.)
     """
     original = Drift.moments
 

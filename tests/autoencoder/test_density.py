@@ -101,7 +101,9 @@ def test_latent_density_is_that_of_the_transported_fields(three_clusters, three_
     low, high = np.array([0.2, -1.5]), np.array([1.4, 0.1])
     measured = np.mean(np.all((z > low) & (z < high), axis=1))
     nodes, w = np.polynomial.legendre.leggauss(24)
-    grid = np.stack(np.meshgrid(*[(high[k] - low[k]) / 2 * nodes + (high + low)[k] / 2 for k in range(2)], indexing="ij"), -1)
+    grid = np.stack(
+        np.meshgrid(*[(high[k] - low[k]) / 2 * nodes + (high + low)[k] / 2 for k in range(2)], indexing="ij"), -1
+    )
     values = latent_density(law, grid.reshape(-1, 2)).reshape(24, 24)
     expected = w @ values @ w * np.prod(high - low) / 4
     assert abs(measured - expected) < 4 * np.sqrt(expected / 20_000)

@@ -87,7 +87,7 @@ def test_first_and_second_moments_of_one_sgd_step(experiment):
     drift = Drift(problem, kernels, Rule("hermite", 40), Rule("sobol", 2**15))
     theta, q = initial_overlaps(problem)
     y0 = initial_state(problem, drift)
-    dtheta, dq, db, _ = drift.layout.unpack(drift(0.0, y0))
+    dtheta, dq, _, _ = drift.layout.unpack(drift(0.0, y0))
     from asymptotics.autoencoder.weights import construct
 
     d, rng = 1500, np.random.default_rng(11)
@@ -246,7 +246,9 @@ def test_a_solve_that_stops_early_raises_with_its_partial_path(three_clusters):
 
 def test_changing_parameters_recompiles_nothing(three_clusters):
     first = kernels_of(three_clusters.problem).module
-    other = three_clusters.replace({"training.learning_rate": 0.3, "training.times": [0.5], "target.eigenvalues": [[0.5]]})
+    other = three_clusters.replace(
+        {"training.learning_rate": 0.3, "training.times": [0.5], "target.eigenvalues": [[0.5]]}
+    )
     assert kernels_of(other.problem).module is first
 
 
