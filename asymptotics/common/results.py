@@ -79,7 +79,10 @@ class Result:
             else:
                 plain[f.name] = value
         meta = json.dumps({"class": type(self).__name__, "format": FORMAT, "fields": plain})
-        return write_atomically(path, lambda file: np.savez_compressed(file, __meta__=np.array(meta), **arrays)  # type: ignore[arg-type])
+        return write_atomically(
+            path,
+            lambda file: np.savez_compressed(file, __meta__=np.array(meta), **arrays),  # type: ignore[arg-type]
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
