@@ -65,11 +65,11 @@ def trajectories(quick: bool = False) -> Drawing:
             start = 0.4 / (n - 1) ** 2
             plots.trajectories(n, 0.5, start, ax, count=41)
             ax.set_title(f"{n} points")
-            x0 = np.linspace(-1.3, 1.3, 15)
+            x0 = np.linspace(-1.45, 1.45, 41)[::3]
             steps = 200 if quick else 600
             for end in (start / 4, start / 40, start / 4000):
                 moved = follow(np.linspace(-1, 1, n), x0, start, end, kappa=0.5, steps=steps)
-                ax.plot(moved, np.full(15, np.sqrt(end)), "o", color="C3", markersize=2.5)
+                ax.plot(moved, np.full(x0.size, np.sqrt(end)), "o", color="C3", markersize=2.5)
                 errors.append(np.max(np.abs(moved - SmoothedScore(n, 0.5).flow(x0, start, end))))
     caption = (
         "Trajectories of the smoothed score in the plane (x, √t), κ = 0.5: straight lines; lines theory, dots "
@@ -307,7 +307,7 @@ def variational(quick: bool = False) -> Drawing:
     epsilons = np.geomspace(0.004, 0.3, 6 if quick else 25)
     times = np.geomspace(1e-6, 2e-2, 6 if quick else 25)
     data: dict[str, np.ndarray] = {"epsilon": epsilons, "times": times}
-    knots = 41 if quick else 61
+    knots = 31 if quick else 61
     with style():
         figure, axes = _panels(1, 2, (7.2, 2.9))
         for i, t in enumerate((1e-2, 1e-3, 1e-5)):

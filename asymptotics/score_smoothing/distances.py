@@ -163,7 +163,8 @@ def _density_edges(law: Law, low: float, high: float) -> np.ndarray:
     steps = np.concatenate([[0.0], width * 2.0 ** np.arange(count + 1)])
     steps = steps[steps < float(np.max(np.diff(law.points)))]
     graded = (c[:, None] + np.concatenate([-steps[::-1], steps])).ravel()
-    edges = np.unique(np.concatenate([graded, law.breaks, law.points, [low, high]]))
+    # KL(p̂‖U) also needs p_{t₀} itself resolved.
+    edges = np.unique(np.concatenate([graded, mass_edges(law), [low, high]]))
     return edges[(edges >= low) & (edges <= high)]
 
 
@@ -191,6 +192,9 @@ def divergences(law: Law) -> tuple[float, float, float]:
     k = np.searchsorted(left, z, side="right") - 1
     inside = (k >= 0) & (z < right[np.maximum(k, 0)])
     mass = law.gap_mass()
+    if not np.any(right > left):
+        # No gaps: the whole law is the continuous part.
+        return total, total, float("nan")
     if not np.any(inside) or not mass > 0.0:
         return total, float("nan"), float("nan")
     dz, dx, log_q = w[inside], (w * slope)[inside], (log_p - log_slope)[inside]

@@ -86,10 +86,11 @@ def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, ax
             mean, sem = binned(runs.positions, edges)
             label = "particles" if edges is parts[0] else None
             points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem, color="C0", label=label)
-    axes.set_ylim(bottom=0)
+    top = 1 / length if law is None else max(1 / length, float(np.max(law.density(x))))
+    axes.set_ylim(0, 1.3 * top)
     axes.set_xlabel("x")
     axes.set_ylabel("density")
-    axes.legend(loc="upper center")
+    axes.legend(loc="upper center", ncols=3)
 
 
 def _circle(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, axes: Any) -> None:

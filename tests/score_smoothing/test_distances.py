@@ -152,6 +152,16 @@ def test_both_divergences_of_the_gaps_do_not_depend_on_the_end_time():
     assert rows[0].kl_continuous_uniform == pytest.approx(reverse, abs=1e-9)
 
 
+def test_reverse_divergence_of_a_narrow_law():
+    """Early start: what is left of the gaps is two half-Gaussian tails of width √t₀ next to the points."""
+    t0, kappa = 1e-10, 0.5
+    tail = norm.cdf(-kappa)
+    entropy = quad(lambda u: norm.pdf(u) / tail * np.log(norm.pdf(u) / tail), kappa, 30, epsabs=1e-13)[0]
+    # Density of the normalised part at distance √t₀ u from a point: φ(u)/(2 tail √t₀); the uniform law has 1/2.
+    expected = entropy + np.log(2 / (2 * np.sqrt(t0)))
+    assert metrics(GeneratedLaw(2, kappa, t0)).kl_continuous_uniform == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("t0", [1e-8, 1e-4, 3.99])
 def test_extreme_settings_stay_finite(t0):
     m = metrics(GeneratedLaw(2, 0.5, t0))
