@@ -24,6 +24,7 @@ _LAZY = {
     "simulate": "api",
     "compare": "api",
     "plot": "api",
+    "generations": "api",
     "InputError": "common.checks",
     "Interpolant": "common.interpolants",
     "Rule": "common.expectations",

@@ -54,3 +54,33 @@ def compare(theory: Any, runs: Any, **options: Any) -> Verdict:
 def plot(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """Theory as lines, experiment as points with error bars; returns ``(figure, axes)``."""
     return _room_of(theory).plot(theory, runs, ax=ax)
+
+
+def generations(
+    experiment: Experiment | str | None = None,
+    *,
+    simulate: bool = False,
+    workers: int | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> Any:
+    """A chain of networks, each trained on the samples that the one before generates.
+
+    ``generations(target, denoiser, training, sampling, count)`` as keywords: tables of an experiment (``target={...}``) and keys
+    of its ``[generations]`` table (``count=3, start="warm", original=0.1``) change the given experiment, or make one.
+    ``simulate=True`` runs the chain in R^d as well.
+    """
+    given = Experiment if experiment is None else _experiment(experiment).replace
+    kinds = _experiment(experiment)._room.TABLES if experiment is not None else _autoencoder_tables()
+    tables = {key: options.pop(key) for key in list(options) if key in kinds}
+    keys = set(getattr(kinds.get("generations"), "__dataclass_fields__", {})) & set(options)
+    if keys:
+        tables["generations"] = {**tables.get("generations", {}), **{key: options.pop(key) for key in keys}}
+    changed = given(**tables)
+    if not hasattr(changed._room, "collapse"):
+        raise InputError(f"experiment: the system {changed.system} has no generations")
+    return changed._room.collapse(changed.problem, simulate=simulate, workers=workers, progress=progress, **options)
+
+
+def _autoencoder_tables() -> Any:
+    return importlib.import_module(f"{__package__}.autoencoder.system").TABLES

@@ -6,6 +6,7 @@ order-parameter equations close on themselves. The original directions stay amon
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -302,3 +303,21 @@ def _result(
         version=__version__,
         source=problem,
     )
+
+
+def collapse(
+    problem: Problem,
+    *,
+    simulate: bool = False,
+    workers: int | None = None,
+    progress: bool | None = None,
+    **options: Any,
+) -> Collapse:
+    """The chain of `generations` and, with ``simulate``, the one in R^d beside it (``result.simulation``)."""
+    result = generations(problem, workers=workers, progress=progress, **options)
+    if not simulate:
+        return result
+    from .generations_simulation import simulate_generations
+
+    runs = simulate_generations(problem, workers=workers, progress=progress)
+    return dataclasses.replace(result, simulation=runs)

@@ -12,7 +12,7 @@ from ..common.verdict import Verdict
 from .path import OrderParameterPath
 from .settings import TABLES, Problem, build
 
-__all__ = ["REQUIRED", "TABLES", "build", "compare", "plot", "report", "simulate", "solve"]
+__all__ = ["REQUIRED", "TABLES", "build", "collapse", "compare", "plot", "report", "simulate", "solve"]
 
 REQUIRED = ("target", "training")
 
@@ -77,3 +77,16 @@ def plot(theory: OrderParameterPath, runs: Any = None, ax: Any = None) -> tuple[
     from .plots import plot_comparison
 
     return plot_comparison(theory.problem, theory, runs, ax=ax)
+
+
+def collapse_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``asymptotics collapse``."""
+    parser.add_argument("--simulate", action="store_true", default=None, help="run the chain in R^d too, and compare")
+    parser.add_argument("--tolerance", type=float, help="wanted error of the first generation's order parameters")
+
+
+def collapse(problem: Problem, *, simulate: bool | None = None, progress: bool | None = None, **options: Any) -> Any:
+    """See `asymptotics.autoencoder.generations.generations`; with ``simulate`` the chain in R^d beside it."""
+    from .generations import collapse as run
+
+    return run(problem, simulate=bool(simulate), progress=progress, **options)
