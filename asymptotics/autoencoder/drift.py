@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..common.expectations import Rule
+from .conditions import conditions, overlap_sums
 from .kernels import Kernels
 from .settings import Problem
 
@@ -30,6 +32,11 @@ def square_root(c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (vectors * root[..., None, :]) @ transposed, (vectors * inverse[..., None, :]) @ transposed
 
 
+@lru_cache(maxsize=32)
+def _upper(p: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.triu_indices(p)
+
+
 @dataclass(frozen=True)
 class Layout:
     """How order parameters are packed in one state vector: Θ(s), upper triangles of q(s), b, κ."""
@@ -42,7 +49,7 @@ class Layout:
     @property
     def upper(self) -> tuple[np.ndarray, np.ndarray]:
         """Indices of the upper triangle of a p × p matrix."""
-        return np.triu_indices(self.p)
+        return _upper(self.p)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -111,50 +118,33 @@ class Drift:
         n = len(self.encoders)
         self.nodes = rule.points(n)
         self.noise_nodes = (noise_rule or rule).points(2 * n) if self.shared_sample else None
-        conditions = len(self.pi) * len(self.times)
-        self._out = np.empty((conditions, len(kernels.names)))
+        count, J = len(self.pi) * len(self.times), len(self.decoders)
+        self._out = np.empty((count, len(kernels.names)))
+        shapes = ((n,), (n, n), (n, n), (J,), (J, n), (J, n), (J, J))
+        self._conditions = tuple(np.empty((count, *shape)) for shape in shapes)
         tiled = [np.tile(x, len(self.pi)) for x in (*self.schedule, *self.derivatives)]
         self._tiled = [np.ascontiguousarray(x) for x in tiled]
         self.evaluations = 0
 
     def fields(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Q (p, p), M(c) (clusters, p), Q^c (clusters, p, p) of the local fields."""
-        q_c = np.tensordot(self.varsigma, q, axes=(1, 0))
-        return q.sum(axis=0), self.c @ theta.sum(axis=0).T, q_c
+        p, C = self.kernels.p, len(self.pi)
+        Q, M, Qc = np.empty((p, p)), np.empty((C, p)), np.empty((C, p, p))
+        overlap_sums(theta, q, self.c, self.varsigma, Q, M, Qc)
+        return Q, M, Qc
 
     def moments(self, theta: np.ndarray, q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
         """E_t-averaged moments of every cluster, (clusters, names)."""
         Q, M, Qc = self.fields(theta, q)
-        enc, dec = self.encoders, self.decoders
         alpha, beta = self.schedule
         c0, c1 = self.kernels.module.channel_weights(alpha, beta, *self.derivatives, b)
-        a2, b2 = (alpha**2)[:, None, None], (beta**2)[:, None, None]
-        omega = a2 * Q[np.ix_(enc, enc)] + b2 * Qc[:, None][..., enc[:, None], enc]
-        root, inverse = square_root(omega)
-        cross = (c0 * alpha)[:, None, None] * Q[np.ix_(dec, enc)]
-        cross = cross + (c1 * beta)[:, None, None] * Qc[:, None][..., dec[:, None], enc]
-        eroot = cross @ inverse
-        R = (c0**2)[:, None, None] * Q[np.ix_(dec, dec)] + (c1**2)[:, None, None] * Qc[:, None][..., dec[:, None], dec]
-        R = R - eroot @ np.swapaxes(eroot, -1, -2)
-        mean, emean = beta[:, None] * M[:, None, enc], c1[:, None] * M[:, None, dec]
-        C, T, n, J = len(self.pi), len(alpha), len(enc), len(dec)
-        out = self._out
-        self.kernels.module.moments(
-            *self.nodes,
-            np.ascontiguousarray(mean).reshape(C * T, n),
-            np.ascontiguousarray(root).reshape(C * T, n, n),
-            np.ascontiguousarray(emean).reshape(C * T, J),
-            np.ascontiguousarray(eroot).reshape(C * T, J, n),
-            np.ascontiguousarray(R).reshape(C * T, J, J),
-            Q,
-            *self._tiled,
-            b,
-            kappa,
-            out,
-        )
+        mean, root, inverse, emean, eroot, cross, R = self._conditions
+        conditions(Q, M, Qc, alpha, beta, c0, c1, self.encoders, self.decoders, *self._conditions)
+        C, T, out = len(self.pi), len(alpha), self._out
+        self.kernels.module.moments(*self.nodes, mean, root, emean, eroot, R, Q, *self._tiled, b, kappa, out)
         if self.kernels.kink:
-            self._regress(out, inverse.reshape(C * T, n, n), cross.reshape(C * T, J, n), np.tile(c0, C), np.tile(c1, C))
-        averaged = np.tensordot(self.time_weights, out.reshape(C, T, -1), axes=(0, 1))
+            self._regress(out, inverse, cross, np.tile(c0, C), np.tile(c1, C))
+        averaged = out.copy() if T == 1 else self.time_weights @ out.reshape(C, T, -1)
         if self.shared_sample:
             self._shared_noise(averaged, Q, M, Qc, b, kappa)
         if self.batch > 1:

@@ -161,6 +161,7 @@ class _Chooser:
         self.problem, self.kernels, self.tolerance = problem, kernels, tolerance
         self.rule, self.noise = rule, noise
         self.evaluations = 0
+        self.growth_rates: np.ndarray | None = None
         n = len(kernels.encoders)
         self.ladder = ladder(n, kink=kernels.kink)
         self.noise_ladder = ladder(2 * n, kink=kernels.kink) if problem.training.shares_samples else []
@@ -196,6 +197,7 @@ class _Chooser:
         taus = np.array(self.FRACTIONS) * self.problem.training.tau
         for k in range(cheap, len(self.ladder)):
             self.pilot_drift = Drift(self.problem, self.kernels, self.ladder[k], self.noise or self.pilot_noise)
+            self.growth_rates = None
             last = k + 1 == len(self.ladder)
             try:
                 states = _integrate(self.problem, self.pilot_drift, rough, False).state(taus)
@@ -237,12 +239,15 @@ class _Chooser:
         The error obeys e' = J e + change; J is taken along the change itself, from one more evaluation of the cheap drift
         a state, so that a relaxing direction forgets and a growing one is not overlooked.
         """
-        norm = np.linalg.norm(change, axis=1)
-        rates = np.zeros(len(taus))
-        for k, (t, y, e, size) in enumerate(zip(taus, states, change, norm, strict=True)):
-            if size > 0:
-                h = 1e-5 / size
-                rates[k] = (self.pilot_drift(t, y + h * e) - self.pilot_drift(t, y)) @ e / (h * size**2)
+        if self.growth_rates is None:
+            norm = np.linalg.norm(change, axis=1)
+            self.growth_rates = np.zeros(len(taus))
+            for k, (t, y, e, size) in enumerate(zip(taus, states, change, norm, strict=True)):
+                if size > 0:
+                    h = 1e-5 / size
+                    difference = self.pilot_drift(t, y + h * e) - self.pilot_drift(t, y)
+                    self.growth_rates[k] = difference @ e / (h * size**2)
+        rates = self.growth_rates
         # Atoms add up in Q and Θ: that is what the tolerance is about.
         theta, q, b, kappa = self.pilot_drift.layout.unpack(change)
         flat = [theta.sum(axis=1).reshape(len(taus), -1), q.sum(axis=1).reshape(len(taus), -1)]
