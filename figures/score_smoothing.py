@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -18,36 +17,21 @@ from asymptotics.score_smoothing import (
     SmoothedScore,
     best_early_stopping,
     circle_points,
-    convex_program,
     early_stopping,
     metrics,
     plots,
-    train,
 )
 from asymptotics.score_smoothing.distances import expectation
 from asymptotics.score_smoothing.simulation import follow, follow_circle, simulate
-from asymptotics.score_smoothing.variational import (
-    lower_bound,
-    matching_kappa,
-    penalised_program,
-    smoothed_path_norm,
-)
 
 from .base import Drawing
-
-PAPER = "Chen 2025 (arXiv 2502.19499)"
-
-
-def _panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(rows, columns, figsize=size, layout="constrained")
+from .score_smoothing_networks import PAPER, network, panels, variational
 
 
 def scores(quick: bool = False) -> Drawing:
     """Exact, piecewise-linear and smoothed score of two points at two times."""
     with style():
-        figure, axes = _panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.2, 2.9))
         x, data = np.linspace(-1.6, 1.6, 801), {}
         for ax, t in zip(axes, (0.1, 0.02), strict=True):
             plots.scores(2, 0.8, t, ax)
@@ -59,7 +43,7 @@ def scores(quick: bool = False) -> Drawing:
 def trajectories(quick: bool = False) -> Drawing:
     """Straight lines in the plane (x, √t)."""
     with style():
-        figure, axes = _panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.2, 2.9))
         errors = []
         for ax, n in zip(axes, (2, 4), strict=True):
             start = 0.4 / (n - 1) ** 2
@@ -85,7 +69,7 @@ def densities(quick: bool = False) -> Drawing:
     count, runs = (20_000, 6) if quick else (200_000, 10)
     data: dict[str, np.ndarray] = {}
     with style():
-        figure, axes = _panels(2, len(times), (8.4, 4.4))
+        figure, axes = panels(2, len(times), (8.4, 4.4))
         edges = np.linspace(-1.6, 1.6, 33)
         middle, x, scores_seen = (edges[1:] + edges[:-1]) / 2, np.linspace(-1.6, 1.6, 1601), []
         y = np.array([-1.0, 1.0])
@@ -130,7 +114,7 @@ def plane(quick: bool = False) -> Drawing:
     times = np.geomspace(0.045, 1e-5, 9)
     data: dict[str, np.ndarray] = {"times": times}
     with style():
-        figure, axes = _panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.2, 2.9))
         worst = 0.0
         for kernel, label, colour in (("none", "exact score", "C1"), ("box", "smoothed", "C0")):
             tangent, normal = np.empty((runs, times.size)), np.empty((runs, times.size))
@@ -177,7 +161,7 @@ def circle(quick: bool = False) -> Drawing:
     y, runs, count = circle_points(n), 6, 3000 if quick else 20_000
     data: dict[str, np.ndarray] = {}
     with style():
-        figure, axes = _panels(2, 3, (8.2, 5.2))
+        figure, axes = panels(2, 3, (8.2, 5.2))
         edges = np.linspace(-np.pi / n, np.pi / n, 25)
         law = CircleLaw(n, kappa, t0)
         shares = {}
@@ -231,7 +215,7 @@ def distances(quick: bool = False) -> Drawing:
     }
     scores_seen = []
     with style():
-        figure, axes = _panels(1, 4, (9.6, 2.7))
+        figure, axes = panels(1, 4, (9.6, 2.7))
         for i, t0 in enumerate(starts):
             rows = [metrics(GeneratedLaw(2, k, t0)) for k in kappas]
             for ax, name in zip(axes, names, strict=True):
@@ -268,7 +252,7 @@ def early(quick: bool = False) -> Drawing:
     smoothed = min(metrics(GeneratedLaw(2, 0.5, float(t))).w2 for t in starts)
     data: dict[str, np.ndarray] = {"stop": stops}
     with style():
-        figure, axes = _panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.2, 2.9))
         best = {}
         for i, d in enumerate((1, 2, 4, 20)):
             w2 = np.array([early_stopping(2, float(t), d)[1] for t in stops])
@@ -300,99 +284,6 @@ def early(quick: bool = False) -> Drawing:
     )
     numbers = ", ".join(f"d = {d}: {w:.4f}" for d, (_, w) in best.items())
     return Drawing(figure, caption, PAPER, data, closeness=f"best early stopping {numbers}; smoothing {smoothed:.4f}")
-
-
-def variational(quick: bool = False) -> Drawing:
-    """t/2 · r* against ε and t."""
-    epsilons = np.geomspace(0.004, 0.3, 6 if quick else 25)
-    times = np.geomspace(1e-6, 2e-2, 6 if quick else 25)
-    data: dict[str, np.ndarray] = {"epsilon": epsilons, "times": times}
-    knots = 31 if quick else 61
-    with style():
-        figure, axes = _panels(1, 2, (7.2, 2.9))
-        for i, t in enumerate((1e-2, 1e-3, 1e-5)):
-            best = np.array([convex_program(2, t, float(e), knots=knots).scaled for e in epsilons])
-            axes[0].semilogx(epsilons, best, color=f"C{i}", label=f"convex program, t = {t:g}")
-            data[f"scaled_t{t}"] = best
-        axes[0].semilogx(epsilons, 1 - np.sqrt(epsilons), "k:", label="1 − √ε")
-        axes[0].set_xlabel("ε")
-        axes[0].set_ylabel("(t/2) r*")
-        for i, e in enumerate((0.01, 0.04, 0.1)):
-            best = np.array([convex_program(2, float(t), e, knots=knots).scaled for t in times])
-            kappas = [matching_kappa(e, float(t)) for t in times]
-            near = np.array(
-                [
-                    t / 2 * smoothed_path_norm(2, k, float(t)) if k > 0 else np.nan
-                    for k, t in zip(kappas, times, strict=True)
-                ]
-            )
-            axes[1].semilogx(times, best, color=f"C{i}", label=f"ε = {e:g}")
-            axes[1].semilogx(times, near, "--", color=f"C{i}")
-            axes[1].semilogx(times, [t / 2 * lower_bound(e, float(t)) for t in times], ":", color=f"C{i}")
-            data[f"scaled_e{e}"], data[f"smoothed_e{e}"] = best, near
-        axes[1].set_xlabel("t")
-        axes[1].set_ylim(0.55, 1.5)
-        for ax in axes:
-            ax.legend()
-    limit = data["scaled_e0.04"][0] / (1 - np.sqrt(0.04)) - 1
-    caption = (
-        "Least path norm r* at loss ε, two points. Right: convex program (full), smoothed score with the least κ of "
-        "that loss (dashed), lower bound (dotted). The smoothed score is a near-minimiser, not the minimiser."
-    )
-    return Drawing(
-        figure, caption, PAPER, data, closeness=f"at ε = 0.04, t = 1e-6: (t/2) r*/(1 − √ε) − 1 = {limit:.1e}"
-    )
-
-
-def network(quick: bool = False) -> Drawing:
-    """A trained network and the δ_t it finds."""
-    times = np.array([0.1, 0.03, 0.01]) if quick else np.array([0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.003])
-    seeds = 2 if quick else 5
-    data: dict[str, np.ndarray] = {"times": times}
-    with style():
-        figure, axes = _panels(1, 2, (7.6, 3.0))
-        x = np.linspace(-1.6, 1.6, 801)
-        t = 0.03
-        net = train(2, t, decay=0.1, seed=0)
-        axes[0].plot(x, t * EmpiricalScore(2)(x, t), color="0.7", label="exact")
-        axes[0].plot(x, t * net(x), label="network, μ = 0.1")
-        axes[0].plot(x, t * penalised_program(2, t, 0.1)(x), "--", label="convex program")
-        axes[0].plot(x, t * SmoothedScore(2, net.effective_kappa)(x, t), ":", label="smoothed, same slope")
-        axes[0].set_xlabel("x")
-        axes[0].set_ylabel("t f(x)")
-        axes[0].set_title("t = 0.03")
-        axes[0].legend()
-        worst, exponents = 0.0, []
-        for i, decay in enumerate((0.03, 0.1)):
-            found = np.array([[train(2, float(t), decay=decay, seed=s).effective_delta[0] for t in times]
-                              for s in range(seeds)])  # fmt: skip
-            convex = []
-            for t in times:
-                best = penalised_program(2, float(t), decay)
-                edge = np.array([-0.25, 0.25])
-                convex.append(1 - 0.5 / float(np.diff(edge + t * best(edge))[0]))
-            axes[1].loglog(times, convex, color=f"C{i}", label=f"convex program, μ = {decay:g}")
-            mean, sem = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(seeds)
-            points(axes[1], times, mean, sem, color=f"C{i}")
-            worst = max(worst, float(np.max(np.abs(mean / convex - 1))))
-            exponents.append(float(np.polyfit(np.log(times), np.log(mean), 1)[0]))
-            data[f"delta_mu{decay}"], data[f"convex_mu{decay}"] = found, np.array(convex)
-        reference = data["convex_mu0.1"][-1] * np.sqrt(times / times[-1])
-        axes[1].loglog(times, reference, "k:", label="∝ √t")
-        axes[1].set_xlabel("t")
-        axes[1].set_title("effective δ of the trained network")
-        axes[1].legend()
-    caption = (
-        "Two-layer ReLU network (64 units) trained by gradient descent with weight decay on noised data, two points. "
-        f"Points: effective δ over {seeds} seeds with standard errors; lines: minimiser of the same objective. At "
-        "these t, δ grows more slowly than √t (κ = δ/√t rises as t falls) and the outer slopes are flatter than the "
-        "smoothed score's."
-    )
-    closeness = (
-        f"network against convex program: δ within {100 * worst:.1f} %; fitted exponent of t in δ: {exponents[0]:.2f} "
-        f"(μ = 0.03), {exponents[1]:.2f} (μ = 0.1), against 0.5 for κ√t"
-    )
-    return Drawing(figure, caption, PAPER, data, closeness=closeness)
 
 
 FIGURES: dict[str, Callable[[bool], Drawing]] = {
