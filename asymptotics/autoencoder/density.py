@@ -114,7 +114,7 @@ class GeneratedDensity:
         from scipy.integrate import solve_ivp
 
         clock = Clock(self.problem.interpolant)
-        self._span = (clock.of(0.0), clock.of(s.stop))
+        self._span = (clock.of(s.start), clock.of(s.stop))
         self._clock = clock
 
         def slope(_: float, y: np.ndarray) -> np.ndarray:
@@ -123,13 +123,13 @@ class GeneratedDensity:
             return rate * np.array([1.0, k.delta, 2 * k.delta * y[2] + 2 * k.epsilon])
 
         solved = solve_ivp(
-            slope, self._span, [0.0, 0.0, 1.0], method="DOP853", rtol=1e-11, atol=1e-13, dense_output=True
+            slope, self._span, [s.start, 0.0, 1.0], method="DOP853", rtol=1e-11, atol=1e-13, dense_output=True
         )
         if not solved.success:
             raise RuntimeError(f"the variance of the linear part could not be integrated: {solved.message}")
         self._linear = solved.sol
         self.variance, self.growth = float(solved.y[2, -1]), float(np.exp(solved.y[1, -1]))
-        times = np.linspace(0, s.stop, 65)
+        times = np.linspace(s.start, s.stop, 65)
         self.noisy = bool(np.any(self.epsilon(times) > 0))
 
     # transport -------------------------------------------------------------------------------------------------

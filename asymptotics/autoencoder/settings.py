@@ -113,7 +113,9 @@ class Sampling(Settings):
     step : float
         Step of the Euler scheme (the last one is shortened to end at ``stop``).
     stop : float
-        t_f, the last time reached, in (0, 1).
+        t_f, the last time reached, in (start, 1).
+    start : float
+        Time at which X starts as N(0, I). A noise prediction says nothing at t = 0, where β = 0: it has to start later.
     """
 
     table = "sampling"
@@ -122,6 +124,7 @@ class Sampling(Settings):
     scheme: str = "euler"
     step: float = 0.01
     stop: float = 0.99
+    start: float = 0.0
 
     def __post_init__(self) -> None:
         expressions.check(self.epsilon, ["t", "alpha", "beta"], self.key("epsilon"))
@@ -130,12 +133,15 @@ class Sampling(Settings):
             scheme=choice(self.key("scheme"), self.scheme, ("euler", "continuous")),
             step=number(self.key("step"), self.step, above=0, at_most=1),
             stop=number(self.key("stop"), self.stop, above=0, below=1),
+            start=number(self.key("start"), self.start, at_least=0, below=1),
         )
+        if self.start >= self.stop:
+            fail(self.key("start"), self.start, f"< {self.key('stop')} = {self.stop:g}")
 
     def grid(self) -> np.ndarray:
-        """Times 0 = t_0 < … < t_n = stop of the Euler scheme."""
-        n = int(np.floor(self.stop / self.step + 1e-9))
-        t = self.step * np.arange(n + 1)
+        """Times start = t_0 < … < t_n = stop of the Euler scheme."""
+        n = int(np.floor((self.stop - self.start) / self.step + 1e-9))
+        t = self.start + self.step * np.arange(n + 1)
         return t if self.stop - t[-1] < 1e-9 * self.step else np.append(t, self.stop)
 
     def epsilon_function(self, interpolant: Interpolant) -> Any:
@@ -151,7 +157,7 @@ class Sampling(Settings):
                 fail(self.key("epsilon"), self.epsilon, ">= 0 and finite on [0, stop]")
             return values
 
-        epsilon(np.linspace(0, self.stop, 101))
+        epsilon(np.linspace(self.start, self.stop, 101))
         return epsilon
 
 

@@ -212,10 +212,10 @@ def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[s
     s, sampling = problem.interpolant, problem.sampling
     grid = sampling.grid()
     if sampling.scheme == "continuous":
-        dense = np.linspace(0.0, sampling.stop, 200_001)
+        dense = np.linspace(sampling.start, sampling.stop, 200_001)
         clock = dense - np.log(s.alpha(dense))
-        count = max(100, int(np.ceil(clock[-1] / fine)))
-        grid = np.interp(np.linspace(0.0, clock[-1], count + 1), clock, dense)
+        count = max(100, int(np.ceil((clock[-1] - clock[0]) / fine)))
+        grid = np.interp(np.linspace(clock[0], clock[-1], count + 1), clock, dense)
     t, h = grid[:-1], np.diff(grid)
     alpha, beta, alpha_dot, beta_dot = s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t)
     epsilon = sampling.epsilon_function(s)(t)

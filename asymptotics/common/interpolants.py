@@ -118,6 +118,10 @@ class Interpolant:
         """dβ/dt, by SymPy."""
         return self._evaluate("beta_dot", t)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The compiled functions stay behind: another process makes its own from the expressions.
+        return Interpolant, (self.alpha_text, self.beta_text)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Interpolant) and self.to_table() == other.to_table()
 
