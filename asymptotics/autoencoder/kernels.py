@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..common import codegen
+from . import kernels_exact
+from .kernels_exact import HELPERS, ExactMoments
 
 if TYPE_CHECKING:
     import sympy
@@ -50,12 +52,21 @@ except ImportError:  # the NumPy back end needs no numba
 '''
 
 
+SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
+MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
+NOISE = (
+    "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
+    " alpha_, beta_, alpha_dot_, beta_dot_, tw, b, kappa, out):"
+)
+
+
 @dataclass(frozen=True)
 class Kernels:
     """Compiled functions of one system, and what they need to know of it.
 
     ``encoders`` and ``decoders`` are the stacked vectors whose fields enter nonlinearly and whose residual fields enter
-    linearly. ``names`` lists the columns of ``out``; ``kink`` says that Hessians come in the regression form.
+    linearly. ``names`` lists the columns of ``out``; ``kink`` says that Hessians come in the regression form; ``exact`` says
+    which of "moments" and "noise" are closed forms that need no nodes.
     """
 
     module: ModuleType
@@ -66,6 +77,7 @@ class Kernels:
     kink: bool
     parameters: int
     skip: bool
+    exact: tuple[str, ...] = ()
 
     def column(self, name: str) -> int:
         """Column of a named moment in ``out``."""
@@ -100,11 +112,40 @@ class _Writer:
         self.p = system.p
         self.encoders = system.denoiser.encoders
         self.decoders = system.decoder_vectors
-        self.kink = form == "regression" or (form == "auto" and system.has_kink)
         # A user's parameter names could clash with those of the kernel.
         self.rename = {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(system.denoiser.parameters)}
-        self.names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), self.kink, latent)
         self.pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
+        self.closed = self._closed_forms(form)
+        self.kink = form == "regression" or (form in ("auto", "closed") and system.has_kink and not self.closed)
+        self.names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), self.kink, latent)
+
+    def _closed_forms(self, form: str) -> dict[str, str]:
+        """Sources of "moments" and "noise" that need no nodes, where there are such."""
+        from derivations.moments import NotClosed
+
+        polynomial = ExactMoments.polynomial(self.system)
+        if self.latent or not (form == "closed" or (form == "auto" and polynomial)):
+            return {}
+        exact = ExactMoments(self.system, self._clean, centred=not polynomial)
+        names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), False)
+        found = {}
+        try:
+            body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
+            found["moments"] = self._over_conditions(MOMENTS, body)
+            if polynomial:
+                before, loop, after = exact.noise_body()
+                weights = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)))
+                loop = [*(f"{x} = {x}_[h]" for x in SCHEDULE), *weights, *loop]
+                body = [*before, "for h in range(tw.shape[0]):", *("    " + line for line in loop), *after]
+                found["noise"] = self._over_conditions(NOISE, body)
+        except NotClosed:
+            pass
+        return found
+
+    def _over_conditions(self, signature: str, body: list[str]) -> str:
+        lines = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
+        lines += ["    " + line for line in body]
+        return self._decorate(signature + "\n" + textwrap.indent("\n".join(lines), "    "))
 
     def source(self) -> str:
         names = self.system.denoiser.vectors
@@ -117,9 +158,10 @@ class _Writer:
             ),
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {len(self.rename)}\nVECTORS = {self.p}\n"
-            f"SKIP = {self.system.denoiser.skip!r}\n",
-            self.moments(),
-            self.noise(),
+            f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n",
+            *(self._decorate(text) for text in (HELPERS if self.closed else ())),
+            self.closed.get("moments") or self.moments(),
+            self.closed.get("noise") or self.noise(),
         ]
         if not self.latent:
             parts += [self.assemble(), self.bulk(), self.activations()]
@@ -196,13 +238,10 @@ class _Writer:
 
     def moments(self) -> str:
         J = len(self.decoders)
-        constants = [f"{x} = {x}_[i]" for x in ("alpha", "beta", "alpha_dot", "beta_dot")]
+        constants = [f"{x} = {x}_[i]" for x in SCHEDULE]
         constants += [f"R_{j}_{k} = R[i, {j}, {k}]" for j in range(J) for k in range(j, J)]
         constants += [f"centre_{i} = mean[i, {i}]" for i in range(len(self.encoders))] if self.kink else []
         outputs = self._node_outputs()
-        signature = (
-            "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
-        )
         outer = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
         if self.backend == "numpy":
             node = self._field_lines("i", "z[:, {n}]")
@@ -218,7 +257,7 @@ class _Writer:
             store = [f"out[i, {k}] = " + (f"s_{k}" if e != 0 else "0.0") for k, (_, e) in enumerate(outputs)]
             body = [*outer, *("    " + line for line in [*constants, *zero, "for k in range(w.shape[0]):"])]
             body += ["        " + line for line in node] + ["    " + line for line in store]
-        return self._decorate(signature + "\n" + textwrap.indent("\n".join(body), "    "))
+        return self._decorate(MOMENTS + "\n" + textwrap.indent("\n".join(body), "    "))
 
     def noise(self) -> str:
         """E_t E_t′ second moments; scalar code in both back ends (NumPy's is the same loop, unrolled over nodes)."""
@@ -236,7 +275,7 @@ class _Writer:
             f0 = " + ".join(f"uroot0[i, {j}, {m}] * {coordinate.format(m=m)}" for m in range(n))
             f1 = " + ".join(f"uroot1[i, {j}, {m}] * {coordinate.format(m=n + m)}" for m in range(n + self.latent))
             linear += [f"d0_{j} = {f0}", f"d1_{j} = umean[i, {j}] + {f1}"]
-        time = [f"{x} = {x}_[h]" for x in ("alpha", "beta", "alpha_dot", "beta_dot")]
+        time = [f"{x} = {x}_[h]" for x in SCHEDULE]
         time += [f"omega_{names[a]} = alpha * l0_{names[a]} + beta * l1_{names[a]}" for a in self.encoders]
         gs = [(f"g{ch}_{a}", s.gradient[ch][a]) for ch in (0, 1) for a in range(self.p)]
         slopes = [
@@ -279,11 +318,7 @@ class _Writer:
             node += [f"s_{k} += w[k] * ({e})" for k, (_, e) in enumerate(sums)]
             inner += ["    " + line for line in node] + [f"out[i, {k}] = s_{k}" for k in range(len(sums))]
         body = head + ["    " + line for line in inner]
-        signature = (
-            "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
-            " alpha_, beta_, alpha_dot_, beta_dot_, tw, b, kappa, out):"
-        )
-        return self._decorate(signature + "\n" + textwrap.indent("\n".join(body), "    "))
+        return self._decorate(NOISE + "\n" + textwrap.indent("\n".join(body), "    "))
 
     def _channel_weights(self) -> tuple[sympy.Expr, sympy.Expr]:
         """(y₀ − bα, y₁ − bβ): the coefficients of λ₀ and λ₁ in a residual field."""
@@ -362,7 +397,9 @@ class _Writer:
             at = [f"J_{j}" + (f" + {factor} * k{stage - 1}_{j}" if stage else "") for j in range(J)]
             step += [f"m = 2 * s + {offset}"]
             step += [
-                f"omega_{names[a]} = growth[m] * (z_{i} + " + " + ".join(f"coupling[{i}, {j}] * ({at[j]})" for j in range(J)) + ")"
+                f"omega_{names[a]} = growth[m] * (z_{i} + "
+                + " + ".join(f"coupling[{i}, {j}] * ({at[j]})" for j in range(J))
+                + ")"
                 for i, a in enumerate(self.encoders)
             ]
             step += [*codegen.assignments(phi, self.backend, prefix=f"r{stage}_")]
@@ -413,16 +450,19 @@ def compile_kernels(
     build : callable
         Returns the derived `derivations.engine.System`; called only if no source is cached.
     backend : {"numba", "numpy"}
-    form : {"auto", "hessian", "regression"}
-        How Stein's lemma is evaluated: by second derivatives of φ, or by regression of g on the local fields (needed
-        where φ has a kink; "auto" chooses it there).
+    form : {"auto", "closed", "hessian", "regression"}
+        How the moments are evaluated: with nodes, Stein's lemma by second derivatives of φ ("hessian") or by regression of g
+        on the local fields ("regression", needed where φ has a kink); or without nodes, in closed form, which "auto" takes
+        where φ is polynomial. "closed" promises fields of zero mean and takes the closed forms of erf and ramps too, where
+        there are any; else it is "auto".
     latent : int
         Number of latent coordinates at every node (a continuous latent measure); 0: one c a cluster.
     """
     import importlib.util
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors")] + [__file__, str(codegen.__file__)]
+    code = [f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors", "moments")]
+    code += [__file__, str(kernels_exact.__file__), str(codegen.__file__)]
     key = (specification, backend, form, *([latent] if latent else []))
     source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))
     module = codegen.load_module(source, backend)
@@ -435,4 +475,5 @@ def compile_kernels(
         kink=module.KINK,
         parameters=module.PARAMETERS,
         skip=module.SKIP,
+        exact=module.EXACT,
     )

@@ -105,6 +105,19 @@ def _scalar_printer() -> Any:
         def _print_sign(self, expr: sympy.sign) -> str:
             return f"math.copysign(1.0, {self._print(expr.args[0])})"
 
+        def _print_ArcsineRatio(self, expr: sympy.Expr) -> str:
+            return self._helper("_arcsine_ratio", expr)
+
+        def _print_SchurUpdate(self, expr: sympy.Expr) -> str:
+            return self._helper("_schur", expr)
+
+        def _print_InverseRoot(self, expr: sympy.Expr) -> str:
+            return self._helper("_inverse_root", expr)
+
+        def _helper(self, name: str, expr: sympy.Expr) -> str:
+            # Functions of `derivations.moments`: the generated module brings them along.
+            return f"{name}({', '.join(self._print(a) for a in expr.args)})"
+
         def _print_Rational(self, expr: sympy.Rational) -> str:
             return f"({expr.p}.0/{expr.q}.0)"
 
