@@ -63,6 +63,7 @@ class Fluctuations(Result):
     initial : str
         "exact": every run starts from the same overlaps; "drawn": the random part of the weights is drawn in every run.
     rule : str
+        How the expectations were computed; ``rules`` are (kind, nodes) at one time and for pairs of times.
     evaluations : int
     seconds : float
     """
@@ -80,6 +81,7 @@ class Fluctuations(Result):
     centroids: np.ndarray
     initial: str
     rule: str
+    rules: tuple[tuple[str, int], ...]
     evaluations: int
     seconds: float
     version: str
@@ -88,6 +90,10 @@ class Fluctuations(Result):
     def layout(self) -> Layout:
         """How order parameters are packed."""
         return Layout(self.atoms, self.p, self.K, self.parameters)
+
+    def terms(self, problem: Problem) -> Terms:
+        """J and Cov(Y) at any state, by the same expectations."""
+        return Terms(problem, *(Rule(kind, nodes) for kind, nodes in self.rules))
 
     def totals(self) -> np.ndarray:
         """The linear map from the packed state to (Θ row by row, upper Q, b, κ): sums over atoms."""
@@ -341,5 +347,5 @@ def _solve(path: OrderParameterPath, initial: str, rule: Rule | None, noise_rule
     return Fluctuations(
         knots=knots, jacobian=J, noise=D, covariances=C, skip=skip, skip_variances=B,
         atoms=layout.atoms, p=layout.p, K=layout.K, parameters=layout.parameters, centroids=path.centroids,
-        initial=initial, rule=name, evaluations=count, seconds=time.perf_counter() - start, version=__version__,
+        initial=initial, rule=name, rules=tuple((r.kind, r.nodes) for r in (terms.rule, terms.noise_rule)), evaluations=count, seconds=time.perf_counter() - start, version=__version__,
     )  # fmt: skip
