@@ -66,7 +66,7 @@ def trajectories(quick: bool = False) -> Drawing:
 def densities(quick: bool = False) -> Drawing:
     """p̂_t against p_t as t decreases."""
     t0, times = 0.2, (0.2, 0.05, 0.01, 0.001)
-    count, runs = (20_000, 6) if quick else (200_000, 10)
+    count, runs = (20_000, 6) if quick else (60_000, 10)
     data: dict[str, np.ndarray] = {}
     with style():
         figure, axes = panels(2, len(times), (8.4, 4.4))
