@@ -122,10 +122,12 @@ def run_sampler(
     regularisation: float,
     variance: str,
     last_noise: bool,
+    weights: np.ndarray | None = None,
 ) -> np.ndarray:
     """Generated samples (points, d): all T reverse steps of the trained denoisers from u_T ~ N(0, 1).
 
-    With ``variance = "flow"`` the noise-free reverse steps (DDIM) with the same denoisers.
+    With ``variance = "flow"`` the noise-free reverse steps (DDIM) with the same denoisers. ``weights`` (T, d, d) are W_t for
+    t = 1 … T from `train_descent`; by default the denoisers are at their optimum.
     """
     d = mean.size
     # One eigenbasis for all steps: the T inverses of ᾱ_t(Σ₀+c) + 1 − ᾱ_t would cost T d³
@@ -137,7 +139,8 @@ def run_sampler(
         noise, noise_before = schedule.noise[t], schedule.noise[t - 1]
         second = ab * values + noise
         centred = u - np.sqrt(ab) * mean
-        epsilon = ((centred @ basis) * (np.sqrt(noise) / second)) @ basis.T
+        w = (basis * (np.sqrt(noise) / second)) @ basis.T if weights is None else weights[t - 1]
+        epsilon = centred @ w.T
         if variance == "flow":
             u = np.sqrt(before / ab) * (u - np.sqrt(noise) * epsilon) + np.sqrt(noise_before) * epsilon
             continue

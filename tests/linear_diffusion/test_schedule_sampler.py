@@ -8,8 +8,14 @@ import pytest
 from asymptotics.common.checks import InputError
 from asymptotics.common.spectra import power_law
 from asymptotics.linear_diffusion.generated import generated_averages
-from asymptotics.linear_diffusion.process import gaussian_divergences, moments, run_sampler
-from asymptotics.linear_diffusion.sampler import continuous_variance, generated_mean, generated_variance
+from asymptotics.linear_diffusion.process import gaussian_divergences, moments, run_sampler, train_descent
+from asymptotics.linear_diffusion.sampler import (
+    continuous_variance,
+    generated_mean,
+    generated_variance,
+    reverse_variances,
+    run_modes,
+)
 from asymptotics.linear_diffusion.schedule import Schedule
 
 
@@ -117,6 +123,25 @@ def test_points_that_went_through_the_sampler_have_these_moments(variance):
     assert np.abs(off / np.sqrt(np.outer(expected, expected))).max() < 4.5 / np.sqrt(points)
     wanted = basis @ (generated_mean(values + c, schedule) * (basis.T @ mean))
     assert np.abs(basis.T @ (found_mean - wanted) / np.sqrt(expected / points)).max() < 4
+
+
+def test_samples_of_early_stopped_descent_at_all_steps():
+    # all W_t trained by gradient descent and stopped early, then sampled from: against the recursion of the modes
+    rng = np.random.default_rng(8)
+    c, schedule, rate, iterations = 0.05, Schedule(40, 1e-3, 0.2), 0.05, 12
+    values, mean, points = np.array([0.0, 0.4, 3.0]), np.array([1.0, -0.5, 2.0]), 40_000
+    basis = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+    covariance = basis * values @ basis.T
+    weights = train_descent(covariance, schedule, np.arange(1, 41), c, rate, iterations)
+    u = run_sampler(rng, points, basis @ mean, covariance, schedule, c, "beta", True, weights)
+    second = schedule.alpha_bar[1:, None] * (values + c) + schedule.noise[1:, None]
+    trained = np.sqrt(schedule.noise[1:, None]) * (1 - (1 - 2 * rate * second) ** iterations) / second
+    factor, variances = run_modes(trained, reverse_variances(schedule, "beta", values + c), schedule)
+    found_mean, found = moments(u @ basis)
+    assert np.abs(np.diag(found) / variances - 1).max() < 4 * np.sqrt(2 / points)
+    assert np.abs((found_mean - factor * mean) / np.sqrt(variances / points)).max() < 4
+    # stopped this early, the spread is still far from that of the trained model
+    assert np.abs(variances / generated_variance(values + c, schedule) - 1).max() > 0.2
 
 
 def test_noise_free_sampler_approaches_the_probability_flow():
