@@ -13,6 +13,7 @@ from asymptotics.score_smoothing.variational import (
     exact_loss,
     gap_loss,
     least_kappa,
+    matching_kappa,
     penalised_program,
     smoothed_loss,
     smoothed_path_norm,
@@ -112,3 +113,11 @@ def test_training_is_reproducible_and_saved(tmp_path):
     again = type(a).load(a.save(tmp_path / "net.npz"))
     np.testing.assert_array_equal(again.posterior_mean(0.2), a.posterior_mean(0.2))
     assert again.effective_kappa == a.effective_kappa
+
+
+def test_matching_kappa_has_the_loss_it_names():
+    kappa = matching_kappa(0.04, 1e-3)
+    assert kappa > least_kappa(0.04)
+    assert exact_loss(SmoothedScore(2, kappa), 2, 1e-3) == pytest.approx(0.04, rel=1e-4)
+    assert matching_kappa(0.04, 1e-12) == pytest.approx(least_kappa(0.04), rel=1e-4)
+    assert np.isnan(matching_kappa(0.01, 0.5))
