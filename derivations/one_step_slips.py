@@ -60,7 +60,8 @@ def _log_det(q: float, ratio: float, eta: float = 1e-9, nodes: int = 300) -> flo
         return right_t / t - 1, right_e / e - 1
 
     start = (-0.5 * math.log(eta), -0.5 * math.log(eta))
-    root = mpmath.findroot(equations, start, solver="mdnewton", tol=1e-20, maxsteps=60)
+    with mpmath.workprec(53):
+        root = mpmath.findroot(equations, start, solver="mdnewton", tol=1e-20, maxsteps=60)
     e, t = math.exp(root[0]), math.exp(root[1])
     return math.fsum(w * math.log(eta * (1 + t) * (1 + e * v) + q) for w, v in law) - eta * e * t
 

@@ -186,9 +186,8 @@ def parts(quick: bool) -> Drawing:
         for v in (0.05, 0.3, 1.0, 5.0, 20.0):
             model = OneStep(d, 60 * d, TIME, v / math.expm1(2 * TIME), runs=max(4, runs // 8))
             run = simulate(model, progress=False)
-            mean, sem = run.mean("kl_generated_target"), run.sem("kl_generated_target")
-            predicted = theory.solve(model).kl_generated_target["total"]
-            measured.append((v, mean, sem, predicted))
+            expected = theory.solve(model).kl_generated_target["total"]
+            measured.append((v, run.mean("kl_generated_target"), run.sem("kl_generated_target"), expected))
         columns = np.array(measured, dtype=float).T
         points(axes[2], columns[0], columns[1], columns[2], color=COLOURS[0], label="n = 60 d")
         axes[2].plot(columns[0], columns[3], "_", color=COLOURS[1], ms=9, label="theory at n = 60 d")

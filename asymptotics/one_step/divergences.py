@@ -87,7 +87,8 @@ def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: b
 
     Notes
     -----
-    Halder 2024 (arXiv 2411.17807), eqs. 3.5 and B.4: the parts of the bound.
+    Halder 2024 (arXiv 2411.17807), eqs. 3.5 and B.4: the parts of the bound. The fluctuation of the start's variance ŝ would add
+    q²/(2n) to the variance part, a fraction 1/d of the mean part; it is left out.
     """
     d, n = dimension, samples
     m = trace_rate(q, d, n, asymptotic=asymptotic)

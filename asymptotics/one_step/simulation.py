@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import array, fail
+from asymptotics.common.checks import InputError, array, fail
 from asymptotics.common.ensembles import run_ensemble, spawn
 from asymptotics.common.results import Result, to_builtin
 
@@ -254,10 +254,19 @@ def simulate(
     return Simulated(parameters, values, measured, time.perf_counter() - start, tuple(notes))
 
 
+def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """The array, or an error that shows its shape instead of its entries."""
+    given = array(name, value)
+    if given.shape != shape:
+        axes = "(samples, dimension)" if len(shape) == 2 else "(steps, samples, dimension)"
+        raise InputError(f"{name} = array of shape {given.shape}: must be of shape {shape}, {axes} of the experiment")
+    return given
+
+
 def evaluate(model: OneStep, sampler: Sampler, simulation: Simulation, data: Any, noise: Any = None) -> dict[str, Any]:
     """Distances of one given data set (see `asymptotics.one_step.distances.distances`), with its Gaussian divergences."""
     shape = (model.samples, model.dimension)
-    points = (array("data", data, shape=shape) - model.mean) / model.std
+    points = (_of_shape("data", data, shape) - model.mean) / model.std
     _, noise_rng, underlying_rng = _streams(np.random.SeedSequence(simulation.seed))
     if noise is None:
         draws = [noise_rng.standard_normal(shape) for _ in range(sampler.steps)]
@@ -265,7 +274,7 @@ def evaluate(model: OneStep, sampler: Sampler, simulation: Simulation, data: Any
         given = array("noise", noise)
         if given.shape == shape:
             given = given[None]
-        draws = list(array("noise", given, shape=(sampler.steps, *shape)))
+        draws = list(_of_shape("noise", given, (sampler.steps, *shape)))
     generated = fit(points, draws, _times(model, sampler), model.noise_scale / model.std**2, sampler.scheme)
     measured = distances(points, generated, _underlying(model, underlying_rng), model.std)
     return {**measured, "gaussian": gaussian_divergences(generated)}

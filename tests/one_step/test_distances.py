@@ -141,7 +141,11 @@ def test_bound_gives_up_where_rounding_is_too_large():
 
 def _exact_side(points, generated, other, digits=60):
     """E_OG < E_TG with every overlap in long arithmetic, by subtracting what the comparison never subtracts."""
-    mpmath.mp.dps = digits
+    with mpmath.workdps(digits):
+        return _subtracted(points, generated, other)
+
+
+def _subtracted(points, generated, other):
     d = points.shape[1]
 
     def normal(differences, covariance):
