@@ -10,6 +10,8 @@ from .schedule import Schedule
 
 #: Chebyshev points per unit of ln c_t for sums over all steps (the losses are analytic for |arg c| < π).
 DENSITY = 9.0
+#: Numbers in one temporary array.
+BLOCK = 2_000_000
 
 
 def averaged_losses(
@@ -92,6 +94,8 @@ def total_losses(
     at = regularisation + np.exp(0.5 * (low + high) + 0.5 * (high - low) * nodes)
     x = np.clip((2 * variable - low - high) / (high - low), -1.0, 1.0)
     totals = []
-    for curve in _losses(values, samples, regularisation, at):
+    # a block of nodes at a time, so that memory stays proportional to d
+    blocks = np.array_split(at, max(1, at.size * values.size // BLOCK))
+    for curve in np.concatenate([_losses(values, samples, regularisation, block) for block in blocks], axis=1):
         totals.append(float(np.polynomial.chebyshev.chebval(x, transform @ curve).sum()))
     return totals[0], totals[1]

@@ -15,7 +15,7 @@ from asymptotics.common.spectra import Spectrum, load_spectrum, power_law, spike
 from .sampler import VARIANCES
 from .schedule import Schedule
 
-LARGEST_DIMENSION = 1_000_000
+LARGEST_DIMENSION = 100_000
 #: Up to this dimension a simulation samples from the model unless told otherwise.
 SAMPLED_DIMENSION = 256
 

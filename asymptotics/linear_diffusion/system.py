@@ -49,9 +49,16 @@ def _numbers(name: str, value: Any, kind: type) -> Any:
         raise InputError(f"{name} = {value}: must be {word} separated by commas") from None
 
 
-def solve(problem: Problem, *, samples: Any = None, tau: Any = None, eigenvalue: Any = None) -> Any:
-    """Averages over data sets (`theory.Averages`), or a `theory.Sweep` over N if ``samples`` is given."""
+def _refuse(options: dict[str, Any], allowed: str) -> None:
+    for name in options:
+        raise InputError(f"{name}: unknown option; allowed are {allowed}")
+
+
+def solve(problem: Problem, *, samples: Any = None, tau: Any = None, eigenvalue: Any = None, **unknown: Any) -> Any:
+    """Averages over data sets (`averages.Averages`), or an `averages.Sweep` over N if ``samples`` is given."""
     from . import theory
+
+    _refuse(unknown, "samples, tau, eigenvalue")
 
     options = {"tau": _numbers("tau", tau, float), "eigenvalues": _numbers("eigenvalue", eigenvalue, float)}
     if samples is None:
@@ -63,9 +70,11 @@ def simulate_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``asymptotics simulate``: none beyond the ``[simulation]`` table."""
 
 
-def simulate(problem: Problem, *, workers: int | None = None, progress: bool | None = None) -> Any:
+def simulate(problem: Problem, *, workers: int | None = None, progress: bool | None = None, **unknown: Any) -> Any:
     """The full process: data sets, training, sampling (`simulation.Runs`)."""
     from . import simulation
+
+    _refuse(unknown, "workers, progress and the keys of the [simulation] table (the dimension is that of the target)")
 
     return simulation.simulate(problem.linear_diffusion, problem.simulation, workers=workers, progress=progress)
 
@@ -79,8 +88,8 @@ def compare(theory: Any, runs: Any) -> Verdict:
 
 def plot(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """Loss against training time, or against N for a sweep; simulation as points."""
+    from .averages import Sweep
     from .plots import stopping_curve, sweep_curve
-    from .theory import Sweep
 
     if isinstance(theory, Sweep):
         return sweep_curve(theory, ax=ax)

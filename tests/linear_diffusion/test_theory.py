@@ -248,6 +248,7 @@ def test_bad_input_is_one_clear_line(changes, message):
         ({"tau": "-1"}, "tau"),
         ({"tau": "nan"}, "tau"),
         ({"eigenvalue": "-2"}, "eigenvalue"),
+        ({"epochs": 3}, "epochs: unknown option"),
     ],
 )
 def test_bad_options_are_one_clear_line(options, message):
@@ -263,6 +264,11 @@ def test_settings_round_trip_and_defaults():
     simulation = Simulation.from_table({"tau": [3.0, 1.0]})
     assert simulation.tau == [1.0, 3.0]
     assert (simulation.sampled_points(256), simulation.sampled_points(257)) == (1000, 0)
+
+
+def test_large_dimension_is_linear_in_memory():
+    out = get(dimension=20_000, samples=5000)
+    assert out["test_loss"] > out["train_loss"] > 0
 
 
 def test_spectrum_from_a_file(tmp_path):
