@@ -72,10 +72,8 @@ def log_pair_sum(
 
 
 def _sum_tiles(x: np.ndarray, y: np.ndarray, same: bool, direct: bool, limit: float, *, shifted: bool) -> float:
-    if not direct:
-        # One product gives the whole exponent x·y − |x|²/2 − |y|²/2.
-        x_half, y_half = (-0.5 * np.einsum("ij,ij->i", v, v)[:, None] for v in (x, y))
-        x, y = np.hstack([x, x_half, np.ones_like(x_half)]), np.hstack([y, np.ones_like(y_half), y_half])
+    x_half = 0.5 * np.einsum("ij,ij->i", x, x)
+    y_half = x_half if same else 0.5 * np.einsum("ij,ij->i", y, y)
     buffer = np.empty((TILE, TILE))
     peak, sums = (-math.inf if shifted else 0.0), 0.0
     for i in range(0, len(x), TILE):
@@ -89,6 +87,8 @@ def _sum_tiles(x: np.ndarray, y: np.ndarray, same: bool, direct: bool, limit: fl
                     tile -= 0.5 * (rows[:, k, None] - columns[None, :, k]) ** 2
             else:
                 np.matmul(rows, columns.T, out=tile)
+                tile -= x_half[i : i + TILE, None]
+                tile -= y_half[j : j + TILE]
             if same and i == j:
                 np.fill_diagonal(tile, -math.inf)
             if shifted:
