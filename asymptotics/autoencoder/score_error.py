@@ -128,7 +128,7 @@ def score_error(
 
 
 #: Gauss–Hermite nodes a direction where the tensor is small enough; Sobol' points otherwise.
-TENSOR = {1: 128, 2: 64, 3: 40, 4: 24}
+TENSOR = {1: 128, 2: 64, 3: 32}
 POINTS = 2**16
 
 
