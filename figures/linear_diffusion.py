@@ -125,7 +125,7 @@ def regularisation(quick: bool) -> Drawing:
 
 def early_stopping(quick: bool) -> Drawing:
     """Loss against training time, the optimum marked."""
-    dimension, runs = (60, 12) if quick else (200, 16)
+    dimension, runs = (60, 12) if quick else (150, 12)
     tau = [0.1, 0.3, 1.0, 3.0, 10.0] if quick else [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
     data: dict[str, np.ndarray] = {"measured_tau": np.array(tau)}
     pairs = []
