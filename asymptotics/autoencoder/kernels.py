@@ -42,6 +42,7 @@ With {latent} latent coordinates c at every node (0: clusters have one c each): 
 that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments and noise are then written.
 """
 
+import functools
 import math
 
 import numpy
