@@ -17,6 +17,7 @@ from ..common.checks import array, choice, fail, number
 from ..common.expectations import Rule, ladder
 from ..common.results import Result
 from .drift import Drift
+from .initial import initial_overlaps
 from .path import OrderParameterPath, OrderParameters
 from .sampler import predicted
 from .settings import Problem
@@ -44,12 +45,18 @@ class DenoisingError(Result):
         return dimension * self.bulk + self.order_one
 
 
-def massless_counts(problem: Problem, at: OrderParameters) -> np.ndarray:
-    """Directions of each atom of mass 0: the rank of its Gram matrix [[q, Θ], [Θᵀ, T]]; 0 for atoms of positive mass."""
+def massless_counts(problem: Problem) -> np.ndarray:
+    """Directions of each atom of mass 0: the rank of its Gram matrix [[q, Θ], [Θᵀ, T]]; 0 for atoms of positive mass.
+
+    The rank at τ = 0, which training does not change: without mass there is no noise to turn the weights elsewhere.
+    """
     T = problem.target.reference_overlaps
+    if np.all(problem.target.masses > 0):
+        return np.zeros(len(T))
+    theta, q = initial_overlaps(problem)
     counts = np.zeros(len(T))
     for s in np.flatnonzero(problem.target.masses == 0):
-        values = np.linalg.eigvalsh(np.block([[at.q[s], at.theta[s]], [at.theta[s].T, T[s]]]))
+        values = np.linalg.eigvalsh(np.block([[q[s], theta[s]], [theta[s].T, T[s]]]))
         counts[s] = np.sum(values > NULL * max(float(values.sum()), 1e-300))
     return counts
 
@@ -82,7 +89,7 @@ def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolera
     t = checked_times(times)
     one_tau(at)
     target, kernels = problem.target, kernels_of(problem)
-    counts = massless_counts(problem, at)
+    counts = massless_counts(problem)
     norms = np.einsum("ck,kl,cl->c", target.centroids, target.gram, target.centroids)
     direct = target.weights @ (norms + (target.cluster_eigenvalues - target.mean_eigenvalue) @ counts)
     rules = ladder(len(kernels.encoders), kink=kernels.kink)
