@@ -12,13 +12,74 @@ import sympy
 sigma = sympy.Function("sigma")
 _x = sympy.Symbol("x", real=True)
 
+
+class Softplus(sympy.Function):
+    """log(1 + e^x), kept whole so that code for it does not overflow; its derivative is the sigmoid."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return sigmoid(self.args[0])
+
+    def doit(self, **hints: Any) -> sympy.Expr:
+        return self.func(*[a.doit(**hints) for a in self.args]) if hints.get("deep", True) else self
+
+    def rewrite(self, *args: Any, **hints: Any) -> sympy.Expr:
+        """``rewrite(sympy.exp)`` gives the elementary form."""
+        if args and args[-1] is sympy.exp:
+            return sympy.log(1 + sympy.exp(self.args[0]))
+        return super().rewrite(*args, **hints)
+
+    def _eval_evalf(self, prec: int) -> sympy.Expr:
+        return sympy.log(1 + sympy.exp(self.args[0]))._eval_evalf(prec)
+
+    def _pythoncode(self, printer: Any) -> str:
+        x = printer._print(self.args[0])
+        log1p, exp = (printer._module_format(f"math.{name}") for name in ("log1p", "exp"))
+        return f"(max({x}, 0.0) + {log1p}({exp}(-abs({x}))))"
+
+    def _numpycode(self, printer: Any) -> str:
+        return f"{printer._module_format('numpy.logaddexp')}(0.0, {printer._print(self.args[0])})"
+
+
+def sigmoid(x: sympy.Expr) -> sympy.Expr:
+    """1/(1 + e^{−x}) = (1 + tanh(x/2))/2: all its derivatives are polynomials in tanh, so none overflows."""
+    return (1 + sympy.tanh(x / 2)) / 2
+
+
+def stable(expression: sympy.Expr) -> sympy.Expr:
+    """The same function with log(1 + e^u) and e^{ku}/(1 + e^u)^n, k ≤ n, in forms that do not overflow."""
+    u = sympy.Wild("u", exclude=[0])
+    expression = expression.replace(sympy.log(1 + sympy.exp(u)), lambda u: Softplus(u))
+
+    def fraction(product: sympy.Expr) -> sympy.Expr:
+        factors = list(sympy.Mul.make_args(product))
+        for factor in list(factors):
+            base, power = factor.as_base_exp()
+            found = base.match(1 + sympy.exp(u))
+            if found is None or not (power.is_Integer and power < 0):
+                continue
+            argument, n = found[u], -int(power)
+            above = [f for f in factors if f.func is sympy.exp and (f.args[0] / argument).is_Integer]
+            k = sum(int(f.args[0] / argument) for f in above)
+            if not 0 <= k <= n:
+                continue
+            rest = [f for f in factors if f is not factor and f not in above]
+            return sympy.Mul(*rest, sigmoid(argument) ** k, sigmoid(-argument) ** (n - k))
+        return product
+
+    # Products first: a power taken out of its product would leave an exponential behind.
+    return expression.replace(lambda e: e.is_Mul, fraction).replace(lambda e: e.is_Pow, fraction)
+
+
 #: Named activations as functions of x.
 ACTIVATIONS: dict[str, sympy.Expr] = {
     "tanh": sympy.tanh(_x),
     "erf": sympy.erf(_x / sympy.sqrt(2)),
     "relu": sympy.Max(0, _x),
-    "softplus": sympy.log(1 + sympy.exp(_x)),
-    "sigmoid": 1 / (1 + sympy.exp(-_x)),
+    "softplus": Softplus(_x),
+    "sigmoid": sigmoid(_x),
     "linear": _x,
 }
 
@@ -152,7 +213,7 @@ def activation_expression(activation: str | sympy.Expr) -> sympy.Expr:
     expression = sympy.sympify(activation)
     if expression.free_symbols - {_x}:
         raise ValueError(f"activation = {expression}: must be a function of Symbol('x', real=True) alone")
-    return expression
+    return stable(expression)
 
 
 def apply_activation(expression: sympy.Basic, activation: str | sympy.Expr) -> Any:

@@ -70,7 +70,9 @@ class Monomial:
             raise NotClosed("the square of a delta function")
         return Monomial(
             tuple(a + c for a, c in zip(self.powers, other.powers, strict=True)),
-            *(tuple(sorted(getattr(self, n) + getattr(other, n))) for n in ("tilts", "pins", "erfs")),
+            tuple(sorted(self.tilts + other.tilts)),
+            tuple(sorted(self.pins + other.pins)),
+            tuple(sorted(self.erfs + other.erfs)),
             tuple(sorted({*self.steps, *other.steps})),
         )
 

@@ -138,7 +138,23 @@ def _scalar_printer() -> Any:
 def _array_printer() -> Any:
     from sympy.printing.numpy import SciPyPrinter
 
-    return SciPyPrinter({"fully_qualified_modules": True, "allow_unknown_functions": False})
+    class Array(SciPyPrinter):
+        """Prints with NumPy and SciPy, and no other module."""
+
+        def _print_Max(self, expr: sympy.Max) -> str:
+            return self._pairwise("numpy.maximum", expr.args)
+
+        def _print_Min(self, expr: sympy.Min) -> str:
+            return self._pairwise("numpy.minimum", expr.args)
+
+        def _pairwise(self, function: str, arguments: Sequence[sympy.Expr]) -> str:
+            *rest, last = arguments
+            tail = self._print(last)
+            for argument in reversed(rest):
+                tail = f"{function}({self._print(argument)}, {tail})"
+            return str(tail)
+
+    return Array({"fully_qualified_modules": True, "allow_unknown_functions": False})
 
 
 def assignments(outputs: Sequence[tuple[str, sympy.Expr]], backend: str = "numba", prefix: str = "x") -> list[str]:

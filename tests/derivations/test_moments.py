@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import sympy
+
 from derivations.moments import NotClosed, Reduction, expectation
 
 X = sympy.symbols("x_1:5", real=True)
