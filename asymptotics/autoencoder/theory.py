@@ -188,6 +188,8 @@ class _Chooser:
 
     #: A pilot whose own error is above this share of the order parameters says nothing about the path: take more nodes.
     PILOT_ERROR = 0.05
+    #: Likewise the relative change of its drift under refinement.
+    PILOT_DRIFT = 0.3
 
     def _pilot(self, controls: _Controls) -> tuple[np.ndarray, np.ndarray, Rule]:
         """Times and states of a rough solve that is right to a few per cent, and the rule that gave it."""
@@ -209,7 +211,11 @@ class _Chooser:
                 break
             finer = self._drifts((self.ladder[k + 1], self.noise or self.pilot_noise), states, taus)
             own = self._drifts((self.ladder[k], self.noise or self.pilot_noise), states, taus)
-            if self._propagate(taus, states, finer - own) < self.PILOT_ERROR * (1 + np.max(np.abs(states))):
+            # A pilot that has run away is as wrong as it is large: its drift is then not the drift of finer nodes either.
+            size = np.linalg.norm(own, axis=1) + np.linalg.norm(states, axis=1) / taus[-1]
+            lost = np.any(np.linalg.norm(finer - own, axis=1) > self.PILOT_DRIFT * size)
+            error = self._propagate(taus, states, finer - own)
+            if not lost and error < self.PILOT_ERROR * (1 + np.max(np.abs(states))):
                 break
         return taus, states, self.ladder[k]
 
