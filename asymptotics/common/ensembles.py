@@ -13,6 +13,7 @@ import numpy as np
 
 from . import progress as _progress
 from .checks import integer
+from .threads import limit_threads
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ def run_ensemble(
                 watch.update()
             return results
         owned = executor is None
-        pool: Executor = ProcessPoolExecutor(workers, mp_context=_context()) if executor is None else executor
+        pool: Executor = ProcessPoolExecutor(workers, mp_context=_context(), initializer=limit_threads) if executor is None else executor
         futures: list[Any] = []
         try:
             futures = [pool.submit(function, seed, *arguments) for seed in seeds]

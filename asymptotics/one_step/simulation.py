@@ -13,11 +13,11 @@ from asymptotics.common.checks import InputError, array, fail
 from asymptotics.common.ensembles import run_ensemble, spawn
 from asymptotics.common.results import Result, to_builtin
 
+from ..common.threads import single_threaded
 from .denoiser import fit
 from .distances import Underlying, closer_to_target, distances, gaussian_divergences
 from .multistep import grid
 from .settings import OneStep, Sampler, Simulation
-from .threads import single_threaded
 
 QUANTITIES = (
     "closer_to_target",

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from asymptotics.common.threads import single_threaded
 from asymptotics.one_step import distances, theory
 from asymptotics.one_step.settings import OneStep, Simulation
 from asymptotics.one_step.simulation import simulate
-from asymptotics.one_step.threads import single_threaded
 
 
 def best(function: Callable[[], object], repeats: int = 3) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asymptotics.one_step.threads import single_threaded
+from asymptotics.common.threads import single_threaded
 
 
 @pytest.fixture(autouse=True)

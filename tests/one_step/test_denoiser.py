@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from asymptotics.common.checks import InputError
+from asymptotics.common.threads import single_threaded
 from asymptotics.one_step.denoiser import fit, regression
 from asymptotics.one_step.distances import gaussian_divergences
 from asymptotics.one_step.multistep import angle_grid, flow_divergence, multistep_fraction, noise_angle, time_grid
 from asymptotics.one_step.theory import signal_fraction
-from asymptotics.one_step.threads import single_threaded
 
 
 def _pairs(n, d, seed=0):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from asymptotics.common.checks import InputError
+from asymptotics.common.threads import single_threaded
 from asymptotics.one_step.settings import OneStep, Sampler, Simulation
 from asymptotics.one_step.simulation import QUANTITIES, Simulated, simulate, wilson_interval
 from asymptotics.one_step.theory import solve
-from asymptotics.one_step.threads import single_threaded
 
 G = math.exp(-4.0)
 
