@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checks import InputError
 from ..common.distances import sliced_wasserstein
 from ..common.verdict import Row, Verdict
+from .chi_square import chi_square
 from .density import GeneratedDensity
 from .path import OrderParameterPath
 from .settings import Problem
@@ -141,6 +143,12 @@ def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: fl
         notes.append(f"means are extrapolated in 1/d from d = {runs.dimension} and {runs.low_dimension}")
     else:
         notes.append(f"no companion ensemble: a bias of {BIAS:g} (1 + |theory|)/d is allowed for")
+    try:
+        test = chi_square(path, runs)
+        tests.append(("order parameters: chi-square with the predicted covariance", test.p))
+        notes.append(f"order parameters: {test}")
+    except InputError as error:
+        notes.append(f"no predicted covariance ({error})")
     if runs.generated.shape[1] > 1:
         at = path(min(float(runs.tau[-1]), path.tau_max))
         law = GeneratedDensity(problem, at)

@@ -124,6 +124,18 @@ class OrderParameterPath(Result):
 
         return CubicSpline(self.loss_tau, self.loss_bulk)(tau), CubicSpline(self.loss_tau, self.loss_potential)(tau)
 
+    def covariance(self, tau: float, dimension: float, other: float | None = None) -> np.ndarray:
+        """Predicted covariance at dimension d of (Θ row by row, upper triangle of Q, b, κ) at τ, with those at ``other``."""
+        from .fluctuations import fluctuations
+
+        return fluctuations(self).covariance(tau, dimension, other)
+
+    def bias(self, tau: float, dimension: int) -> np.ndarray:
+        """Predicted O(1/d) shift of the mean of (Θ row by row, upper triangle of Q, b, κ) at τ."""
+        from .fluctuation_bias import bias
+
+        return bias(self, dimension)(tau)
+
     def table(self, taus: Any) -> dict[str, Any]:
         """The JSON fields of the command line at the given τ."""
         at = self(np.asarray(taus, dtype=np.float64))
