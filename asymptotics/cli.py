@@ -189,7 +189,7 @@ def _derive(arguments: Sequence[str]) -> int:
 
 
 def _figure(arguments: Sequence[str]) -> int:
-    from figures.__main__ import run  # type: ignore[import-not-found]
+    from figures.__main__ import run
 
     return run(arguments, prog="asymptotics figure")
 

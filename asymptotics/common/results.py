@@ -37,6 +37,13 @@ def to_builtin(value: Any) -> Any:
     raise TypeError(f"cannot write a {type(value).__name__} as JSON")
 
 
+def _umask() -> int:
+    # There is no way to read the mask but to set it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
 def write_atomically(path: str | os.PathLike[str], write: Any) -> Path:
     """Call ``write(file)`` on a temporary binary file beside ``path``, then fsync and rename it: all or nothing."""
     target = Path(path)
@@ -49,6 +56,8 @@ def write_atomically(path: str | os.PathLike[str], write: Any) -> Path:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        # A temporary file is private; the result has the rights of any new file.
+        os.chmod(name, 0o666 & ~_umask())
         os.replace(name, target)
     except OSError as error:
         Path(name).unlink(missing_ok=True)
