@@ -24,15 +24,39 @@ def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[st
     return [*shown, ("$b$", "b", ())]
 
 
-def plot_path(path: OrderParameterPath | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
-    """Order parameters against τ: theory as lines, mean over runs as points with standard errors."""
+def _bands(path: OrderParameterPath | None, runs: Runs | None, dimension: float | None) -> Any:
+    """Predicted standard deviations along τ, or None where there is no dimension or no prediction."""
+    from ..common.checks import InputError
+    from .fluctuations import fluctuations
+
+    dimension = runs.dimension if dimension is None and runs is not None else dimension
+    if path is None or dimension is None:
+        return None
+    try:
+        return fluctuations(path).deviations(np.linspace(0, path.tau_max, 41), dimension)
+    except InputError:
+        return None
+
+
+def plot_path(
+    path: OrderParameterPath | None, runs: Runs | None = None, ax: Any = None, *, dimension: float | None = None
+) -> tuple[Any, Any]:
+    """Order parameters against τ: theory as lines, mean over runs as points with standard errors.
+
+    The shaded band is the predicted standard deviation of one run at ``dimension`` (default: that of the runs).
+    """
+    bands = _bands(path, runs, dimension)
     with style():
         figure, axis = axes_of(ax, figsize=(4.2, 3.2))
         for k, (label, field, index) in enumerate(_series(path, runs)):
             colour = COLOURS[k % len(COLOURS)]
             if path is not None:
                 tau = np.linspace(0, path.tau_max, 201)
-                axis.plot(tau, getattr(path(tau), field)[(slice(None), *index)], color=colour, label=label)
+                line = getattr(path(tau), field)[(slice(None), *index)]
+                axis.plot(tau, line, color=colour, label=label)
+                if bands is not None:
+                    width = np.interp(tau, bands.tau, getattr(bands, field)[(slice(None), *index)])
+                    axis.fill_between(tau, line - width, line + width, color=colour, alpha=0.2, linewidth=0)
             if runs is not None:
                 mean, sem = runs.mean(field)[(slice(None), *index)], runs.sem(field)[(slice(None), *index)]
                 points(axis, runs.tau, mean, sem, color=colour, label=None if path is not None else label)
@@ -69,7 +93,9 @@ def plot_comparison(
         figure, axes = plt.subplots(1, 4, figsize=(13.2, 3.2), layout="constrained", width_ratios=(1.35, 1, 1, 1))
         plot_path(path, runs, axes[0])
         law = GeneratedDensity.from_path(path, problem, None, np.eye(problem.target.directions)[:2])
-        draw_densities(problem, law, None if runs is None else runs.generated.reshape(-1, runs.generated.shape[-1]), axes[1:])
+        draw_densities(
+            problem, law, None if runs is None else runs.generated.reshape(-1, runs.generated.shape[-1]), axes[1:]
+        )
         return figure, axes
 
 
@@ -96,7 +122,9 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
     mesh = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1)
     extent = (low[0], high[0], low[1], high[1])
     if problem.target.directions == 2:
-        axes[0].imshow(target_density(problem, mesh).T, extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
+        axes[0].imshow(
+            target_density(problem, mesh).T, extent=extent, origin="lower", aspect="auto", interpolation="bilinear"
+        )
     axes[0].set_title("target")
     bins = [np.linspace(low[k], high[k], 61) for k in range(2)]
     image = law.density(mesh) if exact else _histogram(law.sample(400_000, 0), bins)
