@@ -1,0 +1,114 @@
+"""Real images: the Gaussian with the covariance of MNIST digits, the ten-class mixture, and SGD on the images themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import asymptotics as asy
+from asymptotics.autoencoder.from_samples import CommutationWarning, from_samples
+from asymptotics.autoencoder.initial import initial_overlaps
+from asymptotics.autoencoder.simulation import Runs
+from asymptotics.common.spectra import mnist_digits
+
+TOLERANCE = 3e-3
+
+
+def test_mnist_gaussian_at_784() -> None:
+    """Order parameters along τ, within the stated 10 (1 + |theory|)/d."""
+    exp = asy.example("mnist-gaussian")
+    path = asy.solve(exp, tolerance=TOLERANCE)
+    assert path.error_estimate < 0.02
+    runs = asy.simulate(exp, runs=12, samples=1, taus=[0, 2, 4, 8], workers=1)
+    assert np.allclose(runs.mean("Q")[0], path(0.0).Q, atol=1e-6)
+    verdict = asy.compare(path, runs)
+    assert verdict.passed, verdict
+    # How finite d shows: the allowance is used, b by 0.013 of Λ = Σ ς/d = 0.067.
+    gap = runs.mean("b")[-1] - path(8.0).b
+    assert gap > 20 * runs.sem("b")[-1] and 0.008 < gap < 0.018
+
+
+def test_mnist_gaussian_converges_as_one_over_d() -> None:
+    """The same spectrum with every eigenvalue repeated: the gap of b falls as 1/d, to the theory of masses 1/784."""
+    exp = asy.example("mnist-gaussian").replace({"target.spikes": 0})
+    theta, q = initial_overlaps(exp.problem)
+    exp = exp.replace(denoiser={"init": {"random": 0.0, "realisation": None, "Theta": theta, "Q": q}})
+    path = asy.solve(exp, tolerance=TOLERANCE)
+    gaps, sems = [], []
+    for d, runs in ((784, 4), (4 * 784, 3)):
+        measured = asy.simulate(exp, dimension=d, runs=runs, samples=1, taus=[4, 8], companion=False, workers=1)
+        gaps.append(path(8.0).b - measured.mean("b")[-1])
+        sems.append(measured.sem("b")[-1])
+    assert path(8.0).b == pytest.approx(0.2397, abs=2e-3)
+    ratio = gaps[0] / gaps[1]
+    assert gaps[0] > 50 * sems[0]
+    assert abs(ratio - 4) < 0.6 + 4 * (sems[0] / gaps[0] + sems[1] / gaps[1]) * ratio, ratio
+
+
+@pytest.fixture(scope="module")
+def classes() -> tuple[asy.Experiment, Any]:
+    exp = asy.example("mnist-classes")
+    return exp, asy.solve(exp, tolerance=TOLERANCE)
+
+
+def test_digits_as_a_mixture() -> None:
+    with pytest.warns(CommutationWarning, match="do not commute"):
+        mixture = from_samples("mnist", centre=True)
+    images, labels = mnist_digits()
+    assert mixture.clusters == 10 and mixture.directions == 9 and mixture.atoms == 784
+    mean = images.mean(axis=0)
+    norms = [np.sum((images[labels == c].mean(axis=0) - mean) ** 2) for c in range(10)]
+    assert np.allclose(np.sum(mixture.centroids**2, axis=1), norms, rtol=1e-10)
+    within = np.mean(
+        [np.sum((images[i] - images[labels == labels[i]].mean(axis=0)) ** 2) for i in range(0, 10_000, 50)]
+    )
+    assert mixture.mean_eigenvalue * 784 == pytest.approx(within, rel=0.1)
+    # Half of the class covariances is off-diagonal in the common eigenbasis, far above sampling noise.
+    assert mixture.commutation.min() > 0.4 and mixture.commutation.max() < 0.7
+    assert np.all(mixture.commutation > 15 * mixture.commutation_noise)
+
+
+def test_ten_gaussian_classes(classes) -> None:
+    """Theory of the ten-class mixture against its own Gaussian process at d = 4 × 784, extrapolated in 1/d."""
+    exp, path = classes
+    runs = asy.simulate(exp, runs=3, samples=1, taus=[2, 8], workers=1)
+    assert runs.dimension == 3136 and runs.low_dimension == 784
+    verdict = asy.compare(path, runs)
+    assert verdict.passed, verdict
+
+
+def gap(a: Runs, b: Runs, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Difference of the means at the last τ, and its standard error."""
+    return a.mean(name)[-1] - b.mean(name)[-1], np.hypot(a.sem(name)[-1], b.sem(name)[-1])
+
+
+def test_sgd_on_the_images_themselves(classes) -> None:
+    """Where the Gaussian theory holds for real images and where not, as measured, at d = 784 and τ = 8."""
+    exp, path = classes
+    options = {"runs": 12, "samples": 1, "taus": [0, 8], "workers": 1}
+    images = asy.simulate(exp, data="mnist", **options)
+    gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
+    assert images.dimension == 784 and images.data == "mnist"
+    # The same start, by the same observables.
+    for name in ("Q", "Theta", "M"):
+        assert np.allclose(images.mean(name)[0], getattr(path(0.0), name), atol=1e-5)
+        assert np.allclose(gaussian.mean(name)[0], getattr(path(0.0), name), atol=1e-5)
+    end = path(8.0)
+    # Finite d, seen alike by images and Gaussians of the same spectra: b − theory = 0.0212(2), Q₁₁ − theory = −0.08(1).
+    for runs in (images, gaussian):
+        assert 0.018 < runs.mean("b")[-1] - end.b < 0.024
+        assert -0.14 < (runs.mean("Q")[-1] - end.Q)[0, 0] < -0.02
+    # Beyond that, b and Q of the images are those of the Gaussians to 1 and 3 per cent …
+    difference, _ = gap(images, gaussian, "b")
+    assert abs(difference) < 0.01 * end.b
+    difference, sem = gap(images, gaussian, "Q")
+    assert np.all(np.abs(np.diag(difference)) < 0.03 * np.diag(end.Q) + 4 * np.diag(sem))
+    # … and the overlaps with the class means are not: the classes are no Gaussians with commuting covariances.
+    difference, sem = gap(images, gaussian, "M")
+    assert np.max(np.abs(difference) / sem) > 6
+    assert difference[0, 0] < -4 * sem[0, 0] and difference[0, 0] == pytest.approx(-0.33, abs=0.17)
+    assert 0.2 < np.max(np.abs(difference)) < 0.8
+    largest = np.max(np.abs(difference)) / np.max(np.abs(end.M))
+    assert largest < 0.13
