@@ -27,10 +27,12 @@ from .initial import initial_overlaps
 from .kernels import Kernels, compile_kernels
 from .path import OrderParameterPath, OrderParameters
 from .settings import Problem
-from .theory import SolveError, kernels_of, solve
+from .theory import SolveError, solve
 
 #: Points for mean, covariance and distance of a generated density.
 POINTS = 2**14
+#: Nodes over both channels in the first training.
+FIRST_PAIRS = Rule("sobol", 2**13)
 #: Right-hand sides after which a generation is given up.
 MAX_EVALUATIONS = 50_000
 
@@ -151,8 +153,12 @@ class _Replica:
 
     def _original(self, seed: int) -> Drift:
         """Drift of the original target, with the nodes that the first training found sufficient."""
-        words = self.rule.replace(",", "").split()
-        rule = Rule(words[0], int(words[1]), seed if words[0] == "sobol" else 0)
+        kind, nodes, *_ = self.rule.replace(",", "").split()
+        if kind in ("hermite", "sobol"):
+            rule = Rule(kind, int(nodes), seed if kind == "sobol" else 0)
+        else:  # closed forms; they may hold for the first training alone
+            n = len(self.kernels.encoders)
+            rule = Rule("hermite", 64) if n < 3 and not self.kernels.kink else Rule("sobol", self.settings.nodes, seed)
         noise = Rule("sobol", self.settings.nodes, seed) if self.problem.training.shares_samples else None
         return Drift(self.problem, self.kernels, rule, noise)
 
@@ -225,9 +231,11 @@ def generations(
             "denoiser.init.realisation: must be left out for fresh generations (one drawn matrix is no fresh start)"
         )
     workers = settings.replicas if workers is None else integer("workers", workers, at_least=1)
-    path = solve(problem, tolerance=tolerance, progress=progress)
-    kernels = kernels_of(problem)
     denoiser = problem.denoiser
+    kernels = compile_kernels(denoiser.specification(), denoiser.derived)
+    # The first training needs no more accuracy than the later ones can use.
+    pairs = problem.training.shares_samples and len(kernels.encoders) > 1
+    path = solve(problem, tolerance=tolerance, noise_rule=FIRST_PAIRS if pairs else None, progress=progress)
     # The displaced replica shares the first one's nodes, so that it shows the effect of the displacement alone.
     replicas = [
         _Replica(

@@ -73,6 +73,8 @@ def compare(theory: Collapse, runs: CollapseRuns, *, level: float = 0.01) -> Ver
                 continue
             error = _flat(name, getattr(theory, f"error_{name}")[g - 1])
             mean, sem, degrees = extrapolated(runs, name, g)
+            if not np.any(sem > 0):
+                degrees = np.inf  # a number without fluctuations
             rows.append(
                 Row(f"{name}, generation {g}", expected, mean, sem, error + scale * (1 + np.abs(expected)), degrees)
             )
