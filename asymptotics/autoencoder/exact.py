@@ -126,8 +126,8 @@ def _lagrangian_grid(law: GeneratedDensity, n: int) -> tuple[np.ndarray | None, 
     mesh = np.stack(np.meshgrid(*[coarse] * n, indexing="ij"), axis=-1)
     image = law._centres(law.transport(mesh.reshape(-1, n) @ law.root)).reshape(*mesh.shape[:-1], -1)
     stretch = max(float(np.max(np.linalg.norm(np.diff(image, axis=k), axis=-1))) for k in range(n)) / (14 / 60)
-    # exp(−2π² (width/spacing)²) is 3e-6 at spacing = 1.25 width.
-    count = int(np.ceil(14 * max(0.8 * stretch / width, 3.0))) | 1
+    # exp(−2π² (width/spacing)²) is below 1e-8 at spacing = width.
+    count = int(np.ceil(14 * max(stretch / width, 3.0))) | 1
     if count > LARGEST_GRID[n]:
         return None, np.zeros(0)
     line = np.linspace(-7, 7, count)
