@@ -25,6 +25,7 @@ _LAZY = {
     "compare": "api",
     "plot": "api",
     "generations": "api",
+    "sweep": "sweeps",
     "InputError": "common.checks",
     "Interpolant": "common.interpolants",
     "Rule": "common.expectations",

@@ -1,8 +1,9 @@
-"""Command line: ``asymptotics examples | solve | simulate | compare | collapse | figure | derive``."""
+"""Command line: ``asymptotics examples | solve | simulate | compare | collapse | sweep | figure | derive``."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -166,6 +167,52 @@ def _collapse(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _sweep(arguments: Sequence[str]) -> int:
+    from .executors import dask
+    from .sweeps import sweep, values_of
+
+    parser = _Parser(prog="asymptotics sweep", description=_COMMANDS["sweep"])
+    parser.add_argument("experiment", help="a TOML file, or the name of a built-in experiment")
+    parser.add_argument(
+        "--over",
+        action="append",
+        required=True,
+        metavar="KEY=VALUES",
+        help="FIRST:LAST:COUNT[:log] or A,B,…; repeatable",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the points and the table")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the file")
+    parser.add_argument("--simulate", action="store_true", help="the full d-dimensional process too")
+    parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+    parser.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler (tcp://…), or local: a cluster of our own"
+    )
+    parser.add_argument("--json", action="store_true", help="the table as one JSON object on standard output")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = parser.parse_args(arguments)
+    experiment = load(options.experiment).replace(dict(_assignment(text) for text in options.set))
+    over: dict[str, Any] = {}
+    for key, values in map(values_of, options.over):
+        if key in over:
+            raise InputError(f"--over {key}: given twice")
+        over[key] = values
+    with contextlib.ExitStack() as stack:
+        executor = None
+        if options.scheduler is not None:
+            address = None if options.scheduler == "local" else options.scheduler
+            executor = stack.enter_context(dask(address, options.workers))
+        table = sweep(
+            experiment, over, out=options.out, simulate=options.simulate, executor=executor, workers=options.workers,
+            progress=False if options.quiet or options.json else None,
+        )  # fmt: skip
+    print(
+        json.dumps(table.to_json())
+        if options.json
+        else f"{table.summary()}\nwrote {options.out}/table.csv and table.npz"
+    )
+    return 0
+
+
 def _examples(arguments: Sequence[str]) -> int:
     parser = _Parser(prog="asymptotics examples", description=_COMMANDS["examples"])
     parser.add_argument("--json", action="store_true", help="names and descriptions as one JSON object")
@@ -200,6 +247,7 @@ _COMMANDS = {
     "simulate": "Experiment: the full d-dimensional process.",
     "compare": "Both, with a statistical verdict (exit status 0: they agree, 1: they do not).",
     "collapse": "Generations trained on each other's samples.",
+    "sweep": "An experiment over a grid of any of its keys; goes on where it was interrupted.",
     "figure": "Draw a figure of the gallery.",
     "derive": "Print a derivation.",
 }
@@ -209,6 +257,7 @@ _RUN = {
     "simulate": _simulate,
     "compare": _compare,
     "collapse": _collapse,
+    "sweep": _sweep,
     "figure": _figure,
     "derive": _derive,
 }
@@ -239,8 +288,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 3
-    except KeyboardInterrupt:
-        print("asymptotics: interrupted; nothing was left half-written", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"asymptotics: {stop or 'interrupted; nothing was left half-written'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of our output went away (`| head`); nothing more to say.

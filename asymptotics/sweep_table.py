@@ -1,0 +1,144 @@
+"""The table of a sweep: which scalars of a report it holds, and how it is written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .common.checks import InputError, closest
+from .common.results import Result, to_builtin, write_atomically
+
+#: Lists of a report that other lists run along, in the order in which they are looked for.
+AXES = ("tau", "times", "t")
+#: What a report says about itself: not results, or (seconds) not the same twice.
+LEFT_OUT = ("settings", "parameters", "simulation", "notes", "experiment", "version", "seconds")
+SHORT = 16
+
+
+def scalars(report: Mapping[str, Any]) -> dict[str, Any]:
+    """The scalar results in a report (the JSON object of ``asymptotics solve``), by dotted names.
+
+    - A number, true, false or null is a column; so are those of nested objects (``kl_floor.generated_target``).
+    - Of a list as long as the ``tau``, ``times`` or ``t`` of its object (or of the objects around it), the last entry; where
+      that is an array, entry by entry (``Q[0,1]``).
+    - Any other list of at most 16 numbers entry by entry (``atoms[0]``); longer ones are only in the point's file.
+    - Texts and what describes the run itself (`LEFT_OUT`) are left out.
+    """
+    found: dict[str, Any] = {}
+    _collect(report, "", None, found)
+    return found
+
+
+def _collect(value: Any, name: str, length: int | None, found: dict[str, Any]) -> None:
+    if isinstance(value, Mapping):
+        length = next((len(value[axis]) for axis in AXES if isinstance(value.get(axis), list)), length)
+        for key, entry in value.items():
+            if key not in LEFT_OUT or (key == "parameters" and isinstance(entry, list)):
+                _collect(entry, f"{name}.{key}" if name else str(key), length, found)
+    elif isinstance(value, list):
+        last = value[-1] if value and len(value) == length else value
+        entries = dict(_entries(last, ()))
+        if last is not value or len(entries) <= SHORT:
+            for index, entry in entries.items():
+                if not isinstance(entry, (str, Mapping)):
+                    found[f"{name}[{','.join(map(str, index))}]" if index else name] = entry
+    elif not isinstance(value, str):
+        found[name] = value
+
+
+def _entries(value: Any, index: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Any]]:
+    if isinstance(value, list):
+        for k, entry in enumerate(value):
+            yield from _entries(entry, (*index, k))
+    else:
+        yield index, value
+
+
+@dataclass(frozen=True)
+class Sweep(Result):
+    """The table of a sweep.
+
+    Parameters
+    ----------
+    experiment : str
+        Name of the experiment.
+    over : dict
+        The swept keys and their values; points are in the order of nested loops, the last key fastest.
+    columns : dict of lists
+        One entry a point: the swept keys, then the scalar results (None where a point has none; see `scalars`).
+    errors : list of str
+        One a point; empty where it went well.
+    reused : int
+        Points that an earlier call had already computed.
+    """
+
+    experiment: str
+    over: dict[str, list[Any]]
+    columns: dict[str, list[Any]]
+    errors: list[str]
+    reused: int = field(default=0, metadata={"transient": True})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of values of the swept keys; ``sweep[name].reshape(sweep.shape)`` is the grid."""
+        return tuple(len(values) for values in self.over.values())
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """One column as an array: numbers (NaN where there is none), else texts."""
+        if name == "error":
+            return np.array(self.errors)
+        if name not in self.columns:
+            raise InputError(f"{name}: no such column{closest(name, list(self.columns))}")
+        values = self.columns[name]
+        if all(v is None or isinstance(v, (int, float)) for v in values):
+            return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+        return np.array([_text(v) for v in values])
+
+    def to_csv(self) -> str:
+        """The table as text: a head, one line a point, floats to the last bit, nothing where there is no value."""
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*self.columns, "error"])
+        for k, error in enumerate(self.errors):
+            writer.writerow([*(_text(values[k]) for values in self.columns.values()), error])
+        return file.getvalue()
+
+    def to_dataframe(self) -> Any:
+        """The table as a pandas DataFrame (needs pandas)."""
+        import pandas
+
+        return pandas.DataFrame({**{name: self[name] for name in self.columns}, "error": self.errors})
+
+    def write(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write ``table.csv`` and ``table.npz`` (the columns, and ``__shape__``, that of the grid), each atomically."""
+        arrays: dict[str, Any] = {name: self[name] for name in [*self.columns, "error"]}
+        arrays["__shape__"] = np.array(self.shape)
+        text = self.to_csv().encode()
+        return [
+            write_atomically(Path(folder) / "table.csv", lambda file: file.write(text)),
+            write_atomically(Path(folder) / "table.npz", lambda file: np.savez_compressed(file, **arrays)),
+        ]
+
+    def summary(self) -> str:
+        """How many points, how many of them failed and how."""
+        failed = [error for error in self.errors if error]
+        grid = " × ".join(f"{key} ({len(values)})" for key, values in self.over.items())
+        lines = [f"{self.experiment}: {len(self.errors)} points over {grid}, {self.reused} of them computed before"]
+        if failed:
+            lines.append(f"{len(failed)} points failed (column error); the first: {failed[0]}")
+        return "\n".join(lines)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(to_builtin(value))
