@@ -1,0 +1,162 @@
+"""Figures of the narrow auto-encoder trained by online SGD (Cui, Pehlevan, Lu, arXiv 2501.03937)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import asymptotics as asy
+from asymptotics.autoencoder.density import GeneratedDensity
+from asymptotics.autoencoder.initial import initial_overlaps
+from asymptotics.autoencoder.measurements import generate, train_networks
+from asymptotics.autoencoder.plots import plot_comparison, plot_path, target_density
+from asymptotics.autoencoder.simulation import Runs
+from asymptotics.common.ensembles import run_ensemble, spawn
+from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.common.verdict import Verdict
+
+from .base import Drawing
+
+PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937"
+
+
+def _order_parameters(path: Any, runs: Runs) -> dict[str, np.ndarray]:
+    """Every plotted number of a path and its runs."""
+    tau = np.linspace(0, path.tau_max, 201)
+    data = {"tau": tau, "tau_runs": runs.tau}
+    for name in ("Q", "Theta", "M", "b"):
+        data |= {name: getattr(path(tau), name), f"{name}_mean": runs.mean(name), f"{name}_sem": runs.sem(name)}
+    return data
+
+
+def _worst(verdict: Verdict) -> str:
+    row = max(verdict.rows, key=lambda r: float(np.max(r.scores())))
+    return f"{'agree' if verdict.passed else 'disagree'}; largest excess {np.max(row.scores()):.1f} standard errors, {row.name}"
+
+
+def three_clusters(quick: bool) -> Drawing:
+    """The reference example: order parameters along τ and the densities of target, theory and experiment."""
+    changes = {"simulation.dimension": 400 if quick else 1000, "simulation.runs": 6 if quick else 24}
+    exp = asy.example("three-clusters").replace(changes | {"simulation.samples": 1000 if quick else 4000})
+    path = asy.solve(exp)
+    runs = asy.simulate(exp, progress=False)
+    figure, axes = plot_comparison(exp.problem, path, runs)
+    axes[3].set_title("experiment (contours: theory)")
+    verdict = asy.compare(path, runs)
+    return Drawing(
+        figure,
+        "Three clusters, r = 2, tanh, one time t = 0.7. Left: order parameters along training; lines theory, points mean and"
+        f" standard error of {runs.runs} trainings in d = {runs.dimension}. Right: projections of the target, of the generated"
+        " density by theory (exact, no kernel estimate), and of generated points (histogram; contours: theory).",
+        f"{PAPER}, order parameters and generated density of three clusters",
+        _order_parameters(path, runs) | {"generated": runs.generated},
+        exp.to_table(),
+        f"{verdict.count} numbers compared, with the means extrapolated in 1/d: {_worst(verdict)}",
+    )
+
+
+def _trained(seed: np.random.SeedSequence, problem: Any, taus: np.ndarray, samples: int) -> list[np.ndarray]:
+    """Generated projections of one training at several τ."""
+    training, sampling = seed.spawn(2)
+    return [generate(network, samples, sampling).projections for network in train_networks(problem, taus, training)]
+
+
+def _convergence(exp: asy.Experiment, sizes: list[tuple[int, int]]) -> tuple[float, np.ndarray, np.ndarray]:
+    """b(τ_max) of the theory whose every eigenvalue has mass 1/784, and in R^d with every eigenvalue repeated."""
+    even = exp.replace({"target.spikes": 0})
+    theta, q = initial_overlaps(even.problem)
+    even = even.replace(denoiser={"init": {"random": 0.0, "realisation": None, "Theta": theta, "Q": q}})
+    path = asy.solve(even, tolerance=1e-2)
+    options = {"samples": 1, "taus": [path.tau_max], "companion": False, "progress": False}
+    runs = [asy.simulate(even, dimension=d, runs=n, **options) for d, n in sizes]
+    b = [(float(r.mean("b")[-1]), float(r.sem("b")[-1])) for r in runs]
+    return path(path.tau_max).b, np.array(b)[:, 0], np.array(b)[:, 1]
+
+
+def mnist_gaussian(quick: bool) -> Drawing:
+    """A Gaussian with the covariance of real digits: order parameters, densities at three τ, and how finite d shows."""
+    exp = asy.example("mnist-gaussian").replace(
+        {"simulation.runs": 6 if quick else 24, "simulation.samples": 1, "sampling.stop": 0.9}
+    )
+    path = asy.solve(exp, tolerance=1e-3)
+    runs = asy.simulate(exp, progress=False)
+    shown, count = np.array([1.0, 2.5, 8.0]), 1500 if quick else 6000
+    generated = run_ensemble(_trained, spawn(1, 4 if quick else 12), exp.problem, shown, count, progress=False)
+    theory, even, error = _convergence(exp, [(784, 3), (3136, 2)] if quick else [(784, 12), (3136, 6), (12544, 3)])
+    d = np.array([784, 3136, 12544])[: len(even)]
+    window = 4.5
+    with style() as plt:
+        figure, axes = plt.subplots(2, 5, figsize=(14.5, 5.6), layout="constrained", width_ratios=(1.7, 1, 1, 1, 1))
+        plot_path(path, runs, axes[0, 0])
+        axes[0, 0].legend(ncols=4, loc="center", bbox_to_anchor=(0.58, 0.23), handlelength=1.2, columnspacing=0.9)
+        points(axes[1, 0], d, np.abs(theory - even), error, color=COLOURS[1], label="experiment, all masses 1/784")
+        line = np.array([500.0, 20_000.0])
+        axes[1, 0].plot(line, abs(theory - even[0]) * 784 / line, color=COLOURS[0], label=r"$\propto 1/d$")
+        axes[1, 0].set(xscale="log", yscale="log", xlabel="$d$", ylabel=r"$|b_{\mathrm{theory}} - b|$ at $\tau = 8$")
+        axes[1, 0].legend()
+        edge = np.linspace(-window, window, 61)
+        middle, width = (edge[1:] + edge[:-1]) / 2, edge[1] - edge[0]
+        mesh = np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1)
+        frame = {"origin": "lower", "extent": (-window, window, -window, window)}
+        data = {
+            "d": d,
+            "b_even": even,
+            "b_even_sem": error,
+            "b_theory": np.array(theory),
+            "edges": edge,
+            "shown": shown,
+        }
+        for k, tau in enumerate(shown):
+            density = GeneratedDensity.from_path(path, exp.problem, float(tau)).density(mesh)
+            mine = np.array([run[k] for run in generated])
+            counted = np.histogram2d(*mine.reshape(-1, 2).T, bins=[edge, edge])[0] / (mine.size / 2 * width**2)
+            for row, image, name in ((0, density, "theory"), (1, counted, "experiment")):
+                axes[row, 1 + k].imshow(image.T, vmin=0, vmax=density.max(), **frame)
+                axes[row, 1 + k].set_title(rf"{name}, $\tau = {tau:g}$")
+                data[f"{name}_density_{tau:g}"] = image
+            levels = density.max() * np.array([0.1, 0.4, 0.8])
+            axes[1, 1 + k].contour(middle, middle, density.T, levels=levels, colors="w", linewidths=0.7)
+        axes[0, 4].imshow(target_density(exp.problem, mesh).T, **frame)
+        axes[0, 4].set_title("target")
+        for ax in (*axes[:, 1:4].ravel(), axes[0, 4]):
+            ax.set(xlabel=r"$e_1\cdot x$", ylabel=r"$e_2\cdot x$")
+        each = np.array([np.histogram(run[-1][:, 0], bins=edge)[0] / (count * width) for run in generated])
+        mean, sem = each.mean(axis=0), each.std(axis=0, ddof=1) / np.sqrt(len(each))
+        marginal = density.sum(axis=1) * width
+        axes[1, 4].plot(middle, marginal, color=COLOURS[0], label="theory")
+        points(axes[1, 4], middle, mean, sem, color=COLOURS[1], label="experiment", zorder=0)
+        axes[1, 4].set(xlabel=r"$e_1\cdot x$", title=r"marginal, $\tau = 8$")
+        axes[1, 4].legend(loc="center")
+        data |= {"x": middle, "marginal": marginal, "marginal_mean": mean, "marginal_sem": sem}
+    end = path(8.0)
+    rows = ", ".join(
+        f"{label}: theory {value:.3f}, experiment {m:.3f} ± {s:.3f}"
+        for label, value, m, s in (
+            ("b", end.b, runs.mean("b")[-1], runs.sem("b")[-1]),
+            ("Q₂₂", end.Q[1, 1], runs.mean("Q")[-1][1, 1], runs.sem("Q")[-1][1, 1]),
+            ("Θ₂₂", end.Theta[1, 1], runs.mean("Theta")[-1][1, 1], runs.sem("Theta")[-1][1, 1]),
+        )
+    )
+    convergence = ", ".join(f"{b:.4f} (d = {n})" for n, b in zip(d, even, strict=True))
+    return Drawing(
+        figure,
+        f"Gaussian with the pixel covariance of MNIST digits, r = 2, tanh, d = 784, {runs.runs} trainings from one drawn start;"
+        " lines and contours theory, points mean and standard error. Top left: order parameters. Densities: projections on the"
+        " two leading eigenvectors at three training times, sampler stopped at t = 0.9 (b < 1: nearer to 1 they shrink to four"
+        f" points; each training has its own, {len(generated)} of them here). How finite d"
+        f" shows, at τ = 8 ({rows}): the bulk of the loss is Tr Σ ="
+        " 52.7, not of order d, so that corrections of relative order 1/Tr Σ are seen in b. Bottom left: with every eigenvalue"
+        f" repeated and the same initial overlaps b = {convergence} tends to the theory {theory:.4f} of equal masses as 1/d.",
+        f"{PAPER}, the experiment on MNIST covariances",
+        _order_parameters(path, runs) | data,
+        exp.to_table(),
+        f"{rows}; gap of b times d: {', '.join(f'{x:.1f}' for x in d * np.abs(theory - even))}",
+    )
+
+
+FIGURES: dict[str, Callable[[bool], Drawing]] = {
+    "three-clusters": three_clusters,
+    "mnist-gaussian": mnist_gaussian,
+}

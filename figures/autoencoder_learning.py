@@ -1,0 +1,199 @@
+"""Figures of how the auto-encoder learns: distances to the target along training, errors, sample complexity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import asymptotics as asy
+from asymptotics.autoencoder.learning_curves import cell_mixture, learning_curves, sliced_to_target, target_cells
+from asymptotics.autoencoder.measurements import (
+    Network,
+    generate,
+    measure_denoising_error,
+    measure_score,
+    train_networks,
+)
+from asymptotics.autoencoder.observables import denoising_error
+from asymptotics.autoencoder.score_error import projected_score, score_error
+from asymptotics.common.ensembles import run_ensemble, spawn
+from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.common.transport import mixture_w2_squared
+
+from .autoencoder import PAPER
+from .base import Drawing
+
+
+def _centroid_cosines(network: Network) -> np.ndarray:
+    """Cosine of every centroid with span(W), by linear algebra on the weights."""
+    basis, _ = np.linalg.qr(network.weights.T)
+    mu = network.problem.target.centroids @ network.references
+    return np.asarray(np.linalg.norm(mu @ basis, axis=1) / np.linalg.norm(mu, axis=1))
+
+
+def _measured(
+    seed: np.random.SeedSequence, problem: Any, taus: np.ndarray, shown: np.ndarray, t: np.ndarray, samples: int
+) -> dict[str, np.ndarray]:
+    """Everything drawn, measured on one training in R^d."""
+    training, *children = seed.spawn(2)
+    cells = target_cells(problem)
+    networks = train_networks(problem, taus, training)
+    out: dict[str, list[Any]] = {name: [] for name in ("sliced", "mixture", "masses", "cosines", "denoising", "score")}
+    for network in networks:
+        x = generate(network, samples, children[0]).projections
+        mixture = cell_mixture(problem, x)
+        out["sliced"].append(sliced_to_target(problem, x))
+        out["mixture"].append(np.sqrt(mixture_w2_squared(cells, mixture)[0]))
+        out["masses"].append(mixture.weights)
+        out["cosines"].append(_centroid_cosines(network))
+        if np.any(np.isclose(network.tau, shown)):
+            error = measure_denoising_error(network, t, samples=samples // 2, seed=children[0])
+            Lambda = problem.target.mean_eigenvalue
+            plain = (1 - network.b * t) ** 2 * Lambda + (network.b * (1 - t)) ** 2
+            out["denoising"].append(error["total"] - network.dimension * plain)
+            ratios = []
+            for k, time in enumerate(t):
+                points_, score = measure_score(network, float(time), law="target", samples=samples // 2, seed=k)
+                exact = projected_score(problem, float(time), points_)
+                ratios.append(np.mean(np.sum((score - exact) ** 2, axis=1)) / np.mean(np.sum(exact**2, axis=1)))
+            out["score"].append(ratios)
+    return {name: np.array(values) for name, values in out.items()}
+
+
+def curves(quick: bool) -> Drawing:
+    """Distances to the target, cell masses, angles, denoising and score errors along training."""
+    d, runs, samples = (300, 4, 1000) if quick else (1000, 16, 4000)
+    exp = asy.Experiment(
+        target={"weights": [0.5, 0.3, 0.2], "centroids": [[3, 0], [0, -3], [-3, 0]]},
+        denoiser={"hidden_units": 2, "init": {"centroids": 0.03, "random": 0.4}},
+        training={"times": [0.3, 0.6, 0.9], "learning_rate": 0.1, "weight_decay": 0.1, "tau": 6.0},
+        sampling={"stop": 0.9},
+        simulation={"dimension": d},
+    )
+    problem, path = exp.problem, asy.solve(exp, tolerance=1e-4)
+    taus, shown = np.array([0.0, 0.2, 0.5, 1, 1.5, 2, 3, 4.5, 6]), np.array([0.5, 2.0, 6.0])
+    theory = learning_curves(path, np.linspace(0, 6, 25 if quick else 49))
+    t, fine = np.array([0.15, 0.35, 0.55, 0.75]), np.linspace(0.05, 0.85, 17)
+    ensemble = run_ensemble(_measured, spawn(0, runs), problem, taus, shown, t, samples, progress=False)
+    mean = {name: np.mean([run[name] for run in ensemble], axis=0) for name in ensemble[0]}
+    sem = {name: np.std([run[name] for run in ensemble], axis=0, ddof=1) / np.sqrt(runs) for name in ensemble[0]}
+    denoising = np.array([denoising_error(problem, path(float(tau)), fine).order_one for tau in shown])
+    scores = np.array([score_error(problem, path(float(tau)), fine, law="target").relative for tau in shown])
+    n = taus / 0.2
+    with style() as plt:
+        figure, axes = plt.subplots(1, 5, figsize=(15, 3.0), layout="constrained")
+        for k, (name, label) in enumerate((("sliced", "sliced $W_2$"), ("mixture", "$MW_2$ of cell moments"))):
+            axes[0].plot(theory.samples, getattr(theory, name), color=COLOURS[k], label=label)
+            points(axes[0], n, mean[name], sem[name], color=COLOURS[k])
+        for c in range(3):
+            label = f"cluster {c + 1}, weight {problem.target.weights[c]:g}"
+            for ax, name in ((axes[1], "masses"), (axes[2], "cosines")):
+                ax.plot(theory.samples, getattr(theory, name)[:, c], color=COLOURS[c], label=label)
+                points(ax, n, mean[name][:, c], sem[name][:, c], color=COLOURS[c])
+        for k, tau in enumerate(shown):
+            for ax, line, name in ((axes[3], denoising, "denoising"), (axes[4], scores, "score")):
+                ax.plot(fine, line[k], color=COLOURS[k], label=rf"$\tau = {tau:g}$")
+                points(ax, t, mean[name][k], sem[name][k], color=COLOURS[k])
+        for ax, title in zip(
+            axes[:3], ("distance to the target", "mass in the cell", "cosine with span $W$"), strict=True
+        ):
+            ax.set(xlabel="samples per dimension $n/d$", title=title)
+        axes[3].set(xlabel="noise level $t$", title="denoising error, part of order one")
+        axes[4].set(xlabel="noise level $t$", title="relative error of the score", yscale="log")
+        for ax in axes:
+            ax.legend()
+    scaled = {name: np.array([getattr(theory, name)[np.argmin(np.abs(theory.tau - x))] for x in taus]) for name in
+              ("masses", "cosines")}  # fmt: skip
+    gap = max(float(np.max(np.abs(mean[name] - scaled[name]))) for name in scaled)
+    data = {"tau": theory.tau, "t": fine, "tau_runs": taus, "t_runs": t, "denoising": denoising, "score": scores}
+    data |= {name: getattr(theory, name) for name in ("sliced", "mixture", "masses", "cosines")}
+    data |= {f"{name}_mean": value for name, value in mean.items()} | {
+        f"{name}_sem": value for name, value in sem.items()
+    }
+    return Drawing(
+        figure,
+        "Learning curves, three clusters, r = 2, tanh, E_t over t = 0.3, 0.6, 0.9, start almost without overlap, sampler stopped"
+        f" at t = 0.9. Lines: theory; points: mean and standard error of {runs} trainings in d = {d}, {samples} generated points"
+        " each. From the left: sliced and mixture Wasserstein distance between target and generated projections; generated mass"
+        " in the Voronoi cell of each centroid; cosine of each centroid with the span of the weights; denoising error minus its"
+        " bulk; error of the network's score in the reference plane, relative to the exact score.",
+        f"{PAPER}, order-parameter equations and generated density",
+        data,
+        exp.to_table(),
+        f"largest difference of cell masses and cosines from theory: {gap:.3f}",
+    )
+
+
+def _crossing(grid: np.ndarray, heights: np.ndarray) -> float:
+    """First τ at which heights reach one half, by linear interpolation (NaN if never)."""
+    above = np.flatnonzero(heights >= 0.5)
+    if len(above) == 0 or above[0] == 0:
+        return float("nan") if len(above) == 0 else 0.0
+    k = int(above[0])
+    return float(np.interp(0.5, heights[k - 1 : k + 1], grid[k - 1 : k + 1]))
+
+
+def _cosines(seed: np.random.SeedSequence, problem: Any, grid: np.ndarray) -> np.ndarray:
+    """Cosine of every centroid with span(W) along one training in R^d, by linear algebra on the weights: (times, clusters)."""
+
+    return np.array([_centroid_cosines(network) for network in train_networks(problem, grid, seed)])
+
+
+def sample_complexity(quick: bool) -> Drawing:
+    """Samples per dimension until each of two clusters is found, against its weight and against the initial overlap."""
+    from asymptotics.autoencoder.observables import sample_complexity as found
+
+    d, runs = (400, 5) if quick else (1000, 16)
+    base = asy.Experiment(
+        target={"weights": [0.5, 0.5], "centroids": [[3, 0], [0, 3]]},
+        denoiser={"hidden_units": 2, "init": {"centroids": 0.05, "random": 0.5}},
+        training={"times": [0.7], "learning_rate": 0.1, "weight_decay": 0.1, "tau": 6.0},
+        simulation={"dimension": d},
+    )
+    weights = np.array([0.1, 0.2, 0.35, 0.5, 0.65, 0.8])
+    overlaps = np.array([0.02, 0.035, 0.06])
+    sweeps: list[tuple[str, np.ndarray, np.ndarray, Callable[[float], dict[str, Any]]]] = [
+        ("weight", weights, np.linspace(0.08, 0.85, 25), lambda w: {"target.weights": [1 - w, w]}),
+        ("overlap", overlaps, np.geomspace(0.012, 0.09, 16), lambda a: {"denoiser.init.centroids": float(a)}),
+    ]
+    data: dict[str, np.ndarray] = {}
+    gaps = []
+    with style() as plt:
+        figure, axes = plt.subplots(1, 2, figsize=(8.2, 3.3), layout="constrained")
+        for ax, (name, measured, fine, change) in zip(axes, sweeps, strict=True):
+            theory = np.array([found(asy.solve(base.replace(change(x)), tolerance=1e-3)).samples for x in fine])
+            exact = np.array([found(asy.solve(base.replace(change(x)), tolerance=1e-3)).samples for x in measured])
+            mean, sem = np.empty((len(measured), 2)), np.empty((len(measured), 2))
+            for i, x in enumerate(measured):
+                problem = base.replace(change(x)).problem
+                grid = np.linspace(0, min(6.0, 0.2 * 1.7 * float(np.nanmax(exact[i])) + 0.1), 61)
+                seen = run_ensemble(_cosines, spawn(i, runs), problem, grid, progress=False)
+                times = np.array([[_crossing(grid, run[:, c]) for c in range(2)] for run in seen]) / 0.2
+                mean[i], sem[i] = times.mean(axis=0), times.std(axis=0, ddof=1) / np.sqrt(runs)
+            for c, label in enumerate((r"cluster 1, weight $1 - \pi_2$", r"cluster 2, weight $\pi_2$")):
+                ax.plot(
+                    fine, theory[:, c], color=COLOURS[c], label=label, linestyle=("-", "--")[c * (name == "overlap")]
+                )
+                points(ax, measured, mean[:, c], sem[:, c], color=COLOURS[c])
+            data |= {f"{name}": fine, f"{name}_theory": theory, f"{name}_runs": measured}
+            data |= {f"{name}_mean": mean, f"{name}_sem": sem}
+            gaps.append(np.max(np.abs(mean - exact) / exact))
+        axes[0].set(xlabel=r"$\pi_2$", ylabel="$n/d$ until found", yscale="log")
+        axes[1].set(xlabel=r"initial overlap $a$ ($w_\gamma = a\sqrt{d}\,\mu_\gamma$ + noise)", xscale="log")
+        axes[0].legend()
+    return Drawing(
+        figure,
+        "Samples per dimension, n/d = τ/(2η), until the cosine between a centroid and the span of the weights crosses 1/2, for"
+        f" two clusters at distance 3 along orthogonal directions. Lines: theory; points: mean and standard error of {runs}"
+        f" trainings in d = {d}. Left: a cluster needs the more samples the rarer it is. Right: and logarithmically more the"
+        " smaller the initial overlap (the fields are at a saddle).",
+        f"{PAPER}, order-parameter equations",
+        data,
+        base.to_table(),
+        f"largest relative difference of n/d: {gaps[0]:.2f} (left), {gaps[1]:.2f} (right)",
+    )
+
+
+FIGURES: dict[str, Callable[[bool], Drawing]] = {"learning-curves": curves, "sample-complexity": sample_complexity}
