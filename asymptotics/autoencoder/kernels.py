@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..common import codegen
-from . import kernels_exact
-from .kernels_exact import HELPERS, ExactMoments
+from . import kernels_exact, kernels_forward
+from .kernels_exact import IMPORTS, ExactMoments
+from .kernels_forward import ForwardWriter
 
 if TYPE_CHECKING:
     import sympy
@@ -68,7 +69,7 @@ class Kernels:
 
     ``encoders`` and ``decoders`` are the stacked vectors whose fields enter nonlinearly and whose residual fields enter
     linearly. ``names`` lists the columns of ``out``; ``kink`` says that Hessians come in the regression form; ``exact`` says
-    which of "moments" and "noise" are closed forms that need no nodes.
+    which of "moments" and "noise" are closed forms that need no nodes, ``smooth`` that φ has no kink.
     """
 
     module: ModuleType
@@ -80,6 +81,7 @@ class Kernels:
     parameters: int
     skip: bool
     exact: tuple[str, ...] = ()
+    smooth: bool = True
 
     def column(self, name: str) -> int:
         """Column of a named moment in ``out``."""
@@ -123,7 +125,7 @@ TANH = _tanh_source()
 LANES = 64
 
 
-class _Writer:
+class _Writer(ForwardWriter):
     """Writes the generated source of one system."""
 
     def __init__(self, system: System, backend: str, form: str, latent: int = 0) -> None:
@@ -139,30 +141,34 @@ class _Writer:
         self.rename = {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(system.denoiser.parameters)}
         self.pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
         self.closed = self._closed_forms(form)
-        self.kink = form == "regression" or (form in ("auto", "closed") and system.has_kink and not self.closed)
+        self.kink = form == "regression" or (
+            form in ("auto", "closed", "nodes") and system.has_kink and not self.closed
+        )
         self.names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), self.kink, latent)
 
     def _closed_forms(self, form: str) -> dict[str, str]:
         """Sources of "moments" and "noise" that need no nodes, where there are such."""
         from derivations.moments import NotClosed
 
-        polynomial = ExactMoments.polynomial(self.system)
-        if self.latent or not (form == "closed" or (form == "auto" and polynomial)):
+        if self.latent or form not in ("auto", "closed"):
             return {}
-        exact = ExactMoments(self.system, self._clean, centred=not polynomial)
         names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), False)
-        found = {}
-        try:
-            body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
-            found["moments"] = self._over_conditions(MOMENTS, body)
-            if polynomial:
-                before, loop, after = exact.noise_body()
-                weights = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)))
-                loop = [*(f"{x} = {x}_[h]" for x in SCHEDULE), *weights, *loop]
-                body = [*before, "for h in range(tw.shape[0]):", *("    " + line for line in loop), *after]
-                found["noise"] = self._over_conditions(NOISE, body)
-        except NotClosed:
-            pass
+        found: dict[str, str] = {}
+        for centred in (False, True) if form == "closed" else (False,):
+            exact = ExactMoments(self.system, self._clean, centred)
+            try:
+                body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
+                found["moments"] = self._over_conditions(MOMENTS, body)
+                if ExactMoments.polynomial(self.system):
+                    before, loop, after = exact.noise_body()
+                    weights = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)))
+                    loop = [*(f"{x} = {x}_[h]" for x in SCHEDULE), *weights, *loop]
+                    body = [*before, "for h in range(tw.shape[0]):", *("    " + line for line in loop), *after]
+                    found["noise"] = self._over_conditions(NOISE, body)
+            except NotClosed:
+                pass
+            if found:
+                break
         return found
 
     def _over_conditions(self, signature: str, body: list[str]) -> str:
@@ -183,9 +189,10 @@ class _Writer:
             *(["import scipy.special"] if self.backend == "numpy" else []),
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {len(self.rename)}\nVECTORS = {self.p}\n"
-            f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n",
+            f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
+            f"SMOOTH = {not self.system.has_kink!r}\n",
             *([] if self.backend == "numpy" else [self._decorate(TANH)]),
-            *(self._decorate(text) for text in (HELPERS if self.closed else ())),
+            *([IMPORTS] if self.closed else []),
             self.closed.get("moments") or self.moments(),
             self.closed.get("noise") or self.noise(),
         ]
@@ -417,77 +424,6 @@ class _Writer:
         weights = "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ")
         return bulk + "\n\n\n" + weights + "\n"
 
-    def activations(self) -> str:
-        """φ_j and its derivatives at many points: what the generated density needs of the network."""
-        s = self.system
-        names = s.denoiser.vectors
-        array = self.backend == "numpy"
-        node = [f"omega_{names[a]} = z[{':' if array else 'k'}, {i}]" for i, a in enumerate(self.encoders)]
-        phi = [(f"f_{j}", self._clean(phi)) for j, phi in enumerate(s.denoiser.phi)]
-        slopes = [
-            (f"f_{j}_{i}", self._clean(phi.diff(s.fields[a])))
-            for j, phi in enumerate(s.denoiser.phi)
-            for i, a in enumerate(self.encoders)
-        ]
-        functions = []
-        for name, outputs in (("activations", phi), ("slopes", slopes)):
-            index = ":" if array else "k"
-            lines = [*node, *codegen.assignments(outputs, self.backend)]
-            lines += [f"out[{index}, {', '.join(key.split('_')[1:])}] = {key}" for key, _ in outputs]
-            body = self._scalar_lines()
-            body += lines if array else ["for k in range(z.shape[0]):", *("    " + line for line in lines)]
-            text = f"def {name}(z, kappa, out):\n" + textwrap.indent("\n".join(body), "    ")
-            functions.append(self._decorate(text))
-        functions.append(self._decorate(self._euler(phi)))
-        functions.append(self._decorate(self._runge_kutta(phi)))
-        return f"TERMS = {s.denoiser.decoders!r}\n\n\n" + "\n\n\n".join(functions) + "\n"
-
-    def _runge_kutta(self, phi: list[tuple[str, sympy.Expr]]) -> str:
-        """dJ/ds = gain φ(growth (z + coupling J)), gain and growth given at the ends and middles of all steps."""
-        names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
-        array = self.backend == "numpy"
-        index = ":" if array else "k"
-        body = [f"z_{i} = z[{index}, {i}]" for i in range(n)] + [f"J_{j} = 0.0 * z_0" for j in range(J)]
-        step = []
-        for stage, (offset, factor) in enumerate(((0, "0.0"), (1, "0.5 * h"), (1, "0.5 * h"), (2, "h"))):
-            at = [f"J_{j}" + (f" + {factor} * k{stage - 1}_{j}" if stage else "") for j in range(J)]
-            step += [f"m = 2 * s + {offset}"]
-            step += [
-                f"omega_{names[a]} = growth[m] * (z_{i} + "
-                + " + ".join(f"coupling[{i}, {j}] * ({at[j]})" for j in range(J))
-                + ")"
-                for i, a in enumerate(self.encoders)
-            ]
-            step += [*codegen.assignments(phi, self.backend, prefix=f"r{stage}_")]
-            step += [f"k{stage}_{j} = gain[m] * f_{j}" for j in range(J)]
-        step += [f"J_{j} = J_{j} + h / 6.0 * (k0_{j} + 2.0 * k1_{j} + 2.0 * k2_{j} + k3_{j})" for j in range(J)]
-        body += ["for s in range((gain.shape[0] - 1) // 2):", *("    " + line for line in step)]
-        body += [f"network[{index}, {j}] = J_{j}" for j in range(J)]
-        if not array:
-            body = ["for k in range(z.shape[0]):", *("    " + line for line in body)]
-        signature = "def runge_kutta(z, gain, growth, h, coupling, kappa, network):\n"
-        return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
-
-    def _euler(self, phi: list[tuple[str, sympy.Expr]]) -> str:
-        """Noiseless Euler steps of the network part: I ← growth I + gain φ(ℓ + coupling I), ℓ ← growth ℓ."""
-        names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
-        array = self.backend == "numpy"
-        index = ":" if array else "k"
-        fields = [
-            f"omega_{names[a]} = l_{i} + " + " + ".join(f"coupling[{i}, {j}] * I_{j}" for j in range(J))
-            for i, a in enumerate(self.encoders)
-        ]
-        step = [*fields, *codegen.assignments(phi, self.backend)]
-        step += [f"I_{j} = growth[s] * I_{j} + gain[s] * f_{j}" for j in range(J)]
-        step += [f"l_{i} = growth[s] * l_{i}" for i in range(n)]
-        body = [f"l_{i} = z[{index}, {i}]" for i in range(n)] + [f"I_{j} = 0.0" for j in range(J)]
-        body += ["for s in range(gain.shape[0]):", *("    " + line for line in step)]
-        body += [f"network[{index}, {j}] = I_{j}" for j in range(J)]
-        if not array:
-            body = ["for k in range(z.shape[0]):", *("    " + line for line in body)]
-        signature = "def euler(z, gain, growth, coupling, kappa, network):\n"
-        return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
-
 
 def write_source(system: System, backend: str = "numba", form: str = "auto", latent: int = 0) -> str:
     """The generated source of a system's kernels."""
@@ -506,19 +442,19 @@ def compile_kernels(
     build : callable
         Returns the derived `derivations.engine.System`; called only if no source is cached.
     backend : {"numba", "numpy"}
-    form : {"auto", "closed", "hessian", "regression"}
+    form : {"auto", "closed", "nodes", "hessian", "regression"}
         How the moments are evaluated: with nodes, Stein's lemma by second derivatives of φ ("hessian") or by regression of g
         on the local fields ("regression", needed where φ has a kink); or without nodes, in closed form, which "auto" takes
-        where φ is polynomial. "closed" promises fields of zero mean and takes the closed forms of erf and ramps too, where
-        there are any; else it is "auto".
+        where there is one (see `kernels_exact`). "closed" promises fields of zero mean, where more is closed; "nodes" leaves
+        the choice between the forms with nodes.
     latent : int
         Number of latent coordinates at every node (a continuous latent measure); 0: one c a cluster.
     """
     import importlib.util
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors", "moments")]
-    code += [__file__, str(kernels_exact.__file__), str(codegen.__file__)]
+    code = [f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors", "moments", "moment_terms")]
+    code += [__file__, *(str(m.__file__) for m in (kernels_exact, kernels_forward, codegen))]
     key = (specification, backend, form, *([latent] if latent else []))
     source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))
     module = codegen.load_module(source, backend)
@@ -532,4 +468,5 @@ def compile_kernels(
         parameters=module.PARAMETERS,
         skip=module.SKIP,
         exact=module.EXACT,
+        smooth=module.SMOOTH,
     )

@@ -1,7 +1,7 @@
 """Kernels without nodes: the moments of a system whose integrands have closed Gaussian expectations.
 
-Polynomial φ: any means, one time or several. φ made of erf(x/√2) or of ramps and steps: fields of zero mean (all centroids
-zero), at one time. The closed forms come from `derivations.moments`; the functions have the arguments of the kernels with
+Polynomial φ: one time or several. φ made of erf's or of ramps and steps, at one time: at most two erf's or two different steps
+in a product (any number of erf units, two ramps); three where the fields have zero mean (all centroids zero). The closed forms come from `derivations.moments`; the functions have the arguments of the kernels with
 nodes and do not look at the nodes.
 """
 
@@ -19,19 +19,8 @@ if TYPE_CHECKING:
     from derivations.engine import System
     from derivations.moments import Reduction, Terms
 
-#: Scalar functions that the closed forms call; the limits at vanishing variances are those of the expectations.
-HELPERS = (
-    """def _arcsine_ratio(c, a, b):
-    v = a * b
-    if v <= 0.0:
-        return 0.0
-    x = c / math.sqrt(v)
-    return math.asin(min(1.0, max(-1.0, x)))""",
-    """def _schur(c, u, v, a):
-    return c - u * v / a if a > 0.0 else c""",
-    """def _inverse_root(a):
-    return 1.0 / math.sqrt(a) if a > 1e-300 else 0.0""",
-)
+#: What the closed forms call.
+IMPORTS = "from asymptotics.common.closed_forms import arcsine_ratio, both_positive, gaussian_at, positive, schur"
 
 #: A gradient with more monomials than this in the fields of both channels is left to quadrature.
 MOST_TERMS = 60
@@ -69,7 +58,13 @@ class ExactMoments:
 
     def moments_body(self, names: Sequence[str]) -> list[str]:
         """Lines for one condition ``i``: everything in ``names``, stored in ``out[i]``."""
+        import sympy
+
+        from derivations.moments import NotClosed
+
         s = self.system
+        if any(g.has(sympy.DiracDelta) for channel in s.gradient for g in channel):
+            raise NotClosed("a discontinuous activation: SGD does not see its jumps")
         variables = [*(s.fields[a] for a in self.encoders), *s.residual_fields]
         reduction, head = self._law(variables, self._joint(), self._means())
         coefficients: list[tuple[str, sympy.Expr]] = []

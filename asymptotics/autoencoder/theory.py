@@ -70,15 +70,15 @@ def solve(
     tolerance : float
         Wanted absolute error of Q, Θ and b. The cheapest rule for the Gaussian expectations that reaches it is chosen from
         the drift's change under refinement along a pilot path; its nodes stay fixed during the solve. Default 1e-6, or 2e-5
-        where several times share a sample or a kink makes the expectations costly. Closed forms need no rule.
+        where several times share a sample, 1e-4 where a kink needs Sobol' points. Closed forms need no rule.
     method : str
         Any method of `scipy.integrate.solve_ivp`.
     rtol, atol : float, optional
         Of the integrator; default from ``tolerance``.
     rule, noise_rule : Rule, optional
-        Fix the expectations by hand (single times; pairs of times).
+        Fix the expectations by hand (single times; pairs of times); closed forms are then left aside.
     backend : {"numba", "numpy"}
-    form : {"auto", "closed", "hessian", "regression"}
+    form : {"auto", "closed", "nodes", "hessian", "regression"}
         See `asymptotics.autoencoder.kernels.compile_kernels`.
     max_steps : int
         A solve that needs more raises `SolveError`.
@@ -98,11 +98,13 @@ def solve(
     """
     start = time.perf_counter()
     integer("max_steps", max_steps, at_least=1)
-    kernels = kernels_of(problem, backend=backend, form=form)
+    by_hand = form == "auto" and not (rule is None and noise_rule is None)
+    kernels = kernels_of(problem, backend=backend, form="nodes" if by_hand else form)
     if tolerance is None:
-        costly = problem.training.shares_samples or (kernels.kink and len(kernels.encoders) > 1)
-        costly = costly or len(kernels.encoders) > 2
+        costly = problem.training.shares_samples or len(kernels.encoders) > 2
         tolerance = 2e-5 if costly and not without_nodes(problem, kernels) else 1e-6
+        if not kernels.smooth and not without_nodes(problem, kernels):
+            tolerance = 1e-4
     number("tolerance", tolerance, above=0, below=1)
     controls = _Controls(
         method,
@@ -163,8 +165,8 @@ class _Chooser:
         self.evaluations = 0
         self.growth_rates: np.ndarray | None = None
         n = len(kernels.encoders)
-        self.ladder = ladder(n, kink=kernels.kink)
-        self.noise_ladder = ladder(2 * n, kink=kernels.kink) if problem.training.shares_samples else []
+        self.ladder = ladder(n, kink=not kernels.smooth)
+        self.noise_ladder = ladder(2 * n, kink=not kernels.smooth) if problem.training.shares_samples else []
         if "moments" in kernels.exact:
             self.ladder = [UNUSED]
         if "noise" in kernels.exact:

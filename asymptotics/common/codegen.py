@@ -106,16 +106,22 @@ def _scalar_printer() -> Any:
             return f"math.copysign(1.0, {self._print(expr.args[0])})"
 
         def _print_ArcsineRatio(self, expr: sympy.Expr) -> str:
-            return self._helper("_arcsine_ratio", expr)
+            return self._call("arcsine_ratio", expr)
 
         def _print_SchurUpdate(self, expr: sympy.Expr) -> str:
-            return self._helper("_schur", expr)
+            return self._call("schur", expr)
 
-        def _print_InverseRoot(self, expr: sympy.Expr) -> str:
-            return self._helper("_inverse_root", expr)
+        def _print_GaussianAt(self, expr: sympy.Expr) -> str:
+            return self._call("gaussian_at", expr)
 
-        def _helper(self, name: str, expr: sympy.Expr) -> str:
-            # Functions of `derivations.moments`: the generated module brings them along.
+        def _print_Positive(self, expr: sympy.Expr) -> str:
+            return self._call("positive", expr)
+
+        def _print_BothPositive(self, expr: sympy.Expr) -> str:
+            return self._call("both_positive", expr)
+
+        def _call(self, name: str, expr: sympy.Expr) -> str:
+            # The functions of `derivations.moments`, by their namesakes in `asymptotics.common.closed_forms`.
             return f"{name}({', '.join(self._print(a) for a in expr.args)})"
 
         def _print_Rational(self, expr: sympy.Rational) -> str:

@@ -93,10 +93,13 @@ def _sobol(count: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarra
 
 
 def ladder(dimension: int, *, kink: bool = False, largest: int = 400_000) -> list[Rule]:
-    """Rules from cheap to accurate for integrands of ``dimension`` variables; smooth ones first by Gauss–Hermite."""
+    """Rules from cheap to accurate for integrands of ``dimension`` variables; smooth ones first by Gauss–Hermite.
+
+    With a kink Gauss–Hermite converges like 1/nodes even in one variable, where Sobol' points of the same cost are far ahead.
+    """
     hermite = [Rule("hermite", n) for n in (8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 128, 160, 208, 272, 352, 448)]
     sobol = [Rule("sobol", 2**k) for k in range(9, 18)]
-    if kink and dimension > 1:
+    if kink:
         return sobol
     if dimension <= 2:
         return hermite

@@ -21,6 +21,7 @@ from derivations.denoiser import activation_expression
 X = sympy.Symbol("x", real=True)
 NAMED = ("tanh", "erf", "relu", "softplus", "sigmoid", "linear")
 WRITTEN = ("x/(1+x**2)**0.5", "max(-0.5, x)", "log(1+exp(2*x))/2 - x/4")
+EIGHT = Rule("hermite", 8)
 FOUR_TIMES = {
     "target": {
         "weights": [0.6, 0.4],
@@ -38,7 +39,7 @@ def _with(base, activation, **more):
     return base.replace({"denoiser.activation": activation, "denoiser.init.random": 0.3, **more})
 
 
-def _drift(experiment, form="auto", backend="numba", rule=Rule("hermite", 8), noise=None):
+def _drift(experiment, form="auto", backend="numba", rule=EIGHT, noise=None):
     problem = experiment.problem
     drift = Drift(problem, kernels_of(problem, form=form, backend=backend), rule, noise)
     y = initial_state(problem, drift)
