@@ -289,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 3
     except KeyboardInterrupt as stop:
-        print(f"asymptotics: {stop or 'interrupted; nothing was left half-written'}", file=sys.stderr)
+        print(f"asymptotics: {str(stop) or 'interrupted; nothing was left half-written'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of our output went away (`| head`); nothing more to say.

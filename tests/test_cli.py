@@ -118,3 +118,28 @@ def test_second_process_compiles_and_derives_nothing(tmp_path):
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
     assert second.stderr.split()[-1] == "False"
     assert json.loads(first.stdout)["Q"] == json.loads(second.stdout)["Q"]
+
+
+def test_ctrl_c_leaves_no_process_and_no_file(tmp_path):
+    import os
+    import signal
+    import time
+
+    command = [sys.executable, "-m", "asymptotics", "compare", "three-clusters", "--plot", "x.png"]
+    command += ["--set", "simulation.dimension=60000"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    children: list[str] = []
+    for _ in range(600):
+        time.sleep(0.1)
+        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False)
+        children = found.stdout.split()
+        if len(children) >= 1 or process.poll() is not None:
+            break
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+    assert not any(os.path.exists(f"/proc/{pid}/stat") for pid in children)
