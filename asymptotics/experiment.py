@@ -49,7 +49,7 @@ class Experiment:
     """
 
     def __init__(
-        self, *, system: str = "autoencoder", name: str = "experiment", description: str = "", **tables: Any
+        self, /, *, system: str = "autoencoder", name: str = "experiment", description: str = "", **tables: Any
     ) -> None:
         self.system, self.name, self.description = system, str(name), str(description)
         self._room = room(system)

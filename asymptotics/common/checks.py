@@ -38,9 +38,14 @@ def number(
         if bound is not None
     ]
     allowed = " and ".join(["a finite number", *bounds])
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real) or not np.isfinite(float(value)):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         fail(name, value, allowed)
-    x = float(value)
+    try:
+        x = float(value)
+    except OverflowError:  # an integer beyond every float
+        x = np.inf
+    if not np.isfinite(x):
+        fail(name, value, allowed)
     if (
         (above is not None and not x > above)
         or (at_least is not None and not x >= at_least)

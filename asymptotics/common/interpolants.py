@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import expressions
-from .checks import InputError, fail
+from .checks import InputError, choice, fail
 
 PRESETS = {
     "linear": ("1 - t", "t"),
@@ -70,8 +70,7 @@ class Interpolant:
     @classmethod
     def preset(cls, name: str) -> Interpolant:
         """One of the named interpolants: linear, trigonometric, variance-preserving."""
-        if name not in PRESETS:
-            fail("interpolant", name, "one of " + ", ".join(PRESETS))
+        choice("interpolant", name, PRESETS)
         return cls(*PRESETS[name])
 
     @classmethod
@@ -86,7 +85,7 @@ class Interpolant:
         unknown = set(table) - {"alpha", "beta"}
         if unknown:
             raise InputError(
-                f"interpolant.{sorted(unknown)[0]}: unknown key; allowed are alpha and beta, or preset alone"
+                f"interpolant.{min(map(str, unknown))}: unknown key; allowed are alpha and beta, or preset alone"
             )
         return cls(table.get("alpha", "1 - t"), table.get("beta", "t"))
 
