@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -131,9 +132,9 @@ def test_ctrl_c_leaves_no_process_and_no_file(tmp_path):
     children: list[str] = []
     for _ in range(600):
         time.sleep(0.1)
-        found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=False)
-        children = found.stdout.split()
-        if len(children) >= 1 or process.poll() is not None:
+        listing = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        children = listing.read_text().split() if listing.exists() else []
+        if children or process.poll() is not None:
             break
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGINT)
