@@ -117,7 +117,9 @@ class Denoiser(Settings):
         if values is None:
             values = np.full(count, 1.0 if self.architecture == "scaled" else 0.0)
         self.set(parameters=array(self.key("parameters"), values, shape=(count,)))
-        frozen = [self.frozen] if isinstance(self.frozen, str) else list(self.frozen)
+        frozen = (self.frozen,) if isinstance(self.frozen, str) else self.frozen
+        if not isinstance(frozen, (list, tuple)):
+            fail(self.key("frozen"), self.frozen, "a list of names")
         allowed = [*self.vectors, *sorted({v.split("_")[0] for v in self.vectors}), "b"]
         for name in frozen:
             choice(self.key("frozen"), name, allowed)

@@ -161,7 +161,7 @@ def checked_times(name: str, times: object) -> np.ndarray:
     allowed = "a non-empty list of numbers in [0, 1]"
     try:
         t = np.array(times, dtype=np.float64, ndmin=1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fail(name, times, allowed)
     if t.ndim != 1 or t.size == 0 or not np.all((t >= 0) & (t <= 1)):
         fail(name, times, allowed)

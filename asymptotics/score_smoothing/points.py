@@ -12,6 +12,10 @@ from ..common.checks import array, fail, integer, number
 UNIFORM = 1e-6
 
 
+#: More training points than this are a slip of the pen.
+MOST_POINTS = 1_000_000
+
+
 def checked_points(value: Any, *, uniform: bool = False, name: str = "points") -> np.ndarray:
     """Return increasing positions y_1 < … < y_n as float64, n >= 2.
 
@@ -28,7 +32,7 @@ def checked_points(value: Any, *, uniform: bool = False, name: str = "points") -
         If the positions are not finite, fewer than two, unsorted, repeated, or not uniform where they must be.
     """
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return np.linspace(-1.0, 1.0, integer(name, value, at_least=2))
+        return np.linspace(-1.0, 1.0, integer(name, value, at_least=2, at_most=MOST_POINTS))
     y = array(name, value, ndim=1)
     if y.size < 2:
         fail(name, value, "an integer >= 2 or a list of at least two positions")
