@@ -18,6 +18,11 @@ CONSTANTS = ("pi",)
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 _LONGEST = 400
 _LARGEST = 1e6
+_POWER = 64
+#: No number on the way to the result may be larger, so that none overflows (or takes forever to compute exactly).
+_OVERFLOW = 1e200
+#: Fractions of longer integers than a float holds become floats.
+_EXACT = 2**53
 
 
 def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
@@ -78,6 +83,9 @@ def to_sympy(text: Any, variables: Sequence[str], name: str) -> sympy.Expr:
     functions |= {"abs": sympy.Abs, "max": sympy.Max, "min": sympy.Min}
 
     def build(node: ast.expr) -> sympy.Expr:
+        return _moderate(compose(node), text, name)
+
+    def compose(node: ast.expr) -> sympy.Expr:
         if isinstance(node, ast.BinOp):
             left, right = build(node.left), build(node.right)
             if isinstance(node.op, ast.Add):
@@ -88,8 +96,8 @@ def to_sympy(text: Any, variables: Sequence[str], name: str) -> sympy.Expr:
                 return left * right
             if isinstance(node.op, ast.Div):
                 return left / right
-            if left.is_number and right.is_number and abs(float(right)) > 64:
-                raise InputError(f"{name} = {text!r}: a power above 64 is not allowed")
+            if left.is_number and right.is_number and abs(sympy.N(right)) > _POWER:
+                raise InputError(f"{name} = {text!r}: a power above {_POWER} is not allowed")
             return left**right
         if isinstance(node, ast.UnaryOp):
             return -build(node.operand) if isinstance(node.op, ast.USub) else build(node.operand)
@@ -110,6 +118,20 @@ def to_sympy(text: Any, variables: Sequence[str], name: str) -> sympy.Expr:
     if expression.has(sympy.zoo, sympy.nan, sympy.oo, sympy.I):
         raise InputError(f"{name} = {text!r}: not a finite real expression")
     return expression
+
+
+def _moderate(value: sympy.Expr, text: Any, name: str) -> sympy.Expr:
+    """A number of moderate size as it is (or as a float); any other expression as it is."""
+    import sympy
+
+    if not value.is_number:
+        return value
+    size = abs(value if value.is_Rational else sympy.N(value))
+    if size.has(sympy.zoo, sympy.nan, sympy.oo) or (size.is_comparable and size > _OVERFLOW):
+        raise InputError(f"{name} = {text!r}: not a finite real expression (a number in it is too large)")
+    if isinstance(value, sympy.Rational) and max(abs(value.p), value.q) > _EXACT:
+        return sympy.Float(value, 17)
+    return value
 
 
 def to_function(expression: sympy.Expr, variables: Sequence[str]) -> Callable[..., np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.checks import choice, integer, number
 from ..common.settings import Settings
-from .points import checked_points, half_spacing
+from .points import MOST_POINTS, checked_points, half_spacing
 
 LINE_KERNELS = ("box", "box-numerical", "gaussian", "none")
 CIRCLE_KERNELS = ("chord", "angular")
@@ -71,12 +71,12 @@ class ScoreSmoothing(Settings):
             stored: Any = points.tolist()
         else:
             choice(self.key("process"), process, PROCESSES[:1])
-            stored = integer(self.key("points"), self.points, at_least=3)
+            stored = integer(self.key("points"), self.points, at_least=3, at_most=MOST_POINTS)
             width = float(np.sin(np.pi / stored) if kernel == "chord" else np.pi / stored)
         kappa = number(self.key("kappa"), self.kappa, above=0.0)
         start = number(self.key("start_time"), self.start_time, above=0.0)
         if kernel != "none":
-            critical = (width / kappa) ** 2
+            critical = (width / kappa) * (width / kappa)  # a power would raise where this is infinite
             limit = critical if process == PROCESSES[0] else 0.5 * float(np.log1p(critical))
             if start >= limit:
                 number(f"{self.key('start_time')} (critical time {limit:.10g})", start, above=0.0, below=limit)
