@@ -56,9 +56,7 @@ def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
         ):
             for argument in node.args:
                 walk(argument)
-        elif isinstance(node, ast.Name) and (node.id in variables or node.id in CONSTANTS):
-            pass
-        elif (
+        elif (isinstance(node, ast.Name) and (node.id in variables or node.id in CONSTANTS)) or (
             isinstance(node, ast.Constant)
             and isinstance(node.value, (int, float))
             and not isinstance(node.value, bool)
