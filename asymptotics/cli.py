@@ -288,6 +288,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 3
+    except (MemoryError, ArithmeticError, ValueError) as error:
+        # Values that are allowed one by one can still be too extreme together; anything else is a fault of ours.
+        if isinstance(error, ValueError) and type(error).__name__ != "LinAlgError":
+            raise
+        reason = " ".join(str(error).split()) or "out of memory"
+        print(
+            f"asymptotics: error: the numbers of this experiment are too extreme to compute ({reason})", file=sys.stderr
+        )
+        return 3
     except KeyboardInterrupt as stop:
         print(f"asymptotics: {str(stop) or 'interrupted; nothing was left half-written'}", file=sys.stderr)
         return 130

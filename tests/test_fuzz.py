@@ -331,6 +331,28 @@ def test_ten_thousand_mutations(tmp_path, capsys, monkeypatch):
     _fuzz_files(4000, 4, tmp_path, capsys)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value", "status"),
+    [
+        ("score-smoothing", "score_smoothing.start_time", "1e-320", 2),
+        ("score-smoothing-circle", "score_smoothing.start_time", "1e-30", 2),
+        ("score-smoothing", "score_smoothing.dimension", "1" + "0" * 400, 2),
+        ("score-smoothing", "score_smoothing.points", "1000000000", 2),
+        ("binary-mixture", "simulation.times", "1" + "0" * 400, 2),
+        ("three-clusters", "denoiser.frozen", "3", 2),
+        ("three-clusters", "interpolant.preset", "[]", 2),
+        ("three-clusters", "target.centroids", "[[3, 0], [1e308, -3], [-3, 0]]", 3),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_extreme_numbers_are_one_line(name, key, value, status, capsys):
+    """Found by the mutations above: values beyond what a float, the memory or the theory holds."""
+    assert main(["solve", name, "--json", "--set", f"{key}={value}"]) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+
+
 @pytest.mark.parametrize("key", ["interpolant.alpha", "sampling.epsilon", "denoiser.activation", "training.schedule"])
 @pytest.mark.parametrize(
     "text",

@@ -15,6 +15,8 @@ LINE_KERNELS = ("box", "box-numerical", "gaussian", "none")
 CIRCLE_KERNELS = ("chord", "angular")
 CURVES = ("line", "circle")
 PROCESSES = ("variance-exploding", "ornstein-uhlenbeck")
+#: Times below this are lost in rounding (line), or need more panels than memory holds (circle).
+SHORTEST = {"line": 1e-100, "circle": 1e-12}
 _SHORT = {"ve": "variance-exploding", "ou": "ornstein-uhlenbeck"}
 
 
@@ -74,7 +76,7 @@ class ScoreSmoothing(Settings):
             stored = integer(self.key("points"), self.points, at_least=3, at_most=MOST_POINTS)
             width = float(np.sin(np.pi / stored) if kernel == "chord" else np.pi / stored)
         kappa = number(self.key("kappa"), self.kappa, above=0.0)
-        start = number(self.key("start_time"), self.start_time, above=0.0)
+        start = number(self.key("start_time"), self.start_time, above=0.0, at_least=SHORTEST[curve])
         if kernel != "none":
             critical = (width / kappa) * (width / kappa)  # a power would raise where this is infinite
             limit = critical if process == PROCESSES[0] else 0.5 * float(np.log1p(critical))
@@ -88,7 +90,7 @@ class ScoreSmoothing(Settings):
             number(f"{self.key('end_time')} (angular kernel: only the limit is exact)", end, at_least=0.0, at_most=0.0)
         lowest = 1 if curve == "line" else 2
         dimension = integer(self.key("dimension"), max(self.dimension, lowest) if self.dimension == 1 else self.dimension,
-                            at_least=lowest, at_most=None if curve == "line" else 2)  # fmt: skip
+                            at_least=lowest, at_most=10**9 if curve == "line" else 2)  # fmt: skip
         self.set(points=stored, kappa=kappa, start_time=start, end_time=end, kernel=kernel, dimension=dimension)
         self.set(curve=curve, process=process)
 
