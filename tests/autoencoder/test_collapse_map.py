@@ -1,0 +1,138 @@
+"""The collapse map against derived closed forms, direct iteration and the full chain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import asymptotics as asy
+from asymptotics.autoencoder.collapse_map import CollapseMap, phase_diagram
+from asymptotics.autoencoder.generations import generations
+from asymptotics.common.checks import InputError
+from derivations import collapse, skip
+
+
+def problem(**changes):
+    return asy.example("model-collapse").replace({k.replace("__", "."): v for k, v in changes.items()}).problem
+
+
+def test_map_is_the_published_number():
+    f = CollapseMap(problem())
+    assert float(f.skip(1.0)) == pytest.approx(0.69929, abs=5e-6)
+    assert float(f(1.0)) == pytest.approx(0.075785, abs=1e-6)
+    assert float(f.skip(f(1.0))) == pytest.approx(0.0806, abs=5e-5)
+
+
+@pytest.mark.parametrize("b", [0.1, 0.7, 1.3])
+def test_euler_variance_is_the_derived_one(b):
+    derived = float(collapse.euler_variance().subs({collapse.N: 100, collapse.m: 99, collapse.b: b}))
+    assert float(CollapseMap(problem()).variance(b)) == pytest.approx(derived, rel=1e-9)
+
+
+@pytest.mark.parametrize("schedule", list(collapse.SCHEDULES))
+@pytest.mark.parametrize("b", [0.4, 1.2])
+def test_continuous_variance_is_the_derived_one(schedule, b):
+    e = asy.example("model-collapse").replace(
+        interpolant=dict(zip(("alpha", "beta"), _texts(schedule), strict=True)),
+        sampling={"scheme": "continuous", "stop": 0.9},
+    )
+    derived = float(collapse.variance(schedule).subs({collapse.b: b, collapse.t_f: 0.9}))
+    assert float(CollapseMap(e.problem).variance(b)) == pytest.approx(derived, rel=1e-8)
+
+
+def _texts(schedule):
+    from asymptotics.common.interpolants import PRESETS
+
+    return PRESETS[schedule]
+
+
+def test_whole_map_is_the_derived_one():
+    f = CollapseMap(problem(sampling__scheme="continuous", sampling__stop=0.95, denoiser__skip=0.3))
+    times = np.arange(0.05, 1.0, 0.1)
+    values = {
+        skip.E_beta: times.mean(), skip.E_beta2: (times**2).mean(), skip.E_alpha2: ((1 - times) ** 2).mean(),
+        skip.b0: 0.3, skip.tau: 4.0, collapse.t_f: 0.95,
+    }  # fmt: skip
+    derived = collapse.collapse_map().subs(values)
+    for Lambda in (0.01, 0.5, 3.0):
+        assert float(f(Lambda)) == pytest.approx(float(derived.subs(skip.Lambda, Lambda)), rel=1e-8)
+
+
+def test_noise_in_the_sampler_against_fine_euler_steps():
+    fine = CollapseMap(problem(sampling__epsilon="1 - t", sampling__step=2e-5, sampling__stop=0.9))
+    limit = CollapseMap(problem(sampling__epsilon="1 - t", sampling__scheme="continuous", sampling__stop=0.9))
+    assert float(fine(0.6)) == pytest.approx(float(limit(0.6)), rel=1e-3)
+
+
+def test_fixed_points_and_stability():
+    f = CollapseMap(problem())
+    points = f.fixed_points()
+    assert [p.stable for p in points] == [True, False, True]
+    for p in points:
+        assert float(f(p.Lambda)) == pytest.approx(p.Lambda, rel=1e-9)
+        nearby = p.Lambda * 1.01
+        for _ in range(60):
+            nearby = float(f(nearby))
+        assert (abs(nearby / p.Lambda - 1) < 1e-3) == p.stable
+    assert f.phase() == "collapse"
+    assert f.limit() == pytest.approx(points[0].Lambda)
+    assert f.limit(4.0) == pytest.approx(points[2].Lambda)
+
+
+@pytest.mark.parametrize("stop", [0.55, 0.75])
+def test_pitchfork_at_half_time(stop):
+    """Trained to convergence at t = ½: Λ = 1 is a fixed point, stable up to t_f = 1 − 1/e."""
+    f = CollapseMap(
+        problem(training__times=[0.5], training__tau=200.0, sampling__scheme="continuous", sampling__stop=stop)
+    )
+    points = f.fixed_points(2000)
+    derived = float(collapse.half_time()["slope"].subs(collapse.half_time()["ell"], -np.log(1 - stop)))
+    middle = points[len(points) // 2]
+    assert middle.Lambda == pytest.approx(1.0, rel=1e-6)
+    assert middle.slope == pytest.approx(derived, rel=1e-5)
+    assert len(points) == (1 if stop < 1 - np.exp(-1) else 3)
+    if len(points) == 3:
+        assert points[0].Lambda * points[2].Lambda == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"generations__start": "warm"},
+        {"generations__original": 0.2},
+        {"generations__accumulate": True},
+        {"training__schedule": "exp(-tau/2)"},
+        {"denoiser__predicts": "velocity"},
+    ],
+)
+def test_iteration_is_the_bulk_of_the_full_chain(changes):
+    p = problem(generations__nodes=64, generations__count=3, **changes)
+    chain = generations(p, progress=False)
+    np.testing.assert_allclose(chain.Lambda, CollapseMap(p).iterate(2), rtol=5e-5)
+
+
+def test_mixing_stops_collapse():
+    f = CollapseMap(problem())
+    found = f.critical_fraction()
+    assert 0 < found["fraction"] < 1
+    assert (
+        CollapseMap(problem(), found["fraction"] - 1e-3).limit()
+        < 0.5
+        <= CollapseMap(problem(), found["fraction"] + 1e-3).limit()
+    )
+    # The collapsed branch keeps little but the original share: Λ = φ Λ₀ + (1 − φ) v with v small.
+    assert found["fraction"] == pytest.approx(0.5, abs=0.02)
+    assert CollapseMap(problem(), 1.0).limit() == pytest.approx(1.0)
+
+
+def test_phase_diagram():
+    diagram = phase_diagram(problem(), ("stop", [0.3, 0.99]), ("tau", [2.0, 8.0]))
+    assert diagram.limit.shape == (2, 2)
+    assert np.all(diagram.limit[:, 1] < 1e-3) and np.all(diagram.limit[:, 0] > 0.4)
+    assert CollapseMap(problem(training__times=[0.7])).phase() == "blow-up"
+    assert CollapseMap(problem(sampling__stop=0.3)).phase() == "spread"
+    noisy = phase_diagram(problem(), ("epsilon", [0.0, 1.0]), ("stop", [0.9]))
+    assert noisy.limit[0, 0] != noisy.limit[0, 1]
+    with pytest.raises(InputError, match="axis"):
+        phase_diagram(problem(), ("wrong", [1.0]), ("tau", [1.0]))
