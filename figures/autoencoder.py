@@ -127,8 +127,7 @@ def mnist_gaussian(quick: bool) -> Drawing:
         marginal = density.sum(axis=1) * width
         axes[1, 4].plot(middle, marginal, color=COLOURS[0], label="theory")
         points(axes[1, 4], middle, mean, sem, color=COLOURS[1], label="experiment", zorder=0)
-        axes[1, 4].set(xlabel=r"$e_1\cdot x$", title=r"marginal, $\tau = 8$")
-        axes[1, 4].legend(loc="center")
+        axes[1, 4].set(xlabel=r"$e_1\cdot x$", title=r"marginal, $\tau = 8$ (line: theory)")
         data |= {"x": middle, "marginal": marginal, "marginal_mean": mean, "marginal_sem": sem}
     end = path(8.0)
     rows = ", ".join(

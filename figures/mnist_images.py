@@ -14,7 +14,7 @@ from asymptotics.common.spectra import mnist_digits
 from .base import Drawing
 
 
-def _gaussian_images(copies: int, seed: int) -> np.ndarray:
+def gaussian_images(copies: int, seed: int) -> np.ndarray:
     """Gaussian samples whose classes have the means and the *full* covariances of the digits, to rounding."""
     images, labels = mnist_digits()
     rng = np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def images(quick: bool) -> Drawing:
     runs = 6 if quick else 32
     options = {"runs": runs, "samples": 1, "progress": False, "taus": np.linspace(0, 8, 9)}
     gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
-    full = asy.simulate(exp, data=_gaussian_images(2 if quick else 4, 5), **options)
+    full = asy.simulate(exp, data=gaussian_images(2 if quick else 4, 5), **options)
     digits = asy.simulate(exp, data="mnist", **options)
     tau, end = np.linspace(0, 8, 161), path(8.0)
     data = {"tau": tau, "tau_runs": digits.tau, "Q": path(tau).Q, "b": path(tau).b, "M": end.M}

@@ -67,9 +67,9 @@ def plot_path(
 
 
 def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:
-    """Density of the target's projections at points (..., K); singular projections give NaN."""
-    target = problem.target
-    means, covariances = target.projected_centroids(), target.projected_covariance()
+    """Density of the target's first m ≤ K projections at points (..., m); singular projections give NaN."""
+    target, m = problem.target, x.shape[-1]
+    means, covariances = target.projected_centroids()[:, :m], target.projected_covariance()[:, :m, :m]
     total = np.zeros(x.shape[:-1])
     for weight, mean, covariance in zip(target.weights, means, covariances, strict=True):
         sign, log_determinant = np.linalg.slogdet(covariance)
@@ -121,10 +121,9 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
     grid = [np.linspace(low[k], high[k], 81) for k in range(2)]
     mesh = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1)
     extent = (low[0], high[0], low[1], high[1])
-    if problem.target.directions == 2:
-        axes[0].imshow(
-            target_density(problem, mesh).T, extent=extent, origin="lower", aspect="auto", interpolation="bilinear"
-        )
+    axes[0].imshow(
+        target_density(problem, mesh).T, extent=extent, origin="lower", aspect="auto", interpolation="bilinear"
+    )
     axes[0].set_title("target")
     bins = [np.linspace(low[k], high[k], 61) for k in range(2)]
     image = law.density(mesh) if exact else _histogram(law.sample(400_000, 0), bins)
