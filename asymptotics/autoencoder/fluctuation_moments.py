@@ -80,15 +80,15 @@ def derivatives(
     second[:, i, j] = second[:, j, i] = F[:, 1 + n : 1 + n + len(i)]
     second = inverse @ second @ inverse
     out = (F[:, 1 : 1 + n] @ inverse) @ law.dmean.T + by_explicit @ explicit.T
-    out += np.einsum("fij,dij->fd", second, law.domega) / 2
+    out += second.reshape(len(F), -1) @ law.domega.reshape(len(law.domega), -1).T / 2
     if Fe.shape[1]:
         out += Fe[:, :, 0] @ (law.demean - law.dmean @ B.T).T
         slope = Fe[:, :, 1 : 1 + n] @ inverse
-        out += np.einsum("fji,dji->fd", slope, law.dcross - B @ law.domega)
+        out += slope.reshape(len(F), -1) @ (law.dcross - B @ law.domega).reshape(len(law.dcross), -1).T
         if Fee is not None:
             mixed = law.dcross @ B.T
             left = law.de - mixed - np.swapaxes(mixed, 1, 2) + B @ law.domega @ B.T
-            out += np.einsum("fjk,djk->fd", Fee, left) / 2
+            out += Fee.reshape(len(F), -1) @ left.reshape(len(left), -1).T / 2
     return np.asarray(out)
 
 
@@ -106,34 +106,19 @@ class Gradients:
 
     def squares(self, z: np.ndarray, w: np.ndarray, law: Law, explicit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """E[g_ca g_ce] for a ≤ e, channel 0 first, and its derivatives along the law's directions."""
-        p = self.g.shape[1] // 2
-        a, c = np.triu_indices(p)
-        i, j = np.concatenate([a, a + p]), np.concatenate([c, c + p])
-        g, h, R = self.g, self.h, law.residual
-        hR = h @ R
-        weights = hermite(z, w)
-        F = g[:, i] * g[:, j] + np.einsum("nfl,nfl->nf", hR[:, i], h[:, j])
-        Fe = g[:, i, None] * h[:, j] + h[:, i] * g[:, j, None]
-        V = self.gv.shape[2]
-        Fv = self.gv[:, i] * g[:, j, None] + g[:, i, None] * self.gv[:, j]
-        if h.shape[2]:
-            Fv = (
-                Fv
-                + np.einsum("nfvl,nfl->nfv", self.hv[:, i], hR[:, j])
-                + np.einsum("nfl,nfvl->nfv", hR[:, i], self.hv[:, j])
-            )
-        EF = weighted(np.ascontiguousarray(F), weights)
-        L = h.shape[2]
-        EFe = weighted(Fe.reshape(len(w), -1), weights).reshape(len(i), L, weights.shape[1])
-        hw = h * w[:, None, None]
-        Fee = np.einsum("nfj,nfk->fjk", hw[:, i], h[:, j])
-        Fee = Fee + np.swapaxes(Fee, 1, 2)
-        EFv = np.einsum("n,nfv->fv", w, Fv)
-        return EF[:, 0], derivatives(EF, EFe, Fee, law, EFv, explicit)
+        p, weights = self.g.shape[1] // 2, hermite(z, w)
+        (L, V), count = (self.h.shape[2], self.gv.shape[2]), p * (p + 1)
+        F, Fe = np.zeros((count, weights.shape[1])), np.zeros((count, L, weights.shape[1]))
+        Fee, Fv = np.zeros((count, L, L)), np.zeros((count, V))
+        arrays = [np.ascontiguousarray(x) for x in (self.g, self.h, self.h @ law.residual, self.gv, self.hv)]
+        squares(*arrays, weights, F, Fe, Fee, Fv)
+        return F[:, 0], derivatives(F, Fe, Fee, law, Fv, explicit)
 
 
 # Sums over nodes are written out: on a busy machine a threaded BLAS waits longer than they take.
 _SUMS = {"contract", "reassoc", "nsz"}
+#: Nodes whose monomials are held at once.
+PIECE = 32
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
@@ -161,64 +146,92 @@ def products(w: Any, g: Any, gs: Any, f: Any, fs: Any, P: Any, K: Any, Ks: Any) 
     w : (N,);  g, gs : (N, 2p), (N, 2p, m);  f, fs : (N, F), (F, m);  P : (N, pairs);  K, Ks : (N, k), (N, k, m)
     """
     m, p, F = gs.shape[2], g.shape[1] // 2, f.shape[1]
-    count = 1 + 2 * p * (1 + F) + p * (p + 1) + P.shape[1] + K.shape[1]
-    row, out = np.empty((1 + m + m * (m + 1) // 2, count)), np.zeros((count, count))
-    for n in range(w.shape[0]):
-        root = np.sqrt(w[n])
-        row[:] = 0.0
-        row[0, 0] = root
-        col = 1
-        for i in range(2 * p):
-            row[0, col] = root * g[n, i]
-            for a in range(m):
-                row[1 + a, col] = root * gs[n, i, a]
-            col += 1
-        for i in range(2 * p):
-            for j in range(F):
-                _pair(root, g[n, i], gs[n, i], f[n, j], fs[j], row, col)
+    count, parts = 1 + 2 * p * (1 + F) + p * (p + 1) + P.shape[1] + K.shape[1], 1 + m + m * (m + 1) // 2
+    rows, out = np.empty((count, PIECE * parts)), np.zeros((count, count))
+    for first in range(0, w.shape[0], PIECE):
+        last = min(first + PIECE, w.shape[0])
+        rows[:] = 0.0
+        for n in range(first, last):
+            root, at = np.sqrt(w[n]), (n - first) * parts
+            rows[0, at] = root
+            col = 1
+            for i in range(2 * p):
+                rows[col, at] = root * g[n, i]
+                for a in range(m):
+                    rows[col, at + 1 + a] = root * gs[n, i, a]
                 col += 1
-        for ch in range(2):
-            for i in range(ch * p, ch * p + p):
-                for j in range(i, ch * p + p):
-                    _pair(root, g[n, i], gs[n, i], g[n, j], gs[n, j], row, col)
+            for i in range(2 * p):
+                for j in range(F):
+                    _pair(root, g[n, i], gs[n, i], f[n, j], fs[j], rows[col], at)
                     col += 1
-        for i in range(P.shape[1]):
-            row[0, col] = root * P[n, i]
-            col += 1
-        for i in range(K.shape[1]):
-            row[0, col] = root * K[n, i]
-            for a in range(m):
-                row[1 + a, col] = root * Ks[n, i, a]
-            col += 1
-        for h in range(row.shape[0]):
-            _add_square(row[h], out)
+            for ch in range(2):
+                for i in range(ch * p, ch * p + p):
+                    for j in range(i, ch * p + p):
+                        _pair(root, g[n, i], gs[n, i], g[n, j], gs[n, j], rows[col], at)
+                        col += 1
+            for i in range(P.shape[1]):
+                rows[col, at] = root * P[n, i]
+                col += 1
+            for i in range(K.shape[1]):
+                rows[col, at] = root * K[n, i]
+                for a in range(m):
+                    rows[col, at + 1 + a] = root * Ks[n, i, a]
+                col += 1
+        for i in range(count):
+            for j in range(i + 1):
+                total = 0.0
+                x, y = rows[i], rows[j]
+                for k in range(x.shape[0]):
+                    total += x[k] * y[k]
+                out[i, j] += total
     for i in range(count):
         for j in range(i):
             out[j, i] = out[i, j]
     return out
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def _add_square(x: Any, out: Any) -> None:
-    """Lower triangle of out += x xᵀ."""
-    for i in range(x.shape[0]):
-        if x[i] != 0.0:
-            total, factor = out[i, : i + 1], x[i]
-            for j in range(total.shape[0]):
-                total[j] += factor * x[j]
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pair(root: Any, x: Any, xs: Any, y: Any, ys: Any, row: Any, col: Any) -> None:
+def _pair(root: Any, x: Any, xs: Any, y: Any, ys: Any, row: Any, at: Any) -> None:
     """Hermite coefficients of (x + xs·ε)(y + ys·ε)."""
     m = xs.shape[0]
-    total, k = x * y, 1 + m
+    total, k = x * y, at + 1 + m
     for a in range(m):
         total += xs[a] * ys[a]
-        row[1 + a, col] = root * (x * ys[a] + xs[a] * y)
-        row[k, col] = root * 1.4142135623730951 * xs[a] * ys[a]
+        row[at + 1 + a] = root * (x * ys[a] + xs[a] * y)
+        row[k] = root * 1.4142135623730951 * xs[a] * ys[a]
         k += 1
         for c in range(a + 1, m):
-            row[k, col] = root * (xs[a] * ys[c] + xs[c] * ys[a])
+            row[k] = root * (xs[a] * ys[c] + xs[c] * ys[a])
             k += 1
-    row[0, col] = root * total
+    row[at] = root * total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
+def squares(g: Any, h: Any, hR: Any, gv: Any, hv: Any, weights: Any, F: Any, Fe: Any, Fee: Any, Fv: Any) -> None:
+    """Moments of g_i g_j (i ≤ j in one channel) with the columns of ``weights``, of its slopes, curvature and derivatives.
+
+    All of ``F`` (pairs, polynomials), ``Fe`` (pairs, L, polynomials), ``Fee`` (pairs, L, L), ``Fv`` (pairs, V) are added to.
+    """
+    p, L, V = g.shape[1] // 2, h.shape[2], gv.shape[2]
+    for n in range(g.shape[0]):
+        w = weights[n]
+        r = 0
+        for ch in range(2):
+            for i in range(ch * p, ch * p + p):
+                for j in range(i, ch * p + p):
+                    value = g[n, i] * g[n, j]
+                    for a in range(L):
+                        value += hR[n, i, a] * h[n, j, a]
+                        slope = g[n, i] * h[n, j, a] + h[n, i, a] * g[n, j]
+                        for k in range(w.shape[0]):
+                            Fe[r, a, k] += slope * w[k]
+                        for c in range(L):
+                            Fee[r, a, c] += w[0] * (h[n, i, a] * h[n, j, c] + h[n, j, a] * h[n, i, c])
+                    for k in range(w.shape[0]):
+                        F[r, k] += value * w[k]
+                    for v in range(V):
+                        value = gv[n, i, v] * g[n, j] + g[n, i] * gv[n, j, v]
+                        for a in range(L):
+                            value += hv[n, i, v, a] * hR[n, j, a] + hR[n, i, a] * hv[n, j, v, a]
+                        Fv[r, v] += w[0] * value
+                    r += 1

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .drift import square_root
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -70,8 +72,8 @@ class Increments:
             for e in (0, 1):
                 left, right = self.of_overlaps[c * p : c * p + p], self.of_overlaps[e * p : e * p + p]
                 weighted = np.tensordot(gg[c * p : c * p + p, e * p : e * p + p], right, axes=(1, 0))
-                block = self.residual[c].reshape(Z, 2, Z)[:, e]
-                total = total + np.einsum("inz,imz->nm", left @ block, weighted, optimize=True)
+                block = (left @ self.residual[c, :, e]).transpose(1, 0, 2).reshape(len(total), -1)
+                total = total + block @ weighted.transpose(1, 0, 2).reshape(len(total), -1).T
         return np.asarray(total)
 
     def first(self, sample: Sample) -> np.ndarray:
@@ -88,9 +90,11 @@ def inner_products(model: Any, sample: Sample, theta: np.ndarray, q: np.ndarray)
     mean = np.zeros((2, S, p + K))
     mean[1, :, :p], mean[1, :, p:] = theta @ model.c[c], model.t[c]
     # Cov(ζ_c(s), f_l) = ς_c(s) Gram(s)[:, a] slopes[c, l, a]
-    cross = np.einsum("cs,sja,cla->csjl", spread, gram[:, :, :p], sample.slopes).reshape(2, Z, F)
-    regression = cross @ np.linalg.pinv(sample.covariance, rcond=1e-12, hermitian=True)
-    residual = -np.einsum("czl,eyl->czey", regression, cross)
+    along = (gram[None, :, :, :p] @ np.swapaxes(sample.slopes, 1, 2)[:, None]).reshape(2, S, p + K, F)
+    cross = (spread[:, :, None, None] * along).reshape(2, Z, F)
+    _, inverse = square_root(sample.covariance)
+    regression = cross @ (inverse @ inverse)
+    residual = -(regression.reshape(2 * Z, F) @ cross.reshape(2 * Z, F).T).reshape(2, Z, 2, Z)
     for ch in (0, 1):
         blocks = residual[ch].reshape(S, p + K, 2, S, p + K)
         for s in range(S):

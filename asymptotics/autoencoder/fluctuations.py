@@ -21,14 +21,14 @@ from .fluctuation_terms import Terms
 from .path import OrderParameterPath
 from .settings import Problem
 
-#: Nodes at which J and Cov(Y) are computed in every step of the path's integrator (ends shared).
+#: Nodes at which J and Cov(Y) are computed in every panel of τ (ends shared).
 NODES = 4
 #: Wanted error of J and Cov(Y), relative to their largest entry.
 TOLERANCE = 2e-3
 #: Largest number of order parameters (all atoms); the matrices are dense.
 LARGEST = 1200
 #: Fractions of τ_max at which the expectations are refined.
-FRACTIONS = (0.0, 0.2, 1.0)
+FRACTIONS = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
@@ -310,6 +310,13 @@ def fluctuations(path: OrderParameterPath, *, initial: str = "exact", rule: Rule
     return kept[key]  # type: ignore[no-any-return]
 
 
+def panels_of(path: OrderParameterPath) -> np.ndarray:
+    """Ends of the panels: steps of the path's integrator, two at a time (of a method of order 8), else a dozen groups."""
+    steps = len(path.knots) - 1
+    group = 2 if path.method == "DOP853" else max(1, round(steps / 12))
+    return np.unique(np.append(path.knots[::group], path.knots[-1]))
+
+
 def _solve(path: OrderParameterPath, initial: str, rule: Rule | None, noise_rule: Rule | None) -> Fluctuations:
     from types import SimpleNamespace
 
@@ -324,7 +331,7 @@ def _solve(path: OrderParameterPath, initial: str, rule: Rule | None, noise_rule
         terms, name, count = choose_rules(problem, path)
     else:
         terms, name, count = Terms(problem, rule, noise_rule), f"{rule.kind} {rule.nodes}", 0
-    knots, size, eta = path.knots, layout.size, problem.training.learning_rate
+    knots, size, eta = panels_of(path), layout.size, problem.training.learning_rate
     panels = len(knots) - 1
     J, D = np.empty((panels, NODES, size, size)), np.empty((panels, NODES, size, size))
     skip = np.empty((panels, NODES))

@@ -102,7 +102,7 @@ class Chain:
         self.frame, self.P, self.L = f, f.P.copy(), f.L.copy()
         self.scalars = np.concatenate([[problem.b], problem.parameters])
         self._means = np.ascontiguousarray(np.einsum("ck,ski->csi", problem.centroids, f.references))
-        self._spreads = np.sqrt(problem.eigenvalues)
+        self._spreads = np.ascontiguousarray(np.sqrt(problem.eigenvalues))
         self._cumulative, self._cumulative_times = np.cumsum(problem.weights), np.cumsum(problem.time_weights)
         self._schedule = np.stack([problem.alpha, problem.beta, problem.y0, problem.y1])
         rate_b = problem.rate_b if problem.denoiser.skip else 0.0

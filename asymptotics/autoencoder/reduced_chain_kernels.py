@@ -15,7 +15,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import boolean, float64, int64, njit, types, uint32
 
 from ..common.normals import LANES, TILE64, normal_tile64, uniform
 
@@ -100,7 +100,19 @@ def numbers_needed(atoms: int, span: int, p: int, batch: int) -> int:
     return atoms * (m * (span + p) + m * (m - 1) // 2 + m)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+_vector, _matrix, _cube, _integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+_slopes = types.FunctionType(types.void(_vector, _vector, _vector, _matrix, _matrix))
+
+
+# Explicit types: the network's function comes as a function of this signature, so that the machine code is kept on disk.
+@njit(
+    types.void(
+        _slopes, _integers, _cube, _cube, _vector, _integers, _integers, _integers, _cube, _matrix,
+        _vector, _vector, boolean, _matrix, _vector, _vector, _vector,
+        float64, float64, uint32, uint32, int64, int64,
+    ),
+    cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
 def advance(
     slopes: Any, decoders: Any, P: Any, L: Any, scalars: Any, ranks: Any, widths: Any, rest: Any, means: Any, spreads: Any,
     cumulative: Any, cumulative_times: Any, random_time: Any, schedule: Any, time_weights: Any, factors: Any, rates: Any,

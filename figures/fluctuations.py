@@ -1,0 +1,184 @@
+"""Figures of the finite-d error bars: fluctuations and bias against d, and a fan of runs inside the predicted band."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from asymptotics.autoencoder.fluctuation_bias import bias
+from asymptotics.autoencoder.fluctuations import fluctuations
+from asymptotics.autoencoder.path import OrderParameterPath
+from asymptotics.autoencoder.reduced_chain import simulate as reduced
+from asymptotics.autoencoder.settings import Problem
+from asymptotics.autoencoder.sgd import one_run
+from asymptotics.autoencoder.simulation import Runs, sgd_problem
+from asymptotics.autoencoder.theory import solve
+from asymptotics.common.ensembles import run_ensemble, spawn
+from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.experiment import load
+
+from .base import Drawing
+
+PAPER = "setting of Cui, Pehlevan, Lu, arXiv 2501.03937 (three clusters); finite-d theory not in the paper"
+#: Order parameters shown: label, field, index, position among (Θ row by row, upper Q, b).
+SHOWN = (
+    (r"$\Theta_{11}$", "Theta", (0, 0), 0),
+    (r"$\Theta_{12}$", "Theta", (0, 1), 1),
+    (r"$Q_{11}$", "Q", (0, 0), 4),
+    (r"$Q_{12}$", "Q", (0, 1), 5),
+    ("$b$", "b", (), 7),
+)
+
+
+def _problem(tau: float) -> Problem:
+    problem = load("three-clusters").problem
+    return dataclasses.replace(problem, training=problem.training.replace(tau=tau))
+
+
+def _full(problem: Problem, d: int, runs: int, taus: Any, seed: int) -> dict[str, np.ndarray]:
+    """Full trainings in R^d: field → (runs, times, ...)."""
+    found = run_ensemble(one_run, spawn(seed, runs), sgd_problem(problem, dimension=d), taus)
+    return {name: np.stack([r[name] for r in found]) for name in ("Theta", "Q", "b")}
+
+
+def _values(runs: Runs | dict[str, np.ndarray], field: str, index: tuple[int, ...]) -> np.ndarray:
+    values = runs[field] if isinstance(runs, dict) else getattr(runs, field)
+    return np.asarray(values[(slice(None), slice(None), *index)])
+
+
+def _deviation(values: np.ndarray) -> tuple[float, float]:
+    """Standard deviation of a sample and its standard error (Gaussian)."""
+    std = float(values.std(ddof=1))
+    return std, std / np.sqrt(2 * (len(values) - 1))
+
+
+def scaling(quick: bool) -> Drawing:
+    """Standard deviations against d over six decades."""
+    tau = 0.04
+    problem = _problem(tau)
+    f = fluctuations(solve(problem))
+    dimensions = [10**k for k in (range(2, 6) if quick else range(2, 9))]
+    counts = [200 if d <= 10**6 else (48 if d <= 10**7 else 12) for d in dimensions]
+    chain = [reduced(problem, dimension=d, runs=n, taus=[tau], seed=d) for d, n in zip(dimensions, counts, strict=True)]
+    full_dimensions = [50, 150, 500] if quick else [50, 150, 500, 1500, 5000]
+    full = [_full(problem, d, 200, [tau], d + 1) for d in full_dimensions]
+    data: dict[str, np.ndarray] = {"d_chain": np.array(dimensions), "d_full": np.array(full_dimensions)}
+    ratios = []
+    grid = np.geomspace(40, 2 * dimensions[-1], 60)
+    predicted = np.array([np.sqrt(np.diag(f.covariance(tau, d))) for d in grid])
+    with style() as plt:
+        figure, ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")
+        for k, (label, field, index, at) in enumerate(SHOWN):
+            ax.loglog(grid, predicted[:, at], color=COLOURS[k], label=label)
+            for name, ds, ensembles, marker in (("chain", dimensions, chain, "o"), ("full", full_dimensions, full, "s")):
+                found = np.array([_deviation(_values(r, field, index)[:, 0]) for r in ensembles])
+                fill = COLOURS[k] if name == "chain" else "white"
+                ax.errorbar(ds, found[:, 0], found[:, 1], fmt=marker, color=COLOURS[k], mfc=fill, markersize=4)
+                data |= {f"{name}_{field}{''.join(map(str, index))}": found}
+                expected = np.array([np.sqrt(f.covariance(tau, d)[at, at]) for d in ds])
+                ratios.append(((found[:, 0] - expected) / found[:, 1]).ravel())
+        ax.set_xlabel("dimension $d$")
+        ax.set_ylabel(rf"standard deviation at $\tau = {tau:g}$")
+        ax.legend(ncols=2)
+    score = np.concatenate(ratios)
+    data |= {"d_line": grid, "predicted": predicted}
+    return Drawing(
+        figure,
+        f"Fluctuations of the order parameters between runs at tau = {tau:g}, three clusters. Lines: linear noise approximation "
+        f"(1/sqrt(d); 1/d for b). Filled points: exact reduced chain, {counts[0]} to {counts[-1]} runs. Open squares: full "
+        "simulation in R^d, 200 runs. Bars: standard errors.",
+        PAPER,
+        data,
+        problem.to_tables(),
+        f"root mean square deviation from the prediction: {np.sqrt(np.mean(score**2)):.2f} standard errors over {score.size} points",
+    )
+
+
+def gap(quick: bool) -> Drawing:
+    """The mean's distance from the d → ∞ theory, times d."""
+    tau, runs = 1.0, 400 if quick else 6000
+    problem = _problem(tau)
+    path = solve(problem)
+    dimensions = [50, 100, 200] if quick else [50, 100, 200, 400, 800]
+    at = path(tau)
+    m1 = bias(path, 1000)(tau) * 1000
+    ensembles = [reduced(problem, dimension=d, runs=runs, taus=[tau], seed=d) for d in dimensions]
+    data: dict[str, np.ndarray] = {"d": np.array(dimensions), "m1": m1}
+    scores = []
+    with style() as plt:
+        figure, ax = plt.subplots(figsize=(5.0, 3.6), layout="constrained")
+        for k, (label, field, index, position) in enumerate(SHOWN):
+            if index == (0, 1):
+                continue
+            theory = float(np.asarray(getattr(at, field))[index])
+            values = [_values(r, field, index)[:, 0] for r in ensembles]
+            mean = np.array([d * (v.mean() - theory) for d, v in zip(dimensions, values, strict=True)])
+            sem = np.array([d * v.std(ddof=1) / np.sqrt(runs) for d, v in zip(dimensions, values, strict=True)])
+            ax.axhline(m1[position], color=COLOURS[k], label=label)
+            points(ax, dimensions, mean, sem, color=COLOURS[k])
+            data |= {f"{field}{''.join(map(str, index))}": np.stack([mean, sem])}
+            scores.append((mean[-1] - m1[position]) / sem[-1])
+        ax.set_xscale("log")
+        ax.set_xlabel("dimension $d$")
+        ax.set_ylabel(r"$d$ × (mean − theory at $d \to \infty$), $\tau = 1$")
+        ax.legend(ncols=2)
+    return Drawing(
+        figure,
+        f"Bias of the mean at tau = 1, times d. Lines: derived coefficient of 1/d. Points: exact reduced chain, {runs} runs each, "
+        "with standard errors; what is left at small d is of order 1/d.",
+        PAPER,
+        data,
+        problem.to_tables(),
+        f"at d = {dimensions[-1]} the points are {', '.join(f'{s:+.1f}' for s in scores)} standard errors from the lines",
+    )
+
+
+def _band(ax: Any, path: OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray) -> tuple[Any, Any]:
+    f = fluctuations(path)
+    line = getattr(path(tau), field)[(slice(None), *index)]
+    grid = np.linspace(0, path.tau_max, 41)
+    width = np.interp(tau, grid, getattr(f.deviations(grid, d), field)[(slice(None), *index)])
+    for k, alpha in ((2, 0.15), (1, 0.25)):
+        ax.fill_between(tau, line - k * width, line + k * width, color=COLOURS[0], alpha=alpha, linewidth=0)
+    ax.plot(tau, line, color=COLOURS[0])
+    return line, width
+
+
+def fan(quick: bool) -> Drawing:
+    """Single runs inside the predicted band."""
+    d, runs = 400, 12 if quick else 40
+    problem = _problem(4.0)
+    path = solve(problem)
+    taus = np.linspace(0, 4.0, 41)
+    full = _full(problem, d, runs, taus, 3)
+    data: dict[str, np.ndarray] = {"tau": taus}
+    inside = []
+    with style() as plt:
+        figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.1), layout="constrained")
+        for ax, (label, field, index, _) in zip(axes, (SHOWN[2], SHOWN[1], SHOWN[3]), strict=True):
+            line, width = _band(ax, path, d, field, index, taus)
+            values = _values(full, field, index)
+            ax.plot(taus, values.T, color=COLOURS[1], linewidth=0.5, alpha=0.6)
+            ax.set_xlabel(r"training time $\tau$")
+            ax.set_title(label)
+            inside.append(np.mean(np.abs(values - line)[:, 1:] < width[1:]))
+            data |= {f"{field}{''.join(map(str, index))}": values, f"std_{field}{''.join(map(str, index))}": width}
+    return Drawing(
+        figure,
+        f"{runs} trainings in R^{d} (thin lines) and the theory with its own error bars (bands: one and two predicted standard "
+        "deviations of a single run).",
+        PAPER,
+        data,
+        problem.to_tables(),
+        f"share of points inside one standard deviation: {', '.join(f'{x:.2f}' for x in inside)} (Gaussian: 0.68)",
+    )
+
+
+FIGURES: dict[str, Callable[[bool], Drawing]] = {
+    "fluctuations-scaling": scaling,
+    "fluctuations-gap": gap,
+    "fluctuations-fan": fan,
+}
