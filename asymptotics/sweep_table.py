@@ -114,8 +114,10 @@ class Sweep(Result):
 
     def to_dataframe(self) -> Any:
         """The table as a pandas DataFrame (needs pandas)."""
-        import pandas
-
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("to_dataframe: needs pandas; install it by pip install pandas") from None
         return pandas.DataFrame({**{name: self[name] for name in self.columns}, "error": self.errors})
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:

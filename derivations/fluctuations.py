@@ -173,7 +173,9 @@ class Fluctuations:
         scalars = {f"kappa_{k}": x for k, x in enumerate(s.denoiser.parameters)}
         if s.has_kink and any(i is None for i in self.shifts):
             if any(x.diff(k).has(sympy.DiracDelta) for x in self.functions.values() for k in scalars.values()):
-                raise ValueError(f"denoiser {s.denoiser.name!r}: a trainable scalar moves a kink, and not as a shift of a field")
+                raise ValueError(
+                    f"denoiser {s.denoiser.name!r}: a trainable scalar moves a kink, and not as a shift of a field"
+                )
             variables |= scalars
         elif not s.has_kink:
             variables |= scalars
@@ -183,14 +185,18 @@ class Fluctuations:
         return {name: {v: x for v, x in row.items() if x != 0} for name, row in table.items()}
 
     @cached_property
-    def drift_derivatives(self) -> tuple[list[dict[sympy.Symbol, sympy.Expr]], dict[tuple[int, int], dict[sympy.Symbol, sympy.Expr]]]:
+    def drift_derivatives(
+        self,
+    ) -> tuple[list[dict[sympy.Symbol, sympy.Expr]], dict[tuple[int, int], dict[sympy.Symbol, sympy.Expr]]]:
         """Derivatives of dΘ_a(s)/dτ and dq_ae(s)/dτ by every symbol in them: moments, Θ_a, q_ae, m_a = Θ_a·c."""
         fixed = {varsigma, mass, eta, lam, symbol("t"), *self.system.rates}
 
         def slopes(f: sympy.Expr) -> dict[sympy.Symbol, sympy.Expr]:
             return {x: sympy.diff(f, x) for x in sorted(f.free_symbols - fixed, key=str)}
 
-        return [slopes(f) for f in self.system.theta_drift], {key: slopes(f) for key, f in self.system.gram_drift.items()}
+        return [slopes(f) for f in self.system.theta_drift], {
+            key: slopes(f) for key, f in self.system.gram_drift.items()
+        }
 
     @cached_property
     def derivation(self) -> Derivation:
@@ -206,6 +212,14 @@ class Fluctuations:
 def fluctuations(system: System) -> Fluctuations:
     """The symbolic side of the fluctuations of a derived system."""
     return Fluctuations(system)
+
+
+def derivation() -> Derivation:
+    """The fluctuations of the tied auto-encoder with one hidden unit, whose activation is left open."""
+    from .denoiser import architecture
+    from .engine import derive
+
+    return fluctuations(derive(architecture("tied", 1))).derivation
 
 
 # the printable derivation --------------------------------------------------------------------------------------
@@ -315,7 +329,10 @@ def _skip(f: Fluctuations) -> Step:
         "-1/2 d loss/d b = c00 x0.x0 + c01 x0.x1 + c11 x1.x1 at order d. For clusters of equal trace its relative fluctuations are "
         "of order 1/sqrt(d): Var b = B/d^2, and b's noise does not reach the other order parameters at order 1/d.",
         (
-            *[sympy.Eq(sympy.Symbol(f"c_{n}"), c, evaluate=False) for n, c in zip(("00", "01", "11"), (c00, c01, c11), strict=True)],
+            *[
+                sympy.Eq(sympy.Symbol(f"c_{n}"), c, evaluate=False)
+                for n, c in zip(("00", "01", "11"), (c00, c01, c11), strict=True)
+            ],
             sympy.Eq(sympy.Symbol("VarY_b"), c00**2 * n00 + c01**2 * trace + c11**2 * n11, evaluate=False),
         ),
     )

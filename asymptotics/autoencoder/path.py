@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import fail
-from ..common.results import Result, to_builtin
+from ..common.results import Result, dataframe, to_builtin
 from .drift import Layout
 from .settings import Problem
 
@@ -144,6 +144,11 @@ class OrderParameterPath(Result):
         fields |= {"loss_bulk": bulk, "loss_potential": potential, "evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
         return {name: to_builtin(value) for name, value in fields.items()}
+
+    def to_dataframe(self, taus: Any = None) -> Any:
+        """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
+        times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
+        return dataframe(self.table(times))
 
     def to_json(self) -> dict[str, Any]:
         return self.table(np.linspace(0.0, self.tau_max, 9))

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..common.checks import InputError, array, integer
 from ..common.ensembles import run_ensemble, spawn
-from ..common.results import Result, to_builtin
+from ..common.results import Result, dataframe, to_builtin
 from .forward import Forward
 from .from_samples import EmpiricalMixture
 from .settings import Problem
@@ -89,6 +89,13 @@ class Runs(Result):
     def sem(self, name: str) -> np.ndarray:
         """Standard error of the mean over runs."""
         return self.std(name) / np.sqrt(self.runs)
+
+    def to_dataframe(self) -> Any:
+        """Means and standard errors as a pandas DataFrame, one row a τ (``Q[0,1]``, ``Q_sem[0,1]``; needs pandas)."""
+        columns: dict[str, Any] = {"tau": self.tau}
+        for name in self.NAMES:
+            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
+        return dataframe(columns)
 
     def to_json(self) -> dict[str, Any]:
         fields: dict[str, Any] = {"tau": self.tau, "mean": {}, "sem": {}, "std": {}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import math
 import os
@@ -68,6 +69,29 @@ def write_atomically(path: str | os.PathLike[str], write: Any) -> Path:
     return target
 
 
+def dataframe(table: Mapping[str, Any], axis: str = "tau") -> Any:
+    """A pandas DataFrame with one row a value of ``axis``: every array along it, entry by entry (``Q[0,1]``).
+
+    Raises
+    ------
+    InputError
+        If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise InputError("to_dataframe: needs pandas; install it by pip install pandas") from None
+    length = len(table[axis])
+    columns: dict[str, Any] = {}
+    for name, value in table.items():
+        if not isinstance(value, (list, np.ndarray)) or len(value) != length:
+            continue
+        array = np.asarray(value, dtype=np.float64)
+        for index in np.ndindex(array.shape[1:]):
+            columns[f"{name}[{','.join(map(str, index))}]" if index else name] = array[(slice(None), *index)]
+    return pandas.DataFrame(columns)
+
+
 class Result:
     """Mix-in for frozen dataclasses of arrays (float or integer) and plain values.
 
@@ -118,3 +142,7 @@ class Result:
     def summary(self) -> str:
         """A few lines for a person."""
         return repr(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the summary."""
+        return f"<pre>{html.escape(self.summary())}</pre>"

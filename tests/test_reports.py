@@ -1,0 +1,54 @@
+"""What a person reads: derivation reports of every topic, results in a notebook and as tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import asymptotics as asy
+from asymptotics.cli import main
+from derivations import ARCHITECTURES
+from derivations.__main__ import TOPICS
+
+QUICK = ("tied", "untied_bias", "fluctuations", "collapse", "linear_diffusion")
+
+
+def _report(name, folder, capsys):
+    for suffix, start in ((".md", "#"), (".tex", "\\documentclass")):
+        file = folder / f"{name}{suffix}"
+        assert main(["derive", name, "--report", str(file)]) == 0
+        text = file.read_text(encoding="utf-8")
+        assert text.startswith(start)
+        assert len(text) > 2000
+    assert text.rstrip().endswith("\\end{document}")
+    assert "wrote" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_quick_reports(name, tmp_path, capsys):
+    _report(name, tmp_path, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted({*ARCHITECTURES, *TOPICS} - set(QUICK)))
+def test_other_reports(name, tmp_path, capsys):
+    _report(name, tmp_path, capsys)
+
+
+def test_results_show_themselves(three_clusters_path):
+    html = three_clusters_path._repr_html_()
+    assert html.startswith("<pre>") and html.endswith("</pre>")
+    escaped = asy.compare(
+        three_clusters_path, asy.simulate("three-clusters", dimension=100, runs=2, samples=20, workers=1)
+    )._repr_html_()
+    assert "<" not in escaped.removeprefix("<pre>").removesuffix("</pre>")
+
+
+def test_dataframes(three_clusters_path):
+    table = three_clusters_path.to_dataframe([1.0, 2.0])
+    assert table["Q[0,0]"].tolist() == [three_clusters_path(t).Q[0, 0] for t in (1.0, 2.0)]
+    assert table["tau"].tolist() == [1.0, 2.0]
+    runs = asy.simulate("three-clusters", dimension=100, runs=2, samples=20, workers=1)
+    table = runs.to_dataframe()
+    assert len(table) == len(runs.tau)
+    assert np.array_equal(table["M_sem[1,2]"], runs.sem("M")[:, 1, 2])
