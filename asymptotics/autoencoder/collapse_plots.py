@@ -12,6 +12,8 @@ from .collapse_map import CollapseMap, PhaseDiagram
 from .collapse_result import Collapse
 from .plots import target_density
 
+#: Cells a direction of a density's picture.
+CELLS = 100
 #: What is drawn against the generation: field, label.
 SERIES = (
     ("Lambda", r"$\Lambda$"),
@@ -64,7 +66,7 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
         centroids = problem.target.projected_centroids()
         low = np.minimum(spread.min(axis=0), centroids.min(axis=0) - 3) - 0.3
         high = np.maximum(spread.max(axis=0), centroids.max(axis=0) + 3) + 0.3
-        grid = [np.linspace(low[k], high[k], 161) for k in range(2)]
+        grid = [np.linspace(low[k], high[k], CELLS + 1) for k in range(2)]
         mesh = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1)
         _contours(axes[0], grid, target_density(problem, mesh), COLOURS[0])
         axes[0].set_title("target")
@@ -72,7 +74,7 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
             if collapse.simulation is not None:
                 cloud = collapse.simulation.generated[:, g].reshape(-1, 2)[:3000]
                 axis.plot(*cloud.T, ".", ms=1.2, color=COLOURS[1], alpha=0.35, rasterized=True)
-            cell = float(np.max(np.asarray(high) - low)) / 160
+            cell = float(np.max(np.asarray(high) - low)) / CELLS
             drawable = (
                 not law.noisy and len(law.Q) <= 2 and np.linalg.eigvalsh(law.span_covariance)[0] > (0.6 * cell) ** 2
             )
@@ -147,7 +149,7 @@ def plot_phase_diagram(diagram: PhaseDiagram, ax: Any = None, *, factor: float =
         )
         levels = [x for x in (-np.log10(factor), 0.0, np.log10(factor)) if value.min() < x < value.max()]
         if levels:
-            axis.contour(diagram.x, diagram.y, value, levels=levels, colors="black", linewidths=0.8)
+            axis.contour(diagram.x, diagram.y, value, levels=levels, colors="black", linestyles="solid", linewidths=0.8)
         if diagram.stable.min() < 2 <= diagram.stable.max():
             axis.contour(
                 diagram.x, diagram.y, diagram.stable, levels=[1.5], colors="0.35", linestyles="dashed", linewidths=0.9
