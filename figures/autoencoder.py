@@ -111,7 +111,8 @@ def mnist_gaussian(quick: bool) -> Drawing:
         for k, tau in enumerate(shown):
             density = GeneratedDensity.from_path(path, exp.problem, float(tau)).density(mesh)
             mine = np.array([run[k] for run in generated])
-            counted = np.histogram2d(*mine.reshape(-1, 2).T, bins=[edge, edge])[0] / (mine.size / 2 * width**2)
+            x, y = mine.reshape(-1, 2).T
+            counted = np.histogram2d(x, y, bins=(edge, edge))[0] / (mine.size / 2 * width**2)
             for row, image, name in ((0, density, "theory"), (1, counted, "experiment")):
                 axes[row, 1 + k].imshow(image.T, vmin=0, vmax=density.max(), **frame)
                 axes[row, 1 + k].set_title(rf"{name}, $\tau = {tau:g}$")

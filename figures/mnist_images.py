@@ -97,7 +97,7 @@ def images(quick: bool) -> Drawing:
     target = exp.problem.target
     b, Q = digits.mean("b")[-1] - end.b, np.diag(digits.mean("Q")[-1] - end.Q)
     M, sem = digits.mean("M")[-1] - end.M, digits.sem("M")[-1]
-    unit, worst = np.unravel_index(int(np.argmax(np.abs(M))), M.shape)
+    unit, worst = (int(k) for k in np.unravel_index(int(np.argmax(np.abs(M))), M.shape))
     return Drawing(
         figure,
         "SGD on 10 000 MNIST digits (mean image subtracted), r = 2, tanh, start along the means of 0 and 1, against the theory of"

@@ -239,7 +239,8 @@ class SgdProblem:
             coordinates, random = self.start
             return drawn(U, coordinates, random, seed), U, counts
         if self.frame is not None:
-            return on_references(*self.frame, self.theta, self.q, seed), *self.frame
+            references, counts = self.frame
+            return on_references(references, counts, self.theta, self.q, seed), references, counts
         return construct(self.dimension, self.masses, self.reference_overlaps, self.theta, self.q, seed)
 
 
