@@ -45,8 +45,9 @@ def _full(problem: Problem, d: int, runs: int, taus: Any, seed: int) -> dict[str
 
 
 def _values(runs: Runs | dict[str, np.ndarray], field: str, index: tuple[int, ...]) -> np.ndarray:
-    values = runs[field] if isinstance(runs, dict) else getattr(runs, field)
-    return np.asarray(values[(slice(None), slice(None), *index)])
+    values: Any = runs[field] if isinstance(runs, dict) else getattr(runs, field)
+    entry: Any = (slice(None), slice(None), *index)
+    return np.asarray(values[entry])
 
 
 def _deviation(values: np.ndarray) -> tuple[float, float]:
@@ -73,7 +74,10 @@ def scaling(quick: bool) -> Drawing:
         figure, ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")
         for k, (label, field, index, at) in enumerate(SHOWN):
             ax.loglog(grid, predicted[:, at], color=COLOURS[k], label=label)
-            for name, ds, ensembles, marker in (("chain", dimensions, chain, "o"), ("full", full_dimensions, full, "s")):
+            for name, ds, ensembles, marker in (
+                ("chain", dimensions, chain, "o"),
+                ("full", full_dimensions, full, "s"),
+            ):
                 found = np.array([_deviation(_values(r, field, index)[:, 0]) for r in ensembles])
                 fill = COLOURS[k] if name == "chain" else "white"
                 ax.errorbar(ds, found[:, 0], found[:, 1], fmt=marker, color=COLOURS[k], mfc=fill, markersize=4)
@@ -124,7 +128,7 @@ def gap(quick: bool) -> Drawing:
         ax.set_xscale("log")
         ax.set_xlabel("dimension $d$")
         ax.set_ylabel(r"$d$ × (mean − theory at $d \to \infty$), $\tau = 1$")
-        ax.legend(ncols=2)
+        ax.legend(loc="center left")
     return Drawing(
         figure,
         f"Bias of the mean at tau = 1, times d. Lines: derived coefficient of 1/d. Points: exact reduced chain, {runs} runs each, "
@@ -136,7 +140,9 @@ def gap(quick: bool) -> Drawing:
     )
 
 
-def _band(ax: Any, path: OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray) -> tuple[Any, Any]:
+def _band(
+    ax: Any, path: OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray
+) -> tuple[Any, Any]:
     f = fluctuations(path)
     line = getattr(path(tau), field)[(slice(None), *index)]
     grid = np.linspace(0, path.tau_max, 41)

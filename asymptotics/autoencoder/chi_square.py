@@ -100,7 +100,10 @@ def chi_square(path: OrderParameterPath, runs: Runs, *, taus: Any = None, initia
     else:
         wanted = array("taus", taus, ndim=1)
         index = np.array([int(np.argmin(np.abs(runs.tau - t))) for t in wanted])
-        if np.any(np.abs(runs.tau[index] - wanted) > 1e-6 * (1 + wanted) + 2 * path.problem.training.learning_rate / runs.dimension):
+        if np.any(
+            np.abs(runs.tau[index] - wanted)
+            > 1e-6 * (1 + wanted) + 2 * path.problem.training.learning_rate / runs.dimension
+        ):
             raise InputError(f"taus = {wanted.tolist()}: must be among the recorded ones, {runs.tau.tolist()}")
     at = np.minimum(runs.tau[index], path.tau_max)
     d, low, R = runs.dimension, runs.low_dimension, runs.runs
@@ -125,7 +128,13 @@ def chi_square(path: OrderParameterPath, runs: Runs, *, taus: Any = None, initia
 
 
 def power(
-    path: OrderParameterPath, wrong: OrderParameterPath, dimension: int, runs: int, *, taus: Any = None, level: float = 0.01
+    path: OrderParameterPath,
+    wrong: OrderParameterPath,
+    dimension: int,
+    runs: int,
+    *,
+    taus: Any = None,
+    level: float = 0.01,
 ) -> float:
     """Probability that ``runs`` runs at ``dimension`` reject the theory ``wrong`` where ``path`` is right.
 

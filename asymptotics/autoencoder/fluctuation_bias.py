@@ -167,7 +167,14 @@ class _Source:
         return out
 
     def _one(
-        self, sample: Any, scale: float, theta: np.ndarray, q: np.ndarray, gram: np.ndarray, inverse: list[np.ndarray], ranks: np.ndarray
+        self,
+        sample: Any,
+        scale: float,
+        theta: np.ndarray,
+        q: np.ndarray,
+        gram: np.ndarray,
+        inverse: list[np.ndarray],
+        ranks: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """E[u_a·u_b] on every atom without its extensive part, and E[u_a·(w, u)], for u = g₀x₀ + g₁x₁ + P̂w (rates left out)."""
         model, p = self.terms, self.terms.p

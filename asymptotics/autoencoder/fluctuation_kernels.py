@@ -143,7 +143,6 @@ class _Writer:
         import sympy
 
         s = self.s
-        lam0, lam1 = s.channel_fields
         free = {f"l{ch}_{u}": s.channel_fields[ch][u] for ch in (0, 1) for u in self.free}
         b = sympy.Symbol("b", real=True)
 

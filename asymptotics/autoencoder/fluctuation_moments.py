@@ -111,7 +111,7 @@ class Gradients:
         F, Fe = np.zeros((count, weights.shape[1])), np.zeros((count, L, weights.shape[1]))
         Fee, Fv = np.zeros((count, L, L)), np.zeros((count, V))
         arrays = [np.ascontiguousarray(x) for x in (self.g, self.h, self.h @ law.residual, self.gv, self.hv)]
-        squares(*arrays, weights, F, Fe, Fee, Fv)
+        square_moments(*arrays, weights, F, Fe, Fee, Fv)
         return F[:, 0], derivatives(F, Fe, Fee, law, Fv, explicit)
 
 
@@ -207,7 +207,7 @@ def _pair(root: Any, x: Any, xs: Any, y: Any, ys: Any, row: Any, at: Any) -> Non
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def squares(g: Any, h: Any, hR: Any, gv: Any, hv: Any, weights: Any, F: Any, Fe: Any, Fee: Any, Fv: Any) -> None:
+def square_moments(g: Any, h: Any, hR: Any, gv: Any, hv: Any, weights: Any, F: Any, Fe: Any, Fee: Any, Fv: Any) -> None:
     """Moments of g_i g_j (i ≤ j in one channel) with the columns of ``weights``, of its slopes, curvature and derivatives.
 
     All of ``F`` (pairs, polynomials), ``Fe`` (pairs, L, polynomials), ``Fee`` (pairs, L, L), ``Fv`` (pairs, V) are added to.

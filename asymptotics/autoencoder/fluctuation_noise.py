@@ -66,7 +66,6 @@ class Increments:
         total = self.of_monomials @ sample.second @ self.of_monomials.T
         count, p = len(self.of_overlaps), len(self.of_overlaps) // 2
         gg = sample.second[1 : 1 + count, 1 : 1 + count]
-        Z = self.mean.shape[1]
         # Σ_ij E[g_i g_j] R_i Σ_ζ R_jᵀ, one pair of channels at a time.
         for c in (0, 1):
             for e in (0, 1):
@@ -81,11 +80,15 @@ class Increments:
         return np.asarray(self.of_monomials @ sample.second[0])
 
 
-def inner_products(model: Any, sample: Sample, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def inner_products(
+    model: Any, sample: Sample, theta: np.ndarray, q: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, regression on f and residual covariance of ζ given the fields of a sample."""
     S, p, K, c = model.layout.atoms, model.p, model.layout.K, sample.cluster
     Z, F = S * (p + K), len(sample.fields)
-    gram = np.concatenate([np.concatenate([q, theta], axis=2), np.concatenate([np.swapaxes(theta, 1, 2), model.T], axis=2)], axis=1)
+    gram = np.concatenate(
+        [np.concatenate([q, theta], axis=2), np.concatenate([np.swapaxes(theta, 1, 2), model.T], axis=2)], axis=1
+    )
     spread = np.stack([np.ones(S), model.varsigma[c]])
     mean = np.zeros((2, S, p + K))
     mean[1, :, :p], mean[1, :, p:] = theta @ model.c[c], model.t[c]

@@ -44,7 +44,8 @@ class Terms(FieldLaws):
             for name, r in self.row.items():
                 if name[0] == "W":
                     # W = E[(ω − m) g] is centred at the mean that moves.
-                    ch, a, e = name[1], *name.split("_")[1:]
+                    ch = name[1]
+                    a, e = name.split("_")[1:]
                     i = int(np.flatnonzero(self.encoders == int(e) - 1)[0])
                     change[r] -= F[self.row[f"g{ch}_{a}"], 0] * law.dmean[:, i]
         return out, F[:, 0], change

@@ -14,21 +14,18 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import InputError, choice, fail, number
-from ..common.expectations import Rule, ladder
+from ..common.expectations import Rule
 from ..common.results import Result
 from .drift import Layout
+from .fluctuation_rules import choose_rules
 from .fluctuation_terms import Terms
 from .path import OrderParameterPath
 from .settings import Problem
 
 #: Nodes at which J and Cov(Y) are computed in every panel of τ (ends shared).
 NODES = 4
-#: Wanted error of J and Cov(Y), relative to their largest entry.
-TOLERANCE = 2e-3
 #: Largest number of order parameters (all atoms); the matrices are dense.
 LARGEST = 1200
-#: Fractions of τ_max at which the expectations are refined.
-FRACTIONS = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
@@ -172,7 +169,9 @@ class Fluctuations(Result):
 
     def summary(self) -> str:
         """Standard deviations × √d at a few τ."""
-        lines = [f"fluctuations of the order parameters, standard deviation x sqrt(d) ({self.rule}, {self.initial} start)"]
+        lines = [
+            f"fluctuations of the order parameters, standard deviation x sqrt(d) ({self.rule}, {self.initial} start)"
+        ]
         for tau in np.linspace(0, self.knots[-1], 5):
             at = self.deviations(float(tau), 1.0)
             with np.printoptions(precision=4, suppress=True, linewidth=110):
@@ -252,41 +251,9 @@ def initial_covariance(problem: Problem, layout: Layout) -> np.ndarray:
     return C
 
 
-def choose_rules(problem: Problem, path: OrderParameterPath) -> tuple[Terms, str, int]:
-    """The cheapest expectations whose refinement moves J and Cov(Y) by less than `TOLERANCE`; how, and evaluations."""
-    first = Terms(problem, Rule("hermite", 8), Rule("sobol", 512))
-    n, kink, shared = len(first.encoders), bool(first.kernels.module.KINK), first.shared
-    rungs = [r for r in ladder(n, kink=kink) if r.kind == "sobol" or r.nodes >= 16]
-    noise_rungs = ladder(2 * n, kink=kink, largest=40_000) if shared else rungs[:1]
-    states = [(f * path.tau_max, path.state(f * path.tau_max)) for f in FRACTIONS]
-    rule, noise, count = rungs[0], noise_rungs[0], 0
-
-    def values(a: Rule, c: Rule) -> list[np.ndarray]:
-        terms = Terms(problem, a, c)
-        found = [terms(t, y) for t, y in states]
-        return [np.stack([e.jacobian for e in found]), np.stack([e.noise for e in found])]
-
-    def close(x: list[np.ndarray], y: list[np.ndarray], tolerance: float) -> bool:
-        return all(np.max(np.abs(a - b)) < tolerance * np.max(np.abs(b)) for a, b in zip(x, y, strict=True))
-
-    for which, ladder_ in ((0, rungs), (1, noise_rungs)):
-        before = values(rule, noise)
-        # Sobol' points converge like 1/N: on that branch a coarser agreement is what the error bars need.
-        for finer in ladder_[1:]:
-            after = values(*((finer, noise) if which == 0 else (rule, finer)))
-            count += len(states)
-            done = close(before, after, TOLERANCE if finer.kind == "hermite" else 5 * TOLERANCE)
-            if done:
-                break
-            rule, noise = (finer, noise) if which == 0 else (rule, finer)
-            before = after
-        if not shared:
-            break
-    name = f"{rule.kind} {rule.nodes}" + (f", pairs of times: {noise.kind} {noise.nodes}" if shared else "")
-    return Terms(problem, rule, noise), name, count
-
-
-def fluctuations(path: OrderParameterPath, *, initial: str = "exact", rule: Rule | None = None, noise_rule: Rule | None = None) -> Fluctuations:
+def fluctuations(
+    path: OrderParameterPath, *, initial: str = "exact", rule: Rule | None = None, noise_rule: Rule | None = None
+) -> Fluctuations:
     """Solve the linear noise equations along a path (kept with the path after the first call).
 
     Parameters
@@ -351,8 +318,9 @@ def _solve(path: OrderParameterPath, initial: str, rule: Rule | None, noise_rule
     view = SimpleNamespace(knots=knots, jacobian=J, noise=D, skip=skip, layout=layout)
     for k in range(panels):
         _, C[k + 1], B[k + 1] = propagate(view, k, knots[k], knots[k + 1], C[k], float(B[k]))
+    rules = tuple((r.kind, r.nodes) for r in (terms.rule, terms.noise_rule))
     return Fluctuations(
         knots=knots, jacobian=J, noise=D, covariances=C, skip=skip, skip_variances=B,
         atoms=layout.atoms, p=layout.p, K=layout.K, parameters=layout.parameters, centroids=path.centroids,
-        initial=initial, rule=name, rules=tuple((r.kind, r.nodes) for r in (terms.rule, terms.noise_rule)), evaluations=count, seconds=time.perf_counter() - start, version=__version__,
+        initial=initial, rule=name, rules=rules, evaluations=count, seconds=time.perf_counter() - start, version=__version__,
     )  # fmt: skip

@@ -283,9 +283,9 @@ class GenerationDrift:
         any_moments: Any = laws[0][1]
         self._bulk = (*any_moments.schedule, *any_moments.derivatives)
         self.time_weights = any_moments.time_weights
-        i, j = np.triu_indices(p)
+        rows, columns = np.triu_indices(p)
         self._H1 = np.zeros((p, p), dtype=int)
-        self._H1[i, j] = self._H1[j, i] = kernels.column("H1_1_1") + np.arange(len(i))
+        self._H1[rows, columns] = self._H1[columns, rows] = kernels.column("H1_1_1") + np.arange(len(rows))
         self._A = kernels.column("A_1")
         self.evaluations = 0
 

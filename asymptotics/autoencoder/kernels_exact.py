@@ -1,8 +1,9 @@
 """Kernels without nodes: the moments of a system whose integrands have closed Gaussian expectations.
 
-Polynomial φ: one time or several. φ made of erf's or of ramps and steps, at one time: at most two erf's or two different steps
-in a product (any number of erf units, two ramps); three where the fields have zero mean (all centroids zero). The closed forms come from `derivations.moments`; the functions have the arguments of the kernels with
-nodes and do not look at the nodes.
+Polynomial φ: one time or several. φ made of erf's or of ramps and steps: one time, and products of at most two erf's (any
+number of erf units) or two different steps (two ramps; three where all centroids are zero, so that the fields have zero mean).
+The closed forms come from `derivations.moments`; the functions have the arguments of the kernels with nodes and do not look
+at the nodes.
 """
 
 from __future__ import annotations

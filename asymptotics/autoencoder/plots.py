@@ -58,7 +58,8 @@ def plot_path(
                     width = np.interp(tau, bands.tau, getattr(bands, field)[(slice(None), *index)])
                     axis.fill_between(tau, line - width, line + width, color=colour, alpha=0.2, linewidth=0)
             if runs is not None:
-                mean, sem = runs.mean(field)[(slice(None), *index)], runs.sem(field)[(slice(None), *index)]
+                entry: Any = (slice(None), *index)
+                mean, sem = runs.mean(field)[entry], runs.sem(field)[entry]
                 points(axis, runs.tau, mean, sem, color=colour, label=None if path is not None else label)
         axis.set_xlabel(r"training time $\tau = 2\eta n/d$")
         axis.set_ylabel("order parameters")

@@ -71,7 +71,9 @@ def frame(problem: SgdProblem, theta: np.ndarray, q: np.ndarray, counts: np.ndar
     widths = np.minimum(p, counts - ranks)
     for s, (forward, backward) in enumerate(parts):
         if widths[s] < 0:
-            raise InputError(f"dimension = {problem.dimension}: atom {s + 1} has {counts[s]} coordinates, fewer than its directions")
+            raise InputError(
+                f"dimension = {problem.dimension}: atom {s + 1} has {counts[s]} coordinates, fewer than its directions"
+            )
         references[s, :, : ranks[s]] = forward
         P[s, :, : ranks[s]] = theta[s] @ backward
         values, vectors = np.linalg.eigh(q[s] - P[s] @ P[s].T)
@@ -163,7 +165,9 @@ def trajectory(seed: np.random.SeedSequence, problem: SgdProblem, taus: np.ndarr
         found[int(step)] = (q.sum(axis=0), theta.sum(axis=0), chain.scalars.copy())
     Q, Theta, scalars = (np.stack([found[int(s)][i] for s in steps]) for i in range(3))
     if not np.all(np.isfinite(scalars)) or not np.all(np.isfinite(Q)):
-        raise InputError(f"training.learning_rate = {problem.learning_rate:g}: SGD diverged; must be smaller at this dimension")
+        raise InputError(
+            f"training.learning_rate = {problem.learning_rate:g}: SGD diverged; must be smaller at this dimension"
+        )
     return {"Q": Q, "Theta": Theta, "M": Theta @ problem.centroids.T, "b": scalars[:, 0], "parameters": scalars[:, 1:]}
 
 
@@ -212,12 +216,17 @@ def simulate(
     if initial == "drawn":
         from dataclasses import replace
 
-        setup = replace(setup, theta=None, q=None, initial=None, start=(mean_coordinates(problem), problem.denoiser.init.random))
+        setup = replace(
+            setup, theta=None, q=None, initial=None, start=(mean_coordinates(problem), problem.denoiser.init.random)
+        )
     elif initial != "exact":
         raise InputError(f"initial = {initial!r}: must be exact or drawn")
     Chain(setup, 0)  # refuses impossible overlaps before any process starts
-    results = run_ensemble(trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}")
-    stacked = {name: np.stack([r[name] for r in results]) for name in Runs.NAMES}
+    results = run_ensemble(
+        trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}"
+    )
+    stacked: dict[str, Any] = {name: np.stack([r[name] for r in results]) for name in Runs.NAMES}
+    none: dict[str, Any] = {f"low_{name}": stacked[name][:0] for name in Runs.NAMES}
     K = problem.target.directions
     tables = problem.to_tables()
     tables["simulation"] |= {"dimension": d, "runs": count, "seed": seed, "samples": 1}
@@ -226,7 +235,7 @@ def simulate(
         **stacked,
         generated=np.empty((count, 0, K)),
         norms=np.empty((count, 0)),
-        **{f"low_{name}": stacked[name][:0] for name in Runs.NAMES},
+        **none,
         low_generated=np.empty((0, 0, K)),
         dimension=d,
         low_dimension=d // 4,

@@ -47,7 +47,9 @@ class Coefficients:
     epsilon: np.ndarray
 
 
-def coefficients(problem: Problem, b: float, t: Any, epsilon: Callable[[Any], np.ndarray] | None = None) -> Coefficients:
+def coefficients(
+    problem: Problem, b: float, t: Any, epsilon: Callable[[Any], np.ndarray] | None = None
+) -> Coefficients:
     """Γ_t = (αβ̇ − α̇β + εβ/α)/D and Δ_t = bΓ_t + (α̇y₁ − β̇y₀ − εy₁/α)/D, D = αy₁ − βy₀.
 
     Raises

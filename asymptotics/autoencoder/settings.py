@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -201,7 +201,7 @@ class Problem:
     training: Training
     sampling: Sampling
     simulation: Simulation
-    generations: Generations = Generations()
+    generations: Generations = field(default_factory=Generations)
 
     def to_tables(self) -> dict[str, Any]:
         """The experiment's tables as plain values (a derived system is left out; its name stays)."""

@@ -230,8 +230,11 @@ class _Chooser:
         for finer in rungs[1:]:
             after = self._drifts(pair(finer), states, taus)
             error = self._propagate(taus, states, after - before)
-            if error < self.SAFETY * self.tolerance or fixed is not None:
+            if fixed is not None:
                 return used, error
+            if error < self.SAFETY * self.tolerance:
+                # Sobol' points gain little from one rung to the next: only the finer one is as good as their difference says.
+                return (finer if finer.kind == "sobol" else used), error
             used, before = finer, after
         return used, error
 

@@ -69,7 +69,11 @@ def run_ensemble(
                 watch.update()
             return results
         owned = executor is None
-        pool: Executor = ProcessPoolExecutor(workers, mp_context=_context(), initializer=limit_threads) if executor is None else executor
+        pool: Executor = (
+            ProcessPoolExecutor(workers, mp_context=_context(), initializer=limit_threads)
+            if executor is None
+            else executor
+        )
         futures: list[Any] = []
         try:
             futures = [pool.submit(function, seed, *arguments) for seed in seeds]

@@ -97,7 +97,9 @@ def ladder(dimension: int, *, kink: bool = False, largest: int = 400_000) -> lis
 
     With a kink Gauss–Hermite converges like 1/nodes even in one variable, where Sobol' points of the same cost are far ahead.
     """
-    hermite = [Rule("hermite", n) for n in (8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 128, 160, 208, 272, 352, 448)]
+    hermite = [
+        Rule("hermite", n) for n in (8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 128, 160, 208, 272, 352, 448)
+    ]
     sobol = [Rule("sobol", 2**k) for k in range(9, 18)]
     if kink:
         return sobol

@@ -167,10 +167,8 @@ def optimal_regularisation(eigenvalues: np.ndarray, samples: int) -> tuple[float
         kappa = origin + np.exp(x)
         inverse = 1.0 / (values + kappa)
         # 1 − df₁(κ)/n without cancellation at κ₀ > 0: subtract 0 = 1 − df₁(κ₀)/n
-        if origin > 0:
-            g = np.exp(x) * (values * inverse / (values + origin)).sum() / n
-        else:
-            g = (n - values.size + kappa * inverse.sum()) / n
+        direct = (n - values.size + kappa * inverse.sum()) / n
+        g = np.exp(x) * (values * inverse / (values + origin)).sum() / n if origin > 0 else direct
         spread = (values * inverse**2).sum()
         return rho * kappa * g, inverse.sum() / (rho * g), spread / (g + kappa * spread / n) / (rho * g) ** 2
 

@@ -103,7 +103,9 @@ def increments_in_many_dimensions(p: Problem, W, U, counts, samples: int, seed: 
     owner = np.repeat(np.arange(len(counts)), counts)
     c = rng.choice(3, size=samples, p=p.target.weights)
     x0 = rng.standard_normal((samples, d))
-    x1 = p.target.centroids[c] @ U + np.sqrt(p.target.cluster_eigenvalues[c][:, owner]) * rng.standard_normal((samples, d))
+    x1 = p.target.centroids[c] @ U + np.sqrt(p.target.cluster_eigenvalues[c][:, owner]) * rng.standard_normal(
+        (samples, d)
+    )
     step = np.zeros((samples, r, d))
     for t, weight in zip(times, time_weights, strict=True):
         x = (1 - t) * x0 + t * x1
@@ -140,7 +142,10 @@ def test_noise_is_the_covariance_of_one_step(times):
     centred = Y - Y.mean(axis=0)
     products = np.einsum("ni,nj->nij", centred, centred)
     error = products.std(axis=0) / np.sqrt(n)
-    assert np.all(np.abs(products.mean(axis=0) - expected) < 5 * error + 8.0 / d * np.sqrt(np.outer(np.diag(expected), np.diag(expected))))
+    assert np.all(
+        np.abs(products.mean(axis=0) - expected)
+        < 5 * error + 8.0 / d * np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    )
 
 
 def test_drawn_start_against_drawn_weights():
@@ -172,7 +177,12 @@ def stacked(runs, p):
 
 @pytest.mark.parametrize(
     "case, initial",
-    [("one time", "exact"), ("random times, batch, rates", "exact"), ("shared sample, untied", "exact"), ("one time", "drawn")],
+    [
+        ("one time", "exact"),
+        ("random times, batch, rates", "exact"),
+        ("shared sample, untied", "exact"),
+        ("one time", "drawn"),
+    ],
 )
 def test_covariances_and_bias_against_the_exact_chain(case, initial):
     """Every variance, the covariance between two τ and the O(1/d) bias, at d = 300 with 1000 trajectories."""
@@ -243,7 +253,11 @@ def test_interface(reference, tmp_path):
     c = reference.centroids[2]
     assert at.M[1, 0, 2] == pytest.approx(np.sqrt(c @ C[:2, :2] @ c))
     assert "standard deviation" in str(f)
-    for bad in (lambda: reference.covariance(9.0, 100), lambda: reference.covariance(1.0, 0), lambda: fluctuations(reference, initial="x")):
+    for bad in (
+        lambda: reference.covariance(9.0, 100),
+        lambda: reference.covariance(1.0, 0),
+        lambda: fluctuations(reference, initial="x"),
+    ):
         with pytest.raises(InputError):
             bad()
     with pytest.raises(InputError, match="available up to"):

@@ -46,7 +46,9 @@ def one_law(x, y, level=1e-3):
     assert min(p) > level / len(p), p
 
 
-@pytest.mark.parametrize("d", [50, pytest.param(200, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "d", [50, pytest.param(200, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow)]
+)
 def test_one_law_on_the_reference(d):
     taus, runs = [1.0, 4.0], 600
     workers = 1 if d == 50 else None
@@ -139,7 +141,13 @@ def test_bad_input():
         with pytest.raises(InputError):
             simulate(REFERENCE, **bad)
     with pytest.raises(InputError, match="dimension"):
-        p = Problem.from_tables({"target": TARGET, "denoiser": {"hidden_units": 2}, "training": {"times": [0.6], "learning_rate": 0.1, "tau": 1.0}})
+        p = Problem.from_tables(
+            {
+                "target": TARGET,
+                "denoiser": {"hidden_units": 2},
+                "training": {"times": [0.6], "learning_rate": 0.1, "tau": 1.0},
+            }
+        )
         simulate(p, dimension=3)
     setup = dataclasses.replace(sgd_problem(REFERENCE, dimension=20), data=np.zeros((5, 20)))
     with pytest.raises(InputError, match="data"):

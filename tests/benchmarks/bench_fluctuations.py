@@ -38,8 +38,12 @@ def main() -> None:
     )
     print(f"plain solve, three clusters                {1e3 * plain:10.0f} ms")
     extra = covariance - plain
-    print(f"covariance along the path                  {1e3 * extra:10.0f} ms   {extra / plain:5.2f} x solve (asked: <= 5)")
-    print(f"covariance and O(1/d) bias                 {1e3 * (shift - plain):10.0f} ms   {(shift - plain) / plain:5.2f} x solve")
+    print(
+        f"covariance along the path                  {1e3 * extra:10.0f} ms   {extra / plain:5.2f} x solve (asked: <= 5)"
+    )
+    print(
+        f"covariance and O(1/d) bias                 {1e3 * (shift - plain):10.0f} ms   {(shift - plain) / plain:5.2f} x solve"
+    )
     steps = 200_000
     for d in (10**3, 10**6, 10**8):
         chain = Chain(sgd_problem(problem, dimension=d), 0)

@@ -107,7 +107,10 @@ def test_explicit_derivatives_are_complete(name, activation):
     for label, variable in variables.items():
         step = 1e-5 * np.array([x == variable for x in arguments])
         numerical = (np.array(functions(*(point + step))) - np.array(functions(*(point - step)))) / 2e-5
-        symbolic = [float(f.explicit[n].get(label, sympy.Integer(0)).subs(dict(zip(arguments, point, strict=True)))) for n in f.functions]
+        symbolic = [
+            float(f.explicit[n].get(label, sympy.Integer(0)).subs(dict(zip(arguments, point, strict=True))))
+            for n in f.functions
+        ]
         assert np.allclose(symbolic, numerical, atol=1e-8)
 
 
@@ -132,7 +135,12 @@ def test_kinks_moved_by_scalars():
 
 def test_it_prints():
     text = str(fluctuations(derive(architecture("tied", 2))))
-    for title in ("Random increments", "Linear noise approximation", "Theorems of Bonnet and Price", "Bias of the mean"):
+    for title in (
+        "Random increments",
+        "Linear noise approximation",
+        "Theorems of Bonnet and Price",
+        "Bias of the mean",
+    ):
         assert title in text
     step = fluctuations(derive(architecture("tied", 2))).derivation["Linear noise approximation"]
     J, C, noise = sympy.symbols("J C CovY")
