@@ -111,7 +111,7 @@ class Gradients:
         F, Fe = np.zeros((count, weights.shape[1])), np.zeros((count, L, weights.shape[1]))
         Fee, Fv = np.zeros((count, L, L)), np.zeros((count, V))
         arrays = [np.ascontiguousarray(x) for x in (self.g, self.h, self.h @ law.residual, self.gv, self.hv)]
-        square_moments(*arrays, weights, F, Fe, Fee, Fv)
+        square_moments(*arrays, weights, F, Fe, Fee, Fv)  # type: ignore[call-arg]
         return F[:, 0], derivatives(F, Fe, Fee, law, Fv, explicit)
 
 
