@@ -14,7 +14,7 @@ from .settings import Problem
 
 if TYPE_CHECKING:
     from .density import GeneratedDensity
-    from .generations_simulation import CollapseRuns
+    from .generations_runs import CollapseRuns
 
 #: What is followed from generation to generation.
 QUANTITIES = ("Lambda", "b", "Q", "Theta", "parameters", "v", "mean", "covariance", "distance", "bulk_distance")

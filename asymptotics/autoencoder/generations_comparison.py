@@ -9,7 +9,7 @@ import numpy as np
 from ..common.verdict import Row, Verdict
 from .collapse_result import Collapse
 from .comparison import BIAS, CURVATURE, combine
-from .generations_simulation import CollapseRuns
+from .generations_runs import CollapseRuns
 
 #: Quantities compared, and the power of d with which their variances are pooled (None: each ensemble has its own).
 COMPARED: dict[str, float | None] = {

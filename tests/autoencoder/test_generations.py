@@ -14,8 +14,9 @@ from asymptotics.autoencoder.density import GeneratedDensity
 from asymptotics.autoencoder.generations import Trained, fresh_overlaps, generations
 from asymptotics.autoencoder.generations_comparison import compare, extrapolated, gaps
 from asymptotics.autoencoder.generations_latent import GeneratedLaw, GenerationDrift, LatentMoments
+from asymptotics.autoencoder.generations_runs import CollapseRuns
 from asymptotics.autoencoder.generations_settings import Generations
-from asymptotics.autoencoder.generations_simulation import CollapseRuns, DataStream, fresh_weights, simulate_generations
+from asymptotics.autoencoder.generations_simulation import DataStream, fresh_weights, simulate_generations
 from asymptotics.autoencoder.kernels import compile_kernels
 from asymptotics.autoencoder.simulation import sgd_problem
 from asymptotics.autoencoder.theory import SolveError, solve
