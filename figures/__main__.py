@@ -18,7 +18,7 @@ from asymptotics.common.plotting import style
 from asymptotics.common.progress import bar
 from asymptotics.common.results import to_builtin, write_atomically
 from asymptotics.executors import Failure, outcomes
-from asymptotics.experiment import SYSTEMS
+from asymptotics.experiment import SYSTEMS, Experiment
 
 from .base import Drawing
 
@@ -54,13 +54,21 @@ def _without_none(value: Any) -> Any:
 
 
 def experiment_file(drawing: Drawing) -> str:
-    """The TOML text of a drawing's experiment; ``asymptotics solve`` reads it."""
+    """The TOML text of a drawing's experiment, which ``asymptotics solve`` reads.
+
+    Where the figure varies a key that has no default, a comment in the first line says which one is to be added.
+    """
     import tomli_w
 
     tables = _without_none(to_builtin(drawing.experiment))
     system = tables.pop("system", next((s for s in SYSTEMS if s in tables), "autoencoder"))
     description = tables.pop("description", drawing.caption)
-    return tomli_w.dumps({"system": system, "description": description, **tables})
+    content = {"system": system, "description": description, **tables}
+    try:
+        Experiment.from_table(content)
+    except InputError as error:
+        return f"# The figure varies a key that is to be added here: {error}\n{tomli_w.dumps(content)}"
+    return tomli_w.dumps(content)
 
 
 def save(drawing: Drawing, name: str, folder: Path) -> list[Path]:
