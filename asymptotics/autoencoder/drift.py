@@ -125,6 +125,28 @@ class Drift:
         tiled = [np.tile(x, len(self.pi)) for x in (*self.schedule, *self.derivatives)]
         self._tiled = [np.ascontiguousarray(x) for x in tiled]
         self.evaluations = 0
+        self._overlaps = target.reference_overlaps
+        self._held: list[tuple[int, np.ndarray]] = []
+
+    def hold(self, y: np.ndarray) -> None:
+        """Keep q(s) = Θ(s) T(s)⁺ Θ(s)ᵀ in the atoms of mass 0 where the state ``y`` has it.
+
+        There the weights lie in the span of the reference directions (a single eigenvector, say), and no noise drives them out
+        of it: the equations conserve the relation. But it is an unstable manifold wherever the mode grows: without this,
+        rounding errors would grow into weights along further directions of the atom, which it does not have.
+        """
+        theta, q, _, _ = self.layout.unpack(y)
+        self._held = []
+        for s in np.flatnonzero(self.mass == 0.0):
+            lift = np.linalg.pinv(self._overlaps[s], rcond=1e-12, hermitian=True)
+            if np.allclose(theta[s] @ lift @ theta[s].T, q[s], rtol=0.0, atol=1e-9 * (1.0 + np.max(np.abs(q[s])))):
+                self._held.append((int(s), lift))
+
+    def _unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray]:
+        theta, q, b, kappa = self.layout.unpack(y)
+        for s, lift in self._held:
+            q[s] = theta[s] @ lift @ theta[s].T
+        return theta, q, b, kappa
 
     def fields(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Q (p, p), M(c) (clusters, p), Q^c (clusters, p, p) of the local fields."""
@@ -201,7 +223,7 @@ class Drift:
     def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
         """dy/dτ."""
         self.evaluations += 1
-        theta, q, b, kappa = self.layout.unpack(y)
+        theta, q, b, kappa = self._unpack(y)
         moments = self.moments(theta, q, float(b), kappa)
         scale = 1.0 if self.rate_schedule is None else float(self.rate_schedule(tau))
         dtheta, dq = np.empty_like(theta), np.empty_like(q)
@@ -218,7 +240,7 @@ class Drift:
 
     def loss(self, y: np.ndarray) -> tuple[float, float]:
         """``(bulk per dimension, potential)``: the denoising loss is d × the first + the second."""
-        theta, q, b, kappa = self.layout.unpack(y)
+        theta, q, b, kappa = self._unpack(y)
         bulk, _ = self.kernels.module.bulk(*self.schedule, *self.derivatives, self.Lambda, float(b))
         moments = self.moments(theta, q, float(b), kappa)
         return float(self.time_weights @ bulk), float(self.pi @ moments[:, -1])

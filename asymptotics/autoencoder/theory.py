@@ -279,6 +279,7 @@ def _integrate(problem: Problem, drift: Drift, controls: _Controls, progress: bo
     """Step a SciPy solver to τ_max, keeping its dense output at Chebyshev nodes of every step."""
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
+    drift.hold(y0)
     if not np.all(np.isfinite(drift(0.0, y0))):
         raise SolveError("the drift is not finite at tau = 0", None)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

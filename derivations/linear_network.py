@@ -1,0 +1,67 @@
+r"""The linear auto-encoder f(x) = b x + Σ_γ (w_γ/√d) w_γ·x/√d near W = 0 and in one mode: growth, plateau, logistic law.
+
+Everything is read off the engine's equations of one hidden unit on a centred target. In an eigen-direction of eigenvalue ς
+that carries no mass, with s = Θ² and b fixed,
+
+    dΘ/dτ = γ(s) Θ,  γ(0) = 2E[ςβ(1 − bβ) − bα²] − λ/2,  ds/dτ = 4E[ςβ² + α²] s (s* − s).
+
+Above the plateau s* of the leading modes, the others are expelled: W turns into the span of the leading eigenvectors.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import sympy
+
+from .denoiser import alpha, beta, tied
+from .engine import derive, symbol, symmetric, varsigma
+
+s = sympy.Symbol("s", nonnegative=True)
+E_beta, E_beta2, E_alpha2 = sympy.symbols("E_beta E_beta2 E_alpha2", positive=True)
+
+
+def _averaged(expression: sympy.Expr) -> sympy.Expr:
+    """E_t of a quadratic form in α and β without a product αβ."""
+    polynomial = sympy.Poly(sympy.expand(expression), alpha, beta)
+    table = {(0, 0): sympy.Integer(1), (0, 1): E_beta, (0, 2): E_beta2, (2, 0): E_alpha2}
+    return sympy.Add(*[coefficient * table[powers] for powers, coefficient in polynomial.terms()])
+
+
+@lru_cache(maxsize=1)
+def rate() -> sympy.Expr:
+    """γ(s): d ln|Θ|/dτ in a mode of eigenvalue ς and strength s = Θ², in b, λ, ς, E[β], E[β²], E[α²]."""
+    system = derive(tied(1, activation="linear"))
+    omega = system.fields[0]
+    gram = system.gram[0, 0]
+    moments = {
+        # Q = s: the weights lie along this mode; its field has variance (α² + ςβ²) s.
+        symmetric("H0", 0, 0): system.hessian[0][0][0].subs(gram, s),
+        symmetric("H1", 0, 0): system.hessian[1][0][0].subs(gram, s),
+        symmetric("P", 0, 0): system.gram_derivative[0][0].subs(omega**2, (alpha**2 + varsigma * beta**2) * s),
+        symbol("t"): sympy.Integer(0),
+        system.rates[0]: sympy.Integer(1),
+    }
+    drift = sympy.expand(system.theta_drift[0].subs(moments))
+    result = sympy.cancel(drift / symbol("Theta", 1))
+    assert not result.has(omega, symbol("Theta", 1), *system.residual_fields)
+    return sympy.expand(_averaged(result))
+
+
+def growth_rate() -> sympy.Expr:
+    """γ(0): growth of a mode from small weights."""
+    return sympy.factor_terms(rate().subs(s, 0))
+
+
+@lru_cache(maxsize=1)
+def plateau() -> sympy.Expr:
+    """s*: where γ(s) = 0."""
+    (solution,) = sympy.solve(rate(), s)
+    return sympy.simplify(solution)
+
+
+def saturation() -> sympy.Expr:
+    """k in ds/dτ = 2 γ(s) s = k s (s* − s)."""
+    k = sympy.simplify(-2 * sympy.diff(rate(), s))
+    assert sympy.simplify(2 * rate() - k * (plateau() - s)) == 0
+    return k
