@@ -185,8 +185,8 @@ def stacked(runs, p):
     ],
 )
 def test_covariances_and_bias_against_the_exact_chain(case, initial):
-    """Every variance, the covariance between two τ and the O(1/d) bias, at d = 300 with 1000 trajectories."""
-    p, d, n = problem(*CASES[case]), 300, 1000
+    """Every variance, the covariance between two τ and the O(1/d) bias, at d = 300 with 600 trajectories."""
+    p, d, n = problem(*CASES[case]), 300, 600
     path = solve(p, tolerance=1e-5)
     f = fluctuations(path, initial=initial)
     runs = simulate(p, dimension=d, runs=n, taus=[0.5, 1.0], seed=4, initial=initial, workers=1)
