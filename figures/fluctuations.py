@@ -128,7 +128,7 @@ def gap(quick: bool) -> Drawing:
         ax.set_xscale("log")
         ax.set_xlabel("dimension $d$")
         ax.set_ylabel(r"$d$ × (mean − theory at $d \to \infty$), $\tau = 1$")
-        ax.legend(loc="center left")
+        ax.legend(ncols=3, loc="center", bbox_to_anchor=(0.5, 0.72))
     return Drawing(
         figure,
         f"Bias of the mean at tau = 1, times d. Lines: derived coefficient of 1/d. Points: exact reduced chain, {runs} runs each, "
