@@ -148,7 +148,7 @@ def test_original_data_alone_repeats_the_first_generation():
 
 
 def test_mixing_interpolates_the_bulk():
-    result = generations(experiment(generations__original=0.25).problem, progress=False)
+    result = generations(experiment(generations__original=0.25, generations__replicas=2).problem, progress=False)
     assert result.Lambda[1] == pytest.approx(0.25 + 0.75 * result.v[0], rel=1e-12)
     assert result.v[1] > 5 * 0.000228
 
@@ -158,12 +158,14 @@ def test_accumulating_keeps_equal_shares():
     np.testing.assert_allclose(settings.shares(4), [0.25, 0.25, 0.25, 0.25])
     np.testing.assert_allclose(Generations(accumulate=True, original=0.5).shares(3), [2 / 3, 1 / 6, 1 / 6])
     np.testing.assert_allclose(Generations(original=0.2).shares(3), [0.2, 0.0, 0.8])
-    result = generations(experiment(generations__accumulate=True, generations__count=3).problem, progress=False)
+    result = generations(
+        experiment(generations__accumulate=True, generations__count=3, generations__replicas=2).problem, progress=False
+    )
     assert result.Lambda[2] == pytest.approx((1 + result.v[0] + result.v[1]) / 3, rel=1e-12)
 
 
 def test_warm_start_goes_on_from_the_trained_network():
-    warm = experiment(generations__start="warm", training__tau=2.0)
+    warm = experiment(generations__start="warm", training__tau=2.0, generations__replicas=2)
     result = generations(warm.problem, progress=False)
     Lambda, times = result.Lambda[1], np.arange(0.05, 1.0, 0.1)
     kappa = Lambda * np.mean(times**2) + np.mean((1 - times) ** 2)
@@ -179,7 +181,7 @@ def test_warm_start_goes_on_from_the_trained_network():
 
 def test_several_atoms_with_random_start():
     """Two atoms of one eigenvalue are one atom."""
-    one = experiment(denoiser__init={"centroids": 0.1, "random": 0.5})
+    one = experiment(denoiser__init={"centroids": 0.1, "random": 0.5}, generations__replicas=2)
     two = one.replace({"target.eigenvalues": [[1.0, 1.0]], "target.masses": [0.25, 0.75], "generations.original": 0.2})
     one = one.replace({"generations.original": 0.2})
     a, b = generations(one.problem, progress=False), generations(two.problem, progress=False)
@@ -228,7 +230,7 @@ def test_representable_target_is_a_fixed_point():
         },
         training={"times": [t], "learning_rate": 1e-9, "tau": 120.0},
         sampling={"scheme": "continuous", "stop": float(stop)},
-        generations={"count": 3, "nodes": 256},
+        generations={"count": 3, "nodes": 64, "replicas": 2},
     )
     result = generations(e.problem, progress=False, tolerance=1e-8, integrator_tolerance=1e-9)
     np.testing.assert_allclose(result.b, regression(Lambda), atol=1e-6)
@@ -263,8 +265,9 @@ def test_answer_does_not_depend_on_workers():
 
 
 def test_noisy_sampler_states_a_larger_error():
-    quiet = generations(experiment(generations__nodes=256).problem, progress=False)
-    noisy = generations(experiment(generations__nodes=256, sampling__epsilon="0.3*(1 - t)").problem, progress=False)
+    keys = {"generations__nodes": 256, "generations__replicas": 2}
+    quiet = generations(experiment(**keys).problem, progress=False)
+    noisy = generations(experiment(**keys, sampling__epsilon="0.3*(1 - t)").problem, progress=False)
     assert (
         noisy.Lambda[1]
         == GeneratedDensity(experiment(sampling__epsilon="0.3*(1 - t)").problem, noisy.order_parameters(1)).variance
@@ -296,7 +299,8 @@ def test_divergence_carries_the_chain_so_far():
         training__learning_rate=0.5,
         sampling__stop=0.9999,
         generations__count=6,
-        generations__nodes=256,
+        generations__nodes=64,
+        generations__replicas=2,
         denoiser__architecture="linear",
     )
     with pytest.raises(SolveError, match="generation") as caught:
