@@ -1,0 +1,67 @@
+"""Figure of the ReLU auto-encoder with four hidden units: order parameters, and target, theory, experiment densities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+import asymptotics as asy
+from asymptotics.autoencoder.density import GeneratedDensity
+from asymptotics.autoencoder.plots import draw_densities
+from asymptotics.common.plotting import COLOURS, points, style
+
+from .base import Drawing
+
+PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937: generated densities, ReLU with four hidden units"
+SHOWN = (("Q", (0, 0)), ("Q", (1, 1)), ("Q", (3, 3)), ("Q", (0, 2)), ("Theta", (0, 0)), ("Theta", (1, 1)), ("b", ()))
+
+
+def relu(quick: bool) -> Drawing:
+    """Order parameters against τ, and the three densities of the first two projections."""
+    experiment = asy.example("relu-four-units")
+    size = {"dimension": 300, "runs": 6, "samples": 2000} if quick else {"dimension": 1000, "runs": 16, "samples": 5000}
+    path = asy.solve(experiment, tolerance=1e-3 if quick else 1e-4)
+    runs = asy.simulate(experiment, progress=False, **size)
+    law = GeneratedDensity.from_path(path, experiment.problem)
+    tau = np.linspace(0, path.tau_max, 201)
+    data: dict[str, np.ndarray] = {"tau": tau, "tau_runs": runs.tau}
+    scores = []
+    with style() as plt:
+        figure, axes = plt.subplots(1, 4, figsize=(13.2, 3.2), layout="constrained", width_ratios=(1.35, 1, 1, 1))
+        for k, (name, index) in enumerate(SHOWN):
+            pick = (slice(None), *index)
+            where = "".join(str(i + 1) for i in index)
+            symbol = {"Q": "Q", "Theta": r"\Theta", "b": "b"}[name]
+            label = rf"${symbol}_{{{where}}}$" if where else f"${symbol}$"
+            theory = getattr(path(tau), name)[pick]
+            mean, sem = runs.mean(name)[pick], runs.sem(name)[pick]
+            axes[0].plot(tau, theory, color=COLOURS[k], label=label)
+            points(axes[0], runs.tau, mean, sem, color=COLOURS[k])
+            data |= {f"{name}{where}": theory, f"{name}{where}_mean": mean, f"{name}{where}_sem": sem}
+            gap = np.abs(mean - getattr(path(runs.tau.clip(max=path.tau_max)), name)[pick])
+            scores.append(float(np.max(gap)))
+        axes[0].set(xlabel=r"training time $\tau = 2\eta n/d$", ylabel="order parameters")
+        axes[0].legend(ncols=2)
+        draw_densities(experiment.problem, law, runs.generated.reshape(-1, 2), axes[1:])
+        for ax, title in zip(axes[2:], ("theory", "experiment (contours: theory)"), strict=True):
+            ax.set_title(title)
+    means = law.moments()[0]
+    data |= {"generated": runs.generated, "generated_mean_theory": means}
+    found = runs.generated.mean(axis=1)
+    sem = found.std(axis=0, ddof=1) / np.sqrt(len(found))
+    worst = float(np.max(np.abs(found.mean(axis=0) - means) / sem))
+    return Drawing(
+        figure,
+        "Four ReLU units on three clusters. Left: order parameters; lines: theory, points: mean and standard error over"
+        f" {size['runs']} runs at d = {size['dimension']}. Right: target density, generated density of theory and of the trained"
+        " networks, projected on the plane of the centroids.",
+        PAPER,
+        data,
+        experiment.to_table(),
+        f"largest difference of an order parameter from theory {max(scores):.3f}; means of the generated projections within"
+        f" {worst:.1f} standard errors",
+    )
+
+
+FIGURES: dict[str, Callable[[bool], Drawing]] = {"relu-four-units": relu}
