@@ -19,6 +19,7 @@ from .density import GeneratedDensity
 from .path import OrderParameterPath
 from .settings import Problem
 from .simulation import Runs
+from .theory import kernels_of
 
 #: Without a companion ensemble, the stated O(1/d) bias: this many times (1 + |theory|)/d.
 BIAS = 10.0
@@ -133,6 +134,19 @@ def distance_test(law: GeneratedDensity, runs: Runs, seed: int = 1) -> tuple[flo
     return float(to_theory.mean()), float(to_runs.mean()), p
 
 
+#: Above these numbers of encoder fields and clusters the predicted covariance takes minutes: `path.covariance` has it.
+COVARIANCE_ENCODERS, COVARIANCE_CLUSTERS = 2, 6
+
+
+def _check_cost(problem: Problem) -> None:
+    encoders = len(kernels_of(problem).encoders)
+    if encoders > COVARIANCE_ENCODERS or problem.target.clusters > COVARIANCE_CLUSTERS:
+        raise InputError(
+            f"{encoders} encoder fields, {problem.target.clusters} clusters: left out above {COVARIANCE_ENCODERS} and "
+            f"{COVARIANCE_CLUSTERS}, where it takes minutes"
+        )
+
+
 def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: float = 0.01) -> Verdict:
     """All order parameters and, where points were generated, the generated density; one `Verdict`."""
     rows = order_parameter_rows(path, runs)
@@ -144,6 +158,7 @@ def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: fl
     else:
         notes.append(f"no companion ensemble: a bias of {BIAS:g} (1 + |theory|)/d is allowed for")
     try:
+        _check_cost(problem)
         test = chi_square(path, runs)
         tests.append(("order parameters: chi-square with the predicted covariance", test.p))
         notes.append(f"order parameters: {test}")
