@@ -65,7 +65,7 @@ def integrate(slope: Callable[[float, float], float], start: float, end: float, 
 
 
 def slips() -> tuple[Slip, ...]:
-    """The talk's b_τ, and three places of the published theory notebook."""
+    """The talk's b_τ, and two places of the published theory notebook."""
     values = {
         Lambda: 0.8,
         E_beta: 0.5,
