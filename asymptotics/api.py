@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 from types import ModuleType
 from typing import Any
 
+from . import __version__
+from .common.checkpoints import Checkpoint
 from .common.checks import InputError
 from .common.verdict import Verdict
 from .experiment import SYSTEMS, Experiment, load
@@ -21,19 +25,68 @@ def solve(experiment: Experiment | str, **options: Any) -> Any:
     return experiment._room.solve(experiment.problem, **options)
 
 
+def kept_in(
+    folder: str | os.PathLike[str] | None,
+    experiment: Experiment,
+    verb: str,
+    options: dict[str, Any],
+    every: float | None = None,
+) -> contextlib.AbstractContextManager[Checkpoint | None]:
+    """The checkpoint of a verb's work on an experiment; nothing where no folder is given.
+
+    Options that a room names in ``SWEPT`` may change from call to call: each of their values has its own runs.
+    """
+    if folder is None:
+        return contextlib.nullcontext()
+    swept = getattr(experiment._room, "SWEPT", ())
+    decisive = {key: value for key, value in options.items() if value is not None and key not in swept}
+    table = {key: value for key, value in experiment.to_table().items() if key != "description"}
+    return Checkpoint(folder, {"verb": verb, "version": __version__, "options": decisive, "experiment": table}, every)
+
+
 def simulate(
-    experiment: Experiment | str, *, workers: int | None = None, progress: bool | None = None, **options: Any
+    experiment: Experiment | str,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float | None = None,
+    **options: Any,
 ) -> Any:
     """The full d-dimensional process, as an ensemble of independent runs.
 
     Keys of the ``[simulation]`` table (``dimension=1000, runs=8, seed=0``) may be given here.
+
+    Parameters
+    ----------
+    experiment : Experiment or str
+        An experiment, or the name or file of one.
+    workers : int, optional
+        Processes, by default one a core; the answer does not depend on it.
+    progress : bool, optional
+        Show a bar; default only on a terminal.
+    checkpoint : path, optional
+        A folder that keeps finished runs and the states of those under way. After Ctrl-C, a crash or a power cut the same
+        call goes on from there, and its answer is that of an undisturbed one, bit for bit.
+    checkpoint_every : float, optional
+        Seconds between two writes of a state (default 20).
+    **options
+        Options of the room.
+
+    Raises
+    ------
+    InputError
+        If an argument is not allowed, or the checkpoint belongs to another experiment, is damaged or cannot be written (what
+        was there stays as it is).
     """
     experiment = _experiment(experiment)
     kind = experiment._room.TABLES.get("simulation")
     keys = set(getattr(kind, "__dataclass_fields__", {})) & set(options)
     if keys:
         experiment = experiment.replace(simulation={key: options.pop(key) for key in keys})
-    return experiment._room.simulate(experiment.problem, workers=workers, progress=progress, **options)
+    with kept_in(checkpoint, experiment, "simulate", options, checkpoint_every) as keeper:
+        given = {} if keeper is None else {"checkpoint": keeper}
+        return experiment._room.simulate(experiment.problem, workers=workers, progress=progress, **given, **options)
 
 
 def _room_of(result: Any) -> ModuleType:
@@ -62,13 +115,16 @@ def generations(
     simulate: bool = False,
     workers: int | None = None,
     progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float | None = None,
     **options: Any,
 ) -> Any:
     """A chain of networks, each trained on the samples that the one before generates.
 
     ``generations(target, denoiser, training, sampling, count)`` as keywords: tables of an experiment (``target={...}``) and keys
     of its ``[generations]`` table (``count=3, start="warm", original=0.1``) change the given experiment, or make one.
-    ``simulate=True`` runs the chain in R^d as well.
+    ``simulate=True`` runs the chain in R^d as well. ``checkpoint`` is a folder that keeps the generations done, as in
+    `asymptotics.simulate`.
     """
     given = Experiment if experiment is None else _experiment(experiment).replace
     kinds = _experiment(experiment)._room.TABLES if experiment is not None else _autoencoder_tables()
@@ -79,7 +135,10 @@ def generations(
     changed = given(**tables)
     if not hasattr(changed._room, "collapse"):
         raise InputError(f"experiment: the system {changed.system} has no generations")
-    return changed._room.collapse(changed.problem, simulate=simulate, workers=workers, progress=progress, **options)
+    with kept_in(checkpoint, changed, "collapse", options, checkpoint_every) as keeper:
+        return changed._room.collapse(
+            changed.problem, simulate=simulate, workers=workers, progress=progress, checkpoint=keeper, **options
+        )
 
 
 def _autoencoder_tables() -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import sys
 import tomllib
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
+from .api import generations, simulate
+from .common import progress
 from .common.checks import InputError, choice
 from .common.results import to_builtin, write_atomically
 from .experiment import Experiment, examples, load
+
+_log = logging.getLogger(__name__)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,6 +45,26 @@ def _assignment(text: str) -> tuple[str, Any]:
     return key.strip(), _value(value.strip())
 
 
+def add_loudness(parser: argparse.ArgumentParser) -> None:
+    """Add ``--quiet`` and ``--verbose``."""
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--verbose", action="store_true", help="say on standard error what is done, and how long it took"
+    )
+
+
+def set_loudness(options: argparse.Namespace) -> None:
+    """Bars only on a terminal, none with ``--quiet`` nor where JSON is written; a log with ``--verbose``."""
+    progress.set_default(False if options.quiet or getattr(options, "json", False) else None)
+    if options.verbose:
+        handler = progress.LogHandler()
+        handler.setFormatter(logging.Formatter("asymptotics: %(relativeCreated)8.0f ms  %(message)s"))
+        for name in ("asymptotics", "derivations"):
+            log = logging.getLogger(name)
+            log.handlers, log.propagate = [handler], False
+            log.setLevel(logging.INFO)
+
+
 def _experiment_parser(command: str, *, known: bool) -> _Parser:
     parser = _Parser(prog=f"asymptotics {command}", add_help=not known, description=_COMMANDS[command])
     parser.add_argument("experiment", help="a TOML file, or the name of a built-in experiment")
@@ -47,9 +72,11 @@ def _experiment_parser(command: str, *, known: bool) -> _Parser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the file")
     parser.add_argument("--plot", metavar="OUT.png", help="draw the result (png, pdf or svg)")
     parser.add_argument("--save", metavar="OUT.npz", help="keep the result")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_loudness(parser)
     if command in ("simulate", "compare", "collapse"):
         parser.add_argument("--workers", type=int, help="processes (default: one a core)")
+        parser.add_argument("--checkpoint", metavar="DIR", help="keep runs there as they go, and go on from there")
+        parser.add_argument("--checkpoint-every", type=float, metavar="SECONDS", help="between two writes (default 20)")
     return parser
 
 
@@ -70,7 +97,10 @@ def _load(arguments: Sequence[str], command: str) -> tuple[Experiment, argparse.
             add(parser)
     options = vars(parser.parse_args(arguments))
     own = {k: v for k, v in options.items() if k not in common and v is not None}
-    return experiment, argparse.Namespace(**{k: v for k, v in options.items() if k in common}), own
+    shared = argparse.Namespace(**{k: v for k, v in options.items() if k in common})
+    set_loudness(shared)
+    _log.info("%s: a %s experiment", experiment.name, experiment.system)
+    return experiment, shared, own
 
 
 def _split(experiment: Experiment, options: dict[str, Any], verb: str) -> dict[str, Any]:
@@ -123,6 +153,10 @@ def _payload(experiment: Experiment, result: Any, options: dict[str, Any]) -> di
     return report(result, **options) if report is not None else result.to_json()
 
 
+def _resources(common: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(common, name) for name in ("workers", "checkpoint", "checkpoint_every")}
+
+
 def _solve(arguments: Sequence[str]) -> int:
     experiment, common, options = _load(arguments, "solve")
     _check_outputs(common)
@@ -134,8 +168,7 @@ def _solve(arguments: Sequence[str]) -> int:
 def _simulate(arguments: Sequence[str]) -> int:
     experiment, common, options = _load(arguments, "simulate")
     _check_outputs(common)
-    progress = False if common.quiet or common.json else None
-    result = experiment._room.simulate(experiment.problem, workers=common.workers, progress=progress, **options)
+    result = simulate(experiment, **_resources(common), **options)
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 
@@ -145,10 +178,7 @@ def _compare(arguments: Sequence[str]) -> int:
     _check_outputs(common)
     adapter = experiment._room
     theory = adapter.solve(experiment.problem, **_split(experiment, options, "solve"))
-    progress = False if common.quiet or common.json else None
-    runs = adapter.simulate(
-        experiment.problem, workers=common.workers, progress=progress, **_split(experiment, options, "simulate")
-    )
+    runs = simulate(experiment, **_resources(common), **_split(experiment, options, "simulate"))
     verdict = adapter.compare(theory, runs)
     payload = {"experiment": experiment.name, **verdict.to_json(), "theory": _payload(experiment, theory, {})}
     _emit(common, verdict, {**payload, "simulation": runs.to_json()}, lambda: adapter.plot(theory, runs))
@@ -158,11 +188,7 @@ def _compare(arguments: Sequence[str]) -> int:
 def _collapse(arguments: Sequence[str]) -> int:
     experiment, common, options = _load(arguments, "collapse")
     _check_outputs(common)
-    adapter = experiment._room
-    if not hasattr(adapter, "collapse"):
-        raise InputError(f"collapse: the system {experiment.system} has no generations")
-    progress = False if common.quiet or common.json else None
-    result = adapter.collapse(experiment.problem, workers=common.workers, progress=progress, **options)
+    result = generations(experiment, **_resources(common), **options)
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 
@@ -188,8 +214,9 @@ def _sweep(arguments: Sequence[str]) -> int:
         "--scheduler", metavar="ADDRESS", help="a Dask scheduler (tcp://…), or local: a cluster of our own"
     )
     parser.add_argument("--json", action="store_true", help="the table as one JSON object on standard output")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_loudness(parser)
     options = parser.parse_args(arguments)
+    set_loudness(options)
     experiment = load(options.experiment).replace(dict(_assignment(text) for text in options.set))
     over: dict[str, Any] = {}
     for key, values in map(values_of, options.over):
@@ -203,7 +230,6 @@ def _sweep(arguments: Sequence[str]) -> int:
             executor = stack.enter_context(dask(address, options.workers))
         table = sweep(
             experiment, over, out=options.out, simulate=options.simulate, executor=executor, workers=options.workers,
-            progress=False if options.quiet or options.json else None,
         )  # fmt: skip
     print(
         json.dumps(table.to_json())
@@ -228,11 +254,24 @@ def _examples(arguments: Sequence[str]) -> int:
 
 def _derive(arguments: Sequence[str]) -> int:
     from derivations.__main__ import run
+    from derivations.steps import listening
 
-    try:
-        return run(arguments, prog="asymptotics derive")
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    parser = _Parser(add_help=False)
+    add_loudness(parser)
+    loudness, rest = parser.parse_known_args(arguments)
+    set_loudness(loudness)
+    log = logging.getLogger("derivations")
+    with progress.bar(None, "deriving", unit="step") as watch:
+
+        def listener(title: str) -> None:
+            log.info("%s", title)
+            watch.update()
+
+        try:
+            with listening(listener):
+                return run(rest, prog="asymptotics derive", also=add_loudness)
+        except ValueError as error:
+            raise InputError(str(error)) from None
 
 
 def _figure(arguments: Sequence[str]) -> int:
@@ -304,6 +343,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`| head`); nothing more to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        progress.set_default(None)
 
 
 if __name__ == "__main__":

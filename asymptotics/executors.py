@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .common.checks import InputError, integer
-from .common.ensembles import _context
-from .common.threads import single_threaded
+from .common.ensembles import context, cores
+from .common.threads import single_threaded, start_worker
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,7 @@ def _attempt(function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
 
 def count_workers(workers: int | None, most: int) -> int:
     """The number of processes: as asked, by default one a core; never more than there are tasks."""
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return min(integer("workers", workers, at_least=1), max(1, most))
+    return min(cores() if workers is None else integer("workers", workers, at_least=1), max(1, most))
 
 
 def outcomes(
@@ -124,14 +122,9 @@ def _finished(
             future.cancel()
 
 
-def _ignore_interrupt() -> None:
-    # Ctrl-C reaches the whole group of processes; the parent alone decides what to do.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 @contextmanager
 def _pool(workers: int) -> Iterator[Executor]:
-    pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(workers, mp_context=context(), initializer=start_worker, initargs=(os.getpid(),))
     try:
         yield pool
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import html
 import importlib
 import os
 import tomllib
@@ -120,6 +121,9 @@ class Experiment:
             items = table.items() if isinstance(table, Mapping) else [("", table)]
             lines.append(f"  [{name}] " + ", ".join(f"{k} = {_short(v)}" for k, v in items))
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
 
 
 def _short(value: Any) -> str:

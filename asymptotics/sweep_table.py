@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,62 @@ class Sweep(Result):
         except ImportError:
             raise InputError("to_dataframe: needs pandas; install it by pip install pandas") from None
         return pandas.DataFrame({**{name: self[name] for name in self.columns}, "error": self.errors})
+
+    def _drawn(self) -> list[str]:
+        """Numerical results of theory that vary over the sweep and are not the swept keys themselves."""
+        names = [n for n in self.columns if n not in self.over and not n.startswith("simulation.")]
+        values = {n: self[n] for n in names if self[n].dtype.kind == "f"}
+        keys = [self[key] for key in self.over]
+        varying = {n: v for n, v in values.items() if len(np.unique(v[np.isfinite(v)])) > 1}
+        return [n for n, v in varying.items() if not any(np.array_equal(v, key) for key in keys)]
+
+    def plot(self, ax: Any = None, *, columns: str | Sequence[str] | None = None) -> tuple[Any, Any]:
+        """The results over the swept keys; returns ``(figure, axes)``.
+
+        One key: theory as lines against it, means of simulations as points with standard errors. Two keys and more: the
+        first of ``columns`` as a picture over the first two (at the first value of the others).
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        columns : str or sequence of str, optional
+            Which results; default the first six that vary.
+        """
+        from .common.plotting import COLOURS, axes_of, points, style
+
+        drawn = self._drawn()[:6] if columns is None else [columns] if isinstance(columns, str) else list(columns)
+        if not drawn:
+            raise InputError("columns: no numerical result varies over the sweep")
+        (x_name, x_values), *rest = self.over.items()
+        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in x_values)
+        x = np.array(x_values, dtype=np.float64) if numeric else np.arange(len(x_values))
+        with style():
+            figure, axis = axes_of(ax, figsize=(4.4, 3.3))
+            if rest:
+                y_name, y_values = rest[0]
+                grid = self[drawn[0]].reshape(*self.shape[:2], -1)[:, :, 0]
+                across = np.arange(len(y_values))
+                image = axis.pcolormesh(np.arange(len(x)), across, grid.T, shading="nearest", rasterized=True)
+                figure.colorbar(image, ax=axis, label=drawn[0])
+                axis.set_xticks(np.arange(len(x)), [_text(v) for v in x_values])
+                axis.set_yticks(across, [_text(v) for v in y_values])
+                axis.set_ylabel(y_name)
+                axis.set_title(", ".join(f"{key} = {_text(values[0])}" for key, values in rest[1:]))
+            else:
+                for k, name in enumerate(drawn):
+                    colour, at = COLOURS[k % len(COLOURS)], np.argsort(x, kind="stable")
+                    axis.plot(x[at], self[name][at], ".-", ms=3, color=colour, label=name)
+                    mean, sem = f"simulation.mean.{name}", f"simulation.sem.{name}"
+                    if mean in self.columns and sem in self.columns:
+                        points(axis, x, self[mean], self[sem], color=colour)
+                if not numeric:
+                    axis.set_xticks(x, [_text(v) for v in x_values])
+                finite = np.concatenate([self[name][np.isfinite(self[name])] for name in drawn])
+                if np.all(finite > 0) and finite.max() > 100 * finite.min():
+                    axis.set_yscale("log")
+                axis.legend()
+            axis.set_xlabel(x_name)
+            return figure, axis
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write ``table.csv`` and ``table.npz`` (the columns, and ``__shape__``, that of the grid), each atomically."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,8 +42,12 @@ def build(name: str, hidden: int = 1, activation: str | None = None, predicts: s
     return chosen
 
 
-def run(arguments: Sequence[str], prog: str = "python -m derivations") -> int:
-    """Command line; bad input raises ValueError with one line."""
+def run(
+    arguments: Sequence[str],
+    prog: str = "python -m derivations",
+    also: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> int:
+    """Command line; bad input raises ValueError with one line. ``also`` adds options that the caller has dealt with."""
     parser = _Parser(prog=prog, description="Print a derivation, step by step.")
     parser.add_argument("name", help=", ".join([*ARCHITECTURES, *TOPICS]))
     parser.add_argument("--hidden", type=int, default=1, metavar="R", help="hidden units (auto-encoder)")
@@ -51,6 +55,8 @@ def run(arguments: Sequence[str], prog: str = "python -m derivations") -> int:
     parser.add_argument("--predicts", choices=[*PREDICTIONS], default="data")
     parser.add_argument("--latex", action="store_true", help="LaTeX instead of text")
     parser.add_argument("--report", metavar="OUT.md|OUT.tex", help="write the whole derivation to a file")
+    if also is not None:
+        also(parser)
     options = parser.parse_args(arguments)
     if options.report and Path(options.report).suffix not in (".md", ".tex"):
         raise ValueError(f"--report {options.report}: must end in .md or .tex")

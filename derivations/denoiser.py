@@ -155,6 +155,17 @@ class Denoiser:
                 )
         self.target()
 
+    def _repr_latex_(self) -> str:
+        def bold(vector: str) -> str:
+            return rf"\mathbf{{{sympy.latex(sympy.Symbol(vector))}}}"
+
+        terms = [r"b\,\mathbf{x}"] if self.skip else []
+        terms += [rf"\frac{{{bold(u)}}}{{\sqrt{{d}}}}\,\left({sympy.latex(phi)}\right)" for u, phi in self.terms]
+        rows = [r"\mathbf{f}(\mathbf{x}) = " + " + ".join(terms)]
+        for a in self.encoders:
+            rows.append(rf"{sympy.latex(self.fields[a])} = {bold(self.vectors[a])}\cdot\mathbf{{x}}/\sqrt{{d}}")
+        return r"$\displaystyle " + r",\quad ".join(rows) + "$"
+
     @property
     def fields(self) -> tuple[sympy.Symbol, ...]:
         """ω_a for every stacked vector."""

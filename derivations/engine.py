@@ -338,6 +338,9 @@ class System:
         """The whole derivation as LaTeX."""
         return self.derivation.latex()
 
+    def _repr_markdown_(self) -> str:
+        return self.derivation._repr_markdown_()
+
     def _repr_latex_(self) -> str:
         return self.derivation._repr_latex_()
 

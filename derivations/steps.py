@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import sympy
+
+# Who is told of every step when it is made and of every check when it is run: deriving takes seconds.
+_listener: Callable[[str], None] | None = None
+
+
+@contextmanager
+def listening(listener: Callable[[str], None] | None) -> Iterator[None]:
+    """Within the block ``listener(title)`` is called whenever a step is derived or a slip is checked."""
+    global _listener
+    before, _listener = _listener, listener
+    try:
+        yield
+    finally:
+        _listener = before
+
+
+def _tell(title: str) -> None:
+    if _listener is not None:
+        _listener(title)
 
 
 @dataclass(frozen=True)
@@ -16,6 +36,12 @@ class Step:
     title: str
     text: str
     equations: tuple[sympy.Basic, ...] = ()
+
+    def __post_init__(self) -> None:
+        _tell(self.title)
+
+    def __repr__(self) -> str:
+        return f"Step({self.title!r}, {len(self.equations)} equations)"
 
     def __str__(self) -> str:
         lines = [self.title, "-" * len(self.title), self.text]
@@ -32,6 +58,9 @@ class Step:
         """Markdown with ``$$`` displays."""
         body = "\n\n".join(f"$$ {sympy.latex(equation)} $$" for equation in self.equations)
         return f"### {self.title}\n\n{self.text}" + ("\n\n" + body if body else "")
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
 
     def _repr_latex_(self) -> str:
         rows = r" \\ ".join(sympy.latex(equation) for equation in self.equations)
@@ -59,8 +88,16 @@ class Slip:
     check: Callable[[], tuple[float, float, float]]
     explanation: str = ""
 
+    def _repr_latex_(self) -> str:
+        def shown(value: Any) -> str:
+            return sympy.latex(value) if isinstance(value, sympy.Basic) else rf"\text{{{_escape(str(value))}}}"
+
+        rows = rf"\text{{printed: }} & {shown(self.printed)} \\ \text{{derived: }} & {shown(self.derived)}"
+        return rf"$\displaystyle \begin{{array}}{{ll}} {rows} \end{{array}}$"
+
     def __str__(self) -> str:
         printed, derived, independent = self.check()
+        _tell(f"check: {self.where}")
         return (
             f"{self.where}\n  printed:  {self.printed}\n  derived:  {self.derived}\n  {self.explanation}\n"
             f"  check: printed {printed:.8g}, derived {derived:.8g}, independently {independent:.8g}"
@@ -84,6 +121,9 @@ class Derivation:
                 return step
         raise KeyError(f"{title!r}: the steps are {', '.join(s.title for s in self.steps)}")
 
+    def __repr__(self) -> str:
+        return f"Derivation({self.name!r}: {', '.join(step.title for step in self.steps)})"
+
     def __str__(self) -> str:
         parts = [f"Derivation: {self.name}", *map(str, self.steps)]
         if self.slips:
@@ -104,6 +144,10 @@ class Derivation:
         if self.slips:
             parts.append("### Where the sources differ\n\n" + "\n\n".join(f"```\n{slip}\n```" for slip in self.slips))
         return "\n\n".join(parts)
+
+    def _repr_markdown_(self) -> str:
+        # Without the checks of the slips, which may take seconds; `markdown` and `print` run them.
+        return "\n\n".join(step.markdown() for step in self.steps)
 
     def _repr_latex_(self) -> str:
         return "\n".join(step._repr_latex_() for step in self.steps)

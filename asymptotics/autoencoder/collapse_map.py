@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import array, fail, integer, number
+from ..common.results import Result, dataframe
 from .sampler import Clock, coefficients, predicted
 from .settings import Problem
 
@@ -131,6 +132,12 @@ class CollapseMap:
         """f(Λ), any shape."""
         return self.original * self.start + (1 - self.original) * self.variance(self.skip(Lambda))
 
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """The map, its fixed points (filled: stable) and the cobweb from Λ₀; returns ``(figure, axes)``."""
+        from .collapse_plots import plot_cobweb
+
+        return plot_cobweb(self, ax)
+
     def slope(self, Lambda: float) -> float:
         """d ln f/d ln Λ."""
         h = 1e-5
@@ -213,7 +220,7 @@ class CollapseMap:
 
 
 @dataclass(frozen=True)
-class PhaseDiagram:
+class PhaseDiagram(Result):
     """Limits Λ of the iteration from Λ₀, (len(y), len(x)), the number of stable fixed points, and the two axes."""
 
     names: tuple[str, str]
@@ -222,6 +229,18 @@ class PhaseDiagram:
     limit: np.ndarray
     stable: np.ndarray
     start: float
+
+    def to_dataframe(self) -> Any:
+        """One row a point of the diagram as a pandas DataFrame: both parameters, limit, number of stable fixed points."""
+        first, second = (axis.ravel() for axis in np.meshgrid(self.x, self.y))
+        limit, stable = self.limit.ravel(), self.stable.ravel()
+        return dataframe({self.names[0]: first, self.names[1]: second, "limit": limit, "stable": stable}, self.names[0])
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """log₁₀ of the limit over Λ₀ as a picture, with the lines of collapse and blow-up; returns ``(figure, axes)``."""
+        from .collapse_plots import plot_phase_diagram
+
+        return plot_phase_diagram(self, ax)
 
 
 #: Axes of a phase diagram: what may be varied, and where it sits.

@@ -10,6 +10,7 @@ from ..common.checks import fail
 from ..common.plotting import COLOURS, axes_of, points, style
 from .collapse_map import CollapseMap, PhaseDiagram
 from .collapse_result import Collapse
+from .generations_runs import CollapseRuns
 from .plots import target_density
 
 #: Cells a direction of a density's picture.
@@ -23,22 +24,25 @@ SERIES = (
 )
 
 
-def plot_collapse(collapse: Collapse, ax: Any = None) -> tuple[Any, Any]:
+def plot_collapse(collapse: Collapse | None, runs: CollapseRuns | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Λ, b and the distances to the original target against generation: theory as lines, experiment as points."""
     with style():
         figure, axis = axes_of(ax, figsize=(4.6, 3.3))
-        generation = np.arange(1, collapse.count + 1)
-        runs = collapse.simulation
+        if runs is None and collapse is not None:
+            runs = collapse.simulation
+        shown = collapse if collapse is not None else runs
+        assert shown is not None
+        generation, smallest = np.arange(1, shown.count + 1), 1.0
         for k, (name, label) in enumerate(SERIES):
-            values = getattr(collapse, name)
-            axis.plot(generation, values, color=COLOURS[k], label=label)
+            values = getattr(collapse, name) if collapse is not None else runs.mean(name)  # type: ignore[union-attr]
+            smallest = float(np.min(values[values > 0], initial=smallest))
+            if collapse is not None:
+                axis.plot(generation, values, color=COLOURS[k], label=label)
             if runs is not None:
-                points(axis, generation, runs.mean(name), runs.sem(name), color=COLOURS[k])
+                only = None if collapse is not None else label
+                points(axis, generation, runs.mean(name), runs.sem(name), color=COLOURS[k], label=only)
             else:
                 axis.plot(generation, values, ".", color=COLOURS[k])
-        smallest = min(
-            float(np.min(getattr(collapse, name)[getattr(collapse, name) > 0], initial=1.0)) for name, _ in SERIES
-        )
         if smallest < 0.02:
             axis.set_yscale("log")
         axis.set_xticks(generation)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.checks import fail, integer
-from ..common.results import Result, to_builtin
+from ..common.results import Result, dataframe, to_builtin
 from .path import OrderParameters
 from .settings import Problem
 
@@ -146,11 +146,15 @@ class Collapse(Result):
             lines += [self.simulation.summary(), self.compare().summary()]
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return self.summary()
+    def to_dataframe(self) -> Any:
+        """One row a generation as a pandas DataFrame, with the estimated error of each entry (needs pandas)."""
+        columns: dict[str, Any] = {"generation": np.arange(1, self.count + 1)}
+        for name in QUANTITIES:
+            columns |= {name: getattr(self, name), f"{name}_error": getattr(self, f"error_{name}")}
+        return dataframe(columns, "generation")
 
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Λ, v and the distances against generation, theory as lines, experiment as points."""
+        """Λ, b and the distances against generation, theory as lines, experiment as points; returns ``(figure, axes)``."""
         from .collapse_plots import plot_collapse
 
         return plot_collapse(self, ax=ax)

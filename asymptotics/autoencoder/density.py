@@ -8,6 +8,7 @@ v_t (G − Θᵀ Q⁺ Θ), v̇ = 2Δv + 2ε (Q, Θ: encoder vectors; u: decoder 
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import Any
 
@@ -358,3 +359,29 @@ class GeneratedDensity:
         from .exact import projected_density
 
         return projected_density(self, x)
+
+    def summary(self) -> str:
+        """Where it comes from, its mean and covariance, and v_{t_f}."""
+        s, (mean, covariance) = self.sampling, self.moments()
+        noise = f"epsilon = {s.epsilon}" if self.noisy else "epsilon = 0"
+        with np.printoptions(precision=5, suppress=True, linewidth=110):
+            return (
+                f"generated density of {len(mean)} projections, {len(self.Q)} encoders ({s.scheme} to t = {s.stop:g}, {noise})\n"
+                f"  mean        {mean}\n  covariance  {str(covariance).replace(chr(10), '')}\n"
+                f"  variance outside the span of the weights {self.variance:.6g}"
+            )
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.summary())}</pre>"
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """The density of the first two projections as a picture (of one, a line); returns ``(figure, axes)``.
+
+        Exact for ε = 0 and at most two encoders where the picture resolves it, else a histogram of samples.
+        """
+        from .result_plots import density
+
+        return density(self, ax)

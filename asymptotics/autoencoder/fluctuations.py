@@ -15,7 +15,7 @@ import numpy as np
 
 from ..common.checks import InputError, choice, fail, number
 from ..common.expectations import Rule
-from ..common.results import Result
+from ..common.results import Result, dataframe
 from .drift import Layout
 from .fluctuation_rules import choose_rules
 from .fluctuation_terms import Terms
@@ -179,8 +179,16 @@ class Fluctuations(Result):
                 lines.append(f"tau = {tau:<8.4g} diag Q {np.diag(at.Q)}  Theta {theta}")
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return self.summary()
+    def to_dataframe(self, taus: Any = None, dimension: float = 1.0) -> Any:
+        """Standard deviations at ``dimension`` as a pandas DataFrame, one row a τ (default 101 of them; needs pandas)."""
+        times = np.linspace(0.0, self.knots[-1], 101) if taus is None else np.atleast_1d(taus)
+        return dataframe(vars(self.deviations(times, dimension)))
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Standard deviations × √d of order parameters against τ; returns ``(figure, axes)``."""
+        from .result_plots import deviations
+
+        return deviations(self, ax)
 
 
 def basis(s: float, nodes: int = NODES) -> np.ndarray:

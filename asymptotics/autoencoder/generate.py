@@ -141,6 +141,14 @@ class GeneratedPoints(Result):
     points: np.ndarray
     first: int = 0
 
+    COLUMNS = ("squared_norms", "projections", "fields")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """The first two projections as points (of one, or of ‖X‖², a histogram); returns ``(figure, axes)``."""
+        from .result_plots import generated_points
+
+        return generated_points(self, ax)
+
 
 class Generator:
     """The generative process of one trained network.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.results import Result, to_builtin
+from ..common.results import Result, dataframe, to_builtin
 from .collapse_result import QUANTITIES
 
 
@@ -111,5 +111,15 @@ class CollapseRuns(Result):
                 lines.append(f"generation {g + 1}: " + "  ".join(parts[:4]) + "\n    " + "  ".join(parts[4:]))
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return self.summary()
+    def to_dataframe(self) -> Any:
+        """Means and standard errors as a pandas DataFrame, one row a generation (``Q[0,1]``, ``Q_sem[0,1]``; needs pandas)."""
+        columns: dict[str, Any] = {"generation": np.arange(1, self.count + 1)}
+        for name in QUANTITIES:
+            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
+        return dataframe(columns, "generation")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Λ, b and the distances against generation: points with standard errors; returns ``(figure, axes)``."""
+        from .collapse_plots import plot_collapse
+
+        return plot_collapse(None, self, ax=ax)

@@ -47,6 +47,14 @@ class LearningCurves(Result):
     masses: np.ndarray
     cosines: np.ndarray
 
+    COLUMNS = ("tau", "samples", "sliced", "mixture", "masses", "cosines")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Distances (solid) and cosines of the centroids with the weights (dashed) against τ; returns ``(figure, axes)``."""
+        from .result_plots import learning_curves
+
+        return learning_curves(self, ax)
+
 
 def slices(m: int) -> np.ndarray:
     """Unit vectors (slices, m) of the sliced distance."""

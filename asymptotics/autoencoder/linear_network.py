@@ -191,6 +191,14 @@ class ModeLearning(Result):
     escape_linear: np.ndarray
     escape_logistic: np.ndarray
 
+    COLUMNS = ("tau", "strength", "captured", "pca")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Strength of every mode against τ, its escape (dots) and plateau (dotted); returns ``(figure, axes)``."""
+        from .result_plots import mode_learning
+
+        return mode_learning(self, ax)
+
 
 #: A mode that ends below this share of its plateau counts as expelled.
 EXPELLED = 0.05

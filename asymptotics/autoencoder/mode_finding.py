@@ -36,6 +36,8 @@ class Modes(Result):
     widths: np.ndarray
     bins: int
 
+    COLUMNS = ("weights", "places", "widths")
+
     @property
     def count(self) -> int:
         """Number of modes."""
@@ -50,6 +52,12 @@ class Modes(Result):
                 for w, x, s in zip(self.weights, self.places, spread, strict=True)
             ]
         return "\n".join([f"{self.count} modes", *lines])
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Places, weights and widths of the modes; returns ``(figure, axes)``."""
+        from .result_plots import modes
+
+        return modes(self, ax)
 
 
 def _counted(peak: float, saddle: float) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import InputError, array, fail, integer
-from ..common.results import Result, to_builtin
+from ..common.results import Result, dataframe, to_builtin
 from .density import GeneratedDensity
 from .mode_finding import GRID, Modes, exact_modes, find_modes
 from .path import OrderParameters
@@ -114,8 +114,27 @@ class ModeReport(Result):
     missing: np.ndarray
     mirror: float
 
+    def _stored(self) -> dict[str, Any]:
+        fields = self._kept()
+        parts = {name: fields.pop(name)._kept() for name in ("generated", "target")}
+        return fields | {f"{name}.{key}": value for name, part in parts.items() for key, value in part.items()}
+
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        fields = {key: value for key, value in stored.items() if "." not in key}
+        for name in ("generated", "target"):
+            part = {key.partition(".")[2]: value for key, value in stored.items() if key.startswith(f"{name}.")}
+            fields[name] = Modes(**part)
+        return fields
+
     def to_json(self) -> dict[str, Any]:
         return dict(to_builtin({name: getattr(self, name) for name in self.__dataclass_fields__}))
+
+    def to_dataframe(self) -> Any:
+        """Generated modes as a pandas DataFrame, one row a mode, beside the target's mode that each stands for (needs pandas)."""
+        ours = {name: getattr(self.generated, name) for name in Modes.COLUMNS}
+        own = {name: getattr(self, name) for name in ("nearest", "displacement", "spurious")}
+        return dataframe({**ours, **own, "nearest_place": self.target.places[self.nearest]}, "weights")
 
     def summary(self) -> str:
         """Both lists, and how they match."""
@@ -125,6 +144,12 @@ class ModeReport(Result):
             f"spurious: {int(self.spurious.sum())}, missing: {int(self.missing.sum())}, "
             f"largest distance of a mirror image to a mode: {self.mirror:.3f}"
         )
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Generated modes (spurious ones red) over those of the target; returns ``(figure, axes)``."""
+        from .result_plots import mode_report
+
+        return mode_report(self, ax)
 
 
 def mode_report(

@@ -40,9 +40,17 @@ class DenoisingError(Result):
     bulk: np.ndarray
     order_one: np.ndarray
 
+    COLUMNS = ("t", "bulk", "order_one")
+
     def total(self, dimension: int) -> np.ndarray:
         """d × bulk + order_one."""
         return dimension * self.bulk + self.order_one
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Both parts of the error against the noise level; returns ``(figure, axes)``."""
+        from .result_plots import denoising_error
+
+        return denoising_error(self, ax)
 
 
 def massless_counts(problem: Problem) -> np.ndarray:
@@ -214,6 +222,14 @@ class SampleComplexity(Result):
     samples: np.ndarray
     measure: str
     threshold: float
+
+    COLUMNS = ("tau", "samples")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Samples per dimension until each cluster is found; returns ``(figure, axes)``."""
+        from .result_plots import sample_complexity
+
+        return sample_complexity(self, ax)
 
 
 def sample_complexity(path: OrderParameterPath, *, measure: str = "cosine", threshold: float = 0.5) -> SampleComplexity:

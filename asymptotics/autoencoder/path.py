@@ -164,11 +164,8 @@ class OrderParameterPath(Result):
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return self.summary()
-
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Order parameters against τ: lines."""
+        """Order parameters against τ: lines; returns ``(figure, axes)``."""
         from .plots import plot_path
 
         return plot_path(self, ax=ax)

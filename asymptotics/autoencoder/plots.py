@@ -11,12 +11,19 @@ from .density import GeneratedDensity
 from .path import OrderParameterPath
 from .settings import Problem
 from .simulation import Runs
+from .target import GaussianMixture
 
 
 def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[str, str, tuple[int, ...]]]:
-    """(label, field, index) of what is drawn: diagonal and first off-diagonal entries."""
-    p = path.p if path is not None else runs.Q.shape[2]  # type: ignore[union-attr]
-    K = path.K if path is not None else runs.Theta.shape[3]  # type: ignore[union-attr]
+    """`entries` of the path or else of the runs."""
+    if path is not None:
+        return entries(path.p, path.K)
+    assert runs is not None
+    return entries(runs.Q.shape[2], runs.Theta.shape[3])
+
+
+def entries(p: int, K: int) -> list[tuple[str, str, tuple[int, ...]]]:
+    """(label, field, index) of the order parameters that are drawn, for p weight vectors and K directions."""
     shown = [(rf"$Q_{{{a + 1}{a + 1}}}$", "Q", (a, a)) for a in range(min(p, 4))]
     if p > 1:
         shown.append((r"$Q_{12}$", "Q", (0, 1)))
@@ -68,8 +75,13 @@ def plot_path(
 
 
 def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """`mixture_density` of the problem's target."""
+    return mixture_density(problem.target, x)
+
+
+def mixture_density(target: GaussianMixture, x: np.ndarray) -> np.ndarray:
     """Density of the target's first m ≤ K projections at points (..., m); singular projections give NaN."""
-    target, m = problem.target, x.shape[-1]
+    m = x.shape[-1]
     means, covariances = target.projected_centroids()[:, :m], target.projected_covariance()[:, :m, :m]
     total = np.zeros(x.shape[:-1])
     for weight, mean, covariance in zip(target.weights, means, covariances, strict=True):
@@ -127,11 +139,11 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
     )
     axes[0].set_title("target")
     bins = [np.linspace(low[k], high[k], 61) for k in range(2)]
-    image = law.density(mesh) if exact else _histogram(law.sample(400_000, 0), bins)
+    image = law.density(mesh) if exact else histogram(law.sample(400_000, 0), bins)
     axes[1].imshow(image.T, extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
     axes[1].set_title("generated, theory" + ("" if exact else " (samples)"))
     if generated is not None and generated.size:
-        counted = _histogram(generated[:, :2], bins)
+        counted = histogram(generated[:, :2], bins)
         top = float(np.nanmax(image))
         axes[2].imshow(counted.T, extent=extent, origin="lower", aspect="auto", vmin=0, vmax=1.25 * top)
         levels = top * np.array([0.1, 0.35, 0.7])
@@ -143,7 +155,8 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
     axes[0].set_ylabel(r"$u_2\cdot x$")
 
 
-def _histogram(sample: np.ndarray, bins: list[np.ndarray]) -> np.ndarray:
+def histogram(sample: np.ndarray, bins: list[np.ndarray]) -> np.ndarray:
+    """Density of the first two columns of a sample in the given bins."""
     return np.histogram2d(sample[:, 0], sample[:, 1], bins=bins, density=True)[0]
 
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError, array, integer
-from ..common.ensembles import run_ensemble, spawn
+from ..common.ensembles import Run, run_ensemble, spawn
 from ..common.normals import philox_key
 from .reduced_chain_kernels import advance
 from .settings import Problem
@@ -22,7 +23,7 @@ from .sgd_problem import SgdProblem
 from .simulation import Runs, sgd_problem
 from .weights import RANK_TOLERANCE, atom_counts, overlaps
 
-#: Steps a call of the kernel (only how often Ctrl-C is looked at, and the length of the schedule's table).
+#: Steps a call of the kernel (only how often Ctrl-C and the checkpoint are looked at, and the length of the schedule's table).
 PIECE = 1 << 16
 
 
@@ -148,21 +149,52 @@ class Chain:
             self.step += count
             steps -= count
 
+    def state(self) -> dict[str, Any]:
+        """A copy of all that going on needs (the randomness of a step is a function of its number)."""
+        return {"step": self.step, "P": self.P.copy(), "L": self.L.copy(), "scalars": self.scalars.copy()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.step = int(state["step"])
+        self.P, self.L, self.scalars = (np.array(state[name]) for name in ("P", "L", "scalars"))
+
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Θ(s) (atoms, p, K) and q(s) (atoms, p, p)."""
         q = self.P @ np.swapaxes(self.P, 1, 2) + self.L @ np.swapaxes(self.L, 1, 2)
         return self.P @ np.swapaxes(self.frame.references, 1, 2), q
 
 
-def trajectory(seed: np.random.SeedSequence, problem: SgdProblem, taus: np.ndarray) -> dict[str, np.ndarray]:
+def trajectory(
+    seed: np.random.SeedSequence, problem: SgdProblem, taus: np.ndarray, *, run: Run | None = None
+) -> dict[str, np.ndarray]:
     """Order parameters of one run at the steps nearest to ``taus``."""
     chain = Chain(problem, seed)
     steps = np.array([problem.step_of(t) for t in taus])
-    found = {}
-    for step in np.unique(steps):
-        chain.advance(int(step) - chain.step)
-        theta, q = chain.overlaps()
-        found[int(step)] = (q.sum(axis=0), theta.sum(axis=0), chain.scalars.copy())
+    total, files = int(steps.max()), None if run is None else run.files
+    found: dict[int, Any] = {}
+    state = None if files is None else files.load_state()
+    if state is not None:
+        chain.restore(state)
+        found = {int(step): value for step, value in state["found"].items()}
+    saved, snapshot = time.monotonic(), state
+    try:
+        for step in np.unique(steps):
+            while chain.step < step:
+                chain.advance(min(int(step) - chain.step, PIECE))
+                if files is not None:
+                    snapshot = {**chain.state(), "found": {str(k): v for k, v in found.items()}}
+                    if time.monotonic() - saved > files.every:
+                        files.keep_state(snapshot)
+                        saved = time.monotonic()
+                if run is not None:
+                    run.progress(chain.step, total)
+            if int(step) not in found:
+                theta, q = chain.overlaps()
+                found[int(step)] = (q.sum(axis=0), theta.sum(axis=0), chain.scalars.copy())
+    except BaseException:
+        if files is not None and snapshot is not None:
+            files.keep_state(snapshot)
+        raise
     Q, Theta, scalars = (np.stack([found[int(s)][i] for s in steps]) for i in range(3))
     if not np.all(np.isfinite(scalars)) or not np.all(np.isfinite(Q)):
         raise InputError(
@@ -181,6 +213,7 @@ def simulate(
     initial: str = "exact",
     workers: int | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Runs:
     """Trajectories of the order parameters at any d, in law those of the full simulation (no points are generated).
 
@@ -193,7 +226,7 @@ def simulate(
         Training times to record; default 9 equally spaced ones from 0 to the end.
     initial : {"exact", "drawn"}
         Every run starts from exactly the initial overlaps, or draws the random part of its weights.
-    workers, progress
+    workers, progress, checkpoint
         See `asymptotics.common.ensembles.run_ensemble`.
 
     Returns
@@ -223,8 +256,9 @@ def simulate(
         raise InputError(f"initial = {initial!r}: must be exact or drawn")
     Chain(setup, 0)  # refuses impossible overlaps before any process starts
     results = run_ensemble(
-        trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}"
-    )
+        trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}",
+        checkpoint=checkpoint, watched=True,
+    )  # fmt: skip
     stacked: dict[str, Any] = {name: np.stack([r[name] for r in results]) for name in Runs.NAMES}
     none: dict[str, Any] = {f"low_{name}": stacked[name][:0] for name in Runs.NAMES}
     K = problem.target.directions

@@ -36,10 +36,18 @@ class ScoreError(Result):
     norm: np.ndarray
     law: str
 
+    COLUMNS = ("t", "error", "norm", "relative")
+
     @property
     def relative(self) -> np.ndarray:
         """error/norm."""
         return self.error / self.norm
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Error of the score and its mean square against the noise level; returns ``(figure, axes)``."""
+        from .result_plots import score_error
+
+        return score_error(self, ax)
 
 
 def projected_score(problem: Problem, t: float, x: np.ndarray, directions: Any = None) -> np.ndarray:

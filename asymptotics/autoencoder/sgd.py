@@ -18,15 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checkpoints import INTERVAL
 from ..common.checks import InputError, array, integer
+from ..common.ensembles import Run
 from ..common.normals import fill_uniforms, philox_key
 from . import sgd_kernels
 from .sgd_problem import SgdProblem
 from .sgd_results import SgdState, TrainedRun
 from .weights import Overlaps, overlaps
-
-#: Seconds between two writes of a checkpoint.
-CHECKPOINT_INTERVAL = 20.0
 
 
 class DivergedError(RuntimeError):
@@ -45,11 +44,9 @@ class Trainer:
     problem : SgdProblem
     seed : int or SeedSequence
         Gives the initial weights and, through the counter-based generator, every random number of every step.
-    state : SgdState, optional
-        Go on from here instead of the start.
     """
 
-    def __init__(self, problem: SgdProblem, seed: int | np.random.SeedSequence, state: SgdState | None = None) -> None:
+    def __init__(self, problem: SgdProblem, seed: int | np.random.SeedSequence) -> None:
         self.problem = problem
         self.key = philox_key(seed)
         self._mark = problem.fingerprint()
@@ -61,8 +58,6 @@ class Trainer:
         self._scale = np.ones(len(weights))
         self._scalars = np.concatenate([[problem.b], problem.parameters])
         self._recorded: dict[int, np.ndarray] = {}
-        if state is not None:
-            self._restore(state)
         roots, self._root_of = np.unique(np.sqrt(problem.eigenvalues), axis=0, return_inverse=True)
         self._roots = np.repeat(roots, self.counts, axis=1).astype(dtype)
         self._root_of = np.ascontiguousarray(self._root_of.ravel(), dtype=np.int64)
@@ -76,9 +71,10 @@ class Trainer:
         self._advance = sgd_kernels.advance(dtype)
         self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
-    def _restore(self, state: SgdState) -> None:
+    def restore(self, state: SgdState, name: str = "state") -> None:
+        """Go on from a state that this training wrote; ``name`` stands in the error if it is another's."""
         if state.fingerprint != self._mark or not np.array_equal(state.key, self.key):
-            raise InputError("state: belongs to another problem or seed; must be one that this training wrote")
+            raise InputError(f"{name}: belongs to another problem or seed; must be one that this training wrote")
         self.step = int(state.step)
         self._V, self._scale, self._scalars = state.V.copy(), state.scale.copy(), state.scalars.copy()
         self._recorded = dict(zip(map(int, state.recorded_steps), state.records, strict=True))
@@ -220,6 +216,7 @@ def train(
     progress: Callable[[int, int], None] | None = None,
     chunk: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    every: float = INTERVAL,
 ) -> TrainedRun:
     """Train from τ = 0 to the problem's τ and record the order parameters on the way.
 
@@ -236,9 +233,13 @@ def train(
     checkpoint : path, optional
         Written atomically now and then and when the training is interrupted; if it is there, the training goes on from it,
         bit for bit as if it had never stopped.
+    every : float
+        Seconds between two writes of the checkpoint.
 
     Raises
     ------
+    InputError
+        If the checkpoint is cut short, of another problem or seed, or cannot be written; the file is left as it is.
     DivergedError
         If the weights overflow; it carries what was recorded.
     """
@@ -248,7 +249,9 @@ def train(
     wanted = np.array([problem.step_of(t) for t in taus], dtype=np.int64)
     chunk = default_chunk(problem) if chunk is None else integer("chunk", chunk, at_least=1)
     path = None if checkpoint is None else Path(checkpoint)
-    trainer = Trainer(problem, seed, SgdState.load(path) if path is not None and path.exists() else None)
+    trainer = Trainer(problem, seed)
+    if path is not None and path.exists():
+        trainer.restore(SgdState.load(path), str(path))
     missing = [k for k in wanted if k < trainer.step and not trainer.recorded(int(k))]
     if missing:
         raise InputError(f"taus: step {missing[0]} is behind the checkpoint (step {trainer.step}) and was not recorded")
@@ -261,7 +264,7 @@ def train(
                 trainer.record()
             if path is not None:
                 snapshot = trainer.state()
-                if time.monotonic() - saved > CHECKPOINT_INTERVAL:
+                if time.monotonic() - saved > every:
                     snapshot.save(path)
                     saved = time.monotonic()
             if trainer.step >= total:
@@ -281,11 +284,31 @@ def train(
     return trainer.run(wanted)
 
 
+def train_member(
+    run: Run, problem: SgdProblem, seed: np.random.SeedSequence, taus: Any = None, *, share: float = 1.0
+) -> TrainedRun:
+    """`train` as (``share`` of) a member of an ensemble: it tells its progress and keeps its state where the run says."""
+    files = run.files
+    return train(
+        problem,
+        seed,
+        taus,
+        progress=lambda done, total: run.progress(share * done, total),
+        checkpoint=None if files is None else files.state,
+        every=INTERVAL if files is None else files.every,
+    )
+
+
 def one_run(
-    seed: np.random.SeedSequence, problem: SgdProblem, taus: Any = None, keep_weights: bool = False
+    seed: np.random.SeedSequence,
+    problem: SgdProblem,
+    taus: Any = None,
+    keep_weights: bool = False,
+    *,
+    run: Run | None = None,
 ) -> dict[str, Any]:
     """One member of an ensemble (`asymptotics.common.ensembles.run_ensemble`): the fields of `TrainedRun` by name."""
-    run = train(problem, seed, taus)
+    trained = train(problem, seed, taus) if run is None else train_member(run, problem, seed, taus)
     names = ["tau", "steps", "Q", "Theta", "M", "q", "theta", "b", "parameters"]
     names += ["weights", "references", "counts"] if keep_weights else []
-    return {name: getattr(run, name) for name in names}
+    return {name: getattr(trained, name) for name in names}

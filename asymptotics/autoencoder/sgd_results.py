@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -73,6 +74,8 @@ class TrainedRun(Result):
     counts: np.ndarray
     dimension: int
 
+    COLUMNS = ("tau", "steps", "Q", "Theta", "M", "b", "parameters")
+
     def summary(self) -> str:
         """The last order parameters."""
         head = f"SGD at d = {self.dimension}: {len(self.tau)} recorded times"
@@ -80,3 +83,9 @@ class TrainedRun(Result):
             return head
         rows = (f"{name} = {np.array2string(getattr(self, name)[-1], precision=6)}" for name in ("Q", "Theta", "b"))
         return "\n".join([f"{head}, the last tau = {self.tau[-1]:g} (step {self.steps[-1]})", *rows])
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Order parameters against τ: points; returns ``(figure, axes)``."""
+        from .result_plots import trained_run
+
+        return trained_run(self, ax)

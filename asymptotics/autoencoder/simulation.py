@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError, array, integer
-from ..common.ensembles import run_ensemble, spawn
+from ..common.ensembles import Run, run_ensemble, spawn
 from ..common.results import Result, dataframe, to_builtin
 from .forward import Forward
 from .from_samples import EmpiricalMixture
@@ -120,11 +121,8 @@ class Runs(Result):
                     lines.append(f"  {name:<10} {shown[0]} ± {shown[1]}")
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return self.summary()
-
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Order parameters against τ: points with error bars."""
+        """Order parameters against τ: points with error bars; returns ``(figure, axes)``."""
         from .plots import plot_path
 
         return plot_path(None, self, ax=ax)
@@ -239,26 +237,31 @@ def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[s
     return {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h}
 
 
+#: Share of the training in the progress of a run that also generates samples.
+TRAINING_SHARE = 0.95
+
+
 def _one(
-    seed: np.random.SeedSequence, problem: Problem, setup: SgdProblem, taus: np.ndarray, samples: int
+    pair: tuple[np.random.SeedSequence, SgdProblem], problem: Problem, taus: np.ndarray, samples: int, *, run: Run
 ) -> dict[str, Any]:
     """Train once, then generate from the trained network."""
     from .generate import Generator
-    from .sgd import train
+    from .sgd import train_member
 
+    seed, setup = pair
     training_seed, sampling_seed = seed.spawn(2)
-    run = train(setup, training_seed, taus)
-    fields = {name: getattr(run, name) for name in Runs.NAMES}
+    trained = train_member(run, setup, training_seed, taus, share=TRAINING_SHARE if samples else 1.0)
+    fields = {name: getattr(trained, name) for name in Runs.NAMES}
     K = setup.centroids.shape[1]
     fields |= {"generated": np.empty((0, K)), "norms": np.empty(0)}
     if samples:
-        b = float(run.b[-1])
+        b = float(trained.b[-1])
         generator = Generator(
             setup.denoiser,
-            run.weights,
+            trained.weights,
             **sampler_steps(problem, b),
-            directions=run.references,
-            parameters=run.parameters[-1],
+            directions=trained.references,
+            parameters=trained.parameters[-1],
         )
         points = generator.sample(samples, sampling_seed)
         fields |= {"generated": points.projections, "norms": points.squared_norms / setup.dimension}
@@ -276,6 +279,7 @@ def simulate(
     companion: bool | None = None,
     workers: int | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
     data: Any = None,
     executor: Any = None,
 ) -> Runs:
@@ -292,6 +296,8 @@ def simulate(
     workers : int, optional
         Processes; the answer does not depend on it.
     progress : bool, optional
+    checkpoint : Checkpoint, optional
+        Keeps finished runs and the states of those under way; a later call goes on from there, bit for bit.
     data : array_like (n, d), str or path, optional
         Train on these samples (drawn with replacement) instead of fresh ones from the Gaussian target, which must have been
         measured on samples (`GaussianMixture.from_samples`): atoms and reference directions are those of its eigenbasis, and
@@ -328,9 +334,19 @@ def simulate(
     prepare_generator(setup.denoiser)
     seeds = spawn(settings.seed, settings.runs * (1 + COMPANION * (small is not None)))
     tasks = [setup] * settings.runs + [small] * (len(seeds) - settings.runs)
-    options = {"workers": workers, "executor": executor, "progress": progress, "description": f"d = {d}"}
-    pairs = list(zip(seeds, tasks, strict=True))
-    results = run_ensemble(_of_pair, pairs, problem, taus, settings.samples, **options)  # type: ignore[arg-type]
+    results = run_ensemble(
+        _one,
+        list(zip(seeds, tasks, strict=True)),
+        problem,
+        taus,
+        settings.samples,
+        workers=workers,
+        executor=executor,
+        progress=progress,
+        description=f"d = {d}",
+        checkpoint=checkpoint,
+        watched=True,
+    )
     main, rest = results[: settings.runs], results[settings.runs :]
     steps = 2 * setup.learning_rate / d
     names = (*Runs.NAMES, "generated")
@@ -352,10 +368,3 @@ def _describe(data: Any) -> str:
     if data is None or isinstance(data, (str, os.PathLike)):
         return str(data or "")
     return f"array of shape {np.shape(data)}"
-
-
-def _of_pair(
-    pair: tuple[np.random.SeedSequence, SgdProblem], problem: Problem, taus: np.ndarray, samples: int
-) -> dict[str, Any]:
-    """`_one` with the seed and the setup in one argument."""
-    return _one(pair[0], problem, pair[1], taus, samples)

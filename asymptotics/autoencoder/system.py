@@ -12,6 +12,9 @@ from ..common.verdict import Verdict
 from .path import OrderParameterPath
 from .settings import TABLES, Problem, build
 
+#: Options that do not decide the numbers of a checkpoint: theory and R^d keep theirs apart.
+SWEPT = ("simulate",)
+
 __all__ = ["REQUIRED", "TABLES", "build", "collapse", "compare", "plot", "report", "simulate", "solve"]
 
 REQUIRED = ("target", "training")

@@ -93,6 +93,12 @@ class GaussianMixture(Settings):
             )
         self.set(eigenvalues=eigenvalues, masses=masses / masses.sum(), reference_overlaps=overlaps)
 
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Density of the first two projections with the centroids (of one, a line); returns ``(figure, axes)``."""
+        from .result_plots import target
+
+        return target(self, ax)
+
     @classmethod
     def from_samples(
         cls, samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False, diagonal: bool = False

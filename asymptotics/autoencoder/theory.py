@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -15,6 +16,8 @@ from .initial import initial_overlaps
 from .kernels import Kernels, compile_kernels
 from .path import OrderParameterPath
 from .settings import Problem
+
+_log = logging.getLogger(__name__)
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
@@ -112,6 +115,12 @@ def solve(
         0.1 * tolerance if atol is None else number("atol", atol, above=0),
         max_steps,
     )
+    _log.info(
+        "kernels of %s ready (%.2f s); wanted error %g",
+        problem.denoiser.architecture,
+        time.perf_counter() - start,
+        tolerance,
+    )
     chooser = _Chooser(problem, kernels, tolerance, rule, noise_rule)
     chosen, noise, quadrature_error = chooser.choose(controls)
     drift = Drift(problem, kernels, chosen, noise)
@@ -119,6 +128,7 @@ def solve(
     description = "exact moments" if "moments" in kernels.exact else f"{chosen.kind} {chosen.nodes}"
     if drift.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
+    _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     error = quadrature_error + 10 * controls.rtol * max(1.0, float(np.max(np.abs(path.values))))
     from dataclasses import replace
 

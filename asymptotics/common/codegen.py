@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import sympy
+
+_log = logging.getLogger(__name__)
 
 #: Set this variable to put generated kernels elsewhere.
 CACHE_VARIABLE = "ASYMPTOTICS_CACHE_DIR"
@@ -65,6 +68,7 @@ def load_module(source: str, *options: Any) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     path = cache_directory() / f"{name}.py"
+    _log.info("%s %s", "loading" if path.exists() else "first use: compiling", path)
     write_once(path, source)
     specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None and specification.loader is not None

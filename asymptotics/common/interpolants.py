@@ -127,6 +127,25 @@ class Interpolant:
     def __hash__(self) -> int:
         return hash((self.alpha_text, self.beta_text))
 
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """α_t and β_t against t; returns ``(figure, axes)``."""
+        from .plotting import COLOURS, axes_of, style
+
+        with style():
+            figure, axis = axes_of(ax, figsize=(3.4, 2.8))
+            t = np.linspace(0.0, 1.0, 201)
+            axis.plot(t, self.alpha(t), color=COLOURS[0], label=r"$\alpha_t$")
+            axis.plot(t, self.beta(t), color=COLOURS[1], label=r"$\beta_t$")
+            axis.set_xlabel("$t$")
+            axis.legend()
+            return figure, axis
+
+    def _repr_latex_(self) -> str:
+        import sympy
+
+        alpha, beta = (sympy.latex(expressions.to_sympy(x, ["t"], "")) for x in (self.alpha_text, self.beta_text))
+        return rf"$x_t = \alpha_t x_0 + \beta_t x_1,\quad \alpha_t = {alpha},\quad \beta_t = {beta}$"
+
     def __repr__(self) -> str:
         return f"Interpolant(alpha={self.alpha_text!r}, beta={self.beta_text!r})"
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,8 +20,27 @@ def single_threaded() -> Iterator[None]:
 
 
 def limit_threads() -> None:
-    """One BLAS thread in this process from now on (initialiser of worker processes)."""
+    """One BLAS thread in this process from now on."""
     import numpy  # noqa: F401  # loads the library that is limited
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(limits=1, user_api="blas")
+
+
+def end_with(parent: int) -> None:
+    """End this process when its parent is gone: one that is killed outright can tell nobody."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def start_worker(parent: int) -> None:
+    """Initialiser of worker processes: one BLAS thread, Ctrl-C left to the parent, an end when the parent ends."""
+    # Ctrl-C reaches the whole group of processes; the parent alone decides what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    limit_threads()
+    end_with(parent)

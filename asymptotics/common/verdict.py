@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .results import Result, to_builtin
+from .results import Result, dataframe, to_builtin
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,73 @@ class Verdict(Result):
             **to_builtin(self.details),
         }
 
+    def _stored(self) -> dict[str, Any]:
+        fields = self._kept()
+        rows = fields.pop("rows")
+        fields |= {"names": [r.name for r in rows], "degrees": [float(r.degrees) for r in rows]}
+        parts = ("theory", "mean", "sem", "allowance")
+        return fields | {f"{name}.{k}": np.asarray(getattr(r, name)) for k, r in enumerate(rows) for name in parts}
+
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        names, degrees = stored.pop("names"), stored.pop("degrees")
+        rows = []
+        for k, (name, n) in enumerate(zip(names, degrees, strict=True)):
+            parts = {part: stored.pop(f"{part}.{k}") for part in ("theory", "mean", "sem", "allowance")}
+            rows.append(Row(name, degrees=n, **parts))
+        return super()._restored(stored) | {"rows": tuple(rows)}
+
+    def to_dataframe(self) -> Any:
+        """One row a compared number as a pandas DataFrame (needs pandas).
+
+        Columns: quantity, entry (its place in an array), theory, mean, sem, allowance, score and threshold.
+        """
+        columns: dict[str, list[Any]] = {n: [] for n in ("quantity", "entry")}
+        numbers: dict[str, list[Any]] = {n: [] for n in ("theory", "mean", "sem", "allowance", "score", "threshold")}
+        for r in self.rows:
+            shape = np.shape(r.theory)
+            columns["quantity"] += [r.name] * int(np.prod(shape, dtype=int))
+            columns["entry"] += [",".join(map(str, index)) for index in np.ndindex(shape)]
+            values = (r.theory, r.mean, r.sem, r.allowance, r.scores(), self.threshold(r))
+            for name, value in zip(numbers, values, strict=True):
+                numbers[name] += np.broadcast_to(np.asarray(value, dtype=np.float64), shape).ravel().tolist()
+        return dataframe({**columns, **numbers}, "quantity")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Every compared number: experiment − theory over the largest difference that passes; returns ``(figure, axes)``.
+
+        Points with bars of one standard error; between the dashed lines a number agrees. The grey part of the largest
+        difference is what the stated finite-size bias allows, the rest the threshold in standard errors. What disagrees is red.
+        """
+        from .plotting import COLOURS, axes_of, style
+
+        with style():
+            figure, axis = axes_of(ax, figsize=(max(3.6, min(9.0, 0.09 * self.count)), 3.2))
+            start, names = 0, []
+            for r in self.rows:
+                shape = np.shape(r.theory)
+                theory, mean, sem, allowed = (
+                    np.broadcast_to(np.asarray(v, dtype=np.float64), shape).ravel()
+                    for v in (r.theory, r.mean, r.sem, r.allowance)
+                )
+                x = np.arange(start, start + theory.size)
+                # A quantity without fluctuations must agree to rounding, as in `Row.scores`.
+                largest = allowed + self.threshold(r) * np.maximum(sem, 1e-12 * (1.0 + np.abs(theory)))
+                good = np.atleast_1d(r.scores()).ravel() <= self.threshold(r)
+                for chosen, colour in ((good, COLOURS[0]), (~good, COLOURS[1])):
+                    y, bar = ((v / largest)[chosen] for v in (mean - theory, sem))
+                    axis.errorbar(x[chosen], y, yerr=bar, fmt="o", ms=2.5, lw=0.8, capsize=0, color=colour)
+                axis.bar(x, 2 * allowed / largest, bottom=-allowed / largest, width=1.0, color="0.88", zorder=0)
+                names.append((start + (theory.size - 1) / 2, r.name))
+                start += theory.size
+            for height, line in ((-1.0, "--"), (0.0, "-"), (1.0, "--")):
+                axis.axhline(height, color="0.4", lw=0.8, ls=line)
+            shown = names[:: -(-len(names) // 30) or 1]
+            axis.set_xticks([x for x, _ in shown], [name for _, name in shown], rotation=90, fontsize=6)
+            axis.set_ylabel("(experiment − theory)/largest allowed")
+            axis.set_title(f"{'PASS' if self.passed else 'FAIL'}: {self.count} numbers, level {self.level:g}")
+            return figure, axis
+
     def summary(self) -> str:
         width = max([len(r.name) for r in self.rows] + [len(n) for n, _ in self.tests] + [8])
         lines = [
@@ -130,6 +197,3 @@ class Verdict(Result):
             f"{'PASS' if self.passed else 'FAIL'}: {self.count} numbers compared at family-wise level {self.level:g}"
         )
         return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        return self.summary()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from asymptotics.common.results import Result, to_builtin
+from asymptotics.common.results import Result, dataframe, to_builtin
 
 
 @dataclass(frozen=True)
@@ -119,14 +119,26 @@ class Averages(Result):
         ]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
-    def __repr__(self) -> str:
-        return self.summary()
-
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """The loss against training time."""
+        """Train and test loss against training time, the optimum marked; returns ``(figure, axes)``."""
         from .plots import stopping_curve
 
         return stopping_curve(self, ax=ax)
+
+
+def _flat(columns: dict[str, Any], length: int, prefix: str = "") -> dict[str, Any]:
+    """Lists of one number for each N, by dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in columns.items():
+        if isinstance(value, dict):
+            found |= _flat(value, length, f"{prefix}{name}.")
+        elif (
+            isinstance(value, list)
+            and len(value) == length
+            and all(v is None or isinstance(v, (int, float)) for v in value)
+        ):
+            found[f"{prefix}{name}"] = value
+    return found
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,10 @@ class Sweep(Result):
     def to_json(self) -> dict[str, Any]:
         return {"samples": self.samples, **to_builtin(self.columns)}
 
+    def to_dataframe(self) -> Any:
+        """One row an N as a pandas DataFrame, the single numbers of `Averages` as columns (needs pandas)."""
+        return dataframe({"samples": self.samples, **_flat(self.columns, len(self.samples))}, "samples")
+
     def summary(self) -> str:
         names = ("train_loss", "test_loss", "kl_generated_target", "kl_target_generated", "kappa", "cosine_models")
         lines = [f"{'samples':>9} " + " ".join(f"{n:>20}" for n in names)]
@@ -156,11 +172,8 @@ class Sweep(Result):
             lines.append(f"{n:>9} " + " ".join(f"{'–' if v is None else format(v, '.6g'):>20}" for v in row))
         return "\n".join(lines + [f"note: {note}" for note in self.columns["notes"]])
 
-    def __repr__(self) -> str:
-        return self.summary()
-
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Losses against N."""
+        """Train and test loss against N; returns ``(figure, axes)``."""
         from .plots import sweep_curve
 
         return sweep_curve(self, ax=ax)

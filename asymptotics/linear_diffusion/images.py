@@ -78,8 +78,13 @@ class ImageComparison(Result):
         lines += [f"{n:>6} {a:>24} {b:>24} {c:>24} {100 * g[0]:>13.2f} ± {100 * g[1]:.2f} %" for n, a, b, c, g in rows]
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return self.summary()
+    COLUMNS = ("samples", "train", "test", "agreement", "theory_train", "theory_test", "theory_agreement")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Losses against N: measured points over the lines of the Gaussian theory; returns ``(figure, axes)``."""
+        from .plots import image_losses
+
+        return image_losses(self, ax=ax)
 
 
 def one_image_run(

@@ -60,6 +60,22 @@ def measured_curve(runs: Any, ax: Any = None) -> tuple[Any, Any]:
     return figure, ax
 
 
+def image_losses(images: Any, ax: Any = None) -> tuple[Any, Any]:
+    """Losses on training and held-out digits against N (points), and of Gaussian data with their covariance (lines)."""
+    with style():
+        figure, ax = axes_of(ax)
+        for name, label, colour in (("train", "train", COLOURS[0]), ("test", "test", COLOURS[1])):
+            ax.plot(images.samples, getattr(images, f"theory_{name}"), color=colour, label=f"{label}, Gaussian theory")
+            points(ax, images.samples, *getattr(images, name).T, color=colour, label=f"{label}, digits")
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_xlabel("samples $N$")
+        ax.set_ylabel("loss")
+        ax.set_title(f"MNIST, $c={images.regularisation:g}$, step {images.time} of {images.steps}")
+        ax.legend()
+    return figure, ax
+
+
 def sweep_curve(sweep: Any, ax: Any = None) -> tuple[Any, Any]:
     """Train and test loss per dimension and the cosine of two models against N; returns ``(figure, axes)``."""
     with style():

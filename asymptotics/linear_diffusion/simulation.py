@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from asymptotics.common.checkpoints import Checkpoint
 from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.results import Result, to_builtin
+from asymptotics.common.results import Result, dataframe, to_builtin
 
 from .process import (
     draw,
@@ -150,18 +151,24 @@ class Runs(Result):
             lines.append(f"  {name:<30} " + ", ".join(f"{m:.6g} ± {s:.2g}" for m, s in entries))
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return self.summary()
+    def to_dataframe(self) -> Any:
+        """What every single run measured as a pandas DataFrame, one row a data set (``flow_test_loss[0]`` at the first τ)."""
+        return dataframe({"run": np.arange(self.runs), **self.values}, "run")
 
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Measured losses against training time, with error bars."""
+        """Measured losses against training time, with error bars; returns ``(figure, axes)``."""
         from .plots import measured_curve
 
         return measured_curve(self, ax=ax)
 
 
 def simulate(
-    settings: LinearDiffusion, simulation: Simulation, *, workers: int | None = None, progress: bool | None = None
+    settings: LinearDiffusion,
+    simulation: Simulation,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Runs:
     """An ensemble of independent data sets through the full process.
 
@@ -173,11 +180,20 @@ def simulate(
         Processes; the answer does not depend on their number.
     progress : bool, optional
         Show a bar; default only on a terminal.
+    checkpoint : Checkpoint, optional
+        Keeps finished data sets; a later call goes on from there.
     """
     started = clock.perf_counter()
     seeds = spawn(simulation.seed, simulation.runs)
     found = run_ensemble(
-        one_run, seeds, settings, simulation, workers=workers, progress=progress, description="data sets"
+        one_run,
+        seeds,
+        settings,
+        simulation,
+        workers=workers,
+        progress=progress,
+        description="data sets",
+        checkpoint=checkpoint,
     )
     mean, sem = {}, {}
     values = {name: np.array([run[name] for run in found], dtype=float) for name in found[0]}

@@ -70,13 +70,22 @@ def simulate_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``asymptotics simulate``: none beyond the ``[simulation]`` table."""
 
 
-def simulate(problem: Problem, *, workers: int | None = None, progress: bool | None = None, **unknown: Any) -> Any:
+def simulate(
+    problem: Problem,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Any = None,
+    **unknown: Any,
+) -> Any:
     """The full process: data sets, training, sampling (`simulation.Runs`)."""
     from . import simulation
 
     _refuse(unknown, "workers, progress and the keys of the [simulation] table (the dimension is that of the target)")
 
-    return simulation.simulate(problem.linear_diffusion, problem.simulation, workers=workers, progress=progress)
+    return simulation.simulate(
+        problem.linear_diffusion, problem.simulation, workers=workers, progress=progress, checkpoint=checkpoint
+    )
 
 
 def compare(theory: Any, runs: Any) -> Verdict:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError
 from ..common.ensembles import run_ensemble, spawn
 from ..common.interpolants import Interpolant
-from ..common.results import Result, to_builtin
+from ..common.results import Result, dataframe, to_builtin
 from .data import TrainingSet
 from .observables import Account, final_values
 from .products import overlaps, signed_sum
@@ -115,6 +116,13 @@ class Runs(Result):
         result: dict[str, Any] = to_builtin(content)
         return result
 
+    def to_dataframe(self) -> Any:
+        """Means and standard errors along t as a pandas DataFrame (``M``, ``M_sem``; needs pandas)."""
+        columns: dict[str, Any] = {"t": self.t}
+        for name in ALONG:
+            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
+        return dataframe(columns, "t")
+
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
         """Order parameters along t with error bars; returns ``(figure, axes)``."""
         from .plots import order_parameters
@@ -127,7 +135,13 @@ class Runs(Result):
         return "\n".join(lines)
 
 
-def simulate(problem: Problem, *, workers: int | None = None, progress: bool | None = None) -> Runs:
+def simulate(
+    problem: Problem,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Runs:
     """Run the full process on independent training sets.
 
     Parameters
@@ -136,6 +150,8 @@ def simulate(problem: Problem, *, workers: int | None = None, progress: bool | N
     workers : int, optional
         Processes; the answer does not depend on it.
     progress : bool, optional
+    checkpoint : Checkpoint, optional
+        Keeps finished training sets; a later call goes on from there.
 
     Returns
     -------
@@ -162,6 +178,7 @@ def simulate(problem: Problem, *, workers: int | None = None, progress: bool | N
         workers=workers,
         progress=progress,
         description="training sets",
+        checkpoint=checkpoint,
     )
     stacked = {name: np.array([m[name] for m in measured]) for name in measured[0]}
     return Runs(

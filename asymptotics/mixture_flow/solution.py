@@ -60,6 +60,8 @@ class Solution(Result):
     seconds: float
     notes: list[str] = field(default_factory=list)
 
+    COLUMNS = ("t", "M", "Q_xi", "Q_eta", "perp", "b", "w_m", "w_xi", "w_eta", "Q", "cosine")
+
     def __call__(self, t: Any) -> theory.OrderParameters:
         """Order parameters at any times in [0, 1], by the closed form."""
         problem = Problem.from_tables(self.parameters)
@@ -87,8 +89,6 @@ class Solution(Result):
         lines.append("at t = 1:")
         lines += [f"  {k:<22} {v:.8g}" for k, v in self.final.items() if isinstance(v, float)]
         return "\n".join(lines + [f"note: {n}" for n in self.notes])
-
-    __repr__ = summary
 
 
 def solve(problem: Problem, *, times: Any = None, method: str = "closed", rtol: float = 1e-10) -> Solution:

@@ -36,11 +36,11 @@ def simulate_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``asymptotics simulate``: none beyond the ``[simulation]`` table."""
 
 
-def simulate(problem: Problem, *, workers: int | None = None, progress: bool | None = None, **options: Any) -> Any:
+def simulate(problem: Problem, **options: Any) -> Any:
     """The full process: see `asymptotics.mixture_flow.simulation.simulate`."""
     from . import simulation
 
-    return simulation.simulate(problem, workers=workers, progress=progress, **options)
+    return simulation.simulate(problem, **options)
 
 
 def compare(theory: Any, runs: Any, **options: Any) -> Verdict:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from asymptotics.common.checkpoints import Checkpoint
 from asymptotics.common.checks import InputError, array, fail
 from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.results import Result, to_builtin
+from asymptotics.common.results import Result, dataframe, to_builtin
 
 from ..common.threads import single_threaded
 from .denoiser import fit
@@ -128,7 +129,7 @@ class Simulated(Result):
         )
 
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """The ensemble's divergences as points on the curves of the theory."""
+        """The ensemble's divergences as points on the curves of the theory; returns ``(figure, axes)``."""
         from . import plots, theory
 
         return plots.plot_divergences(theory.solve(OneStep.from_table(self.parameters["one_step"])), self, ax=ax)
@@ -148,8 +149,9 @@ class Simulated(Result):
             lines.append(f"  {name:<30} {value}")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
-    def __repr__(self) -> str:
-        return self.summary()
+    def to_dataframe(self) -> Any:
+        """Every quantity of every run as a pandas DataFrame, one row a data set (needs pandas)."""
+        return dataframe({"run": np.arange(self.runs), **{name: self.column(name) for name in QUANTITIES}}, "run")
 
 
 def wilson_interval(probability: float, runs: int, deviations: float = 1.0) -> tuple[float, float]:
@@ -198,6 +200,8 @@ def simulate(
     seed: np.random.SeedSequence | None = None,
     workers: int | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+    part: str = "",
 ) -> Simulated:
     r"""Draw data sets and compare densities; or evaluate one given data set.
 
@@ -217,6 +221,9 @@ def simulate(
         Processes; the answer does not depend on them.
     progress : bool, optional
         Show a bar.
+    checkpoint : Checkpoint, optional
+        Keeps finished data sets (in its folder ``part``); a later call goes on from there.
+    part : str
 
     Returns
     -------
@@ -235,7 +242,17 @@ def simulate(
         if noise is not None:
             fail("noise", "given", "given together with data")
         seeds = spawn(simulation.seed if seed is None else seed, model.runs)
-        rows = run_ensemble(run, seeds, model, sampler, workers=workers, progress=progress, description="data sets")
+        rows = run_ensemble(
+            run,
+            seeds,
+            model,
+            sampler,
+            workers=workers,
+            progress=progress,
+            description=f"data sets, n = {model.samples}",
+            checkpoint=checkpoint,
+            part=part,
+        )
         values, measured = np.array(rows), {}
     else:
         measured = evaluate(model, sampler, simulation, data, noise)

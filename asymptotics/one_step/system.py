@@ -19,6 +19,8 @@ from .settings import OneStep, Sampler, Simulation
 
 TABLES: dict[str, type] = {"one_step": OneStep, "sampler": Sampler, "simulation": Simulation}
 REQUIRED: tuple[str, ...] = ("one_step",)
+#: Options whose values a checkpoint keeps apart: a sweep with more numbers of samples goes on from one with fewer.
+SWEPT = ("samples",)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def solve(problem: Problem, *, samples: Any = None) -> Result:
 
 
 def simulate_options(parser: argparse.ArgumentParser) -> None:
-    """Add ``--data``, ``--noise``, ``--samples`` and ``--checkpoint``."""
+    """Add ``--data``, ``--noise`` and ``--samples``."""
     parser.add_argument(
         "--data",
         metavar="FILE.npy",
@@ -89,7 +91,6 @@ def simulate_options(parser: argparse.ArgumentParser) -> None:
         "--noise", metavar="FILE.npy", help="noise of its training pairs, the same shape; drawn from the seed if absent"
     )
     solve_options(parser)
-    parser.add_argument("--checkpoint", metavar="DIR", help="keep each finished point of the sweep there, and resume")
 
 
 def read_array(name: str, value: Any) -> Any:
@@ -120,8 +121,6 @@ def simulate(
 
     numbers = _samples(samples)
     if numbers is None:
-        if checkpoint is not None:
-            fail("checkpoint", str(checkpoint), "given together with samples")
         data, noise = read_array("data", data), read_array("noise", noise)
         if noise is None and np.ndim(data) == 3 and np.shape(data)[0] == 2:
             data, noise = data
@@ -133,6 +132,7 @@ def simulate(
             noise=noise,
             workers=workers,
             progress=progress,
+            checkpoint=checkpoint,
         )
     if data is not None or noise is not None:
         fail("samples", samples, "absent where data are given")
@@ -141,9 +141,9 @@ def simulate(
         numbers,
         problem.sampler,
         problem.simulation,
-        directory=checkpoint,
         workers=workers,
         progress=progress,
+        checkpoint=checkpoint,
     )
 
 

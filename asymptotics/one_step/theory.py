@@ -141,8 +141,11 @@ class Theory(Result):
             )
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
-    def __repr__(self) -> str:
-        return self.summary()
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Both divergences against d/n at this q, with the typical one's transition; returns ``(figure, axes)``."""
+        from .plots import plot_divergences
+
+        return plot_divergences(self, ax=ax)
 
 
 def _floors(q: float, dimension: int) -> dict[str, Any]:

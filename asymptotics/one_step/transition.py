@@ -1,19 +1,16 @@
-"""P(E_OG < E_TG) against the number of samples: parallel, and resumable by one file a point."""
+"""P(E_OG < E_TG) against the number of samples: parallel, and resumable data set by data set."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import InputError, fail
-from asymptotics.common.results import Result, to_builtin
+from asymptotics.common.checkpoints import Checkpoint
+from asymptotics.common.checks import fail
+from asymptotics.common.results import Result, dataframe, to_builtin
 
 from .settings import OneStep, Sampler, Simulation
 from .simulation import QUANTITIES, Simulated, simulate
@@ -78,7 +75,7 @@ class Transition(Result):
         )
 
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """P(E_OG < E_TG) against n."""
+        """P(E_OG < E_TG) against n with Wilson intervals; returns ``(figure, axes)``."""
         from . import plots
 
         return plots.plot_probability([self], ax=ax)
@@ -93,8 +90,12 @@ class Transition(Result):
             lines.append(f"  n = {n:<8d} {p:.4f}  [{low:.4f}, {high:.4f}]")
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return self.summary()
+    def to_dataframe(self) -> Any:
+        """One row a number of samples as a pandas DataFrame: probability and interval, every ``mean_…``, ``sem_…``, ``median_…``."""
+        columns = {name: getattr(self, name) for name in ("samples", "probability", "probability_sem", "interval")}
+        for statistic in ("mean", "sem", "median"):
+            columns |= {f"{statistic}_{name}": self.column(statistic, name) for name in QUANTITIES[1:]}
+        return dataframe(columns, "samples")
 
 
 def probability_curve(
@@ -103,9 +104,9 @@ def probability_curve(
     sampler: Sampler | None = None,
     simulation: Simulation | None = None,
     *,
-    directory: str | os.PathLike[str] | None = None,
     workers: int | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Transition:
     """Simulate the model at each number of samples.
 
@@ -118,10 +119,10 @@ def probability_curve(
     sampler, simulation
         As in `asymptotics.one_step.simulation.simulate`. Point n uses the seed (seed, n): the sweep's other points do not
         change it.
-    directory : path, optional
-        Each finished point is written there (atomically) and read back by a later call with the same parameters.
     workers, progress
         As in `asymptotics.one_step.simulation.simulate`.
+    checkpoint : Checkpoint, optional
+        Keeps every finished data set, by number of samples; a later call, with more numbers too, goes on from there.
 
     Returns
     -------
@@ -130,20 +131,14 @@ def probability_curve(
     Raises
     ------
     InputError
-        If there is no point, n < 2, or ``directory`` is not a directory.
+        If there is no point, or n < 2.
     """
     sampler = Sampler() if sampler is None else sampler
     simulation = Simulation() if simulation is None else simulation
     points = [model.replace(samples=n) for n in samples]
     if not points:
         fail("samples", [], "at least one number of samples")
-    folder = None if directory is None else Path(directory)
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be used as a directory ({error.strerror})") from None
-    results = [_point(point, sampler, simulation, folder, workers, progress) for point in points]
+    results = [_point(point, sampler, simulation, workers, progress, checkpoint) for point in points]
     columns = {
         statistic: np.array(
             [[_float(getattr(result, statistic)(name)) for name in QUANTITIES] for result in results], dtype=float
@@ -172,22 +167,17 @@ def _point(
     model: OneStep,
     sampler: Sampler,
     simulation: Simulation,
-    folder: Path | None,
     workers: int | None,
     progress: bool | None,
+    checkpoint: Checkpoint | None,
 ) -> Simulated:
-    parameters = {table.table: table.to_table() for table in (model, sampler, simulation)}
-    path = None
-    if folder is not None:
-        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()[:12]
-        path = folder / f"samples_{model.samples}_{digest}.npz"
-        if path.exists():
-            stored = Simulated.load(path)
-            if stored.parameters != parameters:
-                raise InputError(f"{path}: holds a point with other parameters")
-            return stored
-    seed = np.random.SeedSequence((simulation.seed, model.samples))
-    result = simulate(model, sampler, simulation, seed=seed, workers=workers, progress=progress)
-    if path is not None:
-        result.save(path)
-    return result
+    return simulate(
+        model,
+        sampler,
+        simulation,
+        seed=np.random.SeedSequence((simulation.seed, model.samples)),
+        workers=workers,
+        progress=progress,
+        checkpoint=checkpoint,
+        part=f"samples-{model.samples}",
+    )

@@ -90,6 +90,12 @@ class Law(ABC):
         result: np.ndarray = self.empirical.cdf(high, self.start) - self.empirical.cdf(low, self.start)
         return result
 
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Density of the continuous part as a line and the masses of the balls as stems; returns ``(figure, axes)``."""
+        from .plots import law
+
+        return law(self, ax)
+
     def gap_mass(self) -> float:
         """Mass of the gaps, summed directly (no cancellation when it is small)."""
         left, right = self.gaps()

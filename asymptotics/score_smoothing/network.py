@@ -54,6 +54,14 @@ class TrainedScore(Result):
     seed: int
     steps: int
 
+    COLUMNS = ("a", "w", "b")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """t times the learned score beside the exact and the piecewise-linear one; returns ``(figure, axes)``."""
+        from .plots import learned_score
+
+        return learned_score(self, self.points, self.t, f"network, decay {self.decay:g}", ax)
+
     @property
     def objective(self) -> float:
         """½ L + μ ∫|g''|, the objective of weight decay after rescaling each neuron."""

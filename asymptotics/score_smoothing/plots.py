@@ -9,6 +9,7 @@ import numpy as np
 
 from ..common.plotting import axes_of, points, style
 from .circle import CircleLaw
+from .law import Law
 from .scores import EmpiricalScore, PiecewiseLinearScore, SmoothedScore
 from .settings import ScoreSmoothing
 from .simulation import Particles
@@ -59,6 +60,7 @@ def particles(runs: Particles, ax: Any = None) -> tuple[Any, Any]:
             mean, sem = binned(runs.positions, edges)
             points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem)
             axes.set_yscale("log")
+            axes.set_ylim(bottom=0.3 * float(np.min(mean[mean > 0])))
             axes.set_xlabel("x")
             axes.set_ylabel("density")
     return figure, axes
@@ -106,19 +108,20 @@ def _circle(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, 
     axes.legend(loc="center")
 
 
-def edge_density(law: CircleLaw, runs: Particles, ax: Any = None) -> tuple[Any, Any]:
-    """Continuous part along an edge of the polygon, all edges folded together."""
+def edge_density(law: CircleLaw, runs: Particles | None, ax: Any = None) -> tuple[Any, Any]:
+    """Continuous part along an edge of the polygon, all edges folded together; particles with standard errors."""
     with style():
         figure, axes = axes_of(ax, figsize=(4.2, 3.0))
         n = law.count
         x = np.linspace(-law.sine, law.sine, 401)
         axes.plot(x, n * law.density(x), label="chord window, theory")
-        edges = np.linspace(-0.98 * law.sine, 0.98 * law.sine, 16)
-        angle = np.arctan2(runs.positions[..., 1], runs.positions[..., 0])
-        theta = np.mod(angle, 2 * np.pi / n) - np.pi / n
-        across = np.hypot(runs.positions[..., 0], runs.positions[..., 1]) * np.sin(theta)
-        mean, sem = binned(across, edges)
-        points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem, label="particles")
+        if runs is not None:
+            edges = np.linspace(-0.98 * law.sine, 0.98 * law.sine, 16)
+            angle = np.arctan2(runs.positions[..., 1], runs.positions[..., 0])
+            theta = np.mod(angle, 2 * np.pi / n) - np.pi / n
+            across = np.hypot(runs.positions[..., 0], runs.positions[..., 1]) * np.sin(theta)
+            mean, sem = binned(across, edges)
+            points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem, label="particles")
         axes.set_xlabel("position along the edge")
         axes.set_ylabel("density (all edges)")
         axes.set_ylim(bottom=0)
@@ -139,6 +142,45 @@ def scores(n: int, kappa: float, t: float, ax: Any = None) -> tuple[Any, Any]:
         axes.set_ylabel(r"$t\, s_t(x)$")
         axes.set_title(f"t = {t:g}")
         axes.legend()
+    return figure, axes
+
+
+def learned_score(score: Any, training: np.ndarray, t: float, label: str, ax: Any = None) -> tuple[Any, Any]:
+    """t·s_t of any score beside the exact and the piecewise-linear one of the training points; returns (figure, axes)."""
+    with style():
+        figure, axes = axes_of(ax, figsize=(4.2, 3.0))
+        margin = 0.15 * (training[-1] - training[0]) + 2 * np.sqrt(t)
+        x = np.linspace(training[0] - margin, training[-1] + margin, 2001)
+        axes.plot(x, t * EmpiricalScore(training)(x, t), color="C6", linewidth=1.0, label="exact")
+        axes.plot(
+            x, t * PiecewiseLinearScore(training)(x, t), "--", color="0.6", linewidth=1.0, label="piecewise linear"
+        )
+        axes.plot(x, t * np.asarray(score(x)), color="C0", label=label)
+        axes.plot(training, np.zeros(training.size), "o", color="C1", markersize=4, clip_on=False)
+        axes.set_xlabel("x")
+        axes.set_ylabel(r"$t\, s_t(x)$")
+        axes.set_title(f"t = {t:g}")
+        axes.legend()
+    return figure, axes
+
+
+def law(generated: Law, ax: Any = None) -> tuple[Any, Any]:
+    """Continuous density of a law on the line, masses of the balls as stems on a second axis; returns (figure, axes)."""
+    with style():
+        figure, axes = axes_of(ax, figsize=(4.8, 3.2))
+        y = generated.scale * generated.points
+        margin = 0.1 * (y[-1] - y[0]) + 3 * generated.scale * np.sqrt(generated.end)
+        x = np.linspace(y[0] - margin, y[-1] + margin, 1601)
+        axes.plot(x, generated.density(x), color="C0")
+        axes.set_xlabel("x")
+        axes.set_ylabel("density (continuous part)")
+        axes.set_ylim(bottom=0)
+        stems, masses = axes.twinx(), generated.ball_masses()
+        stems.vlines(y, 0.0, masses, color="C1", linewidth=2.2)
+        stems.plot(y, masses, "_", color="C1", markersize=9)
+        stems.set_ylim(0, 1.25 * float(np.max(masses)))
+        stems.set_ylabel("mass of a ball", color="C1")
+        stems.spines["right"].set_visible(True)
     return figure, axes
 
 

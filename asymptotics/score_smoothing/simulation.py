@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError, choice, integer, number
 from ..common.ensembles import run_ensemble, spawn
 from ..common.results import Result, to_builtin
@@ -154,6 +155,7 @@ class Particles(Result):
     seconds: float
 
     NAMES = ("atoms", "interpolated_mass", "memorised", "w1", "w2", "polygon_distance")
+    COLUMNS = ("interpolated_mass", "memorised", "w1", "w2", "polygon_distance", "atoms")
 
     def mean(self, name: str) -> np.ndarray:
         """Mean over runs of one observable."""
@@ -180,7 +182,7 @@ class Particles(Result):
         }
 
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Histogram of the particles with standard errors; (figure, axes)."""
+        """Histogram of the particles with standard errors; returns ``(figure, axes)``."""
         from . import plots
 
         return plots.particles(self, ax)
@@ -280,8 +282,9 @@ def simulate(
     within: float = 0.1,
     workers: int | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Particles:
-    """Run independent ensembles of particles; the answer does not depend on ``workers``.
+    """Run independent ensembles of particles; the answer does not depend on ``workers``, nor on what a ``checkpoint`` held.
 
     Raises
     ------
@@ -293,7 +296,16 @@ def simulate(
     number("within", within, at_least=0.0)
     end = _end(settings, plan)
     run = _circle_run if settings.curve == "circle" else _line_run
-    results = run_ensemble(run, spawn(plan.seed, plan.runs), settings, plan, within, workers=workers, progress=progress)
+    results = run_ensemble(
+        run,
+        spawn(plan.seed, plan.runs),
+        settings,
+        plan,
+        within,
+        workers=workers,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
     fields = {name: np.stack([np.asarray(r[name]) for r in results]) for name in results[0]}
     return Particles(
         settings=settings.to_table(),

@@ -96,7 +96,12 @@ def solve(problem: Problem, *, at: Any = None, starts: Any = None, times: Any = 
 
 
 def simulate(
-    problem: Problem, *, workers: int | None = None, progress: bool | None = None, within: Any = None
+    problem: Problem,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Any = None,
+    within: Any = None,
 ) -> Particles:
     """Particles."""
     from . import simulation
@@ -107,6 +112,7 @@ def simulate(
         within=0.1 if within is None else number("within", within, at_least=0.0),
         workers=workers,
         progress=progress,
+        checkpoint=checkpoint,
     )
 
 

@@ -86,8 +86,10 @@ class Solution(Result):
             fields["exploding_start_time"] = exploding_time("ornstein-uhlenbeck", self.settings["start_time"])
         return {k: to_builtin(v) for k, v in fields.items()}
 
+    COLUMNS = ("points", "atoms")
+
     def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Density and atoms; (figure, axes)."""
+        """Continuous density as a line and atoms as stems; returns ``(figure, axes)``."""
         from . import plots
 
         return plots.solution(self, None, ax)

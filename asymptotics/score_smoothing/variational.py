@@ -156,6 +156,14 @@ class Minimiser(Result):
     scaled: float
     loss: float
 
+    COLUMNS = ("knots", "jumps")
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """t f(x) of the minimiser beside the exact and the piecewise-linear score; returns ``(figure, axes)``."""
+        from .plots import learned_score
+
+        return learned_score(self, self.points, self.t, rf"least path norm at $\epsilon={self.epsilon:g}$", ax)
+
     def __call__(self, x: Any) -> np.ndarray:
         """f(x), shape of ``x``."""
         x = np.asarray(x, dtype=np.float64)

@@ -11,12 +11,14 @@ import pytest
 import asymptotics as asy
 from asymptotics.autoencoder.collapse_result import QUANTITIES, Collapse
 from asymptotics.autoencoder.density import GeneratedDensity
-from asymptotics.autoencoder.generations import Trained, fresh_overlaps, generations
+from asymptotics.autoencoder.generations import generations
 from asymptotics.autoencoder.generations_comparison import compare, extrapolated, gaps
 from asymptotics.autoencoder.generations_latent import GeneratedLaw, GenerationDrift, LatentMoments
+from asymptotics.autoencoder.generations_replica import Trained, fresh_overlaps
 from asymptotics.autoencoder.generations_runs import CollapseRuns
 from asymptotics.autoencoder.generations_settings import Generations
-from asymptotics.autoencoder.generations_simulation import DataStream, fresh_weights, simulate_generations
+from asymptotics.autoencoder.generations_simulation import simulate_generations
+from asymptotics.autoencoder.generations_stream import DataStream, fresh_weights
 from asymptotics.autoencoder.kernels import compile_kernels
 from asymptotics.autoencoder.simulation import sgd_problem
 from asymptotics.autoencoder.theory import SolveError, solve

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 import types
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import asymptotics as asy
+import figures
 from asymptotics.cli import main as asymptotics_main
 from figures import __main__ as command
+from figures import index
 from figures.base import Drawing
 
 EXPERIMENT = {
@@ -23,7 +26,7 @@ EXPERIMENT = {
 def _line(quick):
     figure, ax = plt.subplots()
     ax.plot([0, 1], [0, 2 if quick else 3])
-    return Drawing(figure, "A line.", "nobody", {"x": np.array([0.0, 1.0])}, EXPERIMENT, "exact")
+    return Drawing(figure, "A line. κ = 1.", "nobody", {"x": np.array([0.0, 1.0])}, EXPERIMENT, "exact")
 
 
 def _broken(quick):
@@ -34,10 +37,10 @@ def _broken(quick):
 def gallery(monkeypatch):
     """A package of two modules."""
     modules = {"one": {"test-line": _line}, "two": {"test-broken": _broken}, "three": None}
-    for name, figures in modules.items():
+    for name, mine in modules.items():
         module = types.ModuleType(f"figures.{name}")
-        if figures is not None:
-            module.FIGURES = figures
+        if mine is not None:
+            module.FIGURES = mine
         monkeypatch.setitem(sys.modules, f"figures.{name}", module)
     found = [types.SimpleNamespace(name=n) for n in ("base", *modules)]
     monkeypatch.setattr(command.pkgutil, "iter_modules", lambda path: found)
@@ -48,20 +51,58 @@ def test_every_file_beside_a_figure(gallery, tmp_path, capsys):
     assert command.main(["test-line", "--quick", "--out", str(tmp_path / "new" / "folder")]) == 0
     folder = tmp_path / "new" / "folder"
     kinds = {"png", "pdf", "npz", "md", "toml"}
-    assert {p.name for p in folder.iterdir()} == {f"test-line.{kind}" for kind in kinds}
+    assert {p.name for p in folder.iterdir()} == {"README.md", *(f"test-line.{kind}" for kind in kinds)}
     assert (folder / "test-line.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "test-line.pdf").read_bytes().startswith(b"%PDF")
     with np.load(folder / "test-line.npz", allow_pickle=False) as data:
         assert data["x"].tolist() == [0.0, 1.0]
-        assert str(data["__caption__"]) == "A line."
+        assert str(data["__caption__"]) == "A line. κ = 1."
     experiment = asy.load(str(folder / "test-line.toml"))
     assert experiment.problem.training.learning_rate == 0.2
     assert "A line." in (folder / "test-line.md").read_text()
-    assert "test-line.png" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "test-line.png" in printed
+    assert " s  (nobody)" in printed
     # The same numbers give the same bytes.
     before = (folder / "test-line.pdf").read_bytes()
     assert command.main(["test-line", "--quick", "--out", str(folder)]) == 0
     assert (folder / "test-line.pdf").read_bytes() == before
+
+
+def test_pages_come_from_the_pictures(gallery, tmp_path):
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    assert command.main(["test-line", "--quick", "--out", str(out), "--gallery", str(kept)]) == 0
+    assert {p.relative_to(kept).as_posix() for p in kept.rglob("*.*")} == {"README.md", "gallery/test-line.png"}
+    said = index.read_texts(kept / "gallery" / "test-line.png")
+    assert said["Description"] == "A line. κ = 1."
+    assert said["Quality"] == "quick"
+    assert index.read_texts(out / "test-line.png") == said
+    page = (kept / "README.md").read_text()
+    for text in ("(gallery/test-line.png)", "A line. κ = 1.", "nobody", "exact", "python -m figures test-line --quick"):
+        assert text in page, text
+    assert "](test-line.png)" in (out / "README.md").read_text()
+    # Drawn again at full quality, the page says so.
+    assert command.main(["test-line", "--out", str(out), "--gallery", str(kept)]) == 0
+    assert "--quick" not in (kept / "README.md").read_text()
+
+
+def test_the_gallery_holds_every_figure():
+    folder = Path(figures.__path__[0])
+    if not (folder.parent / "pyproject.toml").exists():
+        pytest.skip("the gallery is kept in the repository, not in an installed package")
+    names = set(command.discover())
+    pictures = folder / index.PICTURES
+    assert {p.stem for p in pictures.iterdir()} == names
+    assert sum(p.stat().st_size for p in pictures.iterdir()) < 4_000_000
+    assert {index.read_texts(pictures / f"{name}.png")["Quality"] for name in names} == {"full"}
+    listed = [(title, list(room)) for title, room in command.rooms().items()]
+    # No text of the page but what the pictures say.
+    assert (folder / index.PAGE).read_text() == index.page(listed, pictures, kept=True)
+
+
+def test_longest_figures_exist():
+    assert len(set(command.LONGEST)) == len(command.LONGEST)
+    assert set(command.LONGEST) <= set(command.discover())
 
 
 def test_one_broken_figure_does_not_stop_the_others(gallery, tmp_path, capsys):
@@ -101,10 +142,10 @@ def test_real_figures_are_found_and_drawn(tmp_path, capsys):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
 
 
-def test_a_varied_key_is_named():
+def test_an_incomplete_experiment_is_refused():
     tables = {"mixture_flow": {"cluster_std": 0.5}}
-    text = command.experiment_file(Drawing(None, "c", "s", {}, tables))
-    assert text.startswith("# The figure varies a key that is to be added here: mixture_flow.samples")
+    with pytest.raises(ValueError, match=r"not complete: mixture_flow\.samples"):
+        command.experiment_file(Drawing(None, "c", "s", {}, tables))
 
 
 @pytest.mark.slow
@@ -112,6 +153,5 @@ def test_all_figures_quick(tmp_path, capsys):
     assert command.main(["all", "--quick", "--out", str(tmp_path)]) == 0
     for name in command.discover():
         assert (tmp_path / f"{name}.png").exists()
-        file = tmp_path / f"{name}.toml"
-        if file.exists() and not file.read_text().startswith("# The figure varies"):
-            asy.load(str(file))
+        # Every figure has an experiment that solves.
+        assert asy.solve(asy.load(str(tmp_path / f"{name}.toml"))) is not None, name

@@ -13,6 +13,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
+from asymptotics.common.checkpoints import Checkpoint
 from asymptotics.common.checks import InputError
 from asymptotics.common.threads import single_threaded
 from asymptotics.one_step import system
@@ -101,7 +102,7 @@ def test_options_of_both_doors_live_together():
     parser = argparse.ArgumentParser()
     system.solve_options(parser)
     system.simulate_options(parser)
-    options = parser.parse_args(["--samples", "5,10", "--checkpoint", "here"])
+    options = parser.parse_args(["--samples", "5,10"])
     assert options.samples == "5,10"
     assert options.data is None
 
@@ -112,13 +113,17 @@ def test_sweeps_of_theory_and_simulation(tmp_path):
     single = system.solve(_problem(dimension=5, samples=40)).to_json()
     assert theory["sweep"]["hellinger_squared"][1] == single["hellinger_squared"]
     assert "sweep" not in single
-    runs = system.simulate(_problem(dimension=5), samples=[10, 40], checkpoint=tmp_path, workers=1).to_json()
+    runs = system.simulate(_problem(dimension=5), samples=[10, 40], workers=1).to_json()
     assert len(runs["probability"]) == 2
+    for k, samples in enumerate([[10], [10, 40]]):
+        with Checkpoint(tmp_path, {}) as keep:
+            kept = system.simulate(_problem(dimension=5), samples=samples, checkpoint=keep, workers=1).to_json()
+        assert (
+            kept["probability"] == runs["probability"][: k + 1] and (tmp_path / "samples-10" / "run-00000.npz").exists()
+        )
     for bad in ("5,x", "1", 7):
         with pytest.raises(InputError, match="samples"):
             system.solve(_problem(), samples=bad)
-    with pytest.raises(InputError, match="checkpoint"):
-        system.simulate(_problem(), checkpoint=tmp_path)
     with pytest.raises(InputError, match="samples"):
         system.simulate(_problem(), samples="5", data=np.zeros((8, 2)))
 

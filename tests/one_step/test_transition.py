@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from asymptotics.common.checkpoints import Checkpoint
 from asymptotics.common.checks import InputError
 from asymptotics.one_step import transition
-from asymptotics.one_step.settings import OneStep, Sampler, Simulation
+from asymptotics.one_step.settings import OneStep
 from asymptotics.one_step.transition import Transition, probability_curve
 
 MODEL = OneStep(
@@ -28,22 +29,14 @@ def test_resumed_sweep_equals_an_uninterrupted_one(tmp_path, monkeypatch):
         return original(model, *arguments, **options)
 
     monkeypatch.setattr(transition, "simulate", counted)
-    with pytest.raises(KeyboardInterrupt):
-        probability_curve(MODEL, [10, 20, 40], directory=tmp_path, workers=1)
-    assert len(list(tmp_path.iterdir())) == 2  # whole files only, no debris
-    resumed = probability_curve(MODEL, [10, 20, 40], directory=tmp_path, workers=1)
-    assert calls == [10, 20, 40, 40]
+    with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, {}) as keep:
+        probability_curve(MODEL, [10, 20, 40], checkpoint=keep, workers=1)
+    parts = {folder.name: len(list(folder.iterdir())) for folder in tmp_path.iterdir() if folder.is_dir()}
+    assert parts == {"samples-10": MODEL.runs, "samples-20": MODEL.runs}  # whole files only, no debris
+    with Checkpoint(tmp_path, {}) as keep:
+        resumed = probability_curve(MODEL, [10, 20, 40], checkpoint=keep, workers=1)
     for name in ("probability", "interval", "mean", "sem", "median"):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
-
-
-def test_other_parameters_do_not_meet_in_one_directory(tmp_path):
-    first = probability_curve(MODEL, [30], directory=tmp_path, workers=1)
-    second = probability_curve(MODEL, [30], simulation=Simulation(7), directory=tmp_path, workers=1)
-    third = probability_curve(MODEL, [30], Sampler(steps=2), directory=tmp_path, workers=1)
-    assert len(list(tmp_path.iterdir())) == 3
-    assert not np.array_equal(first.mean, second.mean)
-    assert not np.array_equal(first.mean, third.mean)
 
 
 def test_point_does_not_depend_on_the_rest_of_the_sweep():
@@ -66,13 +59,3 @@ def test_round_trip_and_json(tmp_path):
 def test_bad_samples(samples):
     with pytest.raises(InputError, match="must be"):
         probability_curve(MODEL, samples)
-
-
-def test_damaged_or_foreign_point_is_an_error(tmp_path):
-    probability_curve(MODEL, [30], directory=tmp_path, workers=1)
-    (point,) = tmp_path.iterdir()
-    point.write_bytes(b"not an archive")
-    with pytest.raises(InputError, match="not a result"):
-        probability_curve(MODEL, [30], directory=tmp_path, workers=1)
-    with pytest.raises(InputError, match="directory"):
-        probability_curve(MODEL, [30], directory=point, workers=1)

@@ -1,0 +1,377 @@
+"""Every result shows itself: a summary, its form in a notebook, a plot, a table, and the same again from its file."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import json
+import pkgutil
+from functools import cache
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import asymptotics as asy
+import derivations
+from asymptotics.common.results import Result
+
+#: States from which work goes on: nobody looks at them.
+NOT_SHOWN = {"autoencoder.SgdState"}
+
+
+def key(kind):
+    """Room (or module) and name of a class."""
+    return f"{kind.__module__.split('.')[1]}.{kind.__name__}"
+
+
+def found():
+    """All `Result` classes of the package, by `key`."""
+    for module in pkgutil.walk_packages(asy.__path__, "asymptotics."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    todo, kinds = [Result], {}
+    while todo:
+        below = todo.pop().__subclasses__()
+        todo += below
+        kinds |= {key(kind): kind for kind in below if kind.__module__.startswith("asymptotics.")}
+    return {name: kind for name, kind in kinds.items() if name not in NOT_SHOWN}
+
+
+KINDS = found()
+
+
+# one small instance of each ---------------------------------------------------------------------------------------------
+
+
+@cache
+def auto_encoder():
+    """The reference experiment, made small: experiment, path, runs."""
+    small = {"dimension": 64, "runs": 3, "samples": 40}
+    experiment = asy.example("three-clusters").replace({"training.tau": 0.5}, simulation=small)
+    return experiment, asy.solve(experiment), asy.simulate(experiment, progress=False, workers=1)
+
+
+@cache
+def chain():
+    """Two generations, in theory and in R^d."""
+    small = {"dimension": 64, "runs": 2, "samples": 50}
+    tables = {"training": {"times": [0.7], "tau": 0.3}, "simulation": small}
+    return asy.generations(asy.example("model-collapse"), count=2, simulate=True, workers=1, progress=False, **tables)
+
+
+def path():
+    return auto_encoder()[1]
+
+
+def problem():
+    return auto_encoder()[0].problem
+
+
+def trained():
+    from asymptotics.autoencoder.sgd import train
+    from asymptotics.autoencoder.simulation import sgd_problem
+
+    return train(sgd_problem(problem()), 0, [0.1, 0.3, 0.5])
+
+
+def generated():
+    from asymptotics.autoencoder.generate import Generator
+    from asymptotics.autoencoder.simulation import forward_of, sampler_steps
+
+    run = trained()
+    steps = sampler_steps(problem(), float(run.b[-1]))
+    return Generator(forward_of(problem()), run.weights, **steps, directions=run.references).sample(60, 1)
+
+
+def phase_diagram():
+    from asymptotics.autoencoder.collapse_map import phase_diagram as diagram
+
+    return diagram(asy.example("model-collapse").problem, ("stop", [0.9, 0.95, 0.99]), ("tau", [1.0, 4.0]))
+
+
+def of(module, name, *arguments, **options):
+    """Call a function of the auto-encoder's room."""
+    return getattr(importlib.import_module(f"asymptotics.autoencoder.{module}"), name)(*arguments, **options)
+
+
+def images():
+    """Made by hand: `compare_images` takes seconds, and has its own tests."""
+    from asymptotics.linear_diffusion.images import ImageComparison
+
+    samples, theory = np.array([50, 100]), np.array([2.0, 1.5])
+    measured = np.column_stack([theory + 0.01, [0.02, 0.01]])
+    return ImageComparison(samples, measured, measured, measured, theory, theory, theory, 0.001, 1000, 100, 4, 1.5)
+
+
+def linear():
+    return asy.example("linear-overfitting").replace(
+        {"linear_diffusion.dimension": 20, "linear_diffusion.samples": 30, "simulation.runs": 2}
+    )
+
+
+@cache
+def mixture():
+    experiment = asy.example("binary-mixture").replace(simulation={"dimension": 60, "runs": 3, "samples": 40})
+    return asy.solve(experiment), asy.simulate(experiment, progress=False, workers=1)
+
+
+def one_step():
+    return asy.example("one-step").replace({"one_step.dimension": 5, "one_step.samples": 40, "one_step.runs": 4})
+
+
+def probability_curve():
+    from asymptotics.one_step.transition import probability_curve as curve
+
+    return curve(one_step().problem.model, [10, 40], workers=1, progress=False)
+
+
+def smoothing():
+    return asy.example("score-smoothing").replace(simulation={"samples": 300, "runs": 2})
+
+
+def sweep(folder):
+    return asy.sweep(linear(), {"linear_diffusion.samples": [30, 60]}, out=folder, progress=False, workers=1)
+
+
+MAKE = {
+    "autoencoder.Collapse": lambda tmp: chain(),
+    "autoencoder.CollapseRuns": lambda tmp: chain().simulation,
+    "autoencoder.DenoisingError": lambda tmp: of("observables", "denoising_error", problem(), path()(0.5), [0.2, 0.7]),
+    "autoencoder.Fluctuations": lambda tmp: of("fluctuations", "fluctuations", path()),
+    "autoencoder.GeneratedPoints": lambda tmp: generated(),
+    "autoencoder.LearningCurves": lambda tmp: of("learning_curves", "learning_curves", path(), [0.2, 0.5]),
+    "autoencoder.ModeLearning": lambda tmp: of(
+        "linear_network", "learn", asy.solve(asy.example("linear-pca").replace({"training.tau": 2.0})), 51
+    ),
+    "autoencoder.ModeReport": lambda tmp: of("modes", "mode_report", problem(), path()(0.5), points=2000),
+    "autoencoder.Modes": lambda tmp: of(
+        "mode_finding", "find_modes", np.random.default_rng(0).standard_normal((2000, 1)) + [[-4.0], [4.0]] * 1000
+    ),
+    "autoencoder.OrderParameterPath": lambda tmp: path(),
+    "autoencoder.PhaseDiagram": lambda tmp: phase_diagram(),
+    "autoencoder.Runs": lambda tmp: auto_encoder()[2],
+    "autoencoder.SampleComplexity": lambda tmp: of("observables", "sample_complexity", path()),
+    "autoencoder.ScoreError": lambda tmp: of("score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]),
+    "autoencoder.TrainedRun": lambda tmp: trained(),
+    "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.spectra").power_law(30, 1.0),
+    "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),
+    "linear_diffusion.Averages": lambda tmp: asy.solve(linear()),
+    "linear_diffusion.ImageComparison": lambda tmp: images(),
+    "linear_diffusion.Runs": lambda tmp: asy.simulate(linear(), workers=1, progress=False),
+    "linear_diffusion.Sweep": lambda tmp: asy.solve(linear(), samples=[30, 60]),
+    "mixture_flow.Runs": lambda tmp: mixture()[1],
+    "mixture_flow.Solution": lambda tmp: mixture()[0],
+    "one_step.Simulated": lambda tmp: asy.simulate(one_step(), workers=1, progress=False),
+    "one_step.Theory": lambda tmp: asy.solve(one_step()),
+    "one_step.Transition": lambda tmp: probability_curve(),
+    "score_smoothing.Minimiser": lambda tmp: importlib.import_module(
+        "asymptotics.score_smoothing.variational"
+    ).convex_program(2, 0.01, 0.1, knots=9),
+    "score_smoothing.Particles": lambda tmp: asy.simulate(smoothing(), workers=1, progress=False),
+    "score_smoothing.Solution": lambda tmp: asy.solve(smoothing(), at=[0.2], starts=[0.1], times=[0.01]),
+    "score_smoothing.TrainedScore": lambda tmp: importlib.import_module("asymptotics.score_smoothing.network").train(
+        3, 0.02, hidden=8, noises=16, steps=200
+    ),
+    "sweep_table.Sweep": lambda tmp: sweep(tmp),
+}
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory):
+    """The instance of a class, made once."""
+    return cache(lambda name: MAKE[name](tmp_path_factory.mktemp("result")))
+
+
+# the habits -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_result_has_an_instance_here():
+    assert sorted(MAKE) == sorted(KINDS)
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_plot_is_its_own_and_documented(name):
+    kind = KINDS[name]
+    plot = getattr(kind, "plot", None)
+    assert plot is not None, f"{kind.__name__} has no plot(ax=None): every result draws what it is about"
+    first, second, *_ = inspect.signature(plot).parameters.values()
+    assert (first.name, second.name, second.default) == ("self", "ax", None)
+    assert "(figure, axes)" in plot.__doc__
+    assert set(kind.COLUMNS) <= set(dir(kind)) | {f.name for f in dataclasses.fields(kind)}
+
+
+def drawn(ax):
+    return ax.has_data() or any(other.has_data() for other in ax.figure.axes)
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_result_shows_itself(name, instance):
+    result = instance(name)
+    text = result.summary()
+    assert len(text) > 20 and len(text) < 20_000 and "array(" not in text
+    assert text in repr(result)
+    page = result._repr_html_()
+    assert page.startswith("<pre>") and page.endswith("</pre>") and "<" not in page[5:-6]
+    json.dumps(result.to_json(), allow_nan=False)
+    figure, ax = result.plot()
+    figure.canvas.draw()
+    assert ax.figure is figure and drawn(ax) and (ax.get_xlabel() or ax.get_xticklabels())
+    plt.close(figure)
+    figure, ax = plt.subplots()
+    assert result.plot(ax)[:2] == (figure, ax) or result.plot(ax=ax)[0] is figure
+    assert drawn(ax)
+    plt.close(figure)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_result_is_a_table(name, instance):
+    pandas = pytest.importorskip("pandas")
+    table = instance(name).to_dataframe()
+    assert isinstance(table, pandas.DataFrame) and table.shape[0] > 0 and table.shape[1] > 0
+    assert table.columns.is_unique and all(isinstance(c, str) and c for c in table.columns)
+    assert table.select_dtypes("number").notna().to_numpy().any()
+
+
+def same(one, other):
+    """Equal to the last bit, types included."""
+    if dataclasses.is_dataclass(one):
+        assert type(one) is type(other)
+        for field in dataclasses.fields(one):
+            if not field.metadata.get("transient"):
+                same(getattr(one, field.name), getattr(other, field.name))
+    elif isinstance(one, np.ndarray):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(one, other)
+    elif isinstance(one, (list, tuple)):
+        assert type(one) is type(other) and len(one) == len(other)
+        for a, b in zip(one, other, strict=True):
+            same(a, b)
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        for k in one:
+            same(one[k], other[k])
+    else:
+        assert one == other or (one != one and other != other)
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_result_comes_back_from_its_file(name, instance, tmp_path):
+    result = instance(name)
+    again = type(result).load(result.save(tmp_path / "result.npz"))
+    same(result, again)
+    if name != "autoencoder.Collapse":  # its simulation is not stored with it
+        assert again.summary() == result.summary() or name == "sweep_table.Sweep"
+    figure, _ = again.plot()
+    plt.close(figure)
+
+
+# what is given back but not stored ---------------------------------------------------------------------------------------
+
+
+def others():
+    """Objects that public functions give back and that are no `Result`: each draws itself."""
+    from asymptotics.autoencoder.collapse_map import CollapseMap
+    from asymptotics.score_smoothing import CircleLaw, EarlyStoppedLaw, GeneratedLaw
+
+    line = asy.Experiment(
+        target={"centroids": [[2.0], [-1.0]]},
+        denoiser={"init": {"centroids": 0.3}},
+        training={"times": [0.7], "learning_rate": 0.2, "tau": 0.2},
+    )
+    solved = asy.solve(line)
+    noisy = line.replace({"sampling.epsilon": "0.1 * (1 - t)", "sampling.step": 0.05})
+    return {
+        "density": asy.GeneratedDensity.from_path(path(), problem()),
+        "density of one direction": asy.GeneratedDensity.from_path(path(), problem(), directions=[[1.0, 0.0]]),
+        "density with noise": asy.GeneratedDensity.from_path(solved, noisy.problem),
+        "density on a line": asy.GeneratedDensity.from_path(solved, line.problem),
+        "target": problem().target,
+        "target on a line": line.problem.target,
+        "interpolant": asy.Interpolant.preset("trigonometric"),
+        "collapse map": CollapseMap(asy.example("model-collapse").problem),
+        "law": GeneratedLaw(3, 0.5, 0.1),
+        "stopped law": EarlyStoppedLaw(3, 0.05),
+        "law on the circle": CircleLaw(5, 0.5, 0.1),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["density", "density of one direction", "density with noise", "density on a line", "target", "target on a line",
+     "interpolant", "collapse map", "law", "stopped law", "law on the circle"],
+)  # fmt: skip
+def test_other_objects_draw_themselves(name):
+    figure, ax = others_once()[name].plot()
+    figure.canvas.draw()
+    assert drawn(ax)
+    plt.close(figure)
+    figure, ax = plt.subplots()
+    assert others_once()[name].plot(ax) == (figure, ax)
+    plt.close(figure)
+
+
+others_once = cache(others)
+
+
+def test_notebook_forms():
+    density = others_once()["density"]
+    assert repr(density) == density.summary() and "covariance" in density._repr_html_()
+    assert asy.example("three-clusters")._repr_html_().startswith("<pre>Experiment")
+    assert r"\alpha_t = \cos{\left(\frac{\pi t}{2} \right)}" in others_once()["interpolant"]._repr_latex_()
+
+
+def test_sweep_draws_one_key_and_two(tmp_path):
+    over = {"linear_diffusion.samples": [30, 60], "linear_diffusion.regularisation": [0.1, 1.0, 10.0]}
+    table = asy.sweep(linear(), over, out=tmp_path, progress=False, workers=1)
+    figure, ax = table.plot(columns="test_loss")
+    mesh = ax.collections[0].get_array()
+    assert np.ravel(mesh).tolist() == table["test_loss"].reshape(table.shape).T.ravel().tolist()
+    plt.close(figure)
+    with pytest.raises(asy.InputError, match="no such column"):
+        table.plot(columns="nothing")
+    plt.close("all")
+
+
+def test_verdict_plot_is_that_of_its_numbers():
+    from asymptotics.common.verdict import Row, Verdict
+
+    rows = [Row("a", np.array([1.0, 2.0]), np.array([1.1, 2.0]), np.array([0.1, 0.1])), Row("b", 0.0, 9.0, 1.0, 2.0)]
+    verdict = Verdict.of(rows)
+    table = verdict.to_dataframe()
+    assert table["entry"].tolist() == ["0", "1", ""]
+    np.testing.assert_allclose(table["score"], [1.0, 0.0, 7.0], atol=1e-12)
+    figure, ax = verdict.plot()
+    heights = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "o"])
+    wanted = [0.0, 0.1 / (0.1 * verdict.threshold(rows[0])), 9.0 / (2.0 + verdict.threshold(rows[1]))]
+    np.testing.assert_allclose(sorted(heights), wanted, atol=1e-12)
+    assert wanted[2] > 1 and "FAIL" in ax.get_title()
+    plt.close(figure)
+
+
+# symbolic objects --------------------------------------------------------------------------------------------------------
+
+
+def symbolic():
+    """Everything that the symbolic layer gives back."""
+    system = derivations.derive(derivations.architecture("tied", 1))
+    return {
+        "Denoiser": system.denoiser,
+        "System": system,
+        "Derivation": system.derivation,
+        "Step": system.derivation.steps[0],
+        "Slip": system.derivation.slips[0],
+    }
+
+
+def test_symbolic_objects_are_formulae():
+    public = {n for n in derivations.__all__ if inspect.isclass(getattr(derivations, n)) and n[0].isupper()}
+    objects = symbolic()
+    assert set(objects) == public
+    for name, value in objects.items():
+        latex = value._repr_latex_()
+        assert latex.startswith("$") and latex.rstrip().endswith("$") and latex.count("{") == latex.count("}"), name
+    for name in ("System", "Derivation", "Step"):
+        assert "### " in objects[name]._repr_markdown_() and "$$" in objects[name]._repr_markdown_()

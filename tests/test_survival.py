@@ -1,0 +1,220 @@
+"""Long work survives: killed at random moments, interrupted, resumed; the answer is that of an undisturbed run, bit for bit."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes the POSIX way")
+
+# One process that has compiled everything forks children, which do the work on processes of their own and are killed.
+DRIVER = """
+import dataclasses, os, random, signal, sys, time
+import numpy as np
+import asymptotics as asy
+
+SMALL = {"dimension": 800, "runs": 4, "samples": 200}
+
+
+def simulated(folder):
+    return asy.simulate("three-clusters", checkpoint=folder, checkpoint_every=0.02, workers=2, progress=False, **SMALL)
+
+
+def chained(folder):
+    return asy.generations(
+        "three-clusters", count=3, simulate=True, checkpoint=folder, checkpoint_every=0.02, workers=2, progress=False,
+        simulation={"dimension": 400, "runs": 3, "samples": 100},
+    )
+
+
+def reduced(folder):
+    from asymptotics.autoencoder import reduced_chain
+    from asymptotics.common.checkpoints import Checkpoint
+    problem = asy.example("three-clusters").problem
+    options = {"dimension": 100_000, "runs": 3, "workers": 2, "progress": False}
+    if folder is None:
+        return reduced_chain.simulate(problem, **options)
+    with Checkpoint(folder, {}, 0.02) as keep:
+        return reduced_chain.simulate(problem, checkpoint=keep, **options)
+
+
+def arrays(result):
+    found = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+    if found.get("simulation") is not None:
+        found |= {f"R^d {k}": v for k, v in arrays(found["simulation"]).items()}
+    return {k: v for k, v in found.items() if isinstance(v, np.ndarray)}
+
+
+work, folder, kills = globals()[sys.argv[1]], sys.argv[2], int(sys.argv[3])
+work(None)
+begun = time.monotonic()
+expected = arrays(work(None))
+longest = 0.4 * (time.monotonic() - begun)
+rng = random.Random(1)
+killed = 0
+for attempt in range(kills):
+    child = os.fork()
+    if child == 0:
+        work(folder)
+        os._exit(0)
+    time.sleep(rng.uniform(0.0, longest))
+    os.kill(child, signal.SIGKILL)
+    killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+kept = [name for _, _, files in os.walk(folder) for name in files if name.endswith(".npz")]
+answer = arrays(work(folder))
+for name, value in expected.items():
+    assert value.dtype == answer[name].dtype and value.tobytes() == answer[name].tobytes(), name
+left = [name for _, _, files in os.walk(folder) for name in files if name.endswith(".part")]
+assert not left, left
+print(len(expected), killed, len(kept), f"{longest:.2f}")
+"""
+
+
+@pytest.mark.parametrize("work", ["simulated", "chained", "reduced"])
+def test_killed_at_twenty_random_moments(tmp_path, work):
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, work, str(tmp_path / "keep"), "20"],
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr
+    compared, killed, kept = map(int, done.stdout.split()[:3])
+    assert compared >= 5 and killed >= 5 and kept >= 1, done.stdout
+    _no_orphans(tmp_path)
+
+
+def _no_orphans(folder: Path) -> None:
+    """The workers of the killed processes are gone too."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        names = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                names.append((process / "cmdline").read_bytes())
+            except OSError:
+                continue
+        if not any(str(folder).encode() in name for name in names):
+            return
+        time.sleep(0.2)
+    raise AssertionError("worker processes outlive the process that was killed")
+
+
+def _command(*arguments):
+    return [sys.executable, "-m", "asymptotics.cli", *arguments]
+
+
+LONG = ["three-clusters", "--set", "simulation.dimension=2000", "--set", "simulation.runs=6"]
+
+
+@pytest.mark.parametrize("group", [True, False], ids=["terminal", "process"])
+def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path, group):
+    keep, out = tmp_path / "keep", tmp_path / "out.npz"
+    options = [*LONG, "--checkpoint", str(keep), "--save", str(out)]
+    process = subprocess.Popen(
+        _command("simulate", *options), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 120
+    while time.monotonic() < end and not list(keep.glob("run-*.npz")):
+        time.sleep(0.02)
+    if group:  # what a terminal does
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, error
+    assert error.count("\n") == 1 and "the same command goes on from there" in error and str(keep) in error, error
+    assert not out.exists() and list(keep.glob("run-*.state.npz"))
+    assert subprocess.run(_command("simulate", *options), capture_output=True).returncode == 0
+    plain = tmp_path / "plain.npz"
+    assert subprocess.run(_command("simulate", *LONG, "--save", str(plain)), capture_output=True).returncode == 0
+    with np.load(out) as a, np.load(plain) as b:
+        for name in set(a.files) - {"__meta__"}:
+            assert a[name].tobytes() == b[name].tobytes(), name
+
+
+def test_ctrl_c_without_a_checkpoint_says_so(tmp_path):
+    process = subprocess.Popen(
+        _command("simulate", *LONG, "--verbose"), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    while "run 0 done" not in process.stderr.readline():
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "nothing is kept" in error and "Traceback" not in error
+
+
+def test_bad_checkpoints_are_one_line(tmp_path):
+    def run(*more):
+        done = subprocess.run(
+            _command(
+                "simulate", "three-clusters", "--set", "simulation.dimension=100", "--set", "simulation.runs=2", *more
+            ),
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr, done.stderr
+        return done.stderr
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    assert "holds other files (thesis.tex)" in run("--checkpoint", str(tmp_path / "mine"))
+    assert "cannot be made" in run("--checkpoint", "/proc/no/such/folder")
+    assert "checkpoint_every = -1" in run("--checkpoint", str(tmp_path / "new"), "--checkpoint-every", "-1")
+
+
+SWEEP = """
+import os, random, signal, sys, time
+import asymptotics as asy
+
+OVER = {"training.tau": [0.5, 1.0, 1.5, 2.0], "simulation.seed": [0, 1, 2]}
+
+
+def work(folder):
+    exp = asy.example("three-clusters").replace(simulation={"dimension": 400, "runs": 2, "samples": 50})
+    return asy.sweep(exp, OVER, out=folder, simulate=True, workers=2, progress=False)
+
+
+# Kernels are loaded here, so that they are there in every child.
+asy.simulate("three-clusters", dimension=100, runs=2, workers=1)
+asy.solve("three-clusters")
+begun = time.monotonic()
+work(sys.argv[1])
+longest = 0.6 * (time.monotonic() - begun)
+rng = random.Random(0)
+for attempt in range(8):
+    child = os.fork()
+    if child == 0:
+        work(sys.argv[2])
+        os._exit(0)
+    time.sleep(rng.uniform(0.0, longest))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+table = work(sys.argv[2])
+print(table.reused)
+"""
+
+
+def test_a_killed_sweep_goes_on(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SWEEP, str(tmp_path / "plain"), str(tmp_path / "killed")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 1
+
+    def timeless(path):
+        rows = list(csv.reader(path.read_text().splitlines()))
+        return [[c for c, head in zip(row, rows[0], strict=True) if "seconds" not in head] for row in rows]
+
+    assert timeless(tmp_path / "plain" / "table.csv") == timeless(tmp_path / "killed" / "table.csv")
+    _no_orphans(tmp_path)
