@@ -6,14 +6,14 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from .common.checks import InputError, integer
-from .common.ensembles import context, cores
-from .common.threads import single_threaded, start_worker
+from .common.ensembles import LOOK, context, cores
+from .common.threads import deferred_interrupt, single_threaded, start_worker
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,9 @@ def outcomes(
         If ``workers`` is not a positive integer.
     """
     if executor is not None:
-        for k, outcome in _finished(executor, function, dict(enumerate(tasks))):
-            yield k, Failure.of(outcome) if isinstance(outcome, BaseException) else outcome
+        with deferred_interrupt() as interrupted:
+            for k, outcome in _finished(executor, function, dict(enumerate(tasks)), interrupted):
+                yield k, Failure.of(outcome) if isinstance(outcome, BaseException) else outcome
         return
     number = count_workers(workers, len(tasks))
     if number > 1:
@@ -100,7 +101,10 @@ def outcomes(
 
 
 def _finished(
-    executor: Executor, function: Callable[..., Any], tasks: dict[int, tuple[Any, ...]]
+    executor: Executor,
+    function: Callable[..., Any],
+    tasks: dict[int, tuple[Any, ...]],
+    interrupted: Callable[[], None],
 ) -> Iterator[tuple[int, Any]]:
     """Outcomes on an executor; an exception where the executor itself failed."""
     futures: dict[Any, int] = {}
@@ -111,12 +115,16 @@ def _finished(
         except BrokenExecutor as error:
             for k in tasks.keys() - futures.values():
                 yield k, error
-        for future in as_completed(futures):
-            try:
-                outcome = future.result()
-            except (Exception, CancelledError) as error:
-                outcome = error
-            yield futures[future], outcome
+        pending = set(futures)
+        while pending:
+            interrupted()
+            ready, pending = wait(pending, timeout=LOOK, return_when=FIRST_COMPLETED)
+            for future in ready:
+                try:
+                    outcome = future.result()
+                except (Exception, CancelledError) as error:
+                    outcome = error
+                yield futures[future], outcome
     finally:
         for future in futures:
             future.cancel()
@@ -143,8 +151,8 @@ def _on_processes(
         first, before = next(iter(left)), len(left)
         batch = {first: left[first]} if alone else dict(left)
         reason: BaseException | None = None
-        with _pool(1 if alone else workers) as pool:
-            for k, outcome in _finished(pool, function, batch):
+        with deferred_interrupt() as interrupted, _pool(1 if alone else workers) as pool:
+            for k, outcome in _finished(pool, function, batch, interrupted):
                 if isinstance(outcome, BrokenExecutor):
                     reason = outcome  # one process died and took the pool along: these tasks are not to blame
                     continue

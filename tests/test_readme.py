@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import asymptotics
+import derivations
 from asymptotics.cli import _COMMANDS
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
+SHELL = [b.strip() for b in re.findall(r"```sh\n(.*?)```", TEXT, flags=re.S) if "-m venv" not in b]
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, flags=re.S)
 
 
@@ -19,6 +26,36 @@ def test_python_blocks_run(block, capsys):
     exec(compile(block, "README", "exec"), {"__name__": "readme"})
     assert capsys.readouterr().out
     assert "FAIL" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", SHELL)
+def test_shell_blocks_run_as_printed(command, tmp_path):
+    """The two commands that make an environment are run by `.ci/run`."""
+    program, *arguments = shlex.split(command)
+    assert program == "asymptotics"
+    done = subprocess.run(
+        [sys.executable, "-m", "asymptotics.cli", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir())
+
+
+def test_public_names_are_listed():
+    section = TEXT[TEXT.index("| name | what it is |") :]
+    section = section[: section.index("## ")]
+    listed = set(re.findall(r"`(\w+)`", section))
+    assert set(asymptotics.__all__) - {"__version__"} <= listed
+    for name in listed - set(asymptotics.__all__) - {"asymptotics", "derivations"}:
+        assert name in derivations.__all__
+
+
+def test_files_that_are_linked_exist():
+    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", TEXT):
+        assert (README.parent / target).exists(), target
 
 
 def test_commands_exist():

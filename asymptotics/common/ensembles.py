@@ -16,7 +16,7 @@ import numpy as np
 from . import progress as _progress
 from .checkpoints import Checkpoint, Interrupted, RunFiles
 from .checks import integer
-from .threads import start_worker
+from .threads import deferred_interrupt, start_worker
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -233,15 +233,17 @@ def _on_processes(
     for k in done:
         board[k] = 1.0
 
-    def look() -> None:
-        _advance(watch, sum(board[:-1]))
-
     def ended(k: int, result: Any) -> None:
         keep(k, result)
         board[k] = 1.0
 
     pool = ProcessPoolExecutor(workers, mp_context=kind, initializer=_start_worker, initargs=(board, os.getpid()))
-    with _closed(pool):
+    with deferred_interrupt() as interrupted, _closed(pool):
+
+        def look() -> None:
+            interrupted()
+            _advance(watch, sum(board[:-1]))
+
         futures = {pool.submit(f, *a, **o): k for k in left for f, a, o in [call(k)]}
         try:
             _collect(futures, ended, look)

@@ -35,8 +35,13 @@ def style() -> Iterator[Any]:
     from cycler import cycler
 
     settings: Any = {**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}
-    with mpl.rc_context(settings):
+    # Not `rc_context`: it would also undo what a notebook's backend sets when it is loaded, at the first figure.
+    before = {key: mpl.rcParams[key] for key in settings}
+    mpl.rcParams.update(settings)
+    try:
         yield plt
+    finally:
+        mpl.rcParams.update(before)
 
 
 def axes_of(ax: Any = None, **options: Any) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -25,6 +25,33 @@ def limit_threads() -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(limits=1, user_api="blas")
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[Callable[[], None]]:
+    """Within the block Ctrl-C is noted, and raised where the given function is called next (and at the block's end).
+
+    A `KeyboardInterrupt` that arrives while a process is forked is lost: Python calls hooks then whose exceptions it ignores.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield lambda: None
+        return
+    pressed = threading.Event()
+
+    def look() -> None:
+        if pressed.is_set():
+            pressed.clear()
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, lambda *_: pressed.set())
+    try:
+        yield look
+        look()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def end_with(parent: int) -> None:
