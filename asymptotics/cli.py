@@ -99,7 +99,7 @@ def _load(arguments: Sequence[str], command: str) -> tuple[Experiment, argparse.
     own = {k: v for k, v in options.items() if k not in common and v is not None}
     shared = argparse.Namespace(**{k: v for k, v in options.items() if k in common})
     set_loudness(shared)
-    _log.info("%s: a %s experiment", experiment.name, experiment.system)
+    _log.info("experiment %s, system %s", experiment.name, experiment.system)
     return experiment, shared, own
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -275,6 +276,34 @@ def test_local_dask_cluster_and_wrong_address(tmp_path):
     _, error = process.communicate(timeout=60)
     assert process.returncode == 2
     assert error.decode().count("\n") == 1
+
+
+@pytest.mark.slow
+def test_mpi_gives_the_same_numbers(tmp_path):
+    """Three MPI processes by mpi4py.futures: the file of every point is that of a serial sweep, but for the seconds."""
+    pytest.importorskip("mpi4py")
+    launcher = shutil.which("mpiexec", path=f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}")
+    if launcher is None:
+        pytest.skip("no mpiexec")
+    script = tmp_path / "sweep.py"
+    script.write_text(
+        "import sys\nimport asymptotics as asy\nfrom mpi4py.futures import MPIPoolExecutor\n\n"
+        "if __name__ == '__main__':\n"
+        "    exp = asy.example('three-clusters').replace(simulation={'dimension': 200, 'runs': 2, 'samples': 20})\n"
+        "    over = {'training.tau': [0.5, 1.0, 2.0], 'denoiser.hidden_units': [1, 2]}\n"
+        "    with MPIPoolExecutor() as pool:\n"
+        "        asy.sweep(exp, over, out=sys.argv[1], simulate=True, executor=pool)\n"
+        "    asy.sweep(exp, over, out=sys.argv[2], simulate=True, workers=1)\n"
+    )
+    folders = [tmp_path / "mpi", tmp_path / "serial"]
+    command = [launcher, "-n", "3", sys.executable, "-m", "mpi4py.futures", str(script), *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    tables = [list(csv.DictReader((folder / "table.csv").read_text().splitlines())) for folder in folders]
+    assert len(tables[0]) == 6
+    for mpi, serial in zip(*tables, strict=True):
+        assert mpi.keys() == serial.keys()
+        assert [k for k in mpi if mpi[k] != serial[k] and "seconds" not in k] == []
 
 
 @pytest.mark.slow

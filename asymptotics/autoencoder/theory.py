@@ -122,7 +122,9 @@ def solve(
         tolerance,
     )
     chooser = _Chooser(problem, kernels, tolerance, rule, noise_rule)
-    chosen, noise, quadrature_error = chooser.choose(controls)
+    with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
+        chosen, noise, quadrature_error = chooser.choose(controls)
+    _log.info("nodes chosen after %d evaluations", chooser.evaluations)
     drift = Drift(problem, kernels, chosen, noise)
     path = _integrate(problem, drift, controls, progress)
     description = "exact moments" if "moments" in kernels.exact else f"{chosen.kind} {chosen.nodes}"
@@ -173,6 +175,7 @@ class _Chooser:
         self.problem, self.kernels, self.tolerance = problem, kernels, tolerance
         self.rule, self.noise = rule, noise
         self.evaluations = 0
+        self.watch: Any = None
         self.growth_rates: np.ndarray | None = None
         n = len(kernels.encoders)
         self.ladder = ladder(n, kink=not kernels.smooth)
@@ -250,7 +253,11 @@ class _Chooser:
 
     def _drifts(self, rules: tuple[Rule, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
         drift = Drift(self.problem, self.kernels, *rules)
-        values = np.array([drift(t, y) for t, y in zip(taus, states, strict=True)])
+        values = np.empty_like(states)
+        for k, (t, y) in enumerate(zip(taus, states, strict=True)):
+            values[k] = drift(t, y)
+            if self.watch is not None:
+                self.watch.update()
         self.evaluations += drift.evaluations
         return values
 
