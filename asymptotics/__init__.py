@@ -9,41 +9,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import lazy_loader
 
 __version__ = "0.1.0"
 
-# Loaded on first use: importing the package must stay a matter of milliseconds.
-_LAZY = {
-    "Experiment": "experiment",
-    "example": "experiment",
-    "examples": "experiment",
-    "load": "experiment",
-    "solve": "api",
-    "simulate": "api",
-    "compare": "api",
-    "plot": "api",
-    "generations": "api",
-    "sweep": "sweeps",
-    "InputError": "common.checks",
-    "Interpolant": "common.interpolants",
-    "Rule": "common.expectations",
-    "GaussianMixture": "autoencoder.target",
-    "EmpiricalMixture": "autoencoder.from_samples",
-    "GeneratedDensity": "autoencoder.density",
-}
-
-__all__ = ["__version__", *sorted(_LAZY)]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+# Names are loaded on first use (importing stays a matter of milliseconds); they and their types stand in __init__.pyi.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

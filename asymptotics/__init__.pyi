@@ -1,0 +1,23 @@
+from . import autoencoder as autoencoder
+from . import linear_diffusion as linear_diffusion
+from . import mixture_flow as mixture_flow
+from . import one_step as one_step
+from . import score_smoothing as score_smoothing
+from .api import compare as compare
+from .api import generations as generations
+from .api import plot as plot
+from .api import simulate as simulate
+from .api import solve as solve
+from .autoencoder.density import GeneratedDensity as GeneratedDensity
+from .autoencoder.from_samples import EmpiricalMixture as EmpiricalMixture
+from .autoencoder.target import GaussianMixture as GaussianMixture
+from .common.checks import InputError as InputError
+from .common.expectations import Rule as Rule
+from .common.interpolants import Interpolant as Interpolant
+from .experiment import Experiment as Experiment
+from .experiment import example as example
+from .experiment import examples as examples
+from .experiment import load as load
+from .sweeps import sweep as sweep
+
+__version__: str
