@@ -20,7 +20,7 @@ from .common.checks import InputError, choice
 from .common.results import to_builtin, write_atomically
 from .experiment import Experiment, examples, load
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("asymptotics.cli")
 
 
 class _Parser(argparse.ArgumentParser):

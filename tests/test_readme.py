@@ -34,7 +34,7 @@ def test_shell_blocks_run_as_printed(command, tmp_path):
     program, *arguments = shlex.split(command)
     assert program == "asymptotics"
     done = subprocess.run(
-        [sys.executable, "-m", "asymptotics.cli", *arguments],
+        [sys.executable, "-m", "asymptotics", *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,

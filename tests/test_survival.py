@@ -107,7 +107,7 @@ def _no_orphans(folder: Path) -> None:
 
 
 def _command(*arguments):
-    return [sys.executable, "-m", "asymptotics.cli", *arguments]
+    return [sys.executable, "-m", "asymptotics", *arguments]
 
 
 LONG = ["three-clusters", "--set", "simulation.dimension=2000", "--set", "simulation.runs=6"]
