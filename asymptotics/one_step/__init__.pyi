@@ -1,3 +1,4 @@
+from . import distances as distances
 from .bandwidth import amise_bandwidth as amise_bandwidth
 from .bandwidth import gaussian_time as gaussian_time
 from .bandwidth import kernel_bandwidth as kernel_bandwidth
@@ -9,7 +10,6 @@ from .denoiser import Generated as Generated
 from .denoiser import fit as fit
 from .distances import Underlying as Underlying
 from .distances import closer_to_target as closer_to_target
-from .distances import distances as distances
 from .divergences import decreasing_interval as decreasing_interval
 from .divergences import kl_generated_target as kl_generated_target
 from .divergences import kl_target_generated as kl_target_generated
