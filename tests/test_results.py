@@ -70,15 +70,15 @@ def problem():
 
 
 def trained():
+    from asymptotics.autoencoder.setup import sgd_problem
     from asymptotics.autoencoder.sgd import train
-    from asymptotics.autoencoder.simulation import sgd_problem
 
     return train(sgd_problem(problem()), 0, [0.1, 0.3, 0.5])
 
 
 def generated():
     from asymptotics.autoencoder.generate import Generator
-    from asymptotics.autoencoder.simulation import forward_of, sampler_steps
+    from asymptotics.autoencoder.setup import forward_of, sampler_steps
 
     run = trained()
     steps = sampler_steps(problem(), float(run.b[-1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,14 @@ def test_derivations_know_only_sympy():
             text = MODULES[module].read_text(encoding="utf-8")
             for package in ("numpy", "scipy", "matplotlib", "numba"):
                 assert f"import {package}" not in text, f"{module} imports {package}"
+
+
+@pytest.mark.parametrize(
+    "room", ["", ".autoencoder", ".mixture_flow", ".linear_diffusion", ".one_step", ".score_smoothing"]
+)
+def test_every_name_of_the_stub_loads(room):
+    """The stub is what type checkers see and what is loaded on first use: one list for both."""
+    package = importlib.import_module(f"asymptotics{room}")
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)

@@ -14,6 +14,7 @@ from .from_samples import EmpiricalMixture as EmpiricalMixture
 from .generate import GeneratedPoints as GeneratedPoints
 from .generate import Generator as Generator
 from .generations_runs import CollapseRuns as CollapseRuns
+from .integration import SolveError as SolveError
 from .mode_finding import Modes as Modes
 from .mode_finding import find_modes as find_modes
 from .modes import ModeReport as ModeReport
@@ -40,5 +41,4 @@ from .sgd_results import TrainedRun as TrainedRun
 from .simulation import Runs as Runs
 from .simulation import simulate as simulate
 from .target import GaussianMixture as GaussianMixture
-from .theory import SolveError as SolveError
 from .theory import solve as solve

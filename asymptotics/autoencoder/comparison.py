@@ -16,10 +16,10 @@ from ..common.distances import sliced_wasserstein
 from ..common.verdict import Row, Verdict
 from .chi_square import chi_square
 from .density import GeneratedDensity
+from .integration import kernels_of
 from .path import OrderParameterPath
 from .settings import Problem
 from .simulation import Runs
-from .theory import kernels_of
 
 #: Without a companion ensemble, the stated O(1/d) bias: this many times (1 + |theory|)/d.
 BIAS = 10.0

@@ -73,8 +73,8 @@ def backward(law: GeneratedDensity, z: np.ndarray) -> np.ndarray:
             wanted = current
             current = wanted / growth if abs(growth) > 1e-3 else wanted.copy()
             for _ in range(60):
-                value = growth * current + gain * law._phi(current) @ law.coupling.T - wanted
-                slope = growth * identity + gain * (law.coupling @ law._slopes(current))
+                value = growth * current + gain * law.phi(current) @ law.coupling.T - wanted
+                slope = growth * identity + gain * (law.coupling @ law.slopes(current))
                 step = _solve(slope, value)
                 current = current - step
                 if np.max(np.abs(step)) < 1e-12 * (1 + np.max(np.abs(current))):
@@ -92,7 +92,7 @@ def backward(law: GeneratedDensity, z: np.ndarray) -> np.ndarray:
         t = min(float(law._linear(s)[0]), law.sampling.stop)
         k = coefficients(law.problem, law.b, np.array(t), law.epsilon)
         points = y.reshape(N, n)
-        change = k.delta * points + k.gamma * law._phi(points) @ law.coupling.T
+        change = k.delta * points + k.gamma * law.phi(points) @ law.coupling.T
         return np.asarray(law._clock.rate(t) * change).ravel()
 
     solved = solve_ivp(slope_of, law._span[::-1], z.ravel(), method="DOP853", rtol=1e-9, atol=1e-10)

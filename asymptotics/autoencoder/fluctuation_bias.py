@@ -99,7 +99,7 @@ class _Source:
     """d m₁/dτ − J m₁ along a path."""
 
     def __init__(self, path: OrderParameterPath, f: Fluctuations, terms: Terms, dimension: int) -> None:
-        from .theory import kernels_of
+        from .integration import kernels_of
 
         self.path, self.f, self.terms = path, f, terms
         rule = terms.rule if terms.rule.kind == "sobol" else Rule("hermite", terms.rule.nodes + 16)

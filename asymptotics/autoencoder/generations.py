@@ -23,10 +23,11 @@ from .collapse_result import QUANTITIES, Collapse
 from .generations_observables import TargetQuantiles
 from .generations_replica import Replica, Trained
 from .generations_settings import Generations
+from .integration import SolveError
 from .kernels import compile_kernels
 from .path import OrderParameterPath
 from .settings import Problem
-from .theory import SolveError, solve
+from .theory import solve
 
 #: Nodes over both channels in the first training.
 FIRST_PAIRS = Rule("sobol", 2**13)

@@ -13,10 +13,10 @@ from .drift import Drift, square_root
 from .generations_latent import GeneratedLaw, GenerationDrift, LatentMoments, quasi_normals
 from .generations_observables import TargetQuantiles, bulk_distance
 from .initial import initial_overlaps
+from .integration import SolveError
 from .kernels import Kernels
 from .path import OrderParameters
 from .settings import Problem
-from .theory import SolveError
 
 #: Points for mean, covariance and distance of a generated density.
 POINTS = 2**14

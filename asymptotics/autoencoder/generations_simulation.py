@@ -21,10 +21,11 @@ from .generations_observables import TargetQuantiles, bulk_distance
 from .generations_runs import CollapseRuns
 from .generations_stream import DataStream, StreamTrainer, fresh_weights
 from .settings import Problem
+from .setup import sampler_steps, sgd_problem
 from .sgd import DivergedError, Trainer, default_chunk
 from .sgd_problem import SgdProblem
 from .sgd_results import SgdState
-from .simulation import COMPANION, sampler_steps, sgd_problem
+from .simulation import COMPANION
 from .weights import overlaps
 
 

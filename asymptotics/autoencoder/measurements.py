@@ -14,7 +14,7 @@ import numpy as np
 from ..common.checks import InputError, array, integer
 from .forward import Forward
 from .settings import Problem
-from .simulation import sampler_steps, sgd_problem
+from .setup import sampler_steps, sgd_problem
 from .weights import starts
 
 

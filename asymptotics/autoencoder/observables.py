@@ -18,10 +18,10 @@ from ..common.expectations import Rule, ladder
 from ..common.results import Result
 from .drift import Drift
 from .initial import initial_overlaps
+from .integration import kernels_of
 from .path import OrderParameterPath, OrderParameters
 from .sampler import predicted
 from .settings import Problem
-from .theory import kernels_of
 
 #: Eigenvalues of a Gram matrix below this share of its trace are null directions.
 NULL = 1e-10

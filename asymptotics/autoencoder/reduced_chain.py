@@ -19,8 +19,9 @@ from ..common.ensembles import Run, run_ensemble, spawn
 from ..common.normals import philox_key
 from .reduced_chain_kernels import advance
 from .settings import Problem
+from .setup import sgd_problem
 from .sgd_problem import SgdProblem
-from .simulation import Runs, sgd_problem
+from .simulation import Runs
 from .weights import RANK_TOLERANCE, atom_counts, overlaps
 
 #: Steps a call of the kernel (only how often Ctrl-C and the checkpoint are looked at, and the length of the schedule's table).

@@ -12,11 +12,11 @@ from ..common.expectations import Rule
 from ..common.results import Result
 from .density import GeneratedDensity
 from .drift import square_root
+from .integration import kernels_of
 from .observables import checked_times, one_tau, orthonormal
 from .path import OrderParameters
 from .sampler import predicted
 from .settings import Problem
-from .theory import kernels_of
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from scipy.special import expit
 import asymptotics as asy
 from asymptotics.autoencoder.comparison import order_parameter_rows
 from asymptotics.autoencoder.drift import Drift
-from asymptotics.autoencoder.theory import initial_state, kernels_of
+from asymptotics.autoencoder.integration import initial_state, kernels_of
 from asymptotics.common import codegen
 from asymptotics.common.expectations import Rule
 from asymptotics.common.verdict import Verdict

@@ -12,7 +12,7 @@ from asymptotics.autoencoder.density import GeneratedDensity
 from asymptotics.autoencoder.exact import _eulerian, latent_density
 from asymptotics.autoencoder.sampler import Clock, coefficients
 from asymptotics.autoencoder.settings import Sampling
-from asymptotics.autoencoder.simulation import sampler_steps
+from asymptotics.autoencoder.setup import sampler_steps
 
 
 def law_of(exp, path, tau=2.0, **sampling):
@@ -134,7 +134,7 @@ def test_untied_density_is_exact_too(three_clusters):
 def test_full_generation_given_a_network_has_exactly_this_law(three_clusters, sampling):
     """At finite d too the projections' law depends on the overlaps alone: generate in R^d and compare mean and covariance."""
     from asymptotics.autoencoder.generate import Generator
-    from asymptotics.autoencoder.simulation import forward_of
+    from asymptotics.autoencoder.setup import forward_of
     from asymptotics.autoencoder.weights import construct, overlaps
 
     problem = dataclasses.replace(three_clusters.problem, sampling=Sampling(**sampling))

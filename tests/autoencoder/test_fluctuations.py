@@ -11,9 +11,10 @@ from asymptotics.autoencoder.drift import Drift
 from asymptotics.autoencoder.fluctuation_bias import bias, excess_directions
 from asymptotics.autoencoder.fluctuation_terms import Terms
 from asymptotics.autoencoder.fluctuations import Fluctuations, fluctuations
+from asymptotics.autoencoder.integration import kernels_of
 from asymptotics.autoencoder.reduced_chain import simulate
 from asymptotics.autoencoder.settings import Problem
-from asymptotics.autoencoder.theory import kernels_of, solve
+from asymptotics.autoencoder.theory import solve
 from asymptotics.autoencoder.weights import drawn
 from asymptotics.common.checks import InputError
 from asymptotics.common.expectations import Rule

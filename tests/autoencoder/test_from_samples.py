@@ -14,7 +14,7 @@ from asymptotics import EmpiricalMixture, GaussianMixture, InputError
 from asymptotics.autoencoder.from_samples import CommutationWarning, from_samples, group
 from asymptotics.autoencoder.initial import initial_overlaps
 from asymptotics.autoencoder.samples import load_samples
-from asymptotics.autoencoder.simulation import sgd_problem
+from asymptotics.autoencoder.setup import sgd_problem
 from asymptotics.autoencoder.weights import on_references, overlaps
 from asymptotics.cli import main
 

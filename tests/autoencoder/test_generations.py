@@ -19,9 +19,10 @@ from asymptotics.autoencoder.generations_runs import CollapseRuns
 from asymptotics.autoencoder.generations_settings import Generations
 from asymptotics.autoencoder.generations_simulation import simulate_generations
 from asymptotics.autoencoder.generations_stream import DataStream, fresh_weights
+from asymptotics.autoencoder.integration import SolveError
 from asymptotics.autoencoder.kernels import compile_kernels
-from asymptotics.autoencoder.simulation import sgd_problem
-from asymptotics.autoencoder.theory import SolveError, solve
+from asymptotics.autoencoder.setup import sgd_problem
+from asymptotics.autoencoder.theory import solve
 from asymptotics.autoencoder.weights import overlaps
 from asymptotics.common.checks import InputError
 
@@ -377,7 +378,7 @@ def test_stream_mixes_the_right_shares():
     setup = sgd_problem(problem)
     weights, references, counts = setup.begin(1)
     from asymptotics.autoencoder.generate import Generator
-    from asymptotics.autoencoder.simulation import sampler_steps
+    from asymptotics.autoencoder.setup import sampler_steps
 
     generator = Generator(setup.denoiser, weights, **sampler_steps(problem, 0.7), dtype="float32")
 

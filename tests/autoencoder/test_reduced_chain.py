@@ -11,8 +11,8 @@ from scipy import stats
 from asymptotics.autoencoder.reduced_chain import Chain, simulate
 from asymptotics.autoencoder.reduced_chain_kernels import chi_square, triangle
 from asymptotics.autoencoder.settings import Problem
+from asymptotics.autoencoder.setup import sgd_problem
 from asymptotics.autoencoder.sgd import one_run
-from asymptotics.autoencoder.simulation import sgd_problem
 from asymptotics.common.checks import InputError
 from asymptotics.common.ensembles import run_ensemble, spawn
 from asymptotics.common.normals import philox_key

@@ -9,7 +9,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.comparison import order_parameter_rows
 from asymptotics.autoencoder.drift import Drift
 from asymptotics.autoencoder.initial import initial_overlaps
-from asymptotics.autoencoder.theory import initial_state, kernels_of
+from asymptotics.autoencoder.integration import initial_state, kernels_of
 from asymptotics.common.expectations import Rule
 from asymptotics.common.verdict import Verdict
 

@@ -10,7 +10,7 @@ import pytest
 import asymptotics as asy
 from asymptotics.autoencoder.drift import Drift
 from asymptotics.autoencoder.initial import initial_overlaps
-from asymptotics.autoencoder.theory import SolveError, initial_state, kernels_of
+from asymptotics.autoencoder.integration import SolveError, initial_state, kernels_of
 from asymptotics.autoencoder.theory import solve as solve_problem
 from asymptotics.common.expectations import Rule
 

@@ -11,7 +11,7 @@ import numpy as np
 
 import asymptotics as asy
 from asymptotics.autoencoder.drift import Drift
-from asymptotics.autoencoder.theory import initial_state, kernels_of
+from asymptotics.autoencoder.integration import initial_state, kernels_of
 from asymptotics.common.expectations import Rule
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from asymptotics.autoencoder.fluctuation_bias import bias
 from asymptotics.autoencoder.fluctuations import fluctuations
 from asymptotics.autoencoder.reduced_chain import Chain
+from asymptotics.autoencoder.setup import sgd_problem
 from asymptotics.autoencoder.sgd import Trainer
-from asymptotics.autoencoder.simulation import sgd_problem
 from asymptotics.autoencoder.theory import solve
 from asymptotics.experiment import load
 
