@@ -6,6 +6,7 @@ import argparse
 import importlib
 import pkgutil
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from asymptotics.cli import add_loudness, set_loudness
 from asymptotics.common.checks import InputError, closest
 from asymptotics.common.plotting import style
 from asymptotics.common.progress import bar
@@ -20,14 +22,38 @@ from asymptotics.common.results import to_builtin, write_atomically
 from asymptotics.executors import Failure, outcomes
 from asymptotics.experiment import SYSTEMS, Experiment
 
+from . import index
 from .base import Drawing
 
 #: Words that mean something to the command line and cannot name a figure.
 RESERVED = ("all", "list")
+#: Started before all others, longest first, so that the workers of ``all`` end together.
+LONGEST = (
+    "one-step-transition",
+    "one-step-regimes",
+    "mnist-gaussian",
+    "fluctuations-scaling",
+    "learning-curves",
+    "mnist-images",
+    "fluctuations-gap",
+    "linear-early-stopping",
+    "linear-regularisation",
+    "collapse-remedy",
+    "smoothing-network",
+    "one-step-steps",
+    "linear-samples",
+    "collapse-phases",
+    "linear-agreement",
+    "mixture-sweeps",
+    "one-step-divergences",
+    "three-clusters",
+    "collapse-densities",
+    "collapse-decay",
+)
 
 
-def discover() -> dict[str, Callable[[bool], Drawing]]:
-    """Every figure of every module of this package, by name.
+def rooms() -> dict[str, dict[str, Callable[[bool], Drawing]]]:
+    """The figures of every module of this package that has some, by the module's title and by name.
 
     Raises
     ------
@@ -36,15 +62,26 @@ def discover() -> dict[str, Callable[[bool], Drawing]]:
     """
     import figures
 
-    found: dict[str, Callable[[bool], Drawing]] = {}
+    found: dict[str, dict[str, Callable[[bool], Drawing]]] = {}
+    taken: set[str] = set(RESERVED)
     for module in sorted(m.name for m in pkgutil.iter_modules(figures.__path__)):
         if module in ("base", "__main__"):
             continue
-        for name, draw in getattr(importlib.import_module(f"figures.{module}"), "FIGURES", {}).items():
-            if name in found or name in RESERVED:
+        loaded = importlib.import_module(f"figures.{module}")
+        mine = getattr(loaded, "FIGURES", {})
+        for name in mine:
+            if name in taken:
                 raise ValueError(f"figures.{module}: the name {name!r} is taken")
-            found[name] = draw
+            taken.add(name)
+        if mine:
+            title = (loaded.__doc__ or module).split("\n")[0].strip().rstrip(".")
+            found[title] = dict(mine)
     return found
+
+
+def discover() -> dict[str, Callable[[bool], Drawing]]:
+    """Every figure of every module of this package, by name."""
+    return {name: draw for room in rooms().values() for name, draw in room.items()}
 
 
 def _without_none(value: Any) -> Any:
@@ -56,7 +93,10 @@ def _without_none(value: Any) -> Any:
 def experiment_file(drawing: Drawing) -> str:
     """The TOML text of a drawing's experiment, which ``asymptotics solve`` reads.
 
-    Where the figure varies a key that has no default, a comment in the first line says which one is to be added.
+    Raises
+    ------
+    ValueError
+        If it is no complete experiment: where a figure varies a key, the drawing names a representative value.
     """
     import tomli_w
 
@@ -67,18 +107,20 @@ def experiment_file(drawing: Drawing) -> str:
     try:
         Experiment.from_table(content)
     except InputError as error:
-        return f"# The figure varies a key that is to be added here: {error}\n{tomli_w.dumps(content)}"
+        raise ValueError(f"the drawing's experiment is not complete: {error}") from None
     return tomli_w.dumps(content)
 
 
-def save(drawing: Drawing, name: str, folder: Path) -> list[Path]:
+def save(drawing: Drawing, name: str, folder: Path, *, quick: bool = False, gallery: Path | None = None) -> list[Path]:
     """Write NAME.png, .pdf, .npz (every plotted number, with the caption), .md (the caption) and .toml (the experiment).
 
-    Each file is written atomically. A figure that comes from no single experiment has no ``.toml``.
+    Each file is written atomically. A figure that comes from no single experiment has no ``.toml``. With ``gallery``, a small
+    picture goes there too.
     """
     import matplotlib.pyplot as plt
 
     texts = {"caption": drawing.caption, "source": drawing.source, "closeness": drawing.closeness}
+    inside = index.texts(drawing, name, quick)
     arrays = {key: np.asarray(value) for key, value in drawing.data.items()}
     for key, array in arrays.items():
         if array.dtype == object:
@@ -88,13 +130,17 @@ def save(drawing: Drawing, name: str, folder: Path) -> list[Path]:
     with style():
         for kind in ("png", "pdf"):
             # No date in the file: the same numbers give the same bytes.
-            date = {"metadata": {"CreationDate": None}} if kind == "pdf" else {}
+            metadata = {"CreationDate": None} if kind == "pdf" else inside | {"Software": None}
             written.append(
                 write_atomically(
                     folder / f"{name}.{kind}",
-                    lambda file, kind=kind, date=date: drawing.figure.savefig(file, format=kind, **date),
+                    lambda file, kind=kind, metadata=metadata: drawing.figure.savefig(
+                        file, format=kind, metadata=metadata
+                    ),
                 )
             )
+        if gallery is not None:
+            written.append(index.write_small(drawing.figure, gallery / f"{name}.png", inside))
     plt.close(drawing.figure)
     written.append(write_atomically(folder / f"{name}.npz", lambda file: np.savez_compressed(file, **arrays)))  # type: ignore[arg-type]
     page = f"# {name}\n\n{drawing.caption}\n\nSource: {drawing.source}\n"
@@ -106,14 +152,15 @@ def save(drawing: Drawing, name: str, folder: Path) -> list[Path]:
     return written
 
 
-def draw(name: str, quick: bool, folder: str) -> tuple[str, str]:
-    """Draw and save one figure; returns its source and how close theory and experiment came."""
+def draw(name: str, quick: bool, folder: str, gallery: str | None = None) -> tuple[str, str, float]:
+    """Draw and save one figure; returns its source, how close theory and experiment came, and the seconds it took."""
     import matplotlib
 
     matplotlib.use("Agg")
+    start = time.perf_counter()
     drawing = discover()[name](quick)
-    save(drawing, name, Path(folder))
-    return drawing.source, drawing.closeness
+    save(drawing, name, Path(folder), quick=quick, gallery=None if gallery is None else Path(gallery))
+    return drawing.source, drawing.closeness, time.perf_counter() - start
 
 
 class _Parser(argparse.ArgumentParser):
@@ -121,31 +168,53 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(message)
 
 
+def _place(name: str) -> int:
+    """Where a figure stands in the order of ``all``."""
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
+def _folder(option: str, folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{option} {folder}: cannot be made ({error.strerror})") from None
+    return folder
+
+
 def run(arguments: Sequence[str], prog: str = "python -m figures") -> int:
     """Command line; bad input raises `InputError` with one line. Returns 1 if a figure could not be drawn."""
     parser = _Parser(prog=prog, description="Draw figures of the gallery: PNG, PDF, data (.npz), caption, experiment.")
-    parser.add_argument("name", help="a figure, all, or list (prints the names)")
+    parser.add_argument("name", help="a figure, all, or list (prints the names and what they are about)")
     parser.add_argument("--quick", action="store_true", help="small ensembles: seconds a figure")
     parser.add_argument("--out", metavar="DIR", default="figures-out", help="where to (default: ./figures-out)")
+    parser.add_argument(
+        "--gallery",
+        metavar="DIR",
+        help=f"also put small pictures into DIR/{index.PICTURES} and list them in DIR/{index.PAGE}"
+        " (in a checkout: --gallery figures)",
+    )
     parser.add_argument("--workers", type=int, help="figures drawn at the same time (default: one a core)")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_loudness(parser)
     options = parser.parse_args(arguments)
+    set_loudness(options)
     known = discover()
     if options.name == "list":
-        print("\n".join(known))
+        width = max(map(len, known))
+        for title, room in rooms().items():
+            for name in room:
+                print(f"{name:<{width}}  {title}")
         return 0
     if options.name != "all" and options.name not in known:
         hint = closest(options.name, list(known))
         raise InputError(f"figure = {options.name!r}: no such figure{hint}; {prog} list prints their names")
-    names = list(known) if options.name == "all" else [options.name]
-    folder = Path(options.out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"--out {folder}: cannot be made ({error.strerror})") from None
-    failed = []
-    work = outcomes(draw, [(name, options.quick, str(folder)) for name in names], workers=options.workers)
-    with bar(len(names), "figures", enabled=False if options.quiet else None, unit="figure") as watch, closing(work):
+    names = sorted(known, key=_place) if options.name == "all" else [options.name]
+    folder = _folder("--out", Path(options.out))
+    kept = None if options.gallery is None else Path(options.gallery)
+    pictures = None if kept is None else str(_folder("--gallery", kept / index.PICTURES))
+    failed, spent, start = [], 0.0, time.perf_counter()
+    tasks = [(name, options.quick, str(folder), pictures) for name in names]
+    work = outcomes(draw, tasks, workers=options.workers)
+    with bar(len(names), "figures", unit="figure") as watch, closing(work):
         for k, outcome in work:
             watch.update()
             if isinstance(outcome, Failure):
@@ -154,8 +223,16 @@ def run(arguments: Sequence[str], prog: str = "python -m figures") -> int:
                 failed.append(names[k])
                 print(f"figures: error: {names[k]}: {outcome}\n{outcome.trace}".rstrip(), file=sys.stderr)
                 continue
-            source, closeness = outcome
-            print(f"{folder / names[k]}.png  ({source})" + (f"\n    {closeness}" if closeness else ""), flush=True)
+            source, closeness, seconds = outcome
+            spent += seconds
+            text = f"\n    {closeness}" if closeness else ""
+            print(f"{folder / names[k]}.png  {seconds:.1f} s  ({source}){text}", flush=True)
+    listed = [(title, list(room)) for title, room in rooms().items()]
+    print(index.write_page(listed, folder))
+    if kept is not None:
+        print(index.write_page(listed, kept, kept=True))
+    if len(names) > 1:
+        print(f"{len(names) - len(failed)} figures, {spent:.0f} s, in {time.perf_counter() - start:.0f} s")
     return 1 if failed else 0
 
 

@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.density import GeneratedDensity
 from asymptotics.autoencoder.initial import initial_overlaps
 from asymptotics.autoencoder.measurements import generate, train_networks
-from asymptotics.autoencoder.plots import plot_comparison, plot_path, target_density
+from asymptotics.autoencoder.plots import draw_densities, plot_path, target_density
 from asymptotics.autoencoder.simulation import Runs
 from asymptotics.common.ensembles import run_ensemble, spawn
 from asymptotics.common.plotting import COLOURS, points, style
@@ -42,13 +42,20 @@ def three_clusters(quick: bool) -> Drawing:
     exp = asy.example("three-clusters").replace(changes | {"simulation.samples": 1000 if quick else 4000})
     path = asy.solve(exp)
     runs = asy.simulate(exp, progress=False)
-    figure, axes = plot_comparison(exp.problem, path, runs)
-    axes[3].set_title("experiment (contours: theory)")
+    law = GeneratedDensity.from_path(path, exp.problem)
+    with style() as plt:
+        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.8), layout="constrained")
+        plot_path(path, runs, axes[0, 0])
+        # Above the curves.
+        axes[0, 0].set_ylim(top=2.9)
+        axes[0, 0].legend(ncols=3, loc="upper center")
+        draw_densities(exp.problem, law, runs.generated.reshape(-1, 2), [axes[0, 1], axes[1, 0], axes[1, 1]])
     verdict = asy.compare(path, runs)
     return Drawing(
         figure,
-        "Three clusters, r = 2, tanh, one time t = 0.7. Left: order parameters along training; lines theory, points mean and"
-        f" standard error of {runs.runs} trainings in d = {runs.dimension}. Right: projections of the target, of the generated"
+        "Three clusters, r = 2, tanh, one time t = 0.7. Top left: order parameters along training; lines theory, points mean and"
+        f" standard error of {runs.runs} trainings in d = {runs.dimension}, band: predicted standard deviation of one training."
+        " Else: projections of the target, of the generated"
         " density by theory (exact, no kernel estimate), and of generated points (histogram; contours: theory).",
         f"{PAPER}, order parameters and generated density of three clusters",
         _order_parameters(path, runs) | {"generated": runs.generated},
@@ -69,7 +76,7 @@ def _convergence(exp: asy.Experiment, sizes: list[tuple[int, int]]) -> tuple[flo
     theta, q = initial_overlaps(even.problem)
     even = even.replace(denoiser={"init": {"random": 0.0, "realisation": None, "Theta": theta, "Q": q}})
     path = asy.solve(even, tolerance=1e-2)
-    options = {"samples": 1, "taus": [path.tau_max], "companion": False, "progress": False}
+    options: dict[str, Any] = {"samples": 1, "taus": [path.tau_max], "companion": False, "progress": False}
     runs = [asy.simulate(even, dimension=d, runs=n, **options) for d, n in sizes]
     b = [(float(r.mean("b")[-1]), float(r.sem("b")[-1])) for r in runs]
     return path(path.tau_max).b, np.array(b)[:, 0], np.array(b)[:, 1]
@@ -88,15 +95,22 @@ def mnist_gaussian(quick: bool) -> Drawing:
     d = np.array([784, 3136, 12544])[: len(even)]
     window = 4.5
     with style() as plt:
-        figure, axes = plt.subplots(2, 5, figsize=(14.5, 5.6), layout="constrained", width_ratios=(1.7, 1, 1, 1, 1))
-        plot_path(path, runs, axes[0, 0])
-        axes[0, 0].legend(ncols=4, loc="center", bbox_to_anchor=(0.58, 0.23), handlelength=1.2, columnspacing=0.9)
-        points(axes[1, 0], d, np.abs(theory - even), error, color=COLOURS[1], label="experiment, all masses 1/784")
+        figure = plt.figure(figsize=(7.2, 6.2), layout="constrained")
+        grid = figure.add_gridspec(3, 4, height_ratios=(1.1, 1, 1))
+        course, convergence_of_b = figure.add_subplot(grid[0, :2]), figure.add_subplot(grid[0, 2:])
+        axes = np.array([[figure.add_subplot(grid[row, k]) for k in range(4)] for row in (1, 2)])
+        plot_path(path, runs, course)
+        course.set_ylim(-2.1, 5.2)
+        course.legend(ncols=3, loc="upper center", handlelength=1.2, columnspacing=0.9)
+        points(
+            convergence_of_b, d, np.abs(theory - even), error, color=COLOURS[1], label="experiment, all masses 1/784"
+        )
         line = np.array([500.0, 20_000.0])
-        axes[1, 0].plot(line, abs(theory - even[0]) * 784 / line, color=COLOURS[0], label=r"$\propto 1/d$")
-        axes[1, 0].set(xscale="log", yscale="log", xlabel="$d$", ylabel=r"$|b_{\mathrm{theory}} - b|$ at $\tau = 8$")
-        axes[1, 0].legend()
-        edge = np.linspace(-window, window, 61)
+        convergence_of_b.plot(line, abs(theory - even[0]) * 784 / line, color=COLOURS[0], label=r"$\propto 1/d$")
+        convergence_of_b.set(xscale="log", yscale="log", xlabel="$d$")
+        convergence_of_b.set_ylabel(r"$|b_{\mathrm{theory}} - b|$ at $\tau = 8$")
+        convergence_of_b.legend()
+        edge = np.linspace(-window, window, 91)
         middle, width = (edge[1:] + edge[:-1]) / 2, edge[1] - edge[0]
         mesh = np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1)
         frame = {"origin": "lower", "extent": (-window, window, -window, window)}
@@ -114,25 +128,28 @@ def mnist_gaussian(quick: bool) -> Drawing:
             x, y = mine.reshape(-1, 2).T
             counted = np.histogram2d(x, y, bins=(edge, edge))[0] / (mine.size / 2 * width**2)
             for row, image, name in ((0, density, "theory"), (1, counted, "experiment")):
-                axes[row, 1 + k].imshow(image.T, vmin=0, vmax=density.max(), **frame)
-                axes[row, 1 + k].set_title(rf"{name}, $\tau = {tau:g}$")
+                axes[row, k].imshow(image.T, vmin=0, vmax=density.max(), **frame)
+                axes[row, k].set_title(rf"{name}, $\tau = {tau:g}$")
                 data[f"{name}_density_{tau:g}"] = image
             levels = density.max() * np.array([0.1, 0.4, 0.8])
-            axes[1, 1 + k].contour(middle, middle, density.T, levels=levels, colors="w", linewidths=0.7)
-        axes[0, 4].imshow(target_density(exp.problem, mesh).T, **frame)
-        axes[0, 4].set_title("target")
-        for ax in (*axes[:, 1:4].ravel(), axes[0, 4]):
-            ax.set(xlabel=r"$e_1\cdot x$", ylabel=r"$e_2\cdot x$")
+            axes[1, k].contour(middle, middle, density.T, levels=levels, colors="w", linewidths=0.7)
+        axes[0, 3].imshow(target_density(exp.problem, mesh).T, **frame)
+        axes[0, 3].set_title("target")
+        for ax in axes[:, 0]:
+            ax.set_ylabel(r"$e_2\cdot x$")
+        for ax in axes[1]:
+            ax.set_xlabel(r"$e_1\cdot x$")
         each = np.array([np.histogram(run[-1][:, 0], bins=edge)[0] / (count * width) for run in generated])
         mean, sem = each.mean(axis=0), each.std(axis=0, ddof=1) / np.sqrt(len(each))
         marginal = density.sum(axis=1) * width
-        axes[1, 4].plot(middle, marginal, color=COLOURS[0], label="theory")
-        points(axes[1, 4], middle, mean, sem, color=COLOURS[1], label="experiment", zorder=0)
-        axes[1, 4].set(xlabel=r"$e_1\cdot x$", title=r"marginal, $\tau = 8$ (line: theory)")
+        axes[1, 3].plot(middle, marginal, color=COLOURS[0])
+        axes[1, 3].errorbar(middle, mean, yerr=sem, fmt=".", markersize=3, capsize=0, color=COLOURS[1], zorder=0)
+        axes[1, 3].set_title(r"marginal, $\tau = 8$")
+        axes[1, 3].set_box_aspect(1)
         data |= {"x": middle, "marginal": marginal, "marginal_mean": mean, "marginal_sem": sem}
     end = path(8.0)
     rows = ", ".join(
-        f"{label}: theory {value:.3f}, experiment {m:.3f} ± {s:.3f}"
+        f"{label}: theory {value:.4f}, experiment {m:.4f} ± {s:.4f}"
         for label, value, m, s in (
             ("b", end.b, runs.mean("b")[-1], runs.sem("b")[-1]),
             ("Q₂₂", end.Q[1, 1], runs.mean("Q")[-1][1, 1], runs.sem("Q")[-1][1, 1]),
@@ -143,11 +160,11 @@ def mnist_gaussian(quick: bool) -> Drawing:
     return Drawing(
         figure,
         f"Gaussian with the pixel covariance of MNIST digits, r = 2, tanh, d = 784, {runs.runs} trainings from one drawn start;"
-        " lines and contours theory, points mean and standard error. Top left: order parameters. Densities: projections on the"
+        " lines and contours theory, points mean and standard error. Top left: order parameters. Below: densities, projected on the"
         " two leading eigenvectors at three training times, sampler stopped at t = 0.9 (b < 1: nearer to 1 they shrink to four"
         f" points; each training has its own, {len(generated)} of them here). How finite d"
         f" shows, at τ = 8 ({rows}): the bulk of the loss is Tr Σ ="
-        " 52.7, not of order d, so that corrections of relative order 1/Tr Σ are seen in b. Bottom left: with every eigenvalue"
+        " 52.7, not of order d, so that corrections of relative order 1/Tr Σ are seen in b. Top right: with every eigenvalue"
         f" repeated and the same initial overlaps b = {convergence} tends to the theory {theory:.4f} of equal masses as 1/d.",
         f"{PAPER}, the experiment on MNIST covariances",
         _order_parameters(path, runs) | data,

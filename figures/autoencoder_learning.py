@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from matplotlib.legend import Legend
 
 import asymptotics as asy
 from asymptotics.autoencoder.learning_curves import cell_mixture, learning_curves, sliced_to_target, target_cells
@@ -62,6 +63,13 @@ def _measured(
     return {name: np.array(values) for name, values in out.items()}
 
 
+def _ensemble(problem: Any, runs: int, *arguments: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Mean and standard error of everything drawn."""
+    found = run_ensemble(_measured, spawn(0, runs), problem, *arguments, progress=False)
+    mean = {name: np.mean([run[name] for run in found], axis=0) for name in found[0]}
+    return mean, {name: np.std([run[name] for run in found], axis=0, ddof=1) / np.sqrt(runs) for name in found[0]}
+
+
 def curves(quick: bool) -> Drawing:
     """Distances to the target, cell masses, angles, denoising and score errors along training."""
     d, runs, samples = (300, 4, 1000) if quick else (1000, 16, 4000)
@@ -74,24 +82,31 @@ def curves(quick: bool) -> Drawing:
     )
     problem, path = exp.problem, asy.solve(exp, tolerance=1e-4)
     taus, shown = np.array([0.0, 0.2, 0.5, 1, 1.5, 2, 3, 4.5, 6]), np.array([0.5, 2.0, 6.0])
-    theory = learning_curves(path, np.linspace(0, 6, 25 if quick else 49))
+    theory = learning_curves(path, np.union1d(np.linspace(0, 6, 25 if quick else 49), taus))
     t, fine = np.array([0.15, 0.35, 0.55, 0.75]), np.linspace(0.05, 0.85, 17)
-    ensemble = run_ensemble(_measured, spawn(0, runs), problem, taus, shown, t, samples, progress=False)
-    mean = {name: np.mean([run[name] for run in ensemble], axis=0) for name in ensemble[0]}
-    sem = {name: np.std([run[name] for run in ensemble], axis=0, ddof=1) / np.sqrt(runs) for name in ensemble[0]}
+    mean, sem = _ensemble(problem, runs, taus, shown, t, samples)
+    # A smaller dimension tells what is left of finite d (below 150 the next orders in 1/d are as large).
+    low = max(150, d // 4)
+    low_problem = exp.replace({"simulation.dimension": low}).problem
+    low_mean, low_sem = _ensemble(low_problem, 2 * runs, taus, shown, t, samples // 2)
     denoising = np.array([denoising_error(problem, path(float(tau)), fine).order_one for tau in shown])
     scores = np.array([score_error(problem, path(float(tau)), fine, law="target").relative for tau in shown])
     n = taus / 0.2
     with style() as plt:
-        figure, axes = plt.subplots(1, 5, figsize=(15, 3.0), layout="constrained")
+        figure, grid = plt.subplots(2, 3, figsize=(7.2, 4.8), layout="constrained")
+        axes = [*grid[0], *grid[1, :2]]
+        grid[1, 2].set_axis_off()
         for k, (name, label) in enumerate((("sliced", "sliced $W_2$"), ("mixture", "$MW_2$ of cell moments"))):
             axes[0].plot(theory.samples, getattr(theory, name), color=COLOURS[k], label=label)
             points(axes[0], n, mean[name], sem[name], color=COLOURS[k])
         for c in range(3):
             label = f"cluster {c + 1}, weight {problem.target.weights[c]:g}"
             for ax, name in ((axes[1], "masses"), (axes[2], "cosines")):
-                ax.plot(theory.samples, getattr(theory, name)[:, c], color=COLOURS[c], label=label)
+                # Dashes where two clusters have the same curve by symmetry.
+                dash = ("-", "-", "--")[c]
+                ax.plot(theory.samples, getattr(theory, name)[:, c], color=COLOURS[c], label=label, linestyle=dash)
                 points(ax, n, mean[name][:, c], sem[name][:, c], color=COLOURS[c])
+            points(axes[1], n, low_mean["masses"][:, c], low_sem["masses"][:, c], color=COLOURS[c], mfc="w", zorder=1)
         for k, tau in enumerate(shown):
             for ax, line, name in ((axes[3], denoising, "denoising"), (axes[4], scores, "score")):
                 ax.plot(fine, line[k], color=COLOURS[k], label=rf"$\tau = {tau:g}$")
@@ -100,15 +115,23 @@ def curves(quick: bool) -> Drawing:
             axes[:3], ("distance to the target", "mass in the cell", "cosine with span $W$"), strict=True
         ):
             ax.set(xlabel="samples per dimension $n/d$", title=title)
-        axes[3].set(xlabel="noise level $t$", title="denoising error, part of order one")
-        axes[4].set(xlabel="noise level $t$", title="relative error of the score", yscale="log")
-        for ax in axes:
-            ax.legend()
-    scaled = {name: np.array([getattr(theory, name)[np.argmin(np.abs(theory.tau - x))] for x in taus]) for name in
-              ("masses", "cosines")}  # fmt: skip
-    gap = max(float(np.max(np.abs(mean[name] - scaled[name]))) for name in scaled)
+        axes[3].set(xlabel="noise level $t$", title="denoising error, $O(1)$ part")
+        axes[4].set(xlabel="noise level $t$", title="relative error of score", yscale="log")
+        axes[0].legend()
+        # The others stand in the free place, clear of the points.
+        for ax, place in ((axes[1], (0.0, 0.62)), (axes[3], (0.0, 0.1))):
+            handles, labels = ax.get_legend_handles_labels()
+            grid[1, 2].add_artist(Legend(grid[1, 2], handles, labels, loc=place, frameon=False))
+    exact = {name: getattr(theory, name)[np.searchsorted(theory.tau, taus)] for name in ("masses", "cosines")}
+    gap = {name: float(np.max(np.abs(mean[name] - exact[name]))) for name in exact}
+    beyond = {name: (d * mean[name] - low * low_mean[name]) / (d - low) - exact[name] for name in exact}
+    left = {name: float(np.max(np.abs(beyond[name]))) for name in exact}
+    error = {name: np.hypot(d * sem[name], low * low_sem[name]) / (d - low) for name in exact}
+    # At τ = 0 the experiment's overlaps are exact by construction.
+    score = {name: float(np.max(np.abs(beyond[name] / error[name])[1:])) for name in exact}
     data = {"tau": theory.tau, "t": fine, "tau_runs": taus, "t_runs": t, "denoising": denoising, "score": scores}
     data |= {name: getattr(theory, name) for name in ("sliced", "mixture", "masses", "cosines")}
+    data |= {"masses_low": low_mean["masses"], "masses_low_sem": low_sem["masses"]}
     data |= {f"{name}_mean": value for name, value in mean.items()} | {
         f"{name}_sem": value for name, value in sem.items()
     }
@@ -116,13 +139,16 @@ def curves(quick: bool) -> Drawing:
         figure,
         "Learning curves, three clusters, r = 2, tanh, E_t over t = 0.3, 0.6, 0.9, start almost without overlap, sampler stopped"
         f" at t = 0.9. Lines: theory; points: mean and standard error of {runs} trainings in d = {d}, {samples} generated points"
-        " each. From the left: sliced and mixture Wasserstein distance between target and generated projections; generated mass"
-        " in the Voronoi cell of each centroid; cosine of each centroid with the span of the weights; denoising error minus its"
-        " bulk; error of the network's score in the reference plane, relative to the exact score.",
+        " each. Row by row: sliced and mixture Wasserstein distance between target and generated projections; generated mass in"
+        f" the Voronoi cell of each centroid (open points: d = {low}, to show how finite d matters); cosine of each centroid"
+        " with the span of the weights; denoising error minus its bulk; error of the network's score in the reference plane,"
+        " relative to the exact score.",
         f"{PAPER}, order-parameter equations and generated density",
         data,
         exp.to_table(),
-        f"largest difference of cell masses and cosines from theory: {gap:.3f}",
+        f"largest difference from theory at d = {d}: cell masses {gap['masses']:.3f}, cosines {gap['cosines']:.3f}; extrapolated"
+        f" in 1/d: {left['masses']:.3f} ({score['masses']:.1f} standard errors) and {left['cosines']:.3f}"
+        f" ({score['cosines']:.1f})",
     )
 
 
@@ -161,7 +187,7 @@ def sample_complexity(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {}
     gaps = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(8.2, 3.3), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
         for ax, (name, measured, fine, change) in zip(axes, sweeps, strict=True):
             theory = np.array([found(asy.solve(base.replace(change(x)), tolerance=1e-3)).samples for x in fine])
             exact = np.array([found(asy.solve(base.replace(change(x)), tolerance=1e-3)).samples for x in measured])
@@ -182,6 +208,8 @@ def sample_complexity(quick: bool) -> Drawing:
             gaps.append(np.max(np.abs(mean - exact) / exact))
         axes[0].set(xlabel=r"$\pi_2$", ylabel="$n/d$ until found", yscale="log")
         axes[1].set(xlabel=r"initial overlap $a$ ($w_\gamma = a\sqrt{d}\,\mu_\gamma$ + noise)", xscale="log")
+        axes[1].set_xticks(ticks := [0.01, 0.02, 0.05, 0.1], [f"{x:g}" for x in ticks])
+        axes[1].minorticks_off()
         axes[0].legend()
     return Drawing(
         figure,

@@ -1,7 +1,8 @@
-"""What a figure module gives back."""
+"""What a figure module gives back, and what several of them share."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,3 +34,16 @@ class Drawing:
     data: dict[str, np.ndarray]
     experiment: dict[str, Any] = field(default_factory=dict)
     closeness: str = ""
+
+
+def label_ticks(axis: Any, values: Sequence[float]) -> None:
+    """Ticks of a logarithmic axis (``ax.xaxis`` or ``ax.yaxis``) at these values, in plain numbers.
+
+    Over less than two decades the labels that are made otherwise (6 × 10⁻¹ …) run into one another.
+    """
+    from matplotlib.ticker import NullFormatter
+
+    low, high = axis.get_view_interval()
+    shown = [x for x in values if low <= x <= high]
+    axis.set_ticks(shown, [f"{x:g}" for x in shown])
+    axis.set_minor_formatter(NullFormatter())

@@ -16,7 +16,8 @@ from asymptotics.autoencoder.collapse_plots import (
 )
 from asymptotics.autoencoder.collapse_result import Collapse
 from asymptotics.autoencoder.generations_comparison import compare
-from asymptotics.common.plotting import COLOURS, style
+from asymptotics.autoencoder.generations_simulation import simulate_generations
+from asymptotics.common.plotting import COLOURS, points, style
 
 from .base import Drawing
 
@@ -54,7 +55,12 @@ def _data(chain: Collapse) -> dict[str, np.ndarray]:
 def densities(quick: bool) -> Drawing:
     """Target and generated densities, generation by generation."""
     e, chain = _chain(quick)
-    figure, _ = plot_generations(chain)
+    with style() as plt:
+        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained", sharex=True, sharey=True)
+        plot_generations(chain, axes=axes.ravel())
+        for axis in axes[0]:
+            axis.set_xlabel("")
+        axes[1, 0].set_ylabel(axes[0, 0].get_ylabel())
     assert chain.simulation is not None
     caption = (
         "Three clusters, and what three generations of networks make of them, each trained on the samples of the one before: "
@@ -67,14 +73,34 @@ def densities(quick: bool) -> Drawing:
 def decay(quick: bool) -> Drawing:
     """Λ, b and distances against generation."""
     e, chain = _chain(quick)
-    figure, _ = plot_collapse(chain)
-    assert chain.simulation is not None
+    runs = chain.simulation
+    assert runs is not None
+    generation = np.arange(1, chain.count + 1)
+    data = _data(chain)
+    with style() as plt:
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
+        plot_collapse(chain, ax=left)
+        # On a linear scale, against which 1/d is small; what is left of it is on the right.
+        left.set_yscale("linear")
+        left.set_ylim(-0.05, 1.75)
+        for k, (name, label) in enumerate((("Lambda", r"$\Lambda$"), ("b", "$b$"))):
+            for low, d in ((False, runs.dimension), (True, runs.low_dimension)):
+                gap, sem = (d * x for x in (runs.mean(name, low=low) - getattr(chain, name), runs.sem(name, low=low)))
+                fill, shift = ("w", 0.06) if low else (COLOURS[k], -0.06)
+                points(right, generation + shift, gap, sem, color=COLOURS[k], mfc=fill, label=f"{label}, $d = {d}$")
+                data |= {f"gap_{name}_{d}": gap, f"gap_{name}_{d}_sem": sem}
+        right.axhline(0, color="0.6", lw=0.8)
+        right.set_xticks(generation)
+        right.set(xlabel="generation", ylabel="$d$ × (experiment − theory)")
+        right.set_ylim(top=1.3 * right.get_ylim()[1])
+        right.legend(ncols=2, loc="upper center")
     caption = (
-        "Mean eigenvalue of the training data, skip connection and distances to the original target against generation: theory "
-        f"(lines) and chains in R^d (points with standard errors, d = {chain.simulation.dimension}). The experiment's Lambda is "
-        "the trace per dimension and keeps a part of order 1/d from the weights' directions, which the limit has lost."
+        "Left: mean eigenvalue of the training data, skip connection and distances to the original target against generation; "
+        f"theory (lines) and chains in R^d (points with standard errors, d = {runs.dimension}). Right: what finite d adds to "
+        "the first two, times d, at two dimensions: of order 1/d. The experiment's Lambda is the trace per dimension and keeps a "
+        "part of order 1/d from the weights' directions, which the limit has lost; b learns from it."
     )
-    return Drawing(figure, caption, f"{PAPER}, model collapse", _data(chain), e.to_table(), _closeness(chain))
+    return Drawing(figure, caption, f"{PAPER}, model collapse", data, e.to_table(), _closeness(chain))
 
 
 def cobweb(quick: bool) -> Drawing:
@@ -87,19 +113,25 @@ def cobweb(quick: bool) -> Drawing:
     )
     data: dict[str, np.ndarray] = {}
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(10, 3.3), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.7), layout="constrained")
         for k, (axis, (title, f)) in enumerate(zip(axes, cases, strict=True)):
             plot_cobweb(f, axis)
-            axis.set_title(f"{title}: {f.phase()}")
-            points = f.fixed_points()
-            data[f"fixed_points_{k}"] = np.array([p.Lambda for p in points])
-            data[f"slopes_{k}"] = np.array([p.slope for p in points])
+            axis.set_title(f"{title}:\n{f.phase()}")
+            axis.set_xlabel(r"$\Lambda$ of a generation")
+            axis.set_ylabel(r"$\Lambda$ of the next" if k == 0 else "")
+            fixed = f.fixed_points()
+            data[f"fixed_points_{k}"] = np.array([p.Lambda for p in fixed])
+            data[f"slopes_{k}"] = np.array([p.slope for p in fixed])
             data[f"iterates_{k}"] = f.iterate(12)
     caption = (
         "Variance of the directions that are not followed, from one generation to the next: map, diagonal, fixed points (filled: "
         "stable) and the iteration from the original target. Linear interpolant, Euler steps of .01 to t = .99, tau = 4."
     )
-    return Drawing(figure, caption, f"{PAPER}: closed on the skip connection", data, e.to_table())
+    closeness = "theory alone; fixed points at " + "; ".join(
+        ", ".join(f"{x:.3g}" for x in data[f"fixed_points_{k}"]) for k in range(len(cases))
+    )
+    closeness += "; the map is compared with experiment in collapse-decay and collapse-remedy"
+    return Drawing(figure, caption, f"{PAPER}: closed on the skip connection", data, e.to_table(), closeness)
 
 
 def phases(quick: bool) -> Drawing:
@@ -111,12 +143,13 @@ def phases(quick: bool) -> Drawing:
     diagrams = (
         ("one time $t = 0.7$", phase_diagram(e.problem, ("stop", stops), ("tau", np.geomspace(0.5, 16, n)))),
         ("one time $t = 0.7$", phase_diagram(e.problem, ("stop", stops), ("epsilon", np.linspace(0, 2, n)))),
+        ("one time $t = 0.7$", phase_diagram(e.problem, ("stop", stops), ("original", np.linspace(0, 0.9, n)))),
         ("ten times", phase_diagram(many.problem, ("stop", stops), ("original", np.linspace(0, 0.9, n)))),
     )
     data: dict[str, np.ndarray] = {}
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
-        for k, (axis, (title, diagram)) in enumerate(zip(axes, diagrams, strict=True)):
+        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.4), layout="constrained")
+        for k, (axis, (title, diagram)) in enumerate(zip(axes.flat, diagrams, strict=True)):
             plot_phase_diagram(diagram, axis)
             axis.set_title(title)
             if diagram.names[1] == "tau":
@@ -131,33 +164,62 @@ def phases(quick: bool) -> Drawing:
         "Where the collapse map's iteration from the original target ends: blue collapse, white a stable spread, red blow-up "
         "(lines: a tenth, one and ten times the original; dashed: a second stable limit). Noise is epsilon (1 - t)."
     )
-    return Drawing(figure, caption, f"{PAPER}: phase diagram of its collapse", data, e.to_table())
+    closeness = "theory alone; the map is compared with experiment in collapse-decay and collapse-remedy"
+    return Drawing(figure, caption, f"{PAPER}: phase diagram of its collapse", data, e.to_table(), closeness)
+
+
+def _remedied(e: asy.Experiment, phi: float) -> tuple[float, float, float]:
+    """Λ of the last generation's data at a share of original data: theory, and R^d extrapolated in 1/d with standard error."""
+    mixed = e.replace({"generations.original": phi})
+    runs = simulate_generations(mixed.problem, progress=False)
+    theory = float(CollapseMap(mixed.problem, phi).iterate(runs.count)[runs.count - 1])
+    high, low = (float(runs.mean("Lambda", low=small)[-1]) for small in (False, True))
+    errors = [float(runs.sem("Lambda", low=small)[-1]) for small in (False, True)]
+    ratio = runs.dimension / runs.low_dimension
+    return theory, (ratio * high - low) / (ratio - 1), float(np.hypot(ratio * errors[0], errors[1])) / (ratio - 1)
 
 
 def remedy(quick: bool) -> Drawing:
     """What original data mixed into every generation does to the limit."""
-    n = 60 if quick else 400
+    n, some = (60, [0.1, 0.5]) if quick else (400, [0.05, 0.15, 0.3, 0.5, 0.7, 0.9])
+    size = {"dimension": 160, "runs": 3, "samples": 50} if quick else {"dimension": 400, "runs": 6, "samples": 50}
+    changes = {f"simulation.{key}": value for key, value in size.items()} | {"generations.count": 4}
     phi = np.linspace(0, 1, n)
-    data: dict[str, np.ndarray] = {"phi": phi}
+    data: dict[str, np.ndarray] = {"phi": phi, "phi_runs": np.array(some)}
+    scores: list[np.ndarray] = []
     with style() as plt:
-        figure, axis = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+        figure, axis = plt.subplots(figsize=(4.4, 3.4), layout="constrained")
         for k, stop in enumerate((0.6, 0.9, 0.99)):
-            e = asy.example(EXAMPLE).replace({"sampling.stop": stop})
+            e = asy.example(EXAMPLE).replace(changes | {"sampling.stop": stop})
             limits = np.array([CollapseMap(e.problem, float(x)).limit() for x in phi])
+            fourth = np.array([CollapseMap(e.problem, float(x)).iterate(3)[3] for x in phi])
+            axis.plot(phi, fourth, color=COLOURS[k], ls="--", lw=0.9)
             critical = CollapseMap(e.problem).critical_fraction()
+            theory, mean, sem = np.array([_remedied(e, x) for x in some]).T
+            points(axis, some, mean, sem, color=COLOURS[k])
+            scores.append((mean - theory) / sem)
+            data |= {f"fourth_{stop:g}": fourth, f"mean_{stop:g}": mean, f"sem_{stop:g}": sem}
             axis.plot(phi, limits, color=COLOURS[k], label=f"$t_f = {stop:g}$")
             axis.axvline(critical["fraction"], color=COLOURS[k], ls=":", lw=0.9)
             data[f"limit_{stop:g}"] = limits
             data[f"critical_{stop:g}"] = np.array(critical["fraction"])
         axis.axhline(0.5, color="0.7", lw=0.8)
         axis.set_xlabel(r"share $\varphi$ of original data")
-        axis.set_ylabel(r"$\Lambda$ after many generations")
+        axis.set_ylabel(r"$\Lambda$ of a late generation")
         axis.legend()
+    z = np.concatenate(scores)
     caption = (
-        "Limit of the mean eigenvalue against the share of original data in every generation; dotted: the share that keeps half "
-        "of it. Ten training times, tau = 4."
+        "Mean eigenvalue of the training data against the share of original data in every generation, for three stopping times. "
+        "Full lines: after many generations; dashed: of the fourth, theory; points: of the fourth in R^d, mean and standard error "
+        f"of {size['runs']} chains, extrapolated in 1/d from d = {size['dimension']} and {size['dimension'] // 4}. Dotted: the "
+        "share that keeps half of it. Ten training times, tau = 4."
     )
-    return Drawing(figure, caption, f"{PAPER}: the remedy for its collapse", data, asy.example(EXAMPLE).to_table())
+    closeness = (
+        f"{z.size} points of the fourth generation: root mean square {np.sqrt(np.mean(z**2)):.2f}, at most "
+        f"{np.abs(z).max():.1f} standard errors from theory"
+    )
+    table = e.replace({"generations.original": some[0]}).to_table()
+    return Drawing(figure, caption, f"{PAPER}: the remedy for its collapse", data, table, closeness)
 
 
 FIGURES: dict[str, Callable[[bool], Drawing]] = {

@@ -17,7 +17,7 @@ from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.simulation import Runs, simulate
 from asymptotics.linear_diffusion.theory import solve, sweep
 
-from .base import Drawing
+from .base import Drawing, label_ticks
 from .linear_digits import effective_dimensions, images, spectra
 
 PAPER = "Merger and Goldt, arXiv 2505.24769"
@@ -31,14 +31,20 @@ def _settings(dimension: int, exponent: float, samples: int, ridge: float, **mor
     )
 
 
+def _experiment(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ()) -> dict[str, Any]:
+    """The experiment's tables of a point of a figure."""
+    simulation = {"runs": runs, "points": 0, "tau": list(tau), "seed": settings.samples, "test_samples": 1000}
+    return {"linear_diffusion": settings.to_table(), "simulation": simulation}
+
+
 def _measure(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ()) -> tuple[Averages, Runs]:
-    table = {"runs": runs, "points": 0, "tau": list(tau), "seed": settings.samples, "test_samples": 1000}
+    table = _experiment(settings, runs, tau)["simulation"]
     return solve(settings), simulate(settings, Simulation.from_table(table), workers=1)
 
 
 def _sizes(quick: bool) -> tuple[int, int, np.ndarray, np.ndarray]:
     """Dimension, runs, N of the points, N of the lines."""
-    dimension, runs = (60, 12) if quick else (200, 16)
+    dimension, runs = (60, 12) if quick else (200, 24)
     ratios = np.array([0.2, 0.5, 1.0, 2.0, 5.0]) if quick else np.array([0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 5.0, 10.0])
     lines = np.unique(np.round(np.geomspace(0.1, 10.0, 25 if quick else 60) * dimension).astype(int))
     return dimension, runs, np.round(ratios * dimension).astype(int), lines
@@ -95,8 +101,13 @@ def _against_samples(curves: list[tuple[str, float, float]], quick: bool, captio
         for ax in axes[1]:
             ax.plot(lines / dimension, dimension / (4 * lines), color="0.4", linestyle=":", label=r"$d/4N$")
             ax.set_xlabel("$N/d$")
-        axes[1, 1].legend(ncols=2)
-    return Drawing(figure, caption.format(d=dimension, runs=runs), PAPER, data, {}, _verdict(pairs))
+        label_ticks(axes[0, 0].yaxis, [0.03, 0.1, 0.2, 0.3, 0.5, 1])
+        # The one corner without lines.
+        axes[0, 0].legend(*axes[1, 1].get_legend_handles_labels(), ncols=2, loc="lower right", columnspacing=1.0)
+    # One point of the grid: N = d of the first case.
+    experiment = _experiment(_settings(dimension, *curves[0][1:2], dimension, curves[0][2]), runs)
+    source = f"{PAPER}: losses and divergences against N"
+    return Drawing(figure, caption.format(d=dimension, runs=runs), source, data, experiment, _verdict(pairs))
 
 
 def samples(quick: bool) -> Drawing:
@@ -125,7 +136,7 @@ def regularisation(quick: bool) -> Drawing:
 
 def early_stopping(quick: bool) -> Drawing:
     """Loss against training time, the optimum marked."""
-    dimension, runs = (60, 12) if quick else (150, 12)
+    dimension, runs = (60, 12) if quick else (150, 32)
     tau = [0.1, 0.3, 1.0, 3.0, 10.0] if quick else [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
     data: dict[str, np.ndarray] = {"measured_tau": np.array(tau)}
     pairs = []
@@ -161,7 +172,8 @@ def early_stopping(quick: bool) -> Drawing:
         "empirical covariance "
         "is learned last and causes the overfitting."
     )
-    return Drawing(figure, caption, PAPER, data, {}, _verdict(pairs))
+    experiment = _experiment(_settings(dimension, 1.0, dimension // 2, 0.0), runs, tau)
+    return Drawing(figure, caption, f"{PAPER}: loss against training time", data, experiment, _verdict(pairs))
 
 
 def agreement(quick: bool) -> Drawing:
@@ -191,7 +203,8 @@ def agreement(quick: bool) -> Drawing:
         "full process, mean and "
         f"standard error over {runs} pairs of data sets."
     )
-    return Drawing(figure, caption, PAPER, data, {}, _verdict(pairs))
+    experiment = _experiment(_settings(dimension, 1.0, dimension, 0.0), runs)
+    return Drawing(figure, caption, f"{PAPER}: cosine to a reference model", data, experiment, _verdict(pairs))
 
 
 def sampler(quick: bool) -> Drawing:
@@ -225,13 +238,17 @@ def sampler(quick: bool) -> Drawing:
         ax.set_yscale("log")
         ax.set_xlabel(r"variance of the model's target, $s_0=\lambda^0+c$")
         ax.set_ylabel("generated / target variance")
+        label_ticks(ax.yaxis, [0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1, 1.2])
         ax.legend(title=r"noise $\sigma_t^2$")
     caption = (
         f"DDPM sampler with {schedule.steps} steps and the optimal linear denoiser, three choices of the "
         "noise, and the limit of the "
         f"probability flow. Lines: telescoped solution; points: variance of {count} samples with standard errors."
     )
-    return Drawing(figure, caption, PAPER, data, {}, f"36 variances, at most {worst:.1f} standard errors apart")
+    settings = LinearDiffusion(spectrum=values.tolist(), samples=count, steps=schedule.steps)
+    experiment = {"linear_diffusion": settings.to_table()}
+    closeness = f"36 variances, at most {worst:.1f} standard errors apart"
+    return Drawing(figure, caption, f"{PAPER}: the sampler (no figure there)", data, experiment, closeness)
 
 
 FIGURES: dict[str, Callable[[bool], Drawing]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937: linear networks learn principal co
 def modes(quick: bool) -> Drawing:
     """Strength of the modes and captured fractions against τ: theory, SGD, PCA on the same number of samples."""
     experiment = asy.example("linear-pca")
-    size = {"dimension": 300, "runs": 6} if quick else {"dimension": 1000, "runs": 16}
+    size: dict[str, Any] = {"dimension": 300, "runs": 6} if quick else {"dimension": 1000, "runs": 16}
     path = asy.solve(experiment)
     taus = np.array([0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 8.0, 12.0])
     runs = asy.simulate(experiment.replace({"simulation.samples": 1}), taus=taus, progress=False, **size)
@@ -28,7 +29,7 @@ def modes(quick: bool) -> Drawing:
     pca = np.array([[sample_pca(experiment.problem, t, pca_dimension, s) for s in spawn(3, 6)] for t in pca_taus])
     pca_mean, pca_sem = pca.mean(axis=1), pca.std(axis=1, ddof=1) / np.sqrt(pca.shape[1])
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.4), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.3), layout="constrained")
         for k in range(K):
             colour = COLOURS[k]
             left.plot(
@@ -62,7 +63,7 @@ def modes(quick: bool) -> Drawing:
         right.errorbar([], [], yerr=[], fmt="ks", markersize=3.5, markerfacecolor="white", label="PCA, experiment")
         left.set(xlabel=r"training time $\tau=2\eta n/d$", ylabel=r"strength $\|\Theta_k\|^2$")
         right.set(
-            xlabel=r"training time $\tau=2\eta n/d$", ylabel=r"captured $\Theta_k^\top Q^+\Theta_k$", ylim=(-0.03, 1.03)
+            xlabel=r"training time $\tau=2\eta n/d$", ylabel=r"captured $\Theta_k^\top Q^+\Theta_k$", ylim=(-0.03, 1.5)
         )
         for ax in (left, right):
             ax.set_xscale("function", functions=(np.sqrt, np.square))
@@ -70,7 +71,7 @@ def modes(quick: bool) -> Drawing:
             ax.set_xlim(0, 12.5)
         left.set_ylim(-0.05, 1.75)
         left.legend(loc="upper right")
-        right.legend(loc="center right", bbox_to_anchor=(1.0, 0.45))
+        right.legend(loc="upper right")
     at = path(np.minimum(runs.tau, path.tau_max))
     exact = captured(at.Theta, at.Q)
     gap = float(np.max(np.abs(got["captured"][0] - exact)))

@@ -22,7 +22,7 @@ from asymptotics.mixture_flow.solution import solve
 from asymptotics.mixture_flow.theory import at, final_state
 from asymptotics.mixture_flow.transport import Drift, advance
 
-from .base import Drawing
+from .base import Drawing, label_ticks
 
 PAPER = "Cui, Krzakala, Vanden-Eijnden, Zdeborová, arXiv 2310.03575"
 LINEAR = Interpolant()
@@ -48,8 +48,9 @@ def path(quick: bool) -> Drawing:
     )
     problem = Problem(flow, LINEAR, Simulation.from_table({"seed": 7} | size))
     theory, runs = solve(problem), simulate(problem)
-    figure, ax = order_parameters(theory, runs)
-    ax.set_title(r"$n = 8$, $\sigma = 1.5$, $\lambda = 0.1$")
+    with style():
+        figure, ax = order_parameters(theory, runs)
+        ax.set_title(r"$n = 8$, $\sigma = 1.5$, $\lambda = 0.1$")
     verdict = compare(theory, runs)
     names = ("M", "Q_xi", "Q_eta", "Q", "cosine")
     data = {"t": theory.t, "t_runs": runs.t} | {n: getattr(theory, n) for n in names}
@@ -76,7 +77,7 @@ def error(quick: bool) -> Drawing:
     size = {"dimension": 1000 if quick else 5000, "runs": 6, "samples": 100}
     runs = [_run(MixtureFlow(int(k), sigma, ridge), **size) for k in counts]
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.3), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
         shown = (
             ("mean_error", r"learned flow, $\|\hat\mu-\mu\|^2/d$", "-", 0),
             ("mw2_squared", r"learned flow, $MW_2^2/d$", (0, (1, 1)), 3),
@@ -97,7 +98,8 @@ def error(quick: bool) -> Drawing:
             out |= {f"{name}_mean": mean, f"{name}_sem": sem}
         left.set(xscale="log", yscale="log", xlabel="$n$", ylabel="error per dimension")
         right.set(xscale="log", xlabel="$n$", ylabel=r"$\cos(\hat\mu, \mu)$")
-        left.legend()
+        left.set_ylim(top=3)
+        left.legend(loc="upper right", fontsize=6.5)
         right.legend()
     exact = np.array([_expected(r, "mean_error") for r in runs])
     score = float(np.max(np.abs(out["mean_error_mean"] - exact) / out["mean_error_sem"]))
@@ -107,7 +109,7 @@ def error(quick: bool) -> Drawing:
         f" Lines: exact asymptotics. Points: d = {size['dimension']}, {size['runs']} training sets, standard errors.",
         f"{PAPER}, distance and cosine against n",
         {"n": n, "n_runs": counts} | theory | out,
-        {"mixture_flow": {"cluster_std": sigma, "ridge": ridge}, "simulation": size},
+        {"mixture_flow": MixtureFlow(16, sigma, ridge).to_table(), "simulation": size},
         f"largest difference of the error {score:.1f} standard errors, the half-space bias of d = {size['dimension']} included",
     )
 
@@ -139,7 +141,7 @@ def spread(quick: bool) -> Drawing:
         f" Points: d = 2000, {size['runs']} training sets, standard errors.",
         f"{PAPER}, generated density",
         data,
-        {"mixture_flow": {"cluster_std": sigma}, "simulation": size},
+        {"mixture_flow": MixtureFlow(16, sigma, 0.5).to_table(), "simulation": size},
         f"largest difference {max(scores):.2g}",
     )
 
@@ -160,7 +162,7 @@ def plane(quick: bool) -> Drawing:
     theory = at(flow, LINEAR, 1.0)
     centre = np.array([theory.M, np.sqrt(flow.samples) * flow.cluster_std * theory.Q_eta])
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(4.6, 3.6), layout="constrained")
+        figure, ax = plt.subplots(figsize=(4.8, 2.7), layout="constrained")
         for cloud, colour, label in ((target, COLOURS[0], "target"), (generated, COLOURS[1], "generated")):
             ax.plot(*(frame @ cloud.T), ".", color=colour, markersize=2.5, alpha=0.5, label=label)
         for side in (1, -1):
@@ -194,7 +196,7 @@ def sweeps(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"ridge": ridges, "noises": many}
     scores = []
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.3), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
         for n, colour in zip((4, 8, 32), COLOURS, strict=False):
             theory = final_state(samples=n, cluster_std=sigma, ridge=ridges)["mean_error"]
             left.plot(ridges, theory, color=colour, label=f"$n = {n}$")
@@ -219,6 +221,9 @@ def sweeps(quick: bool) -> Drawing:
         left.set_xscale("symlog", linthresh=0.1)
         left.set_xlim(left=-0.01)
         right.set(xscale="log", yscale="log", xlabel="noises for each sample, $K$", ylabel=r"$\|\hat\mu-\mu\|^2/d$")
+        for ax in (left, right):
+            label_ticks(ax.yaxis, [0.05, 0.1, 0.2, 0.5, 1])
+        label_ticks(right.xaxis, [1, 2, 4, 8, 16, 32])
         left.legend()
         right.set_title(r"$\lambda = 0$; dotted: $\sigma^2/n$")
         left.set_title("triangles: the optimal ridge")
@@ -228,7 +233,10 @@ def sweeps(quick: bool) -> Drawing:
         f" σ = {sigma}. Points: d = {dimension}, {runs_count} training sets, standard errors.",
         f"{PAPER}, generalised to any ridge and several noises",
         data,
-        {"mixture_flow": {"cluster_std": sigma}, "simulation": {"dimension": dimension, "runs": runs_count}},
+        {
+            "mixture_flow": MixtureFlow(8, sigma, 1.0).to_table(),
+            "simulation": {"dimension": dimension, "runs": runs_count},
+        },
         f"largest difference {max(scores):.1f} standard errors over {3 * (len(some) + len(draws))} points,"
         " the half-space bias of this d included (it lifts the points over the lines)",
     )

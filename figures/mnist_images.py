@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def images(quick: bool) -> Drawing:
     exp = asy.example("mnist-classes")
     path = asy.solve(exp, tolerance=1e-3)
     runs = 6 if quick else 32
-    options = {"runs": runs, "samples": 1, "progress": False, "taus": np.linspace(0, 8, 9)}
+    options: dict[str, Any] = {"runs": runs, "samples": 1, "progress": False, "taus": np.linspace(0, 8, 9)}
     gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
     full = asy.simulate(exp, data=gaussian_images(2 if quick else 4, 5), **options)
     digits = asy.simulate(exp, data="mnist", **options)
@@ -51,14 +52,16 @@ def images(quick: bool) -> Drawing:
         data |= {f"{name}_{kind}_mean": r.mean(name) for kind, r in kinds}
         data |= {f"{name}_{kind}_sem": r.sem(name) for kind, r in kinds}
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(13.5, 3.6), layout="constrained", width_ratios=(1, 1, 1.5))
+        figure = plt.figure(figsize=(7.2, 5.8), layout="constrained")
+        grid = figure.add_gridspec(2, 2)
+        axes = [figure.add_subplot(place) for place in (grid[0, 0], grid[0, 1], grid[1, :])]
         shown = ((r"$Q_{11}$", "Q", (0, 0)), (r"$Q_{22}$", "Q", (1, 1)), ("$b$", "b", ()))
         for k, (label, name, index) in enumerate(shown):
             at = (slice(None), *index)
             axes[0].plot(tau, getattr(path(tau), name)[at], color=COLOURS[k], label=label)
             points(axes[0], gaussian.tau, gaussian.mean(name)[at], gaussian.sem(name)[at], color=COLOURS[k], mfc="w")
             points(axes[0], digits.tau, digits.mean(name)[at], digits.sem(name)[at], color=COLOURS[k])
-        axes[0].set(xlabel=r"training time $\tau = 2\eta n/d$", title="filled: images; open: Gaussians, same spectra")
+        axes[0].set(xlabel=r"training time $\tau = 2\eta n/d$", title="filled: images; open: Gaussians")
         axes[0].legend()
         reach = 1.1 * np.abs(end.M).max()
         axes[1].plot([-reach, reach], [-reach, reach], color="0.6", linewidth=0.8)
@@ -67,7 +70,12 @@ def images(quick: bool) -> Drawing:
             points(axes[1], end.M[unit], mean, sem, color=COLOURS[unit], label=f"hidden unit {unit + 1}")
             for c in range(10):
                 axes[1].annotate(
-                    str(c), (end.M[unit, c], mean[c]), xytext=(4, -7), textcoords="offset points", fontsize=6
+                    str(c),
+                    (end.M[unit, c], mean[c]),
+                    xytext=((-9, 2), (4, -7))[unit],
+                    textcoords="offset points",
+                    fontsize=7,
+                    color=COLOURS[unit],
                 )
         axes[1].set(
             xlabel=r"theory, $M_\gamma(c)$ at $\tau = 8$", ylabel="images", title="overlap with each digit's mean"
@@ -103,9 +111,9 @@ def images(quick: bool) -> Drawing:
         "SGD on 10 000 MNIST digits (mean image subtracted), r = 2, tanh, start along the means of 0 and 1, against the theory of"
         f" ten Gaussian classes with the measured means and spectra; mean and standard error of {runs} trainings, d = 784."
         f" Of the class covariances {float(target.weights @ target.commutation):.2f} of the squared norm is off-diagonal in the"
-        " common eigenbasis and unknown to theory. Left: Q and b of the images are those of Gaussians with the same spectra;"
-        " theory (d → ∞) lies off by the finite d, Tr Σ = 41.5 being no large number. Middle: overlaps of the two hidden units"
-        " with the class means. Right: the gap split by Gaussian samples with the full class covariances.",
+        " common eigenbasis and unknown to theory. Top left: Q and b of the images are those of Gaussians with the same spectra;"
+        " theory (d → ∞) lies off by the finite d, Tr Σ = 41.5 being no large number. Top right: overlaps of the two hidden units"
+        " with the class means. Bottom: the gap split by Gaussian samples with the full class covariances.",
         "Cui, Pehlevan, Lu, arXiv 2501.03937, the theory applied to real images",
         data,
         exp.to_table(),

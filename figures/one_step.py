@@ -19,6 +19,7 @@ from .base import Drawing
 
 PAPER = "Halder, arXiv 2411.17807"
 TIME = 2.0
+PROBABILITY = r"$P(E_{OG} < E_{TG})$"
 
 
 def _model(dimension: int, g: float, **changes: Any) -> OneStep:
@@ -86,7 +87,9 @@ def transition(quick: bool) -> Drawing:
             plots.plot_probability(sweeps, labels, ax=ax)
             ax.axvline(d, color="0.6", lw=0.8, ls=":")
             ax.set_title("exact Gaussian" if kind == "exact" else f"kernel estimate of {fresh} fresh samples")
-        axes[1].set_ylabel("")
+            ax.set_xticks([n for n in (10, 20, 50, 100, 200, 500) if sizes[0] <= n <= sizes[-1]])
+            ax.set_ylabel(PROBABILITY if kind == "exact" else "")
+        axes[1].get_legend().remove()
     lowest = min(float(np.min(data[f"P_exact_g{g}"])) for g in (0.01, 0.1, 1.0))
     kernel = data["P_kernel_g0.01"]
     return Drawing(
@@ -105,7 +108,7 @@ def transition(quick: bool) -> Drawing:
 
 def regimes(quick: bool) -> Drawing:
     """The three regimes of P up to n = n_O, beside the fall of E H²."""
-    d, fresh, runs = (40, 1500, 24) if quick else (100, 10_000, 60)
+    d, fresh, runs = (40, 1500, 24) if quick else (100, 10_000, 160)
     top = fresh / d
     sizes = _sizes(d, np.concatenate([[0.5, 0.75, 1.0, 1.25, 1.5, 2.0], np.geomspace(5.0, top, 4 if quick else 5)]))
     model = _model(d, 0.01, runs=runs, underlying="kernel", underlying_samples=fresh)
@@ -115,6 +118,7 @@ def regimes(quick: bool) -> Drawing:
     with style() as plt:
         figure, (upper, lower) = plt.subplots(2, 1, figsize=(4.8, 4.6), sharex=True, layout="constrained")
         plots.plot_probability([sweep], ax=upper)
+        upper.set_ylabel(PROBABILITY)
         upper.axhline(0.5, color="0.6", lw=0.8, ls="--")
         plots.plot_hellinger(q, d, fine, sweep, ax=lower)
         for ax in (upper, lower):
@@ -149,7 +153,7 @@ def parts(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"ratio_line": ratios, "ratio": np.array(some)}
     worst = 0.0
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(10.2, 3.2), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9), layout="constrained")
         for ax, g in zip(axes[:2], scales, strict=True):
             model = _model(d, g, runs=runs)
             q = theory.signal_fraction(TIME, model.noise_scale)
@@ -214,7 +218,7 @@ def widths(quick: bool) -> Drawing:
     d = 100
     sizes = np.unique(np.geomspace(4, 1e7, 60 if quick else 200).astype(int))
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.2), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
         plots.plot_bandwidths(d, sizes, ax=left)
         small = 2
         n_small = np.unique(np.geomspace(4, 1e5, 80).astype(int))
@@ -236,7 +240,7 @@ def widths(quick: bool) -> Drawing:
         " and the asymptotic optimum coincide only where n^(2/d) ≫ 1 and d is large; in d = 2 they scale differently.",
         f"{PAPER}, section 2.2 (no figure there)",
         {"samples": sizes, **data},
-        {},
+        {"one_step": _model(d, 0.01, samples=10**4, underlying="kernel", underlying_samples=10**4).to_table()},
         "squared error at d = 100, n = 10⁴ relative to the zero function: "
         + ", ".join(f"{name} {value:.3g}" for name, value in errors.items()),
     )
@@ -249,7 +253,7 @@ def steps(quick: bool) -> Drawing:
     model = _model(d, 1.0, samples=20 * d, runs=runs)
     data: dict[str, np.ndarray] = {"steps": np.array(counts)}
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.3), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
         plots.plot_multistep(TIME, model.noise_scale, 1.0, d, np.arange(1, counts[-1] + 1), ax=left)
         for k, scheme in enumerate(("deterministic", "ancestral")):
             found = [simulate(model, Sampler(steps=c, scheme=scheme), progress=False) for c in counts]
@@ -259,6 +263,7 @@ def steps(quick: bool) -> Drawing:
             data |= {f"kl_{scheme}": mean, f"kl_{scheme}_sem": sem}
         limit = flow_divergence(theory.signal_fraction(TIME, model.noise_scale), d, 20 * d)["total"]
         left.axhline(limit, color="0.4", lw=0.9, ls=":", label="deterministic, k → ∞, n = 20 d")
+        left.set_ylabel("KL(G‖O)")
         left.set_title(f"d = {d}, q = {theory.signal_fraction(TIME, model.noise_scale):.2f}")
         left.legend(fontsize=6.5)
         for k, ratio in enumerate((1.25, 2.0, 5.0)):
@@ -270,23 +275,12 @@ def steps(quick: bool) -> Drawing:
             low, high = np.array([r.interval() for r in found]).T
             # drawn a little apart, so that equal values stay legible
             x = np.array(counts) * 1.04 ** (k - 1)
-            points(
-                right,
-                x,
-                p,
-                [np.maximum(p - low, 0.0), np.maximum(high - p, 0.0)],
-                color=COLOURS[k],
-                label=f"n = {ratio:g} d",
-            )
+            bars = [np.maximum(p - low, 0.0), np.maximum(high - p, 0.0)]
+            points(right, x, p, bars, color=COLOURS[k], label=f"n = {ratio:g} d")
             right.plot(x, p, color=COLOURS[k], lw=0.7, ls=":")
             data |= {f"P_{ratio:g}": p}
-        right.set(
-            xscale="log",
-            xlabel="steps k",
-            ylabel="P(E_OG < E_TG)",
-            ylim=(-0.04, 1.04),
-            title=f"kernel estimate of {fresh}",
-        )
+        right.set(xscale="log", xlabel="steps k", ylabel=PROBABILITY, ylim=(-0.04, 1.04))
+        right.set_title(f"kernel estimate of {fresh}")
         right.legend()
     return Drawing(
         figure,

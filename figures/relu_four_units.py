@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,9 @@ SHOWN = (("Q", (0, 0)), ("Q", (1, 1)), ("Q", (3, 3)), ("Q", (0, 2)), ("Theta", (
 def relu(quick: bool) -> Drawing:
     """Order parameters against τ, and the three densities of the first two projections."""
     experiment = asy.example("relu-four-units")
-    size = {"dimension": 300, "runs": 6, "samples": 2000} if quick else {"dimension": 1000, "runs": 16, "samples": 5000}
+    size: dict[str, Any] = (
+        {"dimension": 300, "runs": 6, "samples": 2000} if quick else {"dimension": 1000, "runs": 16, "samples": 5000}
+    )
     path = asy.solve(experiment, tolerance=1e-3 if quick else 1e-4)
     runs = asy.simulate(experiment, progress=False, **size)
     law = GeneratedDensity.from_path(path, experiment.problem)
@@ -28,7 +31,8 @@ def relu(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"tau": tau, "tau_runs": runs.tau}
     scores = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 4, figsize=(13.2, 3.2), layout="constrained", width_ratios=(1.35, 1, 1, 1))
+        figure, panels = plt.subplots(2, 2, figsize=(7.2, 5.8), layout="constrained")
+        axes = panels.ravel()
         for k, (name, index) in enumerate(SHOWN):
             pick = (slice(None), *index)
             where = "".join(str(i + 1) for i in index)
@@ -36,16 +40,16 @@ def relu(quick: bool) -> Drawing:
             label = rf"${symbol}_{{{where}}}$" if where else f"${symbol}$"
             theory = getattr(path(tau), name)[pick]
             mean, sem = runs.mean(name)[pick], runs.sem(name)[pick]
-            axes[0].plot(tau, theory, color=COLOURS[k], label=label)
+            # Q₁₁ and Q₂₂ nearly coincide.
+            axes[0].plot(tau, theory, color=COLOURS[k], label=label, linestyle="--" if k == 1 else "-")
             points(axes[0], runs.tau, mean, sem, color=COLOURS[k])
             data |= {f"{name}{where}": theory, f"{name}{where}_mean": mean, f"{name}{where}_sem": sem}
             gap = np.abs(mean - getattr(path(runs.tau.clip(max=path.tau_max)), name)[pick])
             scores.append(float(np.max(gap)))
         axes[0].set(xlabel=r"training time $\tau = 2\eta n/d$", ylabel="order parameters")
-        axes[0].legend(ncols=2)
+        axes[0].set_ylim(-1.15, 1.75)
+        axes[0].legend(ncols=4, loc="upper center", columnspacing=1.0, handlelength=1.4)
         draw_densities(experiment.problem, law, runs.generated.reshape(-1, 2), axes[1:])
-        for ax, title in zip(axes[2:], ("theory", "experiment (contours: theory)"), strict=True):
-            ax.set_title(title)
     means = law.moments()[0]
     data |= {"generated": runs.generated, "generated_mean_theory": means}
     found = runs.generated.mean(axis=1)
@@ -53,8 +57,8 @@ def relu(quick: bool) -> Drawing:
     worst = float(np.max(np.abs(found.mean(axis=0) - means) / sem))
     return Drawing(
         figure,
-        "Four ReLU units on three clusters. Left: order parameters; lines: theory, points: mean and standard error over"
-        f" {size['runs']} runs at d = {size['dimension']}. Right: target density, generated density of theory and of the trained"
+        "Four ReLU units on three clusters. Top left: order parameters; lines: theory, points: mean and standard error over"
+        f" {size['runs']} runs at d = {size['dimension']}. Else: target density, generated density of theory and of the trained"
         " networks, projected on the plane of the centroids.",
         PAPER,
         data,

@@ -8,24 +8,21 @@ import numpy as np
 
 from asymptotics.common.plotting import points, style
 from asymptotics.score_smoothing import (
-    CircleLaw,
-    EarlyStoppedLaw,
     EmpiricalScore,
     GeneratedLaw,
     ScoreSmoothing,
     Simulation,
     SmoothedScore,
     best_early_stopping,
-    circle_points,
     early_stopping,
     metrics,
     plots,
 )
-from asymptotics.score_smoothing.distances import expectation
-from asymptotics.score_smoothing.simulation import follow, follow_circle, simulate
+from asymptotics.score_smoothing.simulation import follow, simulate
 
-from .base import Drawing
-from .score_smoothing_networks import PAPER, network, panels, variational
+from .base import Drawing, label_ticks
+from .score_smoothing_networks import PAPER, experiment, network, panels, variational
+from .score_smoothing_plane import circle, plane
 
 
 def scores(quick: bool = False) -> Drawing:
@@ -37,7 +34,26 @@ def scores(quick: bool = False) -> Drawing:
             plots.scores(2, 0.8, t, ax)
             data[f"exact_t{t}"], data[f"smoothed_t{t}"] = EmpiricalScore(2)(x, t), SmoothedScore(2, 0.8)(x, t)
         axes[1].get_legend().remove()
-    return Drawing(figure, "Scores of two training points ±1, κ = 0.8, times t.", PAPER, {"x": x, **data})
+    caption = (
+        "Scores of two training points ±1, κ = 0.8, at two times: exact, its piecewise-linear limit, and smoothed. Smoothing "
+        "leaves the score alone within δ = κ√t of a point and beyond it."
+    )
+    away = {t: np.abs(x) > 1 - 0.8 * np.sqrt(t) for t in (0.1, 0.02)}
+    gaps = [
+        f"{t * np.max(np.abs(data[f'exact_t{t}'] - data[f'smoothed_t{t}'])[there]):.1e}" for t, there in away.items()
+    ]
+    closeness = (
+        f"there t × |exact − smoothed score| is at most {gaps[0]} (t = 0.1) and {gaps[1]} (t = 0.02); theory alone"
+    )
+    source = f"{PAPER}: exact, piecewise-linear and smoothed score"
+    return Drawing(
+        figure,
+        caption,
+        source,
+        {"x": x, **data},
+        experiment(2, 0.8, 0.1, 0.02),
+        closeness,
+    )
 
 
 def trajectories(quick: bool = False) -> Drawing:
@@ -60,7 +76,15 @@ def trajectories(quick: bool = False) -> Drawing:
         "particles (without noise, so without error bars); shaded: where smoothing acts."
     )
     closeness = f"largest distance of a particle from its line: {max(errors):.1e}"
-    return Drawing(figure, caption, PAPER, {"errors": np.array(errors)}, closeness=closeness)
+    source = f"{PAPER}: trajectories in the plane (x, √t)"
+    return Drawing(
+        figure,
+        caption,
+        source,
+        {"errors": np.array(errors)},
+        experiment(2, 0.5, 0.4, 1e-4),
+        closeness,
+    )
 
 
 def densities(quick: bool = False) -> Drawing:
@@ -69,7 +93,7 @@ def densities(quick: bool = False) -> Drawing:
     count, runs = (20_000, 6) if quick else (60_000, 10)
     data: dict[str, np.ndarray] = {}
     with style():
-        figure, axes = panels(2, len(times), (8.4, 4.4))
+        figure, axes = panels(2, len(times), (7.2, 4.0))
         edges = np.linspace(-1.6, 1.6, 33)
         middle, x, scores_seen = (edges[1:] + edges[:-1]) / 2, np.linspace(-1.6, 1.6, 1601), []
         y = np.array([-1.0, 1.0])
@@ -105,102 +129,15 @@ def densities(quick: bool = False) -> Drawing:
         "the bin)."
     )
     closeness = f"rms difference to the bin-averaged theory, in standard errors: {np.mean(scores_seen):.2f}"
-    return Drawing(figure, caption, PAPER, {"edges": edges, **data}, closeness=closeness)
-
-
-def plane(quick: bool = False) -> Drawing:
-    """Four points on a line in the plane: tangential and normal variance against t."""
-    y, t0, runs, count = np.linspace(-1, 1, 4), 0.05, 8, 4000 if quick else 40_000
-    times = np.geomspace(0.045, 1e-5, 9)
-    data: dict[str, np.ndarray] = {"times": times}
-    with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
-        worst = 0.0
-        for kernel, label, colour in (("none", "exact score", "C1"), ("box", "smoothed", "C0")):
-            tangent, normal = np.empty((runs, times.size)), np.empty((runs, times.size))
-            rng = np.random.default_rng(3)
-            for r in range(runs):
-                x = y[rng.integers(0, 4, count)] + np.sqrt(t0) * rng.standard_normal(count)
-                side = np.sqrt(t0) * rng.standard_normal((count, 1))
-                for i, t in enumerate(times):
-                    across = side.copy()
-                    moved = follow(y, x, t0, t, kappa=0.5, kernel=kernel, normal=across, steps=120)
-                    # Spread about the nearest training point: what memorisation destroys.
-                    tangent[r, i] = np.mean(np.min(np.abs(moved[:, None] - y), axis=1) ** 2)
-                    normal[r, i] = np.mean(across**2)
-            grid = np.geomspace(times[0], times[-1], 60)
-            exact = np.array([_spread_about_points(y, t0, t, kernel) for t in grid])
-            for ax, values, theory in ((axes[0], tangent, exact), (axes[1], normal, grid)):
-                ax.loglog(grid, theory, color=colour, label=label)
-                mean, sem = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(runs)
-                points(ax, times, mean, sem, color=colour)
-                at = np.exp(np.interp(np.log(times[::-1]), np.log(grid[::-1]), np.log(theory[::-1])))[::-1]
-                worst = max(worst, float(np.max(np.abs(mean / at - 1))))
-            data[f"{kernel}_tangential"], data[f"{kernel}_normal"] = tangent, normal
-        for ax, name in zip(
-            axes, ("along the line: mean square distance to the\nnearest training point", "normal"), strict=True
-        ):
-            ax.set_xlabel("t")
-            ax.set_title(name)
-        axes[0].legend()
-    caption = (
-        "Four points on a line in the plane, κ = 0.5, t₀ = 0.05. Smoothing keeps the spread along the line and lets "
-        f"the normal variance go to zero as t. Lines: theory; points: {runs} × {count} particles."
+    source = f"{PAPER}: density along the flow"
+    return Drawing(
+        figure,
+        caption,
+        source,
+        {"edges": edges, **data},
+        experiment(2, 0.5, t0, times[-1]),
+        closeness,
     )
-    return Drawing(figure, caption, PAPER, data, closeness=f"largest relative difference {worst:.3f}")
-
-
-def _spread_about_points(y: np.ndarray, t0: float, t: float, kernel: str) -> float:
-    law = EarlyStoppedLaw(y, t) if kernel == "none" else GeneratedLaw(y, 0.5, t0, t)
-    return expectation(law, lambda x: np.min(np.abs(x[..., None] - y), axis=-1) ** 2)
-
-
-def circle(quick: bool = False) -> Drawing:
-    """Samples around eight points on a circle: exact score, chord window, angular window."""
-    n, kappa, t0, end = 8, 0.5, 0.1, 1e-4
-    y, runs, count = circle_points(n), 6, 3000 if quick else 20_000
-    data: dict[str, np.ndarray] = {}
-    with style():
-        figure, axes = panels(2, 3, (8.2, 5.2))
-        edges = np.linspace(-np.pi / n, np.pi / n, 25)
-        law = CircleLaw(n, kappa, t0)
-        shares = {}
-        for column, kernel in enumerate(("empirical", "chord", "angular")):
-            rng = np.random.default_rng(7)
-            x = y[rng.integers(0, n, (runs, count))] + np.sqrt(t0) * rng.standard_normal((runs, count, 2))
-            x = np.stack([follow_circle(n, r, t0, end, kappa=kappa, kernel=kernel) for r in x])
-            ax = axes[0, column]
-            ax.plot(*np.concatenate([y, y[:1]]).T, color="0.6", linewidth=0.7)
-            ax.plot(*x[0, :2500].T, ".", markersize=1.5, alpha=0.5, rasterized=True)
-            ax.plot(*y.T, "o", color="C1", markersize=3.5)
-            ax.set_aspect("equal")
-            ax.set_title({"empirical": "exact score", "chord": "chord window", "angular": "angular window"}[kernel])
-            angle = np.mod(np.arctan2(x[..., 1], x[..., 0]), 2 * np.pi / n) - np.pi / n
-            mean, sem = plots.binned(angle, edges)
-            ax = axes[1, column]
-            points(ax, (edges[1:] + edges[:-1]) / 2, mean, sem)
-            if kernel == "chord":
-                phi = np.linspace(-np.pi / n * 0.97, np.pi / n * 0.97, 200)
-                position = law.cosine * np.tan(phi)
-                ax.plot(phi, n * law.density(position) * law.cosine / np.cos(phi) ** 2, label="theory, t → 0")
-                ax.legend()
-            ax.set_yscale("log")
-            ax.set_ylim(0.02, 60)
-            ax.set_xlabel("angle from an edge's middle")
-            data[f"{kernel}_mean"], data[f"{kernel}_sem"] = mean, sem
-            near = np.min(np.linalg.norm(x[..., None, :] - y, axis=-1), axis=-1) < 0.05
-            shares[kernel] = float(near.mean())
-        axes[1, 0].set_ylabel("density")
-    exact = CircleLaw(n, kappa, t0, end).memorised(0.05)
-    closeness = (
-        f"within 0.05 of a vertex at t = 1e-4: exact score {shares['empirical']:.3f}, chord {shares['chord']:.3f} "
-        f"(closed form {exact:.3f}), angular {shares['angular']:.3f}"
-    )
-    caption = (
-        f"Eight points on the circle, κ = 0.5, from t₀ = 0.1 to 1e-4; {runs} × {count} particles. Smoothed samples "
-        "lie on the inscribed polygon, not on the circle; the angular window is metastable."
-    )
-    return Drawing(figure, caption, PAPER, data, closeness=closeness)
 
 
 def distances(quick: bool = False) -> Drawing:
@@ -215,7 +152,8 @@ def distances(quick: bool = False) -> Drawing:
     }
     scores_seen = []
     with style():
-        figure, axes = panels(1, 4, (9.6, 2.7))
+        figure, grid = panels(2, 2, (7.2, 5.0))
+        axes = grid.ravel()
         for i, t0 in enumerate(starts):
             rows = [metrics(GeneratedLaw(2, k, t0)) for k in kappas]
             for ax, name in zip(axes, names, strict=True):
@@ -238,11 +176,12 @@ def distances(quick: bool = False) -> Drawing:
         axes[0].legend()
     caption = (
         "Two points, t → 0, against κ for three t₀; grey: no smoothing. Lines: theory; points: particles with standard "
-        "errors."
+        "errors (the divergence from the uniform law by theory only: it needs a density)."
     )
     rms = np.sqrt(np.mean(np.square(scores_seen)))
     closeness = f"rms difference in standard errors over {len(scores_seen)} numbers: {rms:.2f}"
-    return Drawing(figure, caption, PAPER, data, closeness=closeness)
+    source = f"{PAPER}: metrics against κ and t₀"
+    return Drawing(figure, caption, source, data, experiment(2, 1.0, 0.1), closeness)
 
 
 def early(quick: bool = False) -> Drawing:
@@ -260,7 +199,7 @@ def early(quick: bool = False) -> Drawing:
             best[d] = best_early_stopping(2, d)
             axes[0].plot(*best[d], "o", color=f"C{i}", markersize=3.5, clip_on=False)
             data[f"w2_d{d}"] = w2
-        axes[0].axhline(smoothed, color="k", linestyle="--", linewidth=1, label="smoothing κ = 0.5, any d")
+        axes[0].axhline(smoothed, color="k", linestyle="--", linewidth=1, label="smoothing, any d")
         axes[0].set_ylim(0.35, 1.0)
         axes[0].set_xlabel("stopping time")
         axes[0].set_ylabel("W₂ to the uniform law")
@@ -274,6 +213,8 @@ def early(quick: bool = False) -> Drawing:
         axes[1].semilogy(sizes, stopping, "-", label="early stopping, best time")
         axes[1].semilogy(sizes, smoothing, "--", label="smoothing κ = 0.5, best start")
         axes[1].set_xlabel("number of points")
+        axes[1].set_ylabel("W₂ to the uniform law")
+        label_ticks(axes[1].yaxis, [0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
         axes[1].set_title("one dimension: competitive")
         axes[1].legend()
         data |= {"sizes": sizes, "stopping": stopping, "smoothing": smoothing}
@@ -283,7 +224,16 @@ def early(quick: bool = False) -> Drawing:
         "about as well for many points."
     )
     numbers = ", ".join(f"d = {d}: {w:.4f}" for d, (_, w) in best.items())
-    return Drawing(figure, caption, PAPER, data, closeness=f"best early stopping {numbers}; smoothing {smoothed:.4f}")
+    closeness = f"best early stopping {numbers}; smoothing {smoothed:.4f}"
+    source = f"{PAPER}: early stopping against smoothing (no figure there)"
+    return Drawing(
+        figure,
+        caption,
+        source,
+        data,
+        experiment(2, 0.5, 0.2, dimension=20),
+        closeness,
+    )
 
 
 FIGURES: dict[str, Callable[[bool], Drawing]] = {

@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 
 from asymptotics.common.plotting import points, style
-from asymptotics.score_smoothing import EmpiricalScore, SmoothedScore, convex_program, train
+from asymptotics.score_smoothing import EmpiricalScore, ScoreSmoothing, SmoothedScore, convex_program, train
 from asymptotics.score_smoothing.variational import lower_bound, matching_kappa, penalised_program, smoothed_path_norm
 
-from .base import Drawing
+from .base import Drawing, label_ticks
 
 PAPER = "Chen 2025 (arXiv 2502.19499)"
+
+
+def experiment(points: int, kappa: float, start: float, end: float = 0.0, **more: Any) -> dict[str, Any]:
+    """The experiment's tables of the smoothed score that a figure draws (one of them, where it varies a key)."""
+    table = ScoreSmoothing(points=points, kappa=float(kappa), start_time=start, end_time=end, **more).to_table()
+    return {"score_smoothing": table}
 
 
 def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, Any]:
@@ -51,6 +57,7 @@ def variational(quick: bool = False) -> Drawing:
             axes[1].semilogx(times, [t / 2 * lower_bound(e, float(t)) for t in times], ":", color=f"C{i}")
             data[f"scaled_e{e}"], data[f"smoothed_e{e}"] = best, near
         axes[1].set_xlabel("t")
+        axes[1].set_ylabel("(t/2) r")
         axes[1].set_ylim(0.55, 1.5)
         for ax in axes:
             ax.legend()
@@ -59,9 +66,9 @@ def variational(quick: bool = False) -> Drawing:
         "Least path norm r* at loss ε, two points. Right: convex program (full), smoothed score with the least κ of "
         "that loss (dashed), lower bound (dotted). The smoothed score is a near-minimiser, not the minimiser."
     )
-    return Drawing(
-        figure, caption, PAPER, data, closeness=f"at ε = 0.04, t = 1e-6: (t/2) r*/(1 − √ε) − 1 = {limit:.1e}"
-    )
+    closeness = f"at ε = 0.04, t = 1e-6: (t/2) r*/(1 − √ε) − 1 = {limit:.1e}"
+    table = experiment(2, matching_kappa(0.04, 1e-3), 1e-3)
+    return Drawing(figure, caption, f"{PAPER}: path norm r* against ε and t", data, table, closeness)
 
 
 def network(quick: bool = False) -> Drawing:
@@ -70,7 +77,7 @@ def network(quick: bool = False) -> Drawing:
     seeds = 2 if quick else 4
     data: dict[str, np.ndarray] = {"times": times}
     with style():
-        figure, axes = panels(1, 2, (7.6, 3.0))
+        figure, axes = panels(1, 2, (7.2, 3.0))
         x = np.linspace(-1.6, 1.6, 801)
         t = 0.03
         net = train(2, t, decay=0.1, seed=0)
@@ -81,7 +88,8 @@ def network(quick: bool = False) -> Drawing:
         axes[0].set_xlabel("x")
         axes[0].set_ylabel("t f(x)")
         axes[0].set_title("t = 0.03")
-        axes[0].legend()
+        axes[0].set_ylim(-1.05, 1.75)
+        axes[0].legend(ncols=2, loc="upper center", columnspacing=0.8)
         worst, exponents = 0.0, []
         for i, decay in enumerate((0.03, 0.1)):
             found = np.array([[train(2, float(t), decay=decay, seed=s).effective_delta[0] for t in times]
@@ -100,6 +108,7 @@ def network(quick: bool = False) -> Drawing:
         reference = data["convex_mu0.1"][-1] * np.sqrt(times / times[-1])
         axes[1].loglog(times, reference, "k:", label="∝ √t")
         axes[1].set_xlabel("t")
+        label_ticks(axes[1].yaxis, [0.05, 0.1, 0.2, 0.3, 0.4, 0.5])
         axes[1].set_title("effective δ of the trained network")
         axes[1].legend()
     caption = (
@@ -112,4 +121,6 @@ def network(quick: bool = False) -> Drawing:
         f"network against convex program: δ within {100 * worst:.1f} %; fitted exponent of t in δ: {exponents[0]:.2f} "
         f"(μ = 0.03), {exponents[1]:.2f} (μ = 0.1), against 0.5 for κ√t"
     )
-    return Drawing(figure, caption, PAPER, data, closeness=closeness)
+    return Drawing(
+        figure, caption, f"{PAPER}: trained score networks", data, experiment(2, net.effective_kappa, 0.03), closeness
+    )
