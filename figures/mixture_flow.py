@@ -149,6 +149,8 @@ def spread(quick: bool) -> Drawing:
 def plane(quick: bool) -> Drawing:
     """Generated samples beside the target, in the plane of μ and X̄."""
     flow, d, count = MixtureFlow(4, 0.8, 0.3), 300, 300 if quick else 1000
+    from matplotlib.patches import Wedge
+
     training = TrainingSet(flow, d, np.random.SeedSequence(5))
     sums = training.sums()
     ridge = Ridge.of(sums, flow.samples, flow.ridge)
@@ -161,6 +163,10 @@ def plane(quick: bool) -> Drawing:
     frame = np.stack([first, second / np.linalg.norm(second)]) / np.sqrt(d)
     theory = at(flow, LINEAR, 1.0)
     centre = np.array([theory.M, np.sqrt(flow.samples) * flow.cluster_std * theory.Q_eta])
+    # The sign of X̄·X₀ picks the cluster, so that a cluster is half a Gaussian along X̄.
+    along = np.array([np.sqrt(flow.samples), flow.cluster_std]) / np.hypot(np.sqrt(flow.samples), flow.cluster_std)
+    spread = float(theory.perp) / np.sqrt(d)
+    mean, angle = centre + np.sqrt(2 / np.pi) * spread * along, np.degrees(np.arctan2(along[1], along[0]))
     with style() as plt:
         figure, ax = plt.subplots(figsize=(4.8, 2.7), layout="constrained")
         for cloud, colour, label in ((target, COLOURS[0], "target"), (generated, COLOURS[1], "generated")):
@@ -168,9 +174,11 @@ def plane(quick: bool) -> Drawing:
         for side in (1, -1):
             ax.plot(*(side * centre), "x", color="black", label=r"theory, $\pm\hat\mu$" if side > 0 else None)
             ax.plot(side, 0, "+", color="black", label=r"$\pm\mu$" if side > 0 else None)
-            ax.add_patch(
-                plt.Circle(tuple(side * centre), 2 * float(theory.perp) / np.sqrt(d), fill=False, linewidth=0.8)
+            turned = angle + (0 if side > 0 else 180)
+            half = Wedge(
+                tuple(side * centre), 2 * spread, turned - 90, turned + 90, fill=False, linewidth=0.9, zorder=3
             )
+            ax.add_patch(half)
         ax.set(xlabel=r"along $\mu$", ylabel=r"along $\bar X$ orthogonal to $\mu$")
         ax.set_aspect("equal")
         ax.legend(loc="center")
@@ -178,11 +186,14 @@ def plane(quick: bool) -> Drawing:
     return Drawing(
         figure,
         f"{count} generated points and {count} of the target, n = {flow.samples}, σ = {flow.cluster_std}, λ = {flow.ridge},"
-        f" d = {d}, coordinates divided by √d. Circles: two standard deviations by the theory.",
+        f" d = {d}, coordinates divided by √d. Crosses: centres by the theory. Half discs: two standard deviations of what is"
+        " spread around them, of relative order 1/√d; the sign of X̄·X₀ picks the cluster, so that a cluster is half a Gaussian"
+        " along X̄.",
         f"{PAPER}, generated clusters",
-        {"target": frame @ target.T, "generated": frame @ generated.T, "centre": centre},
+        {"target": frame @ target.T, "generated": frame @ generated.T, "centre": centre, "mean": mean},
         {"mixture_flow": flow.to_table(), "simulation": {"dimension": d, "samples": count}},
-        f"generated centre ({measured[0]:.3f}, {measured[1]:.3f}) against ({centre[0]:.3f}, {centre[1]:.3f}), one training set",
+        f"mean of a generated cluster ({measured[0]:.3f}, {measured[1]:.3f}) against ({mean[0]:.3f}, {mean[1]:.3f}), one"
+        f" training set (whose overlaps differ from their limits by about 1/√d = {1 / np.sqrt(d):.2f})",
     )
 
 
