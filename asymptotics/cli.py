@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from . import __version__
 from .api import generations, simulate
 from .common import progress
-from .common.checks import InputError, choice
+from .common.checks import ComputationError, InputError, choice
 from .common.results import to_builtin, write_atomically
 from .experiment import Experiment, examples, load
 
@@ -322,9 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except RuntimeError as error:
-        if type(error).__name__ != "SolveError":
-            raise
+    except ComputationError as error:
         print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 3
     except (MemoryError, ArithmeticError, ValueError) as error:

@@ -32,8 +32,11 @@ def _settings(dimension: int, exponent: float, samples: int, ridge: float, **mor
 
 
 def _experiment(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ()) -> dict[str, Any]:
-    """The experiment's tables of a point of a figure."""
-    simulation = {"runs": runs, "points": 0, "tau": list(tau), "seed": settings.samples, "test_samples": 1000}
+    """The experiment's tables of a point of a figure; points of different curves draw different data."""
+    power = dict(settings.spectrum).get("power", 0.0)
+    parts = [settings.samples, round(1e6 * power), round(1e6 * settings.regularisation)]
+    seed = int(np.random.SeedSequence(parts).generate_state(1)[0])
+    simulation = {"runs": runs, "points": 0, "tau": list(tau), "seed": seed, "test_samples": 1000}
     return {"linear_diffusion": settings.to_table(), "simulation": simulation}
 
 

@@ -151,6 +151,35 @@ def test_ctrl_c_without_a_checkpoint_says_so(tmp_path):
     assert process.returncode == 130 and "nothing is kept" in error and "Traceback" not in error
 
 
+def _children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_killed_worker_is_one_line_and_loses_only_its_own_run(tmp_path):
+    keep = tmp_path / "keep"
+    command = _command("simulate", *LONG, "--checkpoint", str(keep), "--checkpoint-every", "0.1", "--workers", "2")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        end = time.monotonic() + 120
+        while time.monotonic() < end and not [p for p in keep.glob("run-*.npz") if "state" not in p.name]:
+            time.sleep(0.02)
+        os.kill(_children(process.pid)[0], signal.SIGKILL)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 3
+    assert error.count("\n") == 1 and "a worker process was killed" in error and "are kept in" in error, error
+    assert subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_divergence_in_a_worker_is_one_line():
+    changes = ["training.learning_rate=400", "training.weight_decay=0", "simulation.dimension=100", "simulation.runs=2"]
+    options = [part for change in changes for part in ("--set", change)]
+    done = subprocess.run(
+        _command("simulate", "three-clusters", *options, "--set", "training.tau=8000", "--workers", "2"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3 and done.stderr.count("\n") == 1 and "diverged" in done.stderr, done.stderr
+
+
 def test_bad_checkpoints_are_one_line(tmp_path):
     def run(*more):
         done = subprocess.run(

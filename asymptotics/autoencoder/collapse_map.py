@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import array, fail, integer, number
+from ..common.checks import ComputationError, array, fail, integer, number
 from ..common.results import Result, dataframe
 from .sampler import Clock, coefficients, predicted
 from .settings import Problem
@@ -125,7 +125,7 @@ class CollapseMap:
         y0 = np.concatenate([[start], np.zeros(len(b))])
         solved = solve_ivp(slope, (first, last), y0, method="DOP853", rtol=1e-10, atol=1e-12)
         if not solved.success:
-            raise RuntimeError(f"the variance of the bulk could not be integrated: {solved.message}")
+            raise ComputationError(f"the variance of the bulk could not be integrated: {solved.message}")
         return np.exp(solved.y[1:, -1])
 
     def __call__(self, Lambda: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..common.checks import InputError, array, fail
+from ..common.checks import ComputationError, InputError, array, fail
 from .drift import square_root
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ def backward(law: GeneratedDensity, z: np.ndarray) -> np.ndarray:
                 if np.max(np.abs(step)) < 1e-12 * (1 + np.max(np.abs(current))):
                     break
             else:
-                raise RuntimeError("an Euler step of the generative flow could not be inverted: the step is too large")
+                raise ComputationError(
+                    "an Euler step of the generative flow could not be inverted: the step is too large"
+                )
         return current
     from scipy.integrate import solve_ivp
 
@@ -97,7 +99,7 @@ def backward(law: GeneratedDensity, z: np.ndarray) -> np.ndarray:
 
     solved = solve_ivp(slope_of, law._span[::-1], z.ravel(), method="DOP853", rtol=1e-9, atol=1e-10)
     if not solved.success:
-        raise RuntimeError(f"the generative flow could not be run backwards: {solved.message}")
+        raise ComputationError(f"the generative flow could not be run backwards: {solved.message}")
     return np.asarray(solved.y[:, -1].reshape(N, n))
 
 

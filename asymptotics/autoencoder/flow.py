@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.checks import InputError, fail
+from ..common.checks import ComputationError, InputError, fail
 from .drift import square_root
 from .integration import kernels_of
 from .path import OrderParameters
@@ -102,7 +102,7 @@ class LatentFlow:
             slope, self._span, [s.start, 0.0, 1.0], method="DOP853", rtol=1e-11, atol=1e-13, dense_output=True
         )
         if not solved.success:
-            raise RuntimeError(f"the variance of the linear part could not be integrated: {solved.message}")
+            raise ComputationError(f"the variance of the linear part could not be integrated: {solved.message}")
         self._linear = solved.sol
         self.variance, self.growth = float(solved.y[2, -1]), float(np.exp(solved.y[1, -1]))
         times = np.linspace(s.start, s.stop, 65)
@@ -205,7 +205,7 @@ class LatentFlow:
         y0 = np.zeros(N * J + (N if jacobian else 0))
         solved = solve_ivp(slope, self._span, y0, method="DOP853", rtol=1e-9, atol=1e-10)
         if not solved.success:
-            raise RuntimeError(f"the generative flow could not be integrated: {solved.message}")
+            raise ComputationError(f"the generative flow could not be integrated: {solved.message}")
         end = solved.y[:, -1]
         return Flow(self.growth * z0, end[: N * J].reshape(N, J), end[N * J :] if jacobian else None)
 

@@ -135,7 +135,7 @@ def generations(
                 watch.update(generation - watch.n)
         except SolveError as error:
             stop.set()
-            raise SolveError(str(error), _result(problem, path, records, replicas, start)) from None  # type: ignore[arg-type]
+            raise SolveError(str(error), _result(problem, path, records, replicas, start)) from None
         except KeyboardInterrupt:
             stop.set()
             kept = "nothing is kept (a checkpoint would have kept them)"

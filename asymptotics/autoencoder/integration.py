@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common import progress as _progress
+from ..common.checks import ComputationError
 from .drift import Drift
 from .initial import initial_overlaps
 from .kernels import Kernels, compile_kernels
@@ -17,12 +18,8 @@ from .settings import Problem
 DENSE_NODES = 8
 
 
-class SolveError(RuntimeError):
+class SolveError(ComputationError):
     """The integration stopped early; ``partial`` is the path up to there (or None)."""
-
-    def __init__(self, message: str, partial: OrderParameterPath | None) -> None:
-        super().__init__(message)
-        self.partial = partial
 
 
 def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") -> Kernels:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checkpoints import INTERVAL
-from ..common.checks import InputError, array, integer
+from ..common.checks import ComputationError, InputError, array, integer
 from ..common.ensembles import Run
 from ..common.normals import fill_uniforms, philox_key
 from . import sgd_kernels
@@ -28,12 +28,8 @@ from .sgd_results import SgdState, TrainedRun
 from .weights import Overlaps, overlaps
 
 
-class DivergedError(RuntimeError):
-    """The weights left the range of floating-point numbers. ``run`` holds what was recorded before."""
-
-    def __init__(self, message: str, run: TrainedRun) -> None:
-        super().__init__(message)
-        self.run = run
+class DivergedError(ComputationError):
+    """The weights left the range of floating-point numbers. ``partial`` is the run as far as it was recorded."""
 
 
 class Trainer:

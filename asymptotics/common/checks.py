@@ -14,6 +14,24 @@ class InputError(ValueError):
     """Bad input. The message is one line: argument, value, what is allowed."""
 
 
+class ComputationError(RuntimeError):
+    """A computation on good input that stopped early.
+
+    Attributes
+    ----------
+    partial : object
+        What was computed up to there, None if nothing was.
+    """
+
+    def __init__(self, message: str, partial: Any = None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # It may come from another process.
+        return type(self), (str(self), self.partial)
+
+
 def fail(name: str, value: Any, allowed: str) -> NoReturn:
     """Raise `InputError` saying that argument ``name`` has ``value`` where ``allowed`` is."""
     shown = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())

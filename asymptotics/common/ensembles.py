@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from . import progress as _progress
 from .checkpoints import Checkpoint, Interrupted, RunFiles
-from .checks import integer
+from .checks import ComputationError, integer
 from .threads import deferred_interrupt, start_worker
 
 T = TypeVar("T")
@@ -25,6 +25,10 @@ _log = logging.getLogger(__name__)
 LOOK = 0.1
 #: Seconds that runs have to keep their states after Ctrl-C.
 GRACE = 5.0
+
+
+class WorkerDiedError(ComputationError):
+    """A worker process was killed, by hand or for want of memory."""
 
 
 class Stopped(Exception):
@@ -148,6 +152,8 @@ def run_ensemble(
     ------
     Interrupted
         On Ctrl-C, after the runs under way had the time to keep their states; the message says what is kept.
+    WorkerDiedError
+        If a process of ours is killed; runs that had ended are kept in the checkpoint.
     """
     number = cores() if workers is None else integer("workers", workers, at_least=1)
     results: dict[int, T] = {}
@@ -183,17 +189,20 @@ def run_ensemble(
                 futures = {executor.submit(f, *a, **o): k for k in left for f, a, o in [call(k)]}
                 _collect(futures, keep, lambda: _advance(watch, len(results)))
         except KeyboardInterrupt:
-            raise Interrupted(_message(len(results), len(seeds), checkpoint)) from None
+            raise Interrupted(_message("interrupted", len(results), len(seeds), checkpoint)) from None
+        except BrokenExecutor:
+            what = "a worker process was killed (too little memory?)"
+            raise WorkerDiedError(_message(what, len(results), len(seeds), checkpoint)) from None
     return [results[k] for k in range(len(seeds))]
 
 
-def _message(done: int, total: int, checkpoint: Checkpoint | None) -> str:
+def _message(what: str, done: int, total: int, checkpoint: Checkpoint | None) -> str:
     if checkpoint is None:
-        return f"interrupted after {done} of {total} runs; nothing is kept (a checkpoint would have kept them)"
+        return f"{what} after {done} of {total} runs; nothing is kept (a checkpoint would have kept them)"
     states = len(list(checkpoint.folder.rglob("*.state.npz")))
     under_way = f" and the states of {states} runs under way" if states else ""
     return (
-        f"interrupted; {done} of {total} runs{under_way} are kept in {checkpoint.folder}:"
+        f"{what}; {done} of {total} runs{under_way} are kept in {checkpoint.folder}:"
         " the same command goes on from there"
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks import array, fail
+from .checks import ComputationError, array, fail
 
 
 def _square_root(matrix: np.ndarray) -> np.ndarray:
@@ -174,6 +174,6 @@ def mixture_w2_squared(first: Mixture, second: Mixture) -> tuple[float, np.ndarr
         method="highs",
     )
     if not answer.success:
-        raise RuntimeError(f"the linear programme of the mixture-Wasserstein distance failed: {answer.message}")
+        raise ComputationError(f"the linear programme of the mixture-Wasserstein distance failed: {answer.message}")
     coupling = answer.x.reshape(rows, columns)
     return float(np.sum(coupling * cost)), coupling

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asymptotics.common.checks import array, fail, integer
+from asymptotics.common.checks import ComputationError, array, fail, integer
 
 ITERATIONS = 400
 
 
-class SolveError(RuntimeError):
+class SolveError(ComputationError):
     """The fixed point of a deterministic equivalent was not found (the message says where)."""
 
 

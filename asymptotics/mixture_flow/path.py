@@ -11,19 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..common.checks import InputError, number
+from ..common.checks import ComputationError, InputError, number
 from ..common.interpolants import Interpolant
 from .schemes import Grid
 from .settings import MixtureFlow, checked_times
 from .theory import generated_std, schedule
 
 
-class SolveError(RuntimeError):
+class SolveError(ComputationError):
     """A numerical integration that stopped early; ``partial`` holds (times of the clock, values) up to there."""
-
-    def __init__(self, message: str, partial: tuple[np.ndarray, np.ndarray]) -> None:
-        super().__init__(message)
-        self.partial = partial
 
 
 class Path(NamedTuple):

@@ -411,7 +411,7 @@ def test_divergence_is_loud():
     )  # fmt: skip
     with pytest.raises(DivergedError, match="no longer finite") as caught:
         train(problem, 0, [0.0, 400.0])
-    assert caught.value.run.tau.tolist() == [0.0]
+    assert caught.value.partial.tau.tolist() == [0.0]
 
 
 @pytest.mark.parametrize(
