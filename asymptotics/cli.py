@@ -19,6 +19,7 @@ from .common import progress
 from .common.checks import ComputationError, InputError, choice
 from .common.results import to_builtin, write_atomically
 from .experiment import Experiment, examples, load
+from .loudness import add_loudness, set_loudness
 
 _log = logging.getLogger("asymptotics.cli")
 
@@ -43,26 +44,6 @@ def _assignment(text: str) -> tuple[str, Any]:
     if not sign or not key.strip():
         raise InputError(f"--set {text}: must be KEY=VALUE, such as training.tau=2")
     return key.strip(), _value(value.strip())
-
-
-def add_loudness(parser: argparse.ArgumentParser) -> None:
-    """Add ``--quiet`` and ``--verbose``."""
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    parser.add_argument(
-        "--verbose", action="store_true", help="say on standard error what is done, and how long it took"
-    )
-
-
-def set_loudness(options: argparse.Namespace) -> None:
-    """Bars only on a terminal, none with ``--quiet`` nor where JSON is written; a log with ``--verbose``."""
-    progress.set_default(False if options.quiet or getattr(options, "json", False) else None)
-    if options.verbose:
-        handler = progress.LogHandler()
-        handler.setFormatter(logging.Formatter("asymptotics: %(relativeCreated)8.0f ms  %(message)s"))
-        for name in ("asymptotics", "derivations"):
-            log = logging.getLogger(name)
-            log.handlers, log.propagate = [handler], False
-            log.setLevel(logging.INFO)
 
 
 def _experiment_parser(command: str, *, known: bool) -> _Parser:

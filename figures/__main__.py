@@ -14,13 +14,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from asymptotics.cli import add_loudness, set_loudness
 from asymptotics.common.checks import InputError, closest
 from asymptotics.common.plotting import style
 from asymptotics.common.progress import bar
 from asymptotics.common.results import to_builtin, write_atomically
 from asymptotics.executors import Failure, outcomes
 from asymptotics.experiment import SYSTEMS, Experiment
+from asymptotics.loudness import add_loudness, set_loudness
 
 from . import index
 from .base import Drawing
