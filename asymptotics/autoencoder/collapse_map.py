@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import ComputationError, array, fail, integer, number
+from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe
 from .sampler import Clock, coefficients, predicted
 from .settings import Problem
@@ -132,11 +133,10 @@ class CollapseMap:
         """f(Λ), any shape."""
         return self.original * self.start + (1 - self.original) * self.variance(self.skip(Lambda))
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """The map, its fixed points (filled: stable) and the cobweb from Λ₀; returns ``(figure, axes)``."""
-        from .collapse_plots import plot_cobweb
-
-        return plot_cobweb(self, ax)
+    plot = drawn_by(
+        "autoencoder.collapse_plots:plot_cobweb",
+        "The map, its fixed points (filled: stable) and the cobweb from Λ₀; returns ``(figure, axes)``.",
+    )
 
     def slope(self, Lambda: float) -> float:
         """d ln f/d ln Λ."""
@@ -236,11 +236,10 @@ class PhaseDiagram(Result):
         limit, stable = self.limit.ravel(), self.stable.ravel()
         return dataframe({self.names[0]: first, self.names[1]: second, "limit": limit, "stable": stable}, self.names[0])
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """log₁₀ of the limit over Λ₀ as a picture, with the lines of collapse and blow-up; returns ``(figure, axes)``."""
-        from .collapse_plots import plot_phase_diagram
-
-        return plot_phase_diagram(self, ax)
+    plot = drawn_by(
+        "autoencoder.collapse_plots:plot_phase_diagram",
+        "log₁₀ of the limit over Λ₀ as a picture, with the lines of collapse and blow-up; returns ``(figure, axes)``.",
+    )
 
 
 #: Axes of a phase diagram: what may be varied, and where it sits.

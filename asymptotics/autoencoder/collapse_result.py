@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.checks import fail, integer
+from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
 from .path import OrderParameters
 from .settings import Problem
@@ -153,8 +154,7 @@ class Collapse(Result):
             columns |= {name: getattr(self, name), f"{name}_error": getattr(self, f"error_{name}")}
         return dataframe(columns, "generation")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Λ, b and the distances against generation, theory as lines, experiment as points; returns ``(figure, axes)``."""
-        from .collapse_plots import plot_collapse
-
-        return plot_collapse(self, ax=ax)
+    plot = drawn_by(
+        "autoencoder.collapse_plots:plot_collapse",
+        "Λ, b and the distances against generation, theory as lines, experiment as points; returns ``(figure, axes)``.",
+    )

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..common.checks import array, fail, integer
 from ..common.expectations import Rule
+from ..common.plotting import drawn_by
 from .drift import square_root
 from .flow import Flow, LatentFlow
 from .path import OrderParameterPath, OrderParameters
@@ -187,11 +188,9 @@ class GeneratedDensity(LatentFlow):
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>"
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """The density of the first two projections as a picture (of one, a line); returns ``(figure, axes)``.
-
-        Exact for ε = 0 and at most two encoders where the picture resolves it, else a histogram of samples.
-        """
-        from .result_plots import density
-
-        return density(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:density",
+        "The density of the first two projections as a picture (of one, a line); returns ``(figure, "
+        "axes)``. Exact for ε = 0 and at most two encoders where the picture resolves it, else a "
+        "histogram of samples.",
+    )

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..common.checks import InputError, choice, fail, number
 from ..common.expectations import Rule
+from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe
 from .drift import Layout
 from .fluctuation_rules import choose_rules
@@ -184,11 +185,10 @@ class Fluctuations(Result):
         times = np.linspace(0.0, self.knots[-1], 101) if taus is None else np.atleast_1d(taus)
         return dataframe(vars(self.deviations(times, dimension)))
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Standard deviations × √d of order parameters against τ; returns ``(figure, axes)``."""
-        from .result_plots import deviations
-
-        return deviations(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:deviations",
+        "Standard deviations × √d of order parameters against τ; returns ``(figure, axes)``.",
+    )
 
 
 def basis(s: float, nodes: int = NODES) -> np.ndarray:

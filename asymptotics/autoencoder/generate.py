@@ -18,6 +18,7 @@ from numba import float32, float64, int64, njit, types, uint32
 
 from ..common.checks import InputError, array, choice, integer
 from ..common.normals import LANES, TILE32, normal_block, philox_key
+from ..common.plotting import drawn_by
 from ..common.results import Result
 from .forward import Forward
 from .sgd_kernels import BLOCK, add, combined, dot, scaled
@@ -143,11 +144,10 @@ class GeneratedPoints(Result):
 
     COLUMNS = ("squared_norms", "projections", "fields")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """The first two projections as points (of one, or of ‖X‖², a histogram); returns ``(figure, axes)``."""
-        from .result_plots import generated_points
-
-        return generated_points(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:generated_points",
+        "The first two projections as points (of one, or of ‖X‖², a histogram); returns ``(figure, axes)``.",
+    )
 
 
 class Generator:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
 from .collapse_result import QUANTITIES
 
@@ -118,8 +119,8 @@ class CollapseRuns(Result):
             columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
         return dataframe(columns, "generation")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Λ, b and the distances against generation: points with standard errors; returns ``(figure, axes)``."""
-        from .collapse_plots import plot_collapse
-
-        return plot_collapse(None, self, ax=ax)
+    plot = drawn_by(
+        "autoencoder.collapse_plots:plot_collapse",
+        "Λ, b and the distances against generation: points with standard errors; returns ``(figure, axes)``.",
+        None,
+    )

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..common.checks import array
 from ..common.expectations import Rule
+from ..common.plotting import drawn_by
 from ..common.results import Result
 from ..common.transport import Mixture, mixture_w2_squared
 from .density import GeneratedDensity
@@ -49,11 +50,11 @@ class LearningCurves(Result):
 
     COLUMNS = ("tau", "samples", "sliced", "mixture", "masses", "cosines")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Distances (solid) and cosines of the centroids with the weights (dashed) against τ; returns ``(figure, axes)``."""
-        from .result_plots import learning_curves
-
-        return learning_curves(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:learning_curves",
+        "Distances (solid) and cosines of the centroids with the weights (dashed) against τ; returns "
+        "``(figure, axes)``.",
+    )
 
 
 def slices(m: int) -> np.ndarray:

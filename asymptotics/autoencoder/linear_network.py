@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import InputError, integer
+from ..common.plotting import drawn_by
 from ..common.results import Result
 from .path import OrderParameterPath
 from .settings import Problem
@@ -193,11 +194,10 @@ class ModeLearning(Result):
 
     COLUMNS = ("tau", "strength", "captured", "pca")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Strength of every mode against τ, its escape (dots) and plateau (dotted); returns ``(figure, axes)``."""
-        from .result_plots import mode_learning
-
-        return mode_learning(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:mode_learning",
+        "Strength of every mode against τ, its escape (dots) and plateau (dotted); returns ``(figure, axes)``.",
+    )
 
 
 #: A mode that ends below this share of its plateau counts as expelled.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import array, fail
+from ..common.plotting import drawn_by
 from ..common.results import Result
 
 #: Bins a direction that are tried.
@@ -53,11 +54,10 @@ class Modes(Result):
             ]
         return "\n".join([f"{self.count} modes", *lines])
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Places, weights and widths of the modes; returns ``(figure, axes)``."""
-        from .result_plots import modes
-
-        return modes(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:modes",
+        "Places, weights and widths of the modes; returns ``(figure, axes)``.",
+    )
 
 
 def _counted(peak: float, saddle: float) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import InputError, array, fail, integer
+from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
 from .density import GeneratedDensity
 from .mode_finding import GRID, Modes, exact_modes, find_modes
@@ -145,11 +146,10 @@ class ModeReport(Result):
             f"largest distance of a mirror image to a mode: {self.mirror:.3f}"
         )
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Generated modes (spurious ones red) over those of the target; returns ``(figure, axes)``."""
-        from .result_plots import mode_report
-
-        return mode_report(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:mode_report",
+        "Generated modes (spurious ones red) over those of the target; returns ``(figure, axes)``.",
+    )
 
 
 def mode_report(

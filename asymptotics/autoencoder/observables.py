@@ -15,6 +15,7 @@ import numpy as np
 
 from ..common.checks import array, choice, fail, number
 from ..common.expectations import Rule, ladder
+from ..common.plotting import drawn_by
 from ..common.results import Result
 from .drift import Drift
 from .initial import initial_overlaps
@@ -46,11 +47,10 @@ class DenoisingError(Result):
         """d × bulk + order_one."""
         return dimension * self.bulk + self.order_one
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Both parts of the error against the noise level; returns ``(figure, axes)``."""
-        from .result_plots import denoising_error
-
-        return denoising_error(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:denoising_error",
+        "Both parts of the error against the noise level; returns ``(figure, axes)``.",
+    )
 
 
 def massless_counts(problem: Problem) -> np.ndarray:
@@ -225,11 +225,10 @@ class SampleComplexity(Result):
 
     COLUMNS = ("tau", "samples")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Samples per dimension until each cluster is found; returns ``(figure, axes)``."""
-        from .result_plots import sample_complexity
-
-        return sample_complexity(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:sample_complexity",
+        "Samples per dimension until each cluster is found; returns ``(figure, axes)``.",
+    )
 
 
 def sample_complexity(path: OrderParameterPath, *, measure: str = "cosine", threshold: float = 0.5) -> SampleComplexity:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import fail
+from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
 from .drift import Layout
 from .settings import Problem
@@ -164,8 +165,4 @@ class OrderParameterPath(Result):
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
         return "\n".join(lines)
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Order parameters against τ: lines; returns ``(figure, axes)``."""
-        from .plots import plot_path
-
-        return plot_path(self, ax=ax)
+    plot = drawn_by("autoencoder.plots:plot_path", "Order parameters against τ: lines; returns ``(figure, axes)``.")

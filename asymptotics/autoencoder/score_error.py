@@ -9,6 +9,7 @@ import numpy as np
 
 from ..common.checks import InputError, choice, fail
 from ..common.expectations import Rule
+from ..common.plotting import drawn_by
 from ..common.results import Result
 from .density import GeneratedDensity
 from .drift import square_root
@@ -43,11 +44,10 @@ class ScoreError(Result):
         """error/norm."""
         return self.error / self.norm
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Error of the score and its mean square against the noise level; returns ``(figure, axes)``."""
-        from .result_plots import score_error
-
-        return score_error(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:score_error",
+        "Error of the score and its mean square against the noise level; returns ``(figure, axes)``.",
+    )
 
 
 def projected_score(problem: Problem, t: float, x: np.ndarray, directions: Any = None) -> np.ndarray:

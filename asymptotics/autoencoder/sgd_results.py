@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..common.plotting import drawn_by
 from ..common.results import Result
 
 
@@ -84,8 +84,7 @@ class TrainedRun(Result):
         rows = (f"{name} = {np.array2string(getattr(self, name)[-1], precision=6)}" for name in ("Q", "Theta", "b"))
         return "\n".join([f"{head}, the last tau = {self.tau[-1]:g} (step {self.steps[-1]})", *rows])
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Order parameters against τ: points; returns ``(figure, axes)``."""
-        from .result_plots import trained_run
-
-        return trained_run(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:trained_run",
+        "Order parameters against τ: points; returns ``(figure, axes)``.",
+    )

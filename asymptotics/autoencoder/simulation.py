@@ -16,6 +16,7 @@ import numpy as np
 from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError, array
 from ..common.ensembles import Run, run_ensemble, spawn
+from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
 from .settings import Problem
 from .setup import sampler_steps, sgd_problem
@@ -120,11 +121,11 @@ class Runs(Result):
                     lines.append(f"  {name:<10} {shown[0]} ± {shown[1]}")
         return "\n".join(lines)
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Order parameters against τ: points with error bars; returns ``(figure, axes)``."""
-        from .plots import plot_path
-
-        return plot_path(None, self, ax=ax)
+    plot = drawn_by(
+        "autoencoder.plots:plot_path",
+        "Order parameters against τ: points with error bars; returns ``(figure, axes)``.",
+        None,
+    )
 
 
 #: Share of the training in the progress of a run that also generates samples.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.checks import InputError, array, fail, integer
+from ..common.plotting import drawn_by
 from ..common.settings import Settings
 
 if TYPE_CHECKING:
@@ -93,11 +94,10 @@ class GaussianMixture(Settings):
             )
         self.set(eigenvalues=eigenvalues, masses=masses / masses.sum(), reference_overlaps=overlaps)
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Density of the first two projections with the centroids (of one, a line); returns ``(figure, axes)``."""
-        from .result_plots import target
-
-        return target(self, ax)
+    plot = drawn_by(
+        "autoencoder.result_plots:target",
+        "Density of the first two projections with the centroids (of one, a line); returns ``(figure, axes)``.",
+    )
 
     @classmethod
     def from_samples(

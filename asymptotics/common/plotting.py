@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,3 +57,28 @@ def axes_of(ax: Any = None, **options: Any) -> tuple[Any, Any]:
 def points(ax: Any, x: Any, mean: Any, sem: Any, **options: Any) -> Any:
     """Experiment: points with error bars of one standard error."""
     return ax.errorbar(x, mean, yerr=sem, fmt="o", markersize=3.5, **options)
+
+
+def drawn_by(where: str, says: str, *before: Any) -> Callable[..., tuple[Any, Any]]:
+    """The ``plot(ax=None)`` of a result, by the name of the function that draws it.
+
+    Drawings know what they draw, not the other way round: the function is looked up when it is called.
+
+    Parameters
+    ----------
+    where : str
+        ``"package.module:function"``; it is called as ``function(*before, result, ax=ax)`` and returns ``(figure, axes)``.
+    says : str
+        The method's docstring.
+    *before
+        Arguments before the result.
+    """
+    module, name = where.split(":")
+
+    def plot(self: Any, ax: Any = None) -> tuple[Any, Any]:
+        function = getattr(importlib.import_module(f"asymptotics.{module}"), name)
+        figure, axes = function(*before, self, ax=ax)
+        return figure, axes
+
+    plot.__doc__ = says
+    return plot

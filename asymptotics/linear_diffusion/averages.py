@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from asymptotics.common.plotting import drawn_by
 from asymptotics.common.results import Result, dataframe, to_builtin
 
 
@@ -119,11 +120,10 @@ class Averages(Result):
         ]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Train and test loss against training time, the optimum marked; returns ``(figure, axes)``."""
-        from .plots import stopping_curve
-
-        return stopping_curve(self, ax=ax)
+    plot = drawn_by(
+        "linear_diffusion.plots:stopping_curve",
+        "Train and test loss against training time, the optimum marked; returns ``(figure, axes)``.",
+    )
 
 
 def _flat(columns: dict[str, Any], length: int, prefix: str = "") -> dict[str, Any]:
@@ -172,8 +172,4 @@ class Sweep(Result):
             lines.append(f"{n:>9} " + " ".join(f"{'–' if v is None else format(v, '.6g'):>20}" for v in row))
         return "\n".join(lines + [f"note: {note}" for note in self.columns["notes"]])
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Train and test loss against N; returns ``(figure, axes)``."""
-        from .plots import sweep_curve
-
-        return sweep_curve(self, ax=ax)
+    plot = drawn_by("linear_diffusion.plots:sweep_curve", "Train and test loss against N; returns ``(figure, axes)``.")

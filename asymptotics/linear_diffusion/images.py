@@ -11,6 +11,7 @@ import numpy as np
 
 from asymptotics.common.checks import InputError, integer, number
 from asymptotics.common.ensembles import run_ensemble, spawn
+from asymptotics.common.plotting import drawn_by
 from asymptotics.common.results import Result
 from asymptotics.common.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
 
@@ -80,11 +81,10 @@ class ImageComparison(Result):
 
     COLUMNS = ("samples", "train", "test", "agreement", "theory_train", "theory_test", "theory_agreement")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Losses against N: measured points over the lines of the Gaussian theory; returns ``(figure, axes)``."""
-        from .plots import image_losses
-
-        return image_losses(self, ax=ax)
+    plot = drawn_by(
+        "linear_diffusion.plots:image_losses",
+        "Losses against N: measured points over the lines of the Gaussian theory; returns ``(figure, axes)``.",
+    )
 
 
 def one_image_run(

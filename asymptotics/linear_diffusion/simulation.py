@@ -10,6 +10,7 @@ import numpy as np
 
 from asymptotics.common.checkpoints import Checkpoint
 from asymptotics.common.ensembles import run_ensemble, spawn
+from asymptotics.common.plotting import drawn_by
 from asymptotics.common.results import Result, dataframe, to_builtin
 
 from .process import (
@@ -155,11 +156,10 @@ class Runs(Result):
         """What every single run measured as a pandas DataFrame, one row a data set (``flow_test_loss[0]`` at the first τ)."""
         return dataframe({"run": np.arange(self.runs), **self.values}, "run")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Measured losses against training time, with error bars; returns ``(figure, axes)``."""
-        from .plots import measured_curve
-
-        return measured_curve(self, ax=ax)
+    plot = drawn_by(
+        "linear_diffusion.plots:measured_curve",
+        "Measured losses against training time, with error bars; returns ``(figure, axes)``.",
+    )
 
 
 def simulate(

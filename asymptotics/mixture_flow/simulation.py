@@ -12,6 +12,7 @@ from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError
 from ..common.ensembles import run_ensemble, spawn
 from ..common.interpolants import Interpolant
+from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
 from .data import TrainingSet
 from .observables import Account, final_values
@@ -123,11 +124,11 @@ class Runs(Result):
             columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
         return dataframe(columns, "t")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Order parameters along t with error bars; returns ``(figure, axes)``."""
-        from .plots import order_parameters
-
-        return order_parameters(None, self, ax=ax)
+    plot = drawn_by(
+        "mixture_flow.plots:order_parameters",
+        "Order parameters along t with error bars; returns ``(figure, axes)``.",
+        None,
+    )
 
     def summary(self) -> str:
         lines = [f"{self.runs} training sets, d = {self.dimension}, {self.seconds:.2f} s", "at t = 1, mean ± s.e.:"]

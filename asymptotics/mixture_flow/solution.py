@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import choice, fail
+from ..common.plotting import drawn_by
 from ..common.results import Result
 from . import theory
 from .path import integrate
@@ -70,11 +71,7 @@ class Solution(Result):
             fail("t", t, "in [0, 1]")
         return theory.at(problem.mixture_flow, problem.interpolant, times)
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Order parameters along t; returns ``(figure, axes)``."""
-        from .plots import order_parameters
-
-        return order_parameters(self, None, ax=ax)
+    plot = drawn_by("mixture_flow.plots:order_parameters", "Order parameters along t; returns ``(figure, axes)``.")
 
     def summary(self) -> str:
         flow = self.parameters["mixture_flow"]

@@ -113,3 +113,16 @@ def plot_multistep(
     ax.set(xscale="log", yscale="log", xlabel="steps k", ylabel="KL(G‖O) for n → ∞")
     ax.legend()
     return fig, ax
+
+
+def plot_transition(sweep: Any, ax: Any = None) -> tuple[Any, Any]:
+    """`plot_probability` of one sweep."""
+    return plot_probability([sweep], ax=ax)
+
+
+def plot_ensemble(runs: Any, ax: Any = None) -> tuple[Any, Any]:
+    """The ensemble's divergences as points on the curves of the theory."""
+    from .settings import OneStep
+    from .theory import solve
+
+    return plot_divergences(solve(OneStep.from_table(runs.parameters["one_step"])), runs, ax=ax)

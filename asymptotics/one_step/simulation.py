@@ -12,6 +12,7 @@ import numpy as np
 from asymptotics.common.checkpoints import Checkpoint
 from asymptotics.common.checks import InputError, array, fail
 from asymptotics.common.ensembles import run_ensemble, spawn
+from asymptotics.common.plotting import drawn_by
 from asymptotics.common.results import Result, dataframe, to_builtin
 
 from ..common.threads import single_threaded
@@ -128,11 +129,10 @@ class Simulated(Result):
             }
         )
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """The ensemble's divergences as points on the curves of the theory; returns ``(figure, axes)``."""
-        from . import plots, theory
-
-        return plots.plot_divergences(theory.solve(OneStep.from_table(self.parameters["one_step"])), self, ax=ax)
+    plot = drawn_by(
+        "one_step.plots:plot_ensemble",
+        "The ensemble's divergences as points on the curves of the theory; returns ``(figure, axes)``.",
+    )
 
     def summary(self) -> str:
         model = self.parameters["one_step"]

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from asymptotics.common.plotting import drawn_by
 from asymptotics.common.results import Result, to_builtin
 
 from . import bandwidth, divergences, hellinger
@@ -141,11 +142,10 @@ class Theory(Result):
             )
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Both divergences against d/n at this q, with the typical one's transition; returns ``(figure, axes)``."""
-        from .plots import plot_divergences
-
-        return plot_divergences(self, ax=ax)
+    plot = drawn_by(
+        "one_step.plots:plot_divergences",
+        "Both divergences against d/n at this q, with the typical one's transition; returns ``(figure, axes)``.",
+    )
 
 
 def _floors(q: float, dimension: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from asymptotics.common.checkpoints import Checkpoint
 from asymptotics.common.checks import fail
+from asymptotics.common.plotting import drawn_by
 from asymptotics.common.results import Result, dataframe, to_builtin
 
 from .settings import OneStep, Sampler, Simulation
@@ -74,11 +75,10 @@ class Transition(Result):
             }
         )
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """P(E_OG < E_TG) against n with Wilson intervals; returns ``(figure, axes)``."""
-        from . import plots
-
-        return plots.plot_probability([self], ax=ax)
+    plot = drawn_by(
+        "one_step.plots:plot_transition",
+        "P(E_OG < E_TG) against n with Wilson intervals; returns ``(figure, axes)``.",
+    )
 
     def summary(self) -> str:
         model = self.parameters["one_step"]

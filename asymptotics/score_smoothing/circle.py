@@ -10,6 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from ..common.checks import choice, number
+from ..common.plotting import drawn_by
 from .curves import WINDOWS, circle_points, metastability_exponent
 from .points import positive_time
 from .scores import REACH
@@ -61,11 +62,10 @@ class CircleLaw:
         steps = np.arange(0.0, last, min(1.5 * sigma, 0.25))
         self._edges = np.unique(np.concatenate([steps, [last, self.sine], [max(self.inner, 0.0)]]))
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Density of the continuous part along an edge of the polygon, all edges folded; returns ``(figure, axes)``."""
-        from .plots import edge_density
-
-        return edge_density(self, None, ax)
+    plot = drawn_by(
+        "score_smoothing.plots:edge_density",
+        "Density of the continuous part along an edge of the polygon, all edges folded; returns ``(figure, axes)``.",
+    )
 
     def marginal(self, u: Any, low: Any = None, high: Any = None) -> np.ndarray:
         """Density of x·e_c = u at t₀ within one sector (x·e_m > |u|/tan α), optionally with x·e_m in (low, high)."""

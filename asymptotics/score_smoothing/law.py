@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import choice, number
+from ..common.plotting import drawn_by
 from .points import checked_points, half_spacing, midpoints
 from .scores import EmpiricalScore, SmoothedScore
 
@@ -90,11 +91,10 @@ class Law(ABC):
         result: np.ndarray = self.empirical.cdf(high, self.start) - self.empirical.cdf(low, self.start)
         return result
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Density of the continuous part as a line and the masses of the balls as stems; returns ``(figure, axes)``."""
-        from .plots import law
-
-        return law(self, ax)
+    plot = drawn_by(
+        "score_smoothing.plots:law",
+        "Density of the continuous part as a line and the masses of the balls as stems; returns ``(figure, axes)``.",
+    )
 
     def gap_mass(self) -> float:
         """Mass of the gaps, summed directly (no cancellation when it is small)."""

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..common.checks import integer, number
+from ..common.plotting import drawn_by
 from ..common.results import Result
 from .points import checked_points, midpoints, positive_time
 
@@ -56,11 +57,10 @@ class TrainedScore(Result):
 
     COLUMNS = ("a", "w", "b")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """t times the learned score beside the exact and the piecewise-linear one; returns ``(figure, axes)``."""
-        from .plots import learned_score
-
-        return learned_score(self, self.points, self.t, f"network, decay {self.decay:g}", ax)
+    plot = drawn_by(
+        "score_smoothing.plots:trained",
+        "t times the learned score beside the exact and the piecewise-linear one; returns ``(figure, axes)``.",
+    )
 
     @property
     def objective(self) -> float:

@@ -10,10 +10,12 @@ import numpy as np
 from ..common.plotting import axes_of, points, style
 from .circle import CircleLaw
 from .law import Law
+from .network import TrainedScore
 from .scores import EmpiricalScore, PiecewiseLinearScore, SmoothedScore
 from .settings import ScoreSmoothing
 from .simulation import Particles
 from .theory import Solution, law_of
+from .variational import Minimiser
 
 
 def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +110,7 @@ def _circle(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, 
     axes.legend(loc="center")
 
 
-def edge_density(law: CircleLaw, runs: Particles | None, ax: Any = None) -> tuple[Any, Any]:
+def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous part along an edge of the polygon, all edges folded together; particles with standard errors."""
     with style():
         figure, axes = axes_of(ax, figsize=(4.2, 3.0))
@@ -201,3 +203,13 @@ def trajectories(n: int, kappa: float, start: float, ax: Any = None, count: int 
         axes.set_ylabel(r"$\sqrt{t}$")
         axes.set_ylim(0, root[-1])
     return figure, axes
+
+
+def minimiser(found: Minimiser, ax: Any = None) -> tuple[Any, Any]:
+    """`learned_score` of the least path norm at a given loss."""
+    return learned_score(found, found.points, found.t, rf"least path norm at $\epsilon={found.epsilon:g}$", ax)
+
+
+def trained(network: TrainedScore, ax: Any = None) -> tuple[Any, Any]:
+    """`learned_score` of a trained network."""
+    return learned_score(network, network.points, network.t, f"network, decay {network.decay:g}", ax)

@@ -15,6 +15,7 @@ import numpy as np
 from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError, choice, integer, number
 from ..common.ensembles import run_ensemble, spawn
+from ..common.plotting import drawn_by
 from ..common.results import Result, to_builtin
 from .settings import ScoreSmoothing, Simulation
 
@@ -181,11 +182,10 @@ class Particles(Result):
             "seconds": self.seconds,
         }
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Histogram of the particles with standard errors; returns ``(figure, axes)``."""
-        from . import plots
-
-        return plots.particles(self, ax)
+    plot = drawn_by(
+        "score_smoothing.plots:particles",
+        "Histogram of the particles with standard errors; returns ``(figure, axes)``.",
+    )
 
     def summary(self) -> str:
         lines = [f"{self.atoms.shape[0]} runs of {self.positions.shape[1]} particles to t = {self.end_time:g}"]

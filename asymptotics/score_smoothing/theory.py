@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import InputError, array, number
+from ..common.plotting import drawn_by
 from ..common.results import Result, to_builtin
 from .averaging import AveragedScore
 from .circle import CircleLaw
@@ -88,11 +89,10 @@ class Solution(Result):
 
     COLUMNS = ("points", "atoms")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Continuous density as a line and atoms as stems; returns ``(figure, axes)``."""
-        from . import plots
-
-        return plots.solution(self, None, ax)
+    plot = drawn_by(
+        "score_smoothing.plots:solution",
+        "Continuous density as a line and atoms as stems; returns ``(figure, axes)``.",
+    )
 
     def summary(self) -> str:
         s = self.settings

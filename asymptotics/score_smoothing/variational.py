@@ -17,6 +17,7 @@ from scipy.optimize import brentq, nnls
 from scipy.special import ndtr
 
 from ..common.checks import fail, integer, number
+from ..common.plotting import drawn_by
 from ..common.results import Result
 from .distances import _spread
 from .points import checked_points, half_spacing, midpoints, positive_time
@@ -158,11 +159,10 @@ class Minimiser(Result):
 
     COLUMNS = ("knots", "jumps")
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """t f(x) of the minimiser beside the exact and the piecewise-linear score; returns ``(figure, axes)``."""
-        from .plots import learned_score
-
-        return learned_score(self, self.points, self.t, rf"least path norm at $\epsilon={self.epsilon:g}$", ax)
+    plot = drawn_by(
+        "score_smoothing.plots:minimiser",
+        "t f(x) of the minimiser beside the exact and the piecewise-linear score; returns ``(figure, axes)``.",
+    )
 
     def __call__(self, x: Any) -> np.ndarray:
         """f(x), shape of ``x``."""
