@@ -97,7 +97,11 @@ class Training(Settings):
         if self.schedule is None:
             return None
         expression = expressions.to_sympy(self.schedule, ["tau"], self.key("schedule"))
-        return expressions.to_function(expression, ["tau"])
+        function = expressions.to_function(expression, ["tau"])
+        values = function(np.linspace(0.0, self.tau, 513))
+        if not np.all(np.isfinite(values) & (values >= 0)):
+            fail(self.key("schedule"), self.schedule, "finite and >= 0 on [0, tau]")
+        return function
 
 
 @dataclass(frozen=True)
@@ -241,5 +245,6 @@ def build(tables: Mapping[str, Any]) -> Problem:
         from .initial import initial_overlaps
 
         initial_overlaps(problem)
+    training.rate_schedule()
     problem.sampling.epsilon_function(problem.interpolant)
     return problem

@@ -133,7 +133,7 @@ def _moderate(value: sympy.Expr, text: Any, name: str) -> sympy.Expr:
 
 
 def to_function(expression: sympy.Expr, variables: Sequence[str]) -> Callable[..., np.ndarray]:
-    """A NumPy function of ``variables`` (broadcasting, float64) that evaluates a SymPy expression."""
+    """A NumPy function of ``variables`` (broadcasting, float64) that evaluates a SymPy expression; not finite where undefined."""
     import sympy
 
     symbols = [sympy.Symbol(v, real=True) for v in variables]
@@ -141,6 +141,8 @@ def to_function(expression: sympy.Expr, variables: Sequence[str]) -> Callable[..
 
     def function(*values: Any) -> np.ndarray:
         arrays = np.broadcast_arrays(*[np.asarray(v, dtype=np.float64) for v in values])
-        return np.array(np.broadcast_to(compiled(*arrays), arrays[0].shape), dtype=np.float64)
+        # Who asks looks at the values, and can name the argument.
+        with np.errstate(all="ignore"):
+            return np.array(np.broadcast_to(compiled(*arrays), arrays[0].shape), dtype=np.float64)
 
     return function
