@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from . import __version__
-from .common.checkpoints import Checkpoint
-from .common.checks import InputError
-from .common.verdict import Verdict
+from .common.input.checks import InputError
+from .common.output.verdict import Verdict
+from .common.running.checkpoints import Checkpoint
 from .experiment import SYSTEMS, Experiment, load
 
 

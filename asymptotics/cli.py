@@ -15,9 +15,9 @@ from typing import Any, NoReturn
 
 from . import __version__
 from .api import generations, simulate
-from .common import progress
-from .common.checks import ComputationError, InputError, choice
-from .common.results import to_builtin, write_atomically
+from .common.input.checks import ComputationError, InputError, choice
+from .common.output.results import to_builtin, write_atomically
+from .common.running import progress
 from .experiment import Experiment, examples, load
 from .loudness import add_loudness, set_loudness
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .common.checks import InputError, integer
-from .common.ensembles import LOOK, context, cores
-from .common.threads import deferred_interrupt, single_threaded, start_worker
+from .common.input.checks import InputError, integer
+from .common.running.ensembles import LOOK, context, cores
+from .common.running.threads import deferred_interrupt, single_threaded, start_worker
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .common.checks import InputError, choice, closest, fail
+from .common.input.checks import InputError, choice, closest, fail
 
 #: Rooms by the name of their solvable system.
 SYSTEMS = ("autoencoder", "mixture_flow", "linear_diffusion", "one_step", "score_smoothing")

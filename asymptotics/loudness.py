@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 
-from .common import progress
+from .common.running import progress
 
 
 def add_loudness(parser: argparse.ArgumentParser) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .common.checks import InputError, closest
-from .common.results import Result, to_builtin, write_atomically
+from .common.input.checks import InputError, closest
+from .common.output.results import Result, to_builtin, write_atomically
 
 #: Lists of a report that other lists run along, in the order in which they are looked for.
 AXES = ("tau", "times", "t")
@@ -140,7 +140,7 @@ class Sweep(Result):
         columns : str or sequence of str, optional
             Which results; default the first six that vary.
         """
-        from .common.plotting import COLOURS, axes_of, points, style
+        from .common.output.plotting import COLOURS, axes_of, points, style
 
         drawn = self._drawn()[:6] if columns is None else [columns] if isinstance(columns, str) else list(columns)
         if not drawn:

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from . import __version__
-from .common.checks import InputError, fail
-from .common.progress import bar
-from .common.results import to_builtin, write_atomically
+from .common.input.checks import InputError, fail
+from .common.output.results import to_builtin, write_atomically
+from .common.running.progress import bar
 from .executors import Failure, outcomes
 from .experiment import Experiment, load
 from .sweep_table import Sweep, scalars

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .denoiser import (
+from .autoencoder.denoiser import (
     ACTIVATIONS,
     ARCHITECTURES,
     PREDICTIONS,
@@ -13,7 +13,7 @@ from .denoiser import (
     local_field,
     sigma,
 )
-from .engine import System, derive
+from .autoencoder.engine import System, derive
 from .steps import Derivation, Slip, Step
 
 __all__ = [

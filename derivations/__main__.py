@@ -9,11 +9,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from .denoiser import ACTIVATIONS, ARCHITECTURES, PREDICTIONS, architecture
+from .autoencoder.denoiser import ACTIVATIONS, ARCHITECTURES, PREDICTIONS, architecture
 from .steps import Derivation
 
 #: Derivations that belong to a module of their own (``module.derivation()``).
-TOPICS = ("mixture_flow", "linear_diffusion", "one_step", "score_smoothing", "collapse", "fluctuations")
+TOPICS = {
+    "mixture_flow": "mixture_flow.equations",
+    "linear_diffusion": "linear_diffusion.equations",
+    "one_step": "one_step.equations",
+    "score_smoothing": "score_smoothing",
+    "collapse": "autoencoder.collapse",
+    "fluctuations": "autoencoder.fluctuations",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,13 +37,13 @@ def build(name: str, hidden: int = 1, activation: str | None = None, predicts: s
         If the name is not one of `ARCHITECTURES` or `TOPICS`, or another argument is not allowed.
     """
     if name in TOPICS:
-        derivation: Derivation = importlib.import_module(f"derivations.{name}").derivation()
+        derivation: Derivation = importlib.import_module(f"derivations.{TOPICS[name]}").derivation()
         return derivation
     if name not in ARCHITECTURES:
         raise ValueError(f"derivation = {name!r}: must be one of {', '.join([*ARCHITECTURES, *TOPICS])}")
     if not 1 <= hidden <= 8:
         raise ValueError(f"--hidden {hidden}: must be from 1 to 8 (the equations are written out unit by unit)")
-    from .engine import derive
+    from .autoencoder.engine import derive
 
     chosen: Derivation = derive(architecture(name, hidden, activation=activation, predicts=predicts)).derivation
     return chosen

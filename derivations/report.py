@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import sympy
 
-from . import skip
-from .denoiser import alpha, beta
+from .autoencoder import skip
+from .autoencoder.denoiser import alpha, beta
 from .steps import Derivation, Step
 
 if TYPE_CHECKING:
-    from .engine import System
+    from .autoencoder.engine import System
 
 _E = sympy.Function("E")
 

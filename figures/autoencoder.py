@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.density import GeneratedDensity
-from asymptotics.autoencoder.initial import initial_overlaps
-from asymptotics.autoencoder.measurements import generate, train_networks
-from asymptotics.autoencoder.plots import draw_densities, plot_path, target_density
-from asymptotics.autoencoder.simulation import Runs
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.plotting import COLOURS, points, style
-from asymptotics.common.verdict import Verdict
+from asymptotics.autoencoder.generated.density import GeneratedDensity
+from asymptotics.autoencoder.plots.paths import draw_densities, plot_path, target_density
+from asymptotics.autoencoder.process.ensemble import Runs
+from asymptotics.autoencoder.process.measurements import generate, train_networks
+from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics.common.output.verdict import Verdict
+from asymptotics.common.running.ensembles import run_ensemble, spawn
 
 from .base import Drawing
 
@@ -73,7 +72,7 @@ def _trained(seed: np.random.SeedSequence, problem: Any, taus: np.ndarray, sampl
 def _convergence(exp: asy.Experiment, sizes: list[tuple[int, int]]) -> tuple[float, np.ndarray, np.ndarray]:
     """b(τ_max) of the theory whose every eigenvalue has mass 1/784, and in R^d with every eigenvalue repeated."""
     even = exp.replace({"target.spikes": 0})
-    theta, q = initial_overlaps(even.problem)
+    theta, q = even.problem.initial_overlaps()
     even = even.replace(denoiser={"init": {"random": 0.0, "realisation": None, "Theta": theta, "Q": q}})
     path = asy.solve(even, tolerance=1e-2)
     options: dict[str, Any] = {"samples": 1, "taus": [path.tau_max], "companion": False, "progress": False}

@@ -9,19 +9,24 @@ import numpy as np
 from matplotlib.legend import Legend
 
 import asymptotics as asy
-from asymptotics.autoencoder.learning_curves import cell_mixture, learning_curves, sliced_to_target, target_cells
-from asymptotics.autoencoder.measurements import (
+from asymptotics.autoencoder.observables.errors import denoising_error
+from asymptotics.autoencoder.observables.learning_curves import (
+    cell_mixture,
+    learning_curves,
+    sliced_to_target,
+    target_cells,
+)
+from asymptotics.autoencoder.observables.score_error import projected_score, score_error
+from asymptotics.autoencoder.process.measurements import (
     Network,
     generate,
     measure_denoising_error,
     measure_score,
     train_networks,
 )
-from asymptotics.autoencoder.observables import denoising_error
-from asymptotics.autoencoder.score_error import projected_score, score_error
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.plotting import COLOURS, points, style
-from asymptotics.common.transport import mixture_w2_squared
+from asymptotics.common.numerics.transport import mixture_w2_squared
+from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics.common.running.ensembles import run_ensemble, spawn
 
 from .autoencoder import PAPER
 from .base import Drawing
@@ -169,7 +174,7 @@ def _cosines(seed: np.random.SeedSequence, problem: Any, grid: np.ndarray) -> np
 
 def sample_complexity(quick: bool) -> Drawing:
     """Samples per dimension until each of two clusters is found, against its weight and against the initial overlap."""
-    from asymptotics.autoencoder.observables import sample_complexity as found
+    from asymptotics.autoencoder.observables.errors import sample_complexity as found
 
     d, runs = (400, 5) if quick else (1000, 16)
     base = asy.Experiment(

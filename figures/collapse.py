@@ -7,17 +7,12 @@ from collections.abc import Callable
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.collapse_map import CollapseMap, phase_diagram
-from asymptotics.autoencoder.collapse_plots import (
-    plot_cobweb,
-    plot_collapse,
-    plot_generations,
-    plot_phase_diagram,
-)
-from asymptotics.autoencoder.collapse_result import Collapse
-from asymptotics.autoencoder.generations_comparison import compare
-from asymptotics.autoencoder.generations_simulation import simulate_generations
-from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.autoencoder.collapse.collapse_map import CollapseMap, phase_diagram
+from asymptotics.autoencoder.collapse.comparison import compare
+from asymptotics.autoencoder.collapse.process import simulate_generations
+from asymptotics.autoencoder.collapse.result import Collapse
+from asymptotics.autoencoder.plots.collapse import plot_cobweb, plot_collapse, plot_generations, plot_phase_diagram
+from asymptotics.common.output.plotting import COLOURS, points, style
 
 from .base import Drawing
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.autoencoder.fluctuation_bias import bias
-from asymptotics.autoencoder.fluctuations import fluctuations
-from asymptotics.autoencoder.path import OrderParameterPath
-from asymptotics.autoencoder.reduced_chain import simulate as reduced
-from asymptotics.autoencoder.settings import Problem
-from asymptotics.autoencoder.setup import sgd_problem
-from asymptotics.autoencoder.sgd import one_run
-from asymptotics.autoencoder.simulation import Runs
+from asymptotics.autoencoder.equations.path import OrderParameterPath
+from asymptotics.autoencoder.finite_size.bias import bias
+from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
+from asymptotics.autoencoder.finite_size.reduced_chain import simulate as reduced
+from asymptotics.autoencoder.model.problem import Problem
+from asymptotics.autoencoder.process.ensemble import Runs
+from asymptotics.autoencoder.process.setup import sgd_problem
+from asymptotics.autoencoder.process.sgd import one_run
 from asymptotics.autoencoder.theory import solve
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics.common.running.ensembles import run_ensemble, spawn
 from asymptotics.experiment import load
 
 from .base import Drawing

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from asymptotics.common.results import write_atomically
+from asymptotics.common.output.results import write_atomically
 
 from .base import Drawing
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.common.output.plotting import COLOURS, points, style
 from asymptotics.linear_diffusion.averages import Averages
 from asymptotics.linear_diffusion.comparison import compare
 from asymptotics.linear_diffusion.process import moments, run_sampler

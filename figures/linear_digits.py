@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from asymptotics.common.plotting import COLOURS, points, style
-from asymptotics.common.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
+from asymptotics.common.numerics.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
+from asymptotics.common.output.plotting import COLOURS, points, style
 from asymptotics.linear_diffusion.images import bilinear, compare_images, digits_effective_dimension
 from asymptotics.linear_diffusion.process import moments
 from asymptotics.linear_diffusion.settings import LinearDiffusion

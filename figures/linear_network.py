@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.linear_network import captured, learn, measured, sample_pca
-from asymptotics.common.ensembles import spawn
-from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.autoencoder.observables.linear_network import captured, learn, measured, sample_pca
+from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics.common.running.ensembles import spawn
 
 from .base import Drawing
 

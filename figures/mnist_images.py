@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.simulation import Runs
-from asymptotics.common.plotting import COLOURS, points, style
-from asymptotics.common.spectra import mnist_digits
+from asymptotics.autoencoder.process.ensemble import Runs
+from asymptotics.common.numerics.spectra import mnist_digits
+from asymptotics.common.output.plotting import COLOURS, points, style
 
 from .base import Drawing
 

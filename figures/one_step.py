@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.plotting import COLOURS, points, style
+from asymptotics.common.output.plotting import COLOURS, points, style
 from asymptotics.one_step import bandwidth, divergences, plots, theory
 from asymptotics.one_step.multistep import flow_divergence
 from asymptotics.one_step.settings import OneStep, Sampler, Simulation

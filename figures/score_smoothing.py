@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asymptotics.common.plotting import points, style
+from asymptotics.common.output.plotting import points, style
 from asymptotics.score_smoothing import (
     EmpiricalScore,
     GeneratedLaw,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asymptotics.common.plotting import points, style
+from asymptotics.common.output.plotting import points, style
 from asymptotics.score_smoothing import CircleLaw, EarlyStoppedLaw, GeneratedLaw, circle_points, plots
 from asymptotics.score_smoothing.distances import expectation
 from asymptotics.score_smoothing.simulation import follow, follow_circle

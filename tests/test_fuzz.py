@@ -361,7 +361,7 @@ def test_extreme_numbers_are_one_line(name, key, value, status, capsys):
 )  # fmt: skip
 def test_hostile_arithmetic_is_refused_quickly(key, text):
     """Numbers too large to compute are refused before they are computed; where a text is read later, by its reader."""
-    from asymptotics.common.expressions import to_sympy
+    from asymptotics.common.input.expressions import to_sympy
 
     variable = {"denoiser.activation": "x", "training.schedule": "tau"}.get(key, "t")
     with pytest.raises(asy.InputError) as caught:

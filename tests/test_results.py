@@ -15,7 +15,7 @@ import pytest
 
 import asymptotics as asy
 import derivations
-from asymptotics.common.results import Result
+from asymptotics.common.output.results import Result
 
 #: States from which work goes on: nobody looks at them.
 NOT_SHOWN = {"autoencoder.SgdState"}
@@ -70,15 +70,15 @@ def problem():
 
 
 def trained():
-    from asymptotics.autoencoder.setup import sgd_problem
-    from asymptotics.autoencoder.sgd import train
+    from asymptotics.autoencoder.process.setup import sgd_problem
+    from asymptotics.autoencoder.process.sgd import train
 
     return train(sgd_problem(problem()), 0, [0.1, 0.3, 0.5])
 
 
 def generated():
-    from asymptotics.autoencoder.generate import Generator
-    from asymptotics.autoencoder.setup import forward_of, sampler_steps
+    from asymptotics.autoencoder.process.generate import Generator
+    from asymptotics.autoencoder.process.setup import forward_of, sampler_steps
 
     run = trained()
     steps = sampler_steps(problem(), float(run.b[-1]))
@@ -86,7 +86,7 @@ def generated():
 
 
 def phase_diagram():
-    from asymptotics.autoencoder.collapse_map import phase_diagram as diagram
+    from asymptotics.autoencoder.collapse.collapse_map import phase_diagram as diagram
 
     return diagram(asy.example("model-collapse").problem, ("stop", [0.9, 0.95, 0.99]), ("tau", [1.0, 4.0]))
 
@@ -155,7 +155,7 @@ MAKE = {
     "autoencoder.SampleComplexity": lambda tmp: of("observables", "sample_complexity", path()),
     "autoencoder.ScoreError": lambda tmp: of("score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]),
     "autoencoder.TrainedRun": lambda tmp: trained(),
-    "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.spectra").power_law(30, 1.0),
+    "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),
     "linear_diffusion.Averages": lambda tmp: asy.solve(linear()),
     "linear_diffusion.ImageComparison": lambda tmp: images(),
@@ -273,7 +273,7 @@ def test_result_comes_back_from_its_file(name, instance, tmp_path):
 
 def others():
     """Objects that public functions give back and that are no `Result`: each draws itself."""
-    from asymptotics.autoencoder.collapse_map import CollapseMap
+    from asymptotics.autoencoder.collapse.collapse_map import CollapseMap
     from asymptotics.score_smoothing import CircleLaw, EarlyStoppedLaw, GeneratedLaw
 
     line = asy.Experiment(
@@ -336,7 +336,7 @@ def test_sweep_draws_one_key_and_two(tmp_path):
 
 
 def test_verdict_plot_is_that_of_its_numbers():
-    from asymptotics.common.verdict import Row, Verdict
+    from asymptotics.common.output.verdict import Row, Verdict
 
     rows = [Row("a", np.array([1.0, 2.0]), np.array([1.1, 2.0]), np.array([0.1, 0.1])), Row("b", 0.0, 9.0, 1.0, 2.0)]
     verdict = Verdict.of(rows)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import fail
-from ..common.verdict import Verdict
-from .path import OrderParameterPath
-from .settings import TABLES, Problem, build
+from ..common.input.checks import fail
+from ..common.output.verdict import Verdict
+from .equations.path import OrderParameterPath
+from .model.problem import TABLES, Problem, build
 
 #: Options that do not decide the numbers of a checkpoint: theory and R^d keep theirs apart.
 SWEPT = ("simulate",)
@@ -62,8 +62,8 @@ def simulate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def simulate(problem: Problem, *, tau: Any = None, taus: Any = None, **options: Any) -> Any:
-    """See `asymptotics.autoencoder.simulation.simulate`."""
-    from .simulation import simulate as run
+    """See `asymptotics.autoencoder.process.ensemble.simulate`."""
+    from .process.ensemble import simulate as run
 
     return run(problem, taus=tau if taus is None else taus, **options)
 
@@ -76,8 +76,8 @@ def compare(theory: OrderParameterPath, runs: Any, **options: Any) -> Verdict:
 
 
 def plot(theory: OrderParameterPath, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
-    """Order parameters and densities: see `asymptotics.autoencoder.plots.plot_comparison`."""
-    from .plots import plot_comparison
+    """Order parameters and densities: see `asymptotics.autoencoder.plots.paths.plot_comparison`."""
+    from .plots.paths import plot_comparison
 
     return plot_comparison(theory.problem, theory, runs, ax=ax)
 
@@ -90,6 +90,6 @@ def collapse_options(parser: argparse.ArgumentParser) -> None:
 
 def collapse(problem: Problem, *, simulate: bool | None = None, progress: bool | None = None, **options: Any) -> Any:
     """See `asymptotics.autoencoder.generations.generations`; with ``simulate`` the chain in R^d beside it."""
-    from .generations import collapse as run
+    from .collapse.generations import collapse as run
 
     return run(problem, simulate=bool(simulate), progress=progress, **options)

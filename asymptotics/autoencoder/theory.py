@@ -7,14 +7,14 @@ import time
 
 import numpy as np
 
-from ..common import progress as _progress
-from ..common.checks import integer, number
-from ..common.expectations import Rule
-from .drift import Drift
-from .integration import Controls, integrate, kernels_of, without_nodes
-from .node_choice import Chooser
-from .path import OrderParameterPath
-from .settings import Problem
+from ..common.input.checks import integer, number
+from ..common.numerics.expectations import Rule
+from ..common.running import progress as _progress
+from .equations.drift import Drift
+from .equations.integrate import Controls, integrate, kernels_of, without_nodes
+from .equations.nodes import Chooser
+from .equations.path import OrderParameterPath
+from .model.problem import Problem
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def solve(
         Fix the expectations by hand (single times; pairs of times); closed forms are then left aside.
     backend : {"numba", "numpy"}
     form : {"auto", "closed", "nodes", "hessian", "regression"}
-        See `asymptotics.autoencoder.kernels.compile_kernels`.
+        See `asymptotics.autoencoder.kernels.compile.compile_kernels`.
     max_steps : int
         A solve that needs more raises `SolveError`.
     progress : bool, optional

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asymptotics.common.checks import array, integer, number
-
+from ..common.input.checks import array, integer, number
 from .corrections import diagonal_correction
 from .equivalents import degrees_of_freedom, effective_regularisation
 

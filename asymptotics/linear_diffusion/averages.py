@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from asymptotics.common.plotting import drawn_by
-from asymptotics.common.results import Result, dataframe, to_builtin
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result, dataframe, to_builtin
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.verdict import Row, Verdict
-
+from ..common.input.checks import InputError
+from ..common.output.verdict import Row, Verdict
 from .agreement import corrected_cosines
 from .corrections import diagonal_correction
 from .equivalents import critical_kappa

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asymptotics.common.checks import ComputationError, array, fail, integer
+from ..common.input.checks import ComputationError, array, fail, integer
 
 ITERATIONS = 400
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import InputError, integer, number
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.plotting import drawn_by
-from asymptotics.common.results import Result
-from asymptotics.common.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
-
+from ..common.input.checks import InputError, integer, number
+from ..common.numerics.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result
+from ..common.running.ensembles import run_ensemble, spawn
 from .process import measured_loss, moments, symmetric_root, train_closed_form
 from .schedule import Schedule
 

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asymptotics.common.checks import InputError, integer, number
-
+from ..common.input.checks import InputError, integer, number
 from .corrections import finite_size_corrections
 from .equivalents import critical_kappa, degrees_of_freedom, deterministic_equivalents
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import InputError, array, number
-
+from ..common.input.checks import InputError, array, number
 from .sampler import generated_mean, generated_variance, reverse_variances, run_modes
 from .schedule import Schedule
 from .training import mode_stopping_time, relaxation

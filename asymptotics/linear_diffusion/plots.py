@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.plotting import COLOURS, axes_of, points, style
+from ..common.output.plotting import COLOURS, axes_of, points, style
 
 
 def stopping_curve(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asymptotics.common.checks import InputError
-
+from ..common.input.checks import InputError
 from .schedule import Schedule
 
 

@@ -8,10 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from asymptotics.common.checks import InputError, array, boolean, choice, closest, fail, integer, number
-from asymptotics.common.settings import Settings
-from asymptotics.common.spectra import Spectrum, load_spectrum, power_law, spiked
-
+from ..common.input.checks import InputError, array, boolean, choice, closest, fail, integer, number
+from ..common.input.settings import Settings
+from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
 from .sampler import VARIANCES
 from .schedule import Schedule
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checkpoints import Checkpoint
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.plotting import drawn_by
-from asymptotics.common.results import Result, dataframe, to_builtin
-
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result, dataframe, to_builtin
+from ..common.running.checkpoints import Checkpoint
+from ..common.running.ensembles import run_ensemble, spawn
 from .process import (
     draw,
     gaussian_divergences,

@@ -6,9 +6,8 @@ import argparse
 from dataclasses import dataclass
 from typing import Any
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.verdict import Verdict
-
+from ..common.input.checks import InputError
+from ..common.output.verdict import Verdict
 from .settings import LinearDiffusion, Simulation
 
 TABLES: dict[str, type] = {"linear_diffusion": LinearDiffusion, "simulation": Simulation}

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import InputError, array
-
+from ..common.input.checks import InputError, array
 from .agreement import effective_dimension, model_agreement, null_directions
 from .averages import Averages, Sweep
 from .corrections import finite_size_corrections

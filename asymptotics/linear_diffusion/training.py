@@ -17,8 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asymptotics.common.checks import array, number
-
+from ..common.input.checks import array, number
 from .contour import Resolvent, resolvent, upper_edge
 from .equivalents import degrees_of_freedom
 from .schedule import Schedule

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import InputError
-from ..common.verdict import Row, Verdict
+from ..common.input.checks import InputError
+from ..common.output.verdict import Row, Verdict
 from . import theory
 from .path import discretise
 from .schemes import Grid

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..common.checks import ComputationError, InputError, number
-from ..common.interpolants import Interpolant
+from ..common.input.checks import ComputationError, InputError, number
+from ..common.input.interpolants import Interpolant
 from .schemes import Grid
 from .settings import MixtureFlow, checked_times
 from .theory import generated_std, schedule

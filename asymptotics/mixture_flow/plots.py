@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.plotting import COLOURS, axes_of, points, style
+from ..common.output.plotting import COLOURS, axes_of, points, style
 from .rates import curve
 from .simulation import Runs
 from .solution import Solution

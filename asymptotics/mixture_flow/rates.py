@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import array, choice, fail, integer, number
+from ..common.input.checks import array, choice, fail, integer, number
 from .settings import MixtureFlow
 from .theory import final_state
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..common.checks import boolean, choice, fail, integer, number
-from ..common.interpolants import Interpolant
-from ..common.settings import Settings
+from ..common.input.checks import boolean, choice, fail, integer, number
+from ..common.input.interpolants import Interpolant
+from ..common.input.settings import Settings
 
 #: Explicit schemes of the transport, by name.
 SCHEMES = ("euler", "midpoint", "heun", "rk4")

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checkpoints import Checkpoint
-from ..common.checks import InputError
-from ..common.ensembles import run_ensemble, spawn
-from ..common.interpolants import Interpolant
-from ..common.plotting import drawn_by
-from ..common.results import Result, dataframe, to_builtin
+from ..common.input.checks import InputError
+from ..common.input.interpolants import Interpolant
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result, dataframe, to_builtin
+from ..common.running.checkpoints import Checkpoint
+from ..common.running.ensembles import run_ensemble, spawn
 from .data import TrainingSet
 from .observables import Account, final_values
 from .products import overlaps, signed_sum

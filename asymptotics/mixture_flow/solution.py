@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import choice, fail
-from ..common.plotting import drawn_by
-from ..common.results import Result
+from ..common.input.checks import choice, fail
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result
 from . import theory
 from .path import integrate
 from .rates import error_expansion, optimal_ridge

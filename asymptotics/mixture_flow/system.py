@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..common.interpolants import Interpolant
-from ..common.verdict import Verdict
+from ..common.input.interpolants import Interpolant
+from ..common.output.verdict import Verdict
 from .settings import MixtureFlow, Problem, Simulation
 
 TABLES: dict[str, type] = {"mixture_flow": MixtureFlow, "interpolant": Interpolant, "simulation": Simulation}

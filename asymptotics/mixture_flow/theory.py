@@ -5,7 +5,7 @@ With ξ = Σ s^μ x₀^μ, η = Σ s^μ (x₁^μ − s^μ μ) and s = sign(v·X)
 .. math:: X_t = s\,(M_t\,\mu + Q^\xi_t\,\xi + Q^\eta_t\,\eta) + X^\perp_t ,
 
 and for every interpolant (Cui, Krzakala, Vanden-Eijnden, Zdeborová, arXiv 2310.03575; closed solution derived in
-`derivations.mixture_flow`)
+`derivations.mixture_flow.equations`)
 
 .. math:: M = \frac{N\beta}{N+\lambda},\quad Q^\eta = \frac{K\beta}{N+\lambda},\quad Q^\xi = \frac{\alpha-E}{N+\lambda},
    \quad X^\perp = E X_0^\perp,\quad E = \sqrt{\alpha^2+\sigma_g^2\beta^2},\quad N = nK .
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..common.interpolants import Interpolant
+from ..common.input.interpolants import Interpolant
 from .settings import MixtureFlow
 
 FloatArray = np.ndarray

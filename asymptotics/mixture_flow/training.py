@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..common.checks import array, choice, fail, integer, number
+from ..common.input.checks import array, choice, fail, integer, number
 from .data import TrainingSet
 
 OPTIMISERS = ("adam", "gradient")

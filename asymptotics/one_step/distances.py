@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from asymptotics.common.checks import fail
-
+from ..common.input.checks import fail
 from .denoiser import BLOCK, Generated
 
 TILE = 512  # pairs are worked on in square tiles that stay in cache

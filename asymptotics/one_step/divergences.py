@@ -6,7 +6,7 @@ import math
 
 from scipy.optimize import brentq
 
-from asymptotics.common.checks import number
+from ..common.input.checks import number
 
 
 def _log(q: float) -> float:

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from asymptotics.common.checks import choice, integer, number
-
+from ..common.input.checks import choice, integer, number
 from .hellinger import inverse_moment, log_moment
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.plotting import COLOURS, axes_of, points
-
+from ..common.output.plotting import COLOURS, axes_of, points
 from . import bandwidth, divergences, hellinger
 from .multistep import multistep_fraction
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from asymptotics.common.checks import choice, integer, number
-from asymptotics.common.settings import Settings
+from ..common.input.checks import choice, integer, number
+from ..common.input.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checkpoints import Checkpoint
-from asymptotics.common.checks import InputError, array, fail
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.plotting import drawn_by
-from asymptotics.common.results import Result, dataframe, to_builtin
-
-from ..common.threads import single_threaded
+from ..common.input.checks import InputError, array, fail
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result, dataframe, to_builtin
+from ..common.running.checkpoints import Checkpoint
+from ..common.running.ensembles import run_ensemble, spawn
+from ..common.running.threads import single_threaded
 from .denoiser import fit
 from .distances import Underlying, closer_to_target, distances, gaussian_divergences
 from .multistep import grid

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import InputError, fail, integer
-from asymptotics.common.results import Result
-from asymptotics.common.verdict import Row, Verdict
-
+from ..common.input.checks import InputError, fail, integer
+from ..common.output.results import Result
+from ..common.output.verdict import Row, Verdict
 from .settings import OneStep, Sampler, Simulation
 
 TABLES: dict[str, type] = {"one_step": OneStep, "sampler": Sampler, "simulation": Simulation}

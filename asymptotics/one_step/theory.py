@@ -8,9 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from asymptotics.common.plotting import drawn_by
-from asymptotics.common.results import Result, to_builtin
-
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result, to_builtin
 from . import bandwidth, divergences, hellinger
 from .multistep import flow_divergence, log_noise_to_signal, multistep_fraction
 from .settings import OneStep, Sampler

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from ..common.checks import choice, fail, number
+from ..common.input.checks import choice, fail, number
 from .points import checked_points, half_spacing, midpoints, nearest, positive_time
 from .scores import REACH, EmpiricalScore, Score
 

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from ..common.checks import choice, number
-from ..common.plotting import drawn_by
+from ..common.input.checks import choice, number
+from ..common.output.plotting import drawn_by
 from .curves import WINDOWS, circle_points, metastability_exponent
 from .points import positive_time
 from .scores import REACH

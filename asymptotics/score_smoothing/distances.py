@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import integer, number
+from ..common.input.checks import integer, number
 from .law import EarlyStoppedLaw, Law
 from .points import checked_points, half_spacing, midpoints
 from .scores import REACH

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..common.checks import array, fail
+from ..common.input.checks import array, fail
 from .points import positive_time
 from .scores import Score
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import choice, number
-from ..common.plotting import drawn_by
+from ..common.input.checks import choice, number
+from ..common.output.plotting import drawn_by
 from .points import checked_points, half_spacing, midpoints
 from .scores import EmpiricalScore, SmoothedScore
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from ..common.checks import integer, number
-from ..common.plotting import drawn_by
-from ..common.results import Result
+from ..common.input.checks import integer, number
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result
 from .points import checked_points, midpoints, positive_time
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import InputError, number
+from ..common.input.checks import InputError, number
 from .distances import _spread, mass_edges
 from .law import Law, contraction, exploding_time
 from .points import positive_time

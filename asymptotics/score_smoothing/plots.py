@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.plotting import axes_of, points, style
+from ..common.output.plotting import axes_of, points, style
 from .circle import CircleLaw
 from .law import Law
 from .network import TrainedScore

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import array, fail, integer, number
+from ..common.input.checks import array, fail, integer, number
 
 #: Largest relative deviation of a gap from the mean gap that counts as uniform spacing (digits typed in a file).
 UNIFORM = 1e-6

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from ..common.checks import InputError, fail, number
+from ..common.input.checks import InputError, fail, number
 from .points import checked_points, half_spacing, midpoints, nearest, positive_time
 
 # Beyond this many standard deviations a Gaussian tail (1e-21) is below the rounding of everything computed from it.

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..common.checks import choice, integer, number
-from ..common.settings import Settings
+from ..common.input.checks import choice, integer, number
+from ..common.input.settings import Settings
 from .points import MOST_POINTS, checked_points, half_spacing
 
 LINE_KERNELS = ("box", "box-numerical", "gaussian", "none")

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checkpoints import Checkpoint
-from ..common.checks import InputError, choice, integer, number
-from ..common.ensembles import run_ensemble, spawn
-from ..common.plotting import drawn_by
-from ..common.results import Result, to_builtin
+from ..common.input.checks import InputError, choice, integer, number
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result, to_builtin
+from ..common.running.checkpoints import Checkpoint
+from ..common.running.ensembles import run_ensemble, spawn
 from .settings import ScoreSmoothing, Simulation
 
 #: Scores on the line that particles can follow besides "box", by kernel name.

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..common.checks import InputError, number
+from ..common.input.checks import InputError, number
 from .settings import ScoreSmoothing, Simulation
 
 if TYPE_CHECKING:
-    from ..common.verdict import Verdict
+    from ..common.output.verdict import Verdict
     from .simulation import Particles
     from .theory import Solution
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import InputError, array, number
-from ..common.plotting import drawn_by
-from ..common.results import Result, to_builtin
+from ..common.input.checks import InputError, array, number
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result, to_builtin
 from .averaging import AveragedScore
 from .circle import CircleLaw
 from .distances import memorised_atoms, metrics

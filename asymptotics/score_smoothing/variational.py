@@ -16,9 +16,9 @@ import numpy as np
 from scipy.optimize import brentq, nnls
 from scipy.special import ndtr
 
-from ..common.checks import fail, integer, number
-from ..common.plotting import drawn_by
-from ..common.results import Result
+from ..common.input.checks import fail, integer, number
+from ..common.output.plotting import drawn_by
+from ..common.output.results import Result
 from .distances import _spread
 from .points import checked_points, half_spacing, midpoints, positive_time
 from .scores import EmpiricalScore, SmoothedScore

@@ -11,12 +11,12 @@ from scipy.special import expit
 
 import asymptotics as asy
 from asymptotics.autoencoder.comparison import order_parameter_rows
-from asymptotics.autoencoder.drift import Drift
-from asymptotics.autoencoder.integration import initial_state, kernels_of
-from asymptotics.common import codegen
-from asymptotics.common.expectations import Rule
-from asymptotics.common.verdict import Verdict
-from derivations.denoiser import activation_expression
+from asymptotics.autoencoder.equations.drift import Drift
+from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
+from asymptotics.common.numerics import codegen
+from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.output.verdict import Verdict
+from derivations.autoencoder.denoiser import activation_expression
 
 X = sympy.Symbol("x", real=True)
 NAMED = ("tanh", "erf", "relu", "softplus", "sigmoid", "linear")
@@ -59,7 +59,7 @@ def _function(expression, backend):
 @pytest.mark.parametrize("text", ["softplus", "sigmoid", "log(1+exp(x))", "1/(1+exp(-x))", "exp(x)/(1+exp(x))"])
 def test_softplus_and_sigmoid_do_not_overflow(text, backend):
     """φ, φ′, φ″ up to |x| = 700, also where the user writes them out: finite, without a warning, and right."""
-    from asymptotics.common.expressions import to_sympy
+    from asymptotics.common.input.expressions import to_sympy
 
     phi = activation_expression(text if text.isidentifier() else to_sympy(text, ["x"], "activation"))
     x = np.array([-700.0, -350.0, -37.0, -1.5, 0.0, 0.3, 20.0, 340.0, 700.0])

@@ -7,7 +7,7 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.autoencoder.comparison import order_parameter_rows
-from asymptotics.common.verdict import Verdict
+from asymptotics.common.output.verdict import Verdict
 from derivations import ARCHITECTURES, architecture, derive
 
 START = {"Theta": [[0.4], [0.3]], "Q": [[0.5, 0.1], [0.1, 0.4]]}
@@ -79,7 +79,7 @@ def test_every_architecture_prints_its_derivation(name, predicts):
 
 
 def test_noise_prediction_generates_from_a_later_start():
-    from asymptotics.autoencoder.density import GeneratedDensity
+    from asymptotics.autoencoder.generated.density import GeneratedDensity
 
     exp = experiment(CASES["tied-noise"]).replace({"simulation.samples": 4000})
     path = asy.solve(exp, tolerance=1e-4)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from asymptotics.autoencoder.chi_square import chi_square, power, statistic
 from asymptotics.autoencoder.comparison import compare
-from asymptotics.autoencoder.reduced_chain import simulate
-from asymptotics.autoencoder.simulation import simulate as simulate_fully
+from asymptotics.autoencoder.finite_size.chi_square import chi_square, power, statistic
+from asymptotics.autoencoder.finite_size.reduced_chain import simulate
+from asymptotics.autoencoder.process.ensemble import simulate as simulate_fully
 from asymptotics.autoencoder.theory import solve
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.experiment import load
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.collapse_map import CollapseMap, phase_diagram
-from asymptotics.autoencoder.generations import generations
-from asymptotics.common.checks import InputError
-from derivations import collapse, skip
+from asymptotics.autoencoder.collapse.collapse_map import CollapseMap, phase_diagram
+from asymptotics.autoencoder.collapse.generations import generations
+from asymptotics.common.input.checks import InputError
+from derivations.autoencoder import collapse, skip
 
 
 def problem(**changes):
@@ -41,7 +41,7 @@ def test_continuous_variance_is_the_derived_one(schedule, b):
 
 
 def _texts(schedule):
-    from asymptotics.common.interpolants import PRESETS
+    from asymptotics.common.input.interpolants import PRESETS
 
     return PRESETS[schedule]
 

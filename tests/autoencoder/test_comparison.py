@@ -9,8 +9,8 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.autoencoder.comparison import combine, order_parameter_rows
-from asymptotics.autoencoder.drift import Drift
-from asymptotics.autoencoder.path import OrderParameterPath
+from asymptotics.autoencoder.equations.drift import Drift
+from asymptotics.autoencoder.equations.path import OrderParameterPath
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_theory_wrong_by_five_per_cent_in_one_coefficient_fails(three_clusters, 
     path = asy.solve(three_clusters)
     assert isinstance(path, OrderParameterPath)
     rows = order_parameter_rows(path, runs)
-    from asymptotics.common.verdict import Verdict
+    from asymptotics.common.output.verdict import Verdict
 
     verdict = Verdict.of(rows)
     assert not verdict.passed

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.density import GeneratedDensity
-from asymptotics.autoencoder.exact import _eulerian, latent_density
-from asymptotics.autoencoder.sampler import Clock, coefficients
-from asymptotics.autoencoder.settings import Sampling
-from asymptotics.autoencoder.setup import sampler_steps
+from asymptotics.autoencoder.generated.coefficients import Clock, coefficients
+from asymptotics.autoencoder.generated.density import GeneratedDensity
+from asymptotics.autoencoder.generated.exact import _eulerian, latent_density
+from asymptotics.autoencoder.model.sampling import Sampling
+from asymptotics.autoencoder.process.setup import sampler_steps
 
 
 def law_of(exp, path, tau=2.0, **sampling):
@@ -133,15 +133,15 @@ def test_untied_density_is_exact_too(three_clusters):
 @pytest.mark.parametrize("sampling", [{}, {"epsilon": "0.4*(1-t)"}, {"stop": 0.7, "step": 0.07}])
 def test_full_generation_given_a_network_has_exactly_this_law(three_clusters, sampling):
     """At finite d too the projections' law depends on the overlaps alone: generate in R^d and compare mean and covariance."""
-    from asymptotics.autoencoder.generate import Generator
-    from asymptotics.autoencoder.setup import forward_of
-    from asymptotics.autoencoder.weights import construct, overlaps
+    from asymptotics.autoencoder.model.weights import construct, overlaps
+    from asymptotics.autoencoder.process.generate import Generator
+    from asymptotics.autoencoder.process.setup import forward_of
 
     problem = dataclasses.replace(three_clusters.problem, sampling=Sampling(**sampling))
     theta, q = np.array([[[0.9, 0.2], [-0.1, -0.7]]]), np.array([[[1.5, 0.1], [0.1, 1.0]]])
     W, U, counts = construct(60, [1.0], np.eye(2)[None], theta, q, 4)
     measured = overlaps(W, U, counts)
-    from asymptotics.autoencoder.path import OrderParameters
+    from asymptotics.autoencoder.equations.path import OrderParameters
 
     at = OrderParameters(0.0, measured.Q, measured.Theta, measured.Theta, 0.6, np.zeros(0), measured.q, measured.theta)
     law = GeneratedDensity(problem, at)

@@ -7,17 +7,17 @@ import dataclasses
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.drift import Drift
-from asymptotics.autoencoder.fluctuation_bias import bias, excess_directions
-from asymptotics.autoencoder.fluctuation_terms import Terms
-from asymptotics.autoencoder.fluctuations import Fluctuations, fluctuations
-from asymptotics.autoencoder.integration import kernels_of
-from asymptotics.autoencoder.reduced_chain import simulate
-from asymptotics.autoencoder.settings import Problem
+from asymptotics.autoencoder.equations.drift import Drift
+from asymptotics.autoencoder.equations.integrate import kernels_of
+from asymptotics.autoencoder.finite_size.bias import bias, excess_directions
+from asymptotics.autoencoder.finite_size.fluctuations import Fluctuations, fluctuations
+from asymptotics.autoencoder.finite_size.reduced_chain import simulate
+from asymptotics.autoencoder.finite_size.terms import Terms
+from asymptotics.autoencoder.model.problem import Problem
+from asymptotics.autoencoder.model.weights import drawn
 from asymptotics.autoencoder.theory import solve
-from asymptotics.autoencoder.weights import drawn
-from asymptotics.common.checks import InputError
-from asymptotics.common.expectations import Rule
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.expectations import Rule
 from asymptotics.experiment import load
 
 TWO_ATOMS = {
@@ -130,7 +130,7 @@ def increments_in_many_dimensions(p: Problem, W, U, counts, samples: int, seed: 
 @pytest.mark.parametrize("times", [[0.6], [0.3, 0.8]])
 def test_noise_is_the_covariance_of_one_step(times):
     """Cov(Y) against 20 000 samples in R^200: three clusters of unequal spreads, two atoms, one or two times a sample."""
-    from asymptotics.autoencoder.weights import construct
+    from asymptotics.autoencoder.model.weights import construct
 
     p, d, n = problem(training={"times": times, "weight_decay": 0.0}), 200, 20_000
     terms = Terms(p, Rule("hermite", 40), Rule("hermite", 24))
@@ -154,14 +154,13 @@ def test_drawn_start_against_drawn_weights():
     p, d, n = problem(), 400, 4000
     f = fluctuations(solve(p), initial="drawn")
     T = p.target.reference_overlaps
-    from asymptotics.autoencoder.initial import mean_coordinates
-    from asymptotics.autoencoder.weights import construct, overlaps
+    from asymptotics.autoencoder.model.weights import construct, overlaps
 
     _, U, counts = construct(d, p.target.masses, T, np.zeros((2, 0, 2)), np.zeros((2, 0, 0)), 0)
     i, j = np.triu_indices(2)
     rows = []
     for seed in range(n):
-        at = overlaps(drawn(U, mean_coordinates(p), 0.5, seed), U, counts)
+        at = overlaps(drawn(U, p.mean_coordinates(), 0.5, seed), U, counts)
         rows.append(np.concatenate([at.theta.ravel(), at.q[:, i, j].ravel()]))
     centred = np.array(rows) - np.mean(rows, axis=0)
     products = d * np.einsum("ni,nj->nij", centred, centred)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import sympy
 
-from asymptotics.autoencoder.forward import Forward
-from derivations.denoiser import Denoiser, architecture, local_field
+from asymptotics.autoencoder.kernels.network import Forward
+from derivations.autoencoder.denoiser import Denoiser, architecture, local_field
 
 
 def gate() -> Denoiser:

@@ -11,11 +11,10 @@ import pytest
 
 import asymptotics as asy
 from asymptotics import EmpiricalMixture, GaussianMixture, InputError
-from asymptotics.autoencoder.from_samples import CommutationWarning, from_samples, group
-from asymptotics.autoencoder.initial import initial_overlaps
-from asymptotics.autoencoder.samples import load_samples
-from asymptotics.autoencoder.setup import sgd_problem
-from asymptotics.autoencoder.weights import on_references, overlaps
+from asymptotics.autoencoder.model.from_samples import CommutationWarning, from_samples, group
+from asymptotics.autoencoder.model.samples import load_samples
+from asymptotics.autoencoder.model.weights import on_references, overlaps
+from asymptotics.autoencoder.process.setup import sgd_problem
 from asymptotics.cli import main
 
 
@@ -134,7 +133,7 @@ def test_theory_and_sgd_on_samples_share_every_observable() -> None:
         setup = sgd_problem(exp.problem, data=X)
         weights, references, counts = setup.begin(11)
         measured = overlaps(weights, references, counts)
-        theta, q = initial_overlaps(exp.problem)
+        theta, q = exp.problem.initial_overlaps()
         assert np.allclose(measured.theta, theta, atol=1e-12) and np.allclose(measured.q, q, atol=1e-12)
         # In the samples' own coordinates: Θ = W u/√d with the directions of the class means, M = W μ/√d.
         W = weights @ target.basis.T

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import sympy
 
-from asymptotics.autoencoder.forward import Forward
-from asymptotics.autoencoder.generate import GENERATED, GeneratedPoints, Generator, prepare
-from asymptotics.common.checks import InputError
-from asymptotics.common.normals import fill_normals32, fill_normals64, philox_key
-from derivations.denoiser import Denoiser, architecture, local_field
+from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.process.generate import GENERATED, GeneratedPoints, Generator, prepare
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.normals import fill_normals32, fill_normals64, philox_key
+from derivations.autoencoder.denoiser import Denoiser, architecture, local_field
 
 
 def tied(hidden: int, activation: str = "tanh") -> Forward:

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.collapse_result import QUANTITIES, Collapse
-from asymptotics.autoencoder.density import GeneratedDensity
-from asymptotics.autoencoder.generations import generations
-from asymptotics.autoencoder.generations_comparison import compare, extrapolated, gaps
-from asymptotics.autoencoder.generations_latent import GeneratedLaw, GenerationDrift, LatentMoments
-from asymptotics.autoencoder.generations_replica import Trained, fresh_overlaps
-from asymptotics.autoencoder.generations_runs import CollapseRuns
-from asymptotics.autoencoder.generations_settings import Generations
-from asymptotics.autoencoder.generations_simulation import simulate_generations
-from asymptotics.autoencoder.generations_stream import DataStream, fresh_weights
-from asymptotics.autoencoder.integration import SolveError
-from asymptotics.autoencoder.kernels import compile_kernels
-from asymptotics.autoencoder.setup import sgd_problem
+from asymptotics.autoencoder.collapse.comparison import compare, extrapolated, gaps
+from asymptotics.autoencoder.collapse.generations import generations
+from asymptotics.autoencoder.collapse.latent import GeneratedLaw, GenerationDrift, LatentMoments
+from asymptotics.autoencoder.collapse.process import simulate_generations
+from asymptotics.autoencoder.collapse.replica import Trained, fresh_overlaps
+from asymptotics.autoencoder.collapse.result import QUANTITIES, Collapse
+from asymptotics.autoencoder.collapse.runs import CollapseRuns
+from asymptotics.autoencoder.collapse.stream import DataStream, fresh_weights
+from asymptotics.autoencoder.equations.integrate import SolveError
+from asymptotics.autoencoder.generated.density import GeneratedDensity
+from asymptotics.autoencoder.kernels.compile import compile_kernels
+from asymptotics.autoencoder.model.generations import Generations
+from asymptotics.autoencoder.model.weights import overlaps
+from asymptotics.autoencoder.process.setup import sgd_problem
 from asymptotics.autoencoder.theory import solve
-from asymptotics.autoencoder.weights import overlaps
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 
 
 def experiment(**changes):
@@ -335,7 +335,7 @@ def test_moments_and_distance_agree_with_the_density(chain):
     rng = np.random.default_rng(2)
     cluster = rng.choice(3, p=problem.target.weights, size=200_000)
     target = problem.target.centroids[cluster] + rng.standard_normal((200_000, 2))
-    from asymptotics.common.distances import sliced_wasserstein
+    from asymptotics.common.numerics.distances import sliced_wasserstein
 
     assert sliced_wasserstein(points, target) == pytest.approx(chain.distance[1], abs=0.01)
 
@@ -377,8 +377,8 @@ def test_stream_mixes_the_right_shares():
     problem = experiment(generations__original=0.3, simulation__dimension=200).problem
     setup = sgd_problem(problem)
     weights, references, counts = setup.begin(1)
-    from asymptotics.autoencoder.generate import Generator
-    from asymptotics.autoencoder.setup import sampler_steps
+    from asymptotics.autoencoder.process.generate import Generator
+    from asymptotics.autoencoder.process.setup import sampler_steps
 
     generator = Generator(setup.denoiser, weights, **sampler_steps(problem, 0.7), dtype="float32")
 

@@ -8,7 +8,7 @@ import sympy
 
 import asymptotics as asy
 from asymptotics.autoencoder.comparison import order_parameter_rows
-from asymptotics.autoencoder.linear_network import (
+from asymptotics.autoencoder.observables.linear_network import (
     captured,
     growth_rates,
     learn,
@@ -19,8 +19,8 @@ from asymptotics.autoencoder.linear_network import (
     skip_limit,
     strengths,
 )
-from asymptotics.common.verdict import Verdict
-from derivations import linear_network
+from asymptotics.common.output.verdict import Verdict
+from derivations.autoencoder import linear_network
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def path(experiment):
 
 def test_derived_rate_is_that_of_the_population_loss():
     """In a mode of strength s the loss is E_t[ς(1 − (b+s)β)² + (b+s)²α²]; −½ ∂/∂Θ of it with s = Θ², and the decay."""
-    from derivations.engine import b, lam, varsigma
+    from derivations.autoencoder.engine import b, lam, varsigma
 
     s, a, c, theta = linear_network.s, linear_network.E_alpha2, linear_network.E_beta2, sympy.Symbol("theta")
     total = b + theta**2

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.from_samples import CommutationWarning, from_samples
-from asymptotics.autoencoder.initial import initial_overlaps
-from asymptotics.autoencoder.simulation import Runs
-from asymptotics.common.spectra import mnist_digits
+from asymptotics.autoencoder.model.from_samples import CommutationWarning, from_samples
+from asymptotics.autoencoder.process.ensemble import Runs
+from asymptotics.common.numerics.spectra import mnist_digits
 
 TOLERANCE = 3e-3
 
@@ -33,7 +32,7 @@ def test_mnist_gaussian_at_784() -> None:
 def test_mnist_gaussian_converges_as_one_over_d() -> None:
     """The same spectrum with every eigenvalue repeated: the gap of b falls as 1/d, to the theory of masses 1/784."""
     exp = asy.example("mnist-gaussian").replace({"target.spikes": 0})
-    theta, q = initial_overlaps(exp.problem)
+    theta, q = exp.problem.initial_overlaps()
     exp = exp.replace(denoiser={"init": {"random": 0.0, "realisation": None, "Theta": theta, "Q": q}})
     path = asy.solve(exp, tolerance=TOLERANCE)
     gaps, sems = [], []

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.modes import exact_modes, find_modes, mode_report, target_modes
-from asymptotics.common.checks import InputError
+from asymptotics.autoencoder.generated.modes import exact_modes, find_modes, mode_report, target_modes
+from asymptotics.common.input.checks import InputError
 
 
 def mixture(centres, width, weights, n=60_000, seed=0):

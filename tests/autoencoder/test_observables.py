@@ -9,29 +9,29 @@ import pytest
 
 import asymptotics as asy
 from asymptotics import GeneratedDensity, InputError
-from asymptotics.autoencoder.learning_curves import (
+from asymptotics.autoencoder.equations.path import OrderParameterPath, OrderParameters
+from asymptotics.autoencoder.model.problem import Problem
+from asymptotics.autoencoder.observables.errors import (
+    centroid_cosines,
+    denoising_error,
+    principal_cosines,
+    sample_complexity,
+)
+from asymptotics.autoencoder.observables.learning_curves import (
     cell_mixture,
     learning_curves,
     sliced_to_target,
     target_cells,
 )
-from asymptotics.autoencoder.measurements import (
+from asymptotics.autoencoder.observables.score_error import law_points, projected_score, score_error
+from asymptotics.autoencoder.process.measurements import (
     Network,
     generate,
     measure_denoising_error,
     measure_score,
     train_networks,
 )
-from asymptotics.autoencoder.observables import (
-    centroid_cosines,
-    denoising_error,
-    principal_cosines,
-    sample_complexity,
-)
-from asymptotics.autoencoder.path import OrderParameterPath, OrderParameters
-from asymptotics.autoencoder.score_error import law_points, projected_score, score_error
-from asymptotics.autoencoder.settings import Problem
-from asymptotics.common.transport import gaussian_w2_squared, mixture_w2_squared
+from asymptotics.common.numerics.transport import gaussian_w2_squared, mixture_w2_squared
 
 D, RUNS = 500, 6
 TIMES = np.array([0.15, 0.45, 0.7, 0.85])
@@ -206,7 +206,7 @@ def test_sliced_distance_in_closed_form() -> None:
     """Between isotropic Gaussians with means m, m' and deviations s, s': W₂² along every slice, averaged."""
     target = asy.GaussianMixture([[1.0, 0.0]], eigenvalues=[[0.49]], masses=[1.0], reference_overlaps=[np.eye(2)])
     problem = replace(asy.example("three-clusters").problem, target=target)
-    from asymptotics.common.expectations import Rule
+    from asymptotics.common.numerics.expectations import Rule
 
     z, _ = Rule("sobol", 2**16).points(2)
     shift = np.array([1.5, -1.0])

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from asymptotics.autoencoder.reduced_chain import Chain, simulate
-from asymptotics.autoencoder.reduced_chain_kernels import chi_square, triangle
-from asymptotics.autoencoder.settings import Problem
-from asymptotics.autoencoder.setup import sgd_problem
-from asymptotics.autoencoder.sgd import one_run
-from asymptotics.common.checks import InputError
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.normals import philox_key
+from asymptotics.autoencoder.finite_size.chain_steps import chi_square, triangle
+from asymptotics.autoencoder.finite_size.reduced_chain import Chain, simulate
+from asymptotics.autoencoder.model.problem import Problem
+from asymptotics.autoencoder.process.setup import sgd_problem
+from asymptotics.autoencoder.process.sgd import one_run
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.normals import philox_key
+from asymptotics.common.running.ensembles import run_ensemble, spawn
 from asymptotics.experiment import load
 
 REFERENCE = load("three-clusters").problem

@@ -7,11 +7,10 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.autoencoder.comparison import order_parameter_rows
-from asymptotics.autoencoder.drift import Drift
-from asymptotics.autoencoder.initial import initial_overlaps
-from asymptotics.autoencoder.integration import initial_state, kernels_of
-from asymptotics.common.expectations import Rule
-from asymptotics.common.verdict import Verdict
+from asymptotics.autoencoder.equations.drift import Drift
+from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
+from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.output.verdict import Verdict
 
 CENTRED = {
     "target": {"centroids": [[0.0, 0.0]], "eigenvalues": [[1.7]]},
@@ -91,7 +90,7 @@ def test_centred_fields_have_the_arcsine_and_arc_cosine_kernels(activation):
     """P_ab = −E[σ_a σ_b]: (2/π) arcsin (Williams 1997); √(ab)(√(1−ρ²) + ρ(π − arccos ρ))/2π (Cho and Saul 2009)."""
     problem = asy.Experiment(**CENTRED).replace({"denoiser.activation": activation}).problem
     drift = Drift(problem, kernels_of(problem), Rule("hermite", 1))
-    theta, q = initial_overlaps(problem)
+    theta, q = problem.initial_overlaps()
     moments = drift.moments(theta, q, 0.3, np.empty(0))[0]
     omega = (0.4**2 + 0.6**2 * 1.7) * q[0]
     for name, (a, c) in (("P_1_1", (0, 0)), ("P_1_2", (0, 1)), ("P_2_2", (1, 1))):

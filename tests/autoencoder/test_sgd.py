@@ -10,14 +10,14 @@ import pytest
 import sympy
 from scipy import stats
 
-from asymptotics.autoencoder import sgd_kernels
-from asymptotics.autoencoder.forward import Forward
-from asymptotics.autoencoder.sgd import DivergedError, SgdState, Trainer, one_run, prepare, train
-from asymptotics.autoencoder.sgd_problem import SgdProblem
-from asymptotics.common.checks import InputError
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.normals import fill_normals32, philox_key
-from derivations.denoiser import Denoiser, architecture, local_field
+from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.process import steps as sgd_kernels
+from asymptotics.autoencoder.process.problem import SgdProblem
+from asymptotics.autoencoder.process.sgd import DivergedError, SgdState, Trainer, one_run, prepare, train
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.normals import fill_normals32, philox_key
+from asymptotics.common.running.ensembles import run_ensemble, spawn
+from derivations.autoencoder.denoiser import Denoiser, architecture, local_field
 
 
 def gate(predicts: str = "data") -> Forward:

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.drift import Drift
-from asymptotics.autoencoder.initial import initial_overlaps
-from asymptotics.autoencoder.integration import SolveError, initial_state, kernels_of
+from asymptotics.autoencoder.equations.drift import Drift
+from asymptotics.autoencoder.equations.integrate import SolveError, initial_state, kernels_of
 from asymptotics.autoencoder.theory import solve as solve_problem
-from asymptotics.common.expectations import Rule
+from asymptotics.common.numerics.expectations import Rule
 
 UNTIED = {
     "target": {"weights": [0.7, 0.3], "centroids": [[2], [-1]]},
@@ -85,10 +84,10 @@ def test_first_and_second_moments_of_one_sgd_step(experiment):
     problem = exp.problem
     kernels = kernels_of(problem)
     drift = Drift(problem, kernels, Rule("hermite", 40), Rule("sobol", 2**15))
-    theta, q = initial_overlaps(problem)
+    theta, q = problem.initial_overlaps()
     y0 = initial_state(problem, drift)
     dtheta, dq, _, _ = drift.layout.unpack(drift(0.0, y0))
-    from asymptotics.autoencoder.weights import construct
+    from asymptotics.autoencoder.model.weights import construct
 
     d, rng = 1500, np.random.default_rng(11)
     target = problem.target
@@ -131,7 +130,7 @@ def test_first_and_second_moments_of_one_sgd_step(experiment):
 
 
 def test_skip_connection_follows_its_closed_form():
-    from derivations import skip
+    from derivations.autoencoder import skip
 
     path = asy.solve(asy.Experiment(**HETEROSCEDASTIC))
     problem = path.problem

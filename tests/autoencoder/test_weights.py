@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.weights import atom_counts, construct, drawn, overlaps, starts
-from asymptotics.common.checks import InputError
+from asymptotics.autoencoder.model.weights import atom_counts, construct, drawn, overlaps, starts
+from asymptotics.common.input.checks import InputError
 
 
 def random_overlaps(atoms: int, p: int, K: int, rank: int, seed: int = 0):

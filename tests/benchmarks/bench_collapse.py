@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.collapse_map import CollapseMap
+from asymptotics.autoencoder.collapse.collapse_map import CollapseMap
 
 
 def theory() -> None:
@@ -31,7 +31,7 @@ def experiment() -> None:
             e = asy.example("model-collapse").replace(
                 {"generations.count": count, "simulation.dimension": d, "simulation.runs": 1, "simulation.samples": 10}
             )
-            from asymptotics.autoencoder.generations_simulation import simulate_generations
+            from asymptotics.autoencoder.collapse.process import simulate_generations
 
             seconds.append(simulate_generations(e.problem, companion=False, workers=1, progress=False).seconds)
         print(f"{d:5d}   {seconds[0]:12.2f}   {seconds[1]:13.2f}   {seconds[1] / seconds[0]:5.1f}")

@@ -10,9 +10,9 @@ import time
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.drift import Drift
-from asymptotics.autoencoder.integration import initial_state, kernels_of
-from asymptotics.common.expectations import Rule
+from asymptotics.autoencoder.equations.drift import Drift
+from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
+from asymptotics.common.numerics.expectations import Rule
 
 
 def best(function, repeats=5):

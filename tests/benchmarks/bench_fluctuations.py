@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asymptotics.autoencoder.fluctuation_bias import bias
-from asymptotics.autoencoder.fluctuations import fluctuations
-from asymptotics.autoencoder.reduced_chain import Chain
-from asymptotics.autoencoder.setup import sgd_problem
-from asymptotics.autoencoder.sgd import Trainer
+from asymptotics.autoencoder.finite_size.bias import bias
+from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
+from asymptotics.autoencoder.finite_size.reduced_chain import Chain
+from asymptotics.autoencoder.process.setup import sgd_problem
+from asymptotics.autoencoder.process.sgd import Trainer
 from asymptotics.autoencoder.theory import solve
 from asymptotics.experiment import load
 

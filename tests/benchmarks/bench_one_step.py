@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asymptotics.common.threads import single_threaded
+from asymptotics.common.running.threads import single_threaded
 from asymptotics.one_step import distances, theory
 from asymptotics.one_step.settings import OneStep, Simulation
 from asymptotics.one_step.simulation import simulate

@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asymptotics.autoencoder.forward import Forward
-from asymptotics.autoencoder.generate import Generator
-from asymptotics.autoencoder.sgd import Trainer, train
-from asymptotics.autoencoder.sgd_problem import SgdProblem
-from asymptotics.common.normals import fill_normals32, fill_normals64, philox_key
+from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.process.generate import Generator
+from asymptotics.autoencoder.process.problem import SgdProblem
+from asymptotics.autoencoder.process.sgd import Trainer, train
+from asymptotics.common.numerics.normals import fill_normals32, fill_normals64, philox_key
 
 
 def least(repeats: int, **jobs: Callable[[], object]) -> dict[str, float]:
@@ -38,7 +38,7 @@ def line(what: str, *columns: str) -> None:
 
 def network(hidden: int = 2) -> Forward:
     def declare():  # type: ignore[no-untyped-def]
-        from derivations.denoiser import tied
+        from derivations.autoencoder.denoiser import tied
 
         return tied(hidden, activation="tanh")
 

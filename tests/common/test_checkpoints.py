@@ -8,10 +8,11 @@ import os
 import numpy as np
 import pytest
 
-from asymptotics.common import checkpoints, results
-from asymptotics.common.checkpoints import Checkpoint, read, write
-from asymptotics.common.checks import InputError
-from asymptotics.common.ensembles import Interrupted, run_ensemble, spawn
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.output import results
+from asymptotics.common.running import checkpoints
+from asymptotics.common.running.checkpoints import Checkpoint, read, write
+from asymptotics.common.running.ensembles import Interrupted, run_ensemble, spawn
 
 CONTENT = {
     "Q": np.array([[1.0, np.nan], [np.inf, 1 / 3]]),

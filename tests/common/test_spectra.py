@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.spectra import (
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.spectra import (
     Spectrum,
     from_data,
     isotropic,

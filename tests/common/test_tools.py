@@ -9,13 +9,13 @@ import pickle
 import numpy as np
 import pytest
 
-from asymptotics.common import checks, expressions
-from asymptotics.common.distances import sliced_wasserstein, wasserstein_1d
-from asymptotics.common.ensembles import run_ensemble, spawn
-from asymptotics.common.expectations import Rule, ladder
-from asymptotics.common.interpolants import PRESETS, Interpolant
-from asymptotics.common.results import Result, to_builtin, write_atomically
-from asymptotics.common.verdict import Row, Verdict
+from asymptotics.common.input import checks, expressions
+from asymptotics.common.input.interpolants import PRESETS, Interpolant
+from asymptotics.common.numerics.distances import sliced_wasserstein, wasserstein_1d
+from asymptotics.common.numerics.expectations import Rule, ladder
+from asymptotics.common.output.results import Result, to_builtin, write_atomically
+from asymptotics.common.output.verdict import Row, Verdict
+from asymptotics.common.running.ensembles import run_ensemble, spawn
 
 # expectations ------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import sympy
 
-from derivations import collapse, skip
+from derivations.autoencoder import collapse, skip
 
 
 @pytest.mark.parametrize("schedule", list(collapse.SCHEDULES))

@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 from derivations import Denoiser, architecture, derive, local_field, sigma
-from derivations.denoiser import alpha, beta
-from derivations.engine import Lambda, b
+from derivations.autoencoder.denoiser import alpha, beta
+from derivations.autoencoder.engine import Lambda, b
 
 
 def test_potential_of_tied_network_is_that_of_the_paper():
@@ -157,7 +157,7 @@ def test_slips_of_the_sources_are_slips():
 
 
 def test_closed_form_of_b_returns_its_initial_value():
-    from derivations import skip
+    from derivations.autoencoder import skip
 
     form = skip.closed_form()
     assert sympy.simplify(form.subs(skip.tau, 0) - skip.b0) == 0

@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 from derivations import Denoiser, architecture, derive, local_field
-from derivations.engine import eta, lam, mass, symbol, symmetric, varsigma
-from derivations.fluctuations import NORMS, Increment, fluctuations, gaussian_exponential
+from derivations.autoencoder.engine import eta, lam, mass, symbol, symmetric, varsigma
+from derivations.autoencoder.fluctuations import NORMS, Increment, fluctuations, gaussian_exponential
 
 ALPHA, BETA, B = 0.3, 0.7, 0.4
 

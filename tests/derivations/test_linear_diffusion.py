@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derivations import linear_averages, linear_modes
-from derivations.linear_diffusion import derivation
+from derivations.linear_diffusion import averages as linear_averages
+from derivations.linear_diffusion import modes as linear_modes
+from derivations.linear_diffusion.equations import derivation
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import sympy as sp
 
 from asymptotics.mixture_flow.rates import error_expansion
 from asymptotics.mixture_flow.theory import final_state, order_parameters
-from derivations import mixture_flow, mixture_flow_results
-from derivations.mixture_flow import DerivationError, _require, derivation
+from derivations.mixture_flow import equations as mixture_flow
+from derivations.mixture_flow import results as mixture_flow_results
+from derivations.mixture_flow.equations import DerivationError, _require, derivation
 from derivations.steps import Derivation
 
 VALUES = {"n": 5, "K": 2, "sigma": 0.7, "lambda": 0.3, "m": 1.4}

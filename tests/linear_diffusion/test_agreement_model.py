@@ -9,8 +9,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.linalg import expm, sqrtm
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.spectra import power_law
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.spectra import power_law
 from asymptotics.linear_diffusion.agreement import (
     corrected_cosines,
     covariance_distance,

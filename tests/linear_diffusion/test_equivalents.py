@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.spectra import load_spectrum, power_law
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.spectra import load_spectrum, power_law
 from asymptotics.linear_diffusion.contour import resolvent
 from asymptotics.linear_diffusion.corrections import finite_size_corrections
 from asymptotics.linear_diffusion.equivalents import (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.spectra import load_spectrum, power_law
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.spectra import load_spectrum, power_law
 from asymptotics.linear_diffusion.kl import (
     averaged_divergences,
     limits_per_dimension,

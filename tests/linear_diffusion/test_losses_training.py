@@ -8,8 +8,8 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 from scipy.optimize import minimize_scalar
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.spectra import load_spectrum, power_law
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.spectra import load_spectrum, power_law
 from asymptotics.linear_diffusion.losses import averaged_losses, corrected_losses, total_losses
 from asymptotics.linear_diffusion.process import gradient, moments, train_closed_form, train_descent, train_flow
 from asymptotics.linear_diffusion.schedule import Schedule

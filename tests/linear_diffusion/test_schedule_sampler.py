@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.spectra import power_law
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.spectra import power_law
 from asymptotics.linear_diffusion.generated import generated_averages
 from asymptotics.linear_diffusion.process import gaussian_divergences, moments, run_sampler, train_descent
 from asymptotics.linear_diffusion.sampler import (

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.linear_diffusion import system
 from asymptotics.linear_diffusion.images import bilinear, compare_images, digits_effective_dimension
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation

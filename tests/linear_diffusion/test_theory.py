@@ -8,8 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.spectra import power_law
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.spectra import power_law
 from asymptotics.linear_diffusion import system
 from asymptotics.linear_diffusion.averages import Averages, Sweep
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation

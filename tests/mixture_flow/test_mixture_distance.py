@@ -7,8 +7,8 @@ import ot
 import ot.gaussian
 import pytest
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.transport import Mixture, bures_squared, gaussian_w2_squared, mixture_w2_squared
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.numerics.transport import Mixture, bures_squared, gaussian_w2_squared, mixture_w2_squared
 from asymptotics.mixture_flow.theory import final_state
 
 

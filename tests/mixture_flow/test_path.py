@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.interpolants import Interpolant
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.input.interpolants import Interpolant
 from asymptotics.mixture_flow.path import discretise, integrate
 from asymptotics.mixture_flow.schemes import TABLEAUX, make_grid
 from asymptotics.mixture_flow.settings import MixtureFlow

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.mixture_flow.rates import curve, error_expansion, optimal_ridge
 from asymptotics.mixture_flow.theory import final_state
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.mixture_flow.settings import MixtureFlow
 from asymptotics.mixture_flow.training import train, train_on
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asymptotics.common.threads import single_threaded
+from asymptotics.common.running.threads import single_threaded
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.one_step import bandwidth
 
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.threads import single_threaded
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.running.threads import single_threaded
 from asymptotics.one_step.denoiser import fit, regression
 from asymptotics.one_step.distances import gaussian_divergences
 from asymptotics.one_step.multistep import angle_grid, flow_divergence, multistep_fraction, noise_angle, time_grid

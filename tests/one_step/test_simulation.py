@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from asymptotics.common.checks import InputError
-from asymptotics.common.threads import single_threaded
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.running.threads import single_threaded
 from asymptotics.one_step.settings import OneStep, Sampler, Simulation
 from asymptotics.one_step.simulation import QUANTITIES, Simulated, simulate, wilson_interval
 from asymptotics.one_step.theory import solve

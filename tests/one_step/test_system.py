@@ -13,9 +13,9 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from asymptotics.common.checkpoints import Checkpoint
-from asymptotics.common.checks import InputError
-from asymptotics.common.threads import single_threaded
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.running.checkpoints import Checkpoint
+from asymptotics.common.running.threads import single_threaded
 from asymptotics.one_step import system
 from asymptotics.one_step.settings import OneStep
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.common.checkpoints import Checkpoint
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
+from asymptotics.common.running.checkpoints import Checkpoint
 from asymptotics.one_step import transition
 from asymptotics.one_step.settings import OneStep
 from asymptotics.one_step.transition import Transition, probability_curve

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.integrate import dblquad
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import CircleLaw, ClosedCurveScore, circle_points, metastability_exponent
 from asymptotics.score_smoothing.curves import polygon_distance, vertex_distance
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import quad, solve_ivp
 from scipy.stats import norm
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing.averaging import AveragedScore
 from asymptotics.score_smoothing.distances import metrics
 from asymptotics.score_smoothing.law import GeneratedLaw

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import (
     GAUSSIAN,
     AveragedScore,

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import kolmogi
 from scipy.stats import norm
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import GeneratedLaw, ScoreSmoothing, Simulation
 from asymptotics.score_smoothing.simulation import follow, follow_circle, simulate
 from asymptotics.score_smoothing.system import Problem, compare, solve

@@ -14,7 +14,7 @@ import pytest
 from scipy.stats import norm
 
 import asymptotics
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import GeneratedLaw, ScoreSmoothing, Simulation, metrics, system
 
 EXAMPLES = sorted((Path(asymptotics.__path__[0]) / "examples").glob("score-smoothing*.toml"))

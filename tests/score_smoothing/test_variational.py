@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import SmoothedScore, convex_program, lower_bound, three_neurons, train
 from asymptotics.score_smoothing.variational import (
     exact_loss,

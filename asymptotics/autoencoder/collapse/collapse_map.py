@@ -1,0 +1,277 @@
+"""The collapse map Λ → v_{t_f}(b_τ(Λ)): one generation's effect on the variance of all directions that are not followed.
+
+At d → ∞ the skip connection and the variance outside the span of the weights close on themselves, so that collapse of the bulk
+is a map of the line: fixed points, their stability and basins follow without solving for the weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import ComputationError, array, fail, integer, number
+from ...common.output.plotting import drawn_by
+from ...common.output.results import Result, dataframe
+from ..generated.coefficients import Clock, coefficients, predicted
+from ..model.problem import Problem
+
+
+@dataclass(frozen=True)
+class FixedPoint:
+    """A Λ that a generation leaves as it is, the skip connection there, and d ln f/d ln Λ (stable if below 1 in size)."""
+
+    Lambda: float
+    b: float
+    slope: float
+
+    @property
+    def stable(self) -> bool:
+        """Whether nearby Λ are drawn to it."""
+        return abs(self.slope) < 1
+
+
+class CollapseMap:
+    r"""f(Λ) = φ Λ₀ + (1 − φ) v_{t_f}(b_τ(Λ)), for fresh weights, or their limit for warm ones.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its target gives Λ₀; ``generations.original`` is φ.
+    original : float, optional
+        φ instead.
+
+    Notes
+    -----
+    b_τ = b_∞ + (b₀ − b_∞) e^{−κτ} with κ = Λ E[β²] + E[α²] and κ b_∞ = Λ E[βy₁] + E[αy₀] for a network that predicts
+    y₀x₀ + y₁x₁; v̇ = 2Δv + 2ε. Cui, Pehlevan, Lu, arXiv 2501.03937; closed forms in `derivations.autoencoder.collapse`.
+    """
+
+    def __init__(self, problem: Problem, original: float | None = None) -> None:
+        self.problem = problem
+        phi = problem.generations.original if original is None else original
+        self.original = number("original", phi, at_least=0, at_most=1)
+        self.start = problem.target.mean_eigenvalue
+        times, w = problem.training.nodes()
+        s = problem.interpolant
+        alpha, beta = s.alpha(times), s.beta(times)
+        y0, y1 = predicted(problem, times)
+        self._kappa = (float(w @ beta**2), float(w @ alpha**2))
+        self._source = (float(w @ (beta * y1)), float(w @ (alpha * y0)))
+        self.tau = self._effective_time()
+        # Δ is linear in b: its values at b = 0 and 1 give it everywhere.
+        self._epsilon = problem.sampling.epsilon_function(s)
+        self._prepare()
+
+    def _effective_time(self) -> float:
+        """ρ_b ∫₀^τ s(τ′) dτ′: zero without a trainable skip connection."""
+        training = self.problem.training
+        _, rate = self.problem.denoiser.rates(training.rates or {})
+        schedule = training.rate_schedule()
+        if schedule is None:
+            return float(rate * training.tau)
+        from scipy.integrate import quad
+
+        return float(rate * quad(lambda x: float(schedule(x)), 0, training.tau, limit=500, epsabs=1e-12)[0])
+
+    def _prepare(self) -> None:
+        sampling = self.problem.sampling
+        if sampling.scheme == "euler":
+            grid = sampling.grid()
+            k = coefficients(self.problem, 0.0, grid[:-1], self._epsilon)
+            h = np.diff(grid)
+            self._steps = (1 + h * k.delta, h * k.gamma, 2 * h * k.epsilon)
+            return
+        self._clock = Clock(self.problem.interpolant)
+        self._span = (self._clock.of(sampling.start), self._clock.of(sampling.stop), sampling.start)
+
+    def skip(self, Lambda: Any, b0: float | None = None) -> np.ndarray:
+        """b_τ of a training on a target with mean eigenvalue Λ (any shape)."""
+        Lambda = np.asarray(Lambda, dtype=np.float64)
+        start = self.initial_skip if b0 is None else b0
+        kappa = Lambda * self._kappa[0] + self._kappa[1]
+        limit = np.divide(Lambda * self._source[0] + self._source[1], kappa, out=np.zeros_like(kappa), where=kappa > 0)
+        return limit + (start - limit) * np.exp(-kappa * self.tau) if self.problem.denoiser.has_skip else 0.0 * kappa
+
+    @property
+    def initial_skip(self) -> float:
+        """b at τ = 0."""
+        return self.problem.denoiser.skip if self.problem.denoiser.has_skip else 0.0
+
+    def variance(self, b: Any) -> np.ndarray:
+        """v_{t_f} of a sampler whose network has the skip connection b (any shape)."""
+        b = np.asarray(b, dtype=np.float64)
+        flat = b.ravel()
+        with np.errstate(over="ignore"):
+            if self.problem.sampling.scheme == "euler":
+                v = np.ones_like(flat)
+                for growth, gain, noise in zip(*self._steps, strict=True):
+                    v = (growth + gain * flat) ** 2 * v + noise
+                return v.reshape(b.shape)
+            return self._continuous(flat).reshape(b.shape)
+
+    def _continuous(self, b: np.ndarray) -> np.ndarray:
+        from scipy.integrate import solve_ivp
+
+        first, last, start = self._span
+
+        def slope(clock: float, y: np.ndarray) -> np.ndarray:
+            t = float(y[0])
+            k = coefficients(self.problem, 0.0, np.array(t), self._epsilon)
+            delta = k.delta + b * k.gamma
+            # ln v: the variance itself ranges over many decades.
+            return self._clock.rate(t) * np.concatenate([[1.0], 2 * delta + 2 * k.epsilon * np.exp(-y[1:])])
+
+        y0 = np.concatenate([[start], np.zeros(len(b))])
+        solved = solve_ivp(slope, (first, last), y0, method="DOP853", rtol=1e-10, atol=1e-12)
+        if not solved.success:
+            raise ComputationError(f"the variance of the bulk could not be integrated: {solved.message}")
+        return np.exp(solved.y[1:, -1])
+
+    def __call__(self, Lambda: Any) -> np.ndarray:
+        """f(Λ), any shape."""
+        return self.original * self.start + (1 - self.original) * self.variance(self.skip(Lambda))
+
+    plot = drawn_by(
+        "autoencoder.plots.collapse:plot_cobweb",
+        "The map, its fixed points (filled: stable) and the cobweb from Λ₀; returns ``(figure, axes)``.",
+    )
+
+    def slope(self, Lambda: float) -> float:
+        """d ln f/d ln Λ."""
+        h = 1e-5
+        up, down = self(Lambda * np.exp(h)), self(Lambda * np.exp(-h))
+        return float((np.log(up) - np.log(down)) / (2 * h))
+
+    def fixed_points(self, count: int = 2001) -> list[FixedPoint]:
+        """All fixed points Λ > 0 in increasing order, bracketed on a logarithmic grid over the image of the map."""
+        from scipy.optimize import brentq
+
+        image = self(np.concatenate([[0.0], np.logspace(-12, 12, 97)]))
+        low, high = float(image.min()), float(image.max())
+        if not np.isfinite(high) or high <= 0:
+            return []
+        low = max(low, high * 1e-300, 1e-300)
+        x = np.linspace(np.log(low) - 0.1, np.log(high) + 0.1, count)
+        with np.errstate(divide="ignore"):
+            f = np.log(self(np.exp(x))) - x
+        found = []
+        for k in np.flatnonzero((f[:-1] > 0) != (f[1:] > 0)):
+            root = float(brentq(lambda y: float(np.log(self(np.exp(y)))) - y, x[k], x[k + 1], xtol=1e-14, rtol=1e-14))
+            Lambda = float(np.exp(root))
+            found.append(FixedPoint(Lambda, float(self.skip(Lambda)), self.slope(Lambda)))
+        return found
+
+    def iterate(self, count: int, Lambda: float | None = None) -> np.ndarray:
+        """Λ of the targets of generations 1 … count + 1, following ``problem.generations`` (warm start, accumulation, φ)."""
+        integer("count", count, at_least=0)
+        settings = self.problem.generations.replace(original=self.original)
+        values = [self.start if Lambda is None else number("Lambda", Lambda, at_least=0)]
+        v: list[float] = []
+        b = self.initial_skip
+        for g in range(1, count + 1):
+            b = float(self.skip(values[-1], b if settings.start == "warm" else None))
+            v.append(float(self.variance(b)))
+            shares = settings.shares(g + 1)
+            values.append(float(shares[0] * self.start + shares[1:] @ np.array(v)))
+        return np.array(values)
+
+    def limit(self, Lambda: float | None = None) -> float:
+        """Where the iteration ends that starts at Λ (default: the original target's).
+
+        The map increases, so that this is the next fixed point in the direction of the first step.
+        """
+        here = self.start if Lambda is None else number("Lambda", Lambda, at_least=0)
+        following, points = float(self(here)), self.fixed_points()
+        if not np.isfinite(following) or not points:
+            return float("inf")
+        if following >= here:
+            above = [p.Lambda for p in points if p.Lambda >= here * (1 - 1e-12)]
+            return min(above, default=float("inf"))
+        return max((p.Lambda for p in points if p.Lambda <= here * (1 + 1e-12)), default=0.0)
+
+    def phase(self, factor: float = 10.0) -> str:
+        """ "collapse", "spread" or "blow-up": whether the iteration from Λ₀ ends below Λ₀/factor, between, or above Λ₀ factor."""
+        ratio = self.limit() / self.start
+        return "collapse" if ratio < 1 / factor else "blow-up" if ratio > factor else "spread"
+
+    def critical_fraction(self, keep: float = 0.5) -> dict[str, float]:
+        """The fraction φ of original data at which collapse stops: the least with limit ≥ ``keep`` Λ₀.
+
+        Returns
+        -------
+        dict
+            ``fraction``; ``below`` and ``above``: the limit Λ on either side. They differ where the collapsed fixed point
+            vanishes at once (saddle and node meet) and agree where Λ grows smoothly with φ.
+        """
+        number("keep", keep, above=0, below=1)
+
+        def end(phi: float) -> float:
+            return CollapseMap(self.problem, phi).limit()
+
+        if end(0.0) >= keep * self.start:
+            return {"fraction": 0.0, "below": end(0.0), "above": end(0.0)}
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (low, middle) if end(middle) >= keep * self.start else (middle, high)
+        return {"fraction": high, "below": end(low), "above": end(high)}
+
+
+@dataclass(frozen=True)
+class PhaseDiagram(Result):
+    """Limits Λ of the iteration from Λ₀, (len(y), len(x)), the number of stable fixed points, and the two axes."""
+
+    names: tuple[str, str]
+    x: np.ndarray
+    y: np.ndarray
+    limit: np.ndarray
+    stable: np.ndarray
+    start: float
+
+    def to_dataframe(self) -> Any:
+        """One row a point of the diagram as a pandas DataFrame: both parameters, limit, number of stable fixed points."""
+        first, second = (axis.ravel() for axis in np.meshgrid(self.x, self.y))
+        limit, stable = self.limit.ravel(), self.stable.ravel()
+        return dataframe({self.names[0]: first, self.names[1]: second, "limit": limit, "stable": stable}, self.names[0])
+
+    plot = drawn_by(
+        "autoencoder.plots.collapse:plot_phase_diagram",
+        "log₁₀ of the limit over Λ₀ as a picture, with the lines of collapse and blow-up; returns ``(figure, axes)``.",
+    )
+
+
+#: Axes of a phase diagram: what may be varied, and where it sits.
+AXES = {"stop": "sampling", "tau": "training", "original": "generations", "epsilon": "sampling"}
+
+
+def phase_diagram(problem: Problem, x: tuple[str, Any], y: tuple[str, Any]) -> PhaseDiagram:
+    """Limit of the collapse map from Λ₀ over two parameters of the problem.
+
+    Parameters
+    ----------
+    problem : Problem
+    x, y : (name, values)
+        Names from stop (t_f), tau, original (φ), epsilon (a factor on the problem's ε, or ε = factor × (1 − t) if that is 0).
+    """
+    import dataclasses
+
+    for name, _ in (x, y):
+        if name not in AXES:
+            fail("axis", name, "one of " + ", ".join(AXES))
+    xs, ys = array(x[0], x[1], ndim=1), array(y[0], y[1], ndim=1)
+    limit, stable = np.empty((len(ys), len(xs))), np.empty((len(ys), len(xs)), dtype=int)
+    shape = problem.sampling.epsilon
+    shape = "1 - t" if shape.strip() in ("0", "0.0") else shape
+    for j, second in enumerate(ys):
+        for i, first in enumerate(xs):
+            changed = problem
+            for name, value in ((x[0], float(first)), (y[0], float(second))):
+                setting: Any = f"{value!r}*({shape})" if name == "epsilon" else value
+                table = getattr(changed, AXES[name]).replace(**{name: setting})
+                changed = dataclasses.replace(changed, **{AXES[name]: table})
+            f = CollapseMap(changed)
+            limit[j, i] = f.limit()
+            stable[j, i] = sum(p.stable for p in f.fixed_points(401))
+    return PhaseDiagram((x[0], y[0]), xs, ys, limit, stable, problem.target.mean_eigenvalue)

@@ -1,0 +1,275 @@
+"""The chain of generations in R^d: train, generate fresh samples one block at a time, train on them, and so on.
+
+Nothing here comes from the order-parameter equations: SGD and the sampler run in R^d, and overlaps are measured on the weights.
+No data set is ever stored: a block of samples is generated, used for as many SGD steps, and thrown away.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import InputError
+from ...common.running.checkpoints import Checkpoint
+from ...common.running.ensembles import Run, run_ensemble, spawn
+from ..model.problem import Problem
+from ..model.weights import overlaps
+from ..process.ensemble import COMPANION
+from ..process.generate import Generator
+from ..process.problem import SgdProblem
+from ..process.results import SgdState
+from ..process.setup import sampler_steps, sgd_problem
+from ..process.sgd import DivergedError, Trainer, default_chunk
+from .observables import TargetQuantiles, bulk_distance
+from .result import QUANTITIES
+from .runs import CollapseRuns
+from .stream import DataStream, StreamTrainer, fresh_weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A trained network: weights W (p, d), b and κ."""
+
+    weights: np.ndarray
+    b: float
+    parameters: np.ndarray
+
+
+class _Chain:
+    """One chain of generations in R^d, resumable between any two steps.
+
+    Parameters
+    ----------
+    seed : SeedSequence
+        Four children a generation: training, fresh weights, its data, and the samples that measure it.
+    setup : SgdProblem
+        The first training.
+    problem : Problem
+    run : Run
+    """
+
+    def __init__(self, seed: np.random.SeedSequence, setup: SgdProblem, problem: Problem, run: Run) -> None:
+        self.setup, self.problem, self.run = setup, problem, run
+        self.settings, self.quantiles = problem.generations, TargetQuantiles(problem.target)
+        self.seeds = seed.spawn(4 * self.settings.count)
+        self.first = Trainer(setup, self.seeds[0])
+        self.references, self.counts = self.first.references, self.first.counts
+        self.networks: list[Network] = []
+        self.generators: list[Generator] = []
+        self.records: list[dict[str, np.ndarray]] = []
+        self.saved = time.monotonic()
+
+    def follow(self) -> list[dict[str, np.ndarray]]:
+        """Train generation after generation, from the last state kept; the quantities of each."""
+        state = None if self.run.files is None else self.run.files.load_state()
+        if state is not None:
+            self.records = state["records"]
+            for stored in state["networks"]:
+                self._add(Network(**stored))
+        for generation in range(len(self.records) + 1, self.settings.count + 1):
+            trainer, stream = self._begin(generation)
+            if state is not None and state["trainer"] is not None:
+                trainer.restore(SgdState(**state["trainer"]))
+                if stream is not None:
+                    stream.restore(state["stream"])
+            state = None
+            self._train(trainer, stream, generation)
+            self._add(Network(trainer.weights, trainer.b, trainer.parameters))
+            trace = self._original_trace() if stream is None else stream.trace
+            sampling = self.seeds[4 * generation - 1]
+            self.records.append(_measure(self.problem, trainer, self.generators[-1], self.quantiles, trace, sampling))
+            if self.run.files is not None:
+                self.run.files.keep_state(self._state(None, None))
+        return self.records
+
+    def _begin(self, generation: int) -> tuple[Trainer, DataStream | None]:
+        """The training of a generation before its first step, and the stream of its data."""
+        if generation == 1:
+            return self.first, None
+        training, drawing, streaming, _ = self.seeds[4 * (generation - 1) : 4 * generation]
+        if self.settings.start == "warm":
+            start = self.networks[-1]
+        else:
+            weights = fresh_weights(self.setup, self.references, self.counts, drawing)
+            start = Network(weights, self.setup.b, self.setup.parameters)
+        own = dataclasses.replace(
+            self.setup, theta=None, q=None, start=None, initial=(start.weights, self.references, self.counts),
+            b=start.b, parameters=start.parameters,
+        )  # fmt: skip
+        shares = self.settings.shares(generation)
+        used = self.generators if self.settings.accumulate else self.generators[-1:]
+        shares = np.concatenate([shares[:1], shares[-len(used) :]])
+        stream = DataStream(self.setup, self.references, self.counts, shares, used, streaming)
+        return StreamTrainer(own, training, stream), stream
+
+    def _train(self, trainer: Trainer, stream: DataStream | None, generation: int) -> None:
+        problem, files = trainer.problem, self.run.files
+        chunk = default_chunk(problem)
+        # A copy: Ctrl-C may arrive when a block has been drawn and not yet learned.
+        snapshot = self._state(trainer, stream) if files is not None else None
+        try:
+            while trainer.step < problem.steps:
+                trainer.advance(min(chunk, problem.steps - trainer.step))
+                if not trainer.finite():
+                    raise DivergedError(
+                        f"generation {generation}: SGD diverged at d = {problem.dimension}", trainer.run([])
+                    )
+                if files is not None:
+                    snapshot = self._state(trainer, stream)
+                    if time.monotonic() - self.saved > files.every:
+                        files.keep_state(snapshot)
+                        self.saved = time.monotonic()
+                self.run.progress(generation - 1 + trainer.step / problem.steps, self.settings.count)
+        except BaseException:
+            if files is not None:
+                files.keep_state(snapshot)
+            raise
+
+    def _state(self, trainer: Trainer | None, stream: DataStream | None) -> dict[str, Any]:
+        return {
+            "records": list(self.records),
+            "networks": [vars(network) for network in self.networks],
+            "trainer": None if trainer is None else vars(trainer.state()),
+            "stream": None if stream is None else stream.state(),
+        }
+
+    def _add(self, network: Network) -> None:
+        self.networks.append(network)
+        self.generators.append(
+            Generator(
+                self.setup.denoiser,
+                network.weights,
+                **sampler_steps(self.problem, network.b),
+                directions=self.references,
+                parameters=network.parameters,
+                dtype=self.setup.dtype,
+            )
+        )
+
+    def _original_trace(self) -> float:
+        """Mean of ‖x‖²/d of the original target."""
+        setup, u = self.setup, self.references
+        norms = np.einsum("ck,kl,cl->c", setup.centroids, u @ u.T, setup.centroids)
+        return float(setup.weights @ (norms + setup.eigenvalues @ self.counts)) / setup.dimension
+
+
+def _chain(pair: tuple[np.random.SeedSequence, SgdProblem], problem: Problem, *, run: Run) -> dict[str, np.ndarray]:
+    """One chain of generations in R^d: every quantity, first axis the generation."""
+    records = _Chain(*pair, problem, run).follow()
+    return {name: np.stack([np.asarray(r[name], dtype=np.float64) for r in records]) for name in records[0]}
+
+
+def _measure(
+    problem: Problem,
+    trainer: Trainer,
+    generator: Generator,
+    quantiles: TargetQuantiles,
+    trace: float,
+    seed: np.random.SeedSequence,
+) -> dict[str, Any]:
+    """Order parameters of the trained network, and moments and distance of fresh samples of it."""
+    measured = overlaps(trainer.weights, trainer.references, trainer.counts)
+    points = generator.sample(problem.simulation.samples, seed)
+    inside = np.einsum("ka,ab,kb->k", points.fields, np.linalg.pinv(measured.Q, hermitian=True), points.fields)
+    rank = np.linalg.matrix_rank(measured.Q, hermitian=True)
+    v = float(np.mean(points.squared_norms - inside) / (trainer.problem.dimension - rank))
+    return {
+        "Lambda": trace,
+        "b": trainer.b,
+        "Q": measured.Q,
+        "Theta": measured.Theta,
+        "parameters": trainer.parameters,
+        "v": v,
+        "mean": points.projections.mean(axis=0),
+        "covariance": np.atleast_2d(np.cov(points.projections.T)),
+        "distance": quantiles.distance(points.projections),
+        "bulk_distance": bulk_distance(problem.target, v),
+        "generated": points.projections,
+    }
+
+
+def simulate_generations(
+    problem: Problem,
+    *,
+    companion: bool | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+    executor: Any = None,
+) -> CollapseRuns:
+    """Run ``simulation.runs`` chains of ``generations.count`` trainings in R^d.
+
+    Each generation makes n = τd/(2η) SGD steps on fresh samples of the networks before it; ``simulation.samples`` more points
+    are generated for mean, covariance and distance.
+
+    Parameters
+    ----------
+    problem : Problem
+    companion : bool, optional
+        Also run 4 times as many chains at d/4, for the 1/d extrapolation. Default: where d/4 is large enough for the overlaps.
+    workers : int, optional
+        Processes; the answer does not depend on it.
+    progress : bool, optional
+    checkpoint : Checkpoint, optional
+        Keeps finished chains and the states of those under way (folder ``chains``); a later call goes on from there, bit
+        for bit.
+    executor : concurrent.futures.Executor, optional
+
+    Raises
+    ------
+    InputError
+        If an argument is not allowed, or the dimension is too small.
+    """
+    from ... import __version__
+
+    start = time.perf_counter()
+    settings = problem.simulation
+    if problem.denoiser.init.realisation is not None and problem.generations.count > 1:
+        raise InputError("denoiser.init.realisation: must be left out for a chain of generations")
+    d = settings.dimension
+    setup, low = sgd_problem(problem), d // COMPANION
+    setup.begin(0)
+    small = None
+    if companion or companion is None:
+        try:
+            small = sgd_problem(problem, dimension=low)
+            small.begin(0)
+        except InputError:
+            if companion:
+                raise
+            small = None
+    seeds = spawn(settings.seed, settings.runs * (1 + COMPANION * (small is not None)))
+    setups = [setup] * settings.runs + [small] * (len(seeds) - settings.runs)
+    Trainer(setup, 0).advance(0)  # compiles before any process starts
+    pairs: Any = list(zip(seeds, setups, strict=True))
+    results = run_ensemble(
+        _chain,
+        pairs,
+        problem,
+        workers=workers,
+        executor=executor,
+        progress=progress,
+        description=f"d = {d}",
+        checkpoint=checkpoint,
+        part="chains",
+        watched=True,
+    )
+    main, rest = results[: settings.runs], results[settings.runs :]
+    fields = {}
+    for name in QUANTITIES:
+        field = "mean_" if name == "mean" else name
+        fields[field] = np.stack([r[name] for r in main])
+        fields[f"low_{field}"] = np.stack([r[name] for r in rest]) if rest else fields[field][:0]
+    return CollapseRuns(
+        **fields,
+        generated=np.stack([r["generated"] for r in main]),
+        dimension=d,
+        low_dimension=low,
+        seed=settings.seed,
+        seconds=time.perf_counter() - start,
+        experiment=problem.to_tables(),
+        version=__version__,
+    )

@@ -1,0 +1,195 @@
+"""One training after another at d → ∞: the order parameters of each generation, trained on the law of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.numerics.expectations import Rule
+from ..equations.drift import Drift, square_root
+from ..equations.integrate import SolveError
+from ..equations.path import OrderParameters
+from ..kernels.compile import Kernels
+from ..model.problem import Problem
+from .latent import GeneratedLaw, GenerationDrift, LatentMoments, quasi_normals
+from .observables import TargetQuantiles, bulk_distance
+from .result import QUANTITIES
+
+#: Points for mean, covariance and distance of a generated density.
+POINTS = 2**14
+#: Right-hand sides after which a generation is given up.
+MAX_EVALUATIONS = 50_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The end of one training.
+
+    Attributes
+    ----------
+    theta, q, b, kappa : (atoms, p, F), (atoms, p, p), float, (parameters,)
+    gram : (atoms, F, F)
+        Gram matrix of the reference directions that ``theta`` refers to: the K original ones first.
+    """
+
+    theta: np.ndarray
+    q: np.ndarray
+    b: float
+    kappa: np.ndarray
+    gram: np.ndarray
+
+    def order_parameters(self, problem: Problem) -> OrderParameters:
+        """Overlaps with the original directions alone."""
+        theta = self.theta[:, :, : problem.target.directions]
+        Theta = theta.sum(axis=0)
+        M = Theta @ problem.target.centroids.T
+        return OrderParameters(
+            problem.training.tau, self.q.sum(axis=0), Theta, M, self.b, self.kappa, self.q, theta
+        )  # fmt: skip
+
+    def extended(self, law: GeneratedLaw, kept: int) -> np.ndarray:
+        """Gram matrices of the first ``kept`` reference directions and the basis E = Q^{+1/2} W/√d of its own weights."""
+        along = law.lift @ self.theta[:, :, :kept]
+        own = law.lift @ self.q @ law.lift
+        top = np.concatenate([self.gram[:, :kept, :kept], np.swapaxes(along, 1, 2)], axis=2)
+        return np.concatenate([top, np.concatenate([along, own], axis=2)], axis=1)
+
+
+def fresh_overlaps(problem: Problem, gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Θ(s) (atoms, p, F) and q(s) of new initial weights: what they share with the original directions, the rest random."""
+    theta, q = problem.initial_overlaps()
+    T = problem.target.reference_overlaps
+    coordinates = theta @ np.linalg.pinv(T, hermitian=True)
+    return coordinates @ gram[:, : T.shape[1]], q
+
+
+class Replica:
+    """One scrambling of the nodes, followed through the generations."""
+
+    def __init__(
+        self, problem: Problem, kernels: tuple[Kernels, Kernels], number: int, first: Trained, rule: str
+    ) -> None:
+        self.problem, self.settings = problem, problem.generations
+        self.kernels, self.latent_kernels = kernels
+        self.number, self.trained, self.rule = number, first, rule
+        self.laws: list[LatentMoments] = []
+        self.law = GeneratedLaw.of(problem, first.order_parameters(problem))
+        self.evaluations = 0
+        self.history = [first]
+
+    def seed(self, generation: int) -> int:
+        """Scrambling of this replica's nodes for a generation."""
+        sequence = np.random.SeedSequence([self.settings.seed, self.number, generation])
+        return int(sequence.generate_state(1)[0])
+
+    def record(self, generation: int, quantiles: TargetQuantiles, Lambda: float) -> dict[str, np.ndarray]:
+        """The quantities of `Collapse`, of the network just trained."""
+        law, target, p = self.law, self.problem.target, self.kernels.p
+        seed = self.seed(1000 + generation)
+        z = quasi_normals(POINTS, p + target.directions, seed)
+        at = self.trained.order_parameters(self.problem)
+        centres = law.latent(np.ascontiguousarray(z[:, :p]), seed) @ (law.lift @ at.Theta)
+        mean = centres.mean(axis=0)
+        deviation, rest = centres - mean, law.density.span_covariance
+        points = centres + z[:, p:] @ square_root(rest)[0]
+        values = {
+            "Lambda": Lambda,
+            "b": at.b,
+            "Q": at.Q,
+            "Theta": at.Theta,
+            "parameters": at.parameters,
+            "v": law.variance,
+            "mean": mean,
+            "covariance": deviation.T @ deviation / POINTS + rest,
+            "distance": quantiles.distance(points),
+            "bulk_distance": bulk_distance(target, law.variance),
+        }
+        return {name: np.asarray(values[name], dtype=np.float64) for name in QUANTITIES}
+
+    def _look_at_law(self, generation: int) -> None:
+        """Nodes over the law that the last network generates, in place of or beside those before."""
+        nodes, seed = self.settings.nodes, self.seed(generation)
+        new = LatentMoments(self.problem, self.latent_kernels, self.law, nodes, seed)
+        self.laws = [*self.laws, new] if self.settings.accumulate else [new]
+
+    def _adopt(self, trained: Trained) -> None:
+        self.trained = trained
+        self.law = GeneratedLaw.of(self.problem, trained.order_parameters(self.problem))
+        self.history.append(trained)
+
+    def restore(self, history: list[Trained], evaluations: int) -> None:
+        """Take the networks of generations 2, 3, … from a checkpoint."""
+        for generation, trained in enumerate(history, 2):
+            if self.settings.accumulate:
+                self._look_at_law(generation)
+            self._adopt(trained)
+        self.evaluations = evaluations
+
+    def train(self, generation: int, tolerance: float, look: Callable[[float], None]) -> float:
+        """Train the next network; returns Λ of its target."""
+        problem, settings = self.problem, self.settings
+        shares = settings.shares(generation)
+        seed, K = self.seed(generation), problem.target.directions
+        kept = self.trained.gram.shape[1] if settings.accumulate else K
+        self._look_at_law(generation)
+        gram = self.trained.extended(self.law, kept)
+        original = (float(shares[0]), self._original(seed)) if shares[0] > 0 else None
+        drift = GenerationDrift(
+            problem,
+            self.kernels,
+            list(zip(map(float, shares[-len(self.laws) :]), self.laws, strict=True)),
+            original,
+            gram,
+        )
+        if settings.start == "warm":
+            theta = np.concatenate([self.trained.theta[:, :, :kept], self.trained.q @ self.law.lift], axis=2)
+            start = (theta, self.trained.q, self.trained.b, self.trained.kappa)
+        else:
+            b = problem.denoiser.skip if problem.denoiser.has_skip else 0.0
+            start = (*fresh_overlaps(problem, gram), b, problem.denoiser.parameters)
+        end = _integrate(drift, drift.layout.pack(*start), problem.training.tau, tolerance, generation, look)
+        theta, q, b, kappa = drift.layout.unpack(end)
+        self._adopt(Trained(theta, q, float(b), kappa, gram))
+        self.evaluations += drift.evaluations
+        return drift.Lambda
+
+    def _original(self, seed: int) -> Drift:
+        """Drift of the original target, with the nodes that the first training found sufficient."""
+        kind, nodes, *_ = self.rule.replace(",", "").split()
+        if kind in ("hermite", "sobol"):
+            rule = Rule(kind, int(nodes), seed if kind == "sobol" else 0)
+        else:  # closed forms; they may hold for the first training alone
+            n = len(self.kernels.encoders)
+            rule = Rule("hermite", 64) if n < 3 and not self.kernels.kink else Rule("sobol", self.settings.nodes, seed)
+        noise = Rule("sobol", self.settings.nodes, seed) if self.problem.training.shares_samples else None
+        return Drift(self.problem, self.kernels, rule, noise)
+
+
+def _integrate(
+    drift: GenerationDrift,
+    y0: np.ndarray,
+    tau: float,
+    tolerance: float,
+    generation: int,
+    look: Callable[[float], None],
+) -> np.ndarray:
+    """State at τ; ``look`` is told how far the integration is."""
+    from scipy.integrate import DOP853
+
+    message = None
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if not np.all(np.isfinite(drift(0.0, y0))):
+            raise SolveError(f"generation {generation}: the drift is not finite at tau = 0", None)
+        solver = DOP853(drift, 0.0, y0, tau, rtol=tolerance, atol=tolerance)
+        while solver.status == "running" and message is None:
+            message = solver.step()
+            if not np.all(np.isfinite(solver.y)):
+                message = "a value is not finite"
+            elif drift.evaluations > MAX_EVALUATIONS:
+                message = f"more than {MAX_EVALUATIONS} evaluations"
+            look(solver.t / tau)
+    if message is not None or solver.status == "failed":
+        raise SolveError(f"generation {generation} stopped at tau = {solver.t:.6g} of {tau:g}: {message}", None)
+    return np.asarray(solver.y)

@@ -1,0 +1,1 @@
+"""The order-parameter equations: law of the local fields, drift, choice of nodes, integration, path."""

@@ -1,0 +1,132 @@
+"""A SciPy solver stepped along τ, and what it starts from: kernels, packed state, tolerances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import ComputationError
+from ...common.running import progress as _progress
+from ..kernels.compile import Kernels, compile_kernels
+from ..model.problem import Problem
+from .drift import Drift
+from .path import OrderParameterPath
+
+#: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
+DENSE_NODES = 8
+
+
+class SolveError(ComputationError):
+    """The integration stopped early; ``partial`` is the path up to there (or None)."""
+
+
+def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") -> Kernels:
+    """Compiled kernels of the problem's denoiser; closed forms for centred fields where all centroids are zero."""
+    denoiser = problem.denoiser
+    if form == "auto" and not np.any(problem.target.centroids):
+        form = "closed"
+    return compile_kernels(denoiser.specification(), denoiser.derived, backend=backend, form=form)
+
+
+def without_nodes(problem: Problem, kernels: Kernels) -> bool:
+    """Whether every expectation of the problem has a closed form."""
+    return "moments" in kernels.exact and ("noise" in kernels.exact or not problem.training.shares_samples)
+
+
+def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
+    """Packed state at τ = 0."""
+    theta, q = problem.initial_overlaps()
+    b = problem.denoiser.skip if problem.denoiser.has_skip else 0.0
+    return drift.layout.pack(theta, q, b, problem.denoiser.parameters)
+
+
+class Controls:
+    """Method and tolerances of the integrator."""
+
+    def __init__(self, method: str, rtol: float, atol: float, max_steps: int) -> None:
+        import scipy.integrate
+
+        from ...common.input.checks import choice
+
+        methods = ("RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA")
+        self.method = choice("method", method, methods)
+        self.solver = getattr(scipy.integrate, method)
+        self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
+
+
+def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool | None) -> OrderParameterPath:
+    """Step a SciPy solver to τ_max, keeping its dense output at Chebyshev nodes of every step."""
+    tau_max = problem.training.tau
+    y0 = initial_state(problem, drift)
+    drift.hold(y0)
+    if not np.all(np.isfinite(drift(0.0, y0))):
+        raise SolveError("the drift is not finite at tau = 0", None)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        # Q and Θ are sums over the atoms: their errors are what atol is about.
+        atol = np.full(len(y0), controls.atol / problem.target.atoms)
+        atol[sum(drift.layout.sizes) :] = controls.atol
+        solver = controls.solver(drift, 0.0, y0, tau_max, rtol=controls.rtol, atol=atol)
+        nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
+        knots: list[float] = [0.0]
+        values: list[np.ndarray] = []
+        message = None
+        with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
+            while solver.status == "running":
+                if len(values) >= controls.max_steps:
+                    message = f"more than max_steps = {controls.max_steps} steps"
+                    break
+                message = solver.step()
+                if solver.status == "failed" or not np.all(np.isfinite(solver.y)):
+                    message = message or "a value is not finite"
+                    break
+                dense = solver.dense_output()
+                step = solver.t - solver.t_old
+                inside = solver.t_old + step * nodes
+                values.append(np.array([dense(t) for t in inside[:-1]] + [solver.y]))
+                knots.append(float(solver.t))
+                watch.update(int(1000 * solver.t / tau_max) - watch.n)
+    stopped = bool(message) or solver.status == "failed"
+    path = _path(problem, drift, controls, np.array(knots), values) if values else None
+    if stopped or path is None:
+        raise SolveError(f"the solve stopped at tau = {knots[-1]:.6g} of {tau_max:g}: {message}", path)
+    return path
+
+
+def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray, values: Any) -> OrderParameterPath:
+    from ... import __version__
+
+    stacked = np.array(values)
+    if controls.method == "DOP853" and len(knots) <= 400:
+        loss_tau = np.concatenate([[knots[0]], stacked_times(knots)])
+        loss_states = np.concatenate([stacked[:1, 0], stacked[:, [3, -1]].reshape(-1, stacked.shape[-1])])
+    else:
+        loss_tau, loss_states = knots, np.concatenate([stacked[:1, 0], stacked[:, -1]])
+    loss = np.array([drift.loss(y) for y in loss_states])
+    return OrderParameterPath(
+        knots=knots,
+        values=stacked,
+        centroids=problem.target.centroids,
+        loss_tau=loss_tau,
+        loss_bulk=loss[:, 0],
+        loss_potential=loss[:, 1],
+        atoms=drift.layout.atoms,
+        p=drift.layout.p,
+        K=drift.layout.K,
+        parameters=drift.layout.parameters,
+        evaluations=drift.evaluations,
+        error_estimate=float("nan"),
+        seconds=0.0,
+        rule="",
+        method=controls.method,
+        experiment=problem.to_tables(),
+        version=__version__,
+        source=problem,
+    )
+
+
+def stacked_times(knots: np.ndarray) -> np.ndarray:
+    """The fourth Chebyshev node and the end of every step."""
+    fraction = (1 - np.cos(3 * np.pi / (DENSE_NODES - 1))) / 2
+    inner = knots[:-1] + fraction * np.diff(knots)
+    return np.stack([inner, knots[1:]], axis=1).ravel()

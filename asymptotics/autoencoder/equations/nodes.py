@@ -1,0 +1,149 @@
+"""The accuracy of Gaussian expectations, chosen by refinement along a pilot path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...common.numerics.expectations import Rule, ladder
+from ..kernels.compile import Kernels
+from ..model.problem import Problem
+from .drift import Drift
+from .integrate import Controls, SolveError, integrate, without_nodes
+
+#: Stands where closed forms look at no nodes.
+UNUSED = Rule("hermite", 1)
+#: Where the ladder of rules is entered.
+_PILOT = {"hermite": 16, "sobol": 512}
+
+
+class Chooser:
+    """Chooses the cheapest expectations that reach the tolerance, by refinement along a pilot path."""
+
+    #: Fractions of τ_max at which the drift is refined.
+    FRACTIONS = (0.0, 0.08, 0.2, 0.35, 0.6, 1.0)
+    #: Share of the tolerance that the expectations may take.
+    SAFETY = 0.5
+
+    def __init__(
+        self, problem: Problem, kernels: Kernels, tolerance: float, rule: Rule | None, noise: Rule | None
+    ) -> None:
+        self.problem, self.kernels, self.tolerance = problem, kernels, tolerance
+        self.rule, self.noise = rule, noise
+        self.evaluations = 0
+        self.watch: Any = None
+        self.growth_rates: np.ndarray | None = None
+        n = len(kernels.encoders)
+        self.ladder = ladder(n, kink=not kernels.smooth)
+        self.noise_ladder = ladder(2 * n, kink=not kernels.smooth) if problem.training.shares_samples else []
+        if "moments" in kernels.exact:
+            self.ladder = [UNUSED]
+        if "noise" in kernels.exact:
+            self.noise_ladder = []
+
+    def choose(self, controls: Controls) -> tuple[Rule, Rule, float]:
+        """``(rule, rule for pairs of times, estimated error of the path)``."""
+        if without_nodes(self.problem, self.kernels):
+            return UNUSED, UNUSED, 0.0
+        taus, states, first = self._pilot(controls)
+        noise = self.noise or self.pilot_noise
+        rule, error = UNUSED, 0.0
+        if "moments" not in self.kernels.exact:
+            rungs = [r for r in self.ladder if r.nodes >= first.nodes or r.kind != first.kind]
+            rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule)
+        if self.noise_ladder:
+            noise, more = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.noise)
+            error += more
+        self.evaluations += self.pilot_drift.evaluations
+        return rule, noise, error
+
+    #: A pilot whose own error is above this share of the order parameters says nothing about the path: take more nodes.
+    PILOT_ERROR = 0.05
+    #: Likewise the relative change of its drift under refinement.
+    PILOT_DRIFT = 0.3
+
+    def _pilot(self, controls: Controls) -> tuple[np.ndarray, np.ndarray, Rule]:
+        """Times and states of a rough solve that is right to a few per cent, and the rule that gave it."""
+        cheap = min(range(len(self.ladder)), key=lambda k: abs(self.ladder[k].nodes - _PILOT[self.ladder[k].kind]))
+        self.pilot_noise = self.noise_ladder[0] if self.noise_ladder else self.ladder[cheap]
+        rough = Controls("RK45", 2e-3, 2e-3, controls.max_steps)
+        taus = np.array(self.FRACTIONS) * self.problem.training.tau
+        for k in range(cheap, len(self.ladder)):
+            self.pilot_drift = Drift(self.problem, self.kernels, self.ladder[k], self.noise or self.pilot_noise)
+            self.growth_rates = None
+            last = k + 1 == len(self.ladder)
+            try:
+                states = integrate(self.problem, self.pilot_drift, rough, False).state(taus)
+            except SolveError:
+                if last:
+                    raise
+                continue
+            if last:
+                break
+            finer = self._drifts((self.ladder[k + 1], self.noise or self.pilot_noise), states, taus)
+            own = self._drifts((self.ladder[k], self.noise or self.pilot_noise), states, taus)
+            # A pilot that has run away is as wrong as it is large: its drift is then not the drift of finer nodes either.
+            size = np.linalg.norm(own, axis=1) + np.linalg.norm(states, axis=1) / taus[-1]
+            lost = np.any(np.linalg.norm(finer - own, axis=1) > self.PILOT_DRIFT * size)
+            error = self._propagate(taus, states, finer - own)
+            if not lost and error < self.PILOT_ERROR * (1 + np.max(np.abs(states))):
+                break
+        return taus, states, self.ladder[k]
+
+    def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None) -> Any:
+        if fixed is not None:
+            above = [r for r in rungs if r.kind == fixed.kind and r.nodes > 1.2 * fixed.nodes]
+            rungs = [fixed, above[0] if above else Rule(fixed.kind, fixed.nodes * 2)]
+        before = self._drifts(pair(rungs[0]), states, taus)
+        used, error = rungs[0], np.inf
+        for finer in rungs[1:]:
+            after = self._drifts(pair(finer), states, taus)
+            error = self._propagate(taus, states, after - before)
+            if fixed is not None:
+                return used, error
+            if error < self.SAFETY * self.tolerance:
+                # Sobol' points gain little from one rung to the next: only the finer one is as good as their difference says.
+                return (finer if finer.kind == "sobol" else used), error
+            used, before = finer, after
+        return used, error
+
+    def _drifts(self, rules: tuple[Rule, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
+        drift = Drift(self.problem, self.kernels, *rules)
+        values = np.empty_like(states)
+        for k, (t, y) in enumerate(zip(taus, states, strict=True)):
+            values[k] = drift(t, y)
+            if self.watch is not None:
+                self.watch.update()
+        self.evaluations += drift.evaluations
+        return values
+
+    def _propagate(self, taus: np.ndarray, states: np.ndarray, change: np.ndarray) -> float:
+        """Largest error of Q, Θ, b along the path that an error ``change`` of the drift causes.
+
+        The error obeys e' = J e + change; J is taken along the change itself, from one more evaluation of the cheap drift
+        a state, so that a relaxing direction forgets and a growing one is not overlooked.
+        """
+        if self.growth_rates is None:
+            norm = np.linalg.norm(change, axis=1)
+            self.growth_rates = np.zeros(len(taus))
+            for k, (t, y, e, size) in enumerate(zip(taus, states, change, norm, strict=True)):
+                if size > 0:
+                    h = 1e-5 / size
+                    difference = self.pilot_drift(t, y + h * e) - self.pilot_drift(t, y)
+                    self.growth_rates[k] = difference @ e / (h * size**2)
+        rates = self.growth_rates
+        # Atoms add up in Q and Θ: that is what the tolerance is about.
+        theta, q, b, kappa = self.pilot_drift.layout.unpack(change)
+        flat = [theta.sum(axis=1).reshape(len(taus), -1), q.sum(axis=1).reshape(len(taus), -1)]
+        source = np.max(np.abs(np.concatenate([*flat, b[:, None], kappa], axis=1)), axis=1)
+        grid = np.linspace(taus[0], taus[-1], 201)
+        rate, source = np.interp(grid, taus, rates), np.interp(grid, taus, source)
+        error = worst = 0.0
+        for k in range(200):
+            step = grid[k + 1] - grid[k]
+            x = step * (rate[k] + rate[k + 1]) / 2
+            gain = np.expm1(x) / x if abs(x) > 1e-12 else 1.0
+            error = error * np.exp(x) + step * gain * (source[k] + source[k + 1]) / 2
+            worst = max(worst, error)
+        return float(worst)

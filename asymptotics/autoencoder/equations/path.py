@@ -1,0 +1,170 @@
+"""The training path: order parameters at every τ, dense, from stored polynomials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import fail
+from ...common.output.plotting import drawn_by
+from ...common.output.results import Result, dataframe, to_builtin
+from ..model.problem import Problem
+from .drift import Layout
+
+
+@dataclass(frozen=True)
+class OrderParameters:
+    """The state at one τ (or several: then every array has them as its first axis).
+
+    Attributes
+    ----------
+    Q : (p, p);  Theta : (p, K);  M : (p, clusters) = Θ c;  b : float;  parameters : (n,)
+    q : (atoms, p, p) and theta : (atoms, p, K), resolved by atom (Q and Θ are their sums)
+    """
+
+    tau: Any
+    Q: np.ndarray
+    Theta: np.ndarray
+    M: np.ndarray
+    b: Any
+    parameters: np.ndarray
+    q: np.ndarray
+    theta: np.ndarray
+
+
+@dataclass(frozen=True)
+class OrderParameterPath(Result):
+    """Solution of the order-parameter equations on [0, τ_max]; ``path(tau)`` gives `OrderParameters`.
+
+    Attributes
+    ----------
+    knots : (steps + 1,)
+        Step ends of the integrator.
+    values : (steps, nodes, size)
+        The dense output at Chebyshev nodes of every step: the integrator's own polynomial, so nothing is lost.
+    centroids : (clusters, K)
+    atoms, p, K, parameters : int
+    evaluations : int
+        Right-hand sides computed, all stages of the solve together.
+    error_estimate : float
+        Estimated largest error of Q, Θ and b along the path: expectations (against a finer rule) plus integrator.
+    rule : str
+        How the expectations were computed.
+    experiment : dict
+        The tables that were solved.
+    """
+
+    knots: np.ndarray
+    values: np.ndarray
+    centroids: np.ndarray
+    loss_tau: np.ndarray
+    loss_bulk: np.ndarray
+    loss_potential: np.ndarray
+    atoms: int
+    p: int
+    K: int
+    parameters: int
+    evaluations: int
+    error_estimate: float
+    seconds: float
+    rule: str
+    method: str
+    experiment: dict[str, Any]
+    version: str
+    source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
+
+    @property
+    def problem(self) -> Problem:
+        """What was solved (rebuilt from ``experiment`` after loading)."""
+        return self.source if self.source is not None else Problem.from_tables(self.experiment)
+
+    @property
+    def layout(self) -> Layout:
+        """How states are packed."""
+        return Layout(self.atoms, self.p, self.K, self.parameters)
+
+    @property
+    def tau_max(self) -> float:
+        """End of the path."""
+        return float(self.knots[-1])
+
+    def state(self, tau: Any) -> np.ndarray:
+        """Packed state(s) at τ by barycentric interpolation in the step that holds it."""
+        taus = np.atleast_1d(np.asarray(tau, dtype=np.float64))
+        if np.any(~np.isfinite(taus)) or np.any(taus < 0) or np.any(taus > self.tau_max * (1 + 1e-12)):
+            fail("tau", tau, f"in [0, {self.tau_max:g}]")
+        n = self.values.shape[1]
+        angles = np.pi * np.arange(n) / (n - 1)
+        x = -np.cos(angles)
+        weights = (-1.0) ** np.arange(n)
+        weights[[0, -1]] /= 2
+        steps = np.clip(np.searchsorted(self.knots, taus, side="right") - 1, 0, len(self.values) - 1)
+        left, right = self.knots[steps], self.knots[steps + 1]
+        s = np.clip(2 * (taus - left) / (right - left) - 1, -1, 1)
+        difference = s[:, None] - x
+        hit = np.isclose(difference, 0.0, atol=1e-14)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            factors = weights / difference
+            factors = factors / factors.sum(axis=1, keepdims=True)
+        factors = np.where(hit.any(axis=1, keepdims=True), hit.astype(float), factors)
+        states = np.einsum("in,ink->ik", factors, self.values[steps])
+        return states if np.ndim(tau) else states[0]
+
+    def __call__(self, tau: Any) -> OrderParameters:
+        """Order parameters at one τ or at an array of them."""
+        theta, q, b, kappa = self.layout.unpack(self.state(tau))
+        Theta = theta.sum(axis=-3)
+        M = Theta @ self.centroids.T
+        return OrderParameters(tau, q.sum(axis=-3), Theta, M, b if np.ndim(b) else float(b), kappa, q, theta)
+
+    def loss(self, tau: Any) -> tuple[np.ndarray, np.ndarray]:
+        """``(bulk per dimension, potential of order one)`` of the denoising loss at τ (interpolated between steps)."""
+        from scipy.interpolate import CubicSpline
+
+        return CubicSpline(self.loss_tau, self.loss_bulk)(tau), CubicSpline(self.loss_tau, self.loss_potential)(tau)
+
+    def covariance(self, tau: float, dimension: float, other: float | None = None) -> np.ndarray:
+        """Predicted covariance at dimension d of (Θ row by row, upper triangle of Q, b, κ) at τ, with those at ``other``."""
+        from ..finite_size.fluctuations import fluctuations
+
+        return fluctuations(self).covariance(tau, dimension, other)
+
+    def bias(self, tau: float, dimension: int) -> np.ndarray:
+        """Predicted O(1/d) shift of the mean of (Θ row by row, upper triangle of Q, b, κ) at τ."""
+        from ..finite_size.bias import bias
+
+        return bias(self, dimension)(tau)
+
+    def table(self, taus: Any) -> dict[str, Any]:
+        """The JSON fields of the command line at the given τ."""
+        at = self(np.asarray(taus, dtype=np.float64))
+        bulk, potential = self.loss(at.tau)
+        fields = {"tau": at.tau, "Q": at.Q, "Theta": at.Theta, "M": at.M, "b": at.b, "parameters": at.parameters}
+        fields |= {"loss_bulk": bulk, "loss_potential": potential, "evaluations": self.evaluations}
+        fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
+        return {name: to_builtin(value) for name, value in fields.items()}
+
+    def to_dataframe(self, taus: Any = None) -> Any:
+        """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
+        times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
+        return dataframe(self.table(times))
+
+    def to_json(self) -> dict[str, Any]:
+        return self.table(np.linspace(0.0, self.tau_max, 9))
+
+    def summary(self) -> str:
+        """Order parameters at a few τ, and how they were computed."""
+        lines = [f"order parameters along tau (error estimate {self.error_estimate:.1e}; {self.rule}; {self.method})"]
+        for tau in np.linspace(0.0, self.tau_max, 5):
+            at = self(tau)
+            with np.printoptions(precision=6, suppress=True, linewidth=110):
+                q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
+                theta = np.array2string(at.Theta).replace("\n", "")
+                lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
+        return "\n".join(lines)
+
+    plot = drawn_by(
+        "autoencoder.plots.paths:plot_path", "Order parameters against τ: lines; returns ``(figure, axes)``."
+    )

@@ -1,0 +1,247 @@
+"""The mean's own correction of order 1/d: E y_τ = y_∞(τ) + m₁(τ)/d + O(1/d²), derived.
+
+m₁ is carried by the drift's Jacobian and fed by
+
+* the drift's curvature over the fluctuations, ½ ∇²f : C,
+* what the mean increment has beyond its leading order: the squared step minus its extensive part (for q), and the potential
+  and the centroids' norms (for b),
+* the finite step, −η d²y_∞/dτ².
+
+All moments come from the same expectations as the fluctuations; only ∇²f : C is taken by central second differences of the
+drift along the principal axes of C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import number
+from ...common.numerics.expectations import Rule
+from ..equations.drift import Drift
+from ..equations.path import OrderParameterPath
+from ..model.weights import RANK_TOLERANCE, atom_counts
+from .fluctuations import NODES, Fluctuations, basis, fluctuations
+from .noise import increments
+from .terms import Evaluation, Terms
+
+#: Length of the second differences, smooth and with a kink (where fixed nodes make the drift piecewise smooth).
+DISPLACEMENT, KINK_DISPLACEMENT = 1e-3, 0.05
+
+
+@dataclass(frozen=True)
+class Bias:
+    """m₁ along a path at one dimension.
+
+    Attributes
+    ----------
+    fluctuations : Fluctuations
+    source, correction : (panels, nodes, n), (panels + 1, n)
+        What feeds m₁ at the panels' nodes; m₁ at the knots.
+    dimension : int
+    """
+
+    fluctuations: Fluctuations
+    source: np.ndarray
+    correction: np.ndarray
+    dimension: int
+
+    def state(self, tau: float) -> np.ndarray:
+        """m₁ of the packed state."""
+        f = self.fluctuations
+        tau = number("tau", tau, at_least=0, at_most=float(f.knots[-1]) * (1 + 1e-12))
+        k = int(np.clip(np.searchsorted(f.knots, tau, side="right") - 1, 0, len(self.source) - 1))
+        return _advance(f, k, self.source[k], float(f.knots[k]), tau, self.correction[k])
+
+    def __call__(self, tau: float) -> np.ndarray:
+        """E y_τ − y_∞(τ) at order 1/d, for (Θ row by row, upper triangle of Q, b, κ)."""
+        return np.asarray(self.fluctuations.totals() @ self.state(tau) / self.dimension)
+
+
+def _advance(f: Fluctuations, k: int, source: np.ndarray, start: float, end: float, m: np.ndarray) -> np.ndarray:
+    if end <= start:
+        return m
+    left, width = f.knots[k], f.knots[k + 1] - f.knots[k]
+    steps = max(1, int(np.ceil((end - start) * float(np.max(np.abs(f.jacobian[k]).sum(axis=2))) / 0.5)))
+    h = (end - start) / steps
+
+    def slope(tau: float, m: np.ndarray) -> np.ndarray:
+        weights = basis((tau - left) / width)
+        return np.asarray(np.tensordot(weights, f.jacobian[k], 1) @ m + weights @ source)
+
+    for step in range(steps):
+        tau = start + step * h
+        k1 = slope(tau, m)
+        k2 = slope(tau + h / 2, m + h / 2 * k1)
+        k3 = slope(tau + h / 2, m + h / 2 * k2)
+        m = m + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(tau + h, m + h * k3))
+    return m
+
+
+def _rank(gram: np.ndarray) -> int:
+    values = np.linalg.eigvalsh(gram)
+    return int(np.sum(values > RANK_TOLERANCE * max(values[-1], 0.0)))
+
+
+def excess_directions(path: OrderParameterPath, dimension: int) -> np.ndarray:
+    """d_s − p_s d: coordinates that atom s has beyond its mass (single directions, rounding)."""
+    theta, q = path.problem.initial_overlaps()
+    target = path.problem.target
+    T = target.reference_overlaps
+    ranks = [_rank(np.block([[q[s], theta[s]], [theta[s].T, T[s]]])) for s in range(target.atoms)]
+    return np.asarray(atom_counts(dimension, target.masses, ranks) - target.masses * dimension)
+
+
+class _Source:
+    """d m₁/dτ − J m₁ along a path."""
+
+    def __init__(self, path: OrderParameterPath, f: Fluctuations, terms: Terms, dimension: int) -> None:
+        from ..equations.integrate import kernels_of
+
+        self.path, self.f, self.terms = path, f, terms
+        rule = terms.rule if terms.rule.kind == "sobol" else Rule("hermite", terms.rule.nodes + 16)
+        self.drift = Drift(path.problem, kernels_of(path.problem), rule, terms.noise_rule)
+        self.excess = excess_directions(path, dimension)
+        self.displacement = KINK_DISPLACEMENT if terms.kernels.module.KINK else DISPLACEMENT
+
+    def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
+        at = self.terms(tau, y)
+        out = self.curvature(tau, y) - self.terms.eta * self.acceleration(tau, y, at)
+        return out + self.beyond_leading(tau, y, at)
+
+    def curvature(self, tau: float, y: np.ndarray) -> np.ndarray:
+        """½ ∇²f : C."""
+        values, axes = np.linalg.eigh(self.f.state_covariance(tau)[0])
+        total, base = np.zeros_like(y), self.drift(tau, y)
+        e = self.displacement * min(1.0, float(np.max(np.abs(y))))
+        for value, axis in zip(values, axes.T, strict=True):
+            if value > 1e-9 * max(values[-1], 1e-12):
+                second = (self.drift(tau, y + e * axis) - 2 * base + self.drift(tau, y - e * axis)) / e**2
+                total += value / 2 * second
+        return total
+
+    def acceleration(self, tau: float, y: np.ndarray, at: Evaluation) -> np.ndarray:
+        """d²y_∞/dτ² = J f + ∂f/∂τ (the schedule of the rates)."""
+        out = at.jacobian @ self.drift(tau, y)
+        if self.terms.rate_schedule is not None:
+            h = 1e-4 * self.path.tau_max
+            early, late = max(tau - h, 0.0), min(tau + h, self.path.tau_max)
+            out = out + (self.drift(late, y) - self.drift(early, y)) / (late - early)
+        return np.asarray(out)
+
+    def beyond_leading(self, tau: float, y: np.ndarray, at: Evaluation) -> np.ndarray:
+        """O(1/d) part of the mean increment: 2η (E[v_a·v_b] − its extensive part) for q(s), with (2η/d) v one step of w/√d."""
+        model, layout = self.terms, self.terms.layout
+        theta, q, _, _ = layout.unpack(y)
+        p, S, n_pairs = model.p, layout.atoms, len(model.pairs[0])
+        i, j = model.pairs
+        square, first = np.zeros((S, p, p)), np.zeros((S, p, p + layout.K))
+        gram = np.block([[q, theta], [np.swapaxes(theta, 1, 2), model.T]])
+        inverse = [np.linalg.pinv(g, rcond=1e-10, hermitian=True) for g in gram]
+        ranks = np.array([_rank(g) for g in gram])
+        skip = at.skip_potential
+        scale = model.scale(tau)
+        for sample in at.samples:
+            own, mean = self._one(sample, scale, theta, q, gram, inverse, ranks)
+            square += sample.weight * own
+            first += sample.weight * mean
+            centroid = model.c[sample.cluster]
+            norm = float(centroid @ model.T.sum(axis=0) @ centroid)
+            c00, _, c11 = sample.skip
+            extra = self.excess @ (c00 + c11 * model.varsigma[sample.cluster])
+            skip += sample.weight * scale * model.rho_b * (c11 * norm + float(extra))
+        rate, m = scale * model.rho, model.batch
+        out = np.zeros(layout.size)
+        for s in range(S):
+            # v = u − (λ/2) w/√d: the u's of one sample at weight 1/m, those of two samples independent, the decay fixed.
+            u = first[s] - model.decay / 2 * gram[s][:p]
+            total = square[s] / m + (1 - 1 / m) * first[s] @ inverse[s] @ first[s].T
+            total = total - first[s] @ inverse[s] @ first[s].T + u @ inverse[s] @ u.T
+            total = total * np.outer(rate, rate) * 2 * model.eta
+            start = layout.sizes[0] + s * n_pairs
+            out[start : start + n_pairs] = total[i, j]
+        out[sum(layout.sizes)] = skip
+        return out
+
+    def _one(
+        self,
+        sample: Any,
+        scale: float,
+        theta: np.ndarray,
+        q: np.ndarray,
+        gram: np.ndarray,
+        inverse: list[np.ndarray],
+        ranks: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """E[u_a·u_b] on every atom without its extensive part, and E[u_a·(w, u)], for u = g₀x₀ + g₁x₁ + P̂w (rates left out)."""
+        model, p = self.terms, self.terms.p
+        S, width, F = len(q), p + model.layout.K, len(sample.fields)
+        of = increments(model, sample, scale, theta, q)
+        V, count = sample.second, len(sample.second)
+        at_P = 1 + 2 * p * (1 + F) + 2 * len(model.pairs[0])
+        centred = of.mean - of.regression @ sample.fields
+        # g_i ζ and P̂_ae as maps of V
+        maps = np.zeros((2 * p, S * width, count))
+        for k in range(2 * p):
+            maps[k, :, 1 + k] = centred[k // p]
+            maps[k, :, 1 + 2 * p + k * F : 1 + 2 * p + (k + 1) * F] = of.regression[k // p]
+        P = np.zeros((p, p, count))
+        for n, (a, c) in enumerate(zip(*model.pairs, strict=True)):
+            P[a, c, at_P + n] = P[c, a, at_P + n] = 1.0
+        gg = V[1 : 1 + 2 * p, 1 : 1 + 2 * p]
+        Z = S * width
+        residual = of.residual.reshape(2, Z, 2, Z)
+        square, first = np.zeros((S, p, p)), np.zeros((S, p, width))
+        for s in range(S):
+            rows = slice(s * width, (s + 1) * width)
+            spread = (1.0, float(model.varsigma[sample.cluster, s]))
+            # inner products of u_a with (w, u) as maps of V: Σ_c g_ca ζ_c + Σ_e P̂_ae Gram_e
+            u = maps[:p, rows] + maps[p:, rows] + np.einsum("aev,ez->azv", P, gram[s][:p])
+            square[s] = np.einsum("azv,vw,bxw,zx->ab", u, V, u, inverse[s], optimize=True)
+            first[s] = u @ V[0]
+            for c in (0, 1):
+                for e in (0, 1):
+                    trace = float(np.sum(inverse[s] * residual[c][rows, e, rows]))
+                    square[s] += trace * gg[c * p : c * p + p, e * p : e * p + p]
+                square[s] += spread[c] * (self.excess[s] - ranks[s]) * gg[c * p : c * p + p, c * p : c * p + p]
+        return square, first
+
+
+def bias(path: OrderParameterPath, dimension: int, *, initial: str = "exact") -> Bias:
+    """Solve for m₁ along a path (kept with the path after the first call).
+
+    Parameters
+    ----------
+    path : OrderParameterPath
+    dimension : int
+        Enters only through the whole numbers of coordinates of the atoms.
+    initial : {"exact", "drawn"}
+        As in `fluctuations`.
+    """
+    kept = path.__dict__.setdefault("_bias", {})
+    excess = tuple(np.round(excess_directions(path, dimension), 9))
+    if (excess, initial) not in kept:
+        kept[excess, initial] = _solve(path, dimension, initial, np.array(excess))
+    found = kept[excess, initial]
+    return Bias(found.fluctuations, found.source, found.correction, dimension)
+
+
+def _solve(path: OrderParameterPath, dimension: int, initial: str, excess: np.ndarray) -> Bias:
+    f = fluctuations(path, initial=initial)
+    source = _Source(path, f, f.terms(path.problem), dimension)
+    panels, layout = len(f.knots) - 1, path.layout
+    values, correction = np.empty((panels, NODES, layout.size)), np.zeros((panels + 1, layout.size))
+    if initial == "drawn":
+        n_pairs, first = len(layout.upper[0]), layout.sizes[0]
+        diagonal = np.flatnonzero(layout.upper[0] == layout.upper[1])
+        for s in range(layout.atoms):
+            correction[0, first + s * n_pairs + diagonal] = path.problem.denoiser.init.random**2 * excess[s]
+    x = (1 - np.cos(np.pi * np.arange(NODES) / (NODES - 1))) / 2
+    for k in range(panels):
+        for m in range(NODES):
+            tau = float(min(f.knots[k] + x[m] * (f.knots[k + 1] - f.knots[k]), path.tau_max))
+            values[k, m] = values[k - 1, -1] if k and m == 0 else source(tau, path.state(tau))
+        correction[k + 1] = _advance(f, k, values[k], float(f.knots[k]), float(f.knots[k + 1]), correction[k])
+    return Bias(f, values, correction, dimension)

@@ -1,0 +1,314 @@
+"""Compiled steps of the order parameters' own Markov chain: online SGD at dimension d in law, at a cost free of d.
+
+In every atom the weights over √d are written in an orthonormal frame that follows them: first the span of the reference
+directions (coordinates P), then at most p more directions (a lower triangle L). A standard Gaussian sample has independent
+normal coordinates in this frame; what is outside it enters only through squared norms and inner products of the samples of
+one step, a Wishart matrix of the remaining ν dimensions, drawn exactly by Bartlett's decomposition. After the step the part
+of the weights outside the reference directions is turned back to triangular form (Cholesky), which no inner product notices.
+
+The update is that of `sgd_kernels`: nothing is averaged and no order in 1/d is dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import boolean, float64, int64, njit, types, uint32
+
+from ...common.numerics.normals import LANES, TILE64, normal_tile64, uniform
+
+#: Streams of the generator; the counter's step is a block of steps (normals) or a step (uniform numbers).
+NORMALS, CLUSTER, TIME, ACCEPT, RETRY = range(16, 21)
+#: Steps whose normals are drawn together: one tile for every number that a step needs.
+BLOCK = TILE64
+#: A pivot below this share of its diagonal entry is rounding: the direction is empty.
+EMPTY = 1e-14
+
+_SUMS = {"contract", "reassoc", "nsz"}
+
+
+@njit(cache=True, error_model="numpy")
+def chi_square(degrees: Any, x: Any, key0: Any, key1: Any, step: Any, index: Any) -> Any:
+    """A χ² variate of ``degrees`` ≥ 0 degrees of freedom: Marsaglia and Tsang's exact rejection, from the normal x.
+
+    G. Marsaglia, W. W. Tsang, *A simple method for generating gamma variables*, ACM Trans. Math. Softw. 26 (2000) 363:
+    shape k ≥ 1, accept k′ v with k′ = k − 1/3, v = (1 + x/√(9k′))³ if ln u < x²/2 + k′ (1 − v + ln v).
+    """
+    if degrees < 2:
+        return x * x if degrees == 1 else 0.0
+    shape = 0.5 * degrees - 1.0 / 3.0
+    scale = 1.0 / math.sqrt(9.0 * shape)
+    u = uniform(key0, key1, ACCEPT, step, index)
+    attempt = 0
+    while True:
+        v = 1.0 + scale * x
+        if v > 0.0:
+            v = v * v * v
+            square = x * x
+            if u < 1.0 - 0.0331 * square * square:
+                break
+            if math.log(u) < 0.5 * square + shape * (1.0 - v + math.log(v)):
+                break
+        # A rejection (once in hundreds for few degrees of freedom, never for many): fresh numbers from a stream of their own.
+        first = 4096 * index + 4 * attempt
+        radius = math.sqrt(-2.0 * math.log(uniform(key0, key1, RETRY, step, first)))
+        x = radius * math.cos(2.0 * math.pi * uniform(key0, key1, RETRY, step, first + 1))
+        u = uniform(key0, key1, RETRY, step, first + 2)
+        attempt += 1
+    return 2.0 * shape * v
+
+
+@njit(cache=True, error_model="numpy")
+def _pick(key0: Any, key1: Any, stream: Any, index: Any, cumulative: Any) -> Any:
+    last = cumulative.shape[0] - 1
+    if last == 0:
+        return 0
+    u, k = uniform(key0, key1, stream, index, 0), 0
+    while k < last and u >= cumulative[k]:
+        k += 1
+    return k
+
+
+@njit(cache=True, error_model="numpy", fastmath=_SUMS)
+def triangle(G: Any, L: Any) -> None:
+    """Lower triangle L with L Lᵀ = G (positive semi-definite)."""
+    p = G.shape[0]
+    for j in range(p):
+        pivot = G[j, j]
+        for k in range(j):
+            pivot -= L[j, k] * L[j, k]
+        if pivot <= EMPTY * G[j, j]:
+            for i in range(j, p):
+                L[i, j] = 0.0
+        else:
+            root = math.sqrt(pivot)
+            L[j, j] = root
+            for i in range(j + 1, p):
+                total = G[i, j]
+                for k in range(j):
+                    total -= L[i, k] * L[j, k]
+                L[i, j] = total / root
+        for k in range(j + 1, p):
+            L[j, k] = 0.0
+
+
+def numbers_needed(atoms: int, span: int, p: int, batch: int) -> int:
+    """Normals of one step: frame coordinates of 2 batch vectors in every atom, then their Bartlett matrices."""
+    m = 2 * batch
+    return atoms * (m * (span + p) + m * (m - 1) // 2 + m)
+
+
+_vector, _matrix, _cube, _integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+_slopes = types.FunctionType(types.void(_vector, _vector, _vector, _matrix, _matrix))
+
+
+# Explicit types: the network's function comes as a function of this signature, so that the machine code is kept on disk.
+@njit(
+    types.void(
+        _slopes, _integers, _cube, _cube, _vector, _integers, _integers, _integers, _cube, _matrix,
+        _vector, _vector, boolean, _matrix, _vector, _vector, _vector,
+        float64, float64, uint32, uint32, int64, int64,
+    ),
+    cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
+def advance(
+    slopes: Any, decoders: Any, P: Any, L: Any, scalars: Any, ranks: Any, widths: Any, rest: Any, means: Any, spreads: Any,
+    cumulative: Any, cumulative_times: Any, random_time: Any, schedule: Any, time_weights: Any, factors: Any, rates: Any,
+    decay: Any, d: Any, key0: Any, key1: Any, first: Any, batch: Any,
+) -> None:  # fmt: skip
+    """SGD steps first, first + 1, … (as many as ``factors``), in place.
+
+    Parameters
+    ----------
+    slopes, decoders
+        φ_j and their slopes (`Forward.module.slopes`), decoder of each term.
+    P, L : (atoms, p, span), (atoms, p, p)
+        Weights over √d in the frame of every atom.
+    scalars : (1 + parameters,)
+        b, κ.
+    ranks, widths, rest : (atoms,)
+        Dimensions of the reference directions, of the rest of the frame, and outside it (ν).
+    means, spreads : (clusters, atoms, span), (clusters, atoms)
+        Centroids in the frame; √ς.
+    cumulative, cumulative_times, random_time
+        Weights of clusters and times; whether a time is drawn for every sample.
+    schedule, time_weights, factors, rates, decay, first, batch
+        As in `sgd_kernels`.
+    d : float
+        Dimension.
+    """
+    atoms, p, span = P.shape
+    terms, times, parameters = decoders.shape[0], time_weights.shape[0], scalars.shape[0] - 1
+    m = 2 * batch
+    frame = span + p
+    per_atom = m * frame + m * (m - 1) // 2 + m
+    needed = atoms * per_atom
+    words, normals = np.empty((4, LANES), np.uint32), np.empty((needed, TILE64))
+    x, A = np.empty((atoms, m, frame)), np.zeros((atoms, m, m))
+    lambda0, lambda1, omega, Q = np.empty(p), np.empty(p), np.empty(p), np.empty((p, p))
+    values, by_field, by_parameter = np.empty(terms), np.zeros((terms, p)), np.zeros((terms, parameters))
+    coefficients, D, after = np.zeros((p, m)), np.empty((p, terms)), np.empty(p)
+    total, encoded, residual = np.empty(p), np.empty(p), np.empty(terms)
+    slope_kappa, kappa, clusters = np.empty(parameters), np.empty(parameters), np.empty(batch, np.int64)
+    fresh, outside, G = np.empty((p, frame)), np.empty((p, m)), np.empty((p, p))
+    block = np.int64(-1)
+    for n in range(factors.shape[0]):
+        step = first + n
+        lane = step % BLOCK
+        if step // BLOCK != block:
+            block = step // BLOCK
+            for j in range(needed):
+                normal_tile64(key0, key1, NORMALS, block, j, words, normals[j])
+        # Gram matrix
+        for a in range(p):
+            for c in range(a + 1):
+                s = 0.0
+                for k in range(atoms):
+                    for i in range(ranks[k]):
+                        s += P[k, a, i] * P[k, c, i]
+                    for i in range(widths[k]):
+                        s += L[k, a, i] * L[k, c, i]
+                Q[a, c] = s
+                Q[c, a] = s
+        # the samples: coordinates in the frame, and Bartlett's triangle for what is outside
+        for draw in range(batch):
+            clusters[draw] = _pick(key0, key1, CLUSTER, step * batch + draw, cumulative)
+        for k in range(atoms):
+            at = k * per_atom
+            for j in range(m):
+                for i in range(frame):
+                    x[k, j, i] = normals[at + j * frame + i, lane]
+            at += m * frame
+            for j in range(m):
+                for i in range(j):
+                    A[k, j, i] = normals[at, lane] if i < rest[k] else 0.0
+                    at += 1
+                # Row j of a singular Wishart matrix's factor has no diagonal once the dimensions are used up.
+                A[k, j, j] = math.sqrt(chi_square(max(rest[k] - j, 0), normals[at, lane], key0, key1, step, k * m + j))
+                at += 1
+            for draw in range(batch):
+                c = clusters[draw]
+                spread = spreads[c, k]
+                for i in range(frame):
+                    x[k, 2 * draw + 1, i] *= spread
+                for i in range(ranks[k]):
+                    x[k, 2 * draw + 1, i] += means[c, k, i]
+                for i in range(2 * draw + 2):
+                    A[k, 2 * draw + 1, i] *= spread
+        b = scalars[0]
+        for i in range(parameters):
+            kappa[i] = scalars[1 + i]
+            slope_kappa[i] = 0.0
+        D[:] = 0.0
+        coefficients[:] = 0.0
+        slope_b = 0.0
+        for draw in range(batch):
+            s00, s01, s11 = 0.0, 0.0, 0.0
+            for a in range(p):
+                lambda0[a] = 0.0
+                lambda1[a] = 0.0
+            for k in range(atoms):
+                y, z = x[k, 2 * draw], x[k, 2 * draw + 1]
+                for i in range(ranks[k]):
+                    s00 += y[i] * y[i]
+                    s01 += y[i] * z[i]
+                    s11 += z[i] * z[i]
+                    for a in range(p):
+                        lambda0[a] += P[k, a, i] * y[i]
+                        lambda1[a] += P[k, a, i] * z[i]
+                for i in range(widths[k]):
+                    s00 += y[span + i] * y[span + i]
+                    s01 += y[span + i] * z[span + i]
+                    s11 += z[span + i] * z[span + i]
+                    for a in range(p):
+                        lambda0[a] += L[k, a, i] * y[span + i]
+                        lambda1[a] += L[k, a, i] * z[span + i]
+                y, z = A[k, 2 * draw], A[k, 2 * draw + 1]
+                for i in range(2 * draw + 1):
+                    s00 += y[i] * y[i]
+                    s01 += y[i] * z[i]
+                for i in range(2 * draw + 2):
+                    s11 += z[i] * z[i]
+            chosen = _pick(key0, key1, TIME, step * batch + draw, cumulative_times) if random_time else -1
+            for h in range(times):
+                if chosen >= 0 and h != chosen:
+                    continue
+                weight = (1.0 if chosen >= 0 else time_weights[h]) / batch
+                alpha, beta = schedule[0, h], schedule[1, h]
+                r0, r1 = schedule[2, h] - b * alpha, schedule[3, h] - b * beta
+                for a in range(p):
+                    omega[a] = alpha * lambda0[a] + beta * lambda1[a]
+                    total[a] = 0.0
+                    encoded[a] = 0.0
+                slopes(omega, kappa, values, by_field, by_parameter)
+                aligned = r0 * alpha * s00 + r1 * beta * s11 + (r0 * beta + r1 * alpha) * s01
+                for j in range(terms):
+                    u = decoders[j]
+                    total[u] += values[j]
+                    aligned -= values[j] * omega[u]
+                    e = r0 * lambda0[u] + r1 * lambda1[u]
+                    for i in range(terms):
+                        e -= Q[u, decoders[i]] * values[i]
+                    residual[j] = e
+                    for a in range(p):
+                        encoded[a] += e * by_field[j, a]
+                    for i in range(parameters):
+                        slope_kappa[i] -= 2.0 * weight * e * by_parameter[j, i]
+                slope_b -= 2.0 * weight * aligned
+                for a in range(p):
+                    coefficients[a, 2 * draw] += weight * (total[a] * r0 + encoded[a] * alpha)
+                    coefficients[a, 2 * draw + 1] += weight * (total[a] * r1 + encoded[a] * beta)
+                    for j in range(terms):
+                        D[a, j] -= weight * total[a] * values[j]
+        for a in range(p):
+            gain = 2.0 * factors[n] * rates[a] / d
+            after[a] = 1.0 - factors[n] * rates[a] * decay / d
+            for j in range(m):
+                coefficients[a, j] *= gain
+            for j in range(terms):
+                D[a, j] *= gain
+        for k in range(atoms):
+            for a in range(p):
+                for i in range(span):
+                    fresh[a, i] = after[a] * P[k, a, i]
+                for i in range(p):
+                    fresh[a, span + i] = after[a] * L[k, a, i]
+                for j in range(terms):
+                    if D[a, j] != 0.0:
+                        for i in range(span):
+                            fresh[a, i] += D[a, j] * P[k, decoders[j], i]
+                        for i in range(p):
+                            fresh[a, span + i] += D[a, j] * L[k, decoders[j], i]
+                for i in range(m):
+                    outside[a, i] = 0.0
+                for j in range(m):
+                    gain = coefficients[a, j]
+                    for i in range(ranks[k]):
+                        fresh[a, i] += gain * x[k, j, i]
+                    for i in range(widths[k]):
+                        fresh[a, span + i] += gain * x[k, j, span + i]
+                    for i in range(j + 1):
+                        outside[a, i] += gain * A[k, j, i]
+            for a in range(p):
+                for i in range(span):
+                    P[k, a, i] = fresh[a, i]
+            if rest[k] > 0:
+                for a in range(p):
+                    for c in range(a + 1):
+                        s = 0.0
+                        for i in range(p):
+                            s += fresh[a, span + i] * fresh[c, span + i]
+                        for i in range(m):
+                            s += outside[a, i] * outside[c, i]
+                        G[a, c] = s
+                        G[c, a] = s
+                triangle(G, L[k])
+            else:
+                for a in range(p):
+                    for i in range(p):
+                        L[k, a, i] = fresh[a, span + i]
+        scalars[0] = b - factors[n] * rates[p] * slope_b / (d * d)
+        for i in range(parameters):
+            scalars[1 + i] = kappa[i] - factors[n] * rates[p + 1] * slope_kappa[i] / d

@@ -1,0 +1,152 @@
+"""Theory against experiment in one number: χ² of the mean over runs with the covariance that the theory predicts.
+
+The mean of R runs at dimension d deviates from y_∞(τ) by a Gaussian of covariance C_τ/(d R) and a bias m₁/d; both are
+predicted, so that the squared deviation in units of the covariance is χ² with as many degrees of freedom as there are
+fluctuating directions, and its p-value is uniform if the theory is right, from a single run upwards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import InputError, array, number
+from ..equations.path import OrderParameterPath
+from ..process.ensemble import Runs
+from .fluctuations import Fluctuations, fluctuations
+
+#: What is neglected, of order 1/d² in the mean, counts as a standard deviation of this many times (1 + |theory|)/d².
+NEGLECTED = 5.0
+#: Directions whose variance, after scaling to unit variances, is below min(½, this/d) are left out: the covariance's own
+#: correction, of relative order 1/d (tens of 1/d, squares of the large fluctuations), would dominate there.
+UNRESOLVED = 100.0
+
+
+@dataclass(frozen=True)
+class ChiSquare:
+    """A χ² statistic, its degrees of freedom and p-value, and the τ at which order parameters were compared."""
+
+    statistic: float
+    degrees: int
+    p: float
+    taus: tuple[float, ...]
+
+    def __str__(self) -> str:
+        at = ", ".join(f"{t:.3g}" for t in self.taus)
+        return f"chi-square {self.statistic:.1f} for {self.degrees} degrees of freedom at tau = {at}: p = {self.p:.3g}"
+
+
+def stacked(source: Any, p: int, prefix: str = "") -> np.ndarray:
+    """(Θ row by row, upper Q, b, κ) along the last axis, of `Runs` or `OrderParameters`."""
+    Theta, Q, b, kappa = (np.asarray(getattr(source, prefix + name)) for name in ("Theta", "Q", "b", "parameters"))
+    i, j = np.triu_indices(p)
+    return np.concatenate([Theta.reshape(*Theta.shape[:-2], -1), Q[..., i, j], b[..., None], kappa], axis=-1)
+
+
+def joint_covariance(f: Fluctuations, taus: Any, dimension: float) -> np.ndarray:
+    """Covariance at dimension d of the order parameters at several τ, stacked."""
+    return np.block([[f.covariance(float(t), dimension, float(u)) for u in taus] for t in taus])
+
+
+def statistic(difference: np.ndarray, covariance: np.ndarray, dimension: float) -> tuple[float, int]:
+    """(χ², degrees of freedom): the squared deviation over the directions of a covariance that are resolved at d."""
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    moving = spread > 1e-9 * max(float(spread.max(initial=0.0)), 1e-300)
+    if not moving.any():
+        return 0.0, 0
+    unit = difference[moving] / spread[moving]
+    values, axes = np.linalg.eigh(covariance[np.ix_(moving, moving)] / np.outer(spread[moving], spread[moving]))
+    kept = values > min(0.5, UNRESOLVED / dimension)
+    return float(np.sum((axes[:, kept].T @ unit) ** 2 / values[kept])), int(kept.sum())
+
+
+def default_taus(tau: np.ndarray) -> np.ndarray:
+    """Indices of the last recorded τ and of the one nearest to its half."""
+    last = len(tau) - 1
+    half = int(np.argmin(np.abs(tau - tau[-1] / 2)))
+    return np.array(sorted({half, last} if tau[half] > 0 else {last}))
+
+
+def chi_square(path: OrderParameterPath, runs: Runs, *, taus: Any = None, initial: str = "exact") -> ChiSquare:
+    """Test the mean over runs against the path, with predicted covariance and bias.
+
+    With a companion ensemble at d/4 the experiment's own extrapolation in 1/d takes the place of the predicted bias.
+
+    Parameters
+    ----------
+    path : OrderParameterPath
+    runs : Runs
+        From `simulation.simulate` or `reduced_chain.simulate`.
+    taus : sequence of float, optional
+        Recorded training times to use; default the last one and the one nearest to its half.
+    initial : {"exact", "drawn"}
+        How the runs started.
+
+    Raises
+    ------
+    InputError
+        If the runs trained on data, recorded nothing, or the fluctuations of this problem are not available.
+    """
+    from scipy.stats import chi2
+
+    from .bias import bias
+
+    if runs.data:
+        raise InputError("runs: trained on samples; the predicted covariance is that of the Gaussian target")
+    if taus is None:
+        index = default_taus(runs.tau)
+    else:
+        wanted = array("taus", taus, ndim=1)
+        index = np.array([int(np.argmin(np.abs(runs.tau - t))) for t in wanted])
+        if np.any(
+            np.abs(runs.tau[index] - wanted)
+            > 1e-6 * (1 + wanted) + 2 * path.problem.training.learning_rate / runs.dimension
+        ):
+            raise InputError(f"taus = {wanted.tolist()}: must be among the recorded ones, {runs.tau.tolist()}")
+    at = np.minimum(runs.tau[index], path.tau_max)
+    d, low, R = runs.dimension, runs.low_dimension, runs.runs
+    f = fluctuations(path, initial=initial)
+    theory = np.concatenate([stacked(path(float(t)), path.p) for t in at])
+    mean = stacked(runs, path.p)[:, index].mean(axis=0).ravel()
+    covariance = joint_covariance(f, at, d) / R
+    neglected = NEGLECTED * (1 + np.abs(theory)) / d**2
+    if len(runs.low_b) > 1:
+        other = stacked(runs, path.p, "low_")[:, index]
+        ratio = low / (d - low)
+        mean = mean - ratio * (other.mean(axis=0).ravel() - mean)
+        covariance = (1 + ratio) ** 2 * covariance + ratio**2 * joint_covariance(f, at, low) / len(other)
+        neglected = neglected * d / low
+    else:
+        m1 = bias(path, d, initial=initial)
+        theory = theory + np.concatenate([m1(float(t)) for t in at])
+    # A component without fluctuations has no variance to be measured in: it is compared exactly, elsewhere.
+    neglected = np.where(np.diag(covariance) > 0, neglected, 0.0)
+    value, degrees = statistic(mean - theory, covariance + np.diag(neglected**2), d)
+    return ChiSquare(value, degrees, float(chi2.sf(value, degrees)) if degrees else 1.0, tuple(map(float, at)))
+
+
+def power(
+    path: OrderParameterPath,
+    wrong: OrderParameterPath,
+    dimension: int,
+    runs: int,
+    *,
+    taus: Any = None,
+    level: float = 0.01,
+) -> float:
+    """Probability that ``runs`` runs at ``dimension`` reject the theory ``wrong`` where ``path`` is right.
+
+    The statistic is noncentral χ², with the squared distance of the two theories in units of the covariance.
+    """
+    from scipy.stats import chi2, ncx2
+
+    number("level", level, above=0, below=1)
+    at = np.array([path.tau_max / 2, path.tau_max]) if taus is None else array("taus", taus, ndim=1)
+    shift = np.concatenate([stacked(wrong(float(t)), path.p) - stacked(path(float(t)), path.p) for t in at])
+    theory = np.concatenate([stacked(wrong(float(t)), path.p) for t in at])
+    covariance = joint_covariance(fluctuations(wrong), at, dimension) / runs
+    neglected = np.where(np.diag(covariance) > 0, NEGLECTED * (1 + np.abs(theory)) / dimension**2, 0.0)
+    distance, degrees = statistic(shift, covariance + np.diag(neglected**2), dimension)
+    return float(ncx2.sf(chi2.isf(level, degrees), degrees, distance))

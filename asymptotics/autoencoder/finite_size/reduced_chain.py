@@ -1,0 +1,280 @@
+"""The order parameters of online SGD at finite d as a Markov chain of their own: exact in law, at a cost free of d.
+
+For a target with finitely many atoms a sample is its components in the span of the weights and the reference directions, in
+each atom, plus an orthogonal rest of which only norms and inner products matter: χ² variables. A trajectory at d = 10⁶ is
+therefore as cheap a step as one at d = 100 and has the same law as the overlaps of a full training in R^d.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import InputError, array, integer
+from ...common.numerics.normals import philox_key
+from ...common.running.checkpoints import Checkpoint
+from ...common.running.ensembles import Run, run_ensemble, spawn
+from ..model.problem import Problem
+from ..model.weights import RANK_TOLERANCE, atom_counts, overlaps
+from ..process.ensemble import Runs
+from ..process.problem import SgdProblem
+from ..process.setup import sgd_problem
+from .chain_steps import advance
+
+#: Steps a call of the kernel (only how often Ctrl-C and the checkpoint are looked at, and the length of the schedule's table).
+PIECE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Weights over √d and reference directions in an orthonormal frame of every atom.
+
+    Attributes
+    ----------
+    P, L : (atoms, p, span), (atoms, p, p)
+        Coordinates of the weights along the reference directions' span, and in the rest of the frame.
+    references : (atoms, K, span)
+        Coordinates of the reference directions.
+    ranks, widths, rest : (atoms,)
+        Dimensions of the two parts, and of what is outside.
+    """
+
+    P: np.ndarray
+    L: np.ndarray
+    references: np.ndarray
+    ranks: np.ndarray
+    widths: np.ndarray
+    rest: np.ndarray
+
+
+def _rank(gram: np.ndarray) -> int:
+    values = np.linalg.eigvalsh(gram)
+    return int(np.sum(values > RANK_TOLERANCE * max(values[-1], 0.0)))
+
+
+def frame(problem: SgdProblem, theta: np.ndarray, q: np.ndarray, counts: np.ndarray | None = None) -> Frame:
+    """The frame of weights with overlaps Θ(s), q(s) at the problem's dimension."""
+    T = problem.reference_overlaps
+    atoms, K, p = len(T), T.shape[1], q.shape[1]
+    if counts is None:
+        grams = [np.block([[q[s], theta[s]], [theta[s].T, T[s]]]) for s in range(atoms)]
+        counts = atom_counts(problem.dimension, problem.masses, [_rank(g) for g in grams])
+    parts, ranks = [], np.zeros(atoms, np.int64)
+    for s in range(atoms):
+        values, vectors = np.linalg.eigh(T[s])
+        kept = values > RANK_TOLERANCE * max(values[-1], 1e-300)
+        ranks[s] = kept.sum()
+        parts.append((vectors[:, kept] * np.sqrt(values[kept]), vectors[:, kept] / np.sqrt(values[kept])))
+    span = max(1, int(ranks.max()))
+    P, L, references = np.zeros((atoms, p, span)), np.zeros((atoms, p, p)), np.zeros((atoms, K, span))
+    widths = np.minimum(p, counts - ranks)
+    for s, (forward, backward) in enumerate(parts):
+        if widths[s] < 0:
+            raise InputError(
+                f"dimension = {problem.dimension}: atom {s + 1} has {counts[s]} coordinates, fewer than its directions"
+            )
+        references[s, :, : ranks[s]] = forward
+        P[s, :, : ranks[s]] = theta[s] @ backward
+        values, vectors = np.linalg.eigh(q[s] - P[s] @ P[s].T)
+        order = np.argsort(-values)
+        root = vectors[:, order] * np.sqrt(np.maximum(values[order], 0.0))
+        if np.any(values[order][widths[s] :] > 1e-9 * max(1.0, values[-1])) or values[0] < -1e-9 * max(1.0, values[-1]):
+            raise InputError(f"q, Theta, T (atom {s + 1}): no vectors of {counts[s]} coordinates have these overlaps")
+        L[s, :, : widths[s]] = root[:, : widths[s]]
+    return Frame(P, L, references, ranks, widths.astype(np.int64), (counts - ranks - widths).astype(np.int64))
+
+
+class Chain:
+    """One trajectory of the order parameters, advanced by hand.
+
+    Parameters
+    ----------
+    problem : SgdProblem
+        A training in R^d without data; its weights are never made.
+    seed : int or SeedSequence
+    """
+
+    def __init__(self, problem: SgdProblem, seed: int | np.random.SeedSequence) -> None:
+        if problem.data is not None:
+            raise InputError("data: must be left out; the reduced chain draws fresh samples of a Gaussian mixture")
+        self.problem, self.step = problem, 0
+        self.key = philox_key(seed)
+        f = self._start(seed)
+        self.frame, self.P, self.L = f, f.P.copy(), f.L.copy()
+        self.scalars = np.concatenate([[problem.b], problem.parameters])
+        self._means = np.ascontiguousarray(np.einsum("ck,ski->csi", problem.centroids, f.references))
+        self._spreads = np.ascontiguousarray(np.sqrt(problem.eigenvalues))
+        self._cumulative, self._cumulative_times = np.cumsum(problem.weights), np.cumsum(problem.time_weights)
+        self._schedule = np.stack([problem.alpha, problem.beta, problem.y0, problem.y1])
+        rate_b = problem.rate_b if problem.denoiser.skip else 0.0
+        self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
+
+    def _start(self, seed: int | np.random.SeedSequence) -> Frame:
+        problem = self.problem
+        if problem.initial is not None:
+            at = overlaps(*problem.initial)
+            return frame(problem, at.theta, at.q, problem.initial[2])
+        if problem.theta is not None:
+            return frame(problem, problem.theta, problem.q)
+        coordinates, random = problem.start
+        T, p, d = problem.reference_overlaps, problem.denoiser.vectors, problem.dimension
+        theta = np.einsum("ak,skl->sal", coordinates, T)
+        f = frame(problem, theta, np.einsum("sal,bl->sab", theta, coordinates))
+        root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([*root.generate_state(4), 1])))
+        P, L = f.P.copy(), np.zeros_like(f.L)
+        for s in range(len(T)):
+            # Independent normal vectors in what the reference directions leave: Bartlett's triangle again.
+            dimensions = int(f.widths[s] + f.rest[s])
+            P[s, :, : f.ranks[s]] += random / np.sqrt(d) * rng.standard_normal((p, int(f.ranks[s])))
+            for a in range(p):
+                L[s, a, : min(a, dimensions)] = rng.standard_normal(min(a, dimensions))
+                if a < dimensions:
+                    L[s, a, a] = np.sqrt(rng.chisquare(dimensions - a))
+        return Frame(P, random / np.sqrt(d) * L, f.references, f.ranks, f.widths, f.rest)
+
+    def advance(self, steps: int) -> None:
+        """Make this many SGD steps."""
+        problem, f = self.problem, self.frame
+        while steps > 0:
+            count = min(steps, PIECE)
+            advance(
+                problem.denoiser.module.slopes, problem.denoiser.decoders, self.P, self.L, self.scalars, f.ranks, f.widths,
+                f.rest, self._means, self._spreads, self._cumulative, self._cumulative_times, problem.average == "random",
+                self._schedule, problem.time_weights, problem.factors(self.step, count), self._rates,
+                float(problem.weight_decay), float(problem.dimension), *self.key, self.step, problem.batch,
+            )  # fmt: skip
+            self.step += count
+            steps -= count
+
+    def state(self) -> dict[str, Any]:
+        """A copy of all that going on needs (the randomness of a step is a function of its number)."""
+        return {"step": self.step, "P": self.P.copy(), "L": self.L.copy(), "scalars": self.scalars.copy()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self.step = int(state["step"])
+        self.P, self.L, self.scalars = (np.array(state[name]) for name in ("P", "L", "scalars"))
+
+    def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Θ(s) (atoms, p, K) and q(s) (atoms, p, p)."""
+        q = self.P @ np.swapaxes(self.P, 1, 2) + self.L @ np.swapaxes(self.L, 1, 2)
+        return self.P @ np.swapaxes(self.frame.references, 1, 2), q
+
+
+def trajectory(
+    seed: np.random.SeedSequence, problem: SgdProblem, taus: np.ndarray, *, run: Run | None = None
+) -> dict[str, np.ndarray]:
+    """Order parameters of one run at the steps nearest to ``taus``."""
+    chain = Chain(problem, seed)
+    steps = np.array([problem.step_of(t) for t in taus])
+    total, files = int(steps.max()), None if run is None else run.files
+    found: dict[int, Any] = {}
+    state = None if files is None else files.load_state()
+    if state is not None:
+        chain.restore(state)
+        found = {int(step): value for step, value in state["found"].items()}
+    saved, snapshot = time.monotonic(), state
+    try:
+        for step in np.unique(steps):
+            while chain.step < step:
+                chain.advance(min(int(step) - chain.step, PIECE))
+                if files is not None:
+                    snapshot = {**chain.state(), "found": {str(k): v for k, v in found.items()}}
+                    if time.monotonic() - saved > files.every:
+                        files.keep_state(snapshot)
+                        saved = time.monotonic()
+                if run is not None:
+                    run.progress(chain.step, total)
+            if int(step) not in found:
+                theta, q = chain.overlaps()
+                found[int(step)] = (q.sum(axis=0), theta.sum(axis=0), chain.scalars.copy())
+    except BaseException:
+        if files is not None and snapshot is not None:
+            files.keep_state(snapshot)
+        raise
+    Q, Theta, scalars = (np.stack([found[int(s)][i] for s in steps]) for i in range(3))
+    if not np.all(np.isfinite(scalars)) or not np.all(np.isfinite(Q)):
+        raise InputError(
+            f"training.learning_rate = {problem.learning_rate:g}: SGD diverged; must be smaller at this dimension"
+        )
+    return {"Q": Q, "Theta": Theta, "M": Theta @ problem.centroids.T, "b": scalars[:, 0], "parameters": scalars[:, 1:]}
+
+
+def simulate(
+    problem: Problem,
+    *,
+    dimension: int | None = None,
+    runs: int | None = None,
+    seed: int | None = None,
+    taus: Any = None,
+    initial: str = "exact",
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Runs:
+    """Trajectories of the order parameters at any d, in law those of the full simulation (no points are generated).
+
+    Parameters
+    ----------
+    problem : Problem
+    dimension, runs, seed : int, optional
+        Default from the simulation's table.
+    taus : sequence of float, optional
+        Training times to record; default 9 equally spaced ones from 0 to the end.
+    initial : {"exact", "drawn"}
+        Every run starts from exactly the initial overlaps, or draws the random part of its weights.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
+
+    Returns
+    -------
+    Runs
+        As from `simulation.simulate`, so that `compare` and the plots take it.
+    """
+    from ... import __version__
+
+    start = time.perf_counter()
+    settings = problem.simulation
+    d = settings.dimension if dimension is None else integer("dimension", dimension, at_least=2)
+    count = settings.runs if runs is None else integer("runs", runs, at_least=1)
+    seed = settings.seed if seed is None else integer("seed", seed, at_least=0)
+    taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
+    if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
+        raise InputError(f"taus = {taus.tolist()}: must be in [0, tau] = [0, {problem.training.tau:g}]")
+    setup = sgd_problem(problem, dimension=d)
+    if initial == "drawn":
+        from dataclasses import replace
+
+        setup = replace(
+            setup, theta=None, q=None, initial=None, start=(problem.mean_coordinates(), problem.denoiser.init.random)
+        )
+    elif initial != "exact":
+        raise InputError(f"initial = {initial!r}: must be exact or drawn")
+    Chain(setup, 0)  # refuses impossible overlaps before any process starts
+    results = run_ensemble(
+        trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}",
+        checkpoint=checkpoint, watched=True,
+    )  # fmt: skip
+    stacked: dict[str, Any] = {name: np.stack([r[name] for r in results]) for name in Runs.NAMES}
+    none: dict[str, Any] = {f"low_{name}": stacked[name][:0] for name in Runs.NAMES}
+    K = problem.target.directions
+    tables = problem.to_tables()
+    tables["simulation"] |= {"dimension": d, "runs": count, "seed": seed, "samples": 1}
+    return Runs(
+        tau=np.array([setup.step_of(t) * 2 * setup.learning_rate / d for t in taus]),
+        **stacked,
+        generated=np.empty((count, 0, K)),
+        norms=np.empty((count, 0)),
+        **none,
+        low_generated=np.empty((0, 0, K)),
+        dimension=d,
+        low_dimension=d // 4,
+        seed=seed,
+        seconds=time.perf_counter() - start,
+        experiment=tables,
+        version=__version__,
+    )

@@ -1,0 +1,103 @@
+"""The generative SDE's coefficients: what the prediction f(x) does to a sample, step by step or in continuous time.
+
+From the prediction f of y = y₀x₀ + y₁x₁ and x = αx̂₀ + βx̂₁: x̂₀ = (y₁x − βf)/D, x̂₁ = (αf − y₀x)/D with D = αy₁ − βy₀, and
+dX = [α̇x̂₀ + β̇x̂₁ − (ε/α)x̂₀] dt + √(2ε) dW. With f = b x + Σ_j (u_j/√d) φ_j this is
+dX = [Γ Σ_j (u_j/√d) φ_j + Δ X] dt + √(2ε) dW.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import InputError
+from ...common.input.interpolants import Interpolant
+from ..model.problem import Problem
+
+
+def predicted(problem: Problem, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(y₀, y₁) at the times t."""
+    interpolant, denoiser = problem.interpolant, problem.denoiser
+    zero, one = np.zeros_like(t), np.ones_like(t)
+    predicts = denoiser.predicts if denoiser.system is None else denoiser.system.denoiser.predicts
+    if predicts == "data":
+        return zero, one
+    if predicts == "noise":
+        return one, zero
+    if predicts == "velocity":
+        return interpolant.alpha_dot(t), interpolant.beta_dot(t)
+    import sympy
+
+    from derivations.autoencoder.denoiser import alpha, alpha_dot, beta, beta_dot
+
+    values = (interpolant.alpha(t), interpolant.beta(t), interpolant.alpha_dot(t), interpolant.beta_dot(t))
+    functions = [sympy.lambdify([alpha, beta, alpha_dot, beta_dot], y) for y in denoiser.system.denoiser.target()]
+    return tuple(np.broadcast_to(f(*values), t.shape).astype(float) for f in functions)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Γ_t, Δ_t and ε_t at an array of times."""
+
+    gamma: np.ndarray
+    delta: np.ndarray
+    epsilon: np.ndarray
+
+
+def coefficients(
+    problem: Problem, b: float, t: Any, epsilon: Callable[[Any], np.ndarray] | None = None
+) -> Coefficients:
+    """Γ_t = (αβ̇ − α̇β + εβ/α)/D and Δ_t = bΓ_t + (α̇y₁ − β̇y₀ − εy₁/α)/D, D = αy₁ − βy₀.
+
+    Raises
+    ------
+    InputError
+        Where D vanishes: a noise prediction says nothing at β = 0 (sampling then has to start at t > 0).
+    """
+    t = np.asarray(t, dtype=np.float64)
+    s: Interpolant = problem.interpolant
+    eps = (epsilon or problem.sampling.epsilon_function(s))(t)
+    alpha, beta, alpha_dot, beta_dot = s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t)
+    y0, y1 = predicted(problem, t)
+    D = alpha * y1 - beta * y0
+    if np.any(D == 0):
+        raise InputError(
+            f"sampling.start = {float(t[D == 0].ravel()[0]) if t.ndim else float(t):g}: the prediction determines no "
+            "velocity there; start later"
+        )
+    gamma = (alpha * beta_dot - alpha_dot * beta + eps * beta / alpha) / D
+    delta = b * gamma + (alpha_dot * y1 - beta_dot * y0 - eps * y1 / alpha) / D
+    return Coefficients(gamma, delta, eps)
+
+
+class Clock:
+    """The variable s = t − ln α_t, in which the generative flow is regular up to t → 1.
+
+    ds/dt = 1 − α̇/α is at least of order one everywhere and grows like the coefficients Γ, Δ ~ 1/α: steps of equal size in
+    s are fine where the flow is stiff in t, so that reaching t_f = 0.9999 costs no more than t_f = 0.9.
+    """
+
+    def __init__(self, interpolant: Interpolant) -> None:
+        self.interpolant = interpolant
+
+    def of(self, t: float) -> float:
+        """s at time t."""
+        return float(t - np.log(self.interpolant.alpha(t)))
+
+    def rate(self, t: float) -> float:
+        """dt/ds at time t."""
+        alpha, alpha_dot = float(self.interpolant.alpha(t)), float(self.interpolant.alpha_dot(t))
+        return alpha / (alpha - alpha_dot)
+
+    def time(self, s: float, start: float, stop: float) -> float:
+        """t with s(t) = s, in [start, stop]."""
+        from scipy.optimize import brentq
+
+        if s <= self.of(start):
+            return start
+        if s >= self.of(stop):
+            return stop
+        return float(brentq(lambda t: self.of(t) - s, start, stop, xtol=1e-15, rtol=1e-14))

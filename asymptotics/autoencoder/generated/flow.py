@@ -1,0 +1,233 @@
+"""The flow of the local fields of a generated sample: z_t = ℓ_t + Q_{·u} I_t, exact in its linear part.
+
+dI = (Δ I + Γ φ(z)) dt, dℓ = Δ ℓ dt + √(2ε) Q^{1/2} dW, ℓ_0 ~ N(0, Q), and v̇ = 2Δv + 2ε outside the span of the weights
+(Q: encoder vectors; u: decoder vectors).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.input.checks import ComputationError, InputError, fail
+from ..equations.drift import square_root
+from ..equations.integrate import kernels_of
+from ..equations.path import OrderParameters
+from ..model.problem import Problem
+from .coefficients import Clock, coefficients
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Where latent starting points end: linear part ℓ and network part I (points, terms), and log|∂z_t/∂z_0|."""
+
+    linear: np.ndarray
+    network: np.ndarray
+    log_jacobian: np.ndarray | None
+
+
+def _determinant(matrix: np.ndarray) -> np.ndarray:
+    if matrix.shape[-1] == 1:
+        return matrix[:, 0, 0]
+    if matrix.shape[-1] == 2:
+        return np.asarray(matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0])
+    return np.linalg.det(matrix)
+
+
+class LatentFlow:
+    """Transport of the local fields by one trained network.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its ``sampling`` says how samples are transported: "euler" follows the discrete sampler step for step, "continuous" is
+        the limit of small steps.
+    at : OrderParameters
+        The trained network.
+
+    Attributes
+    ----------
+    Q, coupling : (encoders, encoders), (encoders, terms)
+        Gram matrix of the encoder vectors, and theirs with the decoder vectors of the terms.
+    variance, growth : float
+        v_{t_f}, and exp ∫Δ.
+    noisy : bool
+        Whether ε > 0 anywhere.
+    """
+
+    def __init__(self, problem: Problem, at: OrderParameters) -> None:
+        if np.ndim(at.b):
+            fail("at", at.tau, "the order parameters at one tau")
+        self.problem = problem
+        self.kernels = kernels_of(problem)
+        self.encoders = np.array(self.kernels.encoders, dtype=int)
+        self.terms = np.array(self.kernels.module.TERMS, dtype=int)
+        self.b, self.kappa = float(at.b), np.ascontiguousarray(at.parameters, dtype=np.float64)
+        self.Q = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.encoders)])
+        self.coupling = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.terms)])
+        self.root, self.inverse_root = square_root(self.Q)
+        self.sampling = problem.sampling
+        self.epsilon = self.sampling.epsilon_function(problem.interpolant)
+        self._stepped = self.sampling.scheme == "euler"
+        self._prepare()
+
+    # the linear part -------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        s = self.sampling
+        if self._stepped:
+            grid = s.grid()
+            k = coefficients(self.problem, self.b, grid[:-1], self.epsilon)
+            h = np.diff(grid)
+            self._steps = (h * k.gamma, 1.0 + h * k.delta, 2.0 * h * k.epsilon)
+            v = 1.0
+            for growth, noise in zip(self._steps[1], self._steps[2], strict=True):
+                v = growth**2 * v + noise
+            self.variance, self.growth = float(v), float(np.prod(self._steps[1]))
+            self.noisy = bool(np.any(k.epsilon > 0))
+            return
+        from scipy.integrate import solve_ivp
+
+        clock = Clock(self.problem.interpolant)
+        self._span = (clock.of(s.start), clock.of(s.stop))
+        self._clock = clock
+
+        def slope(_: float, y: np.ndarray) -> np.ndarray:
+            k = coefficients(self.problem, self.b, np.array(y[0]), self.epsilon)
+            rate = clock.rate(float(y[0]))
+            return rate * np.array([1.0, k.delta, 2 * k.delta * y[2] + 2 * k.epsilon])
+
+        solved = solve_ivp(
+            slope, self._span, [s.start, 0.0, 1.0], method="DOP853", rtol=1e-11, atol=1e-13, dense_output=True
+        )
+        if not solved.success:
+            raise ComputationError(f"the variance of the linear part could not be integrated: {solved.message}")
+        self._linear = solved.sol
+        self.variance, self.growth = float(solved.y[2, -1]), float(np.exp(solved.y[1, -1]))
+        times = np.linspace(s.start, s.stop, 65)
+        self.noisy = bool(np.any(self.epsilon(times) > 0))
+
+    # transport -------------------------------------------------------------------------------------------------
+
+    def phi(self, z: np.ndarray) -> np.ndarray:
+        """Every φ_j at encoder fields z (points, encoders)."""
+        out = np.empty((len(z), self.coupling.shape[1]))
+        self.kernels.module.activations(np.ascontiguousarray(z), self.kappa, out)
+        return out
+
+    def slopes(self, z: np.ndarray) -> np.ndarray:
+        """Every ∂φ_j/∂ω_a at encoder fields z."""
+        out = np.empty((len(z), self.coupling.shape[1], z.shape[1]))
+        self.kernels.module.slopes(np.ascontiguousarray(z), self.kappa, out)
+        return out
+
+    def transport(self, z0: np.ndarray, *, jacobian: bool = False, rng: np.random.Generator | None = None) -> Flow:
+        """Carry latent starting points z₀ (points, encoders) to t_f; ε > 0 needs a generator for the noise."""
+        if self.noisy and rng is None:
+            raise InputError("epsilon > 0: a random generator is needed to transport points")
+        if self._stepped:
+            return self._step(z0, jacobian, rng)
+        if self.noisy and rng is not None:
+            return self._integrate_noise(z0, rng)
+        return self._many(z0) if len(z0) > self.MANY_POINTS and not jacobian else self._integrate(z0, jacobian)
+
+    def _step(self, z0: np.ndarray, jacobian: bool, rng: np.random.Generator | None) -> Flow:
+        linear, network = np.array(z0, dtype=np.float64), np.zeros((len(z0), self.coupling.shape[1]))
+        if not jacobian and not self.noisy:
+            gain, growth, _ = self._steps
+            self.kernels.module.euler(linear, gain, growth, self.coupling, self.kappa, network)
+            return Flow(self.growth * linear, network, None)
+        log_jacobian = np.zeros(len(z0)) if jacobian else None
+        identity = np.eye(z0.shape[1])
+        for gain, growth, noise in zip(*self._steps, strict=True):
+            z = linear + network @ self.coupling.T
+            if log_jacobian is not None:
+                step = growth * identity + gain * (self.coupling @ self.slopes(z))
+                log_jacobian += np.log(np.abs(_determinant(step)))
+            network = growth * network + gain * self.phi(z)
+            linear *= growth
+            if noise > 0 and rng is not None:
+                linear += np.sqrt(noise) * rng.standard_normal(linear.shape) @ self.root
+        return Flow(linear, network, log_jacobian)
+
+    #: Above this many points, the continuous flow is integrated by RK4 with steps checked against an adaptive solve.
+    MANY_POINTS = 400
+    FLOW_TOLERANCE = 1e-7
+
+    def _many(self, z0: np.ndarray) -> Flow:
+        """The continuous flow of many points: RK4 on equal steps of the clock, as many as a sample of the points needs.
+
+        With J = I e^{−L}, L = ∫Δ, the network part obeys dJ/ds = rate Γ e^{−L} φ(e^L (z₀ + Q_{·u} J)).
+        """
+        sample = z0[np.linspace(0, len(z0) - 1, self.MANY_POINTS // 2).astype(int)]
+        exact, steps = self._integrate(sample, False).network, 64
+        while True:
+            grid = np.linspace(*self._span, 2 * steps + 1)
+            t, log_growth, _ = self._linear(grid)
+            t = np.minimum(t, self.sampling.stop)
+            k = coefficients(self.problem, self.b, t, self.epsilon)
+            rate = np.array([self._clock.rate(float(x)) for x in t])
+            arguments = (
+                rate * k.gamma * np.exp(-log_growth),
+                np.exp(log_growth),
+                grid[2] - grid[0],
+                self.coupling,
+                self.kappa,
+            )
+            network = np.empty((len(sample), self.coupling.shape[1]))
+            self.kernels.module.runge_kutta(np.ascontiguousarray(sample), *arguments, network)
+            error = np.max(np.abs(self.growth * network - exact))
+            if error < self.FLOW_TOLERANCE * (1 + np.max(np.abs(exact))) or steps >= 4096:
+                break
+            steps *= 2
+        network = np.empty((len(z0), self.coupling.shape[1]))
+        self.kernels.module.runge_kutta(np.ascontiguousarray(z0), *arguments, network)
+        return Flow(self.growth * z0, self.growth * network, None)
+
+    def _integrate(self, z0: np.ndarray, jacobian: bool) -> Flow:
+        from scipy.integrate import solve_ivp
+
+        N, n, J = len(z0), z0.shape[1], self.coupling.shape[1]
+
+        def slope(s: float, y: np.ndarray) -> np.ndarray:
+            t, log_growth = self._linear(s)[:2]
+            k = coefficients(self.problem, self.b, np.array(min(t, self.sampling.stop)), self.epsilon)
+            rate = self._clock.rate(float(t))
+            network = y[: N * J].reshape(N, J)
+            z = np.exp(log_growth) * z0 + network @ self.coupling.T
+            change = rate * (k.delta * network + k.gamma * self.phi(z))
+            if not jacobian:
+                return change.ravel()
+            trace = n * k.delta + k.gamma * np.einsum("aj,Nja->N", self.coupling, self.slopes(z))
+            return np.concatenate([change.ravel(), rate * trace])
+
+        y0 = np.zeros(N * J + (N if jacobian else 0))
+        solved = solve_ivp(slope, self._span, y0, method="DOP853", rtol=1e-9, atol=1e-10)
+        if not solved.success:
+            raise ComputationError(f"the generative flow could not be integrated: {solved.message}")
+        end = solved.y[:, -1]
+        return Flow(self.growth * z0, end[: N * J].reshape(N, J), end[N * J :] if jacobian else None)
+
+    #: Steps of the stochastic integrator per unit of the clock.
+    NOISE_STEPS = 200
+
+    def _integrate_noise(self, z0: np.ndarray, rng: np.random.Generator) -> Flow:
+        """ε > 0: the linear part exactly (Ornstein–Uhlenbeck between grid points), the network part by Heun's rule."""
+        steps = max(8, int(np.ceil(self.NOISE_STEPS * (self._span[1] - self._span[0]))))
+        grid = np.linspace(*self._span, steps + 1)
+        t, log_growth, v = self._linear(grid)
+        linear, network = np.array(z0, dtype=np.float64), np.zeros((len(z0), self.coupling.shape[1]))
+        k = coefficients(self.problem, self.b, np.minimum(t, self.sampling.stop), self.epsilon)
+        rate = np.array([self._clock.rate(float(x)) for x in t])
+        for i in range(steps):
+            h = grid[i + 1] - grid[i]
+            growth = np.exp(log_growth[i + 1] - log_growth[i])
+            noise = max(v[i + 1] - growth**2 * v[i], 0.0)
+            old = rate[i] * k.gamma[i] * self.phi(linear + network @ self.coupling.T)
+            linear = growth * linear + np.sqrt(noise) * rng.standard_normal(linear.shape) @ self.root
+            # Variation of constants: the linear term of dI is integrated exactly, φ by the trapezoid.
+            guess = growth * (network + h * old)
+            new = rate[i + 1] * k.gamma[i + 1] * self.phi(linear + guess @ self.coupling.T)
+            network = growth * (network + h * old / 2) + h * new / 2
+        return Flow(linear, network, None)

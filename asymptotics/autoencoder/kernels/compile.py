@@ -1,0 +1,271 @@
+"""From a derived `System` to compiled functions: expectations over nodes, assembly of the drift, bulk loss.
+
+One generated module a system; parameters are run-time arguments, so changing η, λ, centroids, spectra or times never
+recompiles. The argument order is documented in the generated source and in `Kernels`.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ...common.numerics import codegen
+from . import closed as kernels_exact
+from . import flow as kernels_forward
+from . import nodes as kernels_nodes
+from .closed import IMPORTS, ExactMoments
+from .nodes import MOMENTS, NOISE, SCHEDULE, NodesWriter
+
+if TYPE_CHECKING:
+    from derivations.autoencoder.engine import System
+
+HEADER = '''"""Generated from the derivation of {name}: do not edit.
+
+moments(z, w, mean, root, emean, eroot, R, Q, alpha, beta, alpha_dot, beta_dot, b, kappa, out)
+    For every condition i (cluster and time): out[i] = Σ_k w[k] × the moments named in NAMES at the local fields
+    ω = mean[i] + root[i] z[k] (encoder vectors {encoders}) and the conditional means of the residual fields
+    e = emean[i] + eroot[i] z[k] (decoder vectors {decoders}); R[i] is their residual covariance.
+noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q, alpha, beta, alpha_dot, beta_dot, tw, b, kappa, out)
+    Second moments of g averaged over the times (weights tw): nodes z = (channel 0, channel 1).
+assemble(moments, pi, c, t, varsigma, mass, theta, q, eta, lambda, rho, dtheta, dq)
+    dΘ(s), dq(s) from the moments of every cluster (weights pi, coordinates c, T(s)c = t, eigenvalues varsigma).
+bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b): (loss/d, db/dτ) at one time.
+channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of λ0 and λ1 in a residual field.
+activations(z, kappa, phi), slopes(z, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points, encoders).
+euler(z, gain, growth, coupling, kappa, network): noiseless Euler steps of the network part of a generated sample.
+runge_kutta(z, gain, growth, h, coupling, kappa, network): the same in continuous time, by RK4 on steps of size h.
+
+With {latent} latent coordinates c at every node (0: clusters have one c each): z = (Gaussian coordinates, c), the roots have
+that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments and noise are then written.
+"""
+
+import functools
+import math
+
+import numpy
+
+try:
+    from numba import njit
+except ImportError:  # the NumPy back end needs no numba
+    njit = None
+'''
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Compiled functions of one system, and what they need to know of it.
+
+    ``encoders`` and ``decoders`` are the stacked vectors whose fields enter nonlinearly and whose residual fields enter
+    linearly. ``names`` lists the columns of ``out``; ``kink`` says that Hessians come in the regression form; ``exact`` says
+    which of "moments" and "noise" are closed forms that need no nodes, ``smooth`` that φ has no kink.
+    """
+
+    module: ModuleType
+    p: int
+    encoders: tuple[int, ...]
+    decoders: tuple[int, ...]
+    names: tuple[str, ...]
+    kink: bool
+    parameters: int
+    skip: bool
+    exact: tuple[str, ...] = ()
+    smooth: bool = True
+
+    def column(self, name: str) -> int:
+        """Column of a named moment in ``out``."""
+        return self.names.index(name)
+
+
+def moment_names(
+    p: int, encoders: Sequence[int], decoders: Sequence[int], parameters: int, kink: bool, latent: int = 0
+) -> list[str]:
+    """Names of the columns of the moment kernel, in order."""
+    pairs = [(a, c) for a in range(p) for c in range(a, p)]
+    names = [f"A_{a + 1}" for a in range(p)]
+    if kink:
+        names += [f"W{ch}_{a + 1}_{e + 1}" for ch in (0, 1) for a in range(p) for e in encoders]
+        names += [f"G{ch}_{a + 1}_{u + 1}" for ch in (0, 1) for a in range(p) for u in decoders]
+    names += [f"H{ch}_{a + 1}_{c + 1}" for ch in (0, 1) for a, c in pairs]
+    names += [f"P_{a + 1}_{c + 1}" for a, c in pairs]
+    names += [f"N{ch}_{a + 1}_{c + 1}" for ch in (0, 1) for a, c in pairs]
+    names += [f"K_{k + 1}" for k in range(parameters)]
+    return [*names, "potential", *(f"AC_{a + 1}_{m + 1}" for a in range(p) for m in range(latent))]
+
+
+def _tanh_source() -> str:
+    """tanh without a call or a branch: e^{−2|x|} by a Taylor polynomial of degree 15 of its 32nd root, squared five times.
+
+    The absolute error is below 2e-15 everywhere.
+    """
+    from math import factorial
+
+    polynomial = f"y / {float(factorial(15))!r}"
+    for k in range(14, 1, -1):
+        polynomial = f"y * ({1 / factorial(k)!r} + {polynomial})"
+    lines = ["y = -2.0 * abs(x)", "y = (y if y > -44.0 else -44.0) * 0.03125", f"p = 1.0 + y * (1.0 + {polynomial})"]
+    lines += ["p = p * p"] * 5
+    lines += ["t = (1.0 - p) / (1.0 + p)", "return t if x > 0.0 else -t"]
+    return "def _tanh(x):\n" + textwrap.indent("\n".join(lines), "    ")
+
+
+TANH = _tanh_source()
+
+
+class _Writer(NodesWriter):
+    """Writes the generated source of one system."""
+
+    def __init__(self, system: System, backend: str, form: str, latent: int = 0) -> None:
+        super().__init__(system, backend, latent)
+        self.closed = self._closed_forms(form)
+        self.kink = form == "regression" or (
+            form in ("auto", "closed", "nodes") and system.has_kink and not self.closed
+        )
+        self.names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), self.kink, latent)
+
+    def _closed_forms(self, form: str) -> dict[str, str]:
+        """Sources of "moments" and "noise" that need no nodes, where there are such."""
+        from derivations.autoencoder.moments import NotClosed
+
+        if self.latent or form not in ("auto", "closed"):
+            return {}
+        names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), False)
+        found: dict[str, str] = {}
+        for centred in (False, True) if form == "closed" else (False,):
+            exact = ExactMoments(self.system, self._clean, centred)
+            try:
+                body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
+                found["moments"] = self._over_conditions(MOMENTS, body)
+                if ExactMoments.polynomial(self.system):
+                    before, loop, after = exact.noise_body()
+                    weights = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)))
+                    loop = [*(f"{x} = {x}_[h]" for x in SCHEDULE), *weights, *loop]
+                    body = [*before, "for h in range(tw.shape[0]):", *("    " + line for line in loop), *after]
+                    found["noise"] = self._over_conditions(NOISE, body)
+            except NotClosed:
+                pass
+            if found:
+                break
+        return found
+
+    def _over_conditions(self, signature: str, body: list[str]) -> str:
+        lines = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
+        lines += ["    " + line for line in body]
+        return self._decorate(signature + "\n" + textwrap.indent("\n".join(lines), "    "))
+
+    def source(self) -> str:
+        names = self.system.denoiser.vectors
+        parts = [
+            HEADER.format(
+                name=self.system.denoiser.name,
+                encoders=", ".join(names[a] for a in self.encoders),
+                decoders=", ".join(names[a] for a in self.decoders),
+                latent=self.latent,
+            ),
+            # Array code calls SciPy's special functions; compiled code does without.
+            *(["import scipy.special"] if self.backend == "numpy" else []),
+            f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
+            f"KINK = {self.kink!r}\nPARAMETERS = {len(self.rename)}\nVECTORS = {self.p}\n"
+            f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
+            f"SMOOTH = {not self.system.has_kink!r}\n",
+            *([] if self.backend == "numpy" else [self._decorate(TANH)]),
+            *([IMPORTS] if self.closed else []),
+            self.closed.get("moments") or self.moments(),
+            self.closed.get("noise") or self.noise(),
+        ]
+        if not self.latent:
+            parts += [self.assemble(), self.bulk(), self.activations()]
+        return "\n\n".join(parts)
+
+    def assemble(self) -> str:
+        s, p = self.system, self.p
+        used = {str(x) for e in [*s.theta_drift, *s.gram_drift.values()] for x in e.free_symbols}
+        read = [f"{x} = moments[g, {self.names.index(x)}]" for x in self.names if x in used]
+        rho = [f"rho_{a + 1} = rho[{a}]" for a in range(p)]
+        q = [f"q_{a + 1}_{c + 1} = q[s, {a}, {c}]" for a, c in self.pairs]
+        m = [
+            f"m_{a + 1} = 0.0\nfor k in range(c.shape[1]):\n    m_{a + 1} += theta[s, {a}, k] * c[g, k]"
+            for a in range(p)
+        ]
+        gram = codegen.assignments([(f"d_{a}_{c}", s.gram_drift[a, c]) for a, c in self.pairs], "numba")
+        gram += [f"dq[s, {a}, {c}] += pi[g] * d_{a}_{c}" for a, c in self.pairs]
+        theta = [f"Theta_{a + 1} = theta[s, {a}, k]" for a in range(p)] + ["t = t_[g, s, k]"]
+        theta += codegen.assignments([(f"f_{a}", s.theta_drift[a]) for a in range(p)], "numba", prefix="v")
+        theta += [f"dtheta[s, {a}, k] += pi[g] * f_{a}" for a in range(p)]
+        loop = "\n".join(["varsigma = varsigma_[g, s]", "p_s = mass[s]", *q, *m, *gram, "for k in range(c.shape[1]):"])
+        loop += "\n" + textwrap.indent("\n".join(theta), "    ")
+        body = "\n".join(["dtheta[:] = 0.0", "dq[:] = 0.0", *rho, "for g in range(pi.shape[0]):"])
+        body += "\n" + textwrap.indent("\n".join([*read, "for s in range(q.shape[0]):"]), "    ")
+        body += "\n" + textwrap.indent(loop, " " * 8)
+        mirror = [f"dq[s, {c}, {a}] = dq[s, {a}, {c}]" for a, c in self.pairs if a != c]
+        if mirror:
+            body += "\nfor s in range(q.shape[0]):\n" + textwrap.indent("\n".join(mirror), "    ")
+        signature = "def assemble(moments, pi, c, t_, varsigma_, mass, theta, q, eta, lambda_, rho, dtheta, dq):"
+        return self._decorate(signature + "\n" + textwrap.indent(body, "    "))
+
+    def bulk(self) -> str:
+        lines = codegen.assignments([("loss", self.system.bulk), ("slope", self.system.skip_drift)], "numpy")
+        body = "\n".join([*lines, "return loss + 0.0 * alpha, slope + 0.0 * alpha"])
+        bulk = "def bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b):\n" + textwrap.indent(body, "    ")
+        lines = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)), "numpy")
+        body = "\n".join([*lines, "return c0 + 0.0 * alpha, c1 + 0.0 * alpha"])
+        weights = "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ")
+        return bulk + "\n\n\n" + weights + "\n"
+
+
+def write_source(system: System, backend: str = "numba", form: str = "auto", latent: int = 0) -> str:
+    """The generated source of a system's kernels."""
+    return _Writer(system, backend, form, latent).source()
+
+
+def compile_kernels(
+    specification: Any, build: Any, *, backend: str = "numba", form: str = "auto", latent: int = 0
+) -> Kernels:
+    """Kernels of a system, from the cache where possible.
+
+    Parameters
+    ----------
+    specification : object
+        Says by its ``repr`` which denoiser this is (see `asymptotics.autoencoder.model.problem.Denoiser.specification`).
+    build : callable
+        Returns the derived `derivations.autoencoder.engine.System`; called only if no source is cached.
+    backend : {"numba", "numpy"}
+    form : {"auto", "closed", "nodes", "hessian", "regression"}
+        How the moments are evaluated: with nodes, Stein's lemma by second derivatives of φ ("hessian") or by regression of g
+        on the local fields ("regression", needed where φ has a kink); or without nodes, in closed form, which "auto" takes
+        where there is one (see `kernels_exact`). "closed" promises fields of zero mean, where more is closed; "nodes" leaves
+        the choice between the forms with nodes.
+    latent : int
+        Number of latent coordinates at every node (a continuous latent measure); 0: one c a cluster.
+    """
+    import importlib.util
+
+    folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
+    code = [
+        f"{folder}/{name}.py"
+        for name in (
+            "autoencoder/engine",
+            "autoencoder/denoiser",
+            "vectors",
+            "autoencoder/moments",
+            "autoencoder/moment_terms",
+        )
+    ]
+    code += [__file__, *(str(m.__file__) for m in (kernels_exact, kernels_forward, kernels_nodes, codegen))]
+    key = (specification, backend, form, *([latent] if latent else []))
+    source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))
+    module = codegen.load_module(source, backend)
+    return Kernels(
+        module=module,
+        p=module.VECTORS,
+        encoders=module.ENCODERS,
+        decoders=module.DECODERS,
+        names=module.NAMES,
+        kink=module.KINK,
+        parameters=module.PARAMETERS,
+        skip=module.SKIP,
+        exact=module.EXACT,
+        smooth=module.SMOOTH,
+    )

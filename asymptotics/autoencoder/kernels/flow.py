@@ -1,0 +1,106 @@
+"""Kernels of the network itself: φ and its slopes at many points, and steps of the generative flow."""
+
+from __future__ import annotations
+
+import textwrap
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...common.numerics import codegen
+
+if TYPE_CHECKING:
+    import sympy
+
+    from derivations.autoencoder.engine import System
+
+
+class ForwardWriter(ABC):
+    """Writes ``activations``, ``slopes``, ``euler`` and ``runge_kutta`` (see the header of the generated source)."""
+
+    system: System
+    backend: str
+    encoders: Sequence[int]
+
+    @abstractmethod
+    def _clean(self, expression: sympy.Expr) -> sympy.Expr:
+        """Given by the writer of the whole module."""
+
+    @abstractmethod
+    def _decorate(self, text: str) -> str:
+        """Given by the writer of the whole module."""
+
+    @abstractmethod
+    def _scalar_lines(self) -> list[str]:
+        """Given by the writer of the whole module."""
+
+    def activations(self) -> str:
+        """φ_j and its derivatives at many points: what the generated density needs of the network."""
+        s = self.system
+        names = s.denoiser.vectors
+        array = self.backend == "numpy"
+        node = [f"omega_{names[a]} = z[{':' if array else 'k'}, {i}]" for i, a in enumerate(self.encoders)]
+        phi = [(f"f_{j}", self._clean(phi)) for j, phi in enumerate(s.denoiser.phi)]
+        slopes = [
+            (f"f_{j}_{i}", self._clean(phi.diff(s.fields[a])))
+            for j, phi in enumerate(s.denoiser.phi)
+            for i, a in enumerate(self.encoders)
+        ]
+        functions = []
+        for name, outputs in (("activations", phi), ("slopes", slopes)):
+            index = ":" if array else "k"
+            lines = [*node, *codegen.assignments(outputs, self.backend)]
+            lines += [f"out[{index}, {', '.join(key.split('_')[1:])}] = {key}" for key, _ in outputs]
+            body = self._scalar_lines()
+            body += lines if array else ["for k in range(z.shape[0]):", *("    " + line for line in lines)]
+            text = f"def {name}(z, kappa, out):\n" + textwrap.indent("\n".join(body), "    ")
+            functions.append(self._decorate(text))
+        functions.append(self._decorate(self._euler(phi)))
+        functions.append(self._decorate(self._runge_kutta(phi)))
+        return f"TERMS = {s.denoiser.decoders!r}\n\n\n" + "\n\n\n".join(functions) + "\n"
+
+    def _runge_kutta(self, phi: list[tuple[str, sympy.Expr]]) -> str:
+        """dJ/ds = gain φ(growth (z + coupling J)), gain and growth given at the ends and middles of all steps."""
+        names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
+        array = self.backend == "numpy"
+        index = ":" if array else "k"
+        body = [f"z_{i} = z[{index}, {i}]" for i in range(n)] + [f"J_{j} = 0.0 * z_0" for j in range(J)]
+        step = []
+        for stage, (offset, factor) in enumerate(((0, "0.0"), (1, "0.5 * h"), (1, "0.5 * h"), (2, "h"))):
+            at = [f"J_{j}" + (f" + {factor} * k{stage - 1}_{j}" if stage else "") for j in range(J)]
+            step += [f"m = 2 * s + {offset}"]
+            step += [
+                f"omega_{names[a]} = growth[m] * (z_{i} + "
+                + " + ".join(f"coupling[{i}, {j}] * ({at[j]})" for j in range(J))
+                + ")"
+                for i, a in enumerate(self.encoders)
+            ]
+            step += [*codegen.assignments(phi, self.backend, prefix=f"r{stage}_")]
+            step += [f"k{stage}_{j} = gain[m] * f_{j}" for j in range(J)]
+        step += [f"J_{j} = J_{j} + h / 6.0 * (k0_{j} + 2.0 * k1_{j} + 2.0 * k2_{j} + k3_{j})" for j in range(J)]
+        body += ["for s in range((gain.shape[0] - 1) // 2):", *("    " + line for line in step)]
+        body += [f"network[{index}, {j}] = J_{j}" for j in range(J)]
+        if not array:
+            body = ["for k in range(z.shape[0]):", *("    " + line for line in body)]
+        signature = "def runge_kutta(z, gain, growth, h, coupling, kappa, network):\n"
+        return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
+
+    def _euler(self, phi: list[tuple[str, sympy.Expr]]) -> str:
+        """Noiseless Euler steps of the network part: I ← growth I + gain φ(ℓ + coupling I), ℓ ← growth ℓ."""
+        names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
+        array = self.backend == "numpy"
+        index = ":" if array else "k"
+        fields = [
+            f"omega_{names[a]} = l_{i} + " + " + ".join(f"coupling[{i}, {j}] * I_{j}" for j in range(J))
+            for i, a in enumerate(self.encoders)
+        ]
+        step = [*fields, *codegen.assignments(phi, self.backend)]
+        step += [f"I_{j} = growth[s] * I_{j} + gain[s] * f_{j}" for j in range(J)]
+        step += [f"l_{i} = growth[s] * l_{i}" for i in range(n)]
+        body = [f"l_{i} = z[{index}, {i}]" for i in range(n)] + [f"I_{j} = 0.0" for j in range(J)]
+        body += ["for s in range(gain.shape[0]):", *("    " + line for line in step)]
+        body += [f"network[{index}, {j}] = I_{j}" for j in range(J)]
+        if not array:
+            body = ["for k in range(z.shape[0]):", *("    " + line for line in body)]
+        signature = "def euler(z, gain, growth, coupling, kappa, network):\n"
+        return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")

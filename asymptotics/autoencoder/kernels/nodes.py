@@ -1,0 +1,229 @@
+"""The parts of a generated source that sum over nodes: moments at one time, second moments over pairs of times."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING
+
+from ...common.numerics import codegen
+from .flow import ForwardWriter
+
+if TYPE_CHECKING:
+    import sympy
+
+    from derivations.autoencoder.engine import System
+
+SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
+MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
+NOISE = (
+    "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
+    " alpha_, beta_, alpha_dot_, beta_dot_, tw, b, kappa, out):"
+)
+#: Nodes a tile of the `noise` kernel: all that a tile needs lies in one buffer, so that its loops vectorise.
+LANES = 64
+
+
+class NodesWriter(ForwardWriter):
+    """Writes ``moments`` and ``noise`` of one system, and the lines that other parts begin with."""
+
+    #: Whether Hessians come in the regression form.
+    kink: bool
+
+    def __init__(self, system: System, backend: str, latent: int = 0) -> None:
+        import sympy
+
+        self.system, self.backend, self.latent = system, backend, latent
+        self.p = system.p
+        self.encoders = system.denoiser.encoders
+        self.decoders = system.decoder_vectors
+        # A user's parameter names could clash with those of the kernel.
+        self.rename = {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(system.denoiser.parameters)}
+        self.pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
+
+    def _clean(self, expression: sympy.Expr) -> sympy.Expr:
+        return expression.subs(self.rename)
+
+    def _decorate(self, text: str) -> str:
+        if self.backend == "numpy":
+            return text
+        # Sums over nodes may be reassociated (that is what lets them vectorise), tanh is an inlined polynomial.
+        flags = "{'contract', 'nsz', 'arcp', 'reassoc'}"
+        text = text.replace("math.tanh(", "_tanh(")
+        return f"@njit(cache=True, nogil=True, error_model='numpy', fastmath={flags})\n{text}"
+
+    def _gram_lines(self) -> list[str]:
+        return [f"Q_{a + 1}_{c + 1} = Q[{a}, {c}]" for a, c in self.pairs]
+
+    def _scalar_lines(self) -> list[str]:
+        return [f"kappa_{k} = kappa[{k}]" for k in range(len(self.rename))]
+
+    def _field_lines(self, condition: str, vector: str = "z[k, {n}]") -> list[str]:
+        """Local fields and conditional means of the residual fields at a node."""
+        n = len(self.encoders)
+        names = self.system.denoiser.vectors
+        lines = []
+        for i, a in enumerate(self.encoders):
+            terms = " + ".join(f"root[{condition}, {i}, {m}] * {vector.format(n=m)}" for m in range(n))
+            centre = [f"root[{condition}, {i}, {n + m}] * {vector.format(n=n + m)}" for m in range(self.latent)]
+            if centre:
+                lines.append(f"centre_{i} = mean[{condition}, {i}] + {' + '.join(centre)}")
+            lines.append(
+                f"omega_{names[a]} = " + (f"centre_{i}" if centre else f"mean[{condition}, {i}]") + f" + {terms}"
+            )
+        for j, u in enumerate(self.decoders):
+            terms = " + ".join(f"eroot[{condition}, {j}, {m}] * {vector.format(n=m)}" for m in range(n + self.latent))
+            lines.append(f"e_{names[u]} = emean[{condition}, {j}] + {terms}")
+        return lines + [f"latent_{m} = {vector.format(n=n + m)}" for m in range(self.latent)]
+
+    def _node_outputs(self) -> list[tuple[str, sympy.Expr]]:
+        """The integrands, conditional on ω, with e at its conditional mean."""
+        import sympy
+
+        s = self.system
+        outputs: list[tuple[str, sympy.Expr]] = [(f"A_{a + 1}", s.gradient[1][a]) for a in range(self.p)]
+        if self.kink:
+            for ch in (0, 1):
+                for a in range(self.p):
+                    for i, e in enumerate(self.encoders):
+                        centred = s.fields[e] - sympy.Symbol(f"centre_{i}")
+                        outputs.append((f"W{ch}_{a + 1}_{e + 1}", centred * s.gradient[ch][a]))
+            for ch in (0, 1):
+                for a in range(self.p):
+                    for j, u in enumerate(self.decoders):
+                        outputs.append((f"G{ch}_{a + 1}_{u + 1}", s.residual_slope[ch][a][j]))
+        for ch in (0, 1):
+            for a, c in self.pairs:
+                value = sympy.Integer(0) if self.kink else s.hessian[ch][a][c]
+                outputs.append((f"H{ch}_{a + 1}_{c + 1}", value))
+        outputs += [(f"P_{a + 1}_{c + 1}", s.gram_derivative[a][c]) for a, c in self.pairs]
+        for ch in (0, 1):
+            for a, c in self.pairs:
+                product = s.gradient[ch][a] * s.gradient[ch][c]
+                for j in range(len(self.decoders)):
+                    for k in range(len(self.decoders)):
+                        r = sympy.Symbol(f"R_{min(j, k)}_{max(j, k)}")
+                        product += s.residual_slope[ch][a][j] * s.residual_slope[ch][c][k] * r
+                outputs.append((f"N{ch}_{a + 1}_{c + 1}", product))
+        outputs += [(f"K_{k + 1}", g) for k, g in enumerate(s.scalar_gradient)]
+        outputs.append(("potential", s.potential))
+        latent = sympy.symbols(f"latent_:{self.latent}", real=True)
+        outputs += [(f"AC_{a + 1}_{m + 1}", s.gradient[1][a] * x) for a in range(self.p) for m, x in enumerate(latent)]
+        return [(name, self._clean(value)) for name, value in outputs]
+
+    def moments(self) -> str:
+        J = len(self.decoders)
+        constants = [f"{x} = {x}_[i]" for x in SCHEDULE]
+        constants += [f"R_{j}_{k} = R[i, {j}, {k}]" for j in range(J) for k in range(j, J)]
+        constants += [f"centre_{i} = mean[i, {i}]" for i in range(len(self.encoders))] if self.kink else []
+        outputs = self._node_outputs()
+        outer = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
+        if self.backend == "numpy":
+            node = self._field_lines("i", "z[:, {n}]")
+            node += codegen.assignments([(f"y_{k}", e) for k, (_, e) in enumerate(outputs)], "numpy")
+            ending = [f"out[i, {k}] = numpy.dot(w, y_{k} + numpy.zeros(w.shape))" for k in range(len(outputs))]
+            body = [*outer, *("    " + line for line in [*constants, *node, *ending])]
+        else:
+            node = self._field_lines("i", "z_{n}[k]")
+            columns = [f"z_{m} = z[:, {m}].copy()" for m in range(len(self.encoders) + self.latent)]
+            outer = [*outer[:-1], *columns, outer[-1]]
+            live = [(k, e) for k, (_, e) in enumerate(outputs) if e != 0]
+            node += codegen.assignments([(f"y_{k}", e) for k, e in live])
+            node += [f"s_{k} += w[k] * y_{k}" for k, _ in live]
+            zero = [f"s_{k} = 0.0" for k, _ in live]
+            store = [f"out[i, {k}] = " + (f"s_{k}" if e != 0 else "0.0") for k, (_, e) in enumerate(outputs)]
+            body = [*outer, *("    " + line for line in [*constants, *zero, "for k in range(w.shape[0]):"])]
+            body += ["        " + line for line in node] + ["    " + line for line in store]
+        return self._decorate(MOMENTS + "\n" + textwrap.indent("\n".join(body), "    "))
+
+    def noise(self) -> str:
+        """E_t E_t′ second moments; scalar code in both back ends (NumPy's is the same loop, unrolled over nodes)."""
+        s, n, J = self.system, len(self.encoders), len(self.decoders)
+        names = s.denoiser.vectors
+        array = self.backend == "numpy"
+        coordinate = "z[:, {m}]" if array else "z[k, {m}]"
+        fields0, fields1, linear = [], [], []
+        for i, a in enumerate(self.encoders):
+            f0 = " + ".join(f"root0[i, {i}, {m}] * {coordinate.format(m=m)}" for m in range(n))
+            f1 = " + ".join(f"root1[i, {i}, {m}] * {coordinate.format(m=n + m)}" for m in range(n + self.latent))
+            fields0.append(f"l0_{names[a]} = {f0}")
+            fields1.append(f"l1_{names[a]} = mean[i, {i}] + {f1}")
+        for j in range(len(self.decoders)):
+            f0 = " + ".join(f"uroot0[i, {j}, {m}] * {coordinate.format(m=m)}" for m in range(n))
+            f1 = " + ".join(f"uroot1[i, {j}, {m}] * {coordinate.format(m=n + m)}" for m in range(n + self.latent))
+            linear += [f"d0_{j} = {f0}", f"d1_{j} = umean[i, {j}] + {f1}"]
+        time = [f"{x} = {x}_[h]" for x in SCHEDULE]
+        time += [f"omega_{names[a]} = alpha * l0_{names[a]} + beta * l1_{names[a]}" for a in self.encoders]
+        gs = [(f"g{ch}_{a}", s.gradient[ch][a]) for ch in (0, 1) for a in range(self.p)]
+        slopes = [
+            (f"h{ch}_{a}_{j}", s.residual_slope[ch][a][j]) for ch in (0, 1) for a in range(self.p) for j in range(J)
+        ]
+        weights = self._channel_weights()
+        outputs = [(name, self._clean(e)) for name, e in gs + slopes if e != 0]
+        time += codegen.assignments([("c0", weights[0]), ("c1", weights[1])], self.backend, prefix="c_")
+        time += [f"e_{names[u]} = c0 * d0_{j} + c1 * d1_{j}" for j, u in enumerate(self.decoders)]
+        time += codegen.assignments(outputs, self.backend)
+        live_g = [name for name, e in gs if e != 0]
+        live_h = [name for name, e in slopes if e != 0]
+        time += [f"G{x} = G{x} + tw[h] * {x}" for x in live_g]
+        # A residual field that is itself an encoder's is known at the node and needs no correction.
+        free = [j for j, u in enumerate(self.decoders) if u not in self.encoders]
+        needed = [x for x in live_h if int(x.rsplit("_", 1)[1]) in free]
+        time += [f"{ch}{x} = {ch}{x} + tw[h] * {c} * {x}" for x in needed for ch, c in (("X", "c0"), ("Y", "c1"))]
+        zero = [f"G{x} = 0.0" for x in live_g] + [f"{ch}{x} = 0.0" for x in needed for ch in "XY"]
+        sums = []
+        for ch in (0, 1):
+            for a, c in self.pairs:
+                terms = []
+                if f"g{ch}_{a}" in live_g and f"g{ch}_{c}" in live_g:
+                    terms.append(f"Gg{ch}_{a} * Gg{ch}_{c}")
+                for j in free:
+                    for m in free:
+                        left, right = f"h{ch}_{a}_{j}", f"h{ch}_{c}_{m}"
+                        if left in needed and right in needed:
+                            terms.append(f"X{left} * X{right} * R0[i, {j}, {m}] + Y{left} * Y{right} * R1[i, {j}, {m}]")
+                sums.append((f"N{ch}_{a + 1}_{c + 1}", " + ".join(terms) or "0.0"))
+        head = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
+        if array:
+            inner = [*fields0, *fields1, *linear, *zero, "for h in range(tw.shape[0]):"]
+            inner += ["    " + line for line in time]
+            inner += [f"out[i, {k}] = numpy.dot(w, {e} + numpy.zeros(w.shape))" for k, (_, e) in enumerate(sums)]
+        else:
+            head, inner = self._tiled([*fields0, *fields1, *linear], zero, time, sums, head)
+        body = head + ["    " + line for line in inner]
+        return self._decorate(NOISE + "\n" + textwrap.indent("\n".join(body), "    "))
+
+    @staticmethod
+    def _tiled(
+        fields: list[str], zero: list[str], time: list[str], sums: list[tuple[str, str]], head: list[str]
+    ) -> tuple[list[str], list[str]]:
+        """The noise kernel in tiles of `LANES` nodes, every variable of a node a row of one buffer."""
+        kept = [line.split(" = ")[0] for line in [*fields, *zero]]
+        place = {name: f"tile[{LANES * row} + l]" for row, name in enumerate(kept)}
+        constant = [line for line in time if "[h]" in line.split(" = ")[1] and not line.startswith(("G", "X", "Y"))]
+        varying = [line for line in time if line not in constant]
+        used = [name for name in kept if any(re.search(rf"\b{name}\b", line) for line in varying)]
+        read = [f"{name} = {place[name]}" for name in used]
+        write = [f"{place[line.split(' = ')[0]]} = {line.split(' = ')[0]}" for line in zero]
+        inner = [f"s_{k} = 0.0" for k in range(len(sums))]
+        inner += [f"for start in range(0, w.shape[0], {LANES}):", f"    for l in range({LANES}):"]
+        inner += ["        k = min(start + l, w.shape[0] - 1)"]
+        inner += [f"        {place[line.split(' = ')[0]]} = {line.split(' = ', 1)[1]}" for line in [*fields, *zero]]
+        inner += [
+            "    for h in range(tw.shape[0]):",
+            *("        " + line for line in constant),
+            "        weight = tw[h]",
+        ]
+        inner += [f"        for l in range({LANES}):"]
+        inner += ["            " + line.replace("tw[h]", "weight") for line in [*read, *varying, *write]]
+        inner += [f"    for l in range(min({LANES}, w.shape[0] - start)):", "        k = start + l"]
+        inner += [f"        {line.split(' = ')[0]} = {place[line.split(' = ')[0]]}" for line in zero]
+        inner += [f"        s_{k} += w[k] * ({e})" for k, (_, e) in enumerate(sums)]
+        inner += [f"out[i, {k}] = s_{k}" for k in range(len(sums))]
+        return [*head[:-1], f"tile = numpy.empty({LANES * len(kept)})", head[-1]], inner
+
+    def _channel_weights(self) -> tuple[sympy.Expr, sympy.Expr]:
+        """(y₀ − bα, y₁ − bβ): the coefficients of λ₀ and λ₁ in a residual field."""
+        s = self.system
+        u = self.decoders[0]
+        return tuple(s.residual_definition[0].coeff(s.channel_fields[ch][u], 1) for ch in (0, 1))  # type: ignore[return-value]

@@ -1,0 +1,76 @@
+"""The table that says how generations follow each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.input.checks import boolean, choice, fail, integer, number
+from ...common.input.settings import Settings
+
+
+@dataclass(frozen=True)
+class Generations(Settings):
+    """A chain of networks, each trained on samples of the one before.
+
+    Parameters
+    ----------
+    count : int
+        Number of networks trained; the first one on the target itself.
+    start : {"fresh", "warm"}
+        Initial weights of a generation: those of ``denoiser.init`` anew (random entries drawn anew), or the trained weights,
+        skip connection and parameters of the generation before.
+    original : float
+        Fraction φ of the original target's data in every generation's training data.
+    accumulate : bool
+        Train generation g + 1 on the data of all generations so far (the original's and g generated ones, equal shares)
+        instead of the last one's alone.
+    nodes : int
+        Points over the latent measure and the Gaussian fields jointly, a power of two.
+    replicas : int
+        Independent scramblings of these points, each followed through the whole chain; the error estimate is their spread.
+    seed : int
+        Of the scramblings.
+    """
+
+    table = "generations"
+
+    count: int = 3
+    start: str = "fresh"
+    original: float = 0.0
+    accumulate: bool = False
+    nodes: int = 4096
+    replicas: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        nodes = integer(self.key("nodes"), self.nodes, at_least=64, at_most=2**20)
+        if nodes & (nodes - 1):
+            fail(self.key("nodes"), self.nodes, "a power of two")
+        self.set(
+            count=integer(self.key("count"), self.count, at_least=1, at_most=1000),
+            start=choice(self.key("start"), self.start, ("fresh", "warm")),
+            original=number(self.key("original"), self.original, at_least=0, at_most=1),
+            accumulate=boolean(self.key("accumulate"), self.accumulate),
+            nodes=nodes,
+            replicas=integer(self.key("replicas"), self.replicas, at_least=2, at_most=64),
+            seed=integer(self.key("seed"), self.seed, at_least=0),
+        )
+
+    def shares(self, generation: int) -> np.ndarray:
+        """Shares of (the original target, generated laws 1 … generation − 1) in the data of a generation (1 is the first).
+
+        Replacing: φ of the original, 1 − φ of the last law. Accumulating: the equal-weight union of the data that each
+        generation added, which is φ original and 1 − φ of the law before it (and all original for the first).
+        """
+        g = generation
+        shares = np.zeros(g)
+        if g == 1:
+            shares[0] = 1.0
+        elif self.accumulate:
+            shares[0] = (1 + (g - 1) * self.original) / g
+            shares[1:] = (1 - self.original) / g
+        else:
+            shares[0], shares[-1] = self.original, 1 - self.original
+        return shares

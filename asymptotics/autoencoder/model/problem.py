@@ -1,0 +1,85 @@
+"""A whole auto-encoder experiment: its tables together, and the checks that need several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import InputError
+from ...common.input.interpolants import Interpolant
+from ...common.output.results import to_builtin
+from .denoiser import Denoiser
+from .generations import Generations
+from .sampling import Sampling
+from .simulation import Simulation
+from .start import initial_overlaps, mean_coordinates, realised_weights
+from .target import GaussianMixture
+from .training import Training
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A whole auto-encoder experiment: what `solve` and `simulate` take."""
+
+    target: GaussianMixture
+    interpolant: Interpolant
+    denoiser: Denoiser
+    training: Training
+    sampling: Sampling
+    simulation: Simulation
+    generations: Generations = field(default_factory=Generations)
+
+    def initial_overlaps(self, dimension: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Θ(s) and q(s) of the initial weights; of a drawn matrix at ``dimension`` (default: that of the simulation)."""
+        return initial_overlaps(
+            self.target, self.denoiser, self.simulation.dimension if dimension is None else dimension
+        )
+
+    def mean_coordinates(self) -> np.ndarray:
+        """Coordinates of the deterministic part of the initial weights; see `asymptotics.autoencoder.model.start`."""
+        return mean_coordinates(self.target, self.denoiser)
+
+    def realised_weights(self, dimension: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One drawn start in R^d; see `asymptotics.autoencoder.model.start`."""
+        return realised_weights(self.target, self.denoiser, dimension)
+
+    def to_tables(self) -> dict[str, Any]:
+        """The experiment's tables as plain values (a derived system is left out; its name stays)."""
+        tables = {name: dict(getattr(self, name).to_table()) for name in TABLES}
+        tables["denoiser"]["init"] = self.denoiser.init.to_table()
+        tables["denoiser"].pop("system", None)
+        return dict(to_builtin(tables))
+
+    @classmethod
+    def from_tables(cls, tables: Mapping[str, Any]) -> Problem:
+        """Inverse of `to_tables`."""
+        return build({name: kind.from_table(dict(tables.get(name, {}))) for name, kind in TABLES.items()})
+
+
+TABLES: dict[str, Any] = {
+    "target": GaussianMixture,
+    "interpolant": Interpolant,
+    "denoiser": Denoiser,
+    "training": Training,
+    "sampling": Sampling,
+    "simulation": Simulation,
+    "generations": Generations,
+}
+
+
+def build(tables: Mapping[str, Any]) -> Problem:
+    """The problem of checked settings, after the checks that need several tables."""
+    problem = Problem(**tables)
+    denoiser, training = problem.denoiser, problem.training
+    allowed = [*denoiser.vectors, *sorted({v.split("_")[0] for v in denoiser.vectors}), "b"]
+    for name in training.rates or {}:
+        if name not in allowed:
+            raise InputError(f"training.rates.{name}: unknown; allowed are {', '.join(allowed)}")
+    if denoiser.init.Theta is not None:
+        problem.initial_overlaps()
+    training.rate_schedule()
+    problem.sampling.epsilon_function(problem.interpolant)
+    return problem

@@ -1,0 +1,74 @@
+"""The table of the sampler: the generative SDE and how it is stepped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.input import expressions
+from ...common.input.checks import choice, fail, number
+from ...common.input.interpolants import Interpolant
+from ...common.input.settings import Settings
+
+
+@dataclass(frozen=True)
+class Sampling(Settings):
+    """The generative SDE and how it is stepped.
+
+    Parameters
+    ----------
+    epsilon : str or float
+        ε_t ≥ 0, an expression in t (and alpha, beta: the schedule's values at t).
+    scheme : {"euler", "continuous"}
+        Euler–Maruyama with ``step``, as an experiment runs it, or the continuous-time limit.
+    step : float
+        Step of the Euler scheme (the last one is shortened to end at ``stop``).
+    stop : float
+        t_f, the last time reached, in (start, 1).
+    start : float
+        Time at which X starts as N(0, I). A noise prediction says nothing at t = 0, where β = 0: it has to start later.
+    """
+
+    table = "sampling"
+
+    epsilon: Any = "0"
+    scheme: str = "euler"
+    step: float = 0.01
+    stop: float = 0.99
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        expressions.check(self.epsilon, ["t", "alpha", "beta"], self.key("epsilon"))
+        self.set(
+            epsilon=str(self.epsilon),
+            scheme=choice(self.key("scheme"), self.scheme, ("euler", "continuous")),
+            step=number(self.key("step"), self.step, above=0, at_most=1),
+            stop=number(self.key("stop"), self.stop, above=0, below=1),
+            start=number(self.key("start"), self.start, at_least=0, below=1),
+        )
+        if self.start >= self.stop:
+            fail(self.key("start"), self.start, f"< {self.key('stop')} = {self.stop:g}")
+
+    def grid(self) -> np.ndarray:
+        """Times start = t_0 < … < t_n = stop of the Euler scheme."""
+        n = int(np.floor((self.stop - self.start) / self.step + 1e-9))
+        t = self.start + self.step * np.arange(n + 1)
+        return t if self.stop - t[-1] < 1e-9 * self.step else np.append(t, self.stop)
+
+    def epsilon_function(self, interpolant: Interpolant) -> Any:
+        """ε as a vectorised function of t; negative values are an error."""
+        if self.epsilon.strip() in ("0", "0.0"):
+            return lambda t: np.zeros_like(np.asarray(t, dtype=np.float64))
+        expression = expressions.to_sympy(self.epsilon, ["t", "alpha", "beta"], self.key("epsilon"))
+        raw = expressions.to_function(expression, ["t", "alpha", "beta"])
+
+        def epsilon(t: Any) -> np.ndarray:
+            values = raw(t, interpolant.alpha(t), interpolant.beta(t))
+            if np.any(values < 0) or not np.all(np.isfinite(values)):
+                fail(self.key("epsilon"), self.epsilon, ">= 0 and finite on [0, stop]")
+            return values
+
+        epsilon(np.linspace(self.start, self.stop, 101))
+        return epsilon

@@ -1,0 +1,38 @@
+"""The table of the full d-dimensional experiment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...common.input.checks import choice, integer
+from ...common.input.settings import Settings
+
+
+@dataclass(frozen=True)
+class Simulation(Settings):
+    """The full d-dimensional experiment.
+
+    Parameters
+    ----------
+    dimension, runs, samples, seed : int
+        d; independent trainings; points generated from each trained network; root of all randomness.
+    precision : {"single", "double"}
+        Of the weights during SGD (inner products are always accumulated in double).
+    """
+
+    table = "simulation"
+
+    dimension: int = 1000
+    runs: int = 8
+    samples: int = 2000
+    seed: int = 0
+    precision: str = "single"
+
+    def __post_init__(self) -> None:
+        self.set(
+            dimension=integer(self.key("dimension"), self.dimension, at_least=2),
+            runs=integer(self.key("runs"), self.runs, at_least=1),
+            samples=integer(self.key("samples"), self.samples, at_least=1),
+            seed=integer(self.key("seed"), self.seed, at_least=0),
+            precision=choice(self.key("precision"), self.precision, ("single", "double")),
+        )

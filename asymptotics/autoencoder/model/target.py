@@ -1,0 +1,189 @@
+"""The target density: a Gaussian mixture on a manifold, described by what survives at d → ∞."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...common.input.checks import InputError, array, fail, integer
+from ...common.input.settings import Settings
+from ...common.output.plotting import drawn_by
+
+if TYPE_CHECKING:
+    from .from_samples import EmpiricalMixture
+
+
+@dataclass(frozen=True)
+class GaussianMixture(Settings):
+    r"""ρ = Σ_c π_c N(μ(c), Σ(c)) with μ(c) = Σ_k c_k u_k and commuting covariances.
+
+    Parameters
+    ----------
+    centroids : array_like, shape (clusters, K)
+        Coordinates of the centroids in K reference directions u_k of R^d (norms of order one).
+    weights : array_like, shape (clusters,)
+        π_c, non-negative, sum to one. Default: equal.
+    eigenvalues : array_like, shape (1 or clusters, atoms)
+        ς_s(c) ≥ 0: eigenvalue of Σ(c) in the directions of atom s; one row serves all clusters.
+    masses : array_like, shape (atoms,)
+        p_s = (number of directions of atom s)/d, sum to one. An atom of mass 0 is a finite number of directions.
+    reference_overlaps : array_like, shape (atoms, K, K)
+        T_kl(s) = Σ_{i∈s} u_ki u_li. Default: masses[s] × identity (directions spread evenly over the atoms).
+    spectrum : str
+        Instead of eigenvalues and masses: "mnist" or a file (see `asymptotics.common.numerics.spectra`); every eigenvalue is an
+        atom, and the reference directions are the K leading eigenvectors.
+    spikes : int
+        With ``spectrum``: this many leading eigenvalues are atoms of mass 0 (single directions), the others share the mass.
+        Default K: at d → ∞ a direction that is followed individually has no extensive multiplicity.
+
+    Raises
+    ------
+    InputError
+        Naming the key, its value and what is allowed.
+    """
+
+    table = "target"
+
+    centroids: Any
+    weights: Any = None
+    eigenvalues: Any = None
+    masses: Any = None
+    reference_overlaps: Any = None
+    spectrum: str | None = None
+    spikes: int | None = None
+
+    def __post_init__(self) -> None:
+        centroids = array(self.key("centroids"), self.centroids, ndim=2)
+        clusters, K = centroids.shape
+        if clusters < 1 or K < 1:
+            fail(self.key("centroids"), self.centroids, "at least one cluster with at least one coordinate")
+        self.set(centroids=centroids, weights=self._weights(clusters))
+        if self.spectrum is not None:
+            for other in ("eigenvalues", "masses", "reference_overlaps"):
+                if getattr(self, other) is not None and not self._from_spectrum(other):
+                    raise InputError(f"{self.key(other)}: must be left out where {self.key('spectrum')} is given")
+            self._spectral(K)
+            return
+        if self.spikes is not None:
+            raise InputError(f"{self.key('spikes')}: must be left out where {self.key('spectrum')} is not given")
+        eigenvalues = array(self.key("eigenvalues"), [[1.0]] if self.eigenvalues is None else self.eigenvalues, ndim=2)
+        rows, atoms = eigenvalues.shape
+        if rows not in (1, clusters) or atoms < 1:
+            fail(self.key("eigenvalues"), self.eigenvalues, f"one row, or one for each of the {clusters} clusters")
+        if np.any(eigenvalues < 0):
+            fail(self.key("eigenvalues"), self.eigenvalues, ">= 0 everywhere (a covariance is positive semi-definite)")
+        masses = np.ones(1) if self.masses is None and atoms == 1 else self.masses
+        if masses is None:
+            raise InputError(f"{self.key('masses')}: missing; {atoms} atoms need a mass each")
+        masses = array(self.key("masses"), masses, shape=(atoms,))
+        if np.any(masses < 0) or abs(masses.sum() - 1) > 1e-8:
+            fail(self.key("masses"), self.masses, "non-negative and sum to 1")
+        overlaps = self.reference_overlaps
+        overlaps = masses[:, None, None] * np.eye(K) if overlaps is None else overlaps
+        overlaps = array(self.key("reference_overlaps"), overlaps, shape=(atoms, K, K))
+        if not np.allclose(overlaps, overlaps.transpose(0, 2, 1), atol=1e-10) or np.any(
+            np.linalg.eigvalsh(overlaps) < -1e-10
+        ):
+            fail(
+                self.key("reference_overlaps"),
+                self.reference_overlaps,
+                "symmetric positive semi-definite for each atom",
+            )
+        self.set(eigenvalues=eigenvalues, masses=masses / masses.sum(), reference_overlaps=overlaps)
+
+    plot = drawn_by(
+        "autoencoder.plots.results:target",
+        "Density of the first two projections with the centroids (of one, a line); returns ``(figure, axes)``.",
+    )
+
+    @classmethod
+    def from_samples(
+        cls, samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False, diagonal: bool = False
+    ) -> EmpiricalMixture:
+        """The theory's target from a user's samples; see `asymptotics.autoencoder.from_samples.from_samples`."""
+        from .from_samples import from_samples
+
+        return from_samples(samples, labels, atoms, centre=centre, diagonal=diagonal)
+
+    @classmethod
+    def from_table(cls, table: Any) -> Any:
+        """From the mapping read from a file, where ``samples`` stands for the numbers measured on them; or as it is."""
+        if isinstance(table, GaussianMixture):
+            return table
+        if isinstance(table, Mapping) and "samples" in table:
+            from .from_samples import from_table
+
+            return from_table(table)
+        return super().from_table(table)
+
+    def _weights(self, clusters: int) -> np.ndarray:
+        if self.weights is None:
+            return np.full(clusters, 1.0 / clusters)
+        weights = array(self.key("weights"), self.weights, shape=(clusters,))
+        if np.any(weights < 0) or abs(weights.sum() - 1) > 1e-8:
+            fail(self.key("weights"), self.weights, "non-negative and sum to 1")
+        return weights / weights.sum()
+
+    def _from_spectrum(self, name: str) -> bool:
+        return isinstance(getattr(self, name), np.ndarray)  # set by an earlier pass over the same spectrum
+
+    def _spectral(self, K: int) -> None:
+        from ...common.numerics.spectra import load_spectrum
+
+        values = np.asarray(load_spectrum(str(self.spectrum)).eigenvalues, dtype=np.float64)
+        atoms = len(values)
+        if atoms < K:
+            fail(self.key("spectrum"), self.spectrum, f"a spectrum of at least {K} eigenvalues")
+        overlaps = np.zeros((atoms, K, K))
+        overlaps[np.arange(K), np.arange(K), np.arange(K)] = 1.0
+        spikes = K if self.spikes is None else integer(self.key("spikes"), self.spikes, at_least=0, at_most=atoms - 1)
+        masses = np.where(np.arange(atoms) < spikes, 0.0, 1.0 / (atoms - spikes))
+        self.set(eigenvalues=values[None, :], masses=masses, reference_overlaps=overlaps, spikes=spikes)
+
+    def to_table(self) -> dict[str, Any]:
+        table = super().to_table()
+        if self.spectrum is not None:
+            for derived in ("eigenvalues", "masses", "reference_overlaps"):
+                table.pop(derived)
+        return table
+
+    @property
+    def clusters(self) -> int:
+        """Number of clusters."""
+        return int(self.centroids.shape[0])
+
+    @property
+    def directions(self) -> int:
+        """K, the number of reference directions."""
+        return int(self.centroids.shape[1])
+
+    @property
+    def atoms(self) -> int:
+        """Number of atoms of the joint spectral measure."""
+        return len(self.masses)
+
+    @property
+    def cluster_eigenvalues(self) -> np.ndarray:
+        """ς_s(c), shape (clusters, atoms)."""
+        return np.ascontiguousarray(np.broadcast_to(self.eigenvalues, (self.clusters, self.atoms)))
+
+    @property
+    def mean_eigenvalue(self) -> float:
+        """Λ = Σ_c π_c Σ_s p_s ς_s(c)."""
+        return float(self.weights @ self.cluster_eigenvalues @ self.masses)
+
+    @property
+    def gram(self) -> np.ndarray:
+        """Σ_s T(s): Gram matrix of the reference directions, (K, K)."""
+        return np.asarray(self.reference_overlaps.sum(axis=0))
+
+    def projected_covariance(self) -> np.ndarray:
+        """Covariance within each cluster of the projections u_k·x, shape (clusters, K, K)."""
+        return np.einsum("cs,skl->ckl", self.cluster_eigenvalues, self.reference_overlaps)
+
+    def projected_centroids(self) -> np.ndarray:
+        """Means of the projections u_k·x in each cluster, shape (clusters, K)."""
+        return np.asarray(self.centroids @ self.gram)

@@ -1,0 +1,100 @@
+"""The table of the online training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.input import expressions
+from ...common.input.checks import InputError, array, choice, fail, integer, number
+from ...common.input.settings import Settings
+
+
+@dataclass(frozen=True)
+class Training(Settings):
+    """Online SGD: Δw = −η(∇_w loss + (λ/d) w), Δb = −(η/d²) ∂_b loss, τ = 2ηn/d.
+
+    Parameters
+    ----------
+    times : list of float
+        The times t ∈ [0, 1] that E_t averages over; or
+    quadrature : int
+        that many Gauss–Legendre times, for E_t over all of [0, 1].
+    learning_rate, weight_decay : float
+        η > 0, λ ≥ 0.
+    tau : float
+        Training time reached.
+    average : {"times", "random"}
+        One sample at all times (the paper's), or one random time a step.
+    batch : int
+        Fresh samples a step (their gradients averaged).
+    schedule : str
+        Factor s(τ) on all learning rates, an expression in tau.
+    rates : dict
+        Factor on the learning rate of a vector, a group ("u", "v", "w") or "b".
+    """
+
+    table = "training"
+
+    learning_rate: float
+    tau: float
+    times: Any = None
+    quadrature: int | None = None
+    weight_decay: float = 0.0
+    average: str = "times"
+    batch: int = 1
+    schedule: Any = None
+    rates: Any = None
+
+    def __post_init__(self) -> None:
+        if (self.times is None) == (self.quadrature is None):
+            raise InputError(f"{self.key('times')}: give either times or quadrature (and not both)")
+        if self.times is not None:
+            times = array(
+                self.key("times"), np.atleast_1d(self.times) if np.isscalar(self.times) else self.times, ndim=1
+            )
+            if times.size == 0 or np.any(times < 0) or np.any(times > 1):
+                fail(self.key("times"), self.times, "at least one number, all in [0, 1]")
+            self.set(times=times)
+        else:
+            self.set(quadrature=integer(self.key("quadrature"), self.quadrature, at_least=1, at_most=512))
+        self.set(
+            learning_rate=number(self.key("learning_rate"), self.learning_rate, above=0),
+            weight_decay=number(self.key("weight_decay"), self.weight_decay, at_least=0),
+            tau=number(self.key("tau"), self.tau, above=0),
+            average=choice(self.key("average"), self.average, ("times", "random")),
+            batch=integer(self.key("batch"), self.batch, at_least=1),
+        )
+        if self.schedule is not None:
+            expressions.check(self.schedule, ["tau"], self.key("schedule"))
+        if self.rates is not None:
+            if not isinstance(self.rates, Mapping):
+                fail(self.key("rates"), self.rates, "a table of factors by vector, group or b")
+            self.set(rates={k: number(f"{self.key('rates')}.{k}", v, at_least=0) for k, v in self.rates.items()})
+
+    def nodes(self) -> tuple[np.ndarray, np.ndarray]:
+        """``(times, weights)`` of E_t."""
+        if self.times is not None:
+            times, index = np.unique(self.times, return_inverse=True)
+            return times, np.bincount(index) / len(index)
+        x, w = np.polynomial.legendre.leggauss(int(self.quadrature or 1))
+        return (x + 1) / 2, w / 2
+
+    @property
+    def shares_samples(self) -> bool:
+        """Whether one sample serves several times at once (N then couples pairs of times)."""
+        return self.average == "times" and len(self.nodes()[0]) > 1
+
+    def rate_schedule(self) -> Any:
+        """s(τ) as a function, or None for the constant 1."""
+        if self.schedule is None:
+            return None
+        expression = expressions.to_sympy(self.schedule, ["tau"], self.key("schedule"))
+        function = expressions.to_function(expression, ["tau"])
+        values = function(np.linspace(0.0, self.tau, 513))
+        if not np.all(np.isfinite(values) & (values >= 0)):
+            fail(self.key("schedule"), self.schedule, "finite and >= 0 on [0, tau]")
+        return function

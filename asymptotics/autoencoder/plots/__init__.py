@@ -1,0 +1,1 @@
+"""What each result of the auto-encoder draws: lines from theory, points from experiment."""

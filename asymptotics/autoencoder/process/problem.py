@@ -1,0 +1,251 @@
+"""What one online training in R^d is told: network, target, schedule, rates, start."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import InputError, array, choice, fail, integer, number
+from ..kernels.network import Forward
+from ..model.weights import atom_counts, construct, drawn, on_references
+
+
+@dataclass(frozen=True, eq=False)
+class SgdProblem:
+    r"""One online training in R^d. All lengths are K (reference directions), p (stacked vectors), times, clusters, atoms.
+
+    Parameters
+    ----------
+    denoiser : Forward
+        The network.
+    dimension : int
+        d.
+    centroids : (clusters, K)
+        Coordinates c of the centroids, μ(c) = Σ_k c_k u_k.
+    alpha, beta, y0, y1 : (times,)
+        Schedule and predicted quantity y₀x₀ + y₁x₁ at the times of E_t.
+    learning_rate, tau : float
+        η > 0, and the training time reached.
+    weights : (clusters,), optional
+        π_c; default equal.
+    eigenvalues : (1 or clusters, atoms), optional
+        ς_s(c) of the diagonal covariances; default 1.
+    masses : (atoms,), optional
+        p_s; default one atom.
+    reference_overlaps : (atoms, K, K), optional
+        T(s); default masses[s] × identity.
+    time_weights : (times,), optional
+        Weights of E_t, or of the draw if ``average`` is "random"; default equal.
+    weight_decay : float
+        λ ≥ 0.
+    rates : (p,), optional
+        ρ_a ≥ 0; 0 freezes a vector (its weight decay too). Default 1.
+    rate_b, rate_parameters : float
+        ρ_b, ρ_κ ≥ 0.
+    schedule : callable or (steps,), optional
+        s(τ), a function of arrays of τ (to travel to other processes it must be picklable), or its value at every step.
+    theta, q : (atoms, p, K), (atoms, p, p), optional
+        Overlaps that the initial weights have exactly.
+    start : ((p, K), float), optional
+        Instead: draw w_a = √d Σ_k start_ak u_k + N(0, start²) entries in every run.
+    frame : ((K, d), (atoms,)), optional
+        Reference directions, and numbers of coordinates of the atoms, that the overlaps are with (and ``start`` is in);
+        default random ones.
+    initial : ((p, d), (K, d)) or ((p, d), (K, d), (atoms,)), optional
+        Instead: these weights and reference directions (and numbers of coordinates of the atoms).
+    b : float
+        Skip connection at τ = 0.
+    parameters : (parameters,), optional
+        κ at τ = 0; default 0.
+    batch : int
+        Fresh samples a step, their gradients averaged.
+    average : {"times", "random"}
+        One sample at all times, or one random time for every sample.
+    dtype : {"float32", "float64"}
+        Of the weights. Inner products are accumulated in double either way, b and κ are always double.
+    data : (samples, d), optional
+        Draw x₁ from these rows instead of the mixture, in the coordinates of the weights.
+    data_order : {"replacement", "permutation"}
+        Rows drawn independently, or each once an epoch in random order.
+
+    Raises
+    ------
+    InputError
+        Naming the argument, its value and what is allowed.
+    """
+
+    denoiser: Forward
+    dimension: int
+    centroids: Any
+    alpha: Any
+    beta: Any
+    y0: Any
+    y1: Any
+    learning_rate: float
+    tau: float
+    weights: Any = None
+    eigenvalues: Any = None
+    masses: Any = None
+    reference_overlaps: Any = None
+    time_weights: Any = None
+    weight_decay: float = 0.0
+    rates: Any = None
+    rate_b: float = 1.0
+    rate_parameters: float = 1.0
+    schedule: Any = None
+    theta: Any = None
+    q: Any = None
+    start: Any = None
+    frame: Any = None
+    initial: Any = None
+    b: float = 0.0
+    parameters: Any = None
+    batch: int = 1
+    average: str = "times"
+    dtype: str = "float32"
+    data: Any = None
+    data_order: str = "replacement"
+
+    def __post_init__(self) -> None:
+        p, d = self.denoiser.vectors, integer("dimension", self.dimension, at_least=2)
+        centroids = array("centroids", self.centroids, ndim=2)
+        clusters, K = centroids.shape
+        masses = array("masses", [1.0] if self.masses is None else self.masses, ndim=1)
+        atoms = len(masses)
+        given = self.reference_overlaps
+        T = masses[:, None, None] * np.eye(K) if given is None else given
+        times = len(array("alpha", self.alpha, ndim=1))
+        self._store(
+            dimension=d,
+            centroids=np.ascontiguousarray(centroids),
+            masses=masses,
+            reference_overlaps=array("reference_overlaps", T, shape=(atoms, K, K)),
+            weights=_distribution("weights", self.weights, clusters),
+            time_weights=_distribution("time_weights", self.time_weights, times),
+            rates=array("rates", np.ones(p) if self.rates is None else self.rates, shape=(p,)),
+            parameters=array(
+                "parameters", np.zeros(self.denoiser.parameters) if self.parameters is None else self.parameters,
+                shape=(self.denoiser.parameters,),
+            ),
+            **{k: array(k, getattr(self, k), shape=(times,)) for k in ("alpha", "beta", "y0", "y1")},
+        )  # fmt: skip
+        eigenvalues = array("eigenvalues", [[1.0]] if self.eigenvalues is None else self.eigenvalues, ndim=2)
+        if eigenvalues.shape not in ((1, atoms), (clusters, atoms), (1, 1)) or np.any(eigenvalues < 0):
+            fail("eigenvalues", self.eigenvalues, f">= 0, one row or one a cluster ({clusters}), {atoms} columns")
+        self._store(eigenvalues=np.array(np.broadcast_to(eigenvalues, (clusters, atoms))))
+        if np.any(self.rates < 0):
+            fail("rates", self.rates, ">= 0")
+        number("learning_rate", self.learning_rate, above=0)
+        number("tau", self.tau, above=0)
+        for name in ("weight_decay", "rate_b", "rate_parameters"):
+            number(name, getattr(self, name), at_least=0)
+        number("b", self.b)
+        integer("batch", self.batch, at_least=1)
+        choice("average", self.average, ("times", "random"))
+        choice("dtype", self.dtype, ("float32", "float64"))
+        choice("data_order", self.data_order, ("replacement", "permutation"))
+        if self.data is not None:
+            self._store(data=array("data", self.data, shape=(None, d)).astype(self.dtype, order="C"))
+            if len(self.data) == 0:
+                fail("data", self.data, "at least one sample")
+        self._check_start(p, K, d)
+
+    def _store(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def _check_start(self, p: int, K: int, d: int) -> None:
+        if (self.theta is None) != (self.q is None):
+            raise InputError("theta and q: must be given together")
+        if sum(x is not None for x in (self.theta, self.start, self.initial)) != 1:
+            raise InputError("theta and q, start, initial: exactly one of the three must be given")
+        atoms = len(self.masses)
+        if self.frame is not None:
+            counts = np.array(self.frame[1], dtype=np.int64)
+            if counts.shape != (atoms,) or counts.sum() != d or np.any(counts < 0):
+                fail("frame", counts, f"numbers of coordinates of {atoms} atoms with sum {d}")
+            self._store(frame=(array("frame", self.frame[0], shape=(K, d)), counts))
+        if self.theta is not None:
+            theta, q = array("theta", self.theta, shape=(atoms, p, K)), array("q", self.q, shape=(atoms, p, p))
+            self._store(theta=theta, q=q)
+        elif self.start is not None:
+            coordinates, random = self.start
+            self._store(start=(array("start", coordinates, shape=(p, K)), number("start", random, at_least=0)))
+        else:
+            W, U, *counts = self.initial
+            counts = np.array(counts[0] if counts else atom_counts(d, self.masses), dtype=np.int64)
+            if counts.shape != (atoms,) or counts.sum() != d or np.any(counts < 0):
+                fail("initial", counts, f"numbers of coordinates of {atoms} atoms with sum {d}")
+            self._store(initial=(array("initial", W, shape=(p, d)), array("initial", U, shape=(K, d)), counts))
+
+    @property
+    def steps(self) -> int:
+        """n = round(τ d/(2η))."""
+        return self.step_of(self.tau)
+
+    def step_of(self, tau: float) -> int:
+        """Nearest step to training time τ."""
+        return round(tau * self.dimension / (2 * self.learning_rate))
+
+    def factors(self, first: int, count: int) -> np.ndarray:
+        """s(τ) at the steps first, first + 1, …."""
+        if self.schedule is None:
+            values = np.ones(count)
+        elif callable(self.schedule):
+            tau = 2 * self.learning_rate * np.arange(first, first + count) / self.dimension
+            values = np.broadcast_to(np.asarray(self.schedule(tau), dtype=np.float64), count)
+        else:
+            values = np.asarray(self.schedule, dtype=np.float64)[first : first + count]
+        if len(values) < count or not np.all(np.isfinite(values)) or np.any(values < 0):
+            raise InputError("schedule: must be finite, >= 0 and defined at every step")
+        largest = self.learning_rate * self.weight_decay * float(self.rates.max()) * float(values.max(initial=0.0))
+        if largest >= self.dimension:
+            fail(
+                "weight_decay",
+                self.weight_decay,
+                f"such that eta rho lambda/d < 1 (it is {largest / self.dimension:g})",
+            )
+        return np.array(values)
+
+    def fingerprint(self) -> str:
+        """Hash of all that a step depends on (not of how long the training is)."""
+        h = hashlib.sha256()
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name == "tau":
+                continue
+            if f.name == "schedule" and callable(value):
+                with np.errstate(all="ignore"):
+                    value = np.array(value(np.linspace(0.0, 64.0, 1025)), dtype=np.float64)
+            parts = value if isinstance(value, tuple) else (value,)
+            for part in parts:
+                h.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
+        return h.hexdigest()[:24]
+
+    def begin(self, seed: int | np.random.SeedSequence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Initial weights (p, d), reference directions (K, d) and coordinates of each atom for a seed."""
+        if self.initial is not None:
+            return self.initial
+        K = self.centroids.shape[1]
+        if self.start is not None:
+            none = np.zeros((len(self.masses), 0, 0))
+            theta = np.zeros((len(self.masses), 0, K))
+            U, counts = (
+                self.frame or construct(self.dimension, self.masses, self.reference_overlaps, theta, none, seed)[1:]
+            )
+            coordinates, random = self.start
+            return drawn(U, coordinates, random, seed), U, counts
+        if self.frame is not None:
+            references, counts = self.frame
+            return on_references(references, counts, self.theta, self.q, seed), references, counts
+        return construct(self.dimension, self.masses, self.reference_overlaps, self.theta, self.q, seed)
+
+
+def _distribution(name: str, value: Any, count: int) -> np.ndarray:
+    weights = array(name, np.full(count, 1.0 / count) if value is None else value, shape=(count,))
+    if np.any(weights < 0) or abs(weights.sum() - 1) > 1e-8:
+        fail(name, value, "non-negative and sum to 1")
+    return weights / weights.sum()

@@ -1,0 +1,119 @@
+"""An experiment as what runs in R^d: the SGD that is told nothing but data and rates, and the steps of the sampler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import InputError, integer
+from ..kernels.network import Forward
+from ..model.from_samples import EmpiricalMixture
+from ..model.problem import Problem
+from .problem import SgdProblem
+
+
+def forward_of(problem: Problem) -> Forward:
+    """The network's φ and slopes, compiled."""
+    denoiser = problem.denoiser
+    return Forward.from_specification(denoiser.specification(), denoiser.declaration)
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """s(τ) as a picklable function of arrays."""
+
+    text: Any
+
+    def __call__(self, tau: np.ndarray) -> np.ndarray:
+        from ...common.input import expressions
+
+        function = expressions.to_function(expressions.to_sympy(self.text, ["tau"], "training.schedule"), ["tau"])
+        return function(tau)
+
+
+def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = None) -> SgdProblem:
+    """The experiment as an `SgdProblem`: what one training in R^d is told.
+
+    The initial weights have exactly the initial overlaps of the experiment; with ``init.realisation`` they are one drawn
+    matrix, the same in every run. ``data`` are samples to train on (array (n, d), name or path); the target must have been
+    measured on samples, so that atoms and reference directions are those of its eigenbasis.
+    """
+    if data is not None:
+        if not isinstance(problem.target, EmpiricalMixture):
+            raise InputError(
+                "data: the target must be made from samples (GaussianMixture.from_samples, or target.samples in a file), so"
+                " that theory and experiment have the same atoms and reference directions"
+            )
+        data, dimension = problem.target.coordinates(data), problem.target.dimension
+    target, training, denoiser, s = problem.target, problem.training, problem.denoiser, problem.interpolant
+    forward = forward_of(problem)
+    d = problem.simulation.dimension if dimension is None else integer("dimension", dimension, at_least=2)
+    times, time_weights = training.nodes()
+    schedule = [np.atleast_1d(f(times)) for f in (s.alpha, s.beta, s.alpha_dot, s.beta_dot)]
+    y0, y1 = forward.target(*schedule)
+    rates, rate_b = denoiser.rates(training.rates or {})
+    start: dict[str, Any]
+    if denoiser.init.realisation is not None:
+        start = {"initial": problem.realised_weights(d)}
+    else:
+        theta, q = problem.initial_overlaps()
+        start = {"theta": theta, "q": q}
+        if isinstance(target, EmpiricalMixture) and d == target.dimension:
+            start["frame"] = target.references, target.counts
+    return SgdProblem(
+        denoiser=forward,
+        dimension=d,
+        centroids=target.centroids,
+        alpha=schedule[0],
+        beta=schedule[1],
+        y0=np.broadcast_to(y0, times.shape),
+        y1=np.broadcast_to(y1, times.shape),
+        learning_rate=training.learning_rate,
+        tau=training.tau,
+        weights=target.weights,
+        eigenvalues=target.cluster_eigenvalues,
+        masses=target.masses,
+        reference_overlaps=target.reference_overlaps,
+        time_weights=time_weights,
+        weight_decay=training.weight_decay,
+        rates=rates,
+        rate_b=rate_b,
+        schedule=None if training.schedule is None else _Schedule(training.schedule),
+        b=denoiser.skip if denoiser.has_skip else 0.0,
+        parameters=denoiser.parameters,
+        batch=training.batch,
+        average=training.average,
+        dtype="float32" if problem.simulation.precision == "single" else "float64",
+        data=data,
+        **start,
+    )
+
+
+def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[str, Any]:
+    """Γ_k, Δ_k, ε_k and h_k of the sampler's steps, from x̂₀ and x̂₁ solved for at each time.
+
+    The continuous scheme is followed by steps of equal length in −ln α, ``fine`` each.
+    """
+    s, sampling = problem.interpolant, problem.sampling
+    grid = sampling.grid()
+    if sampling.scheme == "continuous":
+        dense = np.linspace(sampling.start, sampling.stop, 200_001)
+        clock = dense - np.log(s.alpha(dense))
+        count = max(100, int(np.ceil((clock[-1] - clock[0]) / fine)))
+        grid = np.interp(np.linspace(clock[0], clock[-1], count + 1), clock, dense)
+    t, h = grid[:-1], np.diff(grid)
+    alpha, beta, alpha_dot, beta_dot = s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t)
+    epsilon = sampling.epsilon_function(s)(t)
+    y0, y1 = forward_of(problem).target(alpha, beta, alpha_dot, beta_dot)
+    gamma, delta = np.empty(len(t)), np.empty(len(t))
+    for k in range(len(t)):
+        # (x, f) = [[α, β], [y₀, y₁]] (x̂₀, x̂₁), and the drift is linear in (x̂₀, x̂₁).
+        system = np.array([[alpha[k], beta[k]], [np.broadcast_to(y0, t.shape)[k], np.broadcast_to(y1, t.shape)[k]]])
+        wanted = np.array([alpha_dot[k] - epsilon[k] / alpha[k], beta_dot[k]])
+        if abs(np.linalg.det(system)) < 1e-300:
+            raise InputError(f"sampling: the prediction determines no velocity at t = {t[k]:g}; start later")
+        of_x, of_f = np.linalg.solve(system.T, wanted)
+        gamma[k], delta[k] = of_f, of_x + of_f * b
+    return {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h}

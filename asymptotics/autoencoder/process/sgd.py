@@ -1,0 +1,311 @@
+"""Online SGD of a narrow denoiser in R^d on fresh samples: the experiment that the theory is tested against.
+
+Exactly the update rule, nothing averaged: x₀ ~ N(0, I), x₁ = μ(c) + Σ(c)^{1/2} z, x_t = α x₀ + β x₁ with the same (x₀, x₁)
+at every time, loss = E_t ‖y₀x₀ + y₁x₁ − f(x_t)‖², and with η ρ the learning rates of the groups,
+
+    Δw_a = −η ρ_a s(τ) (∇_{w_a} loss + (λ/d) w_a),   Δb = −(η ρ_b s(τ)/d²) ∂_b loss,   Δκ = −(η ρ_κ s(τ)/d) ∂_κ loss,
+
+τ = 2ηn/d after n steps. Memory is O((p + K) d): no data set is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import ComputationError, InputError, array, integer
+from ...common.numerics.normals import fill_uniforms, philox_key
+from ...common.running.checkpoints import INTERVAL
+from ...common.running.ensembles import Run
+from ..model import streams
+from ..model.weights import Overlaps, overlaps
+from . import steps
+from .problem import SgdProblem
+from .results import SgdState, TrainedRun
+
+
+class DivergedError(ComputationError):
+    """The weights left the range of floating-point numbers. ``partial`` is the run as far as it was recorded."""
+
+
+class Trainer:
+    """A training that is advanced by hand, step by step or chunk by chunk.
+
+    Parameters
+    ----------
+    problem : SgdProblem
+    seed : int or SeedSequence
+        Gives the initial weights and, through the counter-based generator, every random number of every step.
+    """
+
+    def __init__(self, problem: SgdProblem, seed: int | np.random.SeedSequence) -> None:
+        self.problem = problem
+        self.key = philox_key(seed)
+        self._mark = problem.fingerprint()
+        weights, references, self.counts = problem.begin(seed)
+        self.references = references
+        dtype = np.dtype(problem.dtype)
+        self.step = 0
+        self._V = np.array(weights, dtype=dtype, order="C")
+        self._scale = np.ones(len(weights))
+        self._scalars = np.concatenate([[problem.b], problem.parameters])
+        self._recorded: dict[int, np.ndarray] = {}
+        roots, self._root_of = np.unique(np.sqrt(problem.eigenvalues), axis=0, return_inverse=True)
+        self._roots = np.repeat(roots, self.counts, axis=1).astype(dtype)
+        self._root_of = np.ascontiguousarray(self._root_of.ravel(), dtype=np.int64)
+        self._references = np.array(references, dtype=dtype, order="C")
+        self._data = np.empty((0, problem.dimension), dtype) if problem.data is None else problem.data
+        self._cumulative = np.cumsum(problem.weights)
+        self._cumulative_times = np.cumsum(problem.time_weights)
+        self._schedule = np.stack([problem.alpha, problem.beta, problem.y0, problem.y1])
+        rate_b = problem.rate_b if problem.denoiser.skip else 0.0
+        self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
+        self._advance = steps.advance(dtype)
+        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+
+    def restore(self, state: SgdState, name: str = "state") -> None:
+        """Go on from a state that this training wrote; ``name`` stands in the error if it is another's."""
+        if state.fingerprint != self._mark or not np.array_equal(state.key, self.key):
+            raise InputError(f"{name}: belongs to another problem or seed; must be one that this training wrote")
+        self.step = int(state.step)
+        self._V, self._scale, self._scalars = state.V.copy(), state.scale.copy(), state.scalars.copy()
+        self._recorded = dict(zip(map(int, state.recorded_steps), state.records, strict=True))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """W, (p, d), in double precision."""
+        return self._scale[:, None] * self._V.astype(np.float64)
+
+    @property
+    def b(self) -> float:
+        """Skip connection."""
+        return float(self._scalars[0])
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """κ."""
+        return self._scalars[1:].copy()
+
+    def overlaps(self) -> Overlaps:
+        """Order parameters of the present weights."""
+        return overlaps(self.weights, self.references, self.counts)
+
+    def state(self) -> SgdState:
+        """A copy of the present state."""
+        steps = np.array(sorted(self._recorded), dtype=np.int64)
+        records = np.array([self._recorded[int(k)] for k in steps]).reshape(len(steps), self._width)
+        return SgdState(
+            step=self.step,
+            V=self._V.copy(),
+            scale=self._scale.copy(),
+            scalars=self._scalars.copy(),
+            recorded_steps=steps,
+            records=records,
+            key=np.array(self.key),
+            fingerprint=self._mark,
+        )
+
+    @property
+    def _width(self) -> int:
+        p, atoms = len(self._V), len(self.counts)
+        return atoms * p * (p + len(self.references)) + len(self._scalars)
+
+    def record(self) -> None:
+        """Keep the present order parameters for `run`."""
+        now = self.overlaps()
+        self._recorded[self.step] = np.concatenate([now.q.ravel(), now.theta.ravel(), self._scalars])
+
+    def recorded(self, step: int) -> bool:
+        """Whether the order parameters at a step were kept."""
+        return step in self._recorded
+
+    def finite(self) -> bool:
+        """False once the weights have overflowed."""
+        return bool(np.all(np.isfinite(self._scalars)) and np.isfinite(self._V.sum(dtype=np.float64)))
+
+    def advance(self, steps: int) -> None:
+        """Make this many SGD steps."""
+        problem, batch = self.problem, self.problem.batch
+        picks, times = self._picks(self.step * batch, steps * batch)
+        self._advance(
+            problem.denoiser.module.slopes, problem.denoiser.decoders, self._V, self._scale, self._scalars,
+            self._references, problem.centroids, self._roots, self._root_of, self._data, picks, times, self._schedule,
+            problem.time_weights, problem.factors(self.step, steps), self._rates, float(problem.weight_decay),
+            *self.key, self.step, batch,
+        )  # fmt: skip
+        self.step += steps
+
+    def _picks(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Cluster or row of the data, and time (−1: all), of the samples first, first + 1, …."""
+        picks, times = np.empty(count, np.int64), np.full(count, -1, np.int64)
+        if self.problem.average == "random":
+            steps.choose(*self.key, streams.TIME, first, self._cumulative_times, times)
+        if self.problem.data is None:
+            steps.choose(*self.key, streams.CLUSTER, first, self._cumulative, picks)
+        elif self.problem.data_order == "replacement":
+            n = len(self._data)
+            steps.choose(*self.key, streams.ROW, first, np.arange(1, n + 1) / n, picks)
+        else:
+            self._permuted(first, picks)
+        return picks, times
+
+    def _permuted(self, first: int, picks: np.ndarray) -> None:
+        n, done = len(self._data), 0
+        while done < len(picks):
+            epoch, offset = divmod(first + done, n)
+            if self._epoch[0] != epoch:
+                keys = np.empty(n)
+                fill_uniforms(*self.key, streams.ROW, epoch, keys)
+                self._epoch = (epoch, np.argsort(keys, kind="stable"))
+            part = self._epoch[1][offset : offset + len(picks) - done]
+            picks[done : done + len(part)] = part
+            done += len(part)
+
+    def run(self, steps: Any) -> TrainedRun:
+        """The result at recorded steps."""
+        problem = self.problem
+        steps = np.array([k for k in steps if int(k) in self._recorded], dtype=np.int64)
+        atoms, p, K = len(problem.masses), problem.denoiser.vectors, problem.centroids.shape[1]
+        rows = np.array([self._recorded[int(k)] for k in steps]).reshape(len(steps), self._width)
+        q, theta, scalars = np.split(rows, [atoms * p * p, atoms * p * (p + K)], axis=1)
+        q, theta = q.reshape(-1, atoms, p, p), theta.reshape(-1, atoms, p, K)
+        Theta = theta.sum(axis=1)
+        return TrainedRun(
+            tau=2 * problem.learning_rate * steps / problem.dimension,
+            steps=steps,
+            Q=q.sum(axis=1),
+            Theta=Theta,
+            M=Theta @ problem.centroids.T,
+            q=q,
+            theta=theta,
+            b=scalars[:, 0].copy(),
+            parameters=scalars[:, 1:].copy(),
+            weights=self.weights,
+            references=self.references,
+            counts=self.counts,
+            dimension=problem.dimension,
+        )
+
+
+def prepare(problem: SgdProblem) -> None:
+    """Compile (or load) the kernels now, so that worker processes started later find them."""
+    steps.advance(problem.dtype)
+    assert problem.denoiser.module is not None
+
+
+def default_chunk(problem: SgdProblem) -> int:
+    """Steps that take about a fifth of a second (only how often Ctrl-C and the progress bar are looked at)."""
+    p, d = problem.denoiser.vectors, problem.dimension
+    nanoseconds = problem.batch * ((2.0 + 0.2 * p) * d + 100.0 * (1 + p) * len(problem.alpha)) + 0.1 * p * p * d
+    return max(1, int(2e8 / nanoseconds))
+
+
+def train(
+    problem: SgdProblem,
+    seed: int | np.random.SeedSequence = 0,
+    taus: Any = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    chunk: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: float = INTERVAL,
+) -> TrainedRun:
+    """Train from τ = 0 to the problem's τ and record the order parameters on the way.
+
+    Parameters
+    ----------
+    problem : SgdProblem
+    seed : int or SeedSequence
+    taus : sequence of float, optional
+        Training times to record, each at the nearest step, in [0, problem.tau]; default the last one alone.
+    progress : callable, optional
+        ``progress(done, total)`` in steps, after every chunk.
+    chunk : int, optional
+        Steps between two looks at Ctrl-C; the answer does not depend on it. The kernel runs without the GIL.
+    checkpoint : path, optional
+        Written atomically now and then and when the training is interrupted; if it is there, the training goes on from it,
+        bit for bit as if it had never stopped.
+    every : float
+        Seconds between two writes of the checkpoint.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint is cut short, of another problem or seed, or cannot be written; the file is left as it is.
+    DivergedError
+        If the weights overflow; it carries what was recorded.
+    """
+    taus = array("taus", [problem.tau] if taus is None else taus, ndim=1)
+    if np.any(taus < 0) or np.any(taus > problem.tau * (1 + 1e-12)):
+        raise InputError(f"taus = {taus.tolist()}: must be in [0, tau] = [0, {problem.tau:g}]")
+    wanted = np.array([problem.step_of(t) for t in taus], dtype=np.int64)
+    chunk = default_chunk(problem) if chunk is None else integer("chunk", chunk, at_least=1)
+    path = None if checkpoint is None else Path(checkpoint)
+    trainer = Trainer(problem, seed)
+    if path is not None and path.exists():
+        trainer.restore(SgdState.load(path), str(path))
+    missing = [k for k in wanted if k < trainer.step and not trainer.recorded(int(k))]
+    if missing:
+        raise InputError(f"taus: step {missing[0]} is behind the checkpoint (step {trainer.step}) and was not recorded")
+    total, saved = problem.steps, time.monotonic()
+    # A copy: Ctrl-C may arrive between the kernel's return and the step count's update.
+    snapshot = trainer.state()
+    try:
+        while True:
+            if trainer.step in wanted:
+                trainer.record()
+            if path is not None:
+                snapshot = trainer.state()
+                if time.monotonic() - saved > every:
+                    snapshot.save(path)
+                    saved = time.monotonic()
+            if trainer.step >= total:
+                break
+            stops = [trainer.step + chunk, total, *wanted[wanted > trainer.step]]
+            trainer.advance(int(min(stops)) - trainer.step)
+            if not trainer.finite():
+                raise DivergedError(
+                    f"SGD diverged before step {trainer.step} of {total}: the weights are no longer finite",
+                    trainer.run(wanted),
+                )
+            if progress is not None:
+                progress(trainer.step, total)
+    finally:
+        if path is not None:
+            snapshot.save(path)
+    return trainer.run(wanted)
+
+
+def train_member(
+    run: Run, problem: SgdProblem, seed: np.random.SeedSequence, taus: Any = None, *, share: float = 1.0
+) -> TrainedRun:
+    """`train` as (``share`` of) a member of an ensemble: it tells its progress and keeps its state where the run says."""
+    files = run.files
+    return train(
+        problem,
+        seed,
+        taus,
+        progress=lambda done, total: run.progress(share * done, total),
+        checkpoint=None if files is None else files.state,
+        every=INTERVAL if files is None else files.every,
+    )
+
+
+def one_run(
+    seed: np.random.SeedSequence,
+    problem: SgdProblem,
+    taus: Any = None,
+    keep_weights: bool = False,
+    *,
+    run: Run | None = None,
+) -> dict[str, Any]:
+    """One member of an ensemble (`asymptotics.common.running.ensembles.run_ensemble`): the fields of `TrainedRun` by name."""
+    trained = train(problem, seed, taus) if run is None else train_member(run, problem, seed, taus)
+    names = ["tau", "steps", "Q", "Theta", "M", "q", "theta", "b", "parameters"]
+    names += ["weights", "references", "counts"] if keep_weights else []
+    return {name: getattr(trained, name) for name in names}

@@ -1,0 +1,1 @@
+"""What comes in: checks at the door, settings, expressions, interpolants."""

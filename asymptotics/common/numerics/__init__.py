@@ -1,0 +1,1 @@
+"""Numbers: Gaussian expectations, normal variates, closed forms, spectra, distances, transport, generated code."""

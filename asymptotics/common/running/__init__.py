@@ -1,0 +1,1 @@
+"""Long work: ensembles, checkpoints, threads, progress."""

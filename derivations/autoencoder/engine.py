@@ -1,0 +1,362 @@
+r"""The engine: a denoiser's update rule → potential → order-parameter equations, each step by SymPy.
+
+The chain, for stacked weight vectors w_a ∈ R^d with local fields λ_{0a} = w_a·x₀/√d, λ_{1a} = w_a·x₁/√d,
+ω_a = αλ_{0a} + βλ_{1a} and Gram matrix Q_ab = w_a·w_b/d:
+
+1. loss of one sample = bulk(b) d + ℓ(λ, Q; b), by the inner-product table;
+2. g_{ca} = −½ ∂ℓ/∂λ_{ca}, Hessians ∂g_{ca}/∂λ_{cb}, P_ab = −½ (1 + δ_ab) ∂ℓ/∂Q_ab;
+3. one SGD step changes the overlaps by (2η/d) × an increment, computed again by the inner-product table;
+4. Stein's lemma turns its average into A, B(ς), N(ς) and the equations of Θ(s), q(s), b and the scalars κ.
+
+Source: H. Cui, C. Pehlevan, Y. M. Lu, arXiv 2501.03937; the method of Saad and Solla (1995) for any potential ℓ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import sympy
+
+from ..vectors import VectorSum
+from .denoiser import Denoiser, alpha, beta
+
+b = sympy.Symbol("b", real=True)
+d = sympy.Symbol("d", positive=True)
+eta, lam, mass, varsigma, Lambda, tau = sympy.symbols("eta lambda p_s varsigma Lambda tau", positive=True)
+
+
+def symbol(stem: str, *indices: object) -> sympy.Symbol:
+    """A real symbol ``stem_i_j``."""
+    return sympy.Symbol("_".join([stem, *map(str, indices)]), real=True)
+
+
+def symmetric(stem: str, a: int, c: int) -> sympy.Symbol:
+    """Entry (a, c) of a symmetric matrix: one symbol for both orders."""
+    return symbol(stem, min(a, c) + 1, max(a, c) + 1)
+
+
+@dataclass(frozen=True)
+class System:
+    """The order-parameter equations of a denoiser, derived on demand step by step.
+
+    Every attribute is a SymPy expression, or a list of them, in the symbols of this module; `denoiser` is where they
+    come from. Index a runs over stacked vectors (p of them), j over decoder vectors, c ∈ {0, 1} over channels.
+    """
+
+    denoiser: Denoiser
+
+    @property
+    def p(self) -> int:
+        """Number of stacked weight vectors."""
+        return len(self.denoiser.vectors)
+
+    @cached_property
+    def fields(self) -> tuple[sympy.Symbol, ...]:
+        """ω_a, the arguments of φ."""
+        return self.denoiser.fields
+
+    @cached_property
+    def decoder_vectors(self) -> tuple[int, ...]:
+        """The distinct decoder vectors, in the order of their residual fields e_j."""
+        return tuple(sorted(set(self.denoiser.decoders)))
+
+    @cached_property
+    def channel_fields(self) -> tuple[tuple[sympy.Symbol, ...], tuple[sympy.Symbol, ...]]:
+        """(λ_{0a}), (λ_{1a})."""
+        names = self.denoiser.vectors
+        return tuple(symbol("lambda0", v) for v in names), tuple(symbol("lambda1", v) for v in names)
+
+    @cached_property
+    def residual_fields(self) -> tuple[sympy.Symbol, ...]:
+        """e_j = (y₀ − bα) λ_{0,u_j} + (y₁ − bβ) λ_{1,u_j}: what is left to predict, seen along decoder vector u_j."""
+        return tuple(symbol("e", self.denoiser.vectors[u]) for u in self.decoder_vectors)
+
+    @cached_property
+    def skip(self) -> sympy.Expr:
+        """b, or 0 without a skip connection."""
+        return b if self.denoiser.skip else sympy.Integer(0)
+
+    @cached_property
+    def gram(self) -> sympy.Matrix:
+        """Q as a symmetric matrix of symbols."""
+        return sympy.Matrix(self.p, self.p, lambda i, j: symmetric("Q", i, j))
+
+    # 1. the loss -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def residual(self) -> VectorSum:
+        """y − f(x_t) as a combination of x₀, x₁ and the w_a/√d."""
+        y0, y1 = self.denoiser.target()
+        prediction = VectorSum({"x0": self.skip * alpha, "x1": self.skip * beta})
+        for u, phi in zip(self.denoiser.decoders, self.denoiser.phi, strict=True):
+            prediction = prediction + VectorSum({u: phi})
+        return VectorSum({"x0": y0, "x1": y1}) - prediction
+
+    def _table(self, m: Hashable, n: Hashable) -> sympy.Expr:
+        """Inner products of x₀, x₁ and w_a/√d; x₀·x₁ = o(d) is a fluctuation of the bulk."""
+        lambda0, lambda1 = self.channel_fields
+        if isinstance(m, int) and isinstance(n, int):
+            return self.gram[m, n]
+        if isinstance(n, int):
+            return (lambda0 if m == "x0" else lambda1)[n]
+        if isinstance(m, int):
+            return self._table(n, m)
+        bulk: dict[tuple[Hashable, Hashable], sympy.Expr] = {("x0", "x0"): d, ("x1", "x1"): d * Lambda}
+        return bulk.get((m, n), sympy.Integer(0))
+
+    @cached_property
+    def loss(self) -> sympy.Expr:
+        """‖y − f(x_t)‖² by the table."""
+        return sympy.expand(self.residual.dot(self.residual, self._table))
+
+    @cached_property
+    def bulk(self) -> sympy.Expr:
+        """The part of the loss of order d, over d: a function of b alone."""
+        return sympy.factor_terms(self.loss.coeff(d, 1))
+
+    @cached_property
+    def potential(self) -> sympy.Expr:
+        """ℓ: the part of the loss of order one, in terms of ω, e and Q."""
+        rest = self.loss.coeff(d, 0)
+        lambda0, lambda1 = self.channel_fields
+        result = sympy.Integer(0)
+        for j, u in enumerate(self.decoder_vectors):
+            # λ_{0u} and λ_{1u} come only in the combination e_u: trade them for it.
+            channel = lambda1[u] if self.residual_definition[j].has(lambda1[u]) else lambda0[u]
+            along = rest.coeff(channel, 1) / self.residual_definition[j].coeff(channel, 1)
+            result += sympy.cancel(along) * self.residual_fields[j]
+        without = rest.subs({x: 0 for x in (*lambda0, *lambda1)})
+        check = (result + without).subs(dict(zip(self.residual_fields, self.residual_definition, strict=True)))
+        assert sympy.expand(check - rest) == 0, "the potential is linear in the residual fields"
+        return sympy.expand(result + without)
+
+    @cached_property
+    def residual_definition(self) -> tuple[sympy.Expr, ...]:
+        """e_j in terms of the channel fields."""
+        lambda0, lambda1 = self.channel_fields
+        y0, y1 = self.denoiser.target()
+        return tuple(
+            (y0 - self.skip * alpha) * lambda0[u] + (y1 - self.skip * beta) * lambda1[u] for u in self.decoder_vectors
+        )
+
+    # 2. its derivatives ----------------------------------------------------------------------------------------
+
+    def field_derivative(self, expression: sympy.Expr, channel: int, a: int) -> sympy.Expr:
+        """∂/∂λ_{ca} of a function of (ω, e), by the chain rule from the definitions of ω and e."""
+        lam_ca = self.channel_fields[channel][a]
+        omega_definition = alpha * self.channel_fields[0][a] + beta * self.channel_fields[1][a]
+        total = sympy.diff(expression, self.fields[a]) * sympy.diff(omega_definition, lam_ca)
+        for e, definition in zip(self.residual_fields, self.residual_definition, strict=True):
+            total += sympy.diff(expression, e) * sympy.diff(definition, lam_ca)
+        return total
+
+    @cached_property
+    def gradient(self) -> tuple[tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]:
+        """g_{ca} = −½ ∂ℓ/∂λ_{ca} for c = 0, 1."""
+        half = -sympy.Rational(1, 2)
+        return tuple(
+            tuple(sympy.expand(half * self.field_derivative(self.potential, c, a)) for a in range(self.p))
+            for c in (0, 1)
+        )  # type: ignore[return-value]
+
+    @cached_property
+    def hessian(self) -> tuple[tuple[tuple[sympy.Expr, ...], ...], ...]:
+        """∂g_{ca}/∂λ_{cb} for c = 0, 1."""
+        return tuple(
+            tuple(tuple(self.field_derivative(g, c, a) for a in range(self.p)) for g in self.gradient[c])
+            for c in (0, 1)
+        )
+
+    @cached_property
+    def gram_derivative(self) -> tuple[tuple[sympy.Expr, ...], ...]:
+        """P_ab = −½ (1 + δ_ab) ∂ℓ/∂Q_ab, with Q_ab = Q_ba one variable."""
+        half = -sympy.Rational(1, 2)
+        return tuple(
+            tuple(half * (2 if a == c else 1) * sympy.diff(self.potential, self.gram[a, c]) for c in range(self.p))
+            for a in range(self.p)
+        )
+
+    @cached_property
+    def scalar_gradient(self) -> tuple[sympy.Expr, ...]:
+        """−½ ∂ℓ/∂κ for the trainable scalars."""
+        return tuple(sympy.expand(-sympy.diff(self.potential, k) / 2) for k in self.denoiser.parameters)
+
+    @cached_property
+    def residual_slope(self) -> tuple[tuple[tuple[sympy.Expr, ...], ...], ...]:
+        """∂g_{ca}/∂e_j, for c = 0, 1: free of e, because ℓ is linear in the residual fields."""
+        slopes = tuple(
+            tuple(tuple(sympy.diff(g, e) for e in self.residual_fields) for g in self.gradient[c]) for c in (0, 1)
+        )
+        assert not any(x.has(*self.residual_fields) for channel in slopes for row in channel for x in row)
+        return slopes
+
+    # 3. one SGD step -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def rates(self) -> tuple[sympy.Symbol, ...]:
+        """ρ_a: the learning rate of vector a is ρ_a η (0: frozen)."""
+        return tuple(sympy.Symbol(f"rho_{a + 1}", nonnegative=True) for a in range(self.p))
+
+    @cached_property
+    def step(self) -> tuple[VectorSum, ...]:
+        """w_a after one step: w_a − ρ_a η (∇_{w_a} loss + (λ/d) w_a), in terms of g and P̂ (not yet averaged).
+
+        ∂λ_{ca}/∂w_a = x_c/√d and ∂Q_ab/∂w_a = (1 + δ_ab) w_b/d.
+        """
+        after = []
+        for a in range(self.p):
+            slope = VectorSum({f"x{c}": -2 * symbol("g", c, a + 1) / sympy.sqrt(d) for c in (0, 1)})
+            for c in range(self.p):
+                slope = slope + VectorSum({c: -2 * symmetric("P", a, c) / d})
+            after.append(VectorSum({a: 1}) - self.rates[a] * eta * (slope + VectorSum({a: lam / d})))
+        return tuple(after)
+
+    def _atom_table(self, m: Hashable, n: Hashable) -> sympy.Expr:
+        """Inner products restricted to the directions of atom s; channel 1 has eigenvalue ς, channel 0 has 1."""
+        if isinstance(m, int) and isinstance(n, int):
+            return d * symmetric("q", m, n)
+        if isinstance(m, int):
+            m, n = n, m
+        if isinstance(n, int):
+            return sympy.sqrt(d) * (symbol("Theta", n + 1) if m == "u" else symbol("z", str(m)[1], n + 1))
+        if "u" in (m, n):
+            return symbol("zu", str(n if m == "u" else m)[1])
+        spread: dict[tuple[Hashable, Hashable], sympy.Expr] = {("x0", "x0"): sympy.Integer(1), ("x1", "x1"): varsigma}
+        return d * mass * spread.get((m, n), sympy.Integer(0))
+
+    def _increment(self, overlap: sympy.Expr, before: sympy.Expr) -> sympy.Expr:
+        """(overlap after − before)/(2η/d) at leading order in 1/d."""
+        change = sympy.expand((overlap - before) * d / (2 * eta))
+        # A sum of powers of d: its limit is the term of order zero (taken by hand, because sympy.limit is slow).
+        powers = [(term, term.as_coeff_exponent(d)[1]) for term in sympy.Add.make_args(change)]
+        assert all(n.is_number and n <= 0 for _, n in powers), "an increment grows with d"
+        return sympy.Add(*[term for term, n in powers if n == 0])
+
+    @cached_property
+    def theta_increment(self) -> tuple[sympy.Expr, ...]:
+        """Increment of Θ_a(s) = Σ_{i∈s} w_ai u_i/√d for one reference direction u, per dτ = 2η/d."""
+        direction = VectorSum({"u": 1})
+        return tuple(
+            self._increment(w.dot(direction, self._atom_table) / sympy.sqrt(d), symbol("Theta", a + 1))
+            for a, w in enumerate(self.step)
+        )
+
+    @cached_property
+    def gram_increment(self) -> dict[tuple[int, int], sympy.Expr]:
+        """Increment of q_ab(s) = Σ_{i∈s} w_ai w_bi/d, per dτ = 2η/d."""
+        return {
+            (a, c): self._increment(self.step[a].dot(self.step[c], self._atom_table) / d, symmetric("q", a, c))
+            for a in range(self.p)
+            for c in range(a, self.p)
+        }
+
+    # 4. the average, by Stein's lemma --------------------------------------------------------------------------
+
+    def average(self, increment: sympy.Expr) -> sympy.Expr:
+        r"""Average an increment over one sample of a cluster.
+
+        Stein's lemma: for a Gaussian z correlated with the local fields, E[z g(λ)] = E[z] E[g] + Σ_b Cov(z, λ_b) E[∂g/∂λ_b].
+        For z_{cb} = Σ_{i∈s} x_{ci} w_{bi}/√d, Cov(z_{cb}, λ_{ce}) = ς_c q_be(s); along u it is ς_c Θ_e(s); the means
+        (channel 1) are Θ_b(s)·c, the symbol m_b, and (T(s) c)·u, the symbol t. Products g g average to N.
+        """
+        gs = {symbol("g", c, a + 1): (c, a) for c in (0, 1) for a in range(self.p)}
+        zs = {symbol("z", c, a + 1): (c, a) for c in (0, 1) for a in range(self.p)}
+        zu = {symbol("zu", c): c for c in (0, 1)}
+        result = sympy.Integer(0)
+        for term in sympy.Add.make_args(sympy.expand(increment)):
+            factors = [f for factor in sympy.Mul.make_args(term) for f in self._powers(factor)]
+            g = [gs[f] for f in factors if f in gs]
+            z = [f for f in factors if f in zs or f in zu]
+            rest = sympy.Mul(*[f for f in factors if f not in gs and f not in zs and f not in zu])
+            if len(g) == 2 and not z:
+                (c, a), (c2, e) = g
+                assert c == c2
+                result += rest * symmetric(f"N{c}", a, e)
+            elif len(g) == 1 and len(z) == 1:
+                c, a = g[0]
+                spread = sympy.Integer(1) if c == 0 else varsigma
+                if z[0] in zu:
+                    assert zu[z[0]] == c
+                    mean = symbol("t") if c == 1 else sympy.Integer(0)
+                    covariances = [symbol("Theta", e + 1) for e in range(self.p)]
+                else:
+                    assert zs[z[0]][0] == c
+                    mean = symbol("m", zs[z[0]][1] + 1) if c == 1 else sympy.Integer(0)
+                    covariances = [symmetric("q", zs[z[0]][1], e) for e in range(self.p)]
+                stein = sum(spread * x * symmetric(f"H{c}", a, e) for e, x in enumerate(covariances))
+                result += rest * (mean * symbol("A", a + 1) + stein)
+            else:
+                assert not g and not z, f"unexpected term {term}"
+                result += rest
+        return sympy.expand(result)
+
+    @staticmethod
+    def _powers(factor: sympy.Expr) -> list[sympy.Expr]:
+        base, exponent = factor.as_base_exp()
+        return [base] * int(exponent) if exponent.is_Integer and exponent > 0 else [factor]
+
+    @cached_property
+    def theta_drift(self) -> tuple[sympy.Expr, ...]:
+        """dΘ_a(s)/dτ for one reference direction and one cluster, in A, H0, H1, P, Θ(s), t = (T(s)c)·u, ς, λ, ρ."""
+        return tuple(self.average(x) for x in self.theta_increment)
+
+    @cached_property
+    def gram_drift(self) -> dict[tuple[int, int], sympy.Expr]:
+        """dq_ab(s)/dτ for one cluster, in A, H0, H1, P, N0, N1, q(s), m = Θ(s)c, ς, p_s, η, λ, ρ."""
+        return {key: self.average(x) for key, x in self.gram_increment.items()}
+
+    @cached_property
+    def skip_drift(self) -> sympy.Expr:
+        """db/dτ = −½ ∂_b bulk (per time; E_t is linear)."""
+        return sympy.factor_terms(-sympy.diff(self.bulk, b) / 2) if self.denoiser.skip else sympy.Integer(0)
+
+    # checks and presentation -----------------------------------------------------------------------------------
+
+    @cached_property
+    def has_kink(self) -> bool:
+        """True if a second derivative of φ is a distribution (ReLU): then Stein's lemma is used in its regression form."""
+        return any(
+            sympy.diff(phi, x, y).has(sympy.DiracDelta)
+            for phi in self.denoiser.phi
+            for x in self.fields
+            for y in self.fields
+        )
+
+    @cached_property
+    def derivation(self):  # type: ignore[no-untyped-def]
+        """The printable derivation, a `derivations.steps.Derivation`."""
+        from ..report import derivation
+
+        return derivation(self)
+
+    def __str__(self) -> str:
+        return str(self.derivation)
+
+    def latex(self) -> str:
+        """The whole derivation as LaTeX."""
+        return self.derivation.latex()
+
+    def _repr_markdown_(self) -> str:
+        return self.derivation._repr_markdown_()
+
+    def _repr_latex_(self) -> str:
+        return self.derivation._repr_latex_()
+
+
+@lru_cache(maxsize=64)
+def derive(denoiser: Denoiser) -> System:
+    """The order-parameter equations of a denoiser.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+        Its activation may be open (σ unspecified): the equations then hold for any activation.
+
+    Returns
+    -------
+    System
+        Prints its derivation; `asymptotics` solves and simulates it.
+    """
+    return System(denoiser)

@@ -1,0 +1,1 @@
+"""Linear denoisers at finite N: equations, averages over the data, modes."""

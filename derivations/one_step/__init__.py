@@ -1,0 +1,1 @@
+"""The linear one-step denoiser: equations and slips of the sources."""
