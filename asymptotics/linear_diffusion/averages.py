@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result, dataframe, to_builtin
 
 
@@ -120,11 +119,6 @@ class Averages(Result):
         ]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
-    plot = drawn_by(
-        "linear_diffusion.plots:stopping_curve",
-        "Train and test loss against training time, the optimum marked; returns ``(figure, axes)``.",
-    )
-
 
 def _flat(columns: dict[str, Any], length: int, prefix: str = "") -> dict[str, Any]:
     """Lists of one number for each N, by dotted names."""
@@ -171,5 +165,3 @@ class Sweep(Result):
             row = [self.columns[name][k] for name in names]
             lines.append(f"{n:>9} " + " ".join(f"{'–' if v is None else format(v, '.6g'):>20}" for v in row))
         return "\n".join(lines + [f"note: {note}" for note in self.columns["notes"]])
-
-    plot = drawn_by("linear_diffusion.plots:sweep_curve", "Train and test loss against N; returns ``(figure, axes)``.")

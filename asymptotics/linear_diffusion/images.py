@@ -11,7 +11,6 @@ import numpy as np
 
 from ..common.input.checks import InputError, integer, number
 from ..common.numerics.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result
 from ..common.running.ensembles import run_ensemble, spawn
 from .process import measured_loss, moments, symmetric_root, train_closed_form
@@ -79,11 +78,6 @@ class ImageComparison(Result):
         return "\n".join(lines)
 
     COLUMNS = ("samples", "train", "test", "agreement", "theory_train", "theory_test", "theory_agreement")
-
-    plot = drawn_by(
-        "linear_diffusion.plots:image_losses",
-        "Losses against N: measured points over the lines of the Gaussian theory; returns ``(figure, axes)``.",
-    )
 
 
 def one_image_run(

@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..common.output.plotting import COLOURS, axes_of, points, style
+from ..common.output.plotting import COLOURS, axes_of, draw, points, style
+from .averages import Averages, Sweep
+from .images import ImageComparison
+from .simulation import Runs
 
 
-def stopping_curve(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+@draw.register
+def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """Train and test loss per dimension against training time, the optimum marked; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax)
@@ -48,7 +52,8 @@ def _measured(ax: Any, runs: Any) -> None:
             points(ax, runs.tau, mean / runs.dimension, sem / runs.dimension, color=colour)
 
 
-def measured_curve(runs: Any, ax: Any = None) -> tuple[Any, Any]:
+@draw.register
+def measured_curve(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
     """Measured losses of gradient flow against training time; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax)
@@ -60,7 +65,8 @@ def measured_curve(runs: Any, ax: Any = None) -> tuple[Any, Any]:
     return figure, ax
 
 
-def image_losses(images: Any, ax: Any = None) -> tuple[Any, Any]:
+@draw.register
+def image_losses(images: ImageComparison, ax: Any = None) -> tuple[Any, Any]:
     """Losses on training and held-out digits against N (points), and of Gaussian data with their covariance (lines)."""
     with style():
         figure, ax = axes_of(ax)
@@ -76,7 +82,8 @@ def image_losses(images: Any, ax: Any = None) -> tuple[Any, Any]:
     return figure, ax
 
 
-def sweep_curve(sweep: Any, ax: Any = None) -> tuple[Any, Any]:
+@draw.register
+def sweep_curve(sweep: Sweep, ax: Any = None) -> tuple[Any, Any]:
     """Train and test loss per dimension and the cosine of two models against N; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax)

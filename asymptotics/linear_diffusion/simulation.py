@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
@@ -154,11 +153,6 @@ class Runs(Result):
     def to_dataframe(self) -> Any:
         """What every single run measured as a pandas DataFrame, one row a data set (``flow_test_loss[0]`` at the first τ)."""
         return dataframe({"run": np.arange(self.runs), **self.values}, "run")
-
-    plot = drawn_by(
-        "linear_diffusion.plots:measured_curve",
-        "Measured losses against training time, with error bars; returns ``(figure, axes)``.",
-    )
 
 
 def simulate(

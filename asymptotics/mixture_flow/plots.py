@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.output.plotting import COLOURS, axes_of, points, style
+from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .rates import curve
 from .simulation import Runs
 from .solution import Solution
@@ -35,6 +35,18 @@ def order_parameters(solution: Solution | None, runs: Runs | None = None, ax: An
         ax.set_ylabel("order parameter")
         ax.legend()
     return figure, ax
+
+
+@draw.register
+def solved(solution: Solution, ax: Any = None) -> tuple[Any, Any]:
+    """Order parameters along t."""
+    return order_parameters(solution, ax=ax)
+
+
+@draw.register
+def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+    """Order parameters along t with error bars."""
+    return order_parameters(None, runs, ax)
 
 
 def error_curve(

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.input.interpolants import Interpolant
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
@@ -123,12 +122,6 @@ class Runs(Result):
         for name in ALONG:
             columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
         return dataframe(columns, "t")
-
-    plot = drawn_by(
-        "mixture_flow.plots:order_parameters",
-        "Order parameters along t with error bars; returns ``(figure, axes)``.",
-        None,
-    )
 
     def summary(self) -> str:
         lines = [f"{self.runs} training sets, d = {self.dimension}, {self.seconds:.2f} s", "at t = 1, mean ± s.e.:"]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import choice, fail
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result
 from . import theory
 from .path import integrate
@@ -70,8 +69,6 @@ class Solution(Result):
         if not np.all((times >= 0) & (times <= 1)):
             fail("t", t, "in [0, 1]")
         return theory.at(problem.mixture_flow, problem.interpolant, times)
-
-    plot = drawn_by("mixture_flow.plots:order_parameters", "Order parameters along t; returns ``(figure, axes)``.")
 
     def summary(self) -> str:
         flow = self.parameters["mixture_flow"]

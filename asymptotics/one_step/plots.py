@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ..common.output.plotting import COLOURS, axes_of, points
+from ..common.output.plotting import COLOURS, axes_of, draw, points
 from . import bandwidth, divergences, hellinger
 from .multistep import multistep_fraction
+from .simulation import Simulated
+from .theory import Theory
+from .transition import Transition
 
 
-def plot_divergences(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+@draw.register
+def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
     fig, ax = axes_of(ax)
     d, n = theory.parameters["one_step"]["dimension"], theory.parameters["one_step"]["samples"]
@@ -114,12 +118,14 @@ def plot_multistep(
     return fig, ax
 
 
-def plot_transition(sweep: Any, ax: Any = None) -> tuple[Any, Any]:
+@draw.register
+def plot_transition(sweep: Transition, ax: Any = None) -> tuple[Any, Any]:
     """`plot_probability` of one sweep."""
     return plot_probability([sweep], ax=ax)
 
 
-def plot_ensemble(runs: Any, ax: Any = None) -> tuple[Any, Any]:
+@draw.register
+def plot_ensemble(runs: Simulated, ax: Any = None) -> tuple[Any, Any]:
     """The ensemble's divergences as points on the curves of the theory."""
     from .settings import OneStep
     from .theory import solve

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, array, fail
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
@@ -127,11 +126,6 @@ class Simulated(Result):
                 "notes": self.notes,
             }
         )
-
-    plot = drawn_by(
-        "one_step.plots:plot_ensemble",
-        "The ensemble's divergences as points on the curves of the theory; returns ``(figure, axes)``.",
-    )
 
     def summary(self) -> str:
         model = self.parameters["one_step"]

@@ -8,7 +8,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result, to_builtin
 from . import bandwidth, divergences, hellinger
 from .multistep import flow_divergence, log_noise_to_signal, multistep_fraction
@@ -140,11 +139,6 @@ class Theory(Result):
                 f"  {self.multistep['steps']} steps: variance fraction {self.multistep['q']:.6g} for n -> infinity"
             )
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
-
-    plot = drawn_by(
-        "one_step.plots:plot_divergences",
-        "Both divergences against d/n at this q, with the typical one's transition; returns ``(figure, axes)``.",
-    )
 
 
 def _floors(q: float, dimension: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import fail
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from .settings import OneStep, Sampler, Simulation
@@ -73,11 +72,6 @@ class Transition(Result):
                 "seconds": self.seconds,
             }
         )
-
-    plot = drawn_by(
-        "one_step.plots:plot_transition",
-        "P(E_OG < E_TG) against n with Wilson intervals; returns ``(figure, axes)``.",
-    )
 
     def summary(self) -> str:
         model = self.parameters["one_step"]

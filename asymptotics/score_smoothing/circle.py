@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from ..common.input.checks import choice, number
-from ..common.output.plotting import drawn_by
+from ..common.output.plotting import Drawn
 from .curves import WINDOWS, circle_points, metastability_exponent
 from .points import positive_time
 from .scores import REACH
@@ -19,7 +19,7 @@ _NODES = 16
 _FINE = 32
 
 
-class CircleLaw:
+class CircleLaw(Drawn):
     r"""Generated law for n uniform points on the unit circle.
 
     In each sector (e_m towards the middle, e_c along the chord, α = π/n) the chord window acts on x·e_c as the smoothed score
@@ -61,11 +61,6 @@ class CircleLaw:
         last = 1.0 + REACH * sigma
         steps = np.arange(0.0, last, min(1.5 * sigma, 0.25))
         self._edges = np.unique(np.concatenate([steps, [last, self.sine], [max(self.inner, 0.0)]]))
-
-    plot = drawn_by(
-        "score_smoothing.plots:edge_density",
-        "Density of the continuous part along an edge of the polygon, all edges folded; returns ``(figure, axes)``.",
-    )
 
     def marginal(self, u: Any, low: Any = None, high: Any = None) -> np.ndarray:
         """Density of x·e_c = u at t₀ within one sector (x·e_m > |u|/tan α), optionally with x·e_m in (low, high)."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import choice, number
-from ..common.output.plotting import drawn_by
+from ..common.output.plotting import Drawn
 from .points import checked_points, half_spacing, midpoints
 from .scores import EmpiricalScore, SmoothedScore
 
@@ -25,7 +25,7 @@ def contraction(process: str, t: float) -> float:
     return float(np.exp(-t)) if choice("process", process, PROCESSES) == "ornstein-uhlenbeck" else 1.0
 
 
-class Law(ABC):
+class Law(Drawn, ABC):
     """A law on the line that is p_{t₀} pushed forward by a monotone map z → x(z): all metrics need no more than this.
 
     A subclass sets the attributes below and gives `push`, `slope` and `pull`.
@@ -90,11 +90,6 @@ class Law(ABC):
         low, high = np.concatenate([[-np.inf], right]), np.concatenate([left, [np.inf]])
         result: np.ndarray = self.empirical.cdf(high, self.start) - self.empirical.cdf(low, self.start)
         return result
-
-    plot = drawn_by(
-        "score_smoothing.plots:law",
-        "Density of the continuous part as a line and the masses of the balls as stems; returns ``(figure, axes)``.",
-    )
 
     def gap_mass(self) -> float:
         """Mass of the gaps, summed directly (no cancellation when it is small)."""

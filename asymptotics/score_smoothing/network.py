@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from ..common.input.checks import integer, number
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result
 from .points import checked_points, midpoints, positive_time
 
@@ -56,11 +55,6 @@ class TrainedScore(Result):
     steps: int
 
     COLUMNS = ("a", "w", "b")
-
-    plot = drawn_by(
-        "score_smoothing.plots:trained",
-        "t times the learned score beside the exact and the piecewise-linear one; returns ``(figure, axes)``.",
-    )
 
     @property
     def objective(self) -> float:

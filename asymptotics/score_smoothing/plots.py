@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.output.plotting import axes_of, points, style
+from ..common.output.plotting import axes_of, draw, points, style
 from .circle import CircleLaw
 from .law import Law
 from .network import TrainedScore
@@ -24,6 +24,7 @@ def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return heights.mean(axis=0), heights.std(axis=0, ddof=1) / np.sqrt(len(runs))
 
 
+@draw.register
 def solution(theory: Solution, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous density as a line, atoms as stems; particles as a histogram with standard errors.
 
@@ -47,6 +48,7 @@ def solution(theory: Solution, runs: Particles | None = None, ax: Any = None) ->
     return figure, axes
 
 
+@draw.register
 def particles(runs: Particles, ax: Any = None) -> tuple[Any, Any]:
     """Particles alone: histogram along the line with standard errors, or the first run in the plane of the circle."""
     settings = ScoreSmoothing.from_table(runs.settings)
@@ -110,6 +112,7 @@ def _circle(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, 
     axes.legend(loc="center")
 
 
+@draw.register
 def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous part along an edge of the polygon, all edges folded together; particles with standard errors."""
     with style():
@@ -166,6 +169,7 @@ def learned_score(score: Any, training: np.ndarray, t: float, label: str, ax: An
     return figure, axes
 
 
+@draw.register
 def law(generated: Law, ax: Any = None) -> tuple[Any, Any]:
     """Continuous density of a law on the line, masses of the balls as stems on a second axis; returns (figure, axes)."""
     with style():
@@ -205,11 +209,13 @@ def trajectories(n: int, kappa: float, start: float, ax: Any = None, count: int 
     return figure, axes
 
 
+@draw.register
 def minimiser(found: Minimiser, ax: Any = None) -> tuple[Any, Any]:
     """`learned_score` of the least path norm at a given loss."""
     return learned_score(found, found.points, found.t, rf"least path norm at $\epsilon={found.epsilon:g}$", ax)
 
 
+@draw.register
 def trained(network: TrainedScore, ax: Any = None) -> tuple[Any, Any]:
     """`learned_score` of a trained network."""
     return learned_score(network, network.points, network.t, f"network, decay {network.decay:g}", ax)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, choice, integer, number
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
@@ -181,11 +180,6 @@ class Particles(Result):
             "within": self.within,
             "seconds": self.seconds,
         }
-
-    plot = drawn_by(
-        "score_smoothing.plots:particles",
-        "Histogram of the particles with standard errors; returns ``(figure, axes)``.",
-    )
 
     def summary(self) -> str:
         lines = [f"{self.atoms.shape[0]} runs of {self.positions.shape[1]} particles to t = {self.end_time:g}"]

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, array, number
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result, to_builtin
 from .averaging import AveragedScore
 from .circle import CircleLaw
@@ -88,11 +87,6 @@ class Solution(Result):
         return {k: to_builtin(v) for k, v in fields.items()}
 
     COLUMNS = ("points", "atoms")
-
-    plot = drawn_by(
-        "score_smoothing.plots:solution",
-        "Continuous density as a line and atoms as stems; returns ``(figure, axes)``.",
-    )
 
     def summary(self) -> str:
         s = self.settings

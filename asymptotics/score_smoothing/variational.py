@@ -17,7 +17,6 @@ from scipy.optimize import brentq, nnls
 from scipy.special import ndtr
 
 from ..common.input.checks import fail, integer, number
-from ..common.output.plotting import drawn_by
 from ..common.output.results import Result
 from .distances import _spread
 from .points import checked_points, half_spacing, midpoints, positive_time
@@ -158,11 +157,6 @@ class Minimiser(Result):
     loss: float
 
     COLUMNS = ("knots", "jumps")
-
-    plot = drawn_by(
-        "score_smoothing.plots:minimiser",
-        "t f(x) of the minimiser beside the exact and the piecewise-linear score; returns ``(figure, axes)``.",
-    )
 
     def __call__(self, x: Any) -> np.ndarray:
         """f(x), shape of ``x``."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import ComputationError, array, fail, integer, number
-from ...common.output.plotting import drawn_by
+from ...common.output.plotting import Drawn
 from ...common.output.results import Result, dataframe
 from ..generated.coefficients import Clock, coefficients, predicted
 from ..model.problem import Problem
@@ -32,7 +32,7 @@ class FixedPoint:
         return abs(self.slope) < 1
 
 
-class CollapseMap:
+class CollapseMap(Drawn):
     r"""f(Λ) = φ Λ₀ + (1 − φ) v_{t_f}(b_τ(Λ)), for fresh weights, or their limit for warm ones.
 
     Parameters
@@ -133,11 +133,6 @@ class CollapseMap:
         """f(Λ), any shape."""
         return self.original * self.start + (1 - self.original) * self.variance(self.skip(Lambda))
 
-    plot = drawn_by(
-        "autoencoder.plots.collapse:plot_cobweb",
-        "The map, its fixed points (filled: stable) and the cobweb from Λ₀; returns ``(figure, axes)``.",
-    )
-
     def slope(self, Lambda: float) -> float:
         """d ln f/d ln Λ."""
         h = 1e-5
@@ -235,11 +230,6 @@ class PhaseDiagram(Result):
         first, second = (axis.ravel() for axis in np.meshgrid(self.x, self.y))
         limit, stable = self.limit.ravel(), self.stable.ravel()
         return dataframe({self.names[0]: first, self.names[1]: second, "limit": limit, "stable": stable}, self.names[0])
-
-    plot = drawn_by(
-        "autoencoder.plots.collapse:plot_phase_diagram",
-        "log₁₀ of the limit over Λ₀ as a picture, with the lines of collapse and blow-up; returns ``(figure, axes)``.",
-    )
 
 
 #: Axes of a phase diagram: what may be varied, and where it sits.

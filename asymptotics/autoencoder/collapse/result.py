@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.input.checks import fail, integer
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result, dataframe, to_builtin
 from ..equations.path import OrderParameters
 from ..model.problem import Problem
@@ -153,8 +152,3 @@ class Collapse(Result):
         for name in QUANTITIES:
             columns |= {name: getattr(self, name), f"{name}_error": getattr(self, f"error_{name}")}
         return dataframe(columns, "generation")
-
-    plot = drawn_by(
-        "autoencoder.plots.collapse:plot_collapse",
-        "Λ, b and the distances against generation, theory as lines, experiment as points; returns ``(figure, axes)``.",
-    )

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result, dataframe, to_builtin
 from .result import QUANTITIES
 
@@ -118,9 +117,3 @@ class CollapseRuns(Result):
         for name in QUANTITIES:
             columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
         return dataframe(columns, "generation")
-
-    plot = drawn_by(
-        "autoencoder.plots.collapse:plot_collapse",
-        "Λ, b and the distances against generation: points with standard errors; returns ``(figure, axes)``.",
-        None,
-    )

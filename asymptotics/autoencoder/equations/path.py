@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import fail
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
 from .drift import Layout
@@ -164,7 +163,3 @@ class OrderParameterPath(Result):
                 theta = np.array2string(at.Theta).replace("\n", "")
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
         return "\n".join(lines)
-
-    plot = drawn_by(
-        "autoencoder.plots.paths:plot_path", "Order parameters against τ: lines; returns ``(figure, axes)``."
-    )

@@ -15,7 +15,6 @@ import numpy as np
 
 from ...common.input.checks import InputError, choice, fail, number
 from ...common.numerics.expectations import Rule
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result, dataframe
 from ..equations.drift import Layout
 from ..equations.path import OrderParameterPath
@@ -184,11 +183,6 @@ class Fluctuations(Result):
         """Standard deviations at ``dimension`` as a pandas DataFrame, one row a τ (default 101 of them; needs pandas)."""
         times = np.linspace(0.0, self.knots[-1], 101) if taus is None else np.atleast_1d(taus)
         return dataframe(vars(self.deviations(times, dimension)))
-
-    plot = drawn_by(
-        "autoencoder.plots.results:deviations",
-        "Standard deviations × √d of order parameters against τ; returns ``(figure, axes)``.",
-    )
 
 
 def basis(s: float, nodes: int = NODES) -> np.ndarray:

@@ -15,14 +15,14 @@ import numpy as np
 
 from ...common.input.checks import array, fail, integer
 from ...common.numerics.expectations import Rule
-from ...common.output.plotting import drawn_by
+from ...common.output.plotting import Drawn
 from ..equations.drift import square_root
 from ..equations.path import OrderParameterPath, OrderParameters
 from ..model.problem import Problem
 from .flow import Flow, LatentFlow
 
 
-class GeneratedDensity(LatentFlow):
+class GeneratedDensity(Drawn, LatentFlow):
     r"""Law of the projections u·X_{t_f} of generated samples, for one trained network.
 
     Parameters
@@ -187,10 +187,3 @@ class GeneratedDensity(LatentFlow):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(self.summary())}</pre>"
-
-    plot = drawn_by(
-        "autoencoder.plots.results:density",
-        "The density of the first two projections as a picture (of one, a line); returns ``(figure, "
-        "axes)``. Exact for ε = 0 and at most two encoders where the picture resolves it, else a "
-        "histogram of samples.",
-    )

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import array, fail
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result
 
 #: Bins a direction that are tried.
@@ -53,11 +52,6 @@ class Modes(Result):
                 for w, x, s in zip(self.weights, self.places, spread, strict=True)
             ]
         return "\n".join([f"{self.count} modes", *lines])
-
-    plot = drawn_by(
-        "autoencoder.plots.results:modes",
-        "Places, weights and widths of the modes; returns ``(figure, axes)``.",
-    )
 
 
 def _counted(peak: float, saddle: float) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result, dataframe, to_builtin
 from ..equations.path import OrderParameters
 from ..model.problem import Problem
@@ -145,11 +144,6 @@ class ModeReport(Result):
             f"spurious: {int(self.spurious.sum())}, missing: {int(self.missing.sum())}, "
             f"largest distance of a mirror image to a mode: {self.mirror:.3f}"
         )
-
-    plot = drawn_by(
-        "autoencoder.plots.results:mode_report",
-        "Generated modes (spurious ones red) over those of the target; returns ``(figure, axes)``.",
-    )
 
 
 def mode_report(

@@ -10,14 +10,14 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.input.settings import Settings
-from ...common.output.plotting import drawn_by
+from ...common.output.plotting import Drawn
 
 if TYPE_CHECKING:
     from .from_samples import EmpiricalMixture
 
 
 @dataclass(frozen=True)
-class GaussianMixture(Settings):
+class GaussianMixture(Drawn, Settings):
     r"""ρ = Σ_c π_c N(μ(c), Σ(c)) with μ(c) = Σ_k c_k u_k and commuting covariances.
 
     Parameters
@@ -93,11 +93,6 @@ class GaussianMixture(Settings):
                 "symmetric positive semi-definite for each atom",
             )
         self.set(eigenvalues=eigenvalues, masses=masses / masses.sum(), reference_overlaps=overlaps)
-
-    plot = drawn_by(
-        "autoencoder.plots.results:target",
-        "Density of the first two projections with the centroids (of one, a line); returns ``(figure, axes)``.",
-    )
 
     @classmethod
     def from_samples(

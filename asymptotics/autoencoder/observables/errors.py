@@ -15,7 +15,6 @@ import numpy as np
 
 from ...common.input.checks import array, choice, fail, number
 from ...common.numerics.expectations import Rule, ladder
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
@@ -45,11 +44,6 @@ class DenoisingError(Result):
     def total(self, dimension: int) -> np.ndarray:
         """d × bulk + order_one."""
         return dimension * self.bulk + self.order_one
-
-    plot = drawn_by(
-        "autoencoder.plots.results:denoising_error",
-        "Both parts of the error against the noise level; returns ``(figure, axes)``.",
-    )
 
 
 def massless_counts(problem: Problem) -> np.ndarray:
@@ -223,11 +217,6 @@ class SampleComplexity(Result):
     threshold: float
 
     COLUMNS = ("tau", "samples")
-
-    plot = drawn_by(
-        "autoencoder.plots.results:sample_complexity",
-        "Samples per dimension until each cluster is found; returns ``(figure, axes)``.",
-    )
 
 
 def sample_complexity(path: OrderParameterPath, *, measure: str = "cosine", threshold: float = 0.5) -> SampleComplexity:

@@ -10,7 +10,6 @@ import numpy as np
 from ...common.input.checks import array
 from ...common.numerics.expectations import Rule
 from ...common.numerics.transport import Mixture, mixture_w2_squared
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result
 from ..equations.path import OrderParameterPath
 from ..generated.density import GeneratedDensity
@@ -49,12 +48,6 @@ class LearningCurves(Result):
     cosines: np.ndarray
 
     COLUMNS = ("tau", "samples", "sliced", "mixture", "masses", "cosines")
-
-    plot = drawn_by(
-        "autoencoder.plots.results:learning_curves",
-        "Distances (solid) and cosines of the centroids with the weights (dashed) against τ; returns "
-        "``(figure, axes)``.",
-    )
 
 
 def slices(m: int) -> np.ndarray:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, integer
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result
 from ..equations.path import OrderParameterPath
 from ..model.problem import Problem
@@ -193,11 +192,6 @@ class ModeLearning(Result):
     escape_logistic: np.ndarray
 
     COLUMNS = ("tau", "strength", "captured", "pca")
-
-    plot = drawn_by(
-        "autoencoder.plots.results:mode_learning",
-        "Strength of every mode against τ, its escape (dots) and plateau (dotted); returns ``(figure, axes)``.",
-    )
 
 
 #: A mode that ends below this share of its plateau counts as expelled.

@@ -9,7 +9,6 @@ import numpy as np
 
 from ...common.input.checks import InputError, choice, fail
 from ...common.numerics.expectations import Rule
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result
 from ..equations.drift import square_root
 from ..equations.integrate import kernels_of
@@ -43,11 +42,6 @@ class ScoreError(Result):
     def relative(self) -> np.ndarray:
         """error/norm."""
         return self.error / self.norm
-
-    plot = drawn_by(
-        "autoencoder.plots.results:score_error",
-        "Error of the score and its mean square against the noise level; returns ``(figure, axes)``.",
-    )
 
 
 def projected_score(problem: Problem, t: float, x: np.ndarray, directions: Any = None) -> np.ndarray:

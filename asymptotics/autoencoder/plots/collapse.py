@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import fail
-from ...common.output.plotting import COLOURS, axes_of, points, style
+from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..collapse.collapse_map import CollapseMap, PhaseDiagram
 from ..collapse.result import Collapse
 from ..collapse.runs import CollapseRuns
@@ -49,6 +49,18 @@ def plot_collapse(collapse: Collapse | None, runs: CollapseRuns | None = None, a
         axis.set_xlabel("generation")
         axis.legend(ncols=2)
         return figure, axis
+
+
+@draw.register
+def solved(collapse: Collapse, ax: Any = None) -> tuple[Any, Any]:
+    """Λ, b and the distances against generation: theory as lines, experiment as points."""
+    return plot_collapse(collapse, ax=ax)
+
+
+@draw.register
+def measured(runs: CollapseRuns, ax: Any = None) -> tuple[Any, Any]:
+    """Λ, b and the distances against generation: points with standard errors."""
+    return plot_collapse(None, runs, ax)
 
 
 def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
@@ -103,6 +115,7 @@ def _contours(axis: Any, grid: list[np.ndarray], density: np.ndarray, colour: An
     axis.contour(*grid, density.T, levels=levels, colors=[colour], linewidths=0.9)
 
 
+@draw.register
 def plot_cobweb(
     collapse_map: CollapseMap, ax: Any = None, *, start: float | None = None, count: int = 12
 ) -> tuple[Any, Any]:
@@ -142,6 +155,7 @@ LABELS = {
 }
 
 
+@draw.register
 def plot_phase_diagram(diagram: PhaseDiagram, ax: Any = None, *, factor: float = 10.0) -> tuple[Any, Any]:
     """log₁₀ of the limit over Λ₀, with lines at 1/factor (collapse), 1 and factor (blow-up); dashed: where a second limit is stable."""
     with style():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.output.plotting import COLOURS, axes_of, points, style
+from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..equations.path import OrderParameterPath
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
@@ -72,6 +72,18 @@ def plot_path(
         axis.set_ylabel("order parameters")
         axis.legend(ncols=2)
         return figure, axis
+
+
+@draw.register
+def solved(path: OrderParameterPath, ax: Any = None) -> tuple[Any, Any]:
+    """Order parameters against τ: lines."""
+    return plot_path(path, ax=ax)
+
+
+@draw.register
+def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+    """Order parameters against τ: points with error bars."""
+    return plot_path(None, runs, ax)
 
 
 def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:

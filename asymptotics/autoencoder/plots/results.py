@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.output.plotting import COLOURS, axes_of, style
-
-if TYPE_CHECKING:
-    from ..finite_size.fluctuations import Fluctuations
-    from ..generated.density import GeneratedDensity
-    from ..generated.mode_finding import Modes
-    from ..generated.modes import ModeReport
-    from ..model.target import GaussianMixture
-    from ..observables.errors import DenoisingError, SampleComplexity
-    from ..observables.learning_curves import LearningCurves
-    from ..observables.linear_network import ModeLearning
-    from ..observables.score_error import ScoreError
-    from ..process.generate import GeneratedPoints
-    from ..process.results import TrainedRun
+from ...common.output.plotting import COLOURS, axes_of, draw, style
+from ..finite_size.fluctuations import Fluctuations
+from ..generated.density import GeneratedDensity
+from ..generated.mode_finding import Modes
+from ..generated.modes import ModeReport
+from ..model.target import GaussianMixture
+from ..observables.errors import DenoisingError, SampleComplexity
+from ..observables.learning_curves import LearningCurves
+from ..observables.linear_network import ModeLearning
+from ..observables.score_error import ScoreError
+from ..process.generate import GeneratedPoints
+from ..process.results import TrainedRun
+from .paths import entries, histogram, mixture_density
 
 TAU = r"training time $\tau = 2\eta n/d$"
 
 
+@draw.register
 def density(law: GeneratedDensity, ax: Any = None, *, points: int = 200_000, seed: int = 0) -> tuple[Any, Any]:
     """The generated law of the first two projections as a picture, or of a single one as a line.
 
     The exact density where there is one that a picture resolves (ε = 0, at most two encoders), else a histogram of
     ``points`` samples.
     """
-    from .paths import histogram
-
     m = len(law.span_covariance)
     low, high = np.quantile(law.sample(4000, seed)[:, :2], [0.001, 0.999], axis=0)
     low, high = low - 0.12 * (high - low), high + 0.12 * (high - low)
@@ -69,10 +67,9 @@ def _exact(law: GeneratedDensity, x: np.ndarray) -> np.ndarray | None:
         return None
 
 
+@draw.register
 def target(mixture: GaussianMixture, ax: Any = None) -> tuple[Any, Any]:
     """Density of the target's first two projections as a picture with the centroids, or of a single one as a line."""
-    from .paths import mixture_density
-
     means, covariances = mixture.projected_centroids()[:, :2], mixture.projected_covariance()
     spread = 3.5 * np.sqrt(np.max(np.diagonal(covariances, axis1=1, axis2=2)[:, :2], axis=0))
     low, high = means.min(axis=0) - spread, means.max(axis=0) + spread
@@ -92,6 +89,7 @@ def target(mixture: GaussianMixture, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
+@draw.register
 def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
     """Standard deviation × √d of the diagonal of Q, of Θ's first entries and of b against τ."""
     tau = np.linspace(0.0, float(result.knots[-1]), 101)
@@ -108,6 +106,7 @@ def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
+@draw.register
 def learning_curves(curves: LearningCurves, ax: Any = None) -> tuple[Any, Any]:
     """Both distances to the target (solid) and the cosine of each centroid with the weights (dashed) against τ."""
     with style():
@@ -124,6 +123,7 @@ def learning_curves(curves: LearningCurves, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
+@draw.register
 def mode_learning(modes: ModeLearning, ax: Any = None) -> tuple[Any, Any]:
     """Strength ‖Θ_k‖² of every mode against τ; dots: where it escapes; dotted: its plateau when alone."""
     with style():
@@ -166,6 +166,7 @@ def _mode_axes(axis: Any, dimension: int) -> None:
     axis.legend()
 
 
+@draw.register
 def modes(found: Modes, ax: Any = None) -> tuple[Any, Any]:
     """Every mode at its place with its weight, and the ellipse (in one dimension the bar) of one standard deviation."""
     with style():
@@ -175,6 +176,7 @@ def modes(found: Modes, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
+@draw.register
 def mode_report(report: ModeReport, ax: Any = None) -> tuple[Any, Any]:
     """Modes of the target (black squares) and generated ones (blue dots; spurious ones red), with their widths."""
     with style():
@@ -188,6 +190,7 @@ def mode_report(report: ModeReport, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
+@draw.register
 def denoising_error(error: DenoisingError, ax: Any = None) -> tuple[Any, Any]:
     """The two orders of the denoising error, per dimension and of order one, against the noise level t."""
     with style():
@@ -200,6 +203,7 @@ def denoising_error(error: DenoisingError, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
+@draw.register
 def score_error(error: ScoreError, ax: Any = None) -> tuple[Any, Any]:
     """Mean squared error of the score, and the exact score's mean square, against the noise level t."""
     with style():
@@ -213,6 +217,7 @@ def score_error(error: ScoreError, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
+@draw.register
 def sample_complexity(result: SampleComplexity, ax: Any = None) -> tuple[Any, Any]:
     """A bar a cluster: samples per dimension at which it is found; a cross where it is not found on the path."""
     with style():
@@ -229,6 +234,7 @@ def sample_complexity(result: SampleComplexity, ax: Any = None) -> tuple[Any, An
         return figure, axis
 
 
+@draw.register
 def generated_points(result: GeneratedPoints, ax: Any = None, *, shown: int = 4000) -> tuple[Any, Any]:
     """The first two projections as points; of a single projection, or of ‖X‖² where none was kept, a histogram."""
     with style():
@@ -245,10 +251,9 @@ def generated_points(result: GeneratedPoints, ax: Any = None, *, shown: int = 40
         return figure, axis
 
 
+@draw.register
 def trained_run(run: TrainedRun, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters of one training against τ: points (a single run has no error bars)."""
-    from .paths import entries
-
     with style():
         figure, axis = axes_of(ax, figsize=(4.2, 3.2))
         for k, (label, field, index) in enumerate(entries(run.Q.shape[1], run.Theta.shape[2])):

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result, dataframe, to_builtin
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run, run_ensemble, spawn
@@ -120,12 +119,6 @@ class Runs(Result):
                     shown = [np.array2string(np.asarray(v)).replace("\n", "") for v in (mean, sem)]
                     lines.append(f"  {name:<10} {shown[0]} ± {shown[1]}")
         return "\n".join(lines)
-
-    plot = drawn_by(
-        "autoencoder.plots.paths:plot_path",
-        "Order parameters against τ: points with error bars; returns ``(figure, axes)``.",
-        None,
-    )
 
 
 #: Share of the training in the progress of a run that also generates samples.

@@ -18,7 +18,6 @@ from numba import float32, float64, int64, njit, types, uint32
 
 from ...common.input.checks import InputError, array, choice, integer
 from ...common.numerics.normals import LANES, TILE32, normal_block, philox_key
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result
 from ..kernels.network import Forward
 from .steps import BLOCK, add, combined, dot, scaled
@@ -143,11 +142,6 @@ class GeneratedPoints(Result):
     first: int = 0
 
     COLUMNS = ("squared_norms", "projections", "fields")
-
-    plot = drawn_by(
-        "autoencoder.plots.results:generated_points",
-        "The first two projections as points (of one, or of ‖X‖², a histogram); returns ``(figure, axes)``.",
-    )
 
 
 class Generator:

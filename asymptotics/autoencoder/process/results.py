@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.output.plotting import drawn_by
 from ...common.output.results import Result
 
 
@@ -83,8 +82,3 @@ class TrainedRun(Result):
             return head
         rows = (f"{name} = {np.array2string(getattr(self, name)[-1], precision=6)}" for name in ("Q", "Theta", "b"))
         return "\n".join([f"{head}, the last tau = {self.tau[-1]:g} (step {self.steps[-1]})", *rows])
-
-    plot = drawn_by(
-        "autoencoder.plots.results:trained_run",
-        "Order parameters against τ: points; returns ``(figure, axes)``.",
-    )

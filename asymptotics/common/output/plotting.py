@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from ..input.checks import InputError
+
+PACKAGE = __name__.partition(".")[0]
 
 # Okabe and Ito's palette: distinct to all common forms of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
@@ -59,26 +64,23 @@ def points(ax: Any, x: Any, mean: Any, sem: Any, **options: Any) -> Any:
     return ax.errorbar(x, mean, yerr=sem, fmt="o", markersize=3.5, **options)
 
 
-def drawn_by(where: str, says: str, *before: Any) -> Callable[..., tuple[Any, Any]]:
-    """The ``plot(ax=None)`` of a result, by the name of the function that draws it.
+@functools.singledispatch
+def draw(result: Any, ax: Any = None) -> tuple[Any, Any]:
+    """Draw a result; returns ``(figure, axes)``.
 
-    Drawings know what they draw, not the other way round: the function is looked up when it is called.
-
-    Parameters
-    ----------
-    where : str
-        ``"package.module:function"``; it is called as ``function(*before, result, ax=ax)`` and returns ``(figure, axes)``.
-    says : str
-        The method's docstring.
-    *before
-        Arguments before the result.
+    The ``plots`` of a room register what they draw: drawings know the results, not the other way round.
     """
-    module, name = where.split(":")
+    raise InputError(f"{type(result).__name__}: has no picture of its own")
 
-    def plot(self: Any, ax: Any = None) -> tuple[Any, Any]:
-        function = getattr(importlib.import_module(f"asymptotics.{module}"), name)
-        figure, axes = function(*before, self, ax=ax)
+
+class Drawn:
+    """Mix-in of what has a picture: ``plot`` finds the drawing that the ``plots`` of its room register for its type."""
+
+    def plot(self, ax: Any = None) -> tuple[Any, Any]:
+        """Draw what this is about, in house style, into ``ax`` or a new figure; returns ``(figure, axes)``."""
+        for kind in type(self).__mro__:
+            parts = kind.__module__.split(".")
+            if parts[0] == PACKAGE and len(parts) > 2 and parts[1] != "common":
+                importlib.import_module(f"{PACKAGE}.{parts[1]}.plots")
+        figure, axes = draw(self, ax)
         return figure, axes
-
-    plot.__doc__ = says
-    return plot

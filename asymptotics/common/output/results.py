@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ..input.checks import InputError
+from .plotting import Drawn
 
 FORMAT = 1
 
@@ -147,13 +148,13 @@ def read_arrays(path: str | os.PathLike[str], kind: str = "a result") -> tuple[d
     return meta, arrays
 
 
-class Result:
+class Result(Drawn):
     """Mix-in for frozen dataclasses of arrays (float or integer) and plain values.
 
     Fields that hold arrays are stored as they are; all others must be JSON values, except those with
-    ``metadata={"transient": True}``, which are not stored (they need a default). A subclass has ``plot(ax=None)``, which
-    draws what it is about and returns ``(figure, axes)``; it overrides `to_json` where its command-line form differs from
-    its fields, `summary` for what a person reads, and ``COLUMNS`` or `to_dataframe` where it is a table.
+    ``metadata={"transient": True}``, which are not stored (they need a default). A subclass overrides
+    `to_json` where its command-line form differs from its fields, `summary` for what a person reads, and ``COLUMNS`` or
+    `to_dataframe` where it is a table; its picture is registered by the ``plots`` of its room.
     """
 
     #: Fields of one length, which are the columns of `to_dataframe`; none: the object is one row.
