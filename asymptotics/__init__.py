@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import lazy_loader
 
+from . import moved as moved
+
 __version__ = "0.2.0.dev0"
 
 # Names are loaded on first use (importing stays a matter of milliseconds); they and their types stand in __init__.pyi.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
-from types import ModuleType
 from typing import Any
 
 from . import __version__
 from .common.input.checks import InputError
+from .common.output.results import Result
 from .common.output.verdict import Verdict
 from .common.running.checkpoints import Checkpoint
-from .experiment import SYSTEMS, Experiment, load
+from .common.system import System
+from .experiment import SYSTEMS, Experiment, load, system_of
 
 
 def _experiment(experiment: Any) -> Experiment:
@@ -22,7 +22,7 @@ def _experiment(experiment: Any) -> Experiment:
 def solve(experiment: Experiment | str, **options: Any) -> Any:
     """The theory's prediction for an experiment (or the name or file of one); options are those of its room."""
     experiment = _experiment(experiment)
-    return experiment._room.solve(experiment.problem, **options)
+    return experiment.room.solve(experiment.problem, **options)
 
 
 def kept_in(
@@ -34,14 +34,20 @@ def kept_in(
 ) -> contextlib.AbstractContextManager[Checkpoint | None]:
     """The checkpoint of a verb's work on an experiment; nothing where no folder is given.
 
-    Options that a room names in ``SWEPT`` may change from call to call: each of their values has its own runs.
+    Options that the room calls ``swept`` may change from call to call: each of their values has its own runs.
     """
     if folder is None:
         return contextlib.nullcontext()
-    swept = getattr(experiment._room, "SWEPT", ())
+    swept = {option.name for option in experiment.room.verb(verb).options if option.swept}
     decisive = {key: value for key, value in options.items() if value is not None and key not in swept}
     table = {key: value for key, value in experiment.to_table().items() if key != "description"}
     return Checkpoint(folder, {"verb": verb, "version": __version__, "options": decisive, "experiment": table}, every)
+
+
+def _keys(experiment: Experiment, table: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Takes from ``options`` those that are keys of that table of the experiment, not options of the verb."""
+    kind = experiment.room.tables.get(table)
+    return {key: options.pop(key) for key in set(getattr(kind, "__dataclass_fields__", {})) & set(options)}
 
 
 def simulate(
@@ -80,31 +86,34 @@ def simulate(
         was there stays as it is).
     """
     experiment = _experiment(experiment)
-    kind = experiment._room.TABLES.get("simulation")
-    keys = set(getattr(kind, "__dataclass_fields__", {})) & set(options)
+    own = {option.name for option in experiment.room.verb("simulate").options}
+    taken = {name: options.pop(name) for name in own & set(options)}
+    keys = _keys(experiment, "simulation", options)
+    options |= taken
     if keys:
-        experiment = experiment.replace(simulation={key: options.pop(key) for key in keys})
+        experiment = experiment.replace(simulation=keys)
     with kept_in(checkpoint, experiment, "simulate", options, checkpoint_every) as keeper:
-        given = {} if keeper is None else {"checkpoint": keeper}
-        return experiment._room.simulate(experiment.problem, workers=workers, progress=progress, **given, **options)
+        return experiment.room.simulate(
+            experiment.problem, workers=workers, progress=progress, checkpoint=keeper, **options
+        )
 
 
-def _room_of(result: Any) -> ModuleType:
+def _room_of(result: Any) -> System:
     parts = type(result).__module__.split(".")
     if len(parts) < 2 or parts[0] != __package__ or parts[1] not in SYSTEMS:
         raise InputError(f"result = {type(result).__name__}: must come from solve or simulate")
-    return importlib.import_module(f"{__package__}.{parts[1]}.system")
+    return system_of(parts[1])
 
 
-def compare(theory: Any, runs: Any, **options: Any) -> Verdict:
+def compare(theory: Result, runs: Result, **options: Any) -> Verdict:
     """Theory against experiment, with error bars: the verdict (it prints itself; ``.plot()`` draws it)."""
-    adapter = _room_of(theory)
-    if _room_of(runs) is not adapter:
+    room = _room_of(theory)
+    if _room_of(runs) is not room:
         raise InputError("runs: must come from the same system as the theory")
-    return adapter.compare(theory, runs, **options)
+    return room.compare(theory, runs, **options)
 
 
-def plot(theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+def plot(theory: Result, runs: Result | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Theory as lines, experiment as points with error bars; returns ``(figure, axes)``."""
     return _room_of(theory).plot(theory, runs, ax=ax)
 
@@ -126,20 +135,21 @@ def generations(
     ``simulate=True`` runs the chain in R^d as well. ``checkpoint`` is a folder that keeps the generations done, as in
     `asymptotics.simulate`.
     """
-    given = Experiment if experiment is None else _experiment(experiment).replace
-    kinds = _experiment(experiment)._room.TABLES if experiment is not None else _autoencoder_tables()
-    tables = {key: options.pop(key) for key in list(options) if key in kinds}
-    keys = set(getattr(kinds.get("generations"), "__dataclass_fields__", {})) & set(options)
+    base = None if experiment is None else _experiment(experiment)
+    room = system_of(SYSTEMS[0]) if base is None else base.room
+    room.verb("collapse")
+    tables = {key: options.pop(key) for key in list(options) if key in room.tables}
+    changed = Experiment(**tables) if base is None else base.replace(**tables)
+    keys = _keys(changed, "generations", options)
     if keys:
-        tables["generations"] = {**tables.get("generations", {}), **{key: options.pop(key) for key in keys}}
-    changed = given(**tables)
-    if not hasattr(changed._room, "collapse"):
-        raise InputError(f"experiment: the system {changed.system} has no generations")
+        changed = changed.replace(generations=keys)
     with kept_in(checkpoint, changed, "collapse", options, checkpoint_every) as keeper:
-        return changed._room.collapse(
-            changed.problem, simulate=simulate, workers=workers, progress=progress, checkpoint=keeper, **options
+        return room.run(
+            "collapse",
+            changed.problem,
+            simulate=simulate,
+            workers=workers,
+            progress=progress,
+            checkpoint=keeper,
+            **options,
         )
-
-
-def _autoencoder_tables() -> Any:
-    return importlib.import_module(f"{__package__}.autoencoder.system").TABLES

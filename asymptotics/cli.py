@@ -61,6 +61,22 @@ def _experiment_parser(command: str, *, known: bool) -> _Parser:
     return parser
 
 
+def _verbs(command: str) -> tuple[str, ...]:
+    return ("solve", "simulate") if command == "compare" else (command,)
+
+
+def _joined(arguments: Sequence[str], spellings: set[str]) -> list[str]:
+    """``--at -1,2`` as ``--at=-1,2``: a list that begins with a negative number is a value, not an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        negative = (argument[:1] == "-" and argument[1:2].isdigit()) or argument[:2] == "-."
+        if negative and joined and joined[-1] in spellings:
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
 def _load(arguments: Sequence[str], command: str) -> tuple[Experiment, argparse.Namespace, dict[str, Any]]:
     """The experiment, the common options, and the options of its room."""
     known, _ = _experiment_parser(command, known=True).parse_known_args(
@@ -71,26 +87,27 @@ def _load(arguments: Sequence[str], command: str) -> tuple[Experiment, argparse.
     if changes:
         experiment = experiment.replace(changes)
     parser = _experiment_parser(command, known=False)
-    common = {action.dest for action in parser._actions}
-    for verb in ("solve", "simulate") if command == "compare" else (command,):
-        add = getattr(experiment._room, f"{verb}_options", None)
-        if add is not None:
-            add(parser)
-    options = vars(parser.parse_args(arguments))
-    own = {k: v for k, v in options.items() if k not in common and v is not None}
-    shared = argparse.Namespace(**{k: v for k, v in options.items() if k in common})
+    # A comparison has the options of both verbs: those they share are asked for once.
+    options_of = [option for verb in _verbs(command) for option in experiment.room.verb(verb).options]
+    offered = {option.name: option for option in options_of if option.kind is not object}
+    for option in offered.values():
+        spellings = [option.spelling, *(f"--{alias.replace('_', '-')}" for alias in option.aliases)]
+        if option.kind is bool:
+            parser.add_argument(*spellings, dest=option.name, action="store_true", default=None, help=option.says)
+        else:
+            parser.add_argument(*spellings, dest=option.name, metavar=option.metavar or None, help=option.says)
+    options = vars(parser.parse_args(_joined(arguments, {option.spelling for option in offered.values()})))
+    own = {name: value for name, value in options.items() if name in offered and value is not None}
+    shared = argparse.Namespace(**{name: value for name, value in options.items() if name not in offered})
     set_loudness(shared)
     _log.info("experiment %s, system %s", experiment.name, experiment.system)
     return experiment, shared, own
 
 
-def _split(experiment: Experiment, options: dict[str, Any], verb: str) -> dict[str, Any]:
-    """Those options that the room added for ``verb``."""
-    parser = _Parser(add_help=False)
-    add = getattr(experiment._room, f"{verb}_options", None)
-    if add is not None:
-        add(parser)
-    return {k: v for k, v in options.items() if k in {a.dest for a in parser._actions}}
+def _of_verb(experiment: Experiment, options: dict[str, Any], verb: str) -> dict[str, Any]:
+    """Those of the options that the verb has."""
+    names = {option.name for option in experiment.room.verb(verb).options}
+    return {name: value for name, value in options.items() if name in names}
 
 
 def _check_outputs(common: argparse.Namespace) -> None:
@@ -129,11 +146,6 @@ def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
     plt.close(figure)
 
 
-def _payload(experiment: Experiment, result: Any, options: dict[str, Any]) -> dict[str, Any]:
-    report = getattr(experiment._room, "report", None)
-    return report(result, **options) if report is not None else result.to_json()
-
-
 def _resources(common: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(common, name) for name in ("workers", "checkpoint", "checkpoint_every")}
 
@@ -141,8 +153,8 @@ def _resources(common: argparse.Namespace) -> dict[str, Any]:
 def _solve(arguments: Sequence[str]) -> int:
     experiment, common, options = _load(arguments, "solve")
     _check_outputs(common)
-    result = experiment._room.solve(experiment.problem, **options)
-    _emit(common, result, _payload(experiment, result, options), lambda: experiment._room.plot(result, None))
+    result = experiment.room.solve(experiment.problem, **options)
+    _emit(common, result, result.to_json(), lambda: experiment.room.plot(result))
     return 0
 
 
@@ -157,19 +169,19 @@ def _simulate(arguments: Sequence[str]) -> int:
 def _compare(arguments: Sequence[str]) -> int:
     experiment, common, options = _load(arguments, "compare")
     _check_outputs(common)
-    adapter = experiment._room
-    theory = adapter.solve(experiment.problem, **_split(experiment, options, "solve"))
-    runs = simulate(experiment, **_resources(common), **_split(experiment, options, "simulate"))
-    verdict = adapter.compare(theory, runs)
-    payload = {"experiment": experiment.name, **verdict.to_json(), "theory": _payload(experiment, theory, {})}
-    _emit(common, verdict, {**payload, "simulation": runs.to_json()}, lambda: adapter.plot(theory, runs))
+    theory = experiment.room.solve(experiment.problem, **_of_verb(experiment, options, "solve"))
+    runs = simulate(experiment, **_resources(common), **_of_verb(experiment, options, "simulate"))
+    verdict = experiment.room.compare(theory, runs)
+    payload = {"experiment": experiment.name, **verdict.to_json(), "theory": theory.to_json()}
+    _emit(common, verdict, {**payload, "simulation": runs.to_json()}, lambda: experiment.room.plot(theory, runs))
     return 0 if verdict.passed else 1
 
 
 def _collapse(arguments: Sequence[str]) -> int:
     experiment, common, options = _load(arguments, "collapse")
     _check_outputs(common)
-    result = generations(experiment, **_resources(common), **options)
+    checked = experiment.room.verb("collapse").checked(options)
+    result = generations(experiment, **_resources(common), **checked)
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 

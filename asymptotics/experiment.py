@@ -7,22 +7,23 @@ import html
 import importlib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from .common.input.checks import InputError, choice, closest, fail
+from .common.system import System
 
 #: Rooms by the name of their solvable system.
 SYSTEMS = ("autoencoder", "mixture_flow", "linear_diffusion", "one_step", "score_smoothing")
 
 
-def room(system: str) -> ModuleType:
-    """The adapter module of a solvable system (tables, solve, simulate, compare, plot)."""
-    choice("system", system, SYSTEMS)
-    return importlib.import_module(f"{__package__}.{system}.system")
+def system_of(name: str) -> System:
+    """What the room of that name says of itself."""
+    choice("system", name, SYSTEMS)
+    system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
+    return system
 
 
 class Experiment:
@@ -38,6 +39,8 @@ class Experiment:
 
     Attributes
     ----------
+    room : System
+        What the system's room says of itself.
     tables : dict
         The keys as given.
     problem : object
@@ -53,19 +56,19 @@ class Experiment:
         self, /, *, system: str = "autoencoder", name: str = "experiment", description: str = "", **tables: Any
     ) -> None:
         self.system, self.name, self.description = system, str(name), str(description)
-        self._room = room(system)
-        allowed = self._room.TABLES
+        self.room = system_of(system)
+        allowed = self.room.tables
         for table in tables:
             if table not in allowed:
                 raise InputError(
                     f"{table}: unknown table; allowed are {', '.join(allowed)}{closest(table, list(allowed))}"
                 )
-        for table in self._room.REQUIRED:
+        for table in self.room.required:
             if table not in tables:
                 raise InputError(f"{table}: missing; an experiment of the system {system} needs this table")
         self.tables: dict[str, Any] = {k: _copy(v) for k, v in tables.items()}
         settings = {name: kind.from_table(_copy(self.tables.get(name, {}))) for name, kind in allowed.items()}
-        self.problem = self._room.build(settings)
+        self.problem = self.room.problem(**settings)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], name: str = "experiment") -> Experiment:
@@ -108,7 +111,7 @@ class Experiment:
             else:
                 new[name] = _copy(update)
         for key, value in (changes or {}).items():
-            _set(new, key, value)
+            _set(new, key, value, self.room.exclusive)
         return Experiment(system=self.system, name=self.name, description=self.description, **new)
 
     def to_table(self) -> dict[str, Any]:
@@ -145,11 +148,7 @@ def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-#: Keys that exclude each other: setting one by name drops the other.
-_ALTERNATIVES = {"training.times": "quadrature", "training.quadrature": "times"}
-
-
-def _set(tables: dict[str, Any], key: str, value: Any) -> None:
+def _set(tables: dict[str, Any], key: str, value: Any, exclusive: Iterable[tuple[str, str]]) -> None:
     parts = key.split(".")
     if len(parts) < 2 or not all(parts):
         raise InputError(f"{key}: must be a dotted key such as training.tau")
@@ -159,8 +158,9 @@ def _set(tables: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(table, dict):
             raise InputError(f"{key}: {part} is not a table")
     table[parts[-1]] = _copy(value)
-    if key in _ALTERNATIVES:
-        table.pop(_ALTERNATIVES[key], None)
+    for pair in exclusive:
+        if key in pair:
+            table.pop(pair[1 - pair.index(key)].rpartition(".")[2], None)
 
 
 def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -88,12 +88,9 @@ def _range(text: str, parts: list[str], allowed: str) -> list[Any]:
 def solve_point(table: dict[str, Any], name: str, simulate: bool, options: dict[str, Any]) -> dict[str, Any]:
     """Compute one point: the reports of theory and, if wanted, simulation, as JSON values."""
     experiment = Experiment.from_table(table, name=name)
-    adapter = experiment._room
-    result = adapter.solve(experiment.problem, **options)
-    report = getattr(adapter, "report", None)
-    answer = {"theory": to_builtin(report(result, **options) if report is not None else result.to_json())}
+    answer = {"theory": to_builtin(experiment.room.solve(experiment.problem, progress=False, **options).to_json())}
     if simulate:
-        runs = adapter.simulate(experiment.problem, workers=1, progress=False)
+        runs = experiment.room.simulate(experiment.problem, workers=1, progress=False)
         answer["simulation"] = to_builtin(runs.to_json())
     return answer
 

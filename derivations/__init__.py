@@ -2,33 +2,9 @@
 
 from __future__ import annotations
 
-from .autoencoder.denoiser import (
-    ACTIVATIONS,
-    ARCHITECTURES,
-    PREDICTIONS,
-    Denoiser,
-    activation_expression,
-    apply_activation,
-    architecture,
-    local_field,
-    sigma,
-)
-from .autoencoder.engine import System, derive
-from .steps import Derivation, Slip, Step
+import lazy_loader
 
-__all__ = [
-    "ACTIVATIONS",
-    "ARCHITECTURES",
-    "PREDICTIONS",
-    "Denoiser",
-    "Derivation",
-    "Slip",
-    "Step",
-    "System",
-    "activation_expression",
-    "apply_activation",
-    "architecture",
-    "derive",
-    "local_field",
-    "sigma",
-]
+from . import moved as moved
+
+# Names are loaded on first use; they and their types stand in __init__.pyi.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -64,7 +64,7 @@ def scaling(quick: bool) -> Drawing:
     f = fluctuations(solve(problem))
     dimensions = [10**k for k in (range(2, 6) if quick else range(2, 9))]
     counts = [200 if d <= 10**6 else (48 if d <= 10**7 else 12) for d in dimensions]
-    chain = [reduced(problem, dimension=d, runs=n, taus=[tau], seed=d) for d, n in zip(dimensions, counts, strict=True)]
+    chain = [reduced(problem, dimension=d, runs=n, tau=[tau], seed=d) for d, n in zip(dimensions, counts, strict=True)]
     full_dimensions = [50, 150, 500] if quick else [50, 150, 500, 1500, 5000]
     full = [_full(problem, d, 200, [tau], d + 1) for d in full_dimensions]
     data: dict[str, np.ndarray] = {"d_chain": np.array(dimensions), "d_full": np.array(full_dimensions)}
@@ -115,7 +115,7 @@ def gap(quick: bool) -> Drawing:
     dimensions = [50, 100, 200] if quick else [50, 100, 200, 400, 800]
     at = path(tau)
     m1 = bias(path, 1000)(tau) * 1000
-    ensembles = [reduced(problem, dimension=d, runs=runs, taus=[tau], seed=d) for d in dimensions]
+    ensembles = [reduced(problem, dimension=d, runs=runs, tau=[tau], seed=d) for d in dimensions]
     data: dict[str, np.ndarray] = {"d": np.array(dimensions), "m1": m1}
     scores = []
     with style() as plt:

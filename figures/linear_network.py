@@ -23,7 +23,7 @@ def modes(quick: bool) -> Drawing:
     size: dict[str, Any] = {"dimension": 300, "runs": 6} if quick else {"dimension": 1000, "runs": 16}
     path = asy.solve(experiment)
     taus = np.array([0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 8.0, 12.0])
-    runs = asy.simulate(experiment.replace({"simulation.samples": 1}), taus=taus, progress=False, **size)
+    runs = asy.simulate(experiment.replace({"simulation.samples": 1}), tau=taus, progress=False, **size)
     theory, got, K = learn(path), measured(runs), path.K
     pca_taus, pca_dimension = (taus[:4] if quick else taus[:8]), 300
     pca = np.array([[sample_pca(experiment.problem, t, pca_dimension, s) for s in spawn(3, 6)] for t in pca_taus])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import asymptotics as asy
 from asymptotics.cli import main
-from asymptotics.experiment import Experiment, room
+from asymptotics.experiment import Experiment, system_of
 
 # ---- random valid auto-encoders -------------------------------------------------------------------------------------
 
@@ -199,7 +199,7 @@ def _places(value, at=()):
 def _mutated_table(rng):
     """A built-in experiment with one to three places changed, removed or added."""
     table = tomllib.loads(_text(rng.choice(NAMES)).decode())
-    kinds = room(table.get("system", "autoencoder")).TABLES
+    kinds = system_of(table.get("system", "autoencoder")).tables
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         deep = [place for place in _places(table) if len(place) > 1 or rng.random() < 0.1]
         if not deep:

@@ -33,7 +33,6 @@ from .observables.errors import denoising_error as denoising_error
 from .observables.errors import principal_cosines as principal_cosines
 from .observables.errors import sample_complexity as sample_complexity
 from .process.ensemble import Runs as Runs
-from .process.ensemble import simulate as simulate
 from .process.generate import GeneratedPoints as GeneratedPoints
 from .process.generate import Generator as Generator
 from .process.problem import SgdProblem as SgdProblem
@@ -41,4 +40,5 @@ from .process.results import TrainedRun as TrainedRun
 from .process.sgd import DivergedError as DivergedError
 from .process.sgd import Trainer as Trainer
 from .process.sgd import train as train
+from .simulation import simulate as simulate
 from .theory import solve as solve

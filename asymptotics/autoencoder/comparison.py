@@ -147,8 +147,9 @@ def _check_cost(problem: Problem) -> None:
         )
 
 
-def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: float = 0.01) -> Verdict:
+def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Verdict:
     """All order parameters and, where points were generated, the generated density; one `Verdict`."""
+    problem = path.problem
     rows = order_parameter_rows(path, runs)
     notes, tests, details = [], [], {}
     if runs.data:

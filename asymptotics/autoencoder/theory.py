@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import integer, number
+from ..common.input.checks import fail, integer, number
 from ..common.numerics.expectations import Rule
 from ..common.running import progress as _progress
 from .equations.drift import Drift
@@ -22,6 +24,7 @@ _log = logging.getLogger(__name__)
 def solve(
     problem: Problem,
     *,
+    tau: Any = None,
     tolerance: float | None = None,
     method: str = "DOP853",
     rtol: float | None = None,
@@ -38,6 +41,8 @@ def solve(
     Parameters
     ----------
     problem : Problem
+    tau : sequence of float, optional
+        Training times that the path reports (`OrderParameterPath.to_json`, ``summary``); it is solved on all of [0, τ_max].
     tolerance : float
         Wanted absolute error of Q, Θ and b. The cheapest rule for the Gaussian expectations that reaches it is chosen from
         the drift's change under refinement along a pilot path; its nodes stay fixed during the solve. Default 1e-6, or 2e-5
@@ -68,6 +73,8 @@ def solve(
     dΘ/dτ, dq/dτ and db/dτ as derived in `derivations` (Cui, Pehlevan, Lu, arXiv 2501.03937).
     """
     start = time.perf_counter()
+    if tau is not None and (np.min(tau) < 0 or np.max(tau) > problem.training.tau):
+        fail("tau", tau, f"in [0, training.tau] = [0, {problem.training.tau:g}]")
     integer("max_steps", max_steps, at_least=1)
     by_hand = form == "auto" and not (rule is None and noise_rule is None)
     kernels = kernels_of(problem, backend=backend, form="nodes" if by_hand else form)
@@ -100,12 +107,11 @@ def solve(
         description += f", pairs of times: {noise.kind} {noise.nodes}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     error = quadrature_error + 10 * controls.rtol * max(1.0, float(np.max(np.abs(path.values))))
-    from dataclasses import replace
-
     return replace(
         path,
         evaluations=drift.evaluations + chooser.evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - start,
         rule=description,
+        shown=None if tau is None else np.asarray(tau, dtype=np.float64),
     )

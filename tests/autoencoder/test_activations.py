@@ -179,7 +179,7 @@ def _experiment(activation):
 @pytest.mark.parametrize("activation", [*NAMED, *WRITTEN])
 def test_theory_agrees_with_the_full_process(activation):
     experiment = _experiment(activation)
-    runs = asy.simulate(experiment, taus=[1.0, 2.0], workers=1, progress=False)
+    runs = asy.simulate(experiment, tau=[1.0, 2.0], workers=1, progress=False)
     # Sobol' points, which a kink needs, are too many for array code.
     path = asy.solve(
         experiment, tolerance=2e-4, backend="numba" if "max" in activation or activation == "relu" else "numpy"

@@ -43,7 +43,7 @@ def experiment(denoiser, **changes):
 
 def judge(exp):
     path = asy.solve(exp, tolerance=3e-5)
-    runs = asy.simulate(exp, taus=[0.5, 1.5], workers=1, progress=False)
+    runs = asy.simulate(exp, tau=[0.5, 1.5], workers=1, progress=False)
     verdict = Verdict.of(order_parameter_rows(path, runs))
     assert verdict.passed, verdict.summary()
     return path

@@ -46,7 +46,7 @@ def test_statistic_is_the_squared_distance():
 
 def test_p_values_are_uniform_where_the_theory_is_right(path):
     """600 ensembles of one run, and 120 of five, at d = 500."""
-    runs = simulate(path.problem, dimension=500, runs=600, taus=[1.0, 2.0], seed=11, workers=1)
+    runs = simulate(path.problem, dimension=500, runs=600, tau=[1.0, 2.0], seed=11, workers=1)
     for size in (1, 5):
         p = p_values(path, runs, size)
         assert stats.kstest(p, "uniform").pvalue > 1e-3
@@ -57,7 +57,7 @@ def test_p_values_are_uniform_where_the_theory_is_right(path):
 def test_power_is_the_rate_of_rejection(path):
     """A weight decay 30 % wrong at d = 500: the predicted share of single runs is rejected at level 0.05."""
     wrong = solve(reference(tau=2.0, weight_decay=0.13))
-    runs = simulate(path.problem, dimension=500, runs=400, taus=[1.0, 2.0], seed=5, workers=1)
+    runs = simulate(path.problem, dimension=500, runs=400, tau=[1.0, 2.0], seed=5, workers=1)
     predicted = power(path, wrong, 500, 1, level=0.05)
     assert 0.1 < predicted < 0.95
     p = p_values(wrong, runs, 1)
@@ -78,7 +78,7 @@ def test_one_per_cent_is_seen_at_a_million_dimensions(coefficient):
 def test_one_per_cent_is_rejected_at_a_million_dimensions():
     """Two exact trajectories at d = 10⁶ (4 × 10⁷ SGD steps): the right theory passes, both wrong ones fail."""
     right = solve(reference())
-    runs = simulate(right.problem, dimension=10**6, runs=2, taus=[2.0, 4.0], seed=1)
+    runs = simulate(right.problem, dimension=10**6, runs=2, tau=[2.0, 4.0], seed=1)
     assert chi_square(right, runs).p > 0.01
     for coefficient in ("learning_rate", "weight_decay"):
         wrong = solve(reference(**{coefficient: 1.01 * getattr(right.problem.training, coefficient)}))
@@ -89,17 +89,17 @@ def test_compare_has_the_test():
     """Full simulation with its companion; the same runs against a theory that is wrong."""
     problem = reference(tau=2.0)
     problem = dataclasses.replace(problem, simulation=problem.simulation.replace(dimension=400, runs=6, samples=1))
-    runs = simulate_fully(problem, taus=[1.0, 2.0], workers=1)
+    runs = simulate_fully(problem, tau=[1.0, 2.0], workers=1)
     name = "order parameters: chi-square with the predicted covariance"
-    verdict = compare(solve(problem), runs, problem)
+    verdict = compare(solve(problem), runs)
     assert dict(verdict.tests)[name] > 1e-3 and name not in verdict.failures()
     wrong = reference(tau=2.0, weight_decay=0.4)
-    verdict = compare(solve(wrong), runs, wrong)
+    verdict = compare(solve(wrong), runs)
     assert name in verdict.failures()
 
 
 def test_what_cannot_be_tested(path):
-    runs = simulate(path.problem, dimension=100, runs=2, taus=[1.0, 2.0], workers=1)
+    runs = simulate(path.problem, dimension=100, runs=2, tau=[1.0, 2.0], workers=1)
     with pytest.raises(InputError, match="recorded"):
         chi_square(path, runs, taus=[1.5])
     with pytest.raises(InputError, match="samples"):

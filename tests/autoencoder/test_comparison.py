@@ -62,7 +62,7 @@ def test_theory_wrong_by_five_per_cent_in_one_coefficient_fails(three_clusters, 
 @pytest.mark.slow
 def test_published_slip_is_rejected(three_clusters, three_clusters_path):
     """The published notebook's M₂₂(4) = 2.1524 against the converged 2.17267: the experiment tells them apart."""
-    runs = asy.simulate(three_clusters, dimension=1000, runs=60, samples=1, seed=3, taus=[4.0], progress=False)
+    runs = asy.simulate(three_clusters, dimension=1000, runs=60, samples=1, seed=3, tau=[4.0], progress=False)
     main, low = runs.M[:, -1, 1, 1], runs.low_M[:, -1, 1, 1]
     mean, sem, _ = combine(main, low, runs.dimension, runs.low_dimension, 1.0)
     assert abs(mean - three_clusters_path(4.0).M[1, 1]) < 3.5 * sem
@@ -124,7 +124,7 @@ def test_gap_of_theory_shrinks_with_dimension(three_clusters, three_clusters_pat
             seed=7,
             companion=False,
             progress=False,
-            taus=[1.0],
+            tau=[1.0],
         )
         exact = three_clusters_path(float(runs.tau[0])).Q[0, 0]
         gaps.append(abs(runs.mean("Q")[0, 0, 0] - exact))

@@ -189,7 +189,7 @@ def test_covariances_and_bias_against_the_exact_chain(case, initial):
     p, d, n = problem(*CASES[case]), 300, 600
     path = solve(p, tolerance=1e-5)
     f = fluctuations(path, initial=initial)
-    runs = simulate(p, dimension=d, runs=n, taus=[0.5, 1.0], seed=4, initial=initial, workers=1)
+    runs = simulate(p, dimension=d, runs=n, tau=[0.5, 1.0], seed=4, initial=initial, workers=1)
     Y = stacked(runs, path.p)
     half, full = runs.tau
     for other in (half, full):
@@ -211,7 +211,7 @@ def test_covariances_and_bias_against_the_exact_chain(case, initial):
 def test_the_skip_connection_at_its_own_order(reference):
     """Equal traces: Var b = B/d²; its mean is shifted by m₁/d. Both against the exact chain."""
     d, n = 200, 600
-    runs = simulate(reference.problem, dimension=d, runs=n, taus=[1.0], seed=1, workers=1)
+    runs = simulate(reference.problem, dimension=d, runs=n, tau=[1.0], seed=1, workers=1)
     C, B = fluctuations(reference).state_covariance(1.0)
     at_b = sum(reference.layout.sizes)
     assert abs(C[at_b, at_b]) < 1e-12
@@ -227,7 +227,7 @@ def test_reference_bias(reference):
     """τ = 1 of the reference: d × (mean − theory) of 20 000 exact trajectories at d = 250."""
     d, n = 250, 20_000
     short = solve(dataclasses.replace(reference.problem, training=reference.problem.training.replace(tau=1.0)))
-    runs = simulate(short.problem, dimension=d, runs=n, taus=[1.0], seed=d)
+    runs = simulate(short.problem, dimension=d, runs=n, tau=[1.0], seed=d)
     Y = stacked(runs, 2)[:, 0]
     at = short(1.0)
     theory = np.concatenate([at.Theta.ravel(), at.Q[np.triu_indices(2)], [at.b]]) + short.bias(1.0, d)

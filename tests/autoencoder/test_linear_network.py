@@ -110,7 +110,7 @@ def test_a_lone_mode_follows_the_logistic_law(experiment):
 
 def test_full_process_and_pca(experiment, path):
     small = experiment.replace({"simulation.dimension": 400, "simulation.runs": 12, "simulation.samples": 1})
-    runs = asy.simulate(small, taus=[1.0, 3.0, 12.0], workers=1, progress=False)
+    runs = asy.simulate(small, tau=[1.0, 3.0, 12.0], workers=1, progress=False)
     verdict = Verdict.of(order_parameter_rows(path, runs))
     assert verdict.passed, str(verdict)
     at = path(np.array([1.0, 3.0, 12.0]))

@@ -20,7 +20,7 @@ def test_mnist_gaussian_at_784() -> None:
     exp = asy.example("mnist-gaussian")
     path = asy.solve(exp, tolerance=TOLERANCE)
     assert path.error_estimate < 0.02
-    runs = asy.simulate(exp, runs=12, samples=1, taus=[0, 2, 4, 8], workers=1)
+    runs = asy.simulate(exp, runs=12, samples=1, tau=[0, 2, 4, 8], workers=1)
     assert np.allclose(runs.mean("Q")[0], path(0.0).Q, atol=1e-6)
     verdict = asy.compare(path, runs)
     assert verdict.passed, verdict
@@ -37,7 +37,7 @@ def test_mnist_gaussian_converges_as_one_over_d() -> None:
     path = asy.solve(exp, tolerance=TOLERANCE)
     gaps, sems = [], []
     for d, runs in ((784, 4), (4 * 784, 3)):
-        measured = asy.simulate(exp, dimension=d, runs=runs, samples=1, taus=[4, 8], companion=False, workers=1)
+        measured = asy.simulate(exp, dimension=d, runs=runs, samples=1, tau=[4, 8], companion=False, workers=1)
         gaps.append(path(8.0).b - measured.mean("b")[-1])
         sems.append(measured.sem("b")[-1])
     assert path(8.0).b == pytest.approx(0.2397, abs=2e-3)
@@ -72,7 +72,7 @@ def test_digits_as_a_mixture() -> None:
 def test_ten_gaussian_classes(classes) -> None:
     """Theory of the ten-class mixture against its own Gaussian process at d = 4 × 784, extrapolated in 1/d."""
     exp, path = classes
-    runs = asy.simulate(exp, runs=3, samples=1, taus=[2, 8], workers=1)
+    runs = asy.simulate(exp, runs=3, samples=1, tau=[2, 8], workers=1)
     assert runs.dimension == 3136 and runs.low_dimension == 784
     verdict = asy.compare(path, runs)
     assert verdict.passed, verdict

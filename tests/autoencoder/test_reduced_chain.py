@@ -34,7 +34,7 @@ def flat(Theta, Q, b, parameters):
 
 
 def reduced(problem: Problem, d: int, runs: int, taus, seed: int, workers: int | None = 1, initial: str = "exact"):
-    r = simulate(problem, dimension=d, runs=runs, taus=taus, seed=seed, initial=initial, workers=workers)
+    r = simulate(problem, dimension=d, runs=runs, tau=taus, seed=seed, initial=initial, workers=workers)
     return flat(r.Theta, r.Q, r.b, r.parameters)
 
 
@@ -137,7 +137,7 @@ def test_the_answer_does_not_depend_on_workers():
 
 
 def test_bad_input():
-    for bad in ({"taus": [9.0]}, {"dimension": 1}, {"initial": "x"}, {"runs": 0}):
+    for bad in ({"tau": [9.0]}, {"dimension": 1}, {"initial": "x"}, {"runs": 0}):
         with pytest.raises(InputError):
             simulate(REFERENCE, **bad)
     with pytest.raises(InputError, match="dimension"):

@@ -130,7 +130,7 @@ def test_four_ramps_reach_a_thousandth_and_know_it(four_units):
 
 def test_four_ramps_agree_with_the_full_process(four_units):
     experiment = four_units.replace({"simulation.dimension": 400, "simulation.samples": 1, "training.tau": 2.0})
-    runs = asy.simulate(experiment, taus=[1.0, 2.0], workers=1, progress=False, runs=24)
+    runs = asy.simulate(experiment, tau=[1.0, 2.0], workers=1, progress=False, runs=24)
     path = asy.solve(experiment, tolerance=3e-4)
     verdict = Verdict.of(order_parameter_rows(path, runs))
     assert verdict.passed, str(verdict)

@@ -53,6 +53,8 @@ class OrderParameterPath(Result):
         How the expectations were computed.
     experiment : dict
         The tables that were solved.
+    shown : (times,), optional
+        Training times that `to_json` and `summary` report; default some equally spaced ones.
     """
 
     knots: np.ndarray
@@ -72,6 +74,7 @@ class OrderParameterPath(Result):
     method: str
     experiment: dict[str, Any]
     version: str
+    shown: np.ndarray | None = None
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
     @property
@@ -151,12 +154,12 @@ class OrderParameterPath(Result):
         return dataframe(self.table(times))
 
     def to_json(self) -> dict[str, Any]:
-        return self.table(np.linspace(0.0, self.tau_max, 9))
+        return self.table(np.linspace(0.0, self.tau_max, 9) if self.shown is None else self.shown)
 
     def summary(self) -> str:
         """Order parameters at a few τ, and how they were computed."""
         lines = [f"order parameters along tau (error estimate {self.error_estimate:.1e}; {self.rule}; {self.method})"]
-        for tau in np.linspace(0.0, self.tau_max, 5):
+        for tau in np.linspace(0.0, self.tau_max, 5) if self.shown is None else self.shown:
             at = self(tau)
             with np.printoptions(precision=6, suppress=True, linewidth=110):
                 q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))

@@ -210,7 +210,7 @@ def simulate(
     dimension: int | None = None,
     runs: int | None = None,
     seed: int | None = None,
-    taus: Any = None,
+    tau: Any = None,
     initial: str = "exact",
     workers: int | None = None,
     progress: bool | None = None,
@@ -223,7 +223,7 @@ def simulate(
     problem : Problem
     dimension, runs, seed : int, optional
         Default from the simulation's table.
-    taus : sequence of float, optional
+    tau : sequence of float, optional
         Training times to record; default 9 equally spaced ones from 0 to the end.
     initial : {"exact", "drawn"}
         Every run starts from exactly the initial overlaps, or draws the random part of its weights.
@@ -242,9 +242,9 @@ def simulate(
     d = settings.dimension if dimension is None else integer("dimension", dimension, at_least=2)
     count = settings.runs if runs is None else integer("runs", runs, at_least=1)
     seed = settings.seed if seed is None else integer("seed", seed, at_least=0)
-    taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
+    taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
     if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
-        raise InputError(f"taus = {taus.tolist()}: must be in [0, tau] = [0, {problem.training.tau:g}]")
+        raise InputError(f"tau = {taus.tolist()}: must be in [0, training.tau] = [0, {problem.training.tau:g}]")
     setup = sgd_problem(problem, dimension=d)
     if initial == "drawn":
         from dataclasses import replace

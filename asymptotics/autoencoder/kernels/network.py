@@ -128,7 +128,7 @@ class Forward:
 
         found = importlib.util.find_spec("derivations")
         assert found is not None and found.origin is not None
-        writers = [__file__, str(codegen.__file__), str(Path(found.origin).with_name("denoiser.py"))]
+        writers = [__file__, str(codegen.__file__), str(Path(found.origin).parent / "autoencoder" / "denoiser.py")]
         return cls(codegen.cached_source(("forward", specification), writers, lambda: cls.of(declare()).source))
 
     @cached_property

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -32,6 +32,17 @@ class Problem:
     simulation: Simulation
     generations: Generations = field(default_factory=Generations)
 
+    def __post_init__(self) -> None:
+        denoiser, training = self.denoiser, self.training
+        allowed = [*denoiser.vectors, *sorted({v.split("_")[0] for v in denoiser.vectors}), "b"]
+        for name in training.rates or {}:
+            if name not in allowed:
+                raise InputError(f"training.rates.{name}: unknown; allowed are {', '.join(allowed)}")
+        if denoiser.init.Theta is not None:
+            self.initial_overlaps()
+        training.rate_schedule()
+        self.sampling.epsilon_function(self.interpolant)
+
     def initial_overlaps(self, dimension: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Θ(s) and q(s) of the initial weights; of a drawn matrix at ``dimension`` (default: that of the simulation)."""
         return initial_overlaps(
@@ -48,7 +59,7 @@ class Problem:
 
     def to_tables(self) -> dict[str, Any]:
         """The experiment's tables as plain values (a derived system is left out; its name stays)."""
-        tables = {name: dict(getattr(self, name).to_table()) for name in TABLES}
+        tables = {f.name: dict(getattr(self, f.name).to_table()) for f in fields(self)}
         tables["denoiser"]["init"] = self.denoiser.init.to_table()
         tables["denoiser"].pop("system", None)
         return dict(to_builtin(tables))
@@ -56,30 +67,5 @@ class Problem:
     @classmethod
     def from_tables(cls, tables: Mapping[str, Any]) -> Problem:
         """Inverse of `to_tables`."""
-        return build({name: kind.from_table(dict(tables.get(name, {}))) for name, kind in TABLES.items()})
-
-
-TABLES: dict[str, Any] = {
-    "target": GaussianMixture,
-    "interpolant": Interpolant,
-    "denoiser": Denoiser,
-    "training": Training,
-    "sampling": Sampling,
-    "simulation": Simulation,
-    "generations": Generations,
-}
-
-
-def build(tables: Mapping[str, Any]) -> Problem:
-    """The problem of checked settings, after the checks that need several tables."""
-    problem = Problem(**tables)
-    denoiser, training = problem.denoiser, problem.training
-    allowed = [*denoiser.vectors, *sorted({v.split("_")[0] for v in denoiser.vectors}), "b"]
-    for name in training.rates or {}:
-        if name not in allowed:
-            raise InputError(f"training.rates.{name}: unknown; allowed are {', '.join(allowed)}")
-    if denoiser.init.Theta is not None:
-        problem.initial_overlaps()
-    training.rate_schedule()
-    problem.sampling.epsilon_function(problem.interpolant)
-    return problem
+        kinds = get_type_hints(cls)
+        return cls(**{f.name: kinds[f.name].from_table(dict(tables.get(f.name, {}))) for f in fields(cls)})

@@ -18,6 +18,8 @@ class Simulation(Settings):
         d; independent trainings; points generated from each trained network; root of all randomness.
     precision : {"single", "double"}
         Of the weights during SGD (inner products are always accumulated in double).
+    method : {"sgd", "chain"}
+        Weights in R^d, or the order parameters' own Markov chain: the same in law at a cost free of d; it generates no points.
     """
 
     table = "simulation"
@@ -27,6 +29,7 @@ class Simulation(Settings):
     samples: int = 2000
     seed: int = 0
     precision: str = "single"
+    method: str = "sgd"
 
     def __post_init__(self) -> None:
         self.set(
@@ -35,4 +38,5 @@ class Simulation(Settings):
             samples=integer(self.key("samples"), self.samples, at_least=1),
             seed=integer(self.key("seed"), self.seed, at_least=0),
             precision=choice(self.key("precision"), self.precision, ("single", "double")),
+            method=choice(self.key("method"), self.method, ("sgd", "chain")),
         )

@@ -3,5 +3,22 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["learning_curves", "linear_network", "score_error"]
+    __name__,
+    submodules=["learning_curves", "linear_network", "score_error"],
+    submod_attrs={
+        "errors": [
+            "DenoisingError",
+            "NULL",
+            "SampleComplexity",
+            "centroid_cosines",
+            "checked_times",
+            "denoising_error",
+            "massless_counts",
+            "one_tau",
+            "orthonormal",
+            "principal_cosines",
+            "sample_complexity",
+            "whitening",
+        ]
+    },
 )

@@ -4,5 +4,6 @@ The modules register their drawings when they are imported; `asymptotics.common.
 """
 
 from . import collapse, paths, results
+from .paths import comparison
 
-__all__ = ["collapse", "paths", "results"]
+__all__ = ["collapse", "comparison", "paths", "results"]

@@ -106,10 +106,9 @@ def mixture_density(target: GaussianMixture, x: np.ndarray) -> np.ndarray:
     return total
 
 
-def plot_comparison(
-    problem: Problem, path: OrderParameterPath, runs: Runs | None = None, ax: Any = None
-) -> tuple[Any, Any]:
+def comparison(path: OrderParameterPath, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters against τ, and target, theory and experiment densities of the first two projections side by side."""
+    problem = path.problem
     with style() as plt:
         if ax is not None:
             return plot_path(path, runs, ax)

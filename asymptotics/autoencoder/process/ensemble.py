@@ -159,7 +159,7 @@ COMPANION = 4
 def simulate(
     problem: Problem,
     *,
-    taus: Any = None,
+    tau: Any = None,
     companion: bool | None = None,
     workers: int | None = None,
     progress: bool | None = None,
@@ -172,7 +172,7 @@ def simulate(
     Parameters
     ----------
     problem : Problem
-    taus : sequence of float, optional
+    tau : sequence of float, optional
         Training times to record; default 9 equally spaced ones from 0 to the end.
     companion : bool, optional
         Also run 4 times as many trainings at d/4 (a quarter more work), from which `compare` takes the experiment's own
@@ -199,7 +199,7 @@ def simulate(
 
     start = time.perf_counter()
     settings = problem.simulation
-    taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
+    taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
     setup = sgd_problem(problem, data=data)
     d = setup.dimension
     setup.begin(0)  # refuses impossible overlaps before any process starts

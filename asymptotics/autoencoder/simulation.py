@@ -1,0 +1,46 @@
+"""The full process at dimension d: weights trained by SGD in R^d, or the order parameters' own exact chain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..common.input.checks import InputError
+from ..common.running.checkpoints import Checkpoint
+from .finite_size import reduced_chain
+from .model.problem import Problem
+from .process import ensemble
+from .process.ensemble import Runs
+
+
+def simulate(
+    problem: Problem,
+    *,
+    tau: Any = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+    **options: Any,
+) -> Runs:
+    """An ensemble of independent trainings by ``simulation.method``.
+
+    Parameters
+    ----------
+    problem : Problem
+    tau : sequence of float, optional
+        Training times to record; default 9 equally spaced ones from 0 to the end.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
+    **options
+        ``data``, ``companion`` and ``executor`` of `asymptotics.autoencoder.process.ensemble.simulate`.
+
+    Raises
+    ------
+    InputError
+        If an argument is not allowed, or the chain is asked for what it does not have.
+    """
+    if problem.simulation.method == "chain":
+        for name, value in options.items():
+            if value not in (None, False):
+                raise InputError(f"{name}: needs weights in R^d; not with simulation.method = 'chain'")
+        return reduced_chain.simulate(problem, tau=tau, workers=workers, progress=progress, checkpoint=checkpoint)
+    return ensemble.simulate(problem, tau=tau, workers=workers, progress=progress, checkpoint=checkpoint, **options)

@@ -1,0 +1,237 @@
+"""The contract of a solvable system: what its room says of itself, and how the generic code calls it.
+
+For the author of a further room. A room ``asymptotics/NAME/`` has
+
+1. ``settings.py`` (or a package ``model/``): one frozen `Settings` dataclass a table of the experiment file; its fields are the keys.
+2. ``problem.py``: ``Problem``, a frozen dataclass whose fields are the tables by name, with the checks that need several of them
+   in ``__post_init__``; it is what all verbs take.
+3. ``theory.py``: ``solve(problem, *, progress, **options)``, the asymptotic prediction, a frozen `Result`.
+4. ``simulation.py``: ``simulate(problem, *, workers, progress, checkpoint, **options)``, the full process, a frozen `Result`
+   with means and standard errors over independent runs.
+5. ``comparison.py``: ``compare(theory, runs, **options)``, a `Verdict`. It alone knows both sides.
+6. ``plots.py`` (or a package): drawings registered with `asymptotics.common.output.plotting.draw`, and
+   ``comparison(theory, runs=None, ax=None)``, theory with the experiment over it.
+7. ``system.py``: ``SYSTEM = System(...)``, data alone, and nothing that takes time to import.
+
+A room imports `derivations` and `asymptotics.common`, never another room. Its name is listed in `asymptotics.experiment.SYSTEMS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+from .input.checks import InputError, closest, fail
+from .output.results import Result
+from .output.verdict import Verdict
+
+
+class Table(Protocol):
+    """Settings of one table of the experiment file (`Settings`, `Interpolant`)."""
+
+    @classmethod
+    def from_table(cls, table: Any) -> Any:
+        """From the mapping read from a file, checked."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A typed option of a verb: ``--name`` on the command line, a keyword argument in Python.
+
+    Parameters
+    ----------
+    name : str
+        The keyword.
+    kind : type
+        float, int, str, or bool (a flag); object: what only Python can give (a rule, an executor), not on the command line.
+    says : str
+        One line for ``--help``.
+    many : bool
+        A list, ``1,2,3`` on the command line.
+    metavar : str
+        What stands for the value in ``--help``.
+    flag : str
+        The command line's spelling where the keyword is a reserved word (``--from`` for ``starts``).
+    aliases : tuple of str
+        Earlier spellings: they still work and say so.
+    swept : bool
+        Its values are kept apart within one checkpoint and may change from call to call.
+    """
+
+    name: str
+    kind: type
+    says: str
+    many: bool = False
+    metavar: str = ""
+    flag: str = ""
+    aliases: tuple[str, ...] = ()
+    swept: bool = False
+
+    @property
+    def spelling(self) -> str:
+        """The option as it is written on the command line."""
+        return "--" + (self.flag or self.name.replace("_", "-"))
+
+    def value(self, given: Any) -> Any:
+        """The checked value of a text, a number, or a sequence of them; None stays None.
+
+        Raises
+        ------
+        InputError
+            Naming the option, the value and what is allowed.
+        """
+        if given is None or self.kind in (bool, object):
+            return given
+        if not self.many:
+            return self._one(given, given)
+        if isinstance(given, str):
+            given = given.split(",")
+        parts = list(given) if isinstance(given, Iterable) else [given]
+        if not parts:
+            fail(self.name, given, "at least one value")
+        return [self._one(part, given) for part in parts]
+
+    def _one(self, part: Any, given: Any) -> Any:
+        word = {float: "a finite number", int: "a whole number", str: "a text"}.get(self.kind, self.kind.__name__)
+        allowed = word.partition(" ")[2] + "s separated by commas" if self.many else word
+        if self.kind is str:
+            # Paths and arrays pass: the verb knows what it can read.
+            return part
+        try:
+            value = self.kind(part)
+        except (TypeError, ValueError):
+            fail(self.name, given, allowed)
+        if not math.isfinite(value) or (self.kind is int and value != float(part)):
+            fail(self.name, given, allowed)
+        return value
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What a room can do: ``module.function(…)``, with its options.
+
+    Parameters
+    ----------
+    options : sequence of Option
+    module, function : str
+        Where it stands in the room.
+    """
+
+    options: Sequence[Option] = ()
+    module: str = ""
+    function: str = ""
+
+    def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The given options under their present names, checked; those left out (or None) are left out.
+
+        Raises
+        ------
+        InputError
+            For an unknown option, with the nearest known one.
+        """
+        by_name = {option.name: option for option in self.options}
+        by_alias = {alias: option for option in self.options for alias in option.aliases}
+        checked = {}
+        for name, value in given.items():
+            option = by_name.get(name)
+            if option is None and name in by_alias:
+                option = by_alias[name]
+                warnings.warn(f"{name}: is now called {option.name}", DeprecationWarning, stacklevel=3)
+            if option is None:
+                allowed = ", ".join(by_name) or "none"
+                raise InputError(f"{name}: unknown option; allowed are {allowed}{closest(name, list(by_name))}")
+            if value is not None:
+                checked[option.name] = option.value(value)
+        return checked
+
+
+@dataclass(frozen=True)
+class System:
+    """What a room says of itself.
+
+    Parameters
+    ----------
+    room : str
+        Its package, ``asymptotics.NAME``.
+    says : str
+        One line: what is solved, and whose result it is.
+    tables : mapping
+        Settings class of every table, by the table's name.
+    required : tuple of str
+        Tables without which there is no experiment.
+    problem : callable
+        From the tables' settings, as keywords, to the problem.
+    verbs : mapping
+        ``solve`` and ``simulate`` with their options, and what else the room can do.
+    exclusive : tuple of (str, str)
+        Pairs of dotted keys that exclude each other: setting one drops the other.
+    """
+
+    room: str
+    says: str
+    tables: Mapping[str, type[Table]]
+    required: tuple[str, ...]
+    problem: Callable[..., Any]
+    verbs: Mapping[str, Verb]
+    exclusive: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the system, as in ``system = "…"``."""
+        return self.room.rpartition(".")[2]
+
+    def module(self, name: str) -> ModuleType:
+        """A module of the room, loaded on first use."""
+        return importlib.import_module(f"{self.room}.{name}")
+
+    def verb(self, name: str) -> Verb:
+        """A verb; an `InputError` where the room has none of that name."""
+        if name not in self.verbs:
+            raise InputError(f"{name}: the system {self.name} has no such verb; it has {', '.join(self.verbs)}")
+        return self.verbs[name]
+
+    def solve(self, problem: Any, *, progress: bool | None = None, **options: Any) -> Result:
+        """The asymptotic prediction."""
+        checked = self.verb("solve").checked(options)
+        result: Result = self.module("theory").solve(problem, progress=progress, **checked)
+        return result
+
+    def simulate(
+        self,
+        problem: Any,
+        *,
+        workers: int | None = None,
+        progress: bool | None = None,
+        checkpoint: Any = None,
+        **options: Any,
+    ) -> Result:
+        """The full process."""
+        result: Result = self.module("simulation").simulate(
+            problem,
+            workers=workers,
+            progress=progress,
+            checkpoint=checkpoint,
+            **self.verb("simulate").checked(options),
+        )
+        return result
+
+    def run(self, name: str, problem: Any, **options: Any) -> Result:
+        """A verb of this room alone."""
+        verb = self.verb(name)
+        result: Result = getattr(self.module(verb.module), verb.function)(problem, **options)
+        return result
+
+    def compare(self, theory: Any, runs: Any, **options: Any) -> Verdict:
+        """Theory against experiment."""
+        verdict: Verdict = self.module("comparison").compare(theory, runs, **options)
+        return verdict
+
+    def plot(self, theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+        """Theory as lines, experiment as points."""
+        figure, axes = self.module("plots").comparison(theory, runs, ax=ax)
+        return figure, axes

@@ -1,0 +1,14 @@
+from .autoencoder.denoiser import ACTIVATIONS as ACTIVATIONS
+from .autoencoder.denoiser import ARCHITECTURES as ARCHITECTURES
+from .autoencoder.denoiser import PREDICTIONS as PREDICTIONS
+from .autoencoder.denoiser import Denoiser as Denoiser
+from .autoencoder.denoiser import activation_expression as activation_expression
+from .autoencoder.denoiser import apply_activation as apply_activation
+from .autoencoder.denoiser import architecture as architecture
+from .autoencoder.denoiser import local_field as local_field
+from .autoencoder.denoiser import sigma as sigma
+from .autoencoder.engine import System as System
+from .autoencoder.engine import derive as derive
+from .steps import Derivation as Derivation
+from .steps import Slip as Slip
+from .steps import Step as Step
