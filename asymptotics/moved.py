@@ -72,7 +72,7 @@ sys.meta_path.append(
             "common.checks": "common.input.checks",
             "common.settings": "common.input.settings",
             "common.expressions": "common.input.expressions",
-            "common.interpolants": "common.input.interpolants",
+            "common.interpolants": "common.numerics.interpolants",
             "common.expectations": "common.numerics.expectations",
             "common.normals": "common.numerics.normals",
             "common.closed_forms": "common.numerics.closed_forms",

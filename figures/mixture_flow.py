@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.input.interpolants import Interpolant
+from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.common.output.plotting import COLOURS, points, style
 from asymptotics.mixture_flow.comparison import compare, predict
 from asymptotics.mixture_flow.data import TrainingSet

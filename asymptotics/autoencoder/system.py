@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..common.input.interpolants import Interpolant
+from ..common.numerics.interpolants import Interpolant
 from ..common.system import Option, System, Verb
 from .model.denoiser import Denoiser
 from .model.generations import Generations

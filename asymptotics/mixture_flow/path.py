@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..common.input.checks import ComputationError, InputError, number
-from ..common.input.interpolants import Interpolant
+from ..common.numerics.interpolants import Interpolant
 from .schemes import Grid
 from .settings import MixtureFlow, checked_times
 from .theory import generated_std, schedule

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.input.interpolants import Interpolant
+from ..common.numerics.interpolants import Interpolant
 from .theory import schedule
 
 

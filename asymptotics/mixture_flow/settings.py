@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from ..common.input.checks import boolean, choice, fail, integer, number
-from ..common.input.interpolants import Interpolant
 from ..common.input.settings import Settings
+from ..common.numerics.interpolants import Interpolant
 
 #: Explicit schemes of the transport, by name.
 SCHEMES = ("euler", "midpoint", "heun", "rk4")

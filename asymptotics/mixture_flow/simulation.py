@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.input.interpolants import Interpolant
+from ..common.numerics.interpolants import Interpolant
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn

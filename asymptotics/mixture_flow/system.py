@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..common.input.interpolants import Interpolant
+from ..common.numerics.interpolants import Interpolant
 from ..common.output.verdict import Verdict
 from .settings import MixtureFlow, Problem, Simulation
 

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..common.input.interpolants import Interpolant
+from ..common.numerics.interpolants import Interpolant
 from .settings import MixtureFlow
 
 FloatArray = np.ndarray

@@ -41,7 +41,7 @@ def test_continuous_variance_is_the_derived_one(schedule, b):
 
 
 def _texts(schedule):
-    from asymptotics.common.input.interpolants import PRESETS
+    from asymptotics.common.numerics.interpolants import PRESETS
 
     return PRESETS[schedule]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.input.interpolants import Interpolant
+from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.mixture_flow.rates import curve
 from asymptotics.mixture_flow.settings import MixtureFlow, Problem, Simulation
 from asymptotics.mixture_flow.simulation import simulate

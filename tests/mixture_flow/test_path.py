@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.input.interpolants import Interpolant
+from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.mixture_flow.path import discretise, integrate
 from asymptotics.mixture_flow.schemes import TABLEAUX, make_grid
 from asymptotics.mixture_flow.settings import MixtureFlow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.input.interpolants import Interpolant
+from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.mixture_flow.comparison import compare, half_space_bias, predict, second_order_shift
 from asymptotics.mixture_flow.settings import MixtureFlow, Problem, Simulation
 from asymptotics.mixture_flow.simulation import ALONG, FINAL, Runs, run_grid, simulate

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from asymptotics.common.input.interpolants import Interpolant
+from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.mixture_flow.settings import MixtureFlow
 from asymptotics.mixture_flow.theory import at, final_state, order_parameters
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.common.input.interpolants import Interpolant
+from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.mixture_flow.products import overlaps, signed_sum, update
 from asymptotics.mixture_flow.schemes import TABLEAUX, make_grid
 from asymptotics.mixture_flow.settings import MixtureFlow

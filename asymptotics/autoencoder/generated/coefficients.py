@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.input.interpolants import Interpolant
+from ...common.numerics.interpolants import Interpolant
 from ..model.problem import Problem
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.input.interpolants import Interpolant
+from ...common.numerics.interpolants import Interpolant
 from ...common.output.results import to_builtin
 from .denoiser import Denoiser
 from .generations import Generations

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...common.input import expressions
 from ...common.input.checks import choice, fail, number
-from ...common.input.interpolants import Interpolant
 from ...common.input.settings import Settings
+from ...common.numerics.interpolants import Interpolant
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from . import expressions
-from .checks import InputError, choice, fail
+from ..input import expressions
+from ..input.checks import InputError, choice, fail
 
 PRESETS = {
     "linear": ("1 - t", "t"),
