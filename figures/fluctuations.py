@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.autoencoder.equations.path import OrderParameterPath
+from asymptotics.autoencoder import OrderParameterPath
 from asymptotics.autoencoder.finite_size.bias import bias
 from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
 from asymptotics.autoencoder.finite_size.reduced_chain import simulate as reduced

@@ -4,7 +4,6 @@ from .collapse.result import Collapse as Collapse
 from .collapse.runs import CollapseRuns as CollapseRuns
 from .comparison import compare as compare
 from .equations.integrate import SolveError as SolveError
-from .equations.path import OrderParameterPath as OrderParameterPath
 from .equations.path import OrderParameters as OrderParameters
 from .finite_size import chi_square as chi_square
 from .finite_size import fluctuations as fluctuations
@@ -41,4 +40,5 @@ from .process.sgd import DivergedError as DivergedError
 from .process.sgd import Trainer as Trainer
 from .process.sgd import train as train
 from .simulation import simulate as simulate
+from .solution import OrderParameterPath as OrderParameterPath
 from .theory import solve as solve

@@ -15,11 +15,11 @@ from ..common.input.checks import InputError
 from ..common.numerics.distances import sliced_wasserstein
 from ..common.output.verdict import Row, Verdict
 from .equations.integrate import kernels_of
-from .equations.path import OrderParameterPath
 from .finite_size.chi_square import chi_square
 from .generated.density import GeneratedDensity
 from .model.problem import Problem
 from .process.ensemble import Runs
+from .solution import OrderParameterPath
 
 #: Without a companion ensemble, the stated O(1/d) bias: this many times (1 + |theory|)/d.
 BIAS = 10.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,10 @@ from ..common.input.checks import fail, integer, number
 from ..common.numerics.expectations import Rule
 from ..common.running import progress as _progress
 from .equations.drift import Drift
-from .equations.integrate import Controls, integrate, kernels_of, without_nodes
+from .equations.integrate import Controls, SolveError, integrate, kernels_of, without_nodes
 from .equations.nodes import Chooser
-from .equations.path import OrderParameterPath
 from .model.problem import Problem
+from .solution import OrderParameterPath
 
 _log = logging.getLogger(__name__)
 
@@ -101,13 +100,17 @@ def solve(
         chosen, noise, quadrature_error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
     drift = Drift(problem, kernels, chosen, noise)
-    path = integrate(problem, drift, controls, progress)
+    try:
+        path = integrate(problem, drift, controls, progress)
+    except SolveError as stopped:
+        partial = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
+        raise SolveError(str(stopped), partial) from None
     description = "exact moments" if "moments" in kernels.exact else f"{chosen.kind} {chosen.nodes}"
     if drift.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     error = quadrature_error + 10 * controls.rtol * max(1.0, float(np.max(np.abs(path.values))))
-    return replace(
+    return OrderParameterPath.of(
         path,
         evaluations=drift.evaluations + chooser.evaluations,
         error_estimate=error,

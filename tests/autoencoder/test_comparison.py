@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
+from asymptotics.autoencoder import OrderParameterPath
 from asymptotics.autoencoder.comparison import combine, order_parameter_rows
 from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.path import OrderParameterPath
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 import asymptotics as asy
 from asymptotics import GeneratedDensity, InputError
-from asymptotics.autoencoder.equations.path import OrderParameterPath, OrderParameters
+from asymptotics.autoencoder import OrderParameterPath, OrderParameters
 from asymptotics.autoencoder.model.problem import Problem
 from asymptotics.autoencoder.observables.errors import (
     centroid_cosines,

@@ -20,10 +20,10 @@ from ...common.running import progress as _progress
 from ...common.running.checkpoints import Checkpoint, Interrupted, RunFiles
 from ...common.running.ensembles import Stopped
 from ..equations.integrate import SolveError
-from ..equations.path import OrderParameterPath
 from ..kernels.compile import compile_kernels
 from ..model.generations import Generations
 from ..model.problem import Problem
+from ..solution import OrderParameterPath
 from ..theory import solve
 from .observables import TargetQuantiles
 from .replica import Replica, Trained

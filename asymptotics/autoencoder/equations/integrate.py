@@ -11,7 +11,7 @@ from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem
 from .drift import Drift
-from .path import OrderParameterPath
+from .path import TrainingPath
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
@@ -55,7 +55,7 @@ class Controls:
         self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
 
 
-def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool | None) -> OrderParameterPath:
+def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool | None) -> TrainingPath:
     """Step a SciPy solver to τ_max, keeping its dense output at Chebyshev nodes of every step."""
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
@@ -93,7 +93,7 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
     return path
 
 
-def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray, values: Any) -> OrderParameterPath:
+def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray, values: Any) -> TrainingPath:
     from ... import __version__
 
     stacked = np.array(values)
@@ -103,7 +103,7 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
     else:
         loss_tau, loss_states = knots, np.concatenate([stacked[:1, 0], stacked[:, -1]])
     loss = np.array([drift.loss(y) for y in loss_states])
-    return OrderParameterPath(
+    return TrainingPath(
         knots=knots,
         values=stacked,
         centroids=problem.target.centroids,

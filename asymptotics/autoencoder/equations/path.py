@@ -34,7 +34,7 @@ class OrderParameters:
 
 
 @dataclass(frozen=True)
-class OrderParameterPath(Result):
+class TrainingPath(Result):
     """Solution of the order-parameter equations on [0, τ_max]; ``path(tau)`` gives `OrderParameters`.
 
     Attributes
@@ -126,18 +126,6 @@ class OrderParameterPath(Result):
         from scipy.interpolate import CubicSpline
 
         return CubicSpline(self.loss_tau, self.loss_bulk)(tau), CubicSpline(self.loss_tau, self.loss_potential)(tau)
-
-    def covariance(self, tau: float, dimension: float, other: float | None = None) -> np.ndarray:
-        """Predicted covariance at dimension d of (Θ row by row, upper triangle of Q, b, κ) at τ, with those at ``other``."""
-        from ..finite_size.fluctuations import fluctuations
-
-        return fluctuations(self).covariance(tau, dimension, other)
-
-    def bias(self, tau: float, dimension: int) -> np.ndarray:
-        """Predicted O(1/d) shift of the mean of (Θ row by row, upper triangle of Q, b, κ) at τ."""
-        from ..finite_size.bias import bias
-
-        return bias(self, dimension)(tau)
 
     def table(self, taus: Any) -> dict[str, Any]:
         """The JSON fields of the command line at the given τ."""

@@ -21,7 +21,7 @@ import numpy as np
 from ...common.input.checks import number
 from ...common.numerics.expectations import Rule
 from ..equations.drift import Drift
-from ..equations.path import OrderParameterPath
+from ..equations.path import TrainingPath
 from ..model.weights import RANK_TOLERANCE, atom_counts
 from .fluctuations import NODES, Fluctuations, basis, fluctuations
 from .noise import increments
@@ -85,7 +85,7 @@ def _rank(gram: np.ndarray) -> int:
     return int(np.sum(values > RANK_TOLERANCE * max(values[-1], 0.0)))
 
 
-def excess_directions(path: OrderParameterPath, dimension: int) -> np.ndarray:
+def excess_directions(path: TrainingPath, dimension: int) -> np.ndarray:
     """d_s − p_s d: coordinates that atom s has beyond its mass (single directions, rounding)."""
     theta, q = path.problem.initial_overlaps()
     target = path.problem.target
@@ -97,7 +97,7 @@ def excess_directions(path: OrderParameterPath, dimension: int) -> np.ndarray:
 class _Source:
     """d m₁/dτ − J m₁ along a path."""
 
-    def __init__(self, path: OrderParameterPath, f: Fluctuations, terms: Terms, dimension: int) -> None:
+    def __init__(self, path: TrainingPath, f: Fluctuations, terms: Terms, dimension: int) -> None:
         from ..equations.integrate import kernels_of
 
         self.path, self.f, self.terms = path, f, terms
@@ -209,12 +209,12 @@ class _Source:
         return square, first
 
 
-def bias(path: OrderParameterPath, dimension: int, *, initial: str = "exact") -> Bias:
+def bias(path: TrainingPath, dimension: int, *, initial: str = "exact") -> Bias:
     """Solve for m₁ along a path (kept with the path after the first call).
 
     Parameters
     ----------
-    path : OrderParameterPath
+    path : TrainingPath
     dimension : int
         Enters only through the whole numbers of coordinates of the atoms.
     initial : {"exact", "drawn"}
@@ -228,7 +228,7 @@ def bias(path: OrderParameterPath, dimension: int, *, initial: str = "exact") ->
     return Bias(found.fluctuations, found.source, found.correction, dimension)
 
 
-def _solve(path: OrderParameterPath, dimension: int, initial: str, excess: np.ndarray) -> Bias:
+def _solve(path: TrainingPath, dimension: int, initial: str, excess: np.ndarray) -> Bias:
     f = fluctuations(path, initial=initial)
     source = _Source(path, f, f.terms(path.problem), dimension)
     panels, layout = len(f.knots) - 1, path.layout

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, number
-from ..equations.path import OrderParameterPath
+from ..equations.path import TrainingPath
 from ..process.ensemble import Runs
 from .fluctuations import Fluctuations, fluctuations
 
@@ -69,14 +69,14 @@ def default_taus(tau: np.ndarray) -> np.ndarray:
     return np.array(sorted({half, last} if tau[half] > 0 else {last}))
 
 
-def chi_square(path: OrderParameterPath, runs: Runs, *, taus: Any = None, initial: str = "exact") -> ChiSquare:
+def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str = "exact") -> ChiSquare:
     """Test the mean over runs against the path, with predicted covariance and bias.
 
     With a companion ensemble at d/4 the experiment's own extrapolation in 1/d takes the place of the predicted bias.
 
     Parameters
     ----------
-    path : OrderParameterPath
+    path : TrainingPath
     runs : Runs
         From `simulation.simulate` or `reduced_chain.simulate`.
     taus : sequence of float, optional
@@ -128,8 +128,8 @@ def chi_square(path: OrderParameterPath, runs: Runs, *, taus: Any = None, initia
 
 
 def power(
-    path: OrderParameterPath,
-    wrong: OrderParameterPath,
+    path: TrainingPath,
+    wrong: TrainingPath,
     dimension: int,
     runs: int,
     *,

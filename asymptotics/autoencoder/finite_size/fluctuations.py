@@ -17,7 +17,7 @@ from ...common.input.checks import InputError, choice, fail, number
 from ...common.numerics.expectations import Rule
 from ...common.output.results import Result, dataframe
 from ..equations.drift import Layout
-from ..equations.path import OrderParameterPath
+from ..equations.path import TrainingPath
 from ..model.problem import Problem
 from .rules import choose_rules
 from .terms import Terms
@@ -252,13 +252,13 @@ def initial_covariance(problem: Problem, layout: Layout) -> np.ndarray:
 
 
 def fluctuations(
-    path: OrderParameterPath, *, initial: str = "exact", rule: Rule | None = None, noise_rule: Rule | None = None
+    path: TrainingPath, *, initial: str = "exact", rule: Rule | None = None, noise_rule: Rule | None = None
 ) -> Fluctuations:
     """Solve the linear noise equations along a path (kept with the path after the first call).
 
     Parameters
     ----------
-    path : OrderParameterPath
+    path : TrainingPath
     initial : {"exact", "drawn"}
         Whether every run starts from exactly the initial overlaps (as `simulate` does), or from weights drawn anew.
     rule, noise_rule : Rule, optional
@@ -277,14 +277,14 @@ def fluctuations(
     return kept[key]  # type: ignore[no-any-return]
 
 
-def panels_of(path: OrderParameterPath) -> np.ndarray:
+def panels_of(path: TrainingPath) -> np.ndarray:
     """Ends of the panels: steps of the path's integrator, two at a time (of a method of order 8), else a dozen groups."""
     steps = len(path.knots) - 1
     group = 2 if path.method == "DOP853" else max(1, round(steps / 12))
     return np.unique(np.append(path.knots[::group], path.knots[-1]))
 
 
-def _solve(path: OrderParameterPath, initial: str, rule: Rule | None, noise_rule: Rule | None) -> Fluctuations:
+def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule | None) -> Fluctuations:
     from types import SimpleNamespace
 
     from ... import __version__

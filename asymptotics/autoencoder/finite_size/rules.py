@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.numerics.expectations import Rule, ladder
-from ..equations.path import OrderParameterPath
+from ..equations.path import TrainingPath
 from ..model.problem import Problem
 from .terms import Terms
 
@@ -15,7 +15,7 @@ TOLERANCE = 2e-3
 FRACTIONS = (0.2, 1.0)
 
 
-def choose_rules(problem: Problem, path: OrderParameterPath) -> tuple[Terms, str, int]:
+def choose_rules(problem: Problem, path: TrainingPath) -> tuple[Terms, str, int]:
     """The cheapest expectations whose refinement moves J and Cov(Y) by less than `TOLERANCE`; how, and evaluations."""
     first = Terms(problem, Rule("hermite", 8), Rule("sobol", 512))
     n, kink, shared = len(first.encoders), bool(first.kernels.module.KINK), first.shared

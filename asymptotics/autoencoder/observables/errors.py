@@ -18,7 +18,7 @@ from ...common.numerics.expectations import Rule, ladder
 from ...common.output.results import Result
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
-from ..equations.path import OrderParameterPath, OrderParameters
+from ..equations.path import OrderParameters, TrainingPath
 from ..generated.coefficients import predicted
 from ..model.problem import Problem
 
@@ -219,12 +219,12 @@ class SampleComplexity(Result):
     COLUMNS = ("tau", "samples")
 
 
-def sample_complexity(path: OrderParameterPath, *, measure: str = "cosine", threshold: float = 0.5) -> SampleComplexity:
+def sample_complexity(path: TrainingPath, *, measure: str = "cosine", threshold: float = 0.5) -> SampleComplexity:
     r"""Samples per dimension, n/d = (samples a step) τ/(2η), at which each cluster is found.
 
     Parameters
     ----------
-    path : OrderParameterPath
+    path : TrainingPath
     measure : {"cosine", "overlap"}
         "cosine": the cosine between the centroid and span(W) crosses the threshold upwards (`centroid_cosines`).
         "overlap": max_γ |M_γ(c)| crosses that share of its value at the end of the path (its plateau, if the training is

@@ -11,7 +11,7 @@ from ...common.input.checks import array
 from ...common.numerics.expectations import Rule
 from ...common.numerics.transport import Mixture, mixture_w2_squared
 from ...common.output.results import Result
-from ..equations.path import OrderParameterPath
+from ..equations.path import TrainingPath
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from .errors import centroid_cosines, orthonormal
@@ -141,12 +141,12 @@ def target_cells(problem: Problem, directions: Any = None) -> Mixture:
     return cell_mixture(problem, points.reshape(-1, len(B)), weights.ravel(), directions)
 
 
-def learning_curves(path: OrderParameterPath, taus: Any = None, *, directions: Any = None) -> LearningCurves:
+def learning_curves(path: TrainingPath, taus: Any = None, *, directions: Any = None) -> LearningCurves:
     r"""Distances between target and generated projections as functions of τ, from theory.
 
     Parameters
     ----------
-    path : OrderParameterPath
+    path : TrainingPath
     taus : array_like (times,), optional
         Default 17 equally spaced ones along the path.
     directions : array_like (m, K), optional

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, integer
 from ...common.output.results import Result
-from ..equations.path import OrderParameterPath
+from ..equations.path import TrainingPath
 from ..model.problem import Problem
 from ..process.ensemble import Runs
 
@@ -198,7 +198,7 @@ class ModeLearning(Result):
 EXPELLED = 0.05
 
 
-def learn(path: OrderParameterPath, points: int = 801) -> ModeLearning:
+def learn(path: TrainingPath, points: int = 801) -> ModeLearning:
     """Strengths, captured fractions and escape times of the modes of a solved path."""
     problem = path.problem
     spread, r = eigenvalues(problem), problem.denoiser.hidden_units

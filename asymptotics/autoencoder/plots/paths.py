@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
-from ..equations.path import OrderParameterPath
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from ..model.target import GaussianMixture
 from ..process.ensemble import Runs
+from ..solution import OrderParameterPath
 
 
 def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[str, str, tuple[int, ...]]]:
