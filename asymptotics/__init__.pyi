@@ -9,7 +9,7 @@ from .api import plot as plot
 from .api import simulate as simulate
 from .api import solve as solve
 from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity
-from .autoencoder.model.from_samples import EmpiricalMixture as EmpiricalMixture
+from .autoencoder.model.target import EmpiricalMixture as EmpiricalMixture
 from .autoencoder.model.target import GaussianMixture as GaussianMixture
 from .common.input.checks import InputError as InputError
 from .common.numerics.expectations import Rule as Rule

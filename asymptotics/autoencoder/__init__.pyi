@@ -16,10 +16,10 @@ from .generated.modes import generated_modes as generated_modes
 from .generated.modes import mode_report as mode_report
 from .generated.modes import target_modes as target_modes
 from .model.denoiser import Denoiser as Denoiser
-from .model.from_samples import EmpiricalMixture as EmpiricalMixture
 from .model.problem import Problem as Problem
 from .model.sampling import Sampling as Sampling
 from .model.simulation import Simulation as Simulation
+from .model.target import EmpiricalMixture as EmpiricalMixture
 from .model.target import GaussianMixture as GaussianMixture
 from .model.training import Training as Training
 from .observables import learning_curves as learning_curves

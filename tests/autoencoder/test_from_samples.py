@@ -11,7 +11,7 @@ import pytest
 
 import asymptotics as asy
 from asymptotics import EmpiricalMixture, GaussianMixture, InputError
-from asymptotics.autoencoder.model.from_samples import CommutationWarning, from_samples, group
+from asymptotics.autoencoder.model.from_samples import CommutationWarning, group
 from asymptotics.autoencoder.model.samples import load_samples
 from asymptotics.autoencoder.model.weights import on_references, overlaps
 from asymptotics.autoencoder.process.setup import sgd_problem
@@ -54,7 +54,7 @@ def test_recovers_a_known_mixture_in_any_frame() -> None:
 
 def test_the_frame_is_exact() -> None:
     X, labels, *_ = known(30, 3000)
-    mixture = from_samples(X, labels, atoms=7)
+    mixture = GaussianMixture.from_samples(X, labels, atoms=7)
     Z = mixture.coordinates(X)
     for c in range(3):
         mine = Z[labels == c]
@@ -79,16 +79,16 @@ def test_commutation_in_numbers() -> None:
     theta = 0.6
     X, labels = exact_pair(theta)
     with pytest.warns(CommutationWarning) as caught:
-        mixture = from_samples(X, labels)
+        mixture = GaussianMixture.from_samples(X, labels)
     # In the common eigenbasis each covariance is turned by ±θ/2: off-diagonal ½ sin θ, twice, of 2² + 1².
     share = np.sin(theta) ** 2 / 2 / 5
     assert np.allclose(mixture.commutation, share, atol=1e-12)
     assert f"{share:.3g}" in str(caught[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        from_samples(X, labels, diagonal=True)
-        from_samples(*exact_pair(0.0))
-        from_samples(X)  # one class commutes with itself
+        GaussianMixture.from_samples(X, labels, diagonal=True)
+        GaussianMixture.from_samples(*exact_pair(0.0))
+        GaussianMixture.from_samples(X)  # one class commutes with itself
 
 
 def test_grouping_is_optimal() -> None:
@@ -109,7 +109,7 @@ def test_grouping_is_optimal() -> None:
 
 def test_one_class_without_a_mean() -> None:
     X = np.random.default_rng(0).standard_normal((500, 6)) * np.array([3, 1, 1, 1, 1, 1])
-    mixture = from_samples(X, centre=True)
+    mixture = GaussianMixture.from_samples(X, centre=True)
     assert mixture.clusters == 1 and mixture.directions == 1 and np.allclose(mixture.centroids, 0, atol=1e-12)
     # The reference direction is then the leading eigenvector.
     assert abs(mixture.directions_in_space()[0, 0]) > 0.99
@@ -127,7 +127,7 @@ def experiment(target: object, **changes: object) -> asy.Experiment:
 
 def test_theory_and_sgd_on_samples_share_every_observable() -> None:
     X, labels, *_ = known(120, 4000, seed=1)
-    target = from_samples(X, labels, atoms=5, diagonal=True)
+    target = GaussianMixture.from_samples(X, labels, atoms=5, diagonal=True)
     for init in ({"centroids": 0.3}, {"centroids": 0.2, "random": 0.4}, {"random": 0.5, "realisation": 2}):
         exp = experiment(target).replace(denoiser={"hidden_units": 2, "init": init})
         setup = sgd_problem(exp.problem, data=X)
@@ -164,7 +164,7 @@ def test_weights_on_given_references() -> None:
 
 def test_sgd_on_gaussian_samples_agrees_with_theory() -> None:
     X, labels, *_ = known(300, 20_000, seed=2)
-    target = from_samples(X, labels, atoms=12, diagonal=True)
+    target = GaussianMixture.from_samples(X, labels, atoms=12, diagonal=True)
     exp = experiment(target, **{"simulation.samples": 1})
     path = asy.solve(exp, tolerance=1e-4)
     runs = asy.simulate(exp, data=X, workers=1)
@@ -198,7 +198,9 @@ def test_files(tmp_path, capsys) -> None:
     path.save(tmp_path / "path.npz")
     again = type(path).load(tmp_path / "path.npz").problem.target
     assert isinstance(again, EmpiricalMixture) and np.allclose(again.centroids, exp.problem.target.centroids)
-    plain = asy.Experiment(target=from_samples(X, labels, 3, diagonal=True).to_table(), training=exp.tables["training"])
+    plain = asy.Experiment(
+        target=GaussianMixture.from_samples(X, labels, 3, diagonal=True).to_table(), training=exp.tables["training"]
+    )
     assert np.allclose(plain.problem.target.eigenvalues, again.eigenvalues)
     text = (
         f'[target]\nsamples = "{tmp_path / "xy.npz"}"\natoms = 3\ndiagonal = true\n[denoiser.init]\ncentroids = 0.4\n'
@@ -232,13 +234,13 @@ def test_files(tmp_path, capsys) -> None:
 )
 def test_bad_input(arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        from_samples(*arguments)
+        GaussianMixture.from_samples(*arguments)
     assert "\n" not in str(caught.value)
 
 
 def test_bad_combinations() -> None:
     X, labels, *_ = known(30, 300)
-    exp = experiment(from_samples(X, labels, atoms=3, diagonal=True))
+    exp = experiment(GaussianMixture.from_samples(X, labels, atoms=3, diagonal=True))
     with pytest.raises(InputError, match=r"data = .*of shape \(n, 30\)"):
         asy.simulate(exp, data=X[:, :20])
     with pytest.raises(InputError, match="must be made from samples"):

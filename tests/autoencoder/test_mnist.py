@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.model.from_samples import CommutationWarning, from_samples
+from asymptotics.autoencoder.model.from_samples import CommutationWarning
+from asymptotics.autoencoder.model.target import GaussianMixture
 from asymptotics.autoencoder.process.ensemble import Runs
 from asymptotics.common.numerics.spectra import mnist_digits
 
@@ -54,7 +55,7 @@ def classes() -> tuple[asy.Experiment, Any]:
 
 def test_digits_as_a_mixture() -> None:
     with pytest.warns(CommutationWarning, match="do not commute"):
-        mixture = from_samples("mnist", centre=True)
+        mixture = GaussianMixture.from_samples("mnist", centre=True)
     images, labels = mnist_digits()
     assert mixture.clusters == 10 and mixture.directions == 9 and mixture.atoms == 784
     mean = images.mean(axis=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy as np
 
 from ...common.input.checks import InputError, boolean, fail, integer
 from .samples import SHIPPED, check_labels, load_samples
-from .target import GaussianMixture
 
 #: Class means span a direction if its singular value is above this share of the largest.
 RANK_TOLERANCE = 1e-9
@@ -23,94 +21,6 @@ SIGNIFICANCE = 6.0
 
 class CommutationWarning(UserWarning):
     """The class covariances do not commute: their off-diagonal parts in the common eigenbasis are left out."""
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class EmpiricalMixture(GaussianMixture):
-    r"""A `GaussianMixture` measured on samples, and the frame in which SGD on the samples has the same observables.
-
-    Samples are described in coordinates along the eigenvectors of the pooled within-class covariance Σ_c π_c Σ(c), sorted
-    by falling eigenvalue; an atom is a block of consecutive coordinates. Use `from_samples` to make one.
-
-    Attributes
-    ----------
-    basis : (d, d)
-        The eigenvectors, as columns.
-    references : (K, d)
-        Orthonormal reference directions u_k in those coordinates: the principal axes of the class means.
-    counts : (atoms,)
-        Coordinates of each atom.
-    shift : (d,)
-        What was subtracted from the samples (zero, or the overall mean).
-    pooled : (d,)
-        Eigenvalues of the pooled covariance.
-    commutation : (clusters,)
-        Share of ‖Σ(c)‖_F² that is off-diagonal in the common eigenbasis: 0 if the covariances commute.
-    commutation_noise, commutation_spread : (clusters,)
-        What this share would be, from the finite number of samples alone, if they did, and its standard deviation.
-    grouping : float
-        Share of Σ_i λ_i² of the pooled eigenvalues that is lost by giving all directions of an atom its mean eigenvalue.
-    labels : (clusters,)
-        The label of each cluster.
-    source : str
-        Name or file that the samples came from; empty for an array.
-    """
-
-    basis: Any = None
-    references: Any = None
-    counts: Any = None
-    shift: Any = None
-    pooled: Any = None
-    commutation: Any = None
-    commutation_noise: Any = None
-    commutation_spread: Any = None
-    grouping: float = 0.0
-    labels: Any = None
-    source: str = ""
-    options: Any = None  # with which to measure again; the warning was given once
-
-    @property
-    def target(self) -> GaussianMixture:
-        """The bare mixture, without the frame."""
-        return GaussianMixture(self.centroids, self.weights, self.eigenvalues, self.masses, self.reference_overlaps)
-
-    @property
-    def dimension(self) -> int:
-        """d of the samples."""
-        return len(self.shift)
-
-    def coordinates(self, samples: Any) -> np.ndarray:
-        """Samples (n, d) in the coordinates of the eigenbasis, (n, d).
-
-        Raises
-        ------
-        InputError
-            If they have another dimension.
-        """
-        x, _ = load_samples(samples)
-        if x.shape[1] != self.dimension:
-            fail("data", x.shape, f"of shape (n, {self.dimension}), like the samples that the target was made from")
-        return np.asarray((x - self.shift) @ self.basis)
-
-    def directions_in_space(self) -> np.ndarray:
-        """The reference directions in the samples' own coordinates, (K, d)."""
-        return np.asarray(self.references @ self.basis.T)
-
-    def to_table(self) -> dict[str, Any]:
-        """The file that the samples came from and the options, or (of an array) the measured numbers."""
-        return {"samples": self.source, **self.options} if self.source else self.target.to_table()
-
-    def summary(self) -> str:
-        """A few numbers for a person."""
-        origin = self.source or "an array"
-        return (
-            f"{self.clusters} cluster{'s' * (self.clusters > 1)} of {origin}: d = {self.dimension}, {self.atoms} atoms, "
-            f"{self.directions} reference directions, Tr Sigma/d = {self.mean_eigenvalue:.6g}, off-diagonal share of the "
-            f"class covariances {np.max(self.commutation):.3g} at most"
-        )
-
-    def __repr__(self) -> str:
-        return f"EmpiricalMixture({self.summary()})"
 
 
 def group(values: np.ndarray, atoms: int) -> np.ndarray:
@@ -161,49 +71,8 @@ def _sampling_noise(x: np.ndarray, off: np.ndarray) -> tuple[float, float]:
     return mean, mean * np.sqrt(2 / pairs_in_effect)
 
 
-def from_samples(
-    samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False, diagonal: bool = False
-) -> EmpiricalMixture:
-    r"""The theory's target from samples: cluster c is N(μ(c), Σ(c)) with the mean and covariance of class c.
-
-    Theory needs commuting covariances: in the eigenbasis e_i of the pooled covariance Σ_c π_c Σ(c) it is told the diagonals
-    e_i·Σ(c)e_i, and no more. A `CommutationWarning` says in numbers what this leaves out, unless that is no more than the
-    finite number of samples explains. The reference directions are an orthonormal basis of the span of the class means
-    (right singular vectors of √π_c μ(c)), T_kl(s) = Σ_{i∈s} u_ki u_li as measured.
-
-    Parameters
-    ----------
-    samples : array_like (n, d), or a name or path
-        See `load_samples`.
-    labels : array_like (n,), optional
-        Class of every sample; default those in the file, else one class.
-    atoms : int, optional
-        Number of atoms: neighbouring eigenvalues are joined with the least loss of variance (`group`). Default: every
-        eigenvector is an atom.
-    centre : bool
-        Subtract the mean of all samples first.
-    diagonal : bool
-        Say that the diagonals are what is meant: no warning.
-
-    Returns
-    -------
-    EmpiricalMixture
-        π_c are the class frequencies; covariances are divided by the number of samples of the class, so that they are those
-        of SGD that draws these samples with replacement.
-
-    Raises
-    ------
-    InputError
-        If the samples are no (n, d) array of finite numbers, the labels do not fit, a class has less than two samples, or
-        ``atoms`` is not in 1 … d.
-    """
-    mixture = _measured(samples, labels, atoms, centre)
-    if not boolean("diagonal", diagonal):
-        _warn_of(mixture)
-    return mixture
-
-
-def _measured(samples: Any, labels: Any, atoms: int | None, centre: bool) -> EmpiricalMixture:
+def measure(samples: Any, labels: Any, atoms: int | None, centre: bool) -> dict[str, Any]:
+    """The fields of an `asymptotics.autoencoder.model.target.EmpiricalMixture` of these samples."""
     x, found = load_samples(samples, "samples")
     marks = found if labels is None else check_labels(labels, len(x))
     names, index = (np.zeros(1, np.int64), np.zeros(len(x), np.int64)) if marks is None else _classes(marks)
@@ -226,7 +95,7 @@ def _measured(samples: Any, labels: Any, atoms: int | None, centre: bool) -> Emp
     references = _span(means @ basis, frequencies, float(np.sqrt(pooled.sum())))
     overlaps = np.add.reduceat(references[:, None] * references[None], edges, axis=2).transpose(2, 0, 1)
     source = str(samples) if isinstance(samples, (str, os.PathLike)) and labels is None else ""
-    return EmpiricalMixture(
+    return dict(
         centroids=means @ basis @ references.T,
         weights=frequencies,
         eigenvalues=np.add.reduceat(spectra, edges, axis=1) / counts,
@@ -277,22 +146,23 @@ def _span(means: np.ndarray, weights: np.ndarray, spread: float) -> np.ndarray:
     return _oriented(vectors[:rank]) if rank else np.eye(1, means.shape[1])
 
 
-def _warn_of(mixture: EmpiricalMixture) -> None:
-    share, noise = mixture.commutation, mixture.commutation_noise
-    if not np.any(share > noise + SIGNIFICANCE * mixture.commutation_spread + 1e-12):
+def warn_of(measured: Mapping[str, Any]) -> None:
+    """Say in numbers what the common eigenbasis leaves out, unless the finite number of samples explains it."""
+    share, noise = measured["commutation"], measured["commutation_noise"]
+    if not np.any(share > noise + SIGNIFICANCE * measured["commutation_spread"] + 1e-12):
         return
     worst = int(np.argmax(share))
     warnings.warn(
-        f"the class covariances do not commute: {float(mixture.weights @ share):.3g} of their squared Frobenius norm is"
-        f" off-diagonal in the common eigenbasis on average, {share[worst]:.3g} for class {mixture.labels[worst]}"
+        f"the class covariances do not commute: {float(measured['weights'] @ share):.3g} of their squared Frobenius norm is"
+        f" off-diagonal in the common eigenbasis on average, {share[worst]:.3g} for class {measured['labels'][worst]}"
         f" (sampling noise alone: {noise[worst]:.2g}); the theory leaves this part out",
         CommutationWarning,
         stacklevel=4,
     )
 
 
-def from_table(table: Mapping[str, Any]) -> EmpiricalMixture:
-    """From the keys ``samples`` (a name or file), ``atoms``, ``centre`` and ``diagonal`` of an experiment's [target]."""
+def measure_table(table: Mapping[str, Any]) -> dict[str, Any]:
+    """`measure`, from the keys ``samples`` (a name or file), ``atoms``, ``centre`` and ``diagonal`` of an experiment's [target]."""
     allowed = ("samples", "atoms", "centre", "diagonal")
     for key in table:
         if key not in allowed:
@@ -306,13 +176,13 @@ def from_table(table: Mapping[str, Any]) -> EmpiricalMixture:
         integer("target.atoms", atoms, at_least=1)
     centre, diagonal = (boolean(f"target.{key}", table.get(key, False)) for key in ("centre", "diagonal"))
     stamp = os.stat(source).st_mtime_ns if os.path.exists(source) else 0
-    mixture = _kept(source, stamp, atoms, centre)
+    measured = _kept(source, stamp, atoms, centre)
     if not diagonal:
-        _warn_of(mixture)
-    return mixture
+        warn_of(measured)
+    return measured
 
 
 @lru_cache(maxsize=4)
-def _kept(source: str, stamp: int, atoms: Any, centre: Any) -> EmpiricalMixture:
+def _kept(source: str, stamp: int, atoms: Any, centre: Any) -> dict[str, Any]:
     """Measured once a process: every changed key of an experiment builds its target anew."""
-    return _measured(source, None, atoms, centre)
+    return measure(source, None, atoms, centre)

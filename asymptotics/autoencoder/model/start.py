@@ -6,8 +6,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, fail
 from .denoiser import Denoiser
-from .from_samples import EmpiricalMixture
-from .target import GaussianMixture
+from .target import EmpiricalMixture, GaussianMixture
 from .weights import construct, drawn, overlaps
 
 

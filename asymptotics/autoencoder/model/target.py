@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, array, fail, integer
+from ...common.input.checks import InputError, array, boolean, fail, integer
 from ...common.input.settings import Settings
 from ...common.output.plotting import Drawn
-
-if TYPE_CHECKING:
-    from .from_samples import EmpiricalMixture
+from .from_samples import measure, measure_table, warn_of
+from .samples import load_samples
 
 
 @dataclass(frozen=True)
@@ -98,10 +97,43 @@ class GaussianMixture(Drawn, Settings):
     def from_samples(
         cls, samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False, diagonal: bool = False
     ) -> EmpiricalMixture:
-        """The theory's target from a user's samples; see `asymptotics.autoencoder.from_samples.from_samples`."""
-        from .from_samples import from_samples
+        r"""The theory's target from samples: cluster c is N(μ(c), Σ(c)) with the mean and covariance of class c.
 
-        return from_samples(samples, labels, atoms, centre=centre, diagonal=diagonal)
+        Theory needs commuting covariances: in the eigenbasis e_i of the pooled covariance Σ_c π_c Σ(c) it is told the diagonals
+        e_i·Σ(c)e_i, and no more. A `CommutationWarning` says in numbers what this leaves out, unless that is no more than the
+        finite number of samples explains. The reference directions are an orthonormal basis of the span of the class means
+        (right singular vectors of √π_c μ(c)), T_kl(s) = Σ_{i∈s} u_ki u_li as measured.
+
+        Parameters
+        ----------
+        samples : array_like (n, d), or a name or path
+            See `load_samples`.
+        labels : array_like (n,), optional
+            Class of every sample; default those in the file, else one class.
+        atoms : int, optional
+            Number of atoms: neighbouring eigenvalues are joined with the least loss of variance (`group`). Default: every
+            eigenvector is an atom.
+        centre : bool
+            Subtract the mean of all samples first.
+        diagonal : bool
+            Say that the diagonals are what is meant: no warning.
+
+        Returns
+        -------
+        EmpiricalMixture
+            π_c are the class frequencies; covariances are divided by the number of samples of the class, so that they are those
+            of SGD that draws these samples with replacement.
+
+        Raises
+        ------
+        InputError
+            If the samples are no (n, d) array of finite numbers, the labels do not fit, a class has less than two samples, or
+            ``atoms`` is not in 1 … d.
+        """
+        measured = measure(samples, labels, atoms, centre)
+        if not boolean("diagonal", diagonal):
+            warn_of(measured)
+        return EmpiricalMixture(**measured)
 
     @classmethod
     def from_table(cls, table: Any) -> Any:
@@ -109,9 +141,7 @@ class GaussianMixture(Drawn, Settings):
         if isinstance(table, GaussianMixture):
             return table
         if isinstance(table, Mapping) and "samples" in table:
-            from .from_samples import from_table
-
-            return from_table(table)
+            return EmpiricalMixture(**measure_table(table))
         return super().from_table(table)
 
     def _weights(self, clusters: int) -> np.ndarray:
@@ -182,3 +212,91 @@ class GaussianMixture(Drawn, Settings):
     def projected_centroids(self) -> np.ndarray:
         """Means of the projections u_k·x in each cluster, shape (clusters, K)."""
         return np.asarray(self.centroids @ self.gram)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class EmpiricalMixture(GaussianMixture):
+    r"""A `GaussianMixture` measured on samples, and the frame in which SGD on the samples has the same observables.
+
+    Samples are described in coordinates along the eigenvectors of the pooled within-class covariance Σ_c π_c Σ(c), sorted
+    by falling eigenvalue; an atom is a block of consecutive coordinates. `GaussianMixture.from_samples` makes one.
+
+    Attributes
+    ----------
+    basis : (d, d)
+        The eigenvectors, as columns.
+    references : (K, d)
+        Orthonormal reference directions u_k in those coordinates: the principal axes of the class means.
+    counts : (atoms,)
+        Coordinates of each atom.
+    shift : (d,)
+        What was subtracted from the samples (zero, or the overall mean).
+    pooled : (d,)
+        Eigenvalues of the pooled covariance.
+    commutation : (clusters,)
+        Share of ‖Σ(c)‖_F² that is off-diagonal in the common eigenbasis: 0 if the covariances commute.
+    commutation_noise, commutation_spread : (clusters,)
+        What this share would be, from the finite number of samples alone, if they did, and its standard deviation.
+    grouping : float
+        Share of Σ_i λ_i² of the pooled eigenvalues that is lost by giving all directions of an atom its mean eigenvalue.
+    labels : (clusters,)
+        The label of each cluster.
+    source : str
+        Name or file that the samples came from; empty for an array.
+    """
+
+    basis: Any = None
+    references: Any = None
+    counts: Any = None
+    shift: Any = None
+    pooled: Any = None
+    commutation: Any = None
+    commutation_noise: Any = None
+    commutation_spread: Any = None
+    grouping: float = 0.0
+    labels: Any = None
+    source: str = ""
+    options: Any = None  # with which to measure again; the warning was given once
+
+    @property
+    def target(self) -> GaussianMixture:
+        """The bare mixture, without the frame."""
+        return GaussianMixture(self.centroids, self.weights, self.eigenvalues, self.masses, self.reference_overlaps)
+
+    @property
+    def dimension(self) -> int:
+        """d of the samples."""
+        return len(self.shift)
+
+    def coordinates(self, samples: Any) -> np.ndarray:
+        """Samples (n, d) in the coordinates of the eigenbasis, (n, d).
+
+        Raises
+        ------
+        InputError
+            If they have another dimension.
+        """
+        x, _ = load_samples(samples)
+        if x.shape[1] != self.dimension:
+            fail("data", x.shape, f"of shape (n, {self.dimension}), like the samples that the target was made from")
+        return np.asarray((x - self.shift) @ self.basis)
+
+    def directions_in_space(self) -> np.ndarray:
+        """The reference directions in the samples' own coordinates, (K, d)."""
+        return np.asarray(self.references @ self.basis.T)
+
+    def to_table(self) -> dict[str, Any]:
+        """The file that the samples came from and the options, or (of an array) the measured numbers."""
+        return {"samples": self.source, **self.options} if self.source else self.target.to_table()
+
+    def summary(self) -> str:
+        """A few numbers for a person."""
+        origin = self.source or "an array"
+        return (
+            f"{self.clusters} cluster{'s' * (self.clusters > 1)} of {origin}: d = {self.dimension}, {self.atoms} atoms, "
+            f"{self.directions} reference directions, Tr Sigma/d = {self.mean_eigenvalue:.6g}, off-diagonal share of the "
+            f"class covariances {np.max(self.commutation):.3g} at most"
+        )
+
+    def __repr__(self) -> str:
+        return f"EmpiricalMixture({self.summary()})"

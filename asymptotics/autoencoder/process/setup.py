@@ -9,8 +9,8 @@ import numpy as np
 
 from ...common.input.checks import InputError, integer
 from ..kernels.network import Forward
-from ..model.from_samples import EmpiricalMixture
 from ..model.problem import Problem
+from ..model.target import EmpiricalMixture
 from .problem import SgdProblem
 
 
