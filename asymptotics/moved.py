@@ -24,7 +24,7 @@ sys.meta_path.append(
             "autoencoder.kernels_forward": "autoencoder.kernels.flow",
             "autoencoder.forward": "autoencoder.kernels.network",
             "autoencoder.fluctuation_kernels": "autoencoder.kernels.increments",
-            "autoencoder.conditions": "autoencoder.equations.fields",
+            "autoencoder.conditions": "autoencoder.kernels.fields",
             "autoencoder.drift": "autoencoder.equations.drift",
             "autoencoder.integration": "autoencoder.equations.integrate",
             "autoencoder.node_choice": "autoencoder.equations.nodes",

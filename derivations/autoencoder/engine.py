@@ -327,7 +327,7 @@ class System:
     @cached_property
     def derivation(self):  # type: ignore[no-untyped-def]
         """The printable derivation, a `derivations.steps.Derivation`."""
-        from ..report import derivation
+        from .report import derivation
 
         return derivation(self)
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from ...common.numerics.expectations import Rule
 from ..kernels.compile import Kernels
+from ..kernels.fields import conditions, overlap_sums
 from ..model.problem import Problem
-from .fields import conditions, overlap_sums
 
 
 def square_root(c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

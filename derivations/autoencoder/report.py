@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import sympy
 
-from .autoencoder import skip
-from .autoencoder.denoiser import alpha, beta
-from .steps import Derivation, Step
+from ..steps import Derivation, Step
+from . import skip
+from .denoiser import alpha, beta
 
 if TYPE_CHECKING:
-    from .autoencoder.engine import System
+    from .engine import System
 
 _E = sympy.Function("E")
 
