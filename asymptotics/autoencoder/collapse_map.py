@@ -14,6 +14,7 @@ import numpy as np
 from ..common.checks import ComputationError, array, fail, integer, number
 from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe
+from .drifts import compile_sampler
 from .sampler import Clock, coefficients, predicted
 from .settings import Problem
 
@@ -61,6 +62,7 @@ class CollapseMap:
         self._source = (float(w @ (beta * y1)), float(w @ (alpha * y0)))
         self.tau = self._effective_time()
         # Δ is linear in b: its values at b = 0 and 1 give it everywhere.
+        self._derived = compile_sampler(problem.sampling.drift)
         self._epsilon = problem.sampling.epsilon_function(s)
         self._prepare()
 
@@ -81,7 +83,9 @@ class CollapseMap:
             grid = sampling.grid()
             k = coefficients(self.problem, 0.0, grid[:-1], self._epsilon)
             h = np.diff(grid)
-            self._steps = (1 + h * k.delta, h * k.gamma, 2 * h * k.epsilon)
+            # Growth is linear in b: its values at b = 0 and its slope.
+            gain, growth, noise = self._derived.step(k.gamma, k.delta, k.epsilon, h)
+            self._steps = (growth, gain, noise)
             return
         self._clock = Clock(self.problem.interpolant)
         self._span = (self._clock.of(sampling.start), self._clock.of(sampling.stop), sampling.start)
@@ -107,7 +111,7 @@ class CollapseMap:
             if self.problem.sampling.scheme == "euler":
                 v = np.ones_like(flat)
                 for growth, gain, noise in zip(*self._steps, strict=True):
-                    v = (growth + gain * flat) ** 2 * v + noise
+                    v = self._derived.variance_step(growth + gain * flat, noise, v)
                 return v.reshape(b.shape)
             return self._continuous(flat).reshape(b.shape)
 

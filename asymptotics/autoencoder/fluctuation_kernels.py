@@ -322,6 +322,6 @@ def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
         return _Writer(fluctuations(build())).source()
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{n}.py" for n in ("engine", "denoiser", "vectors", "fluctuations")]
+    code = [f"{folder}/{n}.py" for n in ("engine", "skip", "denoiser", "vectors", "fluctuations")]
     source = codegen.cached_source(("fluctuations", specification), [*code, __file__, str(codegen.__file__)], write)
     return FluctuationKernels(codegen.load_module(source))

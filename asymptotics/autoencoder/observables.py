@@ -23,6 +23,7 @@ from .loss_terms import NULL, unpredicted
 from .path import OrderParameterPath, OrderParameters
 from .settings import Problem
 
+
 @dataclass(frozen=True)
 class DenoisingError(Result):
     """Denoising error E‖y₀x₀ + y₁x₁ − f(x_t)‖² = d × bulk + order_one + o(1), at the times t.

@@ -108,7 +108,9 @@ def test_printed_variance_of_the_skip_connections_step_is_that_of_drawn_samples(
     x = al * x0 + be * x1
     slope = np.sum((y0 * x0 + y1 * x1 - skip * x) * x, axis=1)  # −½ ∂_b ‖y − b x‖²
     at = {"alpha": al, "beta": be, "alpha_dot": -1.2, "beta_dot": 0.9, "b": skip}
-    coefficients = [float(e.rhs.subs({sympy.Symbol(k, real=True): v for k, v in at.items()})) for e in step.equations[:3]]
+    coefficients = [
+        float(e.rhs.subs({sympy.Symbol(k, real=True): v for k, v in at.items()})) for e in step.equations[:3]
+    ]
     names = dict(zip((e.lhs for e in step.equations[:3]), coefficients, strict=True))
     names |= {sympy.Symbol("trSigma_over_d"): spread.mean(), sympy.Symbol("trSigma2_over_d"): np.mean(spread**2)}
     printed = float(step.equations[-1].rhs.subs(names))
