@@ -26,8 +26,8 @@ Target = tuple[sympy.Expr, sympy.Expr]
 def bulk(target: Target = PREDICTIONS["data"]) -> sympy.Expr:
     """The part of order d of ‖y₀x₀ + y₁x₁ − b x_t‖², over d, by the inner products x₀·x₀ = d, x₁·x₁ = dΛ."""
     residual = VectorSum({"x0": target[0] - b * alpha, "x1": target[1] - b * beta})
-    squares = {("x0", "x0"): sympy.Integer(1), ("x1", "x1"): Lambda}
-    return residual.dot(residual, lambda m, n: squares.get((m, n), sympy.Integer(0)))  # type: ignore[call-overload]
+    squares: dict[tuple[object, object], sympy.Expr] = {("x0", "x0"): sympy.Integer(1), ("x1", "x1"): Lambda}
+    return residual.dot(residual, lambda m, n: squares.get((m, n), sympy.Integer(0)))
 
 
 def drift(bulk: sympy.Expr) -> sympy.Expr:
@@ -47,22 +47,28 @@ def average(expression: sympy.Expr) -> sympy.Expr:
     return total
 
 
-def coefficients(bulk: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
-    """(h, κ) of the averaged equation db/dτ = h − κ b.
+def rates(bulk: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """(h, κ) of db/dτ = h − κ b at one time t.
 
     Raises
     ------
     ValueError
         If it is not linear in b.
     """
-    slope = sympy.Poly(average(drift(bulk)), b)
+    slope = sympy.Poly(drift(bulk), b)
     if slope.degree() > 1:
         raise ValueError(f"db/dtau = {slope.as_expr()}: must be linear in b")
     return slope.coeff_monomial(1), -slope.coeff_monomial(b)
 
 
+def coefficients(bulk: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """(h, κ) averaged over the training times."""
+    source, rate = rates(bulk)
+    return average(source), average(rate)
+
+
 @lru_cache(maxsize=1)
-def _exponential() -> sympy.Expr:
+def exponential() -> sympy.Expr:
     """b_∞ + (b₀ − b_∞) e^{−κτ}, compared with what ``dsolve`` finds for db/dτ = κ (b_∞ − b)."""
     function = sympy.Function("b")
     equation = sympy.Eq(function(tau).diff(tau), kappa * (b_inf - function(tau)))
@@ -79,7 +85,7 @@ def closed_form(target: Target = PREDICTIONS["data"]) -> sympy.Expr:
     For a data prediction κ = Λ E[β²] + E[α²] and b_∞ = Λ E[β]/κ.
     """
     values = parameters(target)
-    return _exponential().subs(values, simultaneous=True)
+    return exponential().subs(values, simultaneous=True)
 
 
 def parameters(target: Target = PREDICTIONS["data"]) -> dict[sympy.Symbol, sympy.Expr]:
@@ -104,7 +110,7 @@ def step(bulk_of: sympy.Expr | None = None) -> Step:
             ),
             sympy.Eq(kappa, rate, evaluate=False),
             sympy.Eq(b_inf, source / rate, evaluate=False),
-            sympy.Eq(function(tau), _exponential(), evaluate=False),
+            sympy.Eq(function(tau), exponential(), evaluate=False),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""From the drift of a sampler to compiled functions: what `derivations.sampling` derives, for every room above."""
+"""From the drift of a sampler to compiled functions: what `derivations.sampling` and `derivations.skip` derive."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ step(Gamma, Delta, epsilon, h): (gain, growth, noise_variance) of one Euler step
 variance_step(growth, noise_variance, v), variance_rate(Delta, epsilon, v): of the linear part, one step and per time.
 network_step(gain, growth, I, phi), network_rate(Gamma, Delta, I, phi): of the network's part, one step and per time.
 linear_step(growth, l): of the linear part's fields, without its noise.
+skip_rates(Lambda, alpha, beta, y_0, y_1): (h, kappa) of db/dtau = h - kappa b at one time.
+skip(tau, kappa, b_0, b_infinity): b after the training time tau.
 """
 
 import numpy
@@ -33,7 +35,7 @@ import numpy
 
 def _source(drift: Any) -> str:
     """The generated source of a sampler."""
-    from derivations import sampling
+    from derivations import sampling, skip
 
     sampler = declared(drift)
     linear, network = sampling.network_step()
@@ -50,6 +52,8 @@ def _source(drift: Any) -> str:
         ("network_step", "gain, growth, I, phi", (network,)),
         ("network_rate", "Gamma, Delta, I, phi", (sampling.network_rate(),)),
         ("linear_step", "growth, l", (linear,)),
+        ("skip_rates", "Lambda, alpha, beta, y_0, y_1", skip.rates(skip.bulk((sampling.y0, sampling.y1)))),
+        ("skip", "tau, kappa, b_0, b_infinity", (skip.exponential(),)),
     ]
     parts = [_HEADER.format(drift=str(sampler.drift))]
     for name, arguments, outputs in functions:
@@ -87,6 +91,6 @@ def compile_sampler(drift: Any = None) -> ModuleType:
     import importlib.util
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{name}.py" for name in ("sampling", "denoiser", "vectors")]
+    code = [f"{folder}/{name}.py" for name in ("sampling", "skip", "denoiser", "vectors")]
     code += [__file__, str(codegen.__file__), str(expressions.__file__)]
     return codegen.load_module(codegen.cached_source(("sampler", drift), code, lambda: _source(drift)))
