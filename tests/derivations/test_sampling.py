@@ -165,3 +165,19 @@ def test_skip_connection_follows_from_the_bulk(predicts):
     numbers |= {skip.Lambda: Lambda, skip.b0: b0, skip.tau: tau}
     assert float(form.subs(numbers)) == pytest.approx(value, rel=1e-9)
     assert sympy.expand(derive(architecture("tied", 1, predicts=target)).bulk - skip.bulk(target)) == 0
+
+
+def test_printed_mean_and_rest_of_a_projection_are_those_of_drawn_vectors():
+    """u·L given w·L/√d, by regression over 200 000 draws of L ~ N(0, v) in R^20."""
+    d, count, v = 20, 200_000, 0.7
+    rng = np.random.default_rng(11)
+    w, u, L = rng.standard_normal(d), rng.standard_normal(d) / np.sqrt(d), rng.standard_normal((count, d)) * np.sqrt(v)
+    fields, projections = L @ w / np.sqrt(d), L @ u
+    slope = (fields @ projections) / (fields @ fields)
+    rest = np.var(projections - slope * fields)
+    mean, variance = Sampler().steps()[6].equations
+    numbers = {"Q": w @ w / d, "Theta": w @ u / np.sqrt(d), "G": u @ u, "v": v}
+    at = {sympy.Symbol(name, real=True): x for name, x in numbers.items()}
+    printed = float(mean.rhs.coeff(sympy.Symbol("l", real=True)).subs(at))
+    assert printed == pytest.approx(slope, abs=4 * np.sqrt(rest / (fields @ fields)))
+    assert float(variance.rhs.subs(at)) == pytest.approx(rest, rel=4 * np.sqrt(2 / count))
