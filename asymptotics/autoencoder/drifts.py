@@ -91,6 +91,6 @@ def compile_sampler(drift: Any = None) -> ModuleType:
     import importlib.util
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{name}.py" for name in ("sampling", "skip", "denoiser", "vectors")]
+    code = [f"{folder}/{name}.py" for name in ("sampling", "sampling_algebra", "skip", "denoiser", "vectors")]
     code += [__file__, str(codegen.__file__), str(expressions.__file__)]
     return codegen.load_module(codegen.cached_source(("sampler", drift), code, lambda: _source(drift)))

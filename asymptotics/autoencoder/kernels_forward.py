@@ -89,10 +89,10 @@ class ForwardWriter(ABC):
         """One derived Euler step of the linear part (0) or the network's part (1), in place."""
         import sympy
 
-        from derivations import sampling
+        from derivations import sampling_algebra
 
         names = {"growth": "growth_s", "gain": "gain_s", "I": name, "l": name, "phi": phi}
-        value = sampling.network_step()[part]
+        value = sampling_algebra.network_step()[part]
         value = value.subs({x: sympy.Symbol(names[x.name]) for x in value.free_symbols}, simultaneous=True)
         return f"{name} = {codegen.printer(self.backend).doprint(value)}"
 
