@@ -14,6 +14,7 @@ from .denoiser import (
     sigma,
 )
 from .engine import System, derive
+from .sampling import Sampler
 from .steps import Derivation, Slip, Step
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "PREDICTIONS",
     "Denoiser",
     "Derivation",
+    "Sampler",
     "Slip",
     "Step",
     "System",

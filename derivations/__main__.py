@@ -13,7 +13,7 @@ from .denoiser import ACTIVATIONS, ARCHITECTURES, PREDICTIONS, architecture
 from .steps import Derivation
 
 #: Derivations that belong to a module of their own (``module.derivation()``).
-TOPICS = ("mixture_flow", "linear_diffusion", "one_step", "score_smoothing", "collapse", "fluctuations")
+TOPICS = ("mixture_flow", "linear_diffusion", "one_step", "score_smoothing", "collapse", "fluctuations", "sampling")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import sympy
 
-from . import skip
+from . import denoiser, sampling, skip
 from .steps import Derivation, Step
 
 t, s = sympy.symbols("t s", positive=True)
@@ -24,10 +24,16 @@ SCHEDULES = {
 
 
 def drift_of_bulk(schedule: str) -> tuple[sympy.Expr, sympy.Expr]:
-    """Γ_t = β̇ − α̇β/α and Δ_t = bΓ_t + α̇/α of a data prediction without noise."""
+    """Γ_t and Δ_t of a data prediction without noise, from `derivations.sampling`."""
     alpha, beta = SCHEDULES[schedule]
-    gamma = sympy.simplify(beta.diff(t) - alpha.diff(t) * beta / alpha)
-    return gamma, sympy.simplify(b * gamma + alpha.diff(t) / alpha)
+    at = {
+        denoiser.alpha: alpha,
+        denoiser.beta: beta,
+        denoiser.alpha_dot: alpha.diff(t),
+        denoiser.beta_dot: beta.diff(t),
+    }
+    gamma, delta = sampling.Sampler().predicting(denoiser.PREDICTIONS["data"])
+    return tuple(sympy.simplify(x.subs(sampling.epsilon, 0).subs(at, simultaneous=True)) for x in (gamma, delta))  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=8)
@@ -62,7 +68,9 @@ def variance(schedule: str) -> sympy.Expr:
 def euler_variance() -> sympy.Expr:
     """v after m Euler steps of size 1/N in the linear schedule: [∏_{k<m} (1 + (b−1)/(N−k))]², a ratio of Gamma functions."""
     k = sympy.Symbol("k", integer=True, nonnegative=True)
-    product = sympy.product((N - k + b - 1) / (N - k), (k, 0, m - 1))
+    _, growth, _ = sampling.euler()
+    at = {sampling.Delta: drift_of_bulk("linear")[1].subs(t, k / N), sampling.h: 1 / N}
+    product = sympy.product(sympy.factor(growth.subs(at)), (k, 0, m - 1))
     closed = (sympy.gamma(N + b) * sympy.gamma(N - m + 1) / (sympy.gamma(N + b - m) * sympy.gamma(N + 1))) ** 2
     for count, steps, skip_value in ((7, 4, sympy.Rational(3, 10)), (12, 11, sympy.Rational(13, 10))):
         at = {N: count, m: steps, b: skip_value}

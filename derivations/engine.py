@@ -14,12 +14,14 @@ Source: H. Cui, C. Pehlevan, Y. M. Lu, arXiv 2501.03937; the method of Saad and 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import sympy
 
-from .denoiser import Denoiser, alpha, beta
+from . import report, skip
+from .denoiser import Denoiser, alpha, beta, tied
+from .steps import Derivation
 from .vectors import VectorSum
 
 b = sympy.Symbol("b", real=True)
@@ -309,8 +311,8 @@ class System:
 
     @cached_property
     def skip_drift(self) -> sympy.Expr:
-        """db/dτ = −½ ∂_b bulk (per time; E_t is linear)."""
-        return sympy.factor_terms(-sympy.diff(self.bulk, b) / 2) if self.denoiser.skip else sympy.Integer(0)
+        """db/dτ = −½ ∂_b bulk, from the update of b (per time; E_t is linear)."""
+        return sympy.factor_terms(skip.drift(self.bulk)) if self.denoiser.skip else sympy.Integer(0)
 
     # checks and presentation -----------------------------------------------------------------------------------
 
@@ -325,11 +327,9 @@ class System:
         )
 
     @cached_property
-    def derivation(self):  # type: ignore[no-untyped-def]
-        """The printable derivation, a `derivations.steps.Derivation`."""
-        from .report import derivation
-
-        return derivation(self)
+    def derivation(self) -> Derivation:
+        """The printable derivation."""
+        return report.derivation(self, replace(self, denoiser=tied(1)))
 
     def __str__(self) -> str:
         return str(self.derivation)

@@ -23,6 +23,8 @@ from .steps import Derivation, Step
 
 #: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.
 NORMS = tuple(sympy.Symbol(f"X_{c}{e}", real=True) for c, e in ((0, 0), (0, 1), (1, 1)))
+#: Their coefficients in −½ ∂_b loss, as symbols.
+COEFFICIENTS = tuple(sympy.Symbol(f"c_{c}{e}", real=True) for c, e in ((0, 0), (0, 1), (1, 1)))
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,24 @@ class Fluctuations:
 
         slope = sympy.expand(-sympy.diff(s.residual.dot(s.residual, table), b) / 2)
         return tuple(sympy.factor_terms(slope.coeff(x, 1)) for x in NORMS)  # type: ignore[return-value]
+
+    @cached_property
+    def skip_variance(self) -> sympy.Expr:
+        """Var(−½ ∂_b loss)/d of one coordinate of eigenvalue ς, in `COEFFICIENTS` (those of `skip_increment`).
+
+        x₀ = g and x₁ = √ς h with g, h standard normal: every moment is a product of theirs. Averaged over the coordinates of
+        a cluster, ς becomes Tr Σ/d and ς² becomes Tr Σ²/d. The mean of x₁ adds O(1) to a variance of order d.
+        """
+        g, h = sympy.symbols("g h", real=True)
+        c00, c01, c11 = COEFFICIENTS
+        root = sympy.sqrt(varsigma)
+        form = c00 * g**2 + c01 * g * root * h + c11 * (root * h) ** 2
+
+        def mean(x: sympy.Expr) -> sympy.Expr:
+            even = [(i, j, c) for (i, j), c in sympy.Poly(x, g, h).terms() if i % 2 == 0 == j % 2]
+            return sympy.Add(*[c * sympy.factorial2(i - 1) * sympy.factorial2(j - 1) for i, j, c in even])
+
+        return sympy.expand(mean(form**2) - mean(form) ** 2)
 
     # the drift's Jacobian --------------------------------------------------------------------------------------
 
@@ -321,19 +341,18 @@ def _jacobian(f: Fluctuations) -> Step:
 def _skip(f: Fluctuations) -> Step:
     if not f.system.denoiser.skip:
         return Step("Skip connection", "There is none.")
-    c00, c01, c11 = f.skip_increment
-    trace = sympy.Symbol("trSigma2_over_d")
-    n00, n11 = 2 * sympy.Integer(1), 2 * trace  # variances of |x|^2/sqrt(d) of Gaussian vectors
+    traces = sympy.Integer(1), sympy.Symbol("trSigma_over_d"), sympy.Symbol("trSigma2_over_d")
+    terms = sympy.Poly(f.skip_variance, varsigma).terms()
+    variance = sympy.Add(*[coefficient * traces[power] for (power,), coefficient in terms])
     return Step(
         "Fluctuation of the skip connection",
         "-1/2 d loss/d b = c00 x0.x0 + c01 x0.x1 + c11 x1.x1 at order d. For clusters of equal trace its relative fluctuations are "
-        "of order 1/sqrt(d): Var b = B/d^2, and b's noise does not reach the other order parameters at order 1/d.",
+        "of order 1/sqrt(d): Var b = B/d^2, and b's noise does not reach the other order parameters at order 1/d. A coordinate of "
+        "eigenvalue varsigma has the variance below; over the coordinates it averages to VarY_b = Var(-1/2 d loss/d b)/d.",
         (
-            *[
-                sympy.Eq(sympy.Symbol(f"c_{n}"), c, evaluate=False)
-                for n, c in zip(("00", "01", "11"), (c00, c01, c11), strict=True)
-            ],
-            sympy.Eq(sympy.Symbol("VarY_b"), c00**2 * n00 + c01**2 * trace + c11**2 * n11, evaluate=False),
+            *[sympy.Eq(n, c, evaluate=False) for n, c in zip(COEFFICIENTS, f.skip_increment, strict=True)],
+            sympy.Eq(sympy.Symbol("Var_coordinate"), f.skip_variance, evaluate=False),
+            sympy.Eq(sympy.Symbol("VarY_b"), variance, evaluate=False),
         ),
     )
 

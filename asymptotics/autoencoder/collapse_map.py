@@ -14,6 +14,7 @@ import numpy as np
 from ..common.checks import ComputationError, array, fail, integer, number
 from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe
+from .drifts import compile_sampler
 from .sampler import Clock, coefficients, predicted
 from .settings import Problem
 
@@ -45,7 +46,8 @@ class CollapseMap:
     Notes
     -----
     b_τ = b_∞ + (b₀ − b_∞) e^{−κτ} with κ = Λ E[β²] + E[α²] and κ b_∞ = Λ E[βy₁] + E[αy₀] for a network that predicts
-    y₀x₀ + y₁x₁; v̇ = 2Δv + 2ε. Cui, Pehlevan, Lu, arXiv 2501.03937; closed forms in `derivations.collapse`.
+    y₀x₀ + y₁x₁; v̇ = 2Δv + 2ε. Both are compiled from `derivations.skip` and `derivations.sampling`. Cui, Pehlevan, Lu, arXiv
+    2501.03937; closed forms in `derivations.collapse`.
     """
 
     def __init__(self, problem: Problem, original: float | None = None) -> None:
@@ -55,12 +57,11 @@ class CollapseMap:
         self.start = problem.target.mean_eigenvalue
         times, w = problem.training.nodes()
         s = problem.interpolant
-        alpha, beta = s.alpha(times), s.beta(times)
-        y0, y1 = predicted(problem, times)
-        self._kappa = (float(w @ beta**2), float(w @ alpha**2))
-        self._source = (float(w @ (beta * y1)), float(w @ (alpha * y0)))
+        self._training = (s.alpha(times), s.beta(times), *predicted(problem, times))
+        self._time_weights = w
         self.tau = self._effective_time()
         # Δ is linear in b: its values at b = 0 and 1 give it everywhere.
+        self._derived = compile_sampler(problem.sampling.drift)
         self._epsilon = problem.sampling.epsilon_function(s)
         self._prepare()
 
@@ -81,7 +82,9 @@ class CollapseMap:
             grid = sampling.grid()
             k = coefficients(self.problem, 0.0, grid[:-1], self._epsilon)
             h = np.diff(grid)
-            self._steps = (1 + h * k.delta, h * k.gamma, 2 * h * k.epsilon)
+            # Growth is linear in b: its values at b = 0 and its slope.
+            gain, growth, noise = self._derived.step(k.gamma, k.delta, k.epsilon, h)
+            self._steps = (growth, gain, noise)
             return
         self._clock = Clock(self.problem.interpolant)
         self._span = (self._clock.of(sampling.start), self._clock.of(sampling.stop), sampling.start)
@@ -90,9 +93,14 @@ class CollapseMap:
         """b_τ of a training on a target with mean eigenvalue Λ (any shape)."""
         Lambda = np.asarray(Lambda, dtype=np.float64)
         start = self.initial_skip if b0 is None else b0
-        kappa = Lambda * self._kappa[0] + self._kappa[1]
-        limit = np.divide(Lambda * self._source[0] + self._source[1], kappa, out=np.zeros_like(kappa), where=kappa > 0)
-        return limit + (start - limit) * np.exp(-kappa * self.tau) if self.problem.denoiser.has_skip else 0.0 * kappa
+        rates = self._derived.skip_rates(Lambda[..., None], *self._training)
+        source, kappa = (np.asarray(x @ self._time_weights) for x in rates)
+        limit = np.divide(source, kappa, out=np.zeros_like(kappa), where=kappa > 0)
+        return (
+            np.asarray(self._derived.skip(self.tau, kappa, start, limit))
+            if self.problem.denoiser.has_skip
+            else 0.0 * kappa
+        )
 
     @property
     def initial_skip(self) -> float:
@@ -107,7 +115,7 @@ class CollapseMap:
             if self.problem.sampling.scheme == "euler":
                 v = np.ones_like(flat)
                 for growth, gain, noise in zip(*self._steps, strict=True):
-                    v = (growth + gain * flat) ** 2 * v + noise
+                    v = self._derived.variance_step(growth + gain * flat, noise, v)
                 return v.reshape(b.shape)
             return self._continuous(flat).reshape(b.shape)
 

@@ -1,7 +1,7 @@
 """The flow of the local fields of a generated sample: z_t = ℓ_t + Q_{·u} I_t, exact in its linear part.
 
 dI = (Δ I + Γ φ(z)) dt, dℓ = Δ ℓ dt + √(2ε) Q^{1/2} dW, ℓ_0 ~ N(0, Q), and v̇ = 2Δv + 2ε outside the span of the weights
-(Q: encoder vectors; u: decoder vectors).
+(Q: encoder vectors; u: decoder vectors). These and the steps of the Euler scheme are compiled from `derivations.sampling`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..common.checks import ComputationError, InputError, fail
 from .drift import square_root
+from .drifts import compile_sampler
 from .integration import kernels_of
 from .path import OrderParameters
 from .sampler import Clock, coefficients
@@ -69,6 +70,7 @@ class LatentFlow:
         self.root, self.inverse_root = square_root(self.Q)
         self.sampling = problem.sampling
         self.epsilon = self.sampling.epsilon_function(problem.interpolant)
+        self._derived = compile_sampler(self.sampling.drift)
         self._stepped = self.sampling.scheme == "euler"
         self._prepare()
 
@@ -80,10 +82,10 @@ class LatentFlow:
             grid = s.grid()
             k = coefficients(self.problem, self.b, grid[:-1], self.epsilon)
             h = np.diff(grid)
-            self._steps = (h * k.gamma, 1.0 + h * k.delta, 2.0 * h * k.epsilon)
+            self._steps = self._derived.step(k.gamma, k.delta, k.epsilon, h)
             v = 1.0
             for growth, noise in zip(self._steps[1], self._steps[2], strict=True):
-                v = growth**2 * v + noise
+                v = self._derived.variance_step(growth, noise, v)
             self.variance, self.growth = float(v), float(np.prod(self._steps[1]))
             self.noisy = bool(np.any(k.epsilon > 0))
             return
@@ -96,7 +98,7 @@ class LatentFlow:
         def slope(_: float, y: np.ndarray) -> np.ndarray:
             k = coefficients(self.problem, self.b, np.array(y[0]), self.epsilon)
             rate = clock.rate(float(y[0]))
-            return rate * np.array([1.0, k.delta, 2 * k.delta * y[2] + 2 * k.epsilon])
+            return rate * np.array([1.0, k.delta, self._derived.variance_rate(k.delta, k.epsilon, y[2])])
 
         solved = solve_ivp(
             slope, self._span, [s.start, 0.0, 1.0], method="DOP853", rtol=1e-11, atol=1e-13, dense_output=True
@@ -145,8 +147,8 @@ class LatentFlow:
             if log_jacobian is not None:
                 step = growth * identity + gain * (self.coupling @ self.slopes(z))
                 log_jacobian += np.log(np.abs(_determinant(step)))
-            network = growth * network + gain * self.phi(z)
-            linear *= growth
+            network = self._derived.network_step(gain, growth, network, self.phi(z))
+            linear = self._derived.linear_step(growth, linear)
             if noise > 0 and rng is not None:
                 linear += np.sqrt(noise) * rng.standard_normal(linear.shape) @ self.root
         return Flow(linear, network, log_jacobian)
@@ -196,7 +198,7 @@ class LatentFlow:
             rate = self._clock.rate(float(t))
             network = y[: N * J].reshape(N, J)
             z = np.exp(log_growth) * z0 + network @ self.coupling.T
-            change = rate * (k.delta * network + k.gamma * self.phi(z))
+            change = rate * self._derived.network_rate(k.gamma, k.delta, network, self.phi(z))
             if not jacobian:
                 return change.ravel()
             trace = n * k.delta + k.gamma * np.einsum("aj,Nja->N", self.coupling, self.slopes(z))

@@ -33,6 +33,7 @@ increments(varsigma, mass, theta, q, eta, rho, Tg, TP, Gg, GP, Gs)
 jacobian(moments, pi, c, varsigma, mass, theta, q, eta, lambda, rho, local, by_moment)
     Derivatives of the drift by the order parameters at fixed moments, and by the moments MOMENTS of every cluster.
 norms(alpha, beta, alpha_dot, beta_dot, b): coefficients of x0.x0, x0.x1, x1.x1 in -1/2 d loss/d b.
+skip_variance(c_00, c_01, c_11, varsigma): the variance of this slope, of one coordinate of eigenvalue varsigma.
 skip_slope(alpha, beta, alpha_dot, beta_dot, Lambda, b): derivative of db/dtau by b.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of lambda0, lambda1 in a residual field.
 """
@@ -297,6 +298,9 @@ class _Writer:
             lines = codegen.assignments(list(zip(values, outputs, strict=True)), "numpy")
             body = "\n".join([*lines, "return " + ", ".join(f"{v} + 0.0 * alpha" for v in values)])
             parts.append(f"def {name}({', '.join(SCHEDULE)}, {arguments}):\n" + textwrap.indent(body, "    "))
+        lines = codegen.assignments([("v", self.f.skip_variance)], "numpy")
+        head = "def skip_variance(c_00, c_01, c_11, varsigma):\n"
+        parts.append(head + textwrap.indent("\n".join([*lines, "return v + 0.0 * varsigma"]), "    "))
         return "\n\n\n".join(parts)
 
 
@@ -318,6 +322,6 @@ def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
         return _Writer(fluctuations(build())).source()
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{n}.py" for n in ("engine", "denoiser", "vectors", "fluctuations")]
+    code = [f"{folder}/{n}.py" for n in ("engine", "skip", "denoiser", "vectors", "fluctuations")]
     source = codegen.cached_source(("fluctuations", specification), [*code, __file__, str(codegen.__file__)], write)
     return FluctuationKernels(codegen.load_module(source))

@@ -11,6 +11,7 @@ from ..common.checks import ComputationError
 from .drift import Drift
 from .initial import initial_overlaps
 from .kernels import Kernels, compile_kernels
+from .loss_terms import averaged_unpredicted
 from .path import OrderParameterPath
 from .settings import Problem
 
@@ -122,6 +123,7 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
         method=controls.method,
         experiment=problem.to_tables(),
         version=__version__,
+        loss_unpredicted=averaged_unpredicted(problem),
         source=problem,
     )
 

@@ -241,7 +241,10 @@ def compile_kernels(
     import importlib.util
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors", "moments", "moment_terms")]
+    code = [
+        f"{folder}/{name}.py"
+        for name in ("engine", "skip", "sampling_algebra", "denoiser", "vectors", "moments", "moment_terms")
+    ]
     code += [__file__, *(str(m.__file__) for m in (kernels_exact, kernels_forward, kernels_nodes, codegen))]
     key = (specification, backend, form, *([latent] if latent else []))
     source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))

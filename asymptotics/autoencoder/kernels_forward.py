@@ -85,6 +85,17 @@ class ForwardWriter(ABC):
         signature = "def runge_kutta(z, gain, growth, h, coupling, kappa, network):\n"
         return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
 
+    def _step_line(self, part: int, name: str, phi: str = "phi") -> str:
+        """One derived Euler step of the linear part (0) or the network's part (1), in place."""
+        import sympy
+
+        from derivations import sampling_algebra
+
+        names = {"growth": "growth_s", "gain": "gain_s", "I": name, "l": name, "phi": phi}
+        value = sampling_algebra.network_step()[part]
+        value = value.subs({x: sympy.Symbol(names[x.name]) for x in value.free_symbols}, simultaneous=True)
+        return f"{name} = {codegen.printer(self.backend).doprint(value)}"
+
     def _euler(self, phi: list[tuple[str, sympy.Expr]]) -> str:
         """Noiseless Euler steps of the network part: I ← growth I + gain φ(ℓ + coupling I), ℓ ← growth ℓ."""
         names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
@@ -94,9 +105,9 @@ class ForwardWriter(ABC):
             f"omega_{names[a]} = l_{i} + " + " + ".join(f"coupling[{i}, {j}] * I_{j}" for j in range(J))
             for i, a in enumerate(self.encoders)
         ]
-        step = [*fields, *codegen.assignments(phi, self.backend)]
-        step += [f"I_{j} = growth[s] * I_{j} + gain[s] * f_{j}" for j in range(J)]
-        step += [f"l_{i} = growth[s] * l_{i}" for i in range(n)]
+        step = ["growth_s = growth[s]", "gain_s = gain[s]", *fields, *codegen.assignments(phi, self.backend)]
+        step += [self._step_line(1, f"I_{j}", f"f_{j}") for j in range(J)]
+        step += [self._step_line(0, f"l_{i}") for i in range(n)]
         body = [f"l_{i} = z[{index}, {i}]" for i in range(n)] + [f"I_{j} = 0.0" for j in range(J)]
         body += ["for s in range(gain.shape[0]):", *("    " + line for line in step)]
         body += [f"network[{index}, {j}] = I_{j}" for j in range(J)]

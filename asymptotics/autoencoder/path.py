@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import fail
+from ..common.checks import fail, number
 from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
 from .drift import Layout
+from .loss_terms import averaged_unpredicted
 from .settings import Problem
 
 
@@ -45,6 +46,10 @@ class OrderParameterPath(Result):
     values : (steps, nodes, size)
         The dense output at Chebyshev nodes of every step: the integrator's own polynomial, so nothing is lost.
     centroids : (clusters, K)
+    loss_tau, loss_bulk, loss_potential : (times,)
+        The loss per dimension and its potential E[ℓ] at some τ; `loss`, `loss_order_one` and `loss_total` interpolate.
+    loss_unpredicted : (3,)
+        E_t(y₁ − bβ)² E‖μ‖² as a polynomial in b (files of 0.1.0: None, and computed when asked for).
     atoms, p, K, parameters : int
     evaluations : int
         Right-hand sides computed, all stages of the solve together.
@@ -73,6 +78,7 @@ class OrderParameterPath(Result):
     method: str
     experiment: dict[str, Any]
     version: str
+    loss_unpredicted: Any = None
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
     @property
@@ -120,10 +126,24 @@ class OrderParameterPath(Result):
         return OrderParameters(tau, q.sum(axis=-3), Theta, M, b if np.ndim(b) else float(b), kappa, q, theta)
 
     def loss(self, tau: Any) -> tuple[np.ndarray, np.ndarray]:
-        """``(bulk per dimension, potential of order one)`` of the denoising loss at τ (interpolated between steps)."""
+        """``(bulk per dimension, potential)`` at τ, interpolated between steps: what training minimises of the loss.
+
+        The potential E[ℓ] is the part of order one that depends on the weights; the whole part of order one is
+        `loss_order_one`, and the loss itself `loss_total`.
+        """
         from scipy.interpolate import CubicSpline
 
         return CubicSpline(self.loss_tau, self.loss_bulk)(tau), CubicSpline(self.loss_tau, self.loss_potential)(tau)
+
+    def loss_order_one(self, tau: Any) -> np.ndarray:
+        """The loss at τ minus d × bulk: E[ℓ] + E_t(y₁ − bβ)² E‖μ‖² (and the single directions' share; see `loss_terms`)."""
+        beyond = averaged_unpredicted(self.problem) if self.loss_unpredicted is None else self.loss_unpredicted
+        b = np.asarray(self(tau).b)
+        return np.asarray(self.loss(tau)[1] + beyond[0] + beyond[1] * b + beyond[2] * b**2)
+
+    def loss_total(self, tau: Any, dimension: float) -> np.ndarray:
+        """E‖y₀x₀ + y₁x₁ − f(x_t)‖² at τ, averaged over the training times: d × bulk + order one, up to o(1)."""
+        return np.asarray(number("dimension", dimension, at_least=1) * self.loss(tau)[0] + self.loss_order_one(tau))
 
     def covariance(self, tau: float, dimension: float, other: float | None = None) -> np.ndarray:
         """Predicted covariance at dimension d of (Θ row by row, upper triangle of Q, b, κ) at τ, with those at ``other``."""
@@ -142,7 +162,11 @@ class OrderParameterPath(Result):
         at = self(np.asarray(taus, dtype=np.float64))
         bulk, potential = self.loss(at.tau)
         fields = {"tau": at.tau, "Q": at.Q, "Theta": at.Theta, "M": at.M, "b": at.b, "parameters": at.parameters}
-        fields |= {"loss_bulk": bulk, "loss_potential": potential, "evaluations": self.evaluations}
+        fields |= {"loss_bulk": bulk, "loss_potential": potential}
+        # A declared system is not in the tables: of a file of 0.1.0 the order-one part is then not known.
+        if self.loss_unpredicted is not None or self.experiment["denoiser"].get("activation") != "(system)":
+            fields["loss_order_one"] = self.loss_order_one(at.tau)
+        fields |= {"evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
         return {name: to_builtin(value) for name, value in fields.items()}
 
