@@ -40,7 +40,7 @@ channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of lambda0, l
 import math
 
 import numpy
-from numba import njit
+from asymptotics.common.compiled import njit
 '''
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
@@ -310,14 +310,11 @@ def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
     build : callable
         Returns the derived `derivations.engine.System`; called only if no source is cached.
     """
-    import importlib.util
 
     def write() -> str:
         from derivations.fluctuations import fluctuations
 
         return _Writer(fluctuations(build())).source()
 
-    folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{n}.py" for n in ("engine", "denoiser", "vectors", "fluctuations")]
-    source = codegen.cached_source(("fluctuations", specification), [*code, __file__, str(codegen.__file__)], write)
+    source = codegen.cached_source(("fluctuations", specification), [__name__, "derivations"], write)
     return FluctuationKernels(codegen.load_module(source))

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, njit, types, uint32
+from numba import float32, float64, int64, types, uint32
 
 from ..common.checks import InputError, array, choice, integer
+from ..common.compiled import njit
 from ..common.normals import LANES, TILE32, normal_block, philox_key
 from ..common.plotting import drawn_by
 from ..common.results import Result

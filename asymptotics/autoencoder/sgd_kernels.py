@@ -15,8 +15,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, njit, types, uint32
+from numba import float32, float64, int64, types, uint32
 
+from ..common.compiled import njit
 from ..common.normals import LANES, TILE32, normal_block, uniform
 
 #: Streams of the generator (see `asymptotics.common.normals`); the counter's step is the number of the sample.
