@@ -113,7 +113,10 @@ def closure(modules: Iterable[str]) -> dict[str, str]:
     modules : iterable of str
         Dotted names; a package that loads its names on first use stands for all of them.
     """
-    todo = [other for module in modules for other in _modules(module, "")]
+    return _closure([other for module in modules for other in _modules(module, "")])
+
+
+def _closure(todo: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     while todo:
         module = todo.pop()
@@ -125,7 +128,7 @@ def closure(modules: Iterable[str]) -> dict[str, str]:
 
 def closure_of_text(source: str) -> dict[str, str]:
     """The same for the text of a generated module."""
-    return closure(_needs(source))
+    return _closure(_needs(source))
 
 
 def source_key(*modules: str, text: str = "", also: object = None) -> str:
