@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import sympy
 
+from .errors import require_zero
 from .steps import Slip, Step
 
 tau, kappa = sympy.symbols("tau kappa", positive=True)
@@ -37,8 +38,10 @@ def parameters() -> dict[sympy.Symbol, sympy.Expr]:
 def step() -> Step:
     """The step of a derivation that shows the closed form."""
     rate, limit = parameters()[kappa], parameters()[b_inf]
-    assert sympy.simplify(closed_form() - (limit + (b0 - limit) * sympy.exp(-rate * tau))) == 0
-    assert sympy.simplify(closed_form().subs(tau, 0) - b0) == 0
+    require_zero(
+        closed_form() - (limit + (b0 - limit) * sympy.exp(-rate * tau)), "b relaxes to its limit exponentially"
+    )
+    require_zero(closed_form().subs(tau, 0) - b0, "b(0) = b0")
     b = sympy.Function("b")
     return Step(
         "Skip connection in closed form",

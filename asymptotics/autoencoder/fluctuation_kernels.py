@@ -214,7 +214,7 @@ class _Writer:
             out = []
             for (ch, a, z), x in row.overlap.items():
                 parts = str(z).split("_")
-                assert int(parts[1]) == ch
+                _expect(int(parts[1]) == ch, z)
                 out.append((f"{array}[{r}, {ch}, {a}" + (f", {int(parts[2]) - 1}]" if parts[0] == "z" else "]"), x))
             return out
 
@@ -246,7 +246,7 @@ class _Writer:
                     a, c = (int(i) - 1 for i in rest)
                     by_q.append((f"local[{row}, Q0 + s * {len(pairs)} + {pairs.index((a, c))}]", value, "+= pi[g] *"))
                 else:
-                    assert stem == "m"
+                    _expect(stem == "m", x)
                     by_theta.append(
                         (f"local[{row}, (s * {p} + {int(rest[0]) - 1}) * K + k]", value, "+= pi[g] * c[g, k] *")
                     )
@@ -257,7 +257,7 @@ class _Writer:
                 if str(x) in column:
                     by_theta.append((f"by_moment[g, {row}, {column[str(x)]}]", value, "="))
                 else:
-                    assert stem == "Theta"
+                    _expect(stem == "Theta", x)
                     entry = f"local[{row}, (s * {p} + {int(rest[0]) - 1}) * K + k]"
                     by_theta.append((entry, value, "+= pi[g] *"))
 
@@ -298,6 +298,11 @@ class _Writer:
             body = "\n".join([*lines, "return " + ", ".join(f"{v} + 0.0 * alpha" for v in values)])
             parts.append(f"def {name}({', '.join(SCHEDULE)}, {arguments}):\n" + textwrap.indent(body, "    "))
         return "\n\n\n".join(parts)
+
+
+def _expect(holds: bool, symbol: Any) -> None:
+    if not holds:
+        raise RuntimeError(f"{symbol}: no term that the kernels of the fluctuations know")
 
 
 def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:

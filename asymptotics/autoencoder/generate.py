@@ -116,7 +116,7 @@ def _kernel(dtype: str) -> Any:
 def prepare(denoiser: Forward, dtype: str = "float64") -> None:
     """Compile (or load) the kernels now, so that worker processes started later find them."""
     _kernel(dtype)
-    assert denoiser.module is not None
+    _ = denoiser.module  # loaded on first use
 
 
 @dataclass(frozen=True, eq=False)
