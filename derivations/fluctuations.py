@@ -19,7 +19,7 @@ from functools import cached_property, lru_cache
 import sympy
 
 from .engine import System, b, d, eta, lam, mass, symbol, symmetric, tau, varsigma
-from .errors import require, require_zero
+from .errors import DerivationError, require, require_zero
 from .steps import Derivation, Step
 
 #: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.
@@ -84,7 +84,7 @@ class Fluctuations:
                 case [0, 0, 0]:
                     pass
                 case _:
-                    raise AssertionError(f"unexpected monomial {factors}")
+                    raise DerivationError(f"unexpected monomial {factors}")
         return result
 
     @cached_property
