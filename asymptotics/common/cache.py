@@ -22,6 +22,8 @@ OURS = re.compile(r"(asymptotics[\w.]*-|asymptotics_kernel_|source_)[0-9a-f]{24}
 
 #: One thread derives, writes and loads a kernel; the others wait for it.
 LOCK = threading.RLock()
+#: Of the two sets below alone: they are looked at from within numba's compiler, whose own lock the holder of `LOCK` may wait for.
+_BOOKS = threading.Lock()
 _said: set[Path] = set()
 _pruned: set[Path] = set()
 
@@ -46,7 +48,7 @@ def cache_directory() -> Path:
 def damaged(path: Path, error: object) -> None:
     """Say once a process that something in the cache is damaged and made again; details go to the log."""
     root = cache_directory()
-    with LOCK:
+    with _BOOKS:
         first = root not in _said
         _said.add(root)
     if first:
@@ -65,7 +67,7 @@ def touch(path: Path) -> None:
 
 def prune(root: Path, days: float = UNUSED_DAYS) -> None:
     """Remove kernels that no process has used for ``days``: those of other versions would pile up; once a process."""
-    with LOCK:
+    with _BOOKS:
         if root in _pruned:
             return
         _pruned.add(root)

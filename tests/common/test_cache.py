@@ -281,6 +281,11 @@ with ThreadPoolExecutor(8) as pool:
 print(found == [job(name) for name in names] * 2)
 """
     assert run(code, ROOT.parent, tmp_path / "cache") == ["True"]
+    indices = list((tmp_path / "cache").rglob("*.nbi"))
+    assert indices
+    for path in indices:
+        path.write_bytes(b"")
+    assert run(code, ROOT.parent, tmp_path / "cache") == ["True"]
 
 
 def test_unused_kernels_are_removed_and_nothing_else(tmp_path):
