@@ -21,6 +21,7 @@ import sympy
 
 from . import report, skip
 from .denoiser import Denoiser, alpha, beta, tied
+from .errors import require
 from .steps import Derivation
 from .vectors import VectorSum
 
@@ -131,7 +132,7 @@ class System:
             result += sympy.cancel(along) * self.residual_fields[j]
         without = rest.subs({x: 0 for x in (*lambda0, *lambda1)})
         check = (result + without).subs(dict(zip(self.residual_fields, self.residual_definition, strict=True)))
-        assert sympy.expand(check - rest) == 0, "the potential is linear in the residual fields"
+        require(sympy.expand(check - rest) == 0, "the potential is linear in the residual fields")
         return sympy.expand(result + without)
 
     @cached_property
@@ -191,7 +192,8 @@ class System:
         slopes = tuple(
             tuple(tuple(sympy.diff(g, e) for e in self.residual_fields) for g in self.gradient[c]) for c in (0, 1)
         )
-        assert not any(x.has(*self.residual_fields) for channel in slopes for row in channel for x in row)
+        free = not any(x.has(*self.residual_fields) for channel in slopes for row in channel for x in row)
+        require(free, "the slope of a gradient is free of the residual fields")
         return slopes
 
     # 3. one SGD step -------------------------------------------------------------------------------------------
@@ -233,7 +235,7 @@ class System:
         change = sympy.expand((overlap - before) * d / (2 * eta))
         # A sum of powers of d: its limit is the term of order zero (taken by hand, because sympy.limit is slow).
         powers = [(term, term.as_coeff_exponent(d)[1]) for term in sympy.Add.make_args(change)]
-        assert all(n.is_number and n <= 0 for _, n in powers), "an increment grows with d"
+        require(all(n.is_number and n <= 0 for _, n in powers), "an increment does not grow with d")
         return sympy.Add(*[term for term, n in powers if n == 0])
 
     @cached_property
@@ -274,23 +276,23 @@ class System:
             rest = sympy.Mul(*[f for f in factors if f not in gs and f not in zs and f not in zu])
             if len(g) == 2 and not z:
                 (c, a), (c2, e) = g
-                assert c == c2
+                require(c == c2, "a product of gradients of one channel")
                 result += rest * symmetric(f"N{c}", a, e)
             elif len(g) == 1 and len(z) == 1:
                 c, a = g[0]
                 spread = sympy.Integer(1) if c == 0 else varsigma
                 if z[0] in zu:
-                    assert zu[z[0]] == c
+                    require(zu[z[0]] == c, "a gradient meets the data of its own channel")
                     mean = symbol("t") if c == 1 else sympy.Integer(0)
                     covariances = [symbol("Theta", e + 1) for e in range(self.p)]
                 else:
-                    assert zs[z[0]][0] == c
+                    require(zs[z[0]][0] == c, "a gradient meets the data of its own channel")
                     mean = symbol("m", zs[z[0]][1] + 1) if c == 1 else sympy.Integer(0)
                     covariances = [symmetric("q", zs[z[0]][1], e) for e in range(self.p)]
                 stein = sum(spread * x * symmetric(f"H{c}", a, e) for e, x in enumerate(covariances))
                 result += rest * (mean * symbol("A", a + 1) + stein)
             else:
-                assert not g and not z, f"unexpected term {term}"
+                require(not g and not z, f"the term {term} has no gradient")
                 result += rest
         return sympy.expand(result)
 

@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 import sympy
 
 from .engine import System, b, d, eta, lam, mass, symbol, symmetric, tau, varsigma
+from .errors import DerivationError, require, require_zero
 from .steps import Derivation, Step
 
 #: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.
@@ -80,12 +81,12 @@ class Fluctuations:
                     result.gram[gram[kinds[2][0]]] = coefficient
                 case [2, 0, 0]:
                     (c, a), (c2, e) = sorted(g[f] for f in kinds[0])
-                    assert c == c2
+                    require(c == c2, "a product of gradients of one channel")
                     result.square[c, a, e] = coefficient
                 case [0, 0, 0]:
                     pass
                 case _:
-                    raise AssertionError(f"unexpected monomial {factors}")
+                    raise DerivationError(f"unexpected monomial {factors}")
         return result
 
     @cached_property
@@ -283,9 +284,9 @@ def gaussian_exponential() -> tuple[sympy.Expr, tuple[sympy.Symbol, ...]]:
 def _price() -> Step:
     value, (m1, _, c11, c12, _, s1, s2) = gaussian_exponential()
     # Exponentials span the functions that matter: ∂_x1 is multiplication by s1.
-    assert sympy.simplify(value.diff(m1) - s1 * value) == 0
-    assert sympy.simplify(value.diff(c11) - s1**2 * value / 2) == 0
-    assert sympy.simplify(value.diff(c12) - s1 * s2 * value) == 0
+    require_zero(value.diff(m1) - s1 * value, "Price: dE/dm")
+    require_zero(value.diff(c11) - s1**2 * value / 2, "Price: dE/dC11")
+    require_zero(value.diff(c12) - s1 * s2 * value, "Price: dE/dC12")
     E = sympy.Function("E")
     F = sympy.Function("F")(*sympy.symbols("x_1 x_2"))
     x1, x2 = F.args
@@ -306,8 +307,8 @@ def _by_parts() -> Step:
     x, m, s = sympy.Symbol("x", real=True), sympy.Symbol("m", real=True), sympy.Symbol("s", positive=True)
     density = sympy.exp(-((x - m) ** 2) / (2 * s)) / sympy.sqrt(2 * sympy.pi * s)
     z = (x - m) / sympy.sqrt(s)
-    assert sympy.simplify(density.diff(m) / density - z / sympy.sqrt(s)) == 0
-    assert sympy.simplify(density.diff(s) / density - (z**2 - 1) / (2 * s)) == 0
+    require_zero(density.diff(m) / density - z / sympy.sqrt(s), "by parts: derivative in m")
+    require_zero(density.diff(s) / density - (z**2 - 1) / (2 * s), "by parts: derivative in s")
     E, F, zed = sympy.Function("E"), sympy.Function("F"), sympy.Symbol("z")
     return Step(
         "By parts",
@@ -363,7 +364,7 @@ def _bias() -> Step:
     y = sympy.Function("y")
     # One Euler step of length h against the flow's own Taylor series: the flow is ahead by h²/2 y''.
     ahead = sympy.series(y(t + h), h, 0, 3).removeO().doit() - y(t) - h * y(t).diff(t)
-    assert sympy.simplify(ahead.coeff(h, 2) - y(t).diff(t, 2) / 2) == 0
+    require_zero(ahead.coeff(h, 2) - y(t).diff(t, 2) / 2, "second order of an Euler step")
     m1, C, f1 = sympy.symbols("m_1 C f_1")
     curvature = sympy.Symbol("d2f")
     rate = J * m1 + curvature * C / 2 + f1 - eta * J * f0

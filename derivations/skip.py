@@ -8,6 +8,7 @@ from functools import lru_cache
 import sympy
 
 from .denoiser import PREDICTIONS, alpha, alpha_dot, beta, beta_dot
+from .errors import require_zero
 from .steps import Step
 from .vectors import VectorSum
 
@@ -74,8 +75,7 @@ def exponential() -> sympy.Expr:
     equation = sympy.Eq(function(tau).diff(tau), kappa * (b_inf - function(tau)))
     solution = sympy.dsolve(equation, function(tau), ics={function(0): b0}).rhs
     shown = b_inf + (b0 - b_inf) * sympy.exp(-kappa * tau)
-    if sympy.simplify(solution - shown) != 0:
-        raise ArithmeticError("the solution of a linear equation is not the exponential it is shown as")
+    require_zero(solution - shown, "b relaxes to its limit exponentially")
     return shown
 
 

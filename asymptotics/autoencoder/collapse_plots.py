@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import fail
+from ..common.checks import fail, present
 from ..common.plotting import COLOURS, axes_of, points, style
 from .collapse_map import CollapseMap, PhaseDiagram
 from .collapse_result import Collapse
@@ -30,8 +30,7 @@ def plot_collapse(collapse: Collapse | None, runs: CollapseRuns | None = None, a
         figure, axis = axes_of(ax, figsize=(4.6, 3.3))
         if runs is None and collapse is not None:
             runs = collapse.simulation
-        shown = collapse if collapse is not None else runs
-        assert shown is not None
+        shown = collapse if collapse is not None else present(runs, "collapse or runs")
         generation, smallest = np.arange(1, shown.count + 1), 1.0
         for k, (name, label) in enumerate(SERIES):
             values = getattr(collapse, name) if collapse is not None else runs.mean(name)  # type: ignore[union-attr]

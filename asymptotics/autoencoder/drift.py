@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checks import present
 from ..common.expectations import Rule
 from .conditions import conditions, overlap_sums
 from .kernels import Kernels
@@ -213,9 +214,16 @@ class Drift:
         R1 = Qc[:, dec[:, None], dec] - u1 @ np.swapaxes(u1, -1, -2)
         out = np.empty((C, 2 * self.p_pairs))
         arrays = [np.ascontiguousarray(x) for x in (M[:, enc], root0, root1, M[:, dec], u0, u1, R0, R1)]
-        assert self.noise_nodes is not None
         self.kernels.module.noise(
-            *self.noise_nodes, *arrays, Q, *self.schedule, *self.derivatives, self.time_weights, b, kappa, out
+            *present(self.noise_nodes, "noise_nodes"),
+            *arrays,
+            Q,
+            *self.schedule,
+            *self.derivatives,
+            self.time_weights,
+            b,
+            kappa,
+            out,
         )
         first = self.kernels.column("N0_1_1")
         averaged[:, first : first + out.shape[1]] = out

@@ -88,9 +88,5 @@ def declared(drift: Any) -> Sampler:
 @lru_cache(maxsize=64)
 def compile_sampler(drift: Any = None) -> ModuleType:
     """Compiled functions of a sampler, from the cache where possible; see the header of the generated source."""
-    import importlib.util
-
-    folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{name}.py" for name in ("sampling", "sampling_algebra", "skip", "denoiser", "vectors")]
-    code += [__file__, str(codegen.__file__), str(expressions.__file__)]
-    return codegen.load_module(codegen.cached_source(("sampler", drift), code, lambda: _source(drift)))
+    modules = [__name__, "derivations"]
+    return codegen.load_module(codegen.cached_source(("sampler", drift), modules, lambda: _source(drift)))

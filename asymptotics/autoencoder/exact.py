@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..common.checks import ComputationError, InputError, array, fail
+from ..common.checks import ComputationError, InputError, array, fail, present
 from .drift import square_root
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def latent_density(law: GeneratedDensity, z: Any) -> np.ndarray:
         raise InputError("Q: must have full rank for a density of the encoder fields")
     z0 = backward(law, z)
     # The linear and network parts at the found starting points give the Jacobian of the same forward flow.
-    log_jacobian = law.transport(z0, jacobian=True).log_jacobian
-    assert log_jacobian is not None
+    log_jacobian = present(law.transport(z0, jacobian=True).log_jacobian, "log_jacobian")
     quadratic = np.einsum("ka,ab,kb->k", z0, np.linalg.inv(law.Q), z0)
     normal = -0.5 * (quadratic + n * np.log(2 * np.pi) + np.linalg.slogdet(law.Q)[1])
     return np.asarray(np.exp(normal - log_jacobian))

@@ -41,7 +41,7 @@ channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of lambda0, l
 import math
 
 import numpy
-from numba import njit
+from asymptotics.common.compiled import njit
 '''
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
@@ -215,7 +215,7 @@ class _Writer:
             out = []
             for (ch, a, z), x in row.overlap.items():
                 parts = str(z).split("_")
-                assert int(parts[1]) == ch
+                _expect(int(parts[1]) == ch, z)
                 out.append((f"{array}[{r}, {ch}, {a}" + (f", {int(parts[2]) - 1}]" if parts[0] == "z" else "]"), x))
             return out
 
@@ -247,7 +247,7 @@ class _Writer:
                     a, c = (int(i) - 1 for i in rest)
                     by_q.append((f"local[{row}, Q0 + s * {len(pairs)} + {pairs.index((a, c))}]", value, "+= pi[g] *"))
                 else:
-                    assert stem == "m"
+                    _expect(stem == "m", x)
                     by_theta.append(
                         (f"local[{row}, (s * {p} + {int(rest[0]) - 1}) * K + k]", value, "+= pi[g] * c[g, k] *")
                     )
@@ -258,7 +258,7 @@ class _Writer:
                 if str(x) in column:
                     by_theta.append((f"by_moment[g, {row}, {column[str(x)]}]", value, "="))
                 else:
-                    assert stem == "Theta"
+                    _expect(stem == "Theta", x)
                     entry = f"local[{row}, (s * {p} + {int(rest[0]) - 1}) * K + k]"
                     by_theta.append((entry, value, "+= pi[g] *"))
 
@@ -304,6 +304,11 @@ class _Writer:
         return "\n\n\n".join(parts)
 
 
+def _expect(holds: bool, symbol: Any) -> None:
+    if not holds:
+        raise RuntimeError(f"{symbol}: no term that the kernels of the fluctuations know")
+
+
 def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
     """Kernels of a denoiser's fluctuations, from the cache where possible.
 
@@ -314,14 +319,11 @@ def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
     build : callable
         Returns the derived `derivations.engine.System`; called only if no source is cached.
     """
-    import importlib.util
 
     def write() -> str:
         from derivations.fluctuations import fluctuations
 
         return _Writer(fluctuations(build())).source()
 
-    folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{n}.py" for n in ("engine", "skip", "denoiser", "vectors", "fluctuations")]
-    source = codegen.cached_source(("fluctuations", specification), [*code, __file__, str(codegen.__file__)], write)
+    source = codegen.cached_source(("fluctuations", specification), [__name__, "derivations"], write)
     return FluctuationKernels(codegen.load_module(source))

@@ -10,7 +10,6 @@ import textwrap
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ target(alpha, beta, alpha_dot, beta_dot)
 import math
 
 import numpy
-from numba import njit
+from asymptotics.common.compiled import njit
 
 VECTORS = {p}
 DECODERS = {decoder_indices}
@@ -124,12 +123,11 @@ class Forward:
         declare : callable
             Returns the declaration.
         """
-        import importlib.util
-
-        found = importlib.util.find_spec("derivations")
-        assert found is not None and found.origin is not None
-        writers = [__file__, str(codegen.__file__), str(Path(found.origin).with_name("denoiser.py"))]
-        return cls(codegen.cached_source(("forward", specification), writers, lambda: cls.of(declare()).source))
+        return cls(
+            codegen.cached_source(
+                ("forward", specification), [__name__, "derivations"], lambda: cls.of(declare()).source
+            )
+        )
 
     @cached_property
     def module(self) -> ModuleType:

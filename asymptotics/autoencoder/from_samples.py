@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import InputError, boolean, fail, integer
+from ..common.data_files import data_files
 from .samples import SHIPPED, check_labels, load_samples
 from .target import GaussianMixture
 
@@ -305,14 +306,13 @@ def from_table(table: Mapping[str, Any]) -> EmpiricalMixture:
     if atoms is not None:
         integer("target.atoms", atoms, at_least=1)
     centre, diagonal = (boolean(f"target.{key}", table.get(key, False)) for key in ("centre", "diagonal"))
-    stamp = os.stat(source).st_mtime_ns if os.path.exists(source) else 0
-    mixture = _kept(source, stamp, atoms, centre)
+    mixture = _kept(source, data_files(source, any_name=True).get(source, ""), atoms, centre)
     if not diagonal:
         _warn_of(mixture)
     return mixture
 
 
 @lru_cache(maxsize=4)
-def _kept(source: str, stamp: int, atoms: Any, centre: Any) -> EmpiricalMixture:
+def _kept(source: str, content: str, atoms: Any, centre: Any) -> EmpiricalMixture:
     """Measured once a process: every changed key of an experiment builds its target anew."""
     return _measured(source, None, atoms, centre)

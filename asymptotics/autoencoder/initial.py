@@ -28,7 +28,8 @@ def initial_overlaps(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     T = target.reference_overlaps
     theta = np.einsum("ak,skl->sal", w, T)
     q = np.einsum("ak,skl,bl->sab", w, T, w) + init.random**2 * target.masses[:, None, None] * np.eye(p)
-    assert theta.shape == (S, p, K)
+    if theta.shape != (S, p, K):
+        raise RuntimeError(f"theta: has the shape {theta.shape}, not {(S, p, K)}")
     return theta, q
 
 

@@ -13,7 +13,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..common import codegen
-from . import kernels_exact, kernels_forward, kernels_nodes
 from .kernels_exact import IMPORTS, ExactMoments
 from .kernels_nodes import MOMENTS, NOISE, SCHEDULE, NodesWriter
 
@@ -46,7 +45,7 @@ import math
 import numpy
 
 try:
-    from numba import njit
+    from asymptotics.common.compiled import njit
 except ImportError:  # the NumPy back end needs no numba
     njit = None
 '''
@@ -238,16 +237,8 @@ def compile_kernels(
     latent : int
         Number of latent coordinates at every node (a continuous latent measure); 0: one c a cluster.
     """
-    import importlib.util
-
-    folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [
-        f"{folder}/{name}.py"
-        for name in ("engine", "skip", "sampling_algebra", "denoiser", "vectors", "moments", "moment_terms")
-    ]
-    code += [__file__, *(str(m.__file__) for m in (kernels_exact, kernels_forward, kernels_nodes, codegen))]
     key = (specification, backend, form, *([latent] if latent else []))
-    source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))
+    source = codegen.cached_source(key, [__name__, "derivations"], lambda: write_source(build(), backend, form, latent))
     module = codegen.load_module(source, backend)
     return Kernels(
         module=module,

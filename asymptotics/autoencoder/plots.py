@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.checks import present
 from ..common.plotting import COLOURS, axes_of, points, style
 from .density import GeneratedDensity
 from .path import OrderParameterPath
@@ -18,7 +19,7 @@ def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[st
     """`entries` of the path or else of the runs."""
     if path is not None:
         return entries(path.p, path.K)
-    assert runs is not None
+    runs = present(runs, "path or runs")
     return entries(runs.Q.shape[2], runs.Theta.shape[3])
 
 

@@ -26,7 +26,8 @@ def realised_weights(problem: Problem, dimension: int) -> tuple[np.ndarray, np.n
     else:
         _, references, counts = construct(dimension, target.masses, target.reference_overlaps, *empty, init.realisation)
     weights = drawn(references, mean_coordinates(problem), init.random, init.realisation)
-    assert weights.shape == (p, dimension)
+    if weights.shape != (p, dimension):
+        raise RuntimeError(f"weights: have the shape {weights.shape}, not {(p, dimension)}")
     return weights, references, counts
 
 

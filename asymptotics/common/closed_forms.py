@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from .compiled import njit
 
 _TWO_PI = 2.0 * math.pi
 _ROOT_HALF = math.sqrt(0.5)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .checks import InputError
+from .versions import versions
 
 FORMAT = 1
 
@@ -187,7 +188,8 @@ class Result:
         stored = self._stored()
         arrays = {name: value for name, value in stored.items() if isinstance(value, np.ndarray)}
         plain = {name: value for name, value in stored.items() if name not in arrays}
-        return write_arrays(path, {"class": type(self).__name__, "format": FORMAT, "fields": plain}, arrays)
+        head = {"class": type(self).__name__, "format": FORMAT, "versions": versions()}
+        return write_arrays(path, {**head, "fields": plain}, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

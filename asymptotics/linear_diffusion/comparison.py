@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import InputError
+from asymptotics.common.checks import InputError, present
 from asymptotics.common.verdict import Row, Verdict
 
 from .agreement import corrected_cosines
@@ -66,8 +66,7 @@ def _predictions(
 ) -> Iterator[tuple[str, Any, np.ndarray | float]]:
     """(name, theory, allowance) of everything a simulation measures."""
     values, schedule = settings.covariance().eigenvalues, settings.schedule()
-    big, c, t = settings.samples, settings.regularisation, settings.time
-    assert t is not None
+    big, c, t = settings.samples, settings.regularisation, present(settings.time, "time")
     change = theory.corrections
     yield "train_loss", *_second_order(theory.train_loss, change["train_loss"])
     # the test loss is that of the truth plus an excess; the relative size of the correction is to the excess

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from asymptotics.common.checkpoints import Checkpoint
+from asymptotics.common.checks import present
 from asymptotics.common.ensembles import run_ensemble, spawn
 from asymptotics.common.plotting import drawn_by
 from asymptotics.common.results import Result, dataframe, to_builtin
@@ -35,8 +36,7 @@ def one_run(seed: np.random.SeedSequence, settings: LinearDiffusion, simulation:
     spectrum, schedule = settings.covariance(), settings.schedule()
     scale = np.sqrt(spectrum.eigenvalues)
     target = np.diag(spectrum.eigenvalues)
-    d, big, c, t = scale.size, settings.samples, settings.regularisation, settings.time
-    assert t is not None
+    d, big, c, t = scale.size, settings.samples, settings.regularisation, present(settings.time, "time")
     ab, noise = float(schedule.alpha_bar[t]), float(schedule.noise[t])
 
     x = draw(rng, big, scale)

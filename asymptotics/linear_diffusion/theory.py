@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.checks import InputError, array
+from asymptotics.common.checks import InputError, array, present
 
 from .agreement import effective_dimension, model_agreement, null_directions
 from .averages import Averages, Sweep
@@ -157,8 +157,7 @@ def _transposed(column: list[Any]) -> Any:
 
 
 def _time(settings: LinearDiffusion) -> int:
-    assert settings.time is not None
-    return settings.time
+    return present(settings.time, "time")
 
 
 def _non_negative(name: str, value: Any) -> np.ndarray:

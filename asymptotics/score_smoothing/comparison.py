@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import InputError
+from ..common.checks import InputError, present
 from ..common.verdict import Row, Verdict
 from .settings import ScoreSmoothing
 from .simulation import Particles
@@ -75,8 +75,7 @@ def compare(theory: Solution, runs: Particles) -> Verdict:
     tests: tuple[tuple[str, float], ...] = ()
     details: dict[str, Any] = {}
     if settings.curve == "line":
-        law = law_of(settings.replace(end_time=runs.end_time))
-        assert law is not None
+        law = present(law_of(settings.replace(end_time=runs.end_time)), "law")
         sample = np.sort(runs.positions.ravel())
         upto = law.cdf(sample)
         statistic, p = kolmogorov_smirnov(sample, upto, upto)

@@ -58,6 +58,7 @@ def test_increments_are_those_of_a_step_in_many_dimensions():
     numbers |= {symmetric("q", a, c): Q[a, c] for a in (0, 1) for c in (0, 1)}
     numbers |= {eta: rate, lam: decay, mass: 1.0, varsigma: 1.0} | dict.fromkeys(system.rates, 1.0)
     step = d / (2 * rate)
+    assert len(f.theta_increment) == 2 and len(f.gram_increment) == 3
     for a, row in enumerate(f.theta_increment):
         expected = step * (after[a] - W[a]) @ u / np.sqrt(d)
         assert float(total(row).subs(numbers)) == pytest.approx(expected, rel=1e-9)
