@@ -18,8 +18,8 @@ REACH = 7.0
 #: Cells a direction to begin with.
 BASE = {1: 64, 2: 28}
 #: A cell is kept where its interpolant meets the map to this share of the cell's own image, or of the width of the Gaussian part.
-OWN = {1: 1e-4, 2: 3e-3}
-WIDTH = {1: 1e-4, 2: 3e-3}
+OWN = {1: 1e-4, 2: 1e-3}
+WIDTH = {1: 1e-4, 2: 1e-3}
 #: Cells that hold less are not split.
 NEGLIGIBLE = {1: 1e-13, 2: 1e-10}
 #: Largest number of points carried by the flow, and of halvings.
@@ -53,6 +53,10 @@ class Cells:
     @classmethod
     def join(cls, parts: list[Cells]) -> Cells:
         return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("lower", "size", "values")))
+
+    def take(self, which: np.ndarray) -> Cells:
+        """Some of them."""
+        return Cells(self.lower[which], self.size[which], self.values[which])
 
     def mass(self) -> np.ndarray:
         """Gaussian probability of every cell."""
@@ -230,10 +234,6 @@ def _worst(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
     )
 
 
-def _take(cells: Cells, which: np.ndarray) -> Cells:
-    return Cells(cells.lower[which], cells.size[which], cells.values[which])
-
-
 def _line(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple[Cells, Cells, Cells, bool]:
     quarters = carry((todo.lower, todo.size), QUARTERS[:, None])
     error = _worst(quarters - np.einsum("pi,cik->cpk", AT_QUARTERS, todo.values), scale)
@@ -241,8 +241,8 @@ def _line(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple[
     light = todo.mass() < NEGLIGIBLE[1]
     good = (error <= tolerance) | light | stop
     finer = _insert(todo.values, quarters, 0)
-    fine, rest = (_halved(_take(todo, which), 0, finer[which]) for which in (good, ~good))
-    return _take(todo, good), fine, rest, not stop or bool(np.all((error <= tolerance) | light))
+    fine, rest = (_halved(todo.take(which), 0, finer[which]) for which in (good, ~good))
+    return todo.take(good), fine, rest, not stop or bool(np.all((error <= tolerance) | light))
 
 
 def _plane(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple[Cells, Cells, Cells, bool]:
@@ -261,18 +261,16 @@ def _plane(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple
     parts = []
     for k in range(2):
         which = bad & (ratio[k] >= ratio[1 - k] if k == 0 else ratio[1] > ratio[0])
-        cells = _take(todo, which)
+        cells = todo.take(which)
         edges = np.array([[[u, v] for v in (0.0, 1.0)] for u in (0.25, 0.75)])
         new = carry((cells.lower, cells.size), edges if k == 0 else edges[..., ::-1].transpose(1, 0, 2))
         mid = middle[which, 2 * k : 2 * k + 2]
-        if k == 0:
-            quarters = np.stack([new[:, :, 0], mid, new[:, :, 1]], axis=2)
-        else:
-            quarters = np.stack([new[:, 0], mid, new[:, 1]], axis=1)
+        ends = [new[:, :, 0], new[:, :, 1]] if k == 0 else [new[:, 0], new[:, 1]]
+        quarters = np.stack([ends[0], mid, ends[1]], axis=2 - k)
         parts.append(_halved(cells, k, _insert(cells.values, quarters, k)))
     met = bool(np.all((ratio.max(axis=0) <= 1) | light)) or not stop
     good = ~bad
-    cells, mids = _take(todo, good), middle[good]
+    cells, mids = todo.take(good), middle[good]
     five = _doubled(carry, cells, mids)
     predicted = np.einsum("pi,qj,cijk->cpqk", _basis(FIFTHS)[0], _basis(FIFTHS)[0], cells.values)
     own = np.minimum(*(_worst(np.ptp(cells.values, axis=1 + k), scale) for k in range(2)))
@@ -284,8 +282,8 @@ def _plane(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple
         other = (off[:, :, 1::2] if k == 0 else off[:, 1::2]).sum(axis=(1, 2, 3))
         which = again & ((odd >= other) if k == 0 else (odd > other))
         finer = five[which][:, :, ::2] if k == 0 else five[which][:, ::2]
-        parts.append(_halved(_take(cells, which), k, finer))
-    done = _take(cells, ~again)
+        parts.append(_halved(cells.take(which), k, finer))
+    done = cells.take(~again)
     twice = _halved(done, 0, five[~again][:, :, ::2])
     # The nodes between in the other direction, in the order in which the halves stand.
     whole = np.concatenate([five[~again][:, :3], five[~again][:, 2:]])

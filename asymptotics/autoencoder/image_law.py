@@ -17,6 +17,8 @@ from .image import Cells, resolve
 FLOOR = {1: 1e-9, 2: 1 / 1500}
 #: Pieces that a cell of one latent direction is cut into.
 PIECES = 24
+#: Cells of one latent direction whose image is longer than this many widths are summed as pieces of a line.
+LONG = 12.0
 #: Bins of a distribution function, and bins to a standard deviation of Y.
 BINS = (2**13, 2**17)
 PER_WIDTH = 64
@@ -107,16 +109,24 @@ class ImageLaw(CloudLaw):
         return axes / widths, float(np.sum(np.log(widths)) + 0.5 * self.m * np.log(2 * np.pi))
 
     @cached_property
-    def _mixture(self) -> tuple[np.ndarray, ...]:
-        white, _ = self._whitening
-        cells = Cells(self.cells.lower, self.cells.size, self.cells.values @ white)
-        if self.n == 1:
-            return cells.pieces(PIECES)
+    def _mixture(self) -> tuple[Cells, Cells]:
+        """Whitened cells: those that nodes resolve, and (one latent direction) those much longer than the Gaussian part."""
+        cells = Cells(self.cells.lower, self.cells.size, self.cells.values @ self._whitening[0])
+        long = np.linalg.norm(cells.extent(), axis=2).max(axis=1) > (LONG if self.n == 1 else np.inf)
+        return cells.take(~long), cells.take(long)
+
+    @cached_property
+    def _nodes(self) -> tuple[np.ndarray, np.ndarray]:
+        cells = self._mixture[0]
+        # Gauss–Legendre converges where two nodes come on a standard deviation.
         extent = np.linalg.norm(cells.extent(), axis=2)
-        # Gauss–Legendre converges once there is about a node to a standard deviation.
-        centres, w, _ = cells.cloud(np.clip(np.ceil(2 + 1.3 * extent), 2, 64).astype(int))
+        centres, w, _ = cells.cloud(np.clip(np.ceil(2 + 2.2 * extent), 2, 96).astype(int))
         keep = w > 1e-12 * w.max()
         return centres[keep], w[keep]
+
+    @cached_property
+    def _pieces(self) -> Pieces:
+        return Pieces(*self._mixture[1].pieces(PIECES))
 
     @cached_property
     def _line(self) -> tuple[np.ndarray, np.ndarray]:
@@ -129,14 +139,46 @@ class ImageLaw(CloudLaw):
             return np.interp(x[:, 0], *self._line, left=0.0, right=0.0)
         white, log_norm = self._whitening
         points = np.ascontiguousarray(x @ white)
-        if self.n == 1:
-            from .window import segment_sum
-
-            out = np.empty(len(points))
-            segment_sum(points, *(np.ascontiguousarray(part) for part in self._mixture), out)
-        else:
-            out = gaussian_sum(points, self._mixture[0], self._mixture[1])
+        out = np.zeros(len(points))
+        if len(self._mixture[0]):
+            out += gaussian_sum(points, *self._nodes)
+        if len(self._mixture[1]):
+            out += self._pieces.sum(points)
         return out * np.exp(-log_norm)
+
+
+class Pieces:
+    """Pieces of a line with their masses, found by bins of the coordinate along which they extend most."""
+
+    REACH, BINS = 9.5, 512
+
+    def __init__(self, first: np.ndarray, last: np.ndarray, weights: np.ndarray, tilts: np.ndarray) -> None:
+        self.parts = tuple(np.ascontiguousarray(part) for part in (first, last, weights, tilts))
+        low, high = np.minimum(first, last), np.maximum(first, last)
+        extent = high.max(axis=0) - low.min(axis=0)
+        self.axis = int(np.argmax(extent))
+        a, b = low[:, self.axis] - self.REACH, high[:, self.axis] + self.REACH
+        # Equal numbers of pieces to a bin: much of the mass may be in one place.
+        inner = np.unique(np.quantile((a + b) / 2, np.linspace(0, 1, self.BINS + 1)[1:-1]))
+        self.edges = np.concatenate([[a.min()], inner, [b.max()]])
+        begin, end = self._bin(a), self._bin(b)
+        count = end - begin + 1
+        pieces = np.repeat(np.arange(len(a)), count)
+        bins = np.repeat(begin, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        order = np.argsort(bins, kind="stable")
+        self.members, self.starts = pieces[order], np.searchsorted(bins[order], np.arange(len(self.edges)))
+
+    def _bin(self, x: np.ndarray) -> np.ndarray:
+        return np.clip(np.searchsorted(self.edges, x, side="right") - 1, 0, len(self.edges) - 2)
+
+    def sum(self, points: np.ndarray) -> np.ndarray:
+        """Their Gaussian sums at points (points, m)."""
+        from .window import segment_sum
+
+        x, out = points[:, self.axis], np.empty(len(points))
+        bins = np.where((x < self.edges[0]) | (x > self.edges[-1]), -1, self._bin(x))
+        segment_sum(points, *self.parts, bins, self.starts, self.members, out)
+        return out
 
 
 def _distribution(middle: np.ndarray, length: np.ndarray, w: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +188,12 @@ def _distribution(middle: np.ndarray, length: np.ndarray, w: np.ndarray, width: 
     bins = int(np.clip(PER_WIDTH * (high - low) / max(width, 1e-300), *BINS))
     edges = np.linspace(low - pad, high + pad, bins + 1)
     h = edges[1] - edges[0]
-    mass = _ramps(middle, np.maximum(length, h / 50), w, edges)
+    if width <= h / 4 and np.any(length):
+        # Without a Gaussian part the pieces themselves say where the mass is, also where much of it is in one place.
+        length = np.maximum(length, 1e-10 * (high - low))
+        ends = [edges[:1], middle - length / 2, middle, middle + length / 2, edges[-1:]]
+        edges = np.unique(np.concatenate(ends))
+    mass = _ramps(middle, np.maximum(length, 1e-10 * (high - low)), w, edges)
     if width > h / 4:
         reach = int(np.ceil(8.5 * width / h))
         steps = (np.arange(-reach, reach + 2) - 0.5) * h / width
@@ -239,9 +286,10 @@ def gaussian_sum(points: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
     a, c = points, centres
     if m == 1:
         a, c = np.pad(a, ((0, 0), (0, 1))), np.pad(c, ((0, 0), (0, 1)))
-    # Cells of one cut-off radius: the centres in reach of a point lie in its cell and the eight around it.
-    low = np.floor(c.min(axis=0) / CUT).astype(np.int64) - 1
-    cells = np.floor(c / CUT).astype(np.int64) - low
+    # Cells of one cut-off radius, larger where that would be too many: the centres in reach of a point lie in its cell and the eight around it.
+    side = max(CUT, float(np.max(np.ptp(c, axis=0))) / 2000)
+    low = np.floor(c.min(axis=0) / side).astype(np.int64) - 1
+    cells = np.floor(c / side).astype(np.int64) - low
     shape = cells.max(axis=0) + 2
     index = cells[:, 0] * shape[1] + cells[:, 1]
     order = np.argsort(index, kind="stable")
@@ -249,6 +297,6 @@ def gaussian_sum(points: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
     out = np.empty(len(a))
     window_sum(
         np.ascontiguousarray(a), np.ascontiguousarray(c[order]), np.ascontiguousarray(weights[order]),
-        starts, low, shape, CUT, out,
+        starts, low, shape, side, CUT, out,
     )  # fmt: skip
     return out

@@ -16,13 +16,14 @@ def window_sum(
     starts: np.ndarray,
     low: np.ndarray,
     shape: np.ndarray,
+    side: float,
     cut: float,
     out: np.ndarray,
 ) -> None:
-    """out[i] = Σ w_j exp(−|x_i − c_j|²/2) over the centres within ``cut``, sorted by square cells of side ``cut``."""
+    """out[i] = Σ w_j exp(−|x_i − c_j|²/2) over the centres within ``cut``, sorted by square cells of ``side`` ≥ ``cut``."""
     for i in range(points.shape[0]):
         x, y = points[i, 0], points[i, 1]
-        cx, cy = math.floor(x / cut) - low[0], math.floor(y / cut) - low[1]
+        cx, cy = math.floor(x / side) - low[0], math.floor(y / side) - low[1]
         total = 0.0
         for a in range(max(cx - 1, 0), min(cx + 2, shape[0])):
             for b in range(max(cy - 1, 0), min(cy + 2, shape[1])):
@@ -48,13 +49,28 @@ def _between(low: float, high: float) -> float:
 
 @njit(cache=True, nogil=True)
 def segment_sum(
-    points: np.ndarray, first: np.ndarray, last: np.ndarray, weights: np.ndarray, tilts: np.ndarray, out: np.ndarray
+    points: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+    weights: np.ndarray,
+    tilts: np.ndarray,
+    bins: np.ndarray,
+    starts: np.ndarray,
+    members: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """out[i] = Σ_j w_j ∫₀¹ (1 + tilt_j (2s − 1)) exp(−|x_i − first_j − s (last_j − first_j)|²/2) ds, in any dimension."""
+    """out[i] = Σ_j w_j ∫₀¹ (1 + tilt_j (2s − 1)) exp(−|x_i − first_j − s (last_j − first_j)|²/2) ds, in any dimension.
+
+    Point i sums over the pieces ``members[starts[bins[i]]:starts[bins[i] + 1]]``, none for a negative bin.
+    """
     m = points.shape[1]
     for i in range(points.shape[0]):
         total = 0.0
-        for j in range(first.shape[0]):
+        if bins[i] < 0:
+            out[i] = 0.0
+            continue
+        for index in range(starts[bins[i]], starts[bins[i] + 1]):
+            j = members[index]
             length2, dot = 0.0, 0.0
             for k in range(m):
                 d = last[j, k] - first[j, k]
