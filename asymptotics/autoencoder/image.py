@@ -20,10 +20,12 @@ BASE = {1: 64, 2: 28}
 #: A cell is kept where its interpolant meets the map to this share of the cell's own image, or of the width of the Gaussian part.
 OWN = {1: 1e-4, 2: 1e-3}
 WIDTH = {1: 1e-4, 2: 1e-3}
+#: Two directions: cells that hold less than this may be coarser, by the root of the ratio, up to so much.
+LIGHT, EASED = 1e-5, 30.0
 #: Cells that hold less are not split.
-NEGLIGIBLE = {1: 1e-13, 2: 1e-10}
+NEGLIGIBLE = {1: 1e-13, 2: 1e-9}
 #: Largest number of points carried by the flow, and of halvings.
-LARGEST = 1_200_000
+LARGEST = 250_000
 DEEPEST = 48
 
 
@@ -198,7 +200,7 @@ def resolve(map_: Callable[[np.ndarray], np.ndarray], n: int, widths: Callable[[
     doubled: list[Cells] = []
     complete = True
     for depth in range(DEEPEST * n + 1):
-        stop = depth == DEEPEST * n or carry.points > LARGEST
+        stop = depth == DEEPEST * n or carry.points + 16 * len(todo) > LARGEST
         good, fine, todo, met = (_line if n == 1 else _plane)(carry, todo, scale, stop)
         complete &= met
         kept.append(good)
@@ -248,7 +250,8 @@ def _line(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple[
 def _plane(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple[Cells, Cells, Cells, bool]:
     """Cells are split along the direction in which the map is least quadratic: a separatrix along an axis needs one only."""
     boxes = (todo.lower, todo.size)
-    light = todo.mass() < NEGLIGIBLE[2]
+    mass = todo.mass()
+    light, eased = mass < NEGLIGIBLE[2], np.clip(np.sqrt(LIGHT / np.maximum(mass, 1e-300)), 1.0, EASED)
     # First along the middle lines; the rest of the doubled cell where they agree.
     middle = carry(boxes, np.array([[0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75]]))
     along = (todo.values[:, :, 1], todo.values[:, 1, :])
@@ -256,7 +259,7 @@ def _plane(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple
     for k in range(2):
         error = _worst(middle[:, 2 * k : 2 * k + 2] - np.einsum("pi,cik->cpk", AT_QUARTERS, along[k]), scale)
         own = _worst(np.ptp(todo.values, axis=1 + k), scale)
-        ratio[k] = error / np.maximum(OWN[2] * own, WIDTH[2])
+        ratio[k] = error / (eased * np.maximum(OWN[2] * own, WIDTH[2]))
     bad = (ratio.max(axis=0) > 1) & ~light & (not stop)
     parts = []
     for k in range(2):
@@ -274,7 +277,11 @@ def _plane(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple
     five = _doubled(carry, cells, mids)
     predicted = np.einsum("pi,qj,cijk->cpqk", _basis(FIFTHS)[0], _basis(FIFTHS)[0], cells.values)
     own = np.minimum(*(_worst(np.ptp(cells.values, axis=1 + k), scale) for k in range(2)))
-    again = (_worst(five - predicted, scale) > 2 * np.maximum(OWN[2] * own, WIDTH[2])) & ~light[good] & (not stop)
+    again = (
+        (_worst(five - predicted, scale) > 2 * eased[good] * np.maximum(OWN[2] * own, WIDTH[2]))
+        & ~light[good]
+        & (not stop)
+    )
     # What the middle lines did not show: split along the direction that misses more.
     for k in range(2):
         off = np.abs(five - predicted) / scale

@@ -96,7 +96,8 @@ class ImageLaw(CloudLaw):
             first, last, w, _ = self.cells.pieces(PIECES)
             return _distribution((first[:, k] + last[:, k]) / 2, np.abs(last[:, k] - first[:, k]), w, width)
         width = max(width, self.floor * FLOOR[2] * extent)
-        orders = np.clip(np.ceil(2 * self.cells.extent()[:, :, k] / max(width, 1e-300)), 2, 48).astype(int)
+        dense = np.clip(2 * (self.cells.mass() / 1e-6) ** 0.25, 0.3, 2.0)[:, None]
+        orders = np.clip(np.ceil(dense * self.cells.extent()[:, :, k] / max(width, 1e-300)), 2, 48).astype(int)
         centres, w, lengths = self.cells.cloud(orders, even=True)
         return _distribution(centres[:, k], lengths[:, k], w, width)
 
@@ -118,11 +119,12 @@ class ImageLaw(CloudLaw):
     @cached_property
     def _nodes(self) -> tuple[np.ndarray, np.ndarray]:
         cells = self._mixture[0]
-        # Gauss–Legendre converges where two nodes come on a standard deviation.
+        # Gauss–Legendre converges where two nodes come on a standard deviation; cells with little mass lie side by side.
         extent = np.linalg.norm(cells.extent(), axis=2)
-        centres, w, _ = cells.cloud(np.clip(np.ceil(2 + 2.2 * extent), 2, 96).astype(int))
+        dense = np.clip(2.2 * (cells.mass() / 1e-6) ** 0.25, 0.8, 2.2)[:, None]
+        centres, w, _ = cells.cloud(np.clip(np.ceil(2 + dense * extent), 2, 96).astype(int))
         keep = w > 1e-12 * w.max()
-        return centres[keep], w[keep]
+        return _merged(centres[keep], w[keep])
 
     @cached_property
     def _pieces(self) -> Pieces:
@@ -145,6 +147,20 @@ class ImageLaw(CloudLaw):
         if len(self._mixture[1]):
             out += self._pieces.sum(points)
         return out * np.exp(-log_norm)
+
+
+#: Nodes closer than this share of a standard deviation are merged where there are many.
+MERGED, MANY = 1 / 16, 100_000
+
+
+def _merged(centres: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes of the plane merged at their mean on a lattice that the Gaussian part does not see."""
+    if len(w) < MANY or centres.shape[1] != 2:
+        return centres, w
+    cell = np.floor((centres - centres.min(axis=0)) / MERGED).astype(np.int64)
+    _, which = np.unique(cell[:, 0] * (cell[:, 1].max() + 1) + cell[:, 1], return_inverse=True)
+    total = np.bincount(which, w)
+    return np.stack([np.bincount(which, w * c) / total for c in centres.T], axis=1), total
 
 
 class Pieces:
