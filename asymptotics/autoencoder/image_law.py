@@ -96,8 +96,9 @@ class ImageLaw(CloudLaw):
             first, last, w, _ = self.cells.pieces(PIECES)
             return _distribution((first[:, k] + last[:, k]) / 2, np.abs(last[:, k] - first[:, k]), w, width)
         width = max(width, self.floor * FLOOR[2] * extent)
-        dense = np.clip(2 * (self.cells.mass() / 1e-6) ** 0.25, 0.3, 2.0)[:, None]
-        orders = np.clip(np.ceil(dense * self.cells.extent()[:, :, k] / max(width, 1e-300)), 2, 48).astype(int)
+        # Each part is spread over its own length, so that cells with little mass need few.
+        most = np.where(self.cells.mass() > 1e-6, 48, 3)[:, None]
+        orders = np.clip(np.ceil(2 * self.cells.extent()[:, :, k] / max(width, 1e-300)), 2, most).astype(int)
         centres, w, lengths = self.cells.cloud(orders, even=True)
         return _distribution(centres[:, k], lengths[:, k], w, width)
 
