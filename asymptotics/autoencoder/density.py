@@ -64,6 +64,10 @@ class GeneratedDensity(LatentFlow):
         self.theta_network = theta[self.terms]
         self.lift = (inverse @ inverse @ theta[self.encoders]).T
         gram = basis @ problem.target.gram @ basis.T
+        square = inverse @ inverse
+        everything = problem.target.gram - at.Theta[self.encoders].T @ square @ at.Theta[self.encoders]
+        lift = (square @ at.Theta[self.encoders]).T
+        self._whole = (at.Theta[self.terms], lift, self.variance * (everything + everything.T) / 2, basis)
         self._kept_paths: tuple[int, int, np.ndarray] | None = None
         residual = gram - theta[self.encoders].T @ inverse @ inverse @ theta[self.encoders]
         self.span_covariance = self.variance * (residual + residual.T) / 2
@@ -101,7 +105,14 @@ class GeneratedDensity(LatentFlow):
         """The image of the starting points z₀ under the flow (ε = 0): computed once, resolved, with its error."""
         if self.noisy:
             raise InputError("epsilon > 0: the samples' noise, not the starting point alone, says where they end")
-        return ResolvedImage.of(lambda x: self._centres(self.carry(x @ self.root)), len(self.Q), self.span_covariance)
+        # All reference directions are resolved, so that every projection comes from the same cells.
+        theta, lift, whole, basis = self._whole
+
+        def centres(x: np.ndarray) -> np.ndarray:
+            flow = self.carry(x @ self.root)
+            return np.asarray(flow.linear @ lift.T + flow.network @ theta)
+
+        return ResolvedImage.of(centres, len(self.Q), whole, basis, self.span_covariance)
 
     def _paths(self, samples: int, seed: int) -> np.ndarray:
         """Conditional means of sampled paths (ε > 0); the last ones are kept."""

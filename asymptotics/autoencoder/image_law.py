@@ -194,7 +194,8 @@ class Pieces:
 
         x, out = points[:, self.axis], np.empty(len(points))
         bins = np.where((x < self.edges[0]) | (x > self.edges[-1]), -1, self._bin(x))
-        segment_sum(points, *self.parts, bins, self.starts, self.members, out)
+        first, last, w, tilts = self.parts
+        segment_sum(points, first, last, w, tilts, bins, self.starts, self.members, out)
         return out
 
 
@@ -239,13 +240,27 @@ class ResolvedImage:
     complete: bool
 
     @classmethod
-    def of(cls, map_: Callable[[np.ndarray], np.ndarray], n: int, covariance: np.ndarray) -> ResolvedImage:
-        """Resolve a map of N(0, I_n) under a Gaussian part of that covariance."""
+    def of(
+        cls, map_: Callable[[np.ndarray], np.ndarray], n: int, whole: np.ndarray, basis: np.ndarray, own: np.ndarray
+    ) -> ResolvedImage:
+        """Resolve a map of N(0, I_n), and project its image.
+
+        Parameters
+        ----------
+        map_ : callable
+            (points, n) → (points, K).
+        n : int
+        whole : (K, K)
+            Covariance of the Gaussian part, which says how finely the map is resolved.
+        basis, own : (m, K), (m, m)
+            What to project on, and the covariance of the Gaussian part there.
+        """
         if n > 2:
-            return cls._of_points(map_, n, covariance)
-        own = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-        image = resolve(map_, n, lambda extent: np.maximum(own, FLOOR[n] * max(float(np.max(extent)), 1e-300)))
-        return cls((ImageLaw(image.fine, covariance), ImageLaw(image.coarse, covariance)), image.points, image.complete)
+            return cls._of_points(lambda x: map_(x) @ basis.T, n, own)
+        widths = np.sqrt(np.maximum(np.diag(whole), 0.0))
+        image = resolve(map_, n, lambda extent: np.maximum(widths, FLOOR[n] * max(float(np.max(extent)), 1e-300)))
+        laws = (ImageLaw(Cells(c.lower, c.size, c.values @ basis.T), own) for c in (image.fine, image.coarse))
+        return cls(tuple(laws), image.points, image.complete)
 
     @classmethod
     def _of_points(cls, map_: Callable[[np.ndarray], np.ndarray], n: int, covariance: np.ndarray) -> ResolvedImage:
