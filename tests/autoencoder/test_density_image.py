@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -31,7 +33,7 @@ def generate(problem, at, n, seed, function=np.tanh, untied=False):
     encoder, decoder = (W[len(W) // 2 :], W[: len(W) // 2]) if untied else (W, W)
     x = np.random.default_rng(seed).standard_normal((n, W.shape[1]))
     grid = problem.sampling.grid()
-    for t, after in zip(grid[:-1], grid[1:], strict=True):
+    for t, after in pairwise(grid):
         x = x + (after - t) * (at.b * x + function(x @ encoder.T) @ decoder - x) / (1 - t)
     return x[:, : at.Theta.shape[1]]
 
