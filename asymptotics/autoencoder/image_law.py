@@ -318,7 +318,8 @@ def gaussian_sum(points: np.ndarray, centres: np.ndarray, weights: np.ndarray) -
     a, c = points, centres
     if m == 1:
         a, c = np.pad(a, ((0, 0), (0, 1))), np.pad(c, ((0, 0), (0, 1)))
-    # Cells of one cut-off radius, larger where that would be too many: the centres in reach of a point lie in its cell and the eight around it.
+    # Cells of one cut-off radius, larger where that would be too many: the centres in reach of a point lie in its cell and
+    # the eight around it.
     side = max(CUT, float(np.max(np.ptp(c, axis=0))) / 2000)
     low = np.floor(c.min(axis=0) / side).astype(np.int64) - 1
     cells = np.floor(c / side).astype(np.int64) - low
