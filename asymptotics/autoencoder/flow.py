@@ -72,6 +72,7 @@ class LatentFlow:
         self.epsilon = self.sampling.epsilon_function(problem.interpolant)
         self._derived = compile_sampler(self.sampling.drift)
         self._stepped = self.sampling.scheme == "euler"
+        self._carried: tuple[np.ndarray, ...] | None = None
         self._prepare()
 
     # the linear part -------------------------------------------------------------------------------------------
@@ -156,9 +157,22 @@ class LatentFlow:
     #: Above this many points, the continuous flow is integrated by RK4 with steps checked against an adaptive solve.
     MANY_POINTS = 400
     FLOW_TOLERANCE = 1e-7
+    CARRY_TOLERANCE = 1e-6
 
     def _many(self, z0: np.ndarray) -> Flow:
-        """The continuous flow of many points: RK4 on equal steps of the clock, as many as a sample of the points needs.
+        """The continuous flow of many points: RK4 on equal steps of the clock, as many as a sample of the points needs."""
+        return self._runge_kutta(z0, self._checked_steps(z0, self.FLOW_TOLERANCE))
+
+    def carry(self, z0: np.ndarray) -> Flow:
+        """As `transport` without noise, but one and the same smooth map in every call: its steps are those of the first."""
+        if self._stepped:
+            return self._step(z0, False, None)
+        if self._carried is None:
+            self._carried = self._checked_steps(z0, self.CARRY_TOLERANCE)
+        return self._runge_kutta(z0, self._carried)
+
+    def _checked_steps(self, z0: np.ndarray, tolerance: float) -> tuple[np.ndarray, ...]:
+        """What RK4 needs to know of the times, with as many steps as a sample of the points needs.
 
         With J = I e^{−L}, L = ∫Δ, the network part obeys dJ/ds = rate Γ e^{−L} φ(e^L (z₀ + Q_{·u} J)).
         """
@@ -170,21 +184,15 @@ class LatentFlow:
             t = np.minimum(t, self.sampling.stop)
             k = coefficients(self.problem, self.b, t, self.epsilon)
             rate = np.array([self._clock.rate(float(x)) for x in t])
-            arguments = (
-                rate * k.gamma * np.exp(-log_growth),
-                np.exp(log_growth),
-                grid[2] - grid[0],
-                self.coupling,
-                self.kappa,
-            )
-            network = np.empty((len(sample), self.coupling.shape[1]))
-            self.kernels.module.runge_kutta(np.ascontiguousarray(sample), *arguments, network)
-            error = np.max(np.abs(self.growth * network - exact))
-            if error < self.FLOW_TOLERANCE * (1 + np.max(np.abs(exact))) or steps >= 4096:
-                break
+            times = (rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0])
+            error = np.max(np.abs(self._runge_kutta(sample, times).network - exact))
+            if error < tolerance * (1 + np.max(np.abs(exact))) or steps >= 4096:
+                return times
             steps *= 2
+
+    def _runge_kutta(self, z0: np.ndarray, times: tuple[np.ndarray, ...]) -> Flow:
         network = np.empty((len(z0), self.coupling.shape[1]))
-        self.kernels.module.runge_kutta(np.ascontiguousarray(z0), *arguments, network)
+        self.kernels.module.runge_kutta(np.ascontiguousarray(z0), *times, self.coupling, self.kappa, network)
         return Flow(self.growth * z0, self.growth * network, None)
 
     def _integrate(self, z0: np.ndarray, jacobian: bool) -> Flow:

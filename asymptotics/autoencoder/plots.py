@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import present
+from ..common.checks import InputError, present
 from ..common.plotting import COLOURS, axes_of, points, style
 from .density import GeneratedDensity
 from .path import OrderParameterPath
@@ -34,7 +34,6 @@ def entries(p: int, K: int) -> list[tuple[str, str, tuple[int, ...]]]:
 
 def _bands(path: OrderParameterPath | None, runs: Runs | None, dimension: float | None) -> Any:
     """Predicted standard deviations along τ, or None where there is no dimension or no prediction."""
-    from ..common.checks import InputError
     from .fluctuations import fluctuations
 
     dimension = runs.dimension if dimension is None and runs is not None else dimension
@@ -113,6 +112,15 @@ def plot_comparison(
         return figure, axes
 
 
+def _has_density(law: GeneratedDensity) -> bool:
+    """Whether the law states a density: not with noise, more than two encoders, or confined to a lower dimension."""
+    try:
+        law.density(np.zeros((1, len(law.span_covariance))))
+    except InputError:
+        return False
+    return True
+
+
 def window(problem: Problem, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Corners of a box that holds the target's clusters and the bulk of the generated points."""
     centroids = problem.target.projected_centroids()[:, :2]
@@ -128,7 +136,7 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
     """Target, theory and experiment in three axes with one frame."""
     K = min(problem.target.directions, 2)
     low, high = window(problem, law.sample(4000, 0)[:, :2])
-    exact = not law.noisy and len(law.Q) <= 2
+    exact = _has_density(law)
     if K == 1:
         _draw_line(problem, law, generated, axes, low, high, exact)
         return
