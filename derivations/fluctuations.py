@@ -18,6 +18,7 @@ from functools import cached_property, lru_cache
 
 import sympy
 
+from .kinks import almost_everywhere
 from .engine import System, b, d, eta, lam, mass, symbol, symmetric, tau, varsigma
 from .steps import Derivation, Step
 
@@ -146,13 +147,15 @@ class Fluctuations:
 
         Where φ has a kink ∂/∂κ is a distribution; a scalar of this kind is differentiated as a shift of ω instead.
         """
-        phi = self.system.denoiser.phi
         found = []
         for k in self.system.denoiser.parameters:
             same = [
                 i
                 for i, a in enumerate(self.system.denoiser.encoders)
-                if all(sympy.simplify(x.diff(k) - x.diff(self.system.fields[a])) == 0 for x in phi)
+                if all(
+                    sympy.simplify(row.get(k, 0) - row.get(self.system.fields[a], 0)) == 0
+                    for row in self.system.phi_slope
+                )
             ]
             found.append(same[0] if same else None)
         return tuple(found)
@@ -180,7 +183,8 @@ class Fluctuations:
         elif not s.has_kink:
             variables |= scalars
         table = {
-            name: {v: sympy.diff(f, x) for v, x in variables.items() if f.has(x)} for name, f in self.functions.items()
+            name: {v: almost_everywhere(sympy.diff(f, x)) for v, x in variables.items() if f.has(x)}
+            for name, f in self.functions.items()
         }
         return {name: {v: x for v, x in row.items() if x != 0} for name, row in table.items()}
 

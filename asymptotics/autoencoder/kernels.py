@@ -121,7 +121,7 @@ class _Writer(NodesWriter):
         self.kink = form == "regression" or (
             form in ("auto", "closed", "nodes") and system.has_kink and not self.closed
         )
-        self.names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), self.kink, latent)
+        self.names = moment_names(self.p, self.encoders, self.decoders, self.scalars, self.kink, latent)
 
     def _closed_forms(self, form: str) -> dict[str, str]:
         """Sources of "moments" and "noise" that need no nodes, where there are such."""
@@ -129,7 +129,7 @@ class _Writer(NodesWriter):
 
         if self.latent or form not in ("auto", "closed"):
             return {}
-        names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), False)
+        names = moment_names(self.p, self.encoders, self.decoders, self.scalars, False)
         found: dict[str, str] = {}
         for centred in (False, True) if form == "closed" else (False,):
             exact = ExactMoments(self.system, self._clean, centred)
@@ -165,9 +165,9 @@ class _Writer(NodesWriter):
             # Array code calls SciPy's special functions; compiled code does without.
             *(["import scipy.special"] if self.backend == "numpy" else []),
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
-            f"KINK = {self.kink!r}\nPARAMETERS = {len(self.rename)}\nVECTORS = {self.p}\n"
+            f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
-            f"SMOOTH = {not self.system.has_kink!r}\n",
+            f"SMOOTH = {self.system.smooth!r}\n",
             *([] if self.backend == "numpy" else [self._decorate(TANH)]),
             *([IMPORTS] if self.closed else []),
             self.closed.get("moments") or self.moments(),
@@ -241,7 +241,9 @@ def compile_kernels(
     import importlib.util
 
     folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors", "moments", "moment_terms")]
+    code = [
+        f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors", "moments", "moment_terms", "kinks", "names")
+    ]
     code += [__file__, *(str(m.__file__) for m in (kernels_exact, kernels_forward, kernels_nodes, codegen))]
     key = (specification, backend, form, *([latent] if latent else []))
     source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))

@@ -64,9 +64,7 @@ class ExactMoments:
         from derivations.moments import NotClosed
 
         s = self.system
-        if any(g.has(sympy.DiracDelta) for channel in s.gradient for g in channel):
-            raise NotClosed("a discontinuous activation: SGD does not see its jumps")
-        variables = [*(s.fields[a] for a in self.encoders), *s.residual_fields]
+        variables = [self.clean(x) for x in (*(s.fields[a] for a in self.encoders), *s.residual_fields)]
         reduction, head = self._law(variables, self._joint(), self._means())
         coefficients: list[tuple[str, sympy.Expr]] = []
         g = {
