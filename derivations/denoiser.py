@@ -9,7 +9,7 @@ from typing import Any
 import sympy
 
 from .kinks import Smoothness, analyse
-from .names import LocalField, check_vectors, private, vector_symbols
+from .names import LocalField, check_name, check_vectors, private, vector_symbols
 
 #: The activation while it is unspecified.
 sigma = sympy.Function("sigma")
@@ -194,6 +194,7 @@ class Denoiser:
     def __post_init__(self) -> None:
         object.__setattr__(self, "vectors", tuple(self.vectors))
         object.__setattr__(self, "frozen", tuple(self.frozen))
+        check_name(self.name)
         check_vectors(self.vectors)
         terms = tuple((u, sympy.sympify(phi)) for u, phi in self.terms)
         if not terms:

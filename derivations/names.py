@@ -10,7 +10,13 @@ import sympy
 
 
 class LocalField(sympy.Symbol):
-    """The field of a weight vector: by its class another symbol than any that a user makes by name."""
+    """The field of a weight vector: by its class another symbol than any that a user makes by name.
+
+    Numbers may be put in by name all the same: ``subs`` takes the plain real symbol for it.
+    """
+
+    def _eval_subs(self, old: sympy.Basic, new: sympy.Basic) -> sympy.Basic | None:
+        return new if type(old) is sympy.Symbol and old == sympy.Symbol(self.name, real=True) else None
 
 
 class Parameter(sympy.Symbol):
@@ -35,6 +41,12 @@ _LONGEST = 60
 def collides(name: str) -> bool:
     """Whether the printed derivation uses this name for something of its own."""
     return name in _WORDS or bool(_STEMS.fullmatch(name))
+
+
+def check_name(name: Any) -> None:
+    """Raise `ValueError` unless the name of a denoiser is printable text."""
+    if not isinstance(name, str) or not name.isprintable() or any(c in _FORBIDDEN for c in name):
+        raise ValueError(f"name = {name!r}: must be printable text without any of {_FORBIDDEN}")
 
 
 def check_vectors(vectors: Sequence[Any]) -> None:
