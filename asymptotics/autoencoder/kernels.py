@@ -6,6 +6,7 @@ recompiles. The argument order is documented in the generated source and in `Ker
 
 from __future__ import annotations
 
+import logging
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..common import codegen
-from . import kernels_exact, kernels_forward, kernels_nodes
+from . import kernels_exact, kernels_forward, kernels_nodes, kernels_proof
 from .kernels_exact import IMPORTS, ExactMoments
 from .kernels_nodes import MOMENTS, NOISE, SCHEDULE, NodesWriter
 
 if TYPE_CHECKING:
     from derivations.engine import System
+
+_log = logging.getLogger(__name__)
 
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
@@ -130,8 +133,8 @@ class _Writer(NodesWriter):
         if self.latent or form not in ("auto", "closed"):
             return {}
         names = moment_names(self.p, self.encoders, self.decoders, self.scalars, False)
-        found: dict[str, str] = {}
         for centred in (False, True) if form == "closed" else (False,):
+            found: dict[str, str] = {}
             exact = ExactMoments(self.system, self._clean, centred)
             try:
                 body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
@@ -145,8 +148,12 @@ class _Writer(NodesWriter):
             except NotClosed:
                 pass
             if found:
-                break
-        return found
+                plain = {name: text[text.index("def ") :] for name, text in found.items()}
+                wrong = kernels_proof.disagreement(self.system, names, IMPORTS, plain, centred)
+                if not wrong:
+                    return found
+                _log.warning("%s: a closed form is not used: %s", self.system.denoiser.name, wrong)
+        return {}
 
     def _over_conditions(self, signature: str, body: list[str]) -> str:
         lines = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
@@ -244,7 +251,10 @@ def compile_kernels(
     code = [
         f"{folder}/{name}.py" for name in ("engine", "denoiser", "vectors", "moments", "moment_terms", "kinks", "names")
     ]
-    code += [__file__, *(str(m.__file__) for m in (kernels_exact, kernels_forward, kernels_nodes, codegen))]
+    code += [
+        __file__,
+        *(str(m.__file__) for m in (kernels_exact, kernels_forward, kernels_nodes, kernels_proof, codegen)),
+    ]
     key = (specification, backend, form, *([latent] if latent else []))
     source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))
     module = codegen.load_module(source, backend)

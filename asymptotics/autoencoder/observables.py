@@ -100,7 +100,7 @@ def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolera
     counts = massless_counts(problem)
     norms = np.einsum("ck,kl,cl->c", target.centroids, target.gram, target.centroids)
     direct = target.weights @ (norms + (target.cluster_eigenvalues - target.mean_eigenvalue) @ counts)
-    rules = ladder(len(kernels.encoders), kink=kernels.kink)
+    rules = ladder(len(kernels.encoders), kink=not kernels.smooth)
     bulk, potential = np.empty(len(t)), np.empty(len(t))
     for k, time in enumerate(t):
         one = replace(problem, training=problem.training.replace(times=[float(time)], quadrature=None))

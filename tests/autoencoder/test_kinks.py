@@ -8,7 +8,11 @@ import sympy
 from scipy.integrate import solve_ivp
 
 import asymptotics as asy
-from derivations import Denoiser, derive, local_field
+from asymptotics.autoencoder.forward import Forward
+from asymptotics.autoencoder.kernels import IMPORTS, _Writer
+from asymptotics.autoencoder.kernels_proof import disagreement
+from asymptotics.common.checks import InputError
+from derivations import Denoiser, architecture, derive, local_field
 
 V = local_field("v")
 HALF = sympy.Rational(1, 2)
@@ -33,8 +37,8 @@ def end(experiment, **options):
     return np.array([at.Theta[0, 0], at.Q[0, 0], at.b]), path
 
 
-def by_definition(phi, slope, breaks):
-    """(Θ, Q, b) at τ = 1.5 of one tied unit, from E[z g] itself: no Stein's lemma, no kernel, φ and φ′ by hand.
+def by_definition(phi, slope, breaks, units=1):
+    """(Θ, Q, b) at τ = 1.5 of tied units with the same weights, from E[z g] itself: no Stein's lemma, no kernel, φ and φ′ by hand.
 
     Given the local fields a Gaussian z is Cov(z, λ)/Var λ (λ − Eλ) and an independent rest. The integral over ω goes piece by
     piece, that over λ₁ given ω is of degree two.
@@ -58,9 +62,9 @@ def by_definition(phi, slope, breaks):
             l0 = (omega[:, None] - c * l1) / a
             p = dens[:, None] * v
             s, d, omega = phi(omega)[:, None], slope(omega)[:, None], omega[:, None]
-            error = l1 - b * omega - q * s
+            error = l1 - b * omega - units * q * s
             g1, g0 = (1 - b * c) * s + c * error * d, -b * a * s + a * error * d
-            P = -np.sum(p * s * s)
+            P = -units * np.sum(p * s * s)
             along = (np.sum(p * (l1 - m) * g1) + np.sum(p * l0 * g0)) / q
             out[0] += weight * (np.sum(p * g1) * centre + along * theta + P * theta)
             out[1] += weight * 2 * (np.sum(p * (l1 * g1 + l0 * g0)) + P * q + 0.3 * np.sum(p * (g1**2 + g0**2)))
@@ -195,3 +199,92 @@ def test_every_spelling_gives_the_integral_of_the_definition(name):
         got, path = end(experiment)
         assert np.max(np.abs(got - wanted)) < 2e-6, (name, got, wanted, path.rule)
         assert np.max(np.abs(got - wanted)) < path.error_estimate
+
+
+@pytest.mark.parametrize("name", ["ramp", "absolute value", "leaky ramp", "hard tanh", "tanh"])
+def test_two_identical_units_stay_identical(name):
+    """Their fields have correlation 1: the closed forms take that exactly."""
+    phi, slope, breaks, _, texts = FAMILIES[name]
+    change = {"hidden_units": 2, "init": {"Theta": [[0.3], [0.3]], "Q": [[0.5, 0.5], [0.5, 0.5]]}}
+    got, path = end(asy.Experiment(denoiser={"activation": texts[0], **change}, **TABLES))
+    at = path(1.5)
+    assert abs(at.Theta[0, 0] - at.Theta[1, 0]) < 1e-12
+    assert np.ptp(at.Q) < 1e-12
+    assert np.max(np.abs(got - by_definition(phi, slope, breaks, units=2))) < 2e-6
+
+
+JUMPS = {
+    "sign(x)": S(V),
+    "sign(tanh(x))": S(sympy.tanh(V)),
+    "tanh(x) + sign(x-1)/10": sympy.tanh(V) + S(V - 1) / 10,
+    "max(0, x)*(1+sign(x-20))": M(0, V) * (1 + S(V - 20)),
+    "abs(x-1)/(x-1)": A(V - 1) / (V - 1),
+}
+
+
+@pytest.mark.parametrize("text", JUMPS)
+def test_a_jump_is_refused_with_the_reason(text):
+    with pytest.raises(InputError, match=r"denoiser.activation = .*(jumps|not finite)"):
+        asy.solve(written(text), progress=False)
+    with pytest.raises(ValueError, match=r"jumps|not finite"):
+        one_unit(JUMPS[text])
+    with pytest.raises(InputError, match="activation"):
+        asy.simulate(
+            written(text).replace({"simulation.dimension": 20, "simulation.runs": 1}), progress=False, workers=1
+        )
+
+
+def test_gates_that_jump_are_refused_and_others_not():
+    g = local_field("g")
+
+    def declare(phi):
+        return Denoiser("m", ("u", "v", "g"), [("u", phi)])
+
+    for phi in (
+        sympy.tanh(V) * H(g),
+        PW((V, g > V), (-V, True)),
+        V * S(g),
+        sympy.floor(V),
+        PW((V, V > 0), (V - HALF, True)),
+    ):
+        with pytest.raises(ValueError, match="jumps"):
+            declare(phi)
+    for phi in (M(V, g), A(V) * sympy.tanh(g), M(0, M(V, g) - 1), PW((V, V > g), (g, True)), A(V - 2 * g + 1)):
+        assert declare(phi).smoothness()[0].kink
+    for phi in (M(0, V) ** 2 * g, PW((V**2 / 2, A(V) < 1), (A(V) - HALF, True)), PW((V, V > 0), (E(V) - 1, True))):
+        assert not declare(phi).smoothness()[0].kink and not declare(phi).smoothness()[0].smooth
+
+
+@pytest.mark.parametrize("text", ["0", "0.3", "x - x", "log(x)", "1/x", "tan(x)", "sqrt(abs(x))", "x**0.5"])
+def test_constants_poles_and_unbounded_slopes_are_one_clear_line(text):
+    with pytest.raises(InputError, match=r"denoiser.activation = [^\n]*$"):
+        asy.solve(written(text), progress=False)
+
+
+def test_ratios_of_exponentials_do_not_overflow():
+    g = local_field("g")
+    gate = E(2 * V) / (E(2 * V) + E(2 * g))
+    three = E(V) / (E(V) + E(g) + E(-g))
+    for phi, wanted in (
+        (gate, lambda v, g: sigmoid(2 * (v - g))),
+        (three, lambda v, g: 1 / (1 + np.exp(g - v) + np.exp(-g - v))),
+    ):
+        forward = Forward.of(Denoiser("m", ("u", "v", "g"), [("u", phi)]))
+        for v, w in ((-200.0, 250.0), (0.3, -0.7), (100.0, 99.0), (250.0, -240.0)):
+            with np.errstate(over="ignore"):
+                assert forward.values(np.array([0.0, v, w]), np.empty(0))[0] == pytest.approx(
+                    wanted(v, w), rel=1e-12, abs=1e-90
+                )
+
+
+@pytest.mark.parametrize("activation", ["relu", "erf", "linear"])
+def test_a_wrong_closed_form_does_not_pass_its_proof(activation):
+    system = derive(architecture("tied", 1, activation=activation))
+    writer = _Writer(system, "numpy", "auto")
+    assert set(writer.closed) >= {"moments"}
+    plain = {k: text[text.index("def ") :] for k, text in writer.closed.items()}
+    assert disagreement(system, writer.names, IMPORTS, plain, False) == ""
+    for name in ("A_1", "H1_1_1", "N0_1_1", "potential"):
+        column = f"out[i, {writer.names.index(name)}] = "
+        wrong = {"moments": plain["moments"].replace(column, column + "1.2 * ")}
+        assert disagreement(system, writer.names, IMPORTS, wrong, False).startswith(name)
