@@ -18,8 +18,8 @@ from functools import cached_property, lru_cache
 
 import sympy
 
-from .kinks import almost_everywhere
 from .engine import System, b, d, eta, lam, mass, symbol, symmetric, tau, varsigma
+from .kinks import almost_everywhere
 from .steps import Derivation, Step
 
 #: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.

@@ -59,9 +59,7 @@ class ExactMoments:
 
     def moments_body(self, names: Sequence[str]) -> list[str]:
         """Lines for one condition ``i``: everything in ``names``, stored in ``out[i]``."""
-        import sympy
 
-        from derivations.moments import NotClosed
 
         s = self.system
         variables = [self.clean(x) for x in (*(s.fields[a] for a in self.encoders), *s.residual_fields)]

@@ -47,7 +47,6 @@ class NodesWriter(ForwardWriter):
     kink: bool
 
     def __init__(self, system: System, backend: str, latent: int = 0) -> None:
-        import sympy
 
         self.system, self.backend, self.latent = system, backend, latent
         self.p = system.p

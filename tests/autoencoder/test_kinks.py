@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import sympy
@@ -55,8 +57,8 @@ def by_definition(phi, slope, breaks, units=1):
             m = theta * centre
             mean, sd = c * m, np.sqrt((a * a + c * c) * q)
             edges = np.unique(np.clip([mean - 9 * sd, *breaks, mean, mean + 9 * sd], mean - 9 * sd, mean + 9 * sd))
-            omega = np.concatenate([lo + (hi - lo) * (x + 1) / 2 for lo, hi in zip(edges, edges[1:], strict=False)])
-            dens = np.concatenate([w * (hi - lo) / 2 for lo, hi in zip(edges, edges[1:], strict=False)])
+            omega = np.concatenate([lo + (hi - lo) * (x + 1) / 2 for lo, hi in itertools.pairwise(edges)])
+            dens = np.concatenate([w * (hi - lo) / 2 for lo, hi in itertools.pairwise(edges)])
             dens = dens * np.exp(-((omega - mean) ** 2) / (2 * sd**2)) / (sd * np.sqrt(2 * np.pi))
             l1 = m + c * q * (omega - mean)[:, None] / sd**2 + np.sqrt(q - (c * q / sd) ** 2) * h
             l0 = (omega[:, None] - c * l1) / a
@@ -249,7 +251,7 @@ def test_gates_that_jump_are_refused_and_others_not():
     ):
         with pytest.raises(ValueError, match="jumps"):
             declare(phi)
-    for phi in (M(V, g), A(V) * sympy.tanh(g), M(0, M(V, g) - 1), PW((V, V > g), (g, True)), A(V - 2 * g + 1)):
+    for phi in (M(V, g), A(V) * sympy.tanh(g), M(0, M(V, g) - 1), PW((V, g < V), (g, True)), A(V - 2 * g + 1)):
         assert declare(phi).smoothness()[0].kink
     for phi in (M(0, V) ** 2 * g, PW((V**2 / 2, A(V) < 1), (A(V) - HALF, True)), PW((V, V > 0), (E(V) - 1, True))):
         assert not declare(phi).smoothness()[0].kink and not declare(phi).smoothness()[0].smooth

@@ -11,6 +11,7 @@ from asymptotics.autoencoder.drift import Drift
 from asymptotics.autoencoder.fluctuation_kernels import _Writer as FluctuationWriter
 from asymptotics.autoencoder.forward import Forward
 from asymptotics.autoencoder.integration import initial_state, kernels_of
+from asymptotics.autoencoder.kernels_nodes import code_names
 from asymptotics.common.checks import InputError
 from asymptotics.common.expectations import Rule
 from derivations import Denoiser, derive, local_field
@@ -67,7 +68,7 @@ def experiment(denoiser, **more):
     return asy.Experiment(
         target={"centroids": [[2.0], [-1.0]], "weights": [0.6, 0.4]},
         denoiser={"system": derive(denoiser), "init": init, **start, **more},
-        training={"times": [0.4, 0.7], "learning_rate": 0.3, "tau": 1.0},
+        training={"times": [0.4], "learning_rate": 0.3, "tau": 1.0},
     )
 
 
@@ -83,10 +84,26 @@ def wanted():
     return drift(model("gain", real=True))
 
 
-@pytest.mark.parametrize("name", TAKEN)
-def test_a_scalar_of_any_name_gives_the_same_equations(name, wanted):
-    for assumptions in ({"real": True}, {}):
-        np.testing.assert_array_equal(drift(model(name, **assumptions)), wanted)
+def equations(denoiser):
+    """All that the engine derives, with numbers' names for what the user named."""
+    system = derive(denoiser)
+    there = code_names(system)
+    rows = [system.potential, *system.gradient[0], *system.gradient[1], *system.scalar_gradient, system.bulk]
+    rows += [h for channel in system.hessian for row in channel for h in row]
+    rows += [p for row in system.gram_derivative for p in row]
+    return [x.xreplace(there) for x in rows]
+
+
+def test_a_scalar_of_any_name_gives_the_same_equations():
+    first = equations(model("gain", real=True))
+    for name in TAKEN:
+        for assumptions in ({"real": True}, {}):
+            assert equations(model(name, **assumptions)) == first, name
+
+
+@pytest.mark.parametrize("name", ["b", "alpha", "omega_v"])
+def test_a_scalar_of_any_name_gives_the_same_numbers(name, wanted):
+    np.testing.assert_array_equal(drift(model(name, real=True)), wanted)
 
 
 def test_the_code_of_simulation_and_fluctuations_is_the_same_for_every_name():
@@ -105,9 +122,8 @@ def test_scalars_swap_without_meeting():
     values = []
     for names in (("one", "two"), ("kappa_1", "kappa_0"), ("b", "alpha"), ("lambda", "eta")):
         a, c = map(sympy.Symbol, names)
-        values.append(drift(Denoiser("m", ("u", "v"), [("u", a * sympy.tanh(v + c**2))], parameters=(a, c))))
-    for other in values[1:]:
-        np.testing.assert_array_equal(other, values[0])
+        values.append(equations(Denoiser("m", ("u", "v"), [("u", a * sympy.tanh(v + c**2))], parameters=(a, c))))
+    assert all(other == values[0] for other in values)
 
 
 @pytest.mark.parametrize(
@@ -119,14 +135,16 @@ def test_scalars_swap_without_meeting():
 )
 def test_vectors_of_any_name(vectors, wanted):
     denoiser = model("b", vectors)
-    np.testing.assert_array_equal(drift(denoiser), wanted)
+    assert equations(denoiser) == equations(model("gain"))
+    if vectors[0] in ("my w", "lambda", "omega_v"):
+        np.testing.assert_array_equal(drift(denoiser), wanted)
     assert all(v in str(derive(denoiser).derivation["Model"].equations) for v in vectors)
     assert derive(denoiser).latex()
 
 
 @pytest.mark.parametrize("name", ["", " w", "w\n", "$w$", "w\\", 'a"', "x" * 61, 3, None])
 def test_names_of_vectors_that_are_none(name):
-    with pytest.raises(ValueError, match="vector .*: must be printable text"):
+    with pytest.raises(ValueError, match=r"vector .*: must be printable text"):
         Denoiser("m", (name,), [(name, sympy.tanh(local_field(name)))])
 
 
@@ -159,7 +177,7 @@ def test_the_printed_derivation_keeps_the_names_and_tells_them_apart():
 
 def test_a_vector_called_b_and_the_skip_connection():
     denoiser = model("gain", ("b", "v"))
-    with pytest.raises(InputError, match="denoiser.frozen"):
+    with pytest.raises(InputError, match=r"denoiser\.frozen"):
         experiment(denoiser, frozen=["b"])
     assert experiment(denoiser, frozen=["v"]).problem.denoiser.rates({})[0].tolist() == [1.0, 0.0]
     # "w" is the vector of that name, not the group of w_1.
