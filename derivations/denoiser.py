@@ -164,7 +164,7 @@ class Denoiser:
         share a decoder, a vector may be decoder and encoder at once (tied weights).
     parameters : sequence of sympy.Symbol
         Trainable scalars κ in the φ_j (biases, scales); they move by Δκ = −(η/d) ∂_κ loss. Any names: on entry each becomes
-        a private symbol that prints by its name (with ``_user`` behind it where the engine prints that name too), and
+        a private symbol that prints by its name (marked by ``user`` where the engine prints that name too), and
         ``terms`` and ``parameters`` then hold these.
     skip : bool
         Whether the skip connection b is there (if not, b = 0 for ever).

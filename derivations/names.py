@@ -62,9 +62,14 @@ def check_vectors(vectors: Sequence[Any]) -> None:
             )
 
 
+def _marked(name: str, mark: str) -> str:
+    """A name with a mark behind it, or before it where the engine numbers its own in that way (Q_1_1)."""
+    return f"{mark}_{name}" if collides(f"{name}_{mark}") else f"{name}_{mark}"
+
+
 def vector_symbols(vectors: Sequence[str]) -> tuple[sympy.Symbol, ...]:
     """The vectors as the printed derivation shows them."""
-    return tuple(sympy.Symbol(f"{v}_vector" if collides(v) else v) for v in vectors)
+    return tuple(sympy.Symbol(_marked(v, "vector") if collides(v) else v) for v in vectors)
 
 
 def private(parameters: Sequence[Any], vectors: Sequence[str]) -> tuple[Parameter, ...]:
@@ -90,7 +95,9 @@ def private(parameters: Sequence[Any], vectors: Sequence[str]) -> tuple[Paramete
     for p in parameters:
         name = p.name
         if not isinstance(p, Parameter):
-            while collides(name) or name in vectors or (name != p.name and name in names):
+            if collides(name) or name in vectors:
+                name = _marked(name, "user")
+            while name != p.name and name in names:
                 name += "_user"
         assumptions = {"positive": True} if p.is_positive else {"real": True}
         out.append(Parameter(name, **assumptions))

@@ -60,7 +60,6 @@ class ExactMoments:
     def moments_body(self, names: Sequence[str]) -> list[str]:
         """Lines for one condition ``i``: everything in ``names``, stored in ``out[i]``."""
 
-
         s = self.system
         variables = [self.clean(x) for x in (*(s.fields[a] for a in self.encoders), *s.residual_fields)]
         reduction, head = self._law(variables, self._joint(), self._means())

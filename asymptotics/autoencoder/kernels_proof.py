@@ -105,7 +105,7 @@ class _Law:
         e, d = len(self.enc), len(self.dec)
         shapes = ((e,), (e, e), (e, e), (d,), (d, e), (d, e), (d, d))
         self.conditions = tuple(np.empty((n, *shape)) for shape in shapes)
-        conditions(self.Q, self.M, self.Qc, *self.schedule[:2], *self.c, self.enc, self.dec, *self.conditions)
+        conditions(self.Q, self.M, self.Qc, *self.schedule[:2], *self.c, self.enc, self.dec, *self.conditions)  # type: ignore[call-arg]
 
     def call(self, moments: Any, rule: Rule, out: np.ndarray) -> None:
         """Moments at one time."""
