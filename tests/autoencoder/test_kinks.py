@@ -290,3 +290,16 @@ def test_a_wrong_closed_form_does_not_pass_its_proof(activation):
         column = f"out[i, {writer.names.index(name)}] = "
         wrong = {"moments": plain["moments"].replace(column, column + "1.2 * ")}
         assert disagreement(system, writer.names, IMPORTS, wrong, False).startswith(name)
+
+
+def test_a_break_without_a_kink_is_integrated_to_the_stated_error():
+    """The exponential linear unit: φ″ jumps, no closed form."""
+    elu = PW((V, V > 0), (E(V) - 1, True))
+    wanted = by_definition(
+        lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+        lambda x: np.where(x > 0, 1.0, np.exp(np.minimum(x, 0))),
+        (0.0,),
+    )
+    got, path = end(one_unit(elu))
+    assert "sobol" in path.rule
+    assert np.max(np.abs(got - wanted)) < path.error_estimate < 3e-4
