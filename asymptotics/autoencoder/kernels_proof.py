@@ -72,7 +72,9 @@ def _compare(exact: np.ndarray, sampled: np.ndarray, names: Sequence[str]) -> st
     sem = sampled.std(axis=0, ddof=1) / np.sqrt(len(sampled))
     mean = sampled.mean(axis=0)
     # All scramblings have the same bias of the order of 1/points (their second moments are made exact).
-    gap = np.abs(exact - mean) - _STANDARD_ERRORS * sem - 4 / _POINTS * (1 + np.max(np.abs(mean), axis=1, keepdims=True))
+    gap = (
+        np.abs(exact - mean) - _STANDARD_ERRORS * sem - 4 / _POINTS * (1 + np.max(np.abs(mean), axis=1, keepdims=True))
+    )
     bad = ~(gap <= 0)
     if not np.any(bad):
         return ""
