@@ -22,6 +22,8 @@ import sympy
 from . import report, skip
 from .denoiser import Denoiser, alpha, beta, tied
 from .errors import require
+from .kinks import almost_everywhere, slope
+from .names import Opened
 from .steps import Derivation
 from .vectors import VectorSum
 
@@ -86,14 +88,28 @@ class System:
         """Q as a symmetric matrix of symbols."""
         return sympy.Matrix(self.p, self.p, lambda i, j: symmetric("Q", i, j))
 
+    @cached_property
+    def _phi(self) -> tuple[sympy.Symbol, ...]:
+        """One symbol for each φ_j: sums are expanded in them, and φ itself is never taken apart."""
+        return tuple(Opened(f"phi_{j}", real=True) for j in range(len(self.denoiser.terms)))
+
+    @cached_property
+    def _of_phi(self) -> dict[sympy.Symbol, sympy.Expr]:
+        return dict(zip(self._phi, self.denoiser.phi, strict=True))
+
+    @cached_property
+    def phi_slope(self) -> tuple[dict[sympy.Symbol, sympy.Expr], ...]:
+        """∂φ_j by every field and every trainable scalar that is in it."""
+        variables = (*self.fields, *self.denoiser.parameters)
+        return tuple({x: slope(phi, x) for x in variables if phi.has(x)} for phi in self.denoiser.phi)
+
     # 1. the loss -----------------------------------------------------------------------------------------------
 
     @cached_property
-    def residual(self) -> VectorSum:
-        """y − f(x_t) as a combination of x₀, x₁ and the w_a/√d."""
+    def _residual(self) -> VectorSum:
         y0, y1 = self.denoiser.target()
         prediction = VectorSum({"x0": self.skip * alpha, "x1": self.skip * beta})
-        for u, phi in zip(self.denoiser.decoders, self.denoiser.phi, strict=True):
+        for u, phi in zip(self.denoiser.decoders, self._phi, strict=True):
             prediction = prediction + VectorSum({u: phi})
         return VectorSum({"x0": y0, "x1": y1}) - prediction
 
@@ -110,19 +126,32 @@ class System:
         return bulk.get((m, n), sympy.Integer(0))
 
     @cached_property
+    def residual(self) -> VectorSum:
+        """y − f(x_t) as a combination of x₀, x₁ and the w_a/√d."""
+        return VectorSum({n: c.xreplace(self._of_phi) for n, c in self._residual.coefficients.items()})
+
+    @cached_property
+    def _loss(self) -> sympy.Expr:
+        return sympy.expand(self._residual.dot(self._residual, self._table))
+
+    @cached_property
     def loss(self) -> sympy.Expr:
         """‖y − f(x_t)‖² by the table."""
-        return sympy.expand(self.residual.dot(self.residual, self._table))
+        return self._loss.xreplace(self._of_phi)
 
     @cached_property
     def bulk(self) -> sympy.Expr:
         """The part of the loss of order d, over d: a function of b alone."""
-        return sympy.factor_terms(self.loss.coeff(d, 1))
+        return sympy.factor_terms(self._loss.coeff(d, 1))
 
     @cached_property
     def potential(self) -> sympy.Expr:
         """ℓ: the part of the loss of order one, in terms of ω, e and Q."""
-        rest = self.loss.coeff(d, 0)
+        return self._potential.xreplace(self._of_phi)
+
+    @cached_property
+    def _potential(self) -> sympy.Expr:
+        rest = self._loss.coeff(d, 0)
         lambda0, lambda1 = self.channel_fields
         result = sympy.Integer(0)
         for j, u in enumerate(self.decoder_vectors):
@@ -132,7 +161,10 @@ class System:
             result += sympy.cancel(along) * self.residual_fields[j]
         without = rest.subs({x: 0 for x in (*lambda0, *lambda1)})
         check = (result + without).subs(dict(zip(self.residual_fields, self.residual_definition, strict=True)))
-        require(sympy.expand(check - rest) == 0, "the potential is linear in the residual fields")
+        require(
+            sympy.expand(check - rest) == 0,
+            f"the potential of denoiser {self.denoiser.name!r} is linear in the residual fields",
+        )
         return sympy.expand(result + without)
 
     @cached_property
@@ -146,31 +178,58 @@ class System:
 
     # 2. its derivatives ----------------------------------------------------------------------------------------
 
-    def field_derivative(self, expression: sympy.Expr, channel: int, a: int) -> sympy.Expr:
-        """∂/∂λ_{ca} of a function of (ω, e), by the chain rule from the definitions of ω and e."""
-        lam_ca = self.channel_fields[channel][a]
-        omega_definition = alpha * self.channel_fields[0][a] + beta * self.channel_fields[1][a]
-        total = sympy.diff(expression, self.fields[a]) * sympy.diff(omega_definition, lam_ca)
-        for e, definition in zip(self.residual_fields, self.residual_definition, strict=True):
-            total += sympy.diff(expression, e) * sympy.diff(definition, lam_ca)
-        return total
-
     @cached_property
     def gradient(self) -> tuple[tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]:
         """g_{ca} = −½ ∂ℓ/∂λ_{ca} for c = 0, 1."""
-        half = -sympy.Rational(1, 2)
         return tuple(
-            tuple(sympy.expand(half * self.field_derivative(self.potential, c, a)) for a in range(self.p))
-            for c in (0, 1)
+            tuple(self._open_gradient[c][a].xreplace(self._of_slopes(a)) for a in range(self.p)) for c in (0, 1)
         )  # type: ignore[return-value]
 
     @cached_property
+    def _slopes(self) -> tuple[sympy.Symbol, ...]:
+        return tuple(Opened(f"slope_{j}", real=True) for j in range(len(self._phi)))
+
+    def _of_slopes(self, a: int) -> dict[sympy.Symbol, sympy.Expr]:
+        """φ_j and ∂φ_j/∂ω_a for the symbols that stand for them."""
+        zero = sympy.Integer(0)
+        return self._of_phi | {
+            s: row.get(self.fields[a], zero) for s, row in zip(self._slopes, self.phi_slope, strict=True)
+        }
+
+    @cached_property
+    def _open_gradient(self) -> tuple[tuple[sympy.Expr, ...], ...]:
+        """g_{ca} by the chain rule through φ and e."""
+        rows = []
+        for c, weight in enumerate((alpha, beta)):
+            row = []
+            for a, lam_ca in enumerate(self.channel_fields[c]):
+                total = sympy.Integer(0)
+                for phi, name, slopes in zip(self._phi, self._slopes, self.phi_slope, strict=True):
+                    if self.fields[a] in slopes:
+                        total += sympy.diff(self._potential, phi) * name * weight
+                for e, definition in zip(self.residual_fields, self.residual_definition, strict=True):
+                    total += sympy.diff(self._potential, e) * sympy.diff(definition, lam_ca)
+                row.append(sympy.expand(-total / 2))
+            rows.append(tuple(row))
+        return tuple(rows)
+
+    @cached_property
     def hessian(self) -> tuple[tuple[tuple[sympy.Expr, ...], ...], ...]:
-        """∂g_{ca}/∂λ_{cb} for c = 0, 1."""
-        return tuple(
-            tuple(tuple(self.field_derivative(g, c, a) for a in range(self.p)) for g in self.gradient[c])
-            for c in (0, 1)
-        )
+        """∂g_{ca}/∂λ_{ce} for c = 0, 1; with δ functions where φ has a kink, as Stein's lemma needs them."""
+        return tuple(tuple(tuple(self._second(c, a, e) for e in range(self.p)) for a in range(self.p)) for c in (0, 1))
+
+    def _second(self, channel: int, a: int, e: int) -> sympy.Expr:
+        g, lam_ce, weight = self._open_gradient[channel][a], self.channel_fields[channel][e], (alpha, beta)[channel]
+        total, zero = sympy.Integer(0), sympy.Integer(0)
+        for j, (phi, name) in enumerate(zip(self._phi, self._slopes, strict=True)):
+            # φ is continuous: only its slope has jumps to differentiate.
+            curvature = sympy.diff(self.phi_slope[j].get(self.fields[a], zero), self.fields[e])
+            curvature = curvature if self.has_kink else almost_everywhere(curvature)
+            total += sympy.diff(g, phi) * self.phi_slope[j].get(self.fields[e], zero) * weight
+            total += sympy.diff(g, name) * curvature * weight
+        for residual, definition in zip(self.residual_fields, self.residual_definition, strict=True):
+            total += sympy.diff(g, residual) * sympy.diff(definition, lam_ce)
+        return total.xreplace(self._of_slopes(a))
 
     @cached_property
     def gram_derivative(self) -> tuple[tuple[sympy.Expr, ...], ...]:
@@ -184,7 +243,15 @@ class System:
     @cached_property
     def scalar_gradient(self) -> tuple[sympy.Expr, ...]:
         """−½ ∂ℓ/∂κ for the trainable scalars."""
-        return tuple(sympy.expand(-sympy.diff(self.potential, k) / 2) for k in self.denoiser.parameters)
+        out = []
+        for k in self.denoiser.parameters:
+            parts = [
+                sympy.diff(self._potential, phi).xreplace(self._of_phi) * slopes[k]
+                for phi, slopes in zip(self._phi, self.phi_slope, strict=True)
+                if k in slopes
+            ]
+            out.append(-sympy.Add(*parts) / 2)
+        return tuple(out)
 
     @cached_property
     def residual_slope(self) -> tuple[tuple[tuple[sympy.Expr, ...], ...], ...]:
@@ -320,13 +387,13 @@ class System:
 
     @cached_property
     def has_kink(self) -> bool:
-        """True if a second derivative of φ is a distribution (ReLU): then Stein's lemma is used in its regression form."""
-        return any(
-            sympy.diff(phi, x, y).has(sympy.DiracDelta)
-            for phi in self.denoiser.phi
-            for x in self.fields
-            for y in self.fields
-        )
+        """True if a slope of φ jumps (ReLU): then Stein's lemma is used in its regression form, or with δ functions."""
+        return not self.denoiser.unspecified and any(x.kink for x in self.denoiser.smoothness())
+
+    @cached_property
+    def smooth(self) -> bool:
+        """True if φ has no breaks; with breaks and no kink (the square of a ramp) its second derivatives may jump."""
+        return self.denoiser.unspecified or all(x.smooth for x in self.denoiser.smoothness())
 
     @cached_property
     def derivation(self) -> Derivation:

@@ -20,6 +20,7 @@ import sympy
 
 from .engine import System, b, d, eta, lam, mass, symbol, symmetric, tau, varsigma
 from .errors import DerivationError, require, require_zero
+from .kinks import almost_everywhere
 from .steps import Derivation, Step
 
 #: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.
@@ -167,13 +168,15 @@ class Fluctuations:
 
         Where φ has a kink ∂/∂κ is a distribution; a scalar of this kind is differentiated as a shift of ω instead.
         """
-        phi = self.system.denoiser.phi
         found = []
         for k in self.system.denoiser.parameters:
             same = [
                 i
                 for i, a in enumerate(self.system.denoiser.encoders)
-                if all(sympy.simplify(x.diff(k) - x.diff(self.system.fields[a])) == 0 for x in phi)
+                if all(
+                    sympy.simplify(row.get(k, 0) - row.get(self.system.fields[a], 0)) == 0
+                    for row in self.system.phi_slope
+                )
             ]
             found.append(same[0] if same else None)
         return tuple(found)
@@ -201,7 +204,8 @@ class Fluctuations:
         elif not s.has_kink:
             variables |= scalars
         table = {
-            name: {v: sympy.diff(f, x) for v, x in variables.items() if f.has(x)} for name, f in self.functions.items()
+            name: {v: almost_everywhere(sympy.diff(f, x)) for v, x in variables.items() if f.has(x)}
+            for name, f in self.functions.items()
         }
         return {name: {v: x for v, x in row.items() if x != 0} for name, row in table.items()}
 

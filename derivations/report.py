@@ -8,6 +8,7 @@ import sympy
 
 from . import autoencoder_slips, skip
 from .denoiser import alpha, beta
+from .names import vector_symbols
 from .sampling import Sampler
 from .steps import Derivation, Step
 
@@ -18,7 +19,7 @@ _E = sympy.Function("E")
 
 
 def _names(system: System) -> tuple[sympy.Symbol, ...]:
-    return tuple(sympy.Symbol(v) for v in system.denoiser.vectors)
+    return vector_symbols(system.denoiser.vectors)
 
 
 def derivation(system: System, simplest: System) -> Derivation:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common import codegen
+from .kernels_nodes import code_names
 
 if TYPE_CHECKING:
     import sympy
@@ -80,16 +81,14 @@ def _function(signature: str, body: list[str]) -> str:
 
 class _Writer:
     def __init__(self, f: Fluctuations) -> None:
-        import sympy
-
         self.f, self.s = f, f.system
         self.encoders, self.decoders = self.s.denoiser.encoders, self.s.decoder_vectors
-        self.names = self.s.denoiser.vectors
-        self.rename = {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(self.s.denoiser.parameters)}
+        self.names = [str(a + 1) for a in range(self.s.p)]
+        self.rename, self.scalars = code_names(self.s), len(self.s.denoiser.parameters)
         self.free = [u for u in self.decoders if u not in self.encoders]
 
     def source(self) -> str:
-        s, m = self.s, len(self.rename)
+        s, m = self.s, self.scalars
         pairs = [f"{a + 1}_{c + 1}" for a, c in self.f.pairs]
         moments = [f"A_{a + 1}" for a in range(s.p)] + [f"H{ch}_{x}" for ch in (0, 1) for x in pairs]
         moments += [f"P_{x}" for x in pairs] + [f"N{ch}_{x}" for ch in (0, 1) for x in pairs]
@@ -106,11 +105,11 @@ class _Writer:
         return "\n\n\n".join(parts) + "\n"
 
     def _clean(self, x: sympy.Expr) -> sympy.Expr:
-        return x.subs(self.rename)
+        return x.xreplace(self.rename)
 
     def _constants(self) -> list[str]:
         lines = [f"Q_{a + 1}_{c + 1} = Q[{a}, {c}]" for a, c in self.f.pairs]
-        return lines + [f"kappa_{k} = kappa[{k}]" for k in range(len(self.rename))]
+        return lines + [f"kappa_{k} = kappa[{k}]" for k in range(self.scalars)]
 
     def _tabulate(self, table: dict[str, sympy.Expr]) -> tuple[tuple[str, ...], list[str]]:
         """Names of the non-zero columns, and the lines that compute them as y_0, y_1, …."""
@@ -191,7 +190,7 @@ class _Writer:
         for a in sorted({*self.encoders, *self.decoders}):
             name = self.names[a]
             time.append(f"omega_{name} = alpha * lambda0_{name} + beta * lambda1_{name}")
-        residuals = [(f"e_{self.names[u]}", s.residual_definition[j]) for j, u in enumerate(self.decoders)]
+        residuals = [(f"e_{self.names[u]}", self._clean(s.residual_definition[j])) for j, u in enumerate(self.decoders)]
         time += codegen.assignments(residuals, prefix="r") + lines
         time += [f"s_{i} += tw[h] * y_{i}" for i in range(len(names))]
         inner = [*node, *(f"s_{i} = 0.0" for i in range(len(names))), "for h in range(tw.shape[0]):"]

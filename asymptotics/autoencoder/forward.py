@@ -64,15 +64,17 @@ def _write(denoiser: derivations.Denoiser) -> str:
     """Source of the functions of a declared denoiser."""
     import sympy
 
+    from derivations.kinks import slope
+
     omegas = sympy.symbols(f"omega_1:{len(denoiser.vectors) + 1}", real=True)
     kappas = sympy.symbols(f"kappa_1:{len(denoiser.parameters) + 1}", real=True)
     # One substitution at once: a user's names may be those of another symbol here.
     rename = dict(zip((*denoiser.fields, *denoiser.parameters), (*omegas, *kappas), strict=True))
-    phi = [expression.subs(rename, simultaneous=True) for expression in denoiser.phi]
+    phi = [expression.xreplace(rename) for expression in denoiser.phi]
     inputs = [f"{x} = omega[{a}]" for a, x in enumerate(omegas)] + [f"{x} = kappa[{k}]" for k, x in enumerate(kappas)]
     values = [(f"values[{j}]", e) for j, e in enumerate(phi)]
-    jacobian = [(f"by_field[{j}, {a}]", sympy.diff(e, x)) for j, e in enumerate(phi) for a, x in enumerate(omegas)]
-    jacobian += [(f"by_parameter[{j}, {k}]", sympy.diff(e, x)) for j, e in enumerate(phi) for k, x in enumerate(kappas)]
+    jacobian = [(f"by_field[{j}, {a}]", slope(e, x)) for j, e in enumerate(phi) for a, x in enumerate(omegas)]
+    jacobian += [(f"by_parameter[{j}, {k}]", slope(e, x)) for j, e in enumerate(phi) for k, x in enumerate(kappas)]
 
     def body(outputs: list[tuple[str, Any]]) -> str:
         return textwrap.indent("\n".join([*inputs, *codegen.assignments(outputs)]), "    ")

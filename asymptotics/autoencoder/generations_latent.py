@@ -190,7 +190,7 @@ class LatentMoments(Drift):
             out,
         )
         if self.kernels.kink:
-            self._regress(out, inverse, cross, c0, c1)
+            self._regress(out, root, inverse, cross, c0, c1)
         averaged = self.time_weights @ out
         if self.shared_sample:
             first = self.kernels.column("N0_1_1")

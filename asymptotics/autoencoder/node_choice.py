@@ -99,7 +99,10 @@ class Chooser:
         used, error = rungs[0], np.inf
         for finer in rungs[1:]:
             after = self._drifts(pair(finer), states, taus)
-            error = self._propagate(taus, states, after - before)
+            last, error = error, self._propagate(taus, states, after - before)
+            if finer.kind == "sobol" and np.isfinite(last):
+                # Two rungs may agree by chance: no better than half of what the rungs before differed by.
+                error = max(error, last / 2)
             if fixed is not None:
                 return used, error
             if error < self.SAFETY * self.tolerance:

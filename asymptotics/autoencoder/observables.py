@@ -77,7 +77,7 @@ def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolera
     t = checked_times(times)
     one_tau(at)
     kernels = kernels_of(problem)
-    rules = ladder(len(kernels.encoders), kink=kernels.kink)
+    rules = ladder(len(kernels.encoders), kink=not kernels.smooth)
     bulk, potential = np.empty(len(t)), np.empty(len(t))
     for k, time in enumerate(t):
         one = replace(problem, training=problem.training.replace(times=[float(time)], quadrature=None))

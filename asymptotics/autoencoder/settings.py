@@ -250,6 +250,7 @@ def build(tables: Mapping[str, Any]) -> Problem:
     for name in training.rates or {}:
         if name not in allowed:
             raise InputError(f"training.rates.{name}: unknown; allowed are {', '.join(allowed)}")
+        denoiser.unambiguous("training.rates", name)
     if denoiser.init.Theta is not None:
         from .initial import initial_overlaps
 

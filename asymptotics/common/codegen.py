@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+#: Exponents above this are cut: ratios and products of such exponentials then stay finite numbers, and no Gaussian field
+#: that has a finite average of them comes near.
+_STEEPEST = 300.0
+
+
 def _write(path: Path, text: str) -> None:
     """Write a file, atomically between processes."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,6 +103,21 @@ def _scalar_printer() -> Any:
         def _print_Min(self, expr: sympy.Min) -> str:
             return "min(" + ", ".join(self._print(sympy_float(a)) for a in expr.args) + ")"
 
+        def _print_exp(self, expr: sympy.exp) -> str:
+            return f"math.exp({self._capped(expr.args[0])})"
+
+        def _print_cosh(self, expr: sympy.cosh) -> str:
+            return f"math.cosh({self._capped(expr.args[0], both=True)})"
+
+        def _print_sinh(self, expr: sympy.sinh) -> str:
+            return f"math.sinh({self._capped(expr.args[0], both=True)})"
+
+        def _capped(self, x: sympy.Expr, both: bool = False) -> str:
+            if x.is_nonpositive and not both:
+                return str(self._print(x))
+            text = f"min({self._print(x)}, {_STEEPEST})"
+            return f"max({text}, -{_STEEPEST})" if both else text
+
         def _print_sign(self, expr: sympy.sign) -> str:
             return f"math.copysign(1.0, {self._print(expr.args[0])})"
 
@@ -148,6 +168,16 @@ def _array_printer() -> Any:
 
         def _print_Min(self, expr: sympy.Min) -> str:
             return self._pairwise("numpy.minimum", expr.args)
+
+        def _print_exp(self, expr: sympy.exp) -> str:
+            x = self._print(expr.args[0])
+            return f"numpy.exp({x if expr.args[0].is_nonpositive else f'numpy.minimum({x}, {_STEEPEST})'})"
+
+        def _print_cosh(self, expr: sympy.cosh) -> str:
+            return f"numpy.cosh(numpy.clip({self._print(expr.args[0])}, -{_STEEPEST}, {_STEEPEST}))"
+
+        def _print_sinh(self, expr: sympy.sinh) -> str:
+            return f"numpy.sinh(numpy.clip({self._print(expr.args[0])}, -{_STEEPEST}, {_STEEPEST}))"
 
         def _pairwise(self, function: str, arguments: Sequence[sympy.Expr]) -> str:
             *rest, last = arguments
