@@ -13,6 +13,7 @@ from .initial import initial_overlaps
 from .kernels import Kernels, compile_kernels
 from .path import OrderParameterPath
 from .settings import Problem
+from .stepping import StepError, finite, pieces_of, steps
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
@@ -61,35 +62,31 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
     drift.hold(y0)
-    if not np.all(np.isfinite(drift(0.0, y0))):
+    if not np.all(np.isfinite(finite(drift)(0.0, y0))):
         raise SolveError("the drift is not finite at tau = 0", None)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        # Q and Θ are sums over the atoms: their errors are what atol is about.
-        atol = np.full(len(y0), controls.atol / problem.target.atoms)
-        atol[sum(drift.layout.sizes) :] = controls.atol
-        solver = controls.solver(drift, 0.0, y0, tau_max, rtol=controls.rtol, atol=atol)
-        nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
-        knots: list[float] = [0.0]
-        values: list[np.ndarray] = []
-        message = None
-        with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
-            while solver.status == "running":
-                if len(values) >= controls.max_steps:
-                    message = f"more than max_steps = {controls.max_steps} steps"
-                    break
-                message = solver.step()
-                if solver.status == "failed" or not np.all(np.isfinite(solver.y)):
-                    message = message or "a value is not finite"
-                    break
+    # Q and Θ are sums over the atoms: their errors are what atol is about.
+    atol = np.full(len(y0), controls.atol / problem.target.atoms)
+    atol[sum(drift.layout.sizes) :] = controls.atol
+    nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
+    knots: list[float] = [0.0]
+    values: list[np.ndarray] = []
+    message = None
+    pieces = pieces_of(drift, tau_max)
+    with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
+        try:
+            for solver in steps(controls.solver, drift, y0, pieces, rtol=controls.rtol, atol=atol):
                 dense = solver.dense_output()
                 step = solver.t - solver.t_old
                 inside = solver.t_old + step * nodes
                 values.append(np.array([dense(t) for t in inside[:-1]] + [solver.y]))
                 knots.append(float(solver.t))
                 watch.update(int(1000 * solver.t / tau_max) - watch.n)
-    stopped = bool(message) or solver.status == "failed"
+                if len(values) >= controls.max_steps and solver.t < tau_max:
+                    raise StepError(solver.t, f"more than max_steps = {controls.max_steps} steps")
+        except StepError as error:
+            message = error.reason
     path = _path(problem, drift, controls, np.array(knots), values) if values else None
-    if stopped or path is None:
+    if message is not None or path is None:
         raise SolveError(f"the solve stopped at tau = {knots[-1]:.6g} of {tau_max:g}: {message}", path)
     return path
 

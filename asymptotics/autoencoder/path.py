@@ -121,9 +121,11 @@ class OrderParameterPath(Result):
 
     def loss(self, tau: Any) -> tuple[np.ndarray, np.ndarray]:
         """``(bulk per dimension, potential of order one)`` of the denoising loss at τ (interpolated between steps)."""
-        from scipy.interpolate import CubicSpline
+        from scipy.interpolate import CubicSpline, PchipInterpolator
 
-        return CubicSpline(self.loss_tau, self.loss_bulk)(tau), CubicSpline(self.loss_tau, self.loss_potential)(tau)
+        # A spline rings at the kinks that jumps and bursts of a schedule make.
+        kind = CubicSpline if self.problem.training.schedule is None else PchipInterpolator
+        return kind(self.loss_tau, self.loss_bulk)(tau), kind(self.loss_tau, self.loss_potential)(tau)
 
     def covariance(self, tau: float, dimension: float, other: float | None = None) -> np.ndarray:
         """Predicted covariance at dimension d of (Θ row by row, upper triangle of Q, b, κ) at τ, with those at ``other``."""
