@@ -43,6 +43,12 @@ def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
     return drift.layout.pack(theta, q, b, problem.denoiser.parameters)
 
 
+def scale_of(problem: Problem) -> float:
+    """1 + squared centroids and variances: what order parameters are measured in."""
+    centroids = np.sum(problem.target.centroids**2, axis=-1)
+    return float(1.0 + np.max(centroids, initial=0.0) + np.max(problem.target.cluster_eigenvalues, initial=0.0))
+
+
 class Controls:
     """Method and tolerances of the integrator."""
 
@@ -72,9 +78,12 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
     values: list[np.ndarray] = []
     message = None
     pieces = pieces_of(drift, tau_max)
+    # A solver that starts anew on every piece makes its error anew.
+    shares = np.sqrt(len(pieces) - 1)
+    options = {"rtol": max(controls.rtol / shares, 3e-14), "atol": atol / shares, "scale": scale_of(problem)}
     with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
         try:
-            for solver in steps(controls.solver, drift, y0, pieces, rtol=controls.rtol, atol=atol):
+            for solver in steps(controls.solver, drift, y0, pieces, **options):
                 dense = solver.dense_output()
                 step = solver.t - solver.t_old
                 inside = solver.t_old + step * nodes

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-#: A state beyond this, in units of 1 + the largest start, has diverged: no order parameter is that large.
-DIVERGED = 1e12
+#: A state beyond this, in units of the problem's own scale, has diverged; no fixed nodes follow it there, and steps shrink.
+DIVERGED = 1e6
 #: A step that failed is tried again this much shorter, this many times.
 SHORTER, TRIALS = 0.1, 8
 
@@ -45,7 +45,9 @@ def pieces_of(drift: Any, tau: float) -> np.ndarray:
     return np.array([0.0, tau]) if schedule is None else np.append(schedule.pieces[schedule.pieces < tau], tau)
 
 
-def steps(method: Any, drift: Function, y0: np.ndarray, pieces: np.ndarray, **options: Any) -> Iterator[Any]:
+def steps(
+    method: Any, drift: Function, y0: np.ndarray, pieces: np.ndarray, *, scale: float = 1.0, **options: Any
+) -> Iterator[Any]:
     """The solver after each of its steps from the first to the last of ``pieces``, none of which crosses an end of one.
 
     Parameters
@@ -55,6 +57,8 @@ def steps(method: Any, drift: Function, y0: np.ndarray, pieces: np.ndarray, **op
     drift : callable
     y0 : (n,)
     pieces : (m,)
+    scale : float
+        Of the problem: beside the start, what says which state is too large.
     **options
         Tolerances of the solver.
 
@@ -63,7 +67,7 @@ def steps(method: Any, drift: Function, y0: np.ndarray, pieces: np.ndarray, **op
     StepError
         Where the state diverges, or no step is short enough.
     """
-    guarded, limit = finite(drift), DIVERGED * (1 + float(np.max(np.abs(y0))))
+    guarded, limit = finite(drift), DIVERGED * (scale + float(np.max(np.abs(y0))))
     y, usual = y0, None
     for left, right in zip(pieces[:-1], pieces[1:], strict=True):
         tau = left
