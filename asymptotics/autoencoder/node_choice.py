@@ -33,6 +33,9 @@ class Chooser:
         self.rule, self.noise = rule, noise
         self.evaluations = 0
         self.watch: Any = None
+        self.pilot_drift: Drift | None = None
+        #: Growth of an error of the drift that the estimated error already contains.
+        self.amplification = 1.0
         self.growth_rates: np.ndarray | None = None
         self.schedule = problem.training.rate_schedule()
         n = len(kernels.encoders)
@@ -158,10 +161,14 @@ class Chooser:
         grid = np.linspace(taus[0], taus[-1], 201)
         rate, source = np.interp(grid, taus, rates), np.interp(grid, taus, source)
         error = worst = 0.0
+        growth = largest = 0.0
         for k in range(200):
             step = grid[k + 1] - grid[k]
             x = step * (rate[k] + rate[k + 1]) / 2
+            growth = max(growth + x, 0.0)
+            largest = max(largest, growth)
             gain = np.expm1(x) / x if abs(x) > 1e-12 else 1.0
             error = error * np.exp(x) + step * gain * (source[k] + source[k + 1]) / 2
             worst = max(worst, error)
+        self.amplification = float(np.exp(min(largest, 700.0)))
         return float(worst)

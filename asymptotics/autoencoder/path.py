@@ -12,6 +12,7 @@ from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
 from .drift import Layout
 from .settings import Problem
+from .stability import Stability
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class OrderParameterPath(Result):
         How the expectations were computed.
     experiment : dict
         The tables that were solved.
+    tangent : dict
+        What `stability` is made from (empty in paths of version 0.1.0).
     """
 
     knots: np.ndarray
@@ -73,12 +76,18 @@ class OrderParameterPath(Result):
     method: str
     experiment: dict[str, Any]
     version: str
+    tangent: dict[str, Any] = field(default_factory=dict)
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
     @property
     def problem(self) -> Problem:
         """What was solved (rebuilt from ``experiment`` after loading)."""
         return self.source if self.source is not None else Problem.from_tables(self.experiment)
+
+    @property
+    def stability(self) -> Stability:
+        """How deviations from the path grow, and when runs at finite dimension leave it."""
+        return Stability.restored(self.tangent)
 
     @property
     def layout(self) -> Layout:
@@ -146,12 +155,13 @@ class OrderParameterPath(Result):
         fields = {"tau": at.tau, "Q": at.Q, "Theta": at.Theta, "M": at.M, "b": at.b, "parameters": at.parameters}
         fields |= {"loss_bulk": bulk, "loss_potential": potential, "evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
+        fields["stability"] = self.stability.to_table(self.problem.simulation.dimension)
         return {name: to_builtin(value) for name, value in fields.items()}
 
     def to_dataframe(self, taus: Any = None) -> Any:
         """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
         times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
-        return dataframe(self.table(times))
+        return dataframe({name: value for name, value in self.table(times).items() if name != "stability"})
 
     def to_json(self) -> dict[str, Any]:
         return self.table(np.linspace(0.0, self.tau_max, 9))
@@ -165,6 +175,9 @@ class OrderParameterPath(Result):
                 q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
                 theta = np.array2string(at.Theta).replace("\n", "")
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
+        warning = self.stability.message(self.problem.simulation.dimension)
+        if warning:
+            lines.append(f"note: {warning}")
         return "\n".join(lines)
 
     plot = drawn_by("autoencoder.plots:plot_path", "Order parameters against τ: lines; returns ``(figure, axes)``.")

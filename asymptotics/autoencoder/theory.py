@@ -15,6 +15,10 @@ from .integration import Controls, integrate, kernels_of, without_nodes
 from .node_choice import Chooser
 from .path import OrderParameterPath
 from .settings import Problem
+from .stability import analyse
+
+#: Amplification of errors that any training has: the first growth of the weights.
+TRANSIENT = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -99,11 +103,22 @@ def solve(
     if drift.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
-    error = quadrature_error + 10 * controls.rtol * max(1.0, float(np.max(np.abs(path.values))))
+    known = analyse(
+        path.knots,
+        np.concatenate([path.values[:1, 0], path.values[:, -1]]),
+        chooser.pilot_drift if chooser.pilot_drift is not None else drift,
+        drift,
+        problem.training.rate_schedule(),
+    )
+    scale = max(1.0, float(np.max(np.abs(path.values))))
+    # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its size.
+    error = quadrature_error * max(1.0, known.amplification / chooser.amplification / TRANSIENT)
+    error = min(error + controls.rtol * scale * max(TRANSIENT, known.amplification), max(quadrature_error, scale))
     from dataclasses import replace
 
     return replace(
         path,
+        tangent=known.stored(),
         evaluations=drift.evaluations + chooser.evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - start,
