@@ -169,6 +169,10 @@ def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: fl
     else:
         notes.append(f"no companion ensemble: a bias of {BIAS:g} (1 + |theory|)/d is allowed for")
     notes += schedule_notes(problem, runs.dimension)
+    warning = path.stability.message(runs.dimension)
+    if warning:
+        notes.append(warning)
+    details["stability"] = path.stability.to_table(runs.dimension)
     try:
         _check_cost(problem)
         test = chi_square(path, runs)

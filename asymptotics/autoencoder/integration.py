@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..common import progress as _progress
-from ..common.checks import ComputationError
+from ..common.checks import ComputationError, InputError
+from ..common.expectations import Rule
 from .drift import Drift
 from .initial import initial_overlaps
 from .kernels import Kernels, compile_kernels
@@ -34,6 +35,25 @@ def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") 
 def without_nodes(problem: Problem, kernels: Kernels) -> bool:
     """Whether every expectation of the problem has a closed form."""
     return "moments" in kernels.exact and ("noise" in kernels.exact or not problem.training.shares_samples)
+
+
+def check_start(problem: Problem) -> None:
+    """Refuse a start that nothing ever leaves: all weights zero where the network's slope there is zero too (σ(0) = 0)."""
+    theta, q = initial_overlaps(problem)
+    rho, _ = problem.denoiser.rates(problem.training.rates or {})
+    if np.any(q) or np.any(theta) or not np.any(rho):
+        return
+    kernels = kernels_of(problem)
+    drift = Drift(problem, kernels, Rule("hermite", 4) if kernels.smooth else Rule("sobol", 64))
+    drift.rate_schedule = None
+    layout = drift.layout
+    slope = finite(drift)(0.0, layout.pack(theta, q, problem.denoiser.skip, problem.denoiser.parameters))
+    trained = np.delete(slope, sum(layout.sizes))
+    if np.all(np.abs(np.nan_to_num(trained)) < 1e-12):
+        raise InputError(
+            "denoiser.init: all weights are zero, and since the activation is 0 at 0 they would stay zero for ever, in theory and "
+            "in every run; must have centroids, random, realisation or Theta and Q that are not zero (centroids = 0.1, say)"
+        )
 
 
 def initial_state(problem: Problem, drift: Drift) -> np.ndarray:

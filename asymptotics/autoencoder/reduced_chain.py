@@ -17,6 +17,7 @@ from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError, array, integer
 from ..common.ensembles import Run, run_ensemble, spawn
 from ..common.normals import philox_key
+from .integration import check_start
 from .reduced_chain_kernels import advance
 from .settings import Problem
 from .setup import sgd_problem
@@ -246,6 +247,7 @@ def simulate(
     taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
     if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
         raise InputError(f"taus = {taus.tolist()}: must be in [0, tau] = [0, {problem.training.tau:g}]")
+    check_start(problem)
     setup = sgd_problem(problem, dimension=d)
     if initial == "drawn":
         from dataclasses import replace

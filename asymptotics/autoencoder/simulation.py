@@ -18,6 +18,7 @@ from ..common.checks import InputError, array
 from ..common.ensembles import Run, run_ensemble, spawn
 from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
+from .integration import check_start
 from .settings import Problem
 from .setup import sampler_steps, sgd_problem
 from .sgd_problem import SgdProblem
@@ -207,6 +208,7 @@ def simulate(
     start = time.perf_counter()
     settings = problem.simulation
     taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
+    check_start(problem)
     setup = sgd_problem(problem, data=data)
     d = setup.dimension
     setup.begin(0)  # refuses impossible overlaps before any process starts

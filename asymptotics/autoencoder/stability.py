@@ -106,7 +106,8 @@ class Stability:
         if not len(self.spread):
             return None
         first = self._last_stable if self.saddle else 0
-        excess = np.log(np.maximum(self.spread / np.sqrt(dimension) / (LEFT * self.scale), 1e-300))
+        ratio = np.divide(self.spread, LEFT * self.scale, out=np.zeros_like(self.spread), where=self.scale > 0)
+        excess = np.log(np.maximum(ratio / np.sqrt(dimension), 1e-300))
         above = first + np.flatnonzero(excess[first:] > 0)
         if not len(above):
             return None
@@ -121,9 +122,9 @@ class Stability:
 
     def to_table(self, dimension: float) -> dict[str, Any]:
         """The JSON of ``stability``."""
-        kind = "saddle" if self.saddle else "passage" if self.departure(dimension) is not None else "stable"
+        kind = "saddle" if self.saddle else "passage" if self.departure(dimension) is not None else ""
         return {
-            "kind": kind if len(self.tau) else "unknown",
+            "kind": kind or ("unknown" if not len(self.tau) else "stable" if self.rate[-1] <= 0 else "growing"),
             "rate": float(self.rate[-1]) if len(self.tau) else None,
             "amplification": self.amplification if len(self.tau) else None,
             "direction": list(self.direction) if self.saddle else [],
@@ -137,7 +138,7 @@ class Stability:
         asleep = ""
         if self.asleep:
             asleep = (
-                f"weight vectors {', '.join(map(str, self.asleep))} start at zero and stay there, in theory and in every run "
+                f"weight vector {', '.join(map(str, self.asleep))} of the stack starts at zero and stays there, in theory and in every run "
                 "(denoiser.init gives them a start)"
             )
         if not self.saddle:
@@ -152,6 +153,9 @@ class Stability:
             return "; ".join(x for x in (text, asleep) if x)
         what = "the start is a saddle (Theta = 0 for ever)" if self.start else "the path is a saddle"
         text = f"{what}: deviations in {', '.join(self.direction)} grow at {self.rate[-1]:+.4f} per tau"
+        fastest = float(np.max(self.rate[self._last_stable :]))
+        if fastest > 1.5 * self.rate[-1]:
+            text += f" at the end (up to {fastest:+.4g} before)"
         left = self.departure(dimension)
         if left is not None:
             text += f"; runs at d = {dimension:g} leave it near tau = {left:.3g}"

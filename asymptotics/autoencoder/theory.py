@@ -11,7 +11,7 @@ from ..common import progress as _progress
 from ..common.checks import integer, number
 from ..common.expectations import Rule
 from .drift import Drift
-from .integration import Controls, integrate, kernels_of, without_nodes
+from .integration import Controls, check_start, integrate, kernels_of, without_nodes
 from .node_choice import Chooser
 from .path import OrderParameterPath
 from .settings import Problem
@@ -74,6 +74,7 @@ def solve(
     start = time.perf_counter()
     integer("max_steps", max_steps, at_least=1)
     by_hand = form == "auto" and not (rule is None and noise_rule is None)
+    check_start(problem)
     kernels = kernels_of(problem, backend=backend, form="nodes" if by_hand else form)
     if tolerance is None:
         costly = problem.training.shares_samples or len(kernels.encoders) > 2
