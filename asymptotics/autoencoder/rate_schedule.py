@@ -15,8 +15,8 @@ from ..common import expressions
 from ..common.checks import InputError, fail
 from ..common.intervals import enclose
 
-#: A piece is tame if s changes in it by at most this share of itself.
-VARIATION = 0.5
+#: A piece is tame if s changes in it by at most this share of itself, or of a small part of its mean.
+VARIATION, SMALL = 1.0, 0.03
 #: … or if no more than this share of (1 + τ) can be hidden in it, in ∫s dτ and ∫s² dτ.
 HIDDEN = 1e-9
 #: A schedule of more pieces is refused: nobody would integrate it.
@@ -33,14 +33,14 @@ class RateSchedule:
     Attributes
     ----------
     pieces : (n + 1,)
-        Ends of pieces on which s varies by half of itself, or hides nothing: no step should be longer.
+        Ends of pieces on which s at most doubles, or hides nothing: no step should be longer.
     """
 
     def __init__(self, text: Any, tau: float, name: str = "training.schedule") -> None:
         self.text, self.tau, self.name = text, tau, name
         self._tree = expressions.check(text, ["tau"], name)
         self._function = expressions.to_function(expressions.to_sympy(text, ["tau"], name), ["tau"])
-        self._check(np.linspace(0.0, tau, 513))
+        self._small = SMALL * float(self._check(np.linspace(0.0, tau, 513)).mean())
         self.pieces = self._tame()
         self._fit()
 
@@ -57,7 +57,7 @@ class RateSchedule:
     def _hides_nothing(self, low: np.ndarray, high: np.ndarray, slope: np.ndarray, length: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", over="ignore"):
             area = (high - low) * (1 + high + np.maximum(low, 0.0)) * length
-            return (area <= HIDDEN * (1 + self.tau)) | (slope * length <= VARIATION * np.maximum(low, 0.0))
+            return (area <= HIDDEN * (1 + self.tau)) | (slope * length <= VARIATION * np.maximum(low, self._small))
 
     def _tame(self) -> np.ndarray:
         done: list[np.ndarray] = []

@@ -3,7 +3,7 @@
 Along the path the drift's Jacobian J gives the tangent propagator Φ(τ, s): what a deviation at s has become at τ. Its largest
 norm multiplies every error made on the way (rounding, integrator, expectations), and what it makes of the noise of SGD,
 dC/dτ = J C + C Jᵀ + noise, says when runs leave the path: a symmetric path through a saddle is exact at d → ∞ and the path of
-no run at any finite d. `fluctuations` has C itself; here the noise is that of independent directions, read off dq/dτ.
+no run at any finite d. `fluctuations` has C itself; here the noise is isotropic, read off dq/dτ, and C right to some 20 %.
 """
 
 from __future__ import annotations
@@ -146,9 +146,9 @@ class Stability:
             if left is None:
                 return asleep
             text = (
-                f"deviations grow by up to {np.max(self.rate):.3g} per tau before the path settles: the noise of runs at d = "
-                f"{dimension:g} outgrows the start near tau = {left:.3g}, and they are scattered around the path for a while: "
-                "take a larger dimension or start, or one drawn weight matrix (denoiser.init.realisation = 0)"
+                f"runs at d = {dimension:g} are scattered widely around the path from near tau = {left:.3g} on (deviations are "
+                f"amplified by up to {self.amplification:.3g}): take a larger dimension, smaller rates, or start from one drawn "
+                "weight matrix (denoiser.init.realisation = 0)"
             )
             return "; ".join(x for x in (text, asleep) if x)
         what = "the start is a saddle (Theta = 0 for ever)" if self.start else "the path is a saddle"
@@ -186,25 +186,23 @@ def _label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
 
 
 class _Tangent:
-    """J of a drift at s = 1, on the directions in which a state can move (orthonormal, a sparse matrix's columns)."""
+    """J of a drift by the clock of the rates, on the directions in which a state can move (orthonormal, a sparse matrix's columns)."""
 
     def __init__(self, drift: Drift, ever: np.ndarray) -> None:
         from scipy.sparse import block_diag, csc_array
 
         self.drift = copy.copy(drift)
-        self.drift.rate_schedule = None
+        self.rates(1.0)
         self.step = KINK_STEP if drift.kernels.kink else STEP
         layout = drift.layout
         held = {s for s, _ in drift._held}
         i, j = layout.upper
         values, vectors = np.linalg.eigh(drift._overlaps)
-        self.overlaps: list[float] = []
         blocks: list[Any] = []
         for s in range(layout.atoms):
             # Θ(s) lies in the range of T(s); units that start at zero stay there.
             kept = values[s] > 1e-12 * max(float(values[s, -1]), 1e-300)
             blocks.append(np.kron(np.eye(layout.p)[:, ever], vectors[s][:, kept]))
-            self.overlaps += list(np.tile(values[s, kept], int(ever.sum())))
         pairs = np.eye(len(i))[:, ever[i] & ever[j]]
         # Where the weights lie in the span of the reference directions, q follows Θ.
         blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
@@ -212,34 +210,48 @@ class _Tangent:
         self.basis = csc_array(block_diag(blocks))
         self.size = int(self.basis.shape[1])
 
+    def rates(self, s: float) -> None:
+        """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1)."""
+        s = s if s > 0 else 1.0
+        self.drift.rate_schedule = None if s == 1.0 else lambda tau: s
+        self.clock = s * (1 + s) / 2
+
     def slopes(self, y: np.ndarray, base: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """J times each row of ``directions``."""
         h = self.step * (1 + np.max(np.abs(y)))
         out = np.empty_like(directions)
         for k, direction in enumerate(directions):
             out[k] = self.basis.T @ (self.drift(0.0, y + h * (self.basis @ direction)) - base) / h
-        return out
+        return out / self.clock
 
     def jacobian(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """J and the variances per τ (times d) of the noise, that of independent directions."""
+        """J and the covariance of the noise (times d), both per unit of the clock."""
         base = self.drift(0.0, y)
-        return self.slopes(y, base, np.eye(self.size)).T, self.noise(y, base)
+        return self.slopes(y, base, np.eye(self.size)).T, self.noise(y, base) / self.clock
 
     def noise(self, y: np.ndarray, base: np.ndarray) -> np.ndarray:
-        """Variance of Θ and q per τ, from the part of dq/dτ that is quadratic in the learning rate."""
+        """d × covariance per τ of the noise of SGD, as if a step moved the weights alike in all directions.
+
+        With increments of w_a and w_b of covariance N_ab, read off the part of dq/dτ that is quadratic in the learning rate,
+        Cov(Θ_ak, Θ_bl) = N_ab T_kl, and so on with q by the product rule.
+        """
         layout, quiet = self.drift.layout, copy.copy(self.drift)
         quiet.eta = 0.0
         _, extra, _, _ = layout.unpack(base - quiet(0.0, y))
-        _, q, _, _ = layout.unpack(y)
-        each = np.maximum(np.diagonal(extra.sum(axis=0)), 0.0) / max(float(self.drift.mass.sum()), 1e-300)
-        i, j = layout.upper
-        pairs = each[i] * q[:, j, j] + each[j] * q[:, i, i]
-        variance = np.zeros(layout.size)
-        variance[: layout.sizes[0]] = np.repeat(np.tile(each, layout.atoms), layout.K)
-        variance[layout.sizes[0] : sum(layout.sizes)] = pairs.ravel()
-        own = (self.basis * self.basis).T @ variance
-        own[: len(self.overlaps)] *= self.overlaps
-        return np.asarray(own)
+        theta, q, _, _ = layout.unpack(y)
+        N = extra.sum(axis=0) / max(float(self.drift.mass.sum()), 1e-300)
+        p, K, (i, j) = layout.p, layout.K, layout.upper
+        D = np.zeros((layout.size, layout.size))
+        for s, T in enumerate(self.drift._overlaps):
+            at_theta = slice(s * p * K, (s + 1) * p * K)
+            at_q = slice(layout.sizes[0] + s * len(i), layout.sizes[0] + (s + 1) * len(i))
+            D[at_theta, at_theta] = np.kron(N, T)
+            cross = np.einsum("ac,dk->akcd", N, theta[s]) + np.einsum("ad,ck->akcd", N, theta[s])
+            D[at_theta, at_q] = cross[:, :, i, j].reshape(p * K, len(i))
+            D[at_q, at_theta] = D[at_theta, at_q].T
+            half = np.einsum("ac,be->abce", N, q[s]) + np.einsum("ae,bc->abce", N, q[s])
+            D[at_q, at_q] = (half + half.transpose(1, 0, 2, 3))[i, j][:, i, j]
+        return np.asarray(self.basis.T @ (self.basis.T @ D).T)
 
 
 def _krylov(tangent: _Tangent, y: np.ndarray, base: np.ndarray) -> float:
@@ -293,11 +305,11 @@ def _propagate(J: np.ndarray, clock: np.ndarray, noise: np.ndarray) -> tuple[np.
     index, share = middle.astype(int), (middle % 1)
     length = np.repeat(lengths / parts, parts)
     A = ((1 - share)[:, None, None] * J[index] + share[:, None, None] * J[index + 1]) * length[:, None, None]
-    D = ((1 - share)[:, None] * noise[index] + share[:, None] * noise[index + 1]) * length[:, None]
+    D = ((1 - share)[:, None, None] * noise[index] + share[:, None, None] * noise[index + 1]) * length[:, None, None]
     # More growth than this in one part is beyond all numbers: it says the same if it is less.
     strongest = np.linalg.eigvals(A).real.max(axis=1)
     A = A * np.minimum(1.0, LARGEST_GROWTH / np.maximum(strongest, 1e-300))[:, None, None]
-    U, N = _exponentials(A, D[:, :, None] * np.eye(J.shape[1]))
+    U, N = _exponentials(A, D)
     gain, spread = np.zeros(len(place)), np.zeros(len(place))
     starts, factors = np.zeros((0, *J.shape[1:])), np.zeros(0)
     C, logarithm = np.zeros(J.shape[1:]), 0.0
@@ -350,6 +362,8 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
     found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
 
     def look(k: int) -> None:
+        if schedule is not None:
+            tangent.rates(float(schedule(knots[k])))
         J, noise = tangent.jacobian(states[k])
         found[k] = J, noise, float(np.linalg.eigvals(J).real.max())
 
@@ -370,7 +384,10 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
     tau, clock = knots[kept], clocks[kept]
     J, noise = np.array([found[k][0] for k in kept]), np.array([found[k][1] for k in kept])
     if found[kept[-1]][2] > 0 and exact is not drift:
-        J[-1] = _Tangent(exact, ever).jacobian(states[-1])[0]
+        own = _Tangent(exact, ever)
+        if schedule is not None:
+            own.rates(float(schedule(knots[-1])))
+        J[-1] = own.jacobian(states[-1])[0]
     values, vectors = np.linalg.eig(J[-1])
     leading = np.asarray(tangent.basis @ vectors[:, int(np.argmax(values.real))].real)
     place, gain, spread = _propagate(J, clock, noise)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
+from asymptotics.autoencoder import reduced_chain
 from asymptotics.autoencoder.path import OrderParameterPath
 
 BASE = asy.example("three-clusters")
@@ -88,24 +89,30 @@ def test_rates_of_the_uninformed_state():
     # Two clusters ±2, one unit: at λ > 4 the state Θ = Q = 0 is stable; the rate tends to (4 − λ)/2.
     start = {"init": {"random": 0.3}}
     for decay, rate in ((4.1, -0.05), (3.0, 0.5), (1.0, 1.5)):
-        experiment = asy.Experiment(**{**TWO, "denoiser": start, "training": {**TWO["training"], "weight_decay": decay, "tau": 40.0}})
+        experiment = asy.Experiment(
+            **{**TWO, "denoiser": start, "training": {**TWO["training"], "weight_decay": decay, "tau": 40.0}}
+        )
         found = solve({}, experiment).stability
         assert found.rate[-1] == pytest.approx(rate, abs=0.02)
         assert found.saddle == (rate > 0)
 
 
 def test_two_units_on_two_clusters_end_on_a_saddle():
-    experiment = asy.Experiment(**{**TWO, "denoiser": {"hidden_units": 2, "init": {"centroids": 0.1}}}).replace({"training.tau": 100.0})
-    path = solve({}, experiment)
-    # A deviation put in by hand grows at the stated rate.
-    assert path.stability.saddle
-    end = path(60.0)
-    nudged = experiment.replace(
-        {"denoiser.init": {"Theta": end.Theta + np.array([[1e-5], [1e-5]]), "Q": end.Q}, "denoiser.skip": end.b, "training.tau": 40.0}
+    experiment = asy.Experiment(**{**TWO, "denoiser": {"hidden_units": 2, "init": {"centroids": 0.1}}}).replace(
+        {"training.tau": 100.0}
     )
+    path = solve({}, experiment)
+    assert path.stability.saddle and path.stability.amplification > 1e3
+    # A deviation put in by hand grows at the stated rate.
+    w = np.array([1.001, -1.0]) * 0.2
+    nudged = experiment.replace({"denoiser.init": {"Theta": w[:, None], "Q": np.outer(w, w)}, "training.tau": 60.0})
     other = solve({}, nudged)
-    early, late = (np.abs(other(t).Theta.sum() - end.Theta.sum()) for t in (20.0, 40.0))
+    early, late = (abs(other(t).Theta.sum()) for t in (40.0, 60.0))
     assert np.log(late / early) / 20 == pytest.approx(path.stability.rate[-1], rel=0.05)
+    # But w₁ = −w₂ is a symmetry of every step: the noise does not break it, and no run leaves.
+    assert path.stability.departure(100) is None
+    runs = reduced_chain.simulate(experiment.problem, dimension=100, runs=1, taus=[100.0], workers=1, progress=False)
+    assert np.abs(runs.Theta.sum()) < 1e-6
 
 
 def test_a_unit_asleep_is_no_instability():
@@ -116,7 +123,14 @@ def test_a_unit_asleep_is_no_instability():
 
 @pytest.mark.parametrize(
     "denoiser",
-    [{}, {"activation": "linear"}, {"activation": "relu"}, {"activation": "x**3"}, {"architecture": "untied"}, {"hidden_units": 3}],
+    [
+        {},
+        {"activation": "linear"},
+        {"activation": "relu"},
+        {"activation": "x**3"},
+        {"architecture": "untied"},
+        {"hidden_units": 3},
+    ],
 )
 def test_a_start_that_can_never_leave_is_refused(denoiser):
     experiment = asy.Experiment(**{**TWO, "denoiser": denoiser})
