@@ -33,7 +33,7 @@ class Chooser:
         self.rule, self.noise = rule, noise
         self.evaluations = 0
         self.watch: Any = None
-        self.pilot_drift: Drift | None = None
+        self.pilot_drift: Any = None
         #: Growth of an error of the drift that the estimated error already contains.
         self.amplification = 1.0
         self.growth_rates: np.ndarray | None = None

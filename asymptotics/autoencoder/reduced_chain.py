@@ -247,7 +247,6 @@ def simulate(
     taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
     if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
         raise InputError(f"taus = {taus.tolist()}: must be in [0, tau] = [0, {problem.training.tau:g}]")
-    check_start(problem)
     setup = sgd_problem(problem, dimension=d)
     if initial == "drawn":
         from dataclasses import replace
@@ -258,6 +257,7 @@ def simulate(
     elif initial != "exact":
         raise InputError(f"initial = {initial!r}: must be exact or drawn")
     Chain(setup, 0)  # refuses impossible overlaps before any process starts
+    check_start(problem)
     results = run_ensemble(
         trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}",
         checkpoint=checkpoint, watched=True,

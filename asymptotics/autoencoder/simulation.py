@@ -208,10 +208,10 @@ def simulate(
     start = time.perf_counter()
     settings = problem.simulation
     taus = np.linspace(0.0, problem.training.tau, 9) if taus is None else array("taus", taus, ndim=1)
-    check_start(problem)
     setup = sgd_problem(problem, data=data)
     d = setup.dimension
     setup.begin(0)  # refuses impossible overlaps before any process starts
+    check_start(problem)
     low = d // COMPANION
     small = None
     if companion or (companion is None and data is None and problem.denoiser.init.realisation is None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -69,7 +70,7 @@ def steps(
     """
     guarded, limit = finite(drift), DIVERGED * (scale + float(np.max(np.abs(y0))))
     y, usual = y0, None
-    for left, right in zip(pieces[:-1], pieces[1:], strict=True):
+    for left, right in itertools.pairwise(pieces):
         tau = left
         trial = None if usual is None else min(usual, right - left)
         trials = 0
