@@ -113,8 +113,10 @@ def solve(
     )
     scale = max(1.0, float(np.max(np.abs(path.values))))
     # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its size.
-    error = quadrature_error * max(1.0, known.amplification / chooser.amplification / TRANSIENT)
-    error = min(error + controls.rtol * scale * max(TRANSIENT, known.amplification), max(quadrature_error, scale))
+    # Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
+    amplification = known.amplification if len(known.spread) or known.saddle else 1.0
+    error = quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
+    error = min(error + controls.rtol * scale * max(TRANSIENT, amplification), max(quadrature_error, scale))
     from dataclasses import replace
 
     return replace(
