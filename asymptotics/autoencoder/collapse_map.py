@@ -70,11 +70,7 @@ class CollapseMap:
         training = self.problem.training
         _, rate = self.problem.denoiser.rates(training.rates or {})
         schedule = training.rate_schedule()
-        if schedule is None:
-            return float(rate * training.tau)
-        from scipy.integrate import quad
-
-        return float(rate * quad(lambda x: float(schedule(x)), 0, training.tau, limit=500, epsabs=1e-12)[0])
+        return float(rate * (training.tau if schedule is None else schedule.integral(training.tau)))
 
     def _prepare(self) -> None:
         sampling = self.problem.sampling

@@ -147,6 +147,17 @@ def _check_cost(problem: Problem) -> None:
         )
 
 
+def schedule_notes(problem: Problem, dimension: int) -> list[str]:
+    """What SGD at this dimension cannot follow of the rate schedule."""
+    schedule, step = problem.training.rate_schedule(), 2 * problem.training.learning_rate / dimension
+    if schedule is None or schedule.narrowest > 4 * step:
+        return []
+    return [
+        f"the schedule changes within {schedule.narrowest:.2g} of tau, about one SGD step (2 eta/d = {step:.2g}): each step takes "
+        "its mean, so that gradients act as in the theory, but their squares (in Q) less; take a larger dimension"
+    ]
+
+
 def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: float = 0.01) -> Verdict:
     """All order parameters and, where points were generated, the generated density; one `Verdict`."""
     rows = order_parameter_rows(path, runs)
@@ -157,6 +168,11 @@ def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: fl
         notes.append(f"means are extrapolated in 1/d from d = {runs.dimension} and {runs.low_dimension}")
     else:
         notes.append(f"no companion ensemble: a bias of {BIAS:g} (1 + |theory|)/d is allowed for")
+    notes += schedule_notes(problem, runs.dimension)
+    warning = path.stability.message(runs.dimension)
+    if warning:
+        notes.append(warning)
+    details["stability"] = path.stability.to_table(runs.dimension)
     try:
         _check_cost(problem)
         test = chi_square(path, runs)

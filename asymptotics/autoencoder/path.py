@@ -13,6 +13,7 @@ from ..common.results import Result, dataframe, to_builtin
 from .drift import Layout
 from .loss_terms import averaged_unpredicted
 from .settings import Problem
+from .stability import Stability
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class OrderParameterPath(Result):
         How the expectations were computed.
     experiment : dict
         The tables that were solved.
+    tangent : dict
+        What `stability` is made from (empty in paths of version 0.1.0).
     """
 
     knots: np.ndarray
@@ -79,12 +82,18 @@ class OrderParameterPath(Result):
     experiment: dict[str, Any]
     version: str
     loss_unpredicted: Any = None
+    tangent: dict[str, Any] = field(default_factory=dict)
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
     @property
     def problem(self) -> Problem:
         """What was solved (rebuilt from ``experiment`` after loading)."""
         return self.source if self.source is not None else Problem.from_tables(self.experiment)
+
+    @property
+    def stability(self) -> Stability:
+        """How deviations from the path grow, and when runs at finite dimension leave it."""
+        return Stability.restored(self.tangent)
 
     @property
     def layout(self) -> Layout:
@@ -131,9 +140,11 @@ class OrderParameterPath(Result):
         The potential E[ℓ] is the part of order one that depends on the weights; the whole part of order one is
         `loss_order_one`, and the loss itself `loss_total`.
         """
-        from scipy.interpolate import CubicSpline
+        from scipy.interpolate import CubicSpline, PchipInterpolator
 
-        return CubicSpline(self.loss_tau, self.loss_bulk)(tau), CubicSpline(self.loss_tau, self.loss_potential)(tau)
+        # A spline rings at the kinks that jumps and bursts of a schedule make.
+        kind = CubicSpline if self.problem.training.schedule is None else PchipInterpolator
+        return kind(self.loss_tau, self.loss_bulk)(tau), kind(self.loss_tau, self.loss_potential)(tau)
 
     def loss_order_one(self, tau: Any) -> np.ndarray:
         """The loss at τ minus d × bulk: E[ℓ] + E_t(y₁ − bβ)² E‖μ‖² (and the single directions' share; see `loss_terms`)."""
@@ -168,12 +179,13 @@ class OrderParameterPath(Result):
             fields["loss_order_one"] = self.loss_order_one(at.tau)
         fields |= {"evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
+        fields["stability"] = self.stability.to_table(self.problem.simulation.dimension)
         return {name: to_builtin(value) for name, value in fields.items()}
 
     def to_dataframe(self, taus: Any = None) -> Any:
         """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
         times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
-        return dataframe(self.table(times))
+        return dataframe({name: value for name, value in self.table(times).items() if name != "stability"})
 
     def to_json(self) -> dict[str, Any]:
         return self.table(np.linspace(0.0, self.tau_max, 9))
@@ -187,6 +199,9 @@ class OrderParameterPath(Result):
                 q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
                 theta = np.array2string(at.Theta).replace("\n", "")
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
+        warning = self.stability.message(self.problem.simulation.dimension)
+        if warning:
+            lines.append(f"note: {warning}")
         return "\n".join(lines)
 
     plot = drawn_by("autoencoder.plots:plot_path", "Order parameters against τ: lines; returns ``(figure, axes)``.")

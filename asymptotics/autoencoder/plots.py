@@ -53,6 +53,7 @@ def plot_path(
     The shaded band is the predicted standard deviation of one run at ``dimension`` (default: that of the runs).
     """
     bands = _bands(path, runs, dimension)
+    shown: list[float] = []
     with style():
         figure, axis = axes_of(ax, figsize=(4.2, 3.2))
         for k, (label, field, index) in enumerate(_series(path, runs)):
@@ -61,6 +62,7 @@ def plot_path(
                 tau = np.linspace(0, path.tau_max, 201)
                 line = getattr(path(tau), field)[(slice(None), *index)]
                 axis.plot(tau, line, color=colour, label=label)
+                shown += [float(line.min()), float(line.max())]
                 if bands is not None:
                     width = np.interp(tau, bands.tau, getattr(bands, field)[(slice(None), *index)])
                     axis.fill_between(tau, line - width, line + width, color=colour, alpha=0.2, linewidth=0)
@@ -68,10 +70,21 @@ def plot_path(
                 entry: Any = (slice(None), *index)
                 mean, sem = runs.mean(field)[entry], runs.sem(field)[entry]
                 points(axis, runs.tau, mean, sem, color=colour, label=None if path is not None else label)
+                error = np.nan_to_num(sem)
+                shown += [float((mean - error).min()), float((mean + error).max())]
+        _frame(axis, shown)
         axis.set_xlabel(r"training time $\tau = 2\eta n/d$")
         axis.set_ylabel("order parameters")
         axis.legend(ncols=2)
         return figure, axis
+
+
+def _frame(axis: Any, shown: list[float]) -> None:
+    """Keep lines and points in the picture where bands of an unstable path, in which noise grows without end, would not."""
+    low, high = min(shown), max(shown)
+    room = max(high - low, 1e-9)
+    bottom, top = axis.get_ylim()
+    axis.set_ylim(max(bottom, low - room / 2), min(top, high + room / 2))
 
 
 def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from ..common.checkpoints import Checkpoint
 from ..common.checks import InputError, array, integer
 from ..common.ensembles import Run, run_ensemble, spawn
 from ..common.normals import philox_key
+from .integration import check_start
 from .reduced_chain_kernels import advance
 from .settings import Problem
 from .setup import sgd_problem
@@ -256,6 +257,7 @@ def simulate(
     elif initial != "exact":
         raise InputError(f"initial = {initial!r}: must be exact or drawn")
     Chain(setup, 0)  # refuses impossible overlaps before any process starts
+    check_start(problem)
     results = run_ensemble(
         trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}",
         checkpoint=checkpoint, watched=True,

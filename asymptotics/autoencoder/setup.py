@@ -11,6 +11,7 @@ from ..common.checks import InputError, integer
 from .drifts import KEY, NAMES
 from .forward import Forward
 from .from_samples import EmpiricalMixture
+from .rate_schedule import rate_schedule
 from .settings import Problem
 from .sgd_problem import SgdProblem
 
@@ -23,15 +24,17 @@ def forward_of(problem: Problem) -> Forward:
 
 @dataclass(frozen=True)
 class _Schedule:
-    """s(τ) as a picklable function of arrays."""
+    """Mean of s over the SGD step that starts at τ: a picklable function of arrays.
+
+    With the mean no burst falls between two steps, and the sum over steps is ∫s dτ.
+    """
 
     text: Any
+    tau: float
+    step: float
 
     def __call__(self, tau: np.ndarray) -> np.ndarray:
-        from ..common import expressions
-
-        function = expressions.to_function(expressions.to_sympy(self.text, ["tau"], "training.schedule"), ["tau"])
-        return function(tau)
+        return rate_schedule(self.text, self.tau, "training.schedule").averages(tau, self.step)
 
 
 def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = None) -> SgdProblem:
@@ -85,7 +88,9 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         weight_decay=training.weight_decay,
         rates=rates,
         rate_b=rate_b,
-        schedule=None if training.schedule is None else _Schedule(training.schedule),
+        schedule=None
+        if training.schedule is None
+        else _Schedule(training.schedule, training.tau, 2 * training.learning_rate / d),
         b=denoiser.skip if denoiser.has_skip else 0.0,
         parameters=denoiser.parameters,
         batch=training.batch,

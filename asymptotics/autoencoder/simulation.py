@@ -18,6 +18,7 @@ from ..common.checks import InputError, array
 from ..common.ensembles import Run, run_ensemble, spawn
 from ..common.plotting import drawn_by
 from ..common.results import Result, dataframe, to_builtin
+from .integration import check_start
 from .settings import Problem
 from .setup import sampler_steps, sgd_problem
 from .sgd_problem import SgdProblem
@@ -210,6 +211,7 @@ def simulate(
     setup = sgd_problem(problem, data=data)
     d = setup.dimension
     setup.begin(0)  # refuses impossible overlaps before any process starts
+    check_start(problem)
     low = d // COMPANION
     small = None
     if companion or (companion is None and data is None and problem.denoiser.init.realisation is None):
