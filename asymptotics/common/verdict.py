@@ -214,7 +214,8 @@ class Verdict(Result):
                 for v in (r.theory, r.mean, r.sem, r.allowance)
             ]
             flag = "  << disagrees" if r.name in bad else "" if r.counted else "  (not counted again)"
-            flag += f"  [{r.source}]" if np.any(np.asarray(r.allowance) > 0) and r.source else ""
+            # An allowance far below the standard error decides nothing.
+            flag += f"  [{r.source}]" if r.source and pick[3] > 0.01 * pick[2] else ""
             lines.append(
                 f"{r.name:<{width}}  {pick[0]:11.5f} {pick[1]:11.5f} {pick[2]:9.1e} {pick[3]:9.1e} {scores[k]:7.2f}{flag}"
             )
