@@ -25,6 +25,7 @@ from .fluctuation_bias import bias
 from .fluctuations import fluctuations
 from .generated_rows import generated_rows
 from .integration import kernels_of
+from .noise_validity import LARGEST, nonlinearity
 from .path import OrderParameterPath
 from .sensitivity import responses
 from .settings import Problem
@@ -40,23 +41,45 @@ class _Finite:
     """What is known of the order parameters at finite d: bias and spread, predicted or only their orders."""
 
     def __init__(self, path: OrderParameterPath, runs: Runs) -> None:
-        self.path, self.runs, self.reason = path, runs, ""
+        self.path, self.runs, self.reason, self.remark = path, runs, "", ""
+        self.expensive = False
         problem = path.problem
         try:
             if runs.data:
                 raise InputError("trained on samples: how they differ from the Gaussian target is not derived")
+            self.expensive = True
             _check_cost(problem)
             self._fluctuations = fluctuations(path)
+            self.expensive = False
+            self._check_size(runs.dimension)
             self._bias = {d: bias(path, d) for d in {runs.dimension, runs.low_dimension} if d > 1}
         except InputError as error:
             self.reason = str(error)
+        if self.predicted and self.companion:
+            try:
+                self._check_size(runs.low_dimension)
+            except InputError as error:
+                self.runs = _alone(runs)
+                self.remark = f"; the companion is left out: {error}"
         traces = problem.target.cluster_eigenvalues @ problem.target.masses
         alike = bool(np.ptp(traces) <= 1e-12 * np.max(traces)) and problem.training.average == "times"
         self._b_exponent = 2.0 if alike else 1.0
 
+    def _check_size(self, d: int) -> None:
+        size = nonlinearity(self.path, self._fluctuations, d)
+        if not size <= LARGEST:
+            raise InputError(
+                f"fluctuations at d = {d} are not small, their next order is {100 * size:.0f} % of the first (an unstable path?)"
+            )
+
     @property
     def predicted(self) -> bool:
         return not self.reason
+
+    @property
+    def tested(self) -> bool:
+        """Without a predicted bias a companion measures it, where 1/d is small enough for anything."""
+        return self.predicted or (self.expensive and self.companion)
 
     @property
     def companion(self) -> bool:
@@ -90,6 +113,12 @@ class _Finite:
         return pooled(main, low, runs.dimension, runs.low_dimension, order, *spreads)
 
 
+def _alone(runs: Runs) -> Runs:
+    """Without the companion ensemble."""
+    names = ("Q", "Theta", "M", "b", "parameters", "generated")
+    return dataclasses.replace(runs, **{f"low_{name}": getattr(runs, f"low_{name}")[:0] for name in names})
+
+
 def order_parameter_rows(path: OrderParameterPath, runs: Runs) -> list[Row]:
     """One row for every order parameter and τ > 0; M = Θ c is shown and not counted."""
     return _order_parameter_rows(path, runs, _Finite(path, runs))
@@ -98,13 +127,12 @@ def order_parameter_rows(path: OrderParameterPath, runs: Runs) -> list[Row]:
 def _order_parameter_rows(path: OrderParameterPath, runs: Runs, finite: _Finite) -> list[Row]:
     rows = []
     pairs, p, K = path.p * (path.p + 1) // 2, path.p, path.K
-    tested = finite.predicted or (finite.companion and not runs.data)
     for k, tau in enumerate(runs.tau):
         if tau == 0:
             continue
         at = path(min(float(tau), path.tau_max))
         theory, values = stacked(at, p), finite.values(k)
-        parts = {"Q": slice(p * K, p * K + pairs), "Theta": slice(0, p * K)}
+        parts: dict[str, Any] = {"Q": slice(p * K, p * K + pairs), "Theta": slice(0, p * K)}
         parts |= {"b": p * K + pairs, "parameters": slice(p * K + pairs + 1, None)}
         options: dict[str, Any] = {"allowance": path.error_estimate, "source": "numerical error"}
         shown: dict[str, tuple[np.ndarray, np.ndarray]] = {n: (theory[i], values[:, i]) for n, i in parts.items()}
@@ -116,7 +144,7 @@ def _order_parameter_rows(path: OrderParameterPath, runs: Runs, finite: _Finite)
                 continue
             shape = (p, K) if name == "Theta" else np.shape(expected)
             expected, found = np.reshape(expected, shape), found.reshape(len(found), *shape)
-            rows.append(_row(f"{name}({tau:.3g})", expected, found, tested and name != "M", options))
+            rows.append(_row(f"{name}({tau:.3g})", expected, found, finite.tested and name != "M", options))
     return rows
 
 
@@ -159,7 +187,7 @@ def _power(verdict: Verdict, path: OrderParameterPath, runs: Runs) -> dict[str, 
     taus = [float(min(t, path.tau_max)) for t in runs.tau if t > 0]
     for name, response in responses(path).items():
         moved = [response(t) for t in taus]
-        of = {}
+        of: dict[str, Any] = {}
         for tau, y in zip((t for t in runs.tau if t > 0), moved, strict=True):
             of |= {f"Theta({tau:.3g})": y[: p * K].reshape(p, K), f"Q({tau:.3g})": y[p * K : p * K + pairs]}
             of |= {f"b({tau:.3g})": y[p * K + pairs], f"parameters({tau:.3g})": y[p * K + pairs + 1 :]}
@@ -178,13 +206,16 @@ def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: fl
     shares = {}
     if runs.data:
         notes.append(f"the experiment trained on samples ({runs.data}), not on the Gaussian target of the theory")
-    if finite.companion and not runs.data:
+    if finite.tested and finite.companion:
         what = "the derived bias is taken out and" if finite.predicted else "the bias is not derived:"
-        notes.append(f"{what} means are extrapolated in 1/d from d = {runs.dimension} and {runs.low_dimension}")
+        order = "" if finite.predicted else "; of order 1/d² it is neglected"
+        notes.append(f"{what} means are extrapolated in 1/d from d = {runs.dimension} and {runs.low_dimension}{order}")
     elif finite.predicted:
-        notes.append(f"the derived bias at d = {runs.dimension} is taken out; of order 1/d² it is neglected (no companion)")
+        notes.append(
+            f"the derived bias at d = {runs.dimension} is taken out; of order 1/d² it is neglected{finite.remark}"
+        )
     if finite.predicted:
-        test = chi_square(path, runs)
+        test = chi_square(path, finite.runs)
         tests.append((JOINT, test.p))
         shares[JOINT] = SHARE
         notes.append(f"order parameters: {test}")
@@ -192,8 +223,10 @@ def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: fl
             not_tested.append(("order parameters one by one", "one run has no spread; the chi-square test compares it"))
     else:
         not_tested.append((JOINT, finite.reason))
-        if not finite.companion or runs.data:
-            not_tested.append(("order parameters", f"their bias of order 1/d is not known ({finite.reason}; no companion)"))
+        if not finite.tested:
+            unknown = "the bias of order 1/d is not known (no companion ensemble)"
+            reason = unknown if finite.expensive else finite.reason
+            not_tested.append(("order parameters one by one", reason))
     if runs.generated.shape[1] > 1 and runs.runs + len(runs.low_b) > 1:
         rows += generated_rows(path, runs, problem)
         if runs.runs > 2:
@@ -206,4 +239,4 @@ def compare(path: OrderParameterPath, runs: Runs, problem: Problem, *, level: fl
         rows, level=level, tests=tuple(tests), notes=tuple(notes), details=details, shares=shares,
         not_tested=tuple(not_tested),
     )  # fmt: skip
-    return dataclasses.replace(verdict, power=_power(verdict, path, runs)) if finite.predicted else verdict
+    return dataclasses.replace(verdict, power=_power(verdict, path, finite.runs)) if finite.predicted else verdict

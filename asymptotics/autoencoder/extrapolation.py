@@ -25,7 +25,9 @@ def helmert(n: int) -> np.ndarray:
     return np.asarray(rows / np.sqrt(k * (k + 1.0)))
 
 
-def pooled(main: np.ndarray, low: np.ndarray, d: int, low_d: int, order: int, spread: Any, low_spread: Any) -> np.ndarray:
+def pooled(
+    main: np.ndarray, low: np.ndarray, d: int, low_d: int, order: int, spread: Any, low_spread: Any
+) -> np.ndarray:
     """Equivalent runs (n + m − 1, ...) of n runs at d and m at low_d, whose standard deviations are in a known proportion.
 
     Parameters

@@ -11,7 +11,7 @@ import numpy as np
 from ..common.checks import InputError
 from .drift import Drift
 from .fluctuation_bias import _advance
-from .fluctuations import NODES, Fluctuations, basis, fluctuations
+from .fluctuations import NODES, Fluctuations, fluctuations
 from .initial import initial_overlaps
 from .integration import kernels_of
 from .path import OrderParameterPath
@@ -103,7 +103,9 @@ def _solve(path: OrderParameterPath) -> dict[str, Response]:
     x = (1 - np.cos(np.pi * np.arange(NODES) / (NODES - 1))) / 2
     taus = np.minimum(f.knots[:-1, None] + x * np.diff(f.knots)[:, None], path.tau_max)
     states = [[path.state(float(t)) for t in row] for row in taus]
-    plain = np.array([[base(float(t), y) for t, y in zip(*pair, strict=True)] for pair in zip(taus, states, strict=True)])
+    plain = np.array(
+        [[base(float(t), y) for t, y in zip(*pair, strict=True)] for pair in zip(taus, states, strict=True)]
+    )
     # Downwards, because a time of the interpolant may be 1.
     for name, make in changed(problem, 1 - STEP):
         try:

@@ -213,7 +213,7 @@ class Verdict(Result):
                 float(np.broadcast_to(np.asarray(v, float), np.shape(r.theory)).ravel()[k])
                 for v in (r.theory, r.mean, r.sem, r.allowance)
             ]
-            flag = "  << disagrees" if r.name in bad else "" if r.counted else "  (not counted again)"
+            flag = "  << disagrees" if r.name in bad else "" if r.counted else "  (not counted)"
             # An allowance far below the standard error decides nothing.
             flag += f"  [{r.source}]" if r.source and pick[3] > 0.01 * pick[2] else ""
             lines.append(
@@ -228,6 +228,6 @@ class Verdict(Result):
             lines.append(f"power: {in_words(self.power)}")
         lines.append(
             f"{'PASS' if not bad else 'FAIL'}: {self.count} numbers compared, p = {self.p_value:.3g}, family-wise level"
-            f" {self.level:g}"
+            f" {self.level:g}" + (f"; {len(self.not_tested)} not tested" if self.not_tested else "")
         )
         return "\n".join(lines)
