@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from ..common.verdict import Row, Verdict
-from .collapse_map import CollapseMap
 from .collapse_result import Collapse
 from .extrapolation import paired
 from .generations_runs import CollapseRuns
@@ -31,26 +31,11 @@ def extrapolated(runs: CollapseRuns, name: str, generation: int) -> np.ndarray:
     return paired(main, low, runs.dimension, runs.low_dimension, 1)
 
 
-def _skip_beyond_data(theory: Collapse, runs: CollapseRuns, generation: int) -> np.ndarray:
-    """Equivalent runs of b without what the norm of each chain's own data explains.
-
-    The data's ‖x‖²/d has a part of order 1/d that is not small beside Λ once the bulk has collapsed, and b(Λ) is curved; b given
-    the measured Λ is a closed form.
-    """
-    g = generation - 1
-    closed = CollapseMap(theory.problem)
-    warm = theory.problem.generations.start == "warm" and g > 0
-
-    def explained(Lambda: np.ndarray, b: np.ndarray) -> np.ndarray:
-        start = b[..., g - 1] if warm else np.full(np.shape(b)[:-1], closed.initial_skip)
-        return np.asarray(closed.skip(Lambda[..., g], start))  # type: ignore[arg-type]
-
-    expected = explained(theory.Lambda, theory.b)
-    main, low = (
-        runs.values("b", k)[:, g] - explained(runs.values("Lambda", k), runs.values("b", k)) + expected
-        for k in (False, True)
-    )
-    return paired(main, low, runs.dimension, runs.low_dimension, 1)
+def next_order(values: np.ndarray, runs: CollapseRuns, name: str, generation: int, scale: float) -> np.ndarray:
+    """What the extrapolation leaves, of order 1/d², if the series in 1/d goes on in the proportion that its first term has."""
+    mean = _flat(name, runs.values(name)[:, generation - 1]).mean(axis=0)
+    correction = np.abs(mean - values.mean(axis=0))
+    return np.asarray(correction**2 * (runs.dimension / runs.low_dimension) / max(scale, 1e-300))
 
 
 def gaps(theory: Collapse, runs: CollapseRuns, generation: int) -> dict[str, Any]:
@@ -74,7 +59,8 @@ def compare(theory: Collapse, runs: CollapseRuns, *, level: float = 0.01) -> Ver
     """Λ, b, Q, Θ, v and the moments of the projections in every generation, extrapolated in 1/d; one `Verdict`.
 
     What is allowed besides the spread of the chains is the theory's own error estimate. Without a companion ensemble the bias
-    of order 1/d is not known, and nothing is tested. The sliced distance is not a row: that of a finite sample is biased upwards.
+    of order 1/d is not known, and nothing is tested; nor is a number whose next order may be larger than its standard error.
+    The sliced distance is not a row: that of a finite sample is biased upwards.
     """
     rows, not_tested, notes = [], [], []
     extrapolates = len(runs.low_b) > 1
@@ -84,17 +70,24 @@ def compare(theory: Collapse, runs: CollapseRuns, *, level: float = 0.01) -> Ver
             if np.size(expected) == 0:
                 continue
             error = _flat(name, getattr(theory, f"error_{name}")[g - 1])
-            title = f"{name}, generation {g}"
-            values = _skip_beyond_data(theory, runs, g) if name == "b" else extrapolated(runs, name, g)
-            # v is a function of b alone, far from linear where the bulk collapses.
-            counted = extrapolates and name != "v"
-            options: dict[str, Any] = {"allowance": error, "source": "numerical error", "counted": counted}
-            if len(values) > 1:
-                rows.append(Row.of_runs(title, expected, values, **options))
-            else:
+            values, title = extrapolated(runs, name, g), f"{name}, generation {g}"
+            if len(values) < 2:
                 not_tested.append((title, "one chain has no spread"))
+                continue
+            # v is a function of b alone.
+            counted = extrapolates and name != "v"
+            row = Row.of_runs(title, expected, values, allowance=error, source="numerical error")
+            # E‖x‖²/d of generated data is linear in 1/d.
+            if counted and name != "Lambda":
+                # A mean may vanish by symmetry: its scale is the spread of the points.
+                scale = np.sqrt(np.max(theory.covariance[g - 1])) if name == "mean" else np.max(np.abs(expected))
+                left = next_order(values, runs, name, g, float(scale))
+                if np.any(left > np.maximum(row.sem, error)):
+                    counted = False
+                    reason = f"the next order in 1/d, about {np.max(left):.1g}, is not below the standard error; take a larger d"
+                    not_tested.append((title, reason))
+            rows.append(dataclasses.replace(row, counted=counted))
     if extrapolates:
-        notes.append("b is compared given the norm of the data that it was trained on; v is a function of b")
         notes.append(
             f"means are extrapolated in 1/d from d = {runs.dimension} and {runs.low_dimension}; of order 1/d² it is neglected"
         )
