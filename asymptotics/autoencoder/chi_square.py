@@ -45,8 +45,11 @@ def stacked(source: Any, p: int, prefix: str = "") -> np.ndarray:
 
 
 def joint_covariance(f: Fluctuations, taus: Any, dimension: float) -> np.ndarray:
-    """Covariance at dimension d of the order parameters at several τ, stacked."""
-    return np.block([[f.covariance(float(t), dimension, float(u)) for u in taus] for t in taus])
+    """Covariance at dimension d of the order parameters at several τ, stacked (kept with ``f``)."""
+    kept, key = f.__dict__.setdefault("_joint", {}), (*map(float, taus), float(dimension))
+    if key not in kept:
+        kept[key] = np.block([[f.covariance(float(t), dimension, float(u)) for u in taus] for t in taus])
+    return np.array(kept[key])
 
 
 def statistic(difference: np.ndarray, covariance: np.ndarray, dimension: float) -> tuple[float, int]:

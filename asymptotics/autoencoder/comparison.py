@@ -18,7 +18,7 @@ from ..common.checks import InputError
 from ..common.distances import sliced_wasserstein
 from ..common.power import detectable, noncentral
 from ..common.verdict import Row, Verdict
-from .chi_square import chi_square, deviation, stacked, statistic
+from .chi_square import chi_square, deviation, joint_covariance, stacked, statistic
 from .density import GeneratedDensity
 from .extrapolation import pooled
 from .fluctuation_bias import bias
@@ -66,7 +66,10 @@ class _Finite:
         self._b_exponent = 2.0 if alike else 1.0
 
     def _check_size(self, d: int) -> None:
-        size = nonlinearity(self.path, self._fluctuations, d)
+        kept = self.path.__dict__.setdefault("_nonlinearity", {})
+        if d not in kept:
+            kept[d] = nonlinearity(self.path, self._fluctuations, d)
+        size = kept[d]
         if not size <= LARGEST:
             raise InputError(
                 f"fluctuations at d = {d} are not small, their next order is {100 * size:.0f} % of the first (an unstable path?)"
@@ -95,7 +98,7 @@ class _Finite:
         simple = d ** (-orders / 2)
         if not self.predicted:
             return np.asarray(simple)
-        found = np.sqrt(np.maximum(np.diag(self._fluctuations.covariance(tau, d)), 0.0))
+        found = np.sqrt(np.maximum(np.diag(joint_covariance(self._fluctuations, [tau], d)), 0.0))
         return np.where(found > 0, found, simple)
 
     def values(self, k: int) -> np.ndarray:

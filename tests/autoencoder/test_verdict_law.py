@@ -35,29 +35,28 @@ def ensembles(problem, dimension, runs, count, taus, companion=True):
 @pytest.mark.parametrize(
     ("dimension", "runs", "companion", "changes"),
     [
-        (200, 8, True, {}),
-        (400, 3, False, {}),
+        (200, 4, True, {}),
         (400, 1, False, {"target.eigenvalues": [[1.0], [0.5], [1.5]]}),
-        (400, 4, True, {"denoiser.architecture": "untied", "denoiser.init.random": 0.2}),
+        (400, 3, False, {"denoiser.init.random": 0.2, "denoiser.init.centroids": 0.2}),
     ],
 )
 def test_p_is_uniform_where_the_theory_is_right(three_clusters, monkeypatch, dimension, runs, companion, changes):
     monkeypatch.setattr(comparison, "_power", lambda *_: {})
     exp = three_clusters.replace({"training.tau": 2.0, **changes})
     path = asy.solve(exp)
-    taus = [0.0, 0.5, 1.0, 1.5, 2.0]
+    taus = [0.0, 1.0, 2.0]
     p = [asy.compare(path, r).p_value for r in ensembles(exp.problem, dimension, runs, 200, taus, companion)]
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["training.weight_decay", "training.times", "target.centroids"])
+@pytest.mark.parametrize("name", ["training.weight_decay", "training.times"])
 def test_stated_power_is_the_rate_of_rejection(three_clusters, monkeypatch, name):
     """A theory with one input off by the stated change is rejected by about half of the experiments."""
     exp = three_clusters.replace({"training.tau": 2.0})
-    runs = list(ensembles(exp.problem, 200, 8, 60, [1.0, 2.0]))
+    runs = list(ensembles(exp.problem, 200, 4, 40, [1.0, 2.0]))
     path = asy.solve(exp)
-    change = np.median([asy.compare(path, r).power[name] for r in runs[:8]])
+    change = np.median([asy.compare(path, r).power[name] for r in runs[:4]])
     monkeypatch.setattr(comparison, "_power", lambda *_: {})
     table, key = name.split(".")
     value = getattr(getattr(exp.problem, table), key)
@@ -67,9 +66,8 @@ def test_stated_power_is_the_rate_of_rejection(three_clusters, monkeypatch, name
 
 
 @pytest.mark.slow
-def test_p_of_generated_points_is_uniform(three_clusters, monkeypatch):
+def test_p_of_generated_points_is_uniform(three_clusters):
     """Points against the law of the network that made them, at a small d where networks differ much."""
-    monkeypatch.setattr(comparison, "_power", lambda *_: {})
     exp = three_clusters.replace({"training.tau": 1.0, "simulation.dimension": 100, "simulation.samples": 100})
     runs = asy.simulate(exp, runs=600, companion=False, taus=[1.0], progress=False)
     path, p = asy.solve(exp), []

@@ -16,11 +16,11 @@ def correlated(rng, runs, n, common=0.9):
     return np.sqrt(common) * rng.standard_normal((runs, 1)) + np.sqrt(1 - common) * rng.standard_normal((runs, n))
 
 
-@pytest.mark.parametrize(("runs", "n"), [(3, 40), (8, 5), (16, 40)])
+@pytest.mark.parametrize(("runs", "n"), [(3, 40), (8, 5), (12, 20)])
 def test_p_is_uniform_for_strongly_correlated_numbers(runs, n):
     """Bonferroni would give p near 1; Gaussian runs of any covariance give a uniform p."""
     rng, p = np.random.default_rng(1), []
-    for _ in range(200):
+    for _ in range(150):
         x = correlated(rng, runs, n)
         p.append(Verdict.of([Row.of_runs("x", np.zeros(n - 2), x[:, 2:]), Row.of_runs("y", [0, 0], x[:, :2])]).p_value)
     assert stats.kstest(p, "uniform").pvalue > 1e-3
@@ -57,14 +57,14 @@ def test_power_is_the_rate_of_rejection(runs):
     """A theory off by the stated change is rejected in half of the experiments."""
     rng, n, slope = np.random.default_rng(4), 12, np.linspace(0.2, 2.0, 12)
     changes, rejected = [], []
-    for _ in range(200):
+    for _ in range(120):
         x = correlated(rng, runs, n, 0.5)
         right = Verdict.of([Row.of_runs("x", np.zeros(n), x)], level=0.05)
         changes.append(detectable(right, {"rate": [slope], "other": [None]}))
         wrong = Row.of_runs("x", np.median([c["rate"] for c in changes]) * slope, x)
         rejected.append(not Verdict.of([wrong], level=0.05).passed)
     assert np.isinf(changes[0]["other"])
-    assert abs(np.mean(rejected) - 0.5) < 0.12
+    assert abs(np.mean(rejected) - 0.5) < 0.15
 
 
 def test_power_of_chi_square_is_noncentral():
