@@ -110,4 +110,6 @@ def test_response_is_the_derivative_of_the_solution(three_clusters):
         up, down = (
             stacked(asy.solve(three_clusters.replace({name: value * (1 + h)}))(3.0), path.p) for h in (0.01, -0.01)
         )
-        np.testing.assert_allclose(found[name](3.0), (up - down) / 0.02, atol=3e-3 * np.max(np.abs(up - down)) / 0.02)
+        exact = (up - down) / 0.02
+        # The Jacobian along the path is known to 2e-3 only, amplified to a per cent: a stated power has two digits.
+        np.testing.assert_allclose(found[name](3.0), exact, atol=0.02 * np.max(np.abs(exact)))
