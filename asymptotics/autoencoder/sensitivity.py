@@ -16,6 +16,7 @@ from .initial import initial_overlaps
 from .integration import kernels_of
 from .path import OrderParameterPath
 from .settings import Problem
+from .target import GaussianMixture
 
 #: Relative change of the finite differences.
 STEP = 1e-3
@@ -61,13 +62,15 @@ def changed(problem: Problem, factor: float) -> Iterator[tuple[str, Callable[[],
     if training.times is not None and np.any(training.times):
         # A time of 1 can only be made smaller: the derivative is the same.
         yield "training.times", of("training", times=training.times * factor)
-    if np.any(target.centroids):
+    # A target measured on samples has no inputs of its own but the samples.
+    given = type(target) is GaussianMixture
+    if given and np.any(target.centroids):
         yield "target.centroids", of("target", centroids=_scaled(target.centroids, factor))
-    if target.spectrum is None and np.any(target.eigenvalues):
+    if given and target.spectrum is None and np.any(target.eigenvalues):
         yield "target.eigenvalues", of("target", eigenvalues=_scaled(target.eigenvalues, factor))
-    if target.clusters > 1:
+    if given and target.clusters > 1:
         yield "target.weights", of("target", weights=_shifted(target.weights, factor))
-    if target.spectrum is None and np.sum(target.masses > 0) > 1:
+    if given and target.spectrum is None and np.sum(target.masses > 0) > 1:
         yield "target.masses", of("target", masses=_shifted(target.masses, factor))
     if denoiser.has_skip and denoiser.skip:
         yield "denoiser.skip", of("denoiser", skip=denoiser.skip * factor)

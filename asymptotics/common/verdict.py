@@ -112,7 +112,7 @@ class Verdict(Result):
                     "difference_in_sem": to_builtin(
                         (np.asarray(r.mean) - r.theory) / np.where(np.asarray(r.sem) > 0, r.sem, np.nan)
                     ),
-                    "score": r.worst(),
+                    "score": to_builtin(r.worst()),
                     "threshold": to_builtin(self.threshold(r)),
                     "counted": r.counted,
                 }
