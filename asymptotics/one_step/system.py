@@ -224,6 +224,7 @@ def compare(theory: Any, runs: Any) -> Verdict:
                 allowance=errors.get(name, 0.0),
                 source="smallest term of the series of ln|S_G|" if errors.get(name) else "",
                 counted=name != "kl_generated_target",  # the sum of two others
+                skewed=True,
             )
         )
     skipped += [
