@@ -8,8 +8,8 @@ import numpy as np
 
 from asymptotics.common.checks import array, integer, number
 
-from .corrections import diagonal_correction
-from .equivalents import degrees_of_freedom, effective_regularisation
+from .corrections import diagonal_correction, next_diagonal
+from .equivalents import degrees_of_freedom, effective_regularisation, one_eigenvalue
 
 #: Step of the trapezoidal rule in ln x, and how far it reaches below and above the scales of √(Σ₀+c).
 STEP = 0.28
@@ -36,7 +36,12 @@ class Agreement:
 
 
 def mean_square_root(
-    eigenvalues: np.ndarray, samples: int, regularisation: float, *, corrected: bool = False
+    eigenvalues: np.ndarray,
+    samples: int,
+    regularisation: float,
+    *,
+    corrected: bool = False,
+    next_order: bool = False,
 ) -> np.ndarray:
     r"""Eigenvalues of E(Σ₀+c)^½.
 
@@ -52,6 +57,8 @@ def mean_square_root(
         c ≥ 0.
     corrected : bool
         Include the O(1/N) correction for real Gaussian data.
+    next_order : bool
+        Include the O(1/N²) term that follows it.
 
     Notes
     -----
@@ -61,6 +68,9 @@ def mean_square_root(
     values = np.asarray(eigenvalues, dtype=float)
     c = number("regularisation", regularisation, at_least=0)
     n, rho = degrees_of_freedom(samples)
+    if values.size == 1:
+        y, law = one_eigenvalue(values, samples)
+        return np.array([law @ np.sqrt(y + c)])
     positive = values[values > 0]
     low = np.sqrt(max(positive.min(), 1e-9 * positive.max()) if c == 0 else min(c, positive.max()))
     high = np.sqrt(positive.max() + positive.sum() / n + c)
@@ -76,6 +86,8 @@ def mean_square_root(
     integrand = (values + kappa * share) / (values + kappa)
     if corrected:
         integrand -= (x**2)[:, None] * diagonal_correction(values, n, c + x**2, kappa[:, 0])
+    if next_order:
+        integrand -= (x**2)[:, None] * next_diagonal(values, n, c + x**2, kappa[:, 0])
     result: np.ndarray = (2 / np.pi) * (weights @ integrand)
     return result
 
@@ -92,6 +104,8 @@ def model_agreement(eigenvalues: np.ndarray, samples: int, regularisation: float
     values = np.asarray(eigenvalues, dtype=float)
     _, rho = degrees_of_freedom(samples)
     f = mean_square_root(values, samples, regularisation)
+    if values.size == 1:  # two positive factors of one noise
+        return Agreement(1.0, 1.0, f)
     power = rho * values.sum() + regularisation * values.size
     return Agreement(float(f @ f / power), float(f @ np.sqrt(values) / np.sqrt(power * values.sum())), f)
 
@@ -109,6 +123,8 @@ def corrected_cosines(eigenvalues: np.ndarray, samples: int, regularisation: flo
     """
     values = np.asarray(eigenvalues, dtype=float)
     _, rho = degrees_of_freedom(samples)
+    if values.size == 1:
+        return 1.0, 1.0
     f = mean_square_root(values, samples, regularisation, corrected=True)
     # response by a central difference: its relative error is the square of the step
     step = 1e-3 / float(values.max())

@@ -15,6 +15,8 @@ import math
 
 import numpy as np
 
+from asymptotics.common.chi_square import chi_square_grid
+
 #: Largest error of a stated mean, as a part of the variance part of KL(G‖O).
 TOLERANCE = 0.02
 
@@ -22,17 +24,6 @@ TOLERANCE = 0.02
 def logarithm(q: float) -> float:
     """ln q, through 1 − q where q is near 1: it is subtracted from q − 1."""
     return math.log(q) if q < 0.5 else math.log1p(-(1.0 - q))
-
-
-def chi_square_grid(degrees: float, count: int = 2000) -> tuple[np.ndarray, np.ndarray]:
-    """ln(χ²_k/k) on a grid and its probabilities: the trapezoidal rule, which converges exponentially for this density."""
-    # e^u − 1 − u is half the squared distance in units of √(2/k); beyond e^{−45} there is nothing
-    reach = 90.0 / degrees
-    low = -(math.sqrt(2.0 * reach) + reach)
-    high = math.sqrt(2.0 * reach) if reach < 1.0 else math.log1p(reach + math.sqrt(2.0 * reach))
-    u = np.linspace(low, high, count)
-    weights = np.exp(0.5 * degrees * (u - np.expm1(u)))
-    return u, weights / weights.sum()
 
 
 def mean_log_start(q: float, dimension: int, samples: int) -> float:
