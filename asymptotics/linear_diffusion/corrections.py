@@ -62,7 +62,7 @@ def next_log_det(values: np.ndarray, n: int, kappa: np.ndarray) -> np.ndarray:
     .. math:: -\frac2n\Big\{\frac{5(u_2^2+u_4)}{8s^2}
               +\frac{\frac7{12}(u_2^3+u_3^2)-u_3(\frac12u_2+\frac23)}{s^3}\Big\},\qquad u_k=\mathrm{df}_k/n,\ s=1-u_2 :
 
-    the two loops of the replica integral over symmetric matrices (derived in `derivations.linear_averages`).
+    the two loops of the replica integral over symmetric matrices (derived in `derivations.linear_finite_size`).
     """
     u2, u3, u4 = _moments(values, n, kappa)
     s = 1.0 - u2
