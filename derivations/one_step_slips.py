@@ -105,11 +105,11 @@ def _zeroed_determinant() -> Check:
 
 
 def _rounded_self_terms() -> Check:
-    """E_OG − E_TG in one dimension, over ∫p_O²: O = N(0, 1), G = N(9, 1), T two kernels of width 1/2 at 0 and 4.6.
+    """E_OG − E_TG in one dimension, over ∫p_O²: O = N(0, 1), G = N(9, 1), T two kernels of width 1/2 at 0 and −4.6.
 
     The kernels' self-overlaps add up to ∫p_O²; what is left is of the order 1e-9 of it.
     """
-    points, width, centre = (0.0, 4.6), 0.25, 9.0
+    points, width, centre = (0.0, -4.6), 0.25, 9.0
 
     def overlap(distance: float, variance: float) -> float:
         """∫ of the product of two Gaussians, over ∫p_O²; ``variance`` is the sum of theirs."""
@@ -118,7 +118,7 @@ def _rounded_self_terms() -> Check:
     og = overlap(centre, 2.0)
     tg = sum(overlap(centre - x, 1 + width) for x in points) / 2
     between = overlap(points[1] - points[0], 2 * width) / 2
-    derived = between + 2 * og - 2 * tg
+    derived = 2 * tg - 2 * og - between
     own = sum(overlap(0.0, 2 * width) for _ in points) / 4
     with mpmath.workprec(24):  # as in single precision
         one = mpmath.mpf(1)
@@ -136,7 +136,7 @@ def _rounded_self_terms() -> Check:
         return (density(x, 0.0, 1.0) - g) ** 2 - (kernels - g) ** 2
 
     with mpmath.workdps(50):
-        whole = mpmath.quad(difference, [-25, -5, -2, 0, 1, 2, 3.3, 4.6, 6, 9, 12, 30])
+        whole = mpmath.quad(difference, [-30, -8, -5.5, -4.6, -3.5, -1, 0, 1, 3, 6, 9, 12, 30])
         independent = float(whole * mpmath.sqrt(4 * mpmath.pi))
     return printed, derived, independent
 

@@ -94,7 +94,9 @@ def mean_log_det(q: float, dimension: int, samples: int) -> tuple[float, float]:
             return exact + start, 0.0
     spread = (1.0 - q) * d / (n - d - 2) if n > d + 2 else math.inf
     variance = 0.5 * (d * (spread - (1.0 - q)) - value - start)
-    if not 0.5 * error <= TOLERANCE * variance or not math.isfinite(variance):
+    # beyond d/n = q the power sums grow, and their series is no longer that of the mean
+    converges = spread < q and 0.5 * error <= TOLERANCE * variance
+    if not converges or not math.isfinite(variance):
         return math.nan, error
     return value + start, error
 
