@@ -48,34 +48,33 @@ def _excess_trace(q: float, d: int, n: int) -> float:
 
 
 def log_det_rate(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> float:
-    r"""Λ = (1/d) E ln(|Σ_G|/σ^{2d}).
-
-    For d → ∞ by the single-ring theorem in two branches,
+    r"""Λ = (1/d) ln(|Σ_G|/σ^{2d}) for large d, by the single-ring theorem in two branches.
 
     .. math:: Λ = \ln q\ (γ \le q), \qquad
-              Λ = \ln\frac{(1-q)γ}{1-γ} - \frac1γ \ln\frac{1-q}{1-γ}\ (γ > q), \qquad γ = d/n < 1 ;
+              Λ = \ln\frac{(1-q)γ}{1-γ} - \frac1γ \ln\frac{1-q}{1-γ}\ (γ > q), \qquad γ = d/n < 1 .
 
-    at finite size by `mean_log_det`.
+    The mean at finite d and n, with its error, is `asymptotics.one_step.finite_size.mean_log_det`.
 
     Parameters
     ----------
     q, dimension, samples
         As in `trace_rate`.
     asymptotic : bool
-        Give the limit.
+        Leave out the O(1/d) term (1/d) ln[(q − γ)/(q(1 − γ))] of the branch γ < q; that of the other is not known.
 
     Returns
     -------
     float
-        −∞ for n ≤ d, where Σ_G is singular; NaN where the mean at finite size is not known well enough.
+        −∞ for n ≤ d, where Σ_G is singular.
     """
     d, n = dimension, samples
     if n <= d:
         return -math.inf
     ratio = d / n
-    if asymptotic:
-        return math.log(q) if ratio <= q else _inner_branch(q, ratio)
-    return mean_log_det(q, d, n)[0] / d
+    if ratio < q or (asymptotic and ratio <= q):
+        leading = math.log(q)
+        return leading if asymptotic else leading + math.log((q - ratio) / (q * (1.0 - ratio))) / d
+    return _inner_branch(q, ratio)
 
 
 def _inner_branch(q: float, ratio: float) -> float:
@@ -94,12 +93,13 @@ def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: b
     Returns
     -------
     dict
-        ``total``, ``variance``, ``mean``; infinite for n ≤ d + 2 (n ≤ d if ``asymptotic``), NaN where Λ is.
+        ``total``, ``variance``, ``mean``; infinite for n ≤ d + 2 (n ≤ d if ``asymptotic``).
 
     Notes
     -----
     Halder 2024 (arXiv 2411.17807), eqs. 3.5 and B.4: the parts of the bound. Without ``asymptotic`` every term of m, Λ and the
-    mean part is that of finite d and n, the fluctuation of the start's variance ŝ (≈ q²/(2n) of the variance part) included.
+    mean part is that of finite d and n, the fluctuation of the start's variance ŝ (≈ q²/(2n) of the variance part) included;
+    where the mean of ln|Σ_G| is not known (`mean_log_det` is NaN: near and beyond γ = q) Λ is that of large d.
     """
     d, n = dimension, samples
     if n <= d or (n <= d + 2 and not asymptotic):
@@ -113,7 +113,10 @@ def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: b
             variance = 0.5 * d * (q + spread - 1.0 - _inner_branch(q, d / n))
     else:
         spread = noise * d / (n - d - 2)
-        variance = 0.5 * (d * _excess_trace(q, d, n) - mean_log_det(q, d, n)[0])
+        log_det = mean_log_det(q, d, n)[0]
+        if math.isnan(log_det):
+            log_det = d * log_det_rate(q, d, n)
+        variance = 0.5 * (d * _excess_trace(q, d, n) - log_det)
     mean = 0.5 * d / n * (1.0 + noise * (q + spread))
     return {"total": variance + mean, "variance": variance, "mean": mean}
 

@@ -163,16 +163,20 @@ def _part(q: float, d: int, n: int, asymptotic: bool) -> dict[str, Any]:
     elif d == 1 and not asymptotic:
         bhattacharyya = mean_log_overlap(q, n)
     else:
-        log_det = divergences.log_det_rate(q, d, n, asymptotic=True)
-        if d / n < q and not asymptotic:
-            log_det += math.log((q - d / n) / (q * (1.0 - d / n))) / d
+        log_det = divergences.log_det_rate(q, d, n, asymptotic=asymptotic)
         bhattacharyya = hellinger.log_bhattacharyya(q, d, n, log_det)
     typical = divergences.kl_target_generated(q, d, n)["total"] if d > 1 or asymptotic else math.nan
+    forward = divergences.kl_generated_target(q, d, n, asymptotic=asymptotic)
+    log_det = divergences.log_det_rate(q, d, n, asymptotic=True)
+    if n > d and not asymptotic:
+        log_det = mean_log_det(q, d, n)[0] / d
+        if math.isnan(log_det):  # the limit is no value at this d and n
+            forward |= {"total": math.nan, "variance": math.nan}
     return to_builtin(
         {
-            "log_det_rate": divergences.log_det_rate(q, d, n, asymptotic=asymptotic),
+            "log_det_rate": log_det,
             "trace_rate": divergences.trace_rate(q, d, n, asymptotic=asymptotic),
-            "kl_generated_target": divergences.kl_generated_target(q, d, n, asymptotic=asymptotic),
+            "kl_generated_target": forward,
             "kl_target_generated": typical,
             "log_bhattacharyya": bhattacharyya,
             "hellinger_squared": -math.expm1(bhattacharyya),
