@@ -85,9 +85,13 @@ def finite_size() -> Step:
     loops = sp.expand(fourth + third * n**2 / 72)
     # ln E|·|^{−r/2} = −(r/2) E ln|·| + …
     second = sp.factor(-2 * loops.coeff(r, 1))
-    printed = -2 / n * (
-        sp.Rational(5, 8) * (u2**2 + u4) / s**2
-        + (sp.Rational(7, 12) * (u2**3 + u3**2) - u3 * (u2 / 2 + sp.Rational(2, 3))) / s**3
+    printed = (
+        -2
+        / n
+        * (
+            sp.Rational(5, 8) * (u2**2 + u4) / s**2
+            + (sp.Rational(7, 12) * (u2**3 + u3**2) - u3 * (u2 / 2 + sp.Rational(2, 3))) / s**3
+        )
     )
     verified(second - printed, "two loops")
     # one loop: r(r+1)/2 pairs of modes, each with the determinant 1 − u₂
@@ -102,7 +106,9 @@ def finite_size() -> Step:
     order_one = -difference(parts[0]) / 2 + sp.log(1 - gamma)
     verified(order_one - first.subs(u2, gamma), "one loop against the Wishart average")
     order_next = difference(sp.diff(parts[0], x)) / 12 - difference(parts[1]) / 2 - difference(1 / (3 * (1 - x)))
-    verified(order_next - (n * printed).subs({u2: gamma, u3: gamma, u4: gamma}), "two loops against the Wishart average")
+    verified(
+        order_next - (n * printed).subs({u2: gamma, u3: gamma, u4: gamma}), "two loops against the Wishart average"
+    )
     return Step(
         "Terms of O(1) and O(1/n)",
         "The replica average E|S_n + ĉ|^(−r/2) is an integral over two symmetric r × r matrices whose saddle is the fixed "

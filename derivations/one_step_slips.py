@@ -128,7 +128,9 @@ def _rounded_self_terms() -> Check:
 
     # independently: the two integrals of squares, without overlaps, in 50 digits
     def density(x: mpmath.mpf, mean: float, variance: float) -> mpmath.mpf:
-        return mpmath.exp(-((x - mpmath.mpf(mean)) ** 2) / (2 * mpmath.mpf(variance))) / mpmath.sqrt(2 * mpmath.pi * variance)
+        return mpmath.exp(-((x - mpmath.mpf(mean)) ** 2) / (2 * mpmath.mpf(variance))) / mpmath.sqrt(
+            2 * mpmath.pi * variance
+        )
 
     def difference(x: mpmath.mpf) -> mpmath.mpf:
         g = density(x, centre, 1.0)

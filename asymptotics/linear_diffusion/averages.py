@@ -113,6 +113,7 @@ class Averages(Result):
             return "–" if value is None else f"{value:.6g}"
 
         best = self.stopping["optimum"]
+
         def best_of(name: str) -> str:
             error = self.errors.get(name)
             return show(self.corrected.get(name)) + ("" if not error else f" ± {error:.1g}")
@@ -133,7 +134,14 @@ class Averages(Result):
             f"  d_eff {show(self.d_eff)}, null mass {show(self.null_mass)} in {self.null_directions} directions",
         ]
         if self.corrected:
-            names = ("train_loss", "test_loss", "kl_generated_target", "kl_target_generated", "null_mass", "cosine_models")
+            names = (
+                "train_loss",
+                "test_loss",
+                "kl_generated_target",
+                "kl_target_generated",
+                "null_mass",
+                "cosine_models",
+            )
             lines.append("  with O(1), O(1/N)  " + ", ".join(f"{name} {best_of(name)}" for name in names))
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 

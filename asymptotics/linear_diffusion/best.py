@@ -87,9 +87,7 @@ def best_curve(
     """Train and test loss of gradient flow (value, last term) and the best stopping time."""
     arguments = (values, settings.samples, settings.regularisation, settings.schedule(), settings.time or 1)
     before, after = (averaged_training(*arguments, corrected=True, next_order=more) for more in (False, True))
-    losses = [
-        [curve, np.abs(curve - old)] for curve, old in zip(after.losses(tau), before.losses(tau), strict=True)
-    ]
+    losses = [[curve, np.abs(curve - old)] for curve, old in zip(after.losses(tau), before.losses(tau), strict=True)]
     old, best = before.optimum(), after.optimum()
     shift = abs(best[0] - old[0]) if best[0] is not None and old[0] is not None else None
     found: Best = {

@@ -174,7 +174,9 @@ def _of_sampler(
     if abs(last) > abs(first) and abs(last) > 1e-12 * abs(terms[0]):
         return Prediction(full, reason="the expansion in 1/N does not converge here")
     if name == "kl_generated_target" and orders[0].mean_slack > abs(last):
-        return Prediction(full, reason="the sampler keeps part of the mean's error, whose size is known to leading order only")
+        return Prediction(
+            full, reason="the sampler keeps part of the mean's error, whose size is known to leading order only"
+        )
     if name == "kl_target_generated":
         if _heavy(settings, values, 1):
             return Prediction(full, reason=_tail(settings, values, 1))

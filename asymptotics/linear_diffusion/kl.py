@@ -258,7 +258,7 @@ def corrected_regularisation(
             first, second, _ = _conditions(values, samples, c, orders)
             return first / inverse_trace - 1.0 if which == 0 else second / first - 1.0
 
-        before, after = (_optimum(lambda c, o=orders: condition(c, o), start) for orders in (2, 3))  # noqa: B023
+        before, after = (_optimum(lambda c, o=orders: condition(c, o), start) for orders in (2, 3))
         if before is None or after is None or _conditions(values, samples, after, 3)[2] > 1.0:
             found.append((None, 0.0))
         else:

@@ -89,7 +89,9 @@ def solve(
     best_of = best_values(settings, values) | at_best
     missing = [name for name, (value, _) in best_of.items() if value is None]
     if missing:
-        notes.append(f"corrected.{{{', '.join(missing)}}}: no finite value, or the expansion in 1/N does not converge here")
+        notes.append(
+            f"corrected.{{{', '.join(missing)}}}: no finite value, or the expansion in 1/N does not converge here"
+        )
     alike = model_agreement(values, big, c)
     modes = spectrum.eigenvalues[:SHOWN_MODES] if eigenvalues is None else _non_negative("eigenvalue", eigenvalues)
     gamma = d / big

@@ -107,10 +107,8 @@ def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: b
     noise = 1.0 - q
     if asymptotic:
         spread = noise * d / (n - d)  # the part of m that is estimation noise
-        if d / n < q:
-            variance = 0.5 * d * (spread + (-noise - _log(q)))
-        else:
-            variance = 0.5 * d * (q + spread - 1.0 - _inner_branch(q, d / n))
+        leading = _log(q) if d / n < q else _inner_branch(q, d / n)
+        variance = 0.5 * d * (spread + (-noise - leading))
     else:
         spread = noise * d / (n - d - 2)
         log_det = mean_log_det(q, d, n)[0]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from asymptotics.common.checks import InputError, fail, integer
-from asymptotics.common.results import Result
 from asymptotics.common.power import detectable
+from asymptotics.common.results import Result
 from asymptotics.common.verdict import Row, Verdict
 
 from .settings import OneStep, Sampler, Simulation
@@ -232,9 +232,7 @@ def compare(theory: Any, runs: Any) -> Verdict:
         ("probability", "no asymptotic prediction"),
     ]
     notes = [*theory.notes, f"P(E_OG < E_TG) = {runs.probability:.4f}"]
-    verdict = Verdict.of(
-        rows, notes=tuple(notes), not_tested=tuple(skipped), details={"probability": runs.probability}
-    )
+    verdict = Verdict.of(rows, notes=tuple(notes), not_tested=tuple(skipped), details={"probability": runs.probability})
     return dataclasses.replace(verdict, power=_power(theory, verdict))
 
 

@@ -203,7 +203,9 @@ def _notes(q: float, d: int, n: int) -> tuple[str, ...]:
         reason = "infinite" if n <= d else "the typical value diverges"
         notes.append(f"kl_target_generated: {reason} for n <= n_star = d/q (its mean is infinite at every n)")
     elif d == 1:
-        notes.append("kl_target_generated: d = 1, where its mean is infinite and the limit of large d is no typical value")
+        notes.append(
+            "kl_target_generated: d = 1, where its mean is infinite and the limit of large d is no typical value"
+        )
     else:
         notes.append("kl_target_generated is a typical value to leading order in d; its 1/d term is not known")
     if n > d > 1:

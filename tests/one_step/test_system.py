@@ -131,7 +131,9 @@ def test_sweeps_of_theory_and_simulation(tmp_path):
 @pytest.mark.parametrize(("dimension", "samples"), [(60, 240), (40, 60), (1, 30), (12, 40)])
 def test_comparison_passes_and_fails_when_the_theory_is_wrong(dimension, samples):
     """On both branches; with the noise off by twice what the verdict says that it would have seen, it fails."""
-    problem = _problem(dimension=dimension, samples=samples, diffusion_time=2.0, noise_scale=0.5 * math.exp(-4.0), runs=300)
+    problem = _problem(
+        dimension=dimension, samples=samples, diffusion_time=2.0, noise_scale=0.5 * math.exp(-4.0), runs=300
+    )
     theory, runs = system.solve(problem), system.simulate(problem)
     verdict = system.compare(theory, runs)
     assert verdict.passed, verdict.summary()
@@ -158,7 +160,8 @@ def test_a_scaled_theory_fails():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("dimension", "samples", "noise_scale", "runs"), [(3, 30, 0.1, 20), (10, 40, 0.1, 20), (10, 22, 0.05, 20), (40, 120, 0.1, 10)]
+    ("dimension", "samples", "noise_scale", "runs"),
+    [(3, 30, 0.1, 20), (10, 40, 0.1, 20), (10, 22, 0.05, 20), (40, 120, 0.1, 10)],
 )
 def test_p_values_of_a_right_theory_are_uniform(dimension, samples, noise_scale, runs, monkeypatch):
     """200 independent ensembles each."""

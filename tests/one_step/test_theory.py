@@ -62,7 +62,14 @@ def _at(d, n, q):
 
 @pytest.mark.parametrize(
     ("d", "n", "q", "runs"),
-    [(1, 5, 0.5, 4000), (1, 40, 0.99, 4000), (2, 30, 0.5, 4000), (5, 30, 0.6, 3000), (20, 60, 0.9, 500), (30, 75, 0.9999, 400)],
+    [
+        (1, 5, 0.5, 4000),
+        (1, 40, 0.99, 4000),
+        (2, 30, 0.5, 4000),
+        (5, 30, 0.6, 3000),
+        (20, 60, 0.9, 500),
+        (30, 75, 0.9999, 400),
+    ],
 )
 def test_finite_size_against_the_model_itself(d, n, q, runs):
     """Exact means: no allowance but the stated error of ln|Σ_G|."""
