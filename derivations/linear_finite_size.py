@@ -42,8 +42,8 @@ def _loops(legs: list[int], pairs: list[tuple[int, int]], twists: tuple[bool, ..
     def join(x: tuple[int, int], y: tuple[int, int]) -> None:
         parent[root(x)] = root(y)
 
-    for x, y in following.items():
-        join(x, y)
+    for end, beginning in following.items():
+        join(end, beginning)
     for (x, y), twisted in zip(pairs, twists, strict=True):
         for side in (0, 1):
             join((x, side), (y, side if twisted else 1 - side))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -147,8 +147,8 @@ class Verdict(Result):
         for k, (name, n) in enumerate(zip(names, degrees, strict=True)):
             parts = {part: stored.pop(f"{part}.{k}") for part in ("theory", "mean", "sem", "allowance")}
             samples = stored.pop(f"samples.{k}", None)
-            flags = {"counted": bool(counted[k]), "skewed": bool(skewed[k])}
-            rows.append(Row(name, degrees=n, source=sources[k], samples=samples, **flags, **parts))
+            kept = Row(name, degrees=n, source=sources[k], samples=samples, counted=bool(counted[k]), **parts)
+            rows.append(replace(kept, skewed=bool(skewed[k])))
         return super()._restored(stored) | {"rows": tuple(rows)}
 
     def to_dataframe(self) -> Any:

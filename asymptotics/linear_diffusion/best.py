@@ -18,7 +18,7 @@ from .training import averaged_training
 
 #: A value and how much its last term moves it.
 Best = dict[str, tuple[float | None, float | None]]
-TRACES = ("log_det", "trace_inverse", "trace_inverse_squared", "trace_sigma_inverse")
+TRACES: tuple[str, ...] = ("log_det", "trace_inverse", "trace_inverse_squared", "trace_sigma_inverse")
 TRACES += ("trace_sigma_inverse_squared", "trace_empirical_inverse_squared", "gap_trace")
 
 

@@ -23,7 +23,7 @@ SOURCE = "last term of the expansion in 1/N"
 POWERS = {"trace_inverse": 1, "trace_sigma_inverse": 1, "kl_target_generated": 1, "gap_trace": 2}
 POWERS |= {"sampled_kl_target_generated": 1}
 #: Means that are compared, in the order of the rows.
-FIELDS = ("train_loss", "test_loss", "log_det", "trace_inverse", "trace_sigma_inverse", "gap_trace")
+FIELDS: tuple[str, ...] = ("train_loss", "test_loss", "log_det", "trace_inverse", "trace_sigma_inverse", "gap_trace")
 FIELDS += ("kl_generated_target", "kl_target_generated", "null_mass", "cosine_models", "cosine_truth")
 
 
@@ -123,8 +123,8 @@ def predictions(settings: LinearDiffusion, simulation: Simulation, tau: np.ndarr
             yield Prediction(name, value, error)
     if tau.size:
         curves = best_curve(settings, values, tau)
-        for name, (value, error) in zip(("flow_train_loss", "flow_test_loss"), curves[:2], strict=True):
-            yield Prediction(name, value, error)
+        for name, curve in zip(("flow_train_loss", "flow_test_loss"), curves[:2], strict=True):
+            yield Prediction(name, curve[0], curve[1])
     yield from _sampled(settings, simulation, values)
 
 

@@ -70,7 +70,12 @@ def test_next_order_closes_the_gap_to_the_wishart_averages(d, big):
 
 @pytest.mark.parametrize(
     ("d", "big", "power", "c", "runs"),
-    [(20, 20, 1.0, 0.0, 400), (12, 13, 0.0, 0.0, 1000), (20, 24, 0.0, 0.0, 400), (20, 10, 0.5, 0.01, 400)],
+    [
+        (20, 20, 1.0, 0.0, 400),
+        (12, 13, 0.0, 0.0, 1000),
+        (20, 24, 0.0, 0.0, 400),
+        (20, 10, 0.5, 0.01, 400),
+    ],
 )
 def test_total_losses_near_as_many_samples_as_dimensions(d, big, power, c, runs):
     """The sources' loss, a sum over t, and the null mass: leading order is off by 5 to 15 % here."""
