@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -130,6 +130,7 @@ class Verdict(Result):
         rows = fields.pop("rows")
         fields |= {"names": [r.name for r in rows], "degrees": [float(r.degrees) for r in rows]}
         fields |= {"sources": [r.source for r in rows], "counted": [r.counted for r in rows]}
+        fields["skewed"] = [r.skewed for r in rows]
         for k, r in enumerate(rows):
             fields |= {f"{part}.{k}": np.asarray(getattr(r, part)) for part in ("theory", "mean", "sem", "allowance")}
             if r.samples is not None:
@@ -141,11 +142,13 @@ class Verdict(Result):
         names, degrees = stored.pop("names"), stored.pop("degrees")
         # Written since 0.2.
         sources, counted = stored.pop("sources", [""] * len(names)), stored.pop("counted", [True] * len(names))
+        skewed = stored.pop("skewed", [False] * len(names))
         rows = []
         for k, (name, n) in enumerate(zip(names, degrees, strict=True)):
             parts = {part: stored.pop(f"{part}.{k}") for part in ("theory", "mean", "sem", "allowance")}
             samples = stored.pop(f"samples.{k}", None)
-            rows.append(Row(name, degrees=n, source=sources[k], samples=samples, counted=counted[k], **parts))
+            kept = Row(name, degrees=n, source=sources[k], samples=samples, counted=bool(counted[k]), **parts)
+            rows.append(replace(kept, skewed=bool(skewed[k])))
         return super()._restored(stored) | {"rows": tuple(rows)}
 
     def to_dataframe(self) -> Any:

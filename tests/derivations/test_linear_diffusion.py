@@ -27,6 +27,7 @@ def test_all_steps_are_there_and_print(chain):
         "Average over data sets without regularisation",
         "Limits per dimension",
         "Deterministic equivalents",
+        "Terms of O(1) and O(1/n)",
         "Optimal regularisation",
         "Gradient flow",
         "Early stopping of one mode",
