@@ -201,7 +201,9 @@ def _baselines() -> tuple[Step, Step, Step]:
         (sp.Eq(sp.Symbol("muhat_B"), bayes), sp.Eq(sp.Symbol("error_B"), error)),
     )
     half = noise_free_error()
-    best = [x for x in sp.solve(sp.numer(sp.together(half.diff(lam))), lam) if sp.simplify(x - K * sigma**2 / m**2) == 0]
+    best = [
+        x for x in sp.solve(sp.numer(sp.together(half.diff(lam))), lam) if sp.simplify(x - K * sigma**2 / m**2) == 0
+    ]
     _require(half.subs(lam, best[0]) - error, "Bayes error of the best ridge")
     many = sp.limit(mean_error(), K, sp.oo)
     second = Step(

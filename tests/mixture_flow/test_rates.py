@@ -138,9 +138,7 @@ def test_without_learned_noise_the_best_ridge_is_bayes_optimal(fresh, skip):
     best, value = optimal_ridge(7, 1.3, 0.8, 2, **kind)
     state = final_state(samples=7, cluster_std=1.3, ridge=best, centroid_norm=0.8, noises=2, **kind)
     assert value == pytest.approx(float(state["bayes_error"]), rel=1e-12)
-    scan = final_state(
-        samples=7, cluster_std=1.3, ridge=np.linspace(0, 20, 20001), centroid_norm=0.8, noises=2, **kind
-    )
+    scan = final_state(samples=7, cluster_std=1.3, ridge=np.linspace(0, 20, 20001), centroid_norm=0.8, noises=2, **kind)
     assert value <= scan["mean_error"].min() + 1e-15
     n = 10**6
     exact = final_state(samples=n, cluster_std=0.7, ridge=2.0, noises=3, **kind)["mean_error"]
