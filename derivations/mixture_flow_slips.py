@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy as sp
 
-from .mixture_flow import K, N, generated_variance, lam, m, n, order_parameters, sigma
+from .mixture_flow import K, generated_variance, lam, m, n, order_parameters, sigma
 from .mixture_flow_results import distance
 from .steps import Slip
 
@@ -174,12 +174,13 @@ def _slip(
 def slips() -> tuple[Slip, ...]:
     """All of them; the paper's abstract has the rate right."""
     q, x = order_parameters(), sp.Symbol("x", positive=True)
-    at_end = {y: 0 if y.name == "alpha" else 1 for y in q["M"].free_symbols | q["Q_eta"].free_symbols if y.name in ("alpha", "beta")}  # fmt: skip
+    free = q["M"].free_symbols | q["Q_eta"].free_symbols
+    at_end = {y: {"alpha": 0, "beta": 1}[y.name] for y in free if y.name in ("alpha", "beta")}
     one = {K: 1, m: 1}
     big_m, q_eta = (sp.simplify(q[name].subs(at_end).subs(K, 1)) for name in ("M", "Q_eta"))
     rate = sp.limit(sp.simplify(distance().subs(one).subs(n, 1 / x) / x), x, 0)
     w_xi = sp.simplify(q["w_xi"].subs(K, 1))
-    alpha, beta, b = sp.symbols("alpha beta b")
+    alpha, b = sp.symbols("alpha b")
     shown = sp.Symbol("lim n MW_2^2/d")
     loop = [0.01 * k for k in range(1, 100)]
     return (
