@@ -125,7 +125,7 @@ def solve(problem: Problem, *, times: Any = None, method: str = "closed", rtol: 
         evaluations, error = path.evaluations, path.error_estimate
         values["Q"], values["cosine"] = _norm_and_cosine(problem, path)
     final: dict[str, Any] = {k: float(v) for k, v in theory.final_state(**flow.to_table()).items()}
-    kind = {"fresh_noise": flow.fresh_noise, "skip": flow.skip}
+    kind: dict[str, Any] = {"fresh_noise": flow.fresh_noise, "skip": flow.skip}
     best, error_there = optimal_ridge(flow.samples, flow.cluster_std, flow.centroid_norm, flow.noises, **kind)
     final |= {
         "optimal_ridge": best,
@@ -135,9 +135,10 @@ def solve(problem: Problem, *, times: Any = None, method: str = "closed", rtol: 
     final["mean_error_expansion"] = error_expansion(
         flow.cluster_std, flow.ridge, flow.centroid_norm, noises=flow.noises, **kind
     ).tolist()
+    along: dict[str, Any] = {k: np.array(v) for k, v in values.items()}
     return Solution(
         t=t,
-        **{k: np.array(v) for k, v in values.items()},
+        **along,
         final=final,
         parameters=problem.to_tables(),
         method=method,
