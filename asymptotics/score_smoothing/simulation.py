@@ -272,6 +272,14 @@ def _end(settings: ScoreSmoothing, simulation: Simulation) -> float:
         raise InputError(
             f"simulation.smallest_time = {end:g}: must be < score_smoothing.start_time = {settings.start_time:g}"
         )
+    # Particles are positions: what happens within √t of a point is lost once it is near the rounding of the position.
+    extent = 1.0 if settings.curve == "circle" else float(np.max(np.abs(settings.points)))
+    least = (1e-11 * extent) ** 2
+    if end < least:
+        name = "score_smoothing.end_time" if settings.end_time > 0.0 else "simulation.smallest_time"
+        raise InputError(
+            f"{name} = {end:g}: must be >= {least:.3g} for particles at positions up to {extent:g} (rounding)"
+        )
     return end
 
 
