@@ -197,20 +197,55 @@ class Particles(Result):
         return "\n".join(lines)
 
 
-def _line_run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Simulation, within: float) -> dict:
-    rng = np.random.default_rng(seed)
-    y, d, end = np.asarray(settings.points), settings.dimension, _end(settings, simulation)
+def start_positions(
+    rng: np.random.Generator, settings: ScoreSmoothing, simulation: Simulation, *, even: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Particles of the noised training set at t₀: positions (line: and normal coordinates, circle: None).
+
+    With ``even`` the Gaussian coordinate along the line is spread evenly over its quantiles, the points taken in turn.
+    """
+    from scipy.special import ndtri
+
+    count, t0 = simulation.samples, settings.start_time
+    if settings.curve == "circle":
+        n = int(settings.points)
+        angle = 2 * np.pi * np.arange(n) / n
+        y = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        x = y[rng.integers(0, n, count)]
+        return x + np.sqrt(t0) * rng.standard_normal((count, 2)), None
+    y = np.asarray(settings.points)
     exploding = settings.process == "variance-exploding"
-    contract, noise = (
-        (1.0, np.sqrt(settings.start_time))
-        if exploding
-        else (np.exp(-settings.start_time), np.sqrt(1.0 - np.exp(-2 * settings.start_time)))
-    )
-    x = contract * y[rng.integers(0, y.size, simulation.samples)] + noise * rng.standard_normal(simulation.samples)
-    normal = noise * rng.standard_normal((simulation.samples, d - 1))
+    contract, noise = (1.0, np.sqrt(t0)) if exploding else (np.exp(-t0), np.sqrt(-np.expm1(-2 * t0)))
+    if even:
+        which, z = np.arange(count) % y.size, ndtri((np.arange(count) + 0.5) / count)
+    else:
+        which = rng.integers(0, y.size, count)
+        z = rng.standard_normal(count)
+    return contract * y[which] + noise * z, noise * rng.standard_normal((count, settings.dimension - 1))
+
+
+def observed(
+    settings: ScoreSmoothing, simulation: Simulation, within: float, x: np.ndarray, normal: np.ndarray | None
+) -> dict:
+    """Carry particles from t₀ to the end and measure them."""
+    if normal is None:
+        return _circle_observed(settings, simulation, within, x)
+    return _line_observed(settings, simulation, within, x, normal.copy())
+
+
+def _run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Simulation, within: float) -> dict:
+    begun = start_positions(np.random.default_rng(seed), settings, simulation)
+    return observed(settings, simulation, within, *begun)
+
+
+def _line_observed(
+    settings: ScoreSmoothing, simulation: Simulation, within: float, x: np.ndarray, normal: np.ndarray
+) -> dict:
+    y, end = np.asarray(settings.points), _end(settings, simulation)
+    exploding = settings.process == "variance-exploding"
     x = follow(y, x, settings.start_time, end, kappa=settings.kappa, kernel=str(settings.kernel), steps=simulation.steps,
                process=settings.process, normal=normal)  # fmt: skip
-    shrunk, here = (1.0, np.sqrt(end)) if exploding else (np.exp(-end), np.sqrt(1.0 - np.exp(-2 * end)))
+    shrunk, here = (1.0, np.sqrt(end)) if exploding else (np.exp(-end), np.sqrt(-np.expm1(-2 * end)))
     ball = np.inf if settings.kernel == "none" else settings.kappa * here
     which = np.argmin(np.abs(x[:, None] - shrunk * y), axis=1)
     beyond = (x <= shrunk * y[0]) | (x >= shrunk * y[-1])
@@ -235,13 +270,10 @@ def _line_run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation
     }
 
 
-def _circle_run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Simulation, within: float) -> dict:
-    rng = np.random.default_rng(seed)
+def _circle_observed(settings: ScoreSmoothing, simulation: Simulation, within: float, x: np.ndarray) -> dict:
     n, end = int(settings.points), _end(settings, simulation)
     angle = 2 * np.pi * np.arange(n) / n
     y = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    x = y[rng.integers(0, n, simulation.samples)]
-    x = x + np.sqrt(settings.start_time) * rng.standard_normal((simulation.samples, 2))
     x = follow_circle(n, x, settings.start_time, end, kappa=settings.kappa, kernel=str(settings.kernel),
                       steps=simulation.steps)  # fmt: skip
     which = np.mod(np.rint(np.arctan2(x[:, 1], x[:, 0]) * n / (2 * np.pi)).astype(np.int64), n)
@@ -303,9 +335,8 @@ def simulate(
     plan = Simulation() if simulation is None else simulation
     number("within", within, at_least=0.0)
     end = _end(settings, plan)
-    run = _circle_run if settings.curve == "circle" else _line_run
     results = run_ensemble(
-        run,
+        _run,
         spawn(plan.seed, plan.runs),
         settings,
         plan,
