@@ -99,7 +99,7 @@ class CollapseMap:
         if not self._noisy:
             self._ends = np.log(self._continuous(np.array([0.0, 1.0])))
 
-    def skip(self, Lambda: Any, b0: float | None = None) -> np.ndarray:
+    def skip(self, Lambda: Any, b0: Any = None) -> np.ndarray:
         """b_τ of a training on a target with mean eigenvalue Λ, from ``b0`` (default: the problem's) (any shape)."""
         start = self.initial_skip if b0 is None else b0
         limit = self.trained_skip(Lambda)
