@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..common.checks import InputError, number
-from .distances import mass_edges, panels_between
 from .law import Law, contraction, expansion, exploding_time
+from .panels import mass_edges, panels_between
 from .points import locate, positive_time
 from .scores import EmpiricalScore, Score
 

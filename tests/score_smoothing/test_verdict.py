@@ -71,7 +71,7 @@ def _verdicts(table, seeds, wrong=None, **plan):
         settings = ScoreSmoothing(**table)
         theory = solve(settings)
         for seed in range(seeds):
-            here = Simulation(**{"samples": 1000, "runs": 5, "steps": 60, **plan, "seed": seed})
+            here = Simulation(**{"samples": 1000, "runs": 5, "steps": 150, **plan, "seed": seed})
             runs = simulate(settings, here, workers=1, progress=False)
             if wrong:
                 changed = settings.replace(**wrong)
@@ -84,10 +84,12 @@ def _verdicts(table, seeds, wrong=None, **plan):
 def test_p_is_uniform_for_a_right_theory(table):
     seeds = 200
     verdicts = list(_verdicts(table, seeds))
+    # Rows and Kolmogorov–Smirnov see the same particles: each part is uniform, the smaller of both a little conservative.
+    for part in range(len(verdicts[0].parts)):
+        p = np.array([v.parts[part].p for v in verdicts])
+        assert kstest(p, "uniform").pvalue > 0.002, verdicts[0].parts[part].name
     p = np.array([v.p_value for v in verdicts])
-    # Parts that are not independent, and small allowances, make p larger: only small p would be wrong.
     assert kstest(p, "uniform", alternative="greater").pvalue > 0.005
-    assert np.mean(p) < 0.65
     failed = sum(not v.passed for v in verdicts)
     assert binom.sf(failed - 1, seeds, 0.01) > 0.005
 
@@ -118,7 +120,8 @@ def _circle(kernel):
 @pytest.mark.slow
 def test_stated_power_is_the_rate_of_rejection():
     settings = ScoreSmoothing(**LINE)
-    plan = {"samples": 2000, "runs": 6, "steps": 100}
+    # Many runs: with a few the standard errors, and with them the statement, are themselves uncertain.
+    plan = {"samples": 500, "runs": 24, "steps": 100}
     v = compare(solve(settings), simulate(settings, Simulation(**plan), workers=1))
     kappa = settings.kappa * (1 + v.power["score_smoothing.kappa"])
     rejected = np.mean([not v.passed for v in _verdicts(LINE, 60, {"kappa": kappa}, **plan)])
