@@ -8,6 +8,7 @@ from typing import Any
 
 from . import __version__
 from .common.input.checks import InputError
+from .common.input.data_files import by_content, data_files, unchanged
 from .common.output.results import Result
 from .common.output.verdict import Verdict
 from .common.running.checkpoints import Checkpoint
@@ -34,13 +35,17 @@ def kept_in(
 ) -> contextlib.AbstractContextManager[Checkpoint | None]:
     """The checkpoint of a verb's work on an experiment; nothing where no folder is given.
 
-    Options that the room calls ``swept`` may change from call to call: each of their values has its own runs.
+    Options that the room calls ``swept`` may change from call to call: each of their values has its own runs. Files count by
+    their content.
     """
     if folder is None:
         return contextlib.nullcontext()
     swept = {option.name for option in experiment.room.verb(verb).options if option.swept}
     decisive = {key: value for key, value in options.items() if value is not None and key not in swept}
-    table = {key: value for key, value in experiment.to_table().items() if key != "description"}
+    decisive = by_content(decisive, data_files(decisive, any_name=True))
+    unchanged(experiment.data, data_files(experiment.tables))
+    table = {key: by_content(value, experiment.data) for key, value in experiment.to_table().items()}
+    table.pop("description")
     return Checkpoint(folder, {"verb": verb, "version": __version__, "options": decisive, "experiment": table}, every)
 
 

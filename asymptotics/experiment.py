@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .common.input.checks import InputError, choice, closest, fail
+from .common.input.data_files import data_files
 from .common.system import System
 
 #: Rooms by the name of their solvable system.
@@ -45,6 +46,8 @@ class Experiment:
         The keys as given.
     problem : object
         The room's frozen problem, built from checked settings.
+    data : dict
+        SHA-256 of every data file that the tables name, as it was when the problem was built.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class Experiment:
             if table not in tables:
                 raise InputError(f"{table}: missing; an experiment of the system {system} needs this table")
         self.tables: dict[str, Any] = {k: _copy(v) for k, v in tables.items()}
+        self.data = data_files(self.tables)
         settings = {name: kind.from_table(_copy(self.tables.get(name, {}))) for name, kind in allowed.items()}
         self.problem = self.room.problem(**settings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import math
 import os
 import tomllib
@@ -18,11 +19,15 @@ import numpy as np
 
 from . import __version__
 from .common.input.checks import InputError, fail
+from .common.input.data_files import by_content, data_files, unchanged
 from .common.output.results import to_builtin, write_atomically
+from .common.output.versions import changed, versions
 from .common.running.progress import bar
 from .executors import Failure, outcomes
 from .experiment import Experiment, load
 from .sweep_table import Sweep, scalars
+
+_log = logging.getLogger(__name__)
 
 FORMAT = 1
 LARGEST = 1_000_000
@@ -85,13 +90,19 @@ def _range(text: str, parts: list[str], allowed: str) -> list[Any]:
     return [float(x) for x in steps]
 
 
-def solve_point(table: dict[str, Any], name: str, simulate: bool, options: dict[str, Any]) -> dict[str, Any]:
-    """Compute one point: the reports of theory and, if wanted, simulation, as JSON values."""
+def solve_point(
+    table: dict[str, Any], name: str, simulate: bool, options: dict[str, Any], data: Mapping[str, str]
+) -> dict[str, Any]:
+    """Compute one point: the reports of theory and, if wanted, simulation, as JSON values.
+
+    ``data`` are the hashes of the files that the table names (`data_files`): what was computed from others is refused.
+    """
     experiment = Experiment.from_table(table, name=name)
     answer = {"theory": to_builtin(experiment.room.solve(experiment.problem, progress=False, **options).to_json())}
     if simulate:
         runs = experiment.room.simulate(experiment.problem, workers=1, progress=False)
         answer["simulation"] = to_builtin(runs.to_json())
+    unchanged(data, {**experiment.data, **data_files(table)})
     return answer
 
 
@@ -106,20 +117,27 @@ def _text_of(value: Any, *, sort: bool) -> str:
 
 
 def point_name(table: Mapping[str, Any], simulate: bool, options: Mapping[str, Any]) -> str:
-    """The name of a point's file: a hash of its whole experiment, of what is computed and of the package's version."""
-    kept = {key: value for key, value in table.items() if key != "description"}
+    """The name of a point's file: a hash of its whole experiment, of what is computed and of the package's version.
+
+    Files of data that the experiment names count by their content.
+    """
+    contents = data_files(table)
+    kept = {key: by_content(value, contents) for key, value in table.items() if key != "description"}
     text = _text_of({"experiment": kept, "simulate": simulate, "options": options, "version": __version__}, sort=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _stored(path: Path) -> dict[str, Any] | None:
-    """The answer in a point's file, None if there is none; a file of another kind is an error, and is left alone."""
+def _stored(path: Path) -> tuple[dict[str, Any], str]:
+    """Answer of a point's file (empty if there is no file), and how the libraries have changed since it was written.
+
+    A file of another kind is an error, and is left alone.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] == FORMAT and content["point"] == path.stem and isinstance(content["answer"], dict):
-            return dict(content["answer"])
+            return dict(content["answer"]), changed(content.get("versions", {}))
     except FileNotFoundError:
-        return None
+        return {}, ""
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, KeyError, TypeError):
@@ -170,7 +188,7 @@ def sweep(
     Each point is kept in its own file, ``out/points/HASH.json``, as soon as it is done: a sweep that was interrupted goes on
     where it stopped when called again, and one with more values computes the new points alone. A point that fails has its
     error in the table and is tried again by the next call. The numbers do not depend on the executor, nor on its workers.
-    What stays unseen: a change of a data file that the experiment names.
+    Files of data that the experiment names count by their content: a point is computed again where that has changed.
 
     Parameters
     ----------
@@ -210,12 +228,16 @@ def sweep(
     if not tables:
         raise InputError(errors[0].removeprefix("InputError: "))
     folder = _folder(out)
+    old: list[str] = []
     for k, table in tables.items():
         paths[k] = folder / f"{point_name(table, simulate, options)}.json"
-        answers[k] = _stored(paths[k]) or {}
+        answers[k], since = _stored(paths[k])
+        old += [since] if since else []
+    if old:
+        _log.warning("%d of the points in %s are kept from other versions (%s)", len(old), out, old[0])
     wanted = [k for k in tables if not answers[k]]
     reused = len(tables) - len(wanted)
-    tasks = [(tables[k], base.name, simulate, options) for k in wanted]
+    tasks = [(tables[k], base.name, simulate, options, data_files(tables[k])) for k in wanted]
     work = outcomes(solve_point, tasks, executor=executor, workers=workers)
     done = reused
     try:
@@ -240,7 +262,8 @@ def sweep(
 
 
 def _keep(path: Path, table: dict[str, Any], answer: dict[str, Any]) -> None:
-    text = _text_of({"format": FORMAT, "point": path.stem, "experiment": table, "answer": answer}, sort=False)
+    head = {"format": FORMAT, "point": path.stem, "versions": versions(), "data": data_files(table)}
+    text = _text_of({**head, "experiment": table, "answer": answer}, sort=False)
     write_atomically(path, lambda file: file.write(text.encode()))
 
 

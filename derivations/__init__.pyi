@@ -9,6 +9,7 @@ from .autoencoder.denoiser import local_field as local_field
 from .autoencoder.denoiser import sigma as sigma
 from .autoencoder.engine import System as System
 from .autoencoder.engine import derive as derive
+from .autoencoder.sampling import Sampler as Sampler
 from .steps import Derivation as Derivation
 from .steps import Slip as Slip
 from .steps import Step as Step

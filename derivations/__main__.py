@@ -20,6 +20,7 @@ TOPICS = {
     "score_smoothing": "score_smoothing",
     "collapse": "autoencoder.collapse",
     "fluctuations": "autoencoder.fluctuations",
+    "sampling": "autoencoder.sampling",
 }
 
 

@@ -10,16 +10,13 @@ from typing import Any
 
 import sympy as sp
 
+from .errors import DerivationError
 from .steps import Derivation, Step
 
 x, z, u, c = sp.symbols("x z u c", real=True)
 t, s, t0 = sp.symbols("t s t_0", positive=True)
 gap, delta, kappa = sp.symbols("Delta delta kappa", positive=True)
 _share = sp.Symbol("rho", positive=True)
-
-
-class DerivationError(ArithmeticError):
-    """An identity that the derivation needs did not hold."""
 
 
 def _zero(expression: Any, what: str) -> None:

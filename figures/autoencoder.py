@@ -31,7 +31,7 @@ def _order_parameters(path: Any, runs: Runs) -> dict[str, np.ndarray]:
 
 
 def _worst(verdict: Verdict) -> str:
-    row = max(verdict.rows, key=lambda r: float(np.max(r.scores())))
+    row = max((r for r in verdict.rows if r.counted), key=lambda r: r.worst())
     return f"{'agree' if verdict.passed else 'disagree'}; largest excess {np.max(row.scores()):.1f} standard errors, {row.name}"
 
 

@@ -11,7 +11,9 @@ from asymptotics.autoencoder.collapse.collapse_map import CollapseMap, phase_dia
 from asymptotics.autoencoder.collapse.comparison import compare
 from asymptotics.autoencoder.collapse.process import simulate_generations
 from asymptotics.autoencoder.collapse.result import Collapse
+from asymptotics.autoencoder.collapse.runs import CollapseRuns
 from asymptotics.autoencoder.plots.collapse import plot_cobweb, plot_collapse, plot_generations, plot_phase_diagram
+from asymptotics.common.input.checks import present
 from asymptotics.common.output.plotting import COLOURS, points, style
 
 from .base import Drawing
@@ -31,20 +33,23 @@ def _chain(quick: bool) -> tuple[asy.Experiment, Collapse]:
     return e, asy.generations(e, simulate=True, progress=False)
 
 
+def _runs(chain: Collapse) -> CollapseRuns:
+    return present(chain.simulation, "the chain's simulation")
+
+
 def _closeness(chain: Collapse) -> str:
-    assert chain.simulation is not None
-    verdict = compare(chain, chain.simulation)
+    verdict = compare(chain, _runs(chain))
     worst = max(float(np.max(row.scores())) for row in verdict.rows)
     state = "agree" if verdict.passed else f"disagree in {', '.join(verdict.failures())}"
     return f"theory and experiment (extrapolated in 1/d) {state}; the largest of {verdict.count} differences is {worst:.1f} s.e."
 
 
 def _data(chain: Collapse) -> dict[str, np.ndarray]:
-    assert chain.simulation is not None
+    runs = _runs(chain)
     names = ("Lambda", "b", "v", "distance", "bulk_distance", "Q", "Theta", "mean", "covariance")
     data = {name: np.asarray(getattr(chain, name)) for name in names}
-    data |= {f"experiment_{name}": chain.simulation.mean(name) for name in names}
-    return data | {f"experiment_{name}_sem": chain.simulation.sem(name) for name in names}
+    data |= {f"experiment_{name}": runs.mean(name) for name in names}
+    return data | {f"experiment_{name}_sem": runs.sem(name) for name in names}
 
 
 def densities(quick: bool) -> Drawing:
@@ -56,11 +61,11 @@ def densities(quick: bool) -> Drawing:
         for axis in axes[0]:
             axis.set_xlabel("")
         axes[1, 0].set_ylabel(axes[0, 0].get_ylabel())
-    assert chain.simulation is not None
+    runs = _runs(chain)
     caption = (
         "Three clusters, and what three generations of networks make of them, each trained on the samples of the one before: "
         "contours that hold 30, 60 and 90 % of the theory's mass (points of the theory's law, in blue, where its Gaussian part "
-        f"is too narrow to draw) over samples of {chain.simulation.runs} networks in R^d, d = {chain.simulation.dimension}."
+        f"is too narrow to draw) over samples of {runs.runs} networks in R^d, d = {runs.dimension}."
     )
     return Drawing(figure, caption, f"{PAPER}, model collapse", _data(chain), e.to_table(), _closeness(chain))
 
@@ -68,8 +73,7 @@ def densities(quick: bool) -> Drawing:
 def decay(quick: bool) -> Drawing:
     """Λ, b and distances against generation."""
     e, chain = _chain(quick)
-    runs = chain.simulation
-    assert runs is not None
+    runs = _runs(chain)
     generation = np.arange(1, chain.count + 1)
     data = _data(chain)
     with style() as plt:

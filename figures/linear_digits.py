@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from asymptotics.common.input.checks import present
 from asymptotics.common.numerics.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
 from asymptotics.common.output.plotting import COLOURS, points, style
 from asymptotics.linear_diffusion.images import bilinear, compare_images, digits_effective_dimension
@@ -22,7 +23,7 @@ def spectra(quick: bool) -> Drawing:
     """Spectra by rank, example digits, leading eigenvectors and the predicted losses for MNIST."""
     mnist = load_spectrum("mnist")
     images, labels = mnist_digits()
-    assert mnist.eigenvectors is not None
+    vectors = present(mnist.eigenvectors, "eigenvectors of mnist")
     sizes = np.unique(np.round(np.geomspace(20, 5000, 15 if quick else 40)).astype(int))
     losses = sweep(LinearDiffusion(spectrum="mnist", samples=2, regularisation=1e-3), sizes.tolist(), tau=[1.0])
     subset = from_data(images[:1000])
@@ -53,7 +54,7 @@ def spectra(quick: bool) -> Drawing:
             ax.set(xticks=[], yticks=[], title="examples" if k == 1 else "")
             ax.spines[:].set_visible(False)
             ax = figure.add_subplot(grid[1, 3 + k])
-            vector = mnist.eigenvectors[:, k].reshape(28, 28)
+            vector = vectors[:, k].reshape(28, 28)
             limit = float(np.abs(vector).max())
             ax.imshow(vector, cmap="RdBu_r", vmin=-limit, vmax=limit)
             ax.set(xticks=[], yticks=[], title=f"eigenvector {k + 1}")
@@ -63,7 +64,7 @@ def spectra(quick: bool) -> Drawing:
         "predicted for Gaussian data of that "
         "covariance; example digits and leading eigenvectors."
     )
-    data = {"eigenvalues": mnist.eigenvalues, "eigenvectors": mnist.eigenvectors[:, :3], "samples": sizes}
+    data = {"eigenvalues": mnist.eigenvalues, "eigenvectors": vectors[:, :3], "samples": sizes}
     data |= {name: np.array(losses.columns[name]) for name in ("train_loss", "test_loss")}
     ratio = mnist.trace**2 / float(np.square(mnist.eigenvalues).sum())
     seen = float(subset.eigenvalues[:100].sum() / mnist.eigenvalues[:100].sum() - 1)

@@ -10,7 +10,7 @@ from asymptotics.cli import main
 from derivations import ARCHITECTURES
 from derivations.__main__ import TOPICS
 
-QUICK = ("tied", "untied_bias", "fluctuations", "collapse", "linear_diffusion")
+QUICK = ("tied", "untied_bias", "fluctuations", "collapse", "sampling", "linear_diffusion")
 
 
 def _report(name, folder, capsys):

@@ -220,7 +220,8 @@ def test_result_shows_itself(name, instance):
     assert ax.figure is figure and drawn(ax) and (ax.get_xlabel() or ax.get_xticklabels())
     plt.close(figure)
     figure, ax = plt.subplots()
-    assert result.plot(ax)[:2] == (figure, ax) or result.plot(ax=ax)[0] is figure
+    returned = result.plot(ax)
+    assert returned[0] is figure and returned[1] is ax
     assert drawn(ax)
     plt.close(figure)
     assert not plt.get_fignums()
@@ -262,8 +263,12 @@ def test_result_comes_back_from_its_file(name, instance, tmp_path):
     result = instance(name)
     again = type(result).load(result.save(tmp_path / "result.npz"))
     same(result, again)
-    if name != "autoencoder.Collapse":  # its simulation is not stored with it
-        assert again.summary() == result.summary() or name == "sweep_table.Sweep"
+    # What is not stored with a result, its summary cannot say again.
+    without = {
+        "autoencoder.Collapse": lambda: dataclasses.replace(result, simulation=None),
+        "sweep_table.Sweep": lambda: dataclasses.replace(result, reused=0),
+    }
+    assert again.summary() == without.get(name, lambda: result)().summary()
     figure, _ = again.plot()
     plt.close(figure)
 

@@ -139,9 +139,11 @@ def test_same_numbers_on_processes(tmp_path):
         tables.append(asy.sweep(small, grid, out=folder, simulate=True, workers=workers).to_csv())
         assert (folder / "table.csv").read_text() == tables[-1]
     assert tables[0] == tables[1] == tables[2]
-    head = tables[0].splitlines()[0]
-    assert '"Q[0,0]"' in head or "Q[0" in head
-    assert "simulation.mean.b" in head
+    head, *rows = csv.reader(tables[0].splitlines())
+    assert {"Q[0,0]", "Q[1,1]", "b", "simulation.mean.b", "simulation.mean.Q[0,0]", "simulation.sem.b"} <= set(head)
+    assert len(rows) == 8 and not any(row[head.index("error")] for row in rows)
+    for name in ("Q[0,0]", "simulation.mean.b"):
+        assert len({row[head.index(name)] for row in rows}) > 3  # numbers, and not the same one in every row
 
 
 def test_failed_points_are_recorded_and_tried_again(tmp_path):

@@ -12,10 +12,14 @@ from ..common.input.checks import fail, integer, number
 from ..common.numerics.expectations import Rule
 from ..common.running import progress as _progress
 from .equations.drift import Drift
-from .equations.integrate import Controls, SolveError, integrate, kernels_of, without_nodes
+from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
 from .equations.nodes import Chooser
+from .equations.stability import analyse
 from .model.problem import Problem
 from .solution import OrderParameterPath
+
+#: Amplification of errors that any training has: the first growth of the weights.
+TRANSIENT = 10.0
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +80,7 @@ def solve(
         fail("tau", tau, f"in [0, training.tau] = [0, {problem.training.tau:g}]")
     integer("max_steps", max_steps, at_least=1)
     by_hand = form == "auto" and not (rule is None and noise_rule is None)
+    check_start(problem)
     kernels = kernels_of(problem, backend=backend, form="nodes" if by_hand else form)
     if tolerance is None:
         costly = problem.training.shares_samples or len(kernels.encoders) > 2
@@ -109,9 +114,22 @@ def solve(
     if drift.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
-    error = quadrature_error + 10 * controls.rtol * max(1.0, float(np.max(np.abs(path.values))))
+    known = analyse(
+        path.knots,
+        np.concatenate([path.values[:1, 0], path.values[:, -1]]),
+        chooser.pilot_drift if chooser.pilot_drift is not None else drift,
+        drift,
+        problem.training.rate_schedule(),
+    )
+    scale = max(1.0, float(np.max(np.abs(path.values))))
+    # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its size.
+    # Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
+    amplification = known.amplification if len(known.spread) or known.saddle else 1.0
+    error = quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
+    error = min(error + controls.rtol * scale * max(TRANSIENT, amplification), max(quadrature_error, scale))
     return OrderParameterPath.of(
         path,
+        tangent=known.stored(),
         evaluations=drift.evaluations + chooser.evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - start,

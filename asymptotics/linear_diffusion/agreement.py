@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..common.input.checks import array, integer, number
-from .corrections import diagonal_correction
-from .equivalents import degrees_of_freedom, effective_regularisation
+from .corrections import diagonal_correction, next_diagonal
+from .equivalents import degrees_of_freedom, effective_regularisation, one_eigenvalue
 
 #: Step of the trapezoidal rule in ln x, and how far it reaches below and above the scales of √(Σ₀+c).
 STEP = 0.28
 BELOW, ABOVE = 1e-6, 1e5
+#: Gauss–Laguerre points of the average over Tr (Σ₀+c).
+TILTS = 24
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ class Agreement:
 
 
 def mean_square_root(
-    eigenvalues: np.ndarray, samples: int, regularisation: float, *, corrected: bool = False
+    eigenvalues: np.ndarray,
+    samples: int,
+    regularisation: float,
+    *,
+    corrected: bool = False,
+    next_order: bool = False,
 ) -> np.ndarray:
     r"""Eigenvalues of E(Σ₀+c)^½.
 
@@ -51,6 +58,8 @@ def mean_square_root(
         c ≥ 0.
     corrected : bool
         Include the O(1/N) correction for real Gaussian data.
+    next_order : bool
+        Include the O(1/N²) term that follows it.
 
     Notes
     -----
@@ -60,6 +69,9 @@ def mean_square_root(
     values = np.asarray(eigenvalues, dtype=float)
     c = number("regularisation", regularisation, at_least=0)
     n, rho = degrees_of_freedom(samples)
+    if values.size == 1:
+        y, law = one_eigenvalue(values, samples)
+        return np.array([law @ np.sqrt(y + c)])
     positive = values[values > 0]
     low = np.sqrt(max(positive.min(), 1e-9 * positive.max()) if c == 0 else min(c, positive.max()))
     high = np.sqrt(positive.max() + positive.sum() / n + c)
@@ -75,6 +87,8 @@ def mean_square_root(
     integrand = (values + kappa * share) / (values + kappa)
     if corrected:
         integrand -= (x**2)[:, None] * diagonal_correction(values, n, c + x**2, kappa[:, 0])
+    if next_order:
+        integrand -= (x**2)[:, None] * next_diagonal(values, n, c + x**2, kappa[:, 0])
     result: np.ndarray = (2 / np.pi) * (weights @ integrand)
     return result
 
@@ -91,31 +105,43 @@ def model_agreement(eigenvalues: np.ndarray, samples: int, regularisation: float
     values = np.asarray(eigenvalues, dtype=float)
     _, rho = degrees_of_freedom(samples)
     f = mean_square_root(values, samples, regularisation)
+    if values.size == 1:  # two positive factors of one noise
+        return Agreement(1.0, 1.0, f)
     power = rho * values.sum() + regularisation * values.size
     return Agreement(float(f @ f / power), float(f @ np.sqrt(values) / np.sqrt(power * values.sum())), f)
 
 
-def corrected_cosines(eigenvalues: np.ndarray, samples: int, regularisation: float) -> tuple[float, float]:
-    r"""Mean cosines (two models; model and truth) with their O(1/N) corrections for real Gaussian data.
+def corrected_cosines(
+    eigenvalues: np.ndarray, samples: int, regularisation: float, *, next_order: bool = False
+) -> tuple[float, float]:
+    r"""Mean cosines (two models; model and truth), averaged over the noise, for real Gaussian data of any N.
 
     Two data sets are independent, so that the mean cosine of two models is Σ_ν h_ν², h_ν = E[A_νν/√Tr A²], A = (Σ₀+c)^½,
-    and that with the truth Σ h_ν √λ_ν/√Tr Σ. To first order in the fluctuations of y = Tr A²,
+    and that with the truth Σ h_ν √λ_ν/√Tr Σ. With the law of Tr A² = Tr Σ₀ + cd tilted into that of the data,
 
-    .. math:: h_\nu=\frac{f_\nu}{\sqrt{\bar y}}\Big[1-\frac{\mathrm{cov}(A_{\nu\nu},y)}{2f_\nu\bar y}
-              +\frac{3\,\mathrm{var}\,y}{8\bar y^2}\Big],
+    .. math:: h_\nu=\frac1{\sqrt\pi}\int_0^\infty\frac{ds}{\sqrt s}\,e^{-scd}
+              \prod_\mu\Big(1+\frac{2s\lambda_\mu}N\Big)^{-n/2} f_\nu(\Sigma_s),\qquad \Sigma_s^{-1}=\Sigma^{-1}+\frac{2s}N,
 
-    where a covariance with Tr Σ₀ is the response to Σ → Σ + 2εΣ²/N, and f includes the correction of the resolvent.
+    is exact; f includes the O(1/N) correction, and with ``next_order`` the O(1/N²) term.
     """
+    from scipy.special import roots_genlaguerre
+
     values = np.asarray(eigenvalues, dtype=float)
-    _, rho = degrees_of_freedom(samples)
-    f = mean_square_root(values, samples, regularisation, corrected=True)
-    # response by a central difference: its relative error is the square of the step
-    step = 1e-3 / float(values.max())
-    up, down = (mean_square_root(values + sign * step * values**2, samples, regularisation) for sign in (1.0, -1.0))
-    covariance = (up - down) / (2 * step) * 2 / samples
+    n, rho = degrees_of_freedom(samples)
+    if values.size == 1:
+        return 1.0, 1.0
     power = rho * float(values.sum()) + regularisation * values.size
-    variance = 2 * rho * float(np.square(values).sum()) / samples
-    h = (f - covariance / (2 * power) + f * 3 * variance / (8 * power**2)) / np.sqrt(power)
+    nodes, weights = roots_genlaguerre(TILTS, -0.5)
+    h = np.zeros_like(values)
+    for t, weight in zip(nodes, weights, strict=True):
+        shrink = 1.0 + 2.0 * t / power * values / samples
+        log_law = t - t * regularisation * values.size / power - 0.5 * n * float(np.log(shrink).sum())
+        scale = weight * np.exp(log_law)
+        if scale < 1e-14:
+            break
+        f = mean_square_root(values / shrink, samples, regularisation, corrected=True, next_order=next_order)
+        h += scale * f
+    h /= np.sqrt(np.pi * power)
     return float(h @ h), float(h @ np.sqrt(values) / np.sqrt(values.sum()))
 
 

@@ -12,8 +12,9 @@ from ..common.output.results import Result, dataframe, to_builtin
 class Averages(Result):
     """Averages over data sets of N Gaussian samples; a field without a finite value is None and ``notes`` says why.
 
-    At c > 0 deterministic equivalents (relative error O(1/d), without the O(1) corrections, which are in ``corrections``); at
-    c = 0 the exact averages of the Wishart distribution, where there is one, for log-determinant, traces and divergences.
+    At c > 0 deterministic equivalents (relative error O(1/d), without the O(1) corrections, which are in ``corrections``; the
+    best values are in ``corrected``); at c = 0 the exact averages of the Wishart distribution, where there is one, for
+    log-determinant, traces and divergences. In one dimension everything is exact.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ class Averages(Result):
     optimal_regularisation : dict
         ``forward``: c that minimises KL(generated‖target); ``reverse``: KL(target‖generated).
     stopping : dict
-        Gradient flow at step t: ``tau``, ``loss`` (test; the same as ``test_loss``), ``train_loss``, ``optimum`` = {tau, loss}.
+        Gradient flow at step t: ``tau``, ``loss`` (test; the same as ``test_loss``), ``train_loss``, ``optimum`` = {tau, loss};
+        ``corrected`` has the same with the terms of O(1) and O(1/N).
     cosine_models, cosine_truth : float
         Cosine of samples from the same noise: two models trained on disjoint sets of N samples; a model and the truth.
     d_eff : float
@@ -57,6 +59,12 @@ class Averages(Result):
         Variances of the DDPM samples along modes with λ⁰ = ``eigenvalue``, for every choice of σ_t², and the mean's factor.
     settings : dict
         The table that gave all this.
+    corrected : dict
+        The best values: of the fields of the same names with the terms of O(1) and O(1/N) (relative to the leading O(d)), for
+        real Gaussian data; ``optimal_regularisation.forward``, ``….reverse``, ``stopping.optimum.tau`` and ``….loss`` likewise. At
+        d = 1 and for what is exact at c = 0 the field itself; None where the expansion does not converge.
+    errors : dict
+        How much the last term included moves each of them (0: exact; None: not known).
     """
 
     dimension: int
@@ -96,12 +104,19 @@ class Averages(Result):
     notes: list[str]
     settings: dict[str, Any]
     seconds: float
+    corrected: dict[str, float | None] = field(default_factory=dict)
+    errors: dict[str, float | None] = field(default_factory=dict)
 
     def summary(self) -> str:
         def show(value: float | None) -> str:
             return "–" if value is None else f"{value:.6g}"
 
         best = self.stopping["optimum"]
+
+        def best_of(name: str) -> str:
+            error = self.errors.get(name)
+            return show(self.corrected.get(name)) + ("" if not error else f" ± {error:.1g}")
+
         lines = [
             f"linear diffusion: d = {self.dimension}, N = {self.samples}, c = {self.regularisation:g}, spectrum "
             f"{self.spectrum}, step {self.time} of {self.steps}",
@@ -117,6 +132,16 @@ class Averages(Result):
             f"  agreement         two models {show(self.cosine_models)}, with the truth {show(self.cosine_truth)}",
             f"  d_eff {show(self.d_eff)}, null mass {show(self.null_mass)} in {self.null_directions} directions",
         ]
+        if self.corrected:
+            names = (
+                "train_loss",
+                "test_loss",
+                "kl_generated_target",
+                "kl_target_generated",
+                "null_mass",
+                "cosine_models",
+            )
+            lines.append("  with O(1), O(1/N)  " + ", ".join(f"{name} {best_of(name)}" for name in names))
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
 

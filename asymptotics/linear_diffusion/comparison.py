@@ -1,27 +1,45 @@
-"""Theory against the full process, quantity by quantity, with the O(1) corrections that are known."""
+"""Theory against the full process, quantity by quantity, with the terms of O(1) and O(1/N)."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..common.input.checks import InputError
+from ..common.output.power import detectable
 from ..common.output.verdict import Row, Verdict
-from .agreement import corrected_cosines
-from .corrections import diagonal_correction
-from .equivalents import critical_kappa
-from .generated import generated_averages
-from .settings import LinearDiffusion
-from .training import averaged_training
+from .best import best_curve, best_values
+from .equivalents import degrees_of_freedom, deterministic_equivalents
+from .generated import Generated, generated_averages
+from .settings import LinearDiffusion, Simulation
+from .theory import solve
+
+SOURCE = "last term of the expansion in 1/N"
+#: Powers of the inverse of the smallest eigenvalue that a quantity contains.
+POWERS = {"trace_inverse": 1, "trace_sigma_inverse": 1, "kl_target_generated": 1, "gap_trace": 2}
+POWERS |= {"sampled_kl_target_generated": 1}
+#: What is skewed from run to run: inverses and what contains them (the correction for it costs others power and accuracy).
+SKEWED = {*POWERS, "test_loss", "kl_generated_target", "sampled_kl_generated_target"}
+#: Means that are compared, in the order of the rows.
+FIELDS: tuple[str, ...] = ("train_loss", "test_loss", "log_det", "trace_inverse", "trace_sigma_inverse", "gap_trace")
+FIELDS += ("kl_generated_target", "kl_target_generated", "null_mass", "cosine_models", "cosine_truth")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """A mean with the size of the last term included; ``reason`` why it is not compared."""
+
+    name: str
+    value: Any = None
+    error: Any = 0.0
+    reason: str = ""
 
 
 def compare(theory: Any, runs: Any) -> Verdict:
-    """Rows of theory and mean ± standard error; the theory includes its O(1) corrections for real Gaussian data.
-
-    What is left of the theory's error is O(1/N): for a quantity with the correction δ to the value q an allowance of 2 δ²/|q|
-    (the square of the relative correction) is stated.
+    """Theory with all its terms against the runs; what is allowed is the last term of the expansion in 1/N.
 
     Parameters
     ----------
@@ -38,83 +56,163 @@ def compare(theory: Any, runs: Any) -> Verdict:
     if theory.settings != runs.settings:
         raise InputError("runs: must have the settings of the theory")
     settings = LinearDiffusion.from_table(theory.settings)
-    rows, notes = [], []
-    for name, value, allowance in _predictions(theory, settings, np.asarray(runs.tau, dtype=float)):
-        if name not in runs.mean or _missing(runs.mean[name]):
+    simulation = Simulation.from_table(runs.simulation)
+    tau = np.asarray(runs.tau, dtype=float)
+    own = solve(settings, tau=tau if tau.size else None)
+    found = list(predictions(settings, simulation, tau))
+    rows, skipped = judged(found, runs.values, [_moved(theory, own, f) for f in found])
+    verdict = Verdict.of(rows, not_tested=tuple(skipped))
+    return dataclasses.replace(verdict, power=_power(settings, simulation, tau, found, verdict))
+
+
+def judged(
+    found: list[Prediction], values: dict[str, Any], moved: list[float] | None = None
+) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Rows of what is compared, from the values of the single runs, and (name, reason) of what is not."""
+    rows, skipped = [], []
+    for prediction, shift in zip(found, moved or [0.0] * len(found), strict=True):
+        name = prediction.name
+        if prediction.reason:
+            skipped.append((name, prediction.reason))
             continue
-        if _missing(value):
-            notes.append(f"{name}: no finite theory")
+        measured = np.asarray(values[name], dtype=float)
+        if not np.all(np.isfinite(measured)):
+            skipped.append((name, "not finite in some run"))
             continue
-        mean, sem = np.asarray(runs.mean[name], dtype=float), np.asarray(runs.sem[name], dtype=float)
-        rows.append(Row(name, np.asarray(value, dtype=float), mean, sem, allowance, runs.runs - 1))
-    return Verdict.of(rows, notes=tuple(notes))
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and any(v is None for v in value))
-
-
-def _second_order(value: np.ndarray | float, change: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-    """Corrected value and allowance."""
-    total = np.asarray(value, dtype=float) + change
-    return total, 2.0 * np.square(change) / np.maximum(np.abs(total), 1e-300)
-
-
-def _predictions(
-    theory: Any, settings: LinearDiffusion, tau: np.ndarray
-) -> Iterator[tuple[str, Any, np.ndarray | float]]:
-    """(name, theory, allowance) of everything a simulation measures."""
-    values, schedule = settings.covariance().eigenvalues, settings.schedule()
-    big, c, t = settings.samples, settings.regularisation, settings.time
-    assert t is not None
-    change = theory.corrections
-    yield "train_loss", *_second_order(theory.train_loss, change["train_loss"])
-    # the test loss is that of the truth plus an excess; the relative size of the correction is to the excess
-    excess = theory.test_loss - theory.train_loss
-    _, allowance = _second_order(excess, change["test_loss"])
-    yield "test_loss", theory.test_loss + change["test_loss"], allowance
-    if tau.size:
-        plain = averaged_training(values, big, c, schedule, t).losses(tau)
-        corrected = averaged_training(values, big, c, schedule, t, corrected=True).losses(tau)
-        for name, first, second in zip(("flow_train_loss", "flow_test_loss"), plain, corrected, strict=True):
-            yield name, second, _second_order(excess, second - first)[1]
-    if c > 0:
-        gap = change["trace_sigma_inverse_squared"] - change["trace_empirical_inverse_squared"]
-        yield "log_det", theory.log_det + change["log_det"], abs(change["log_det"]) * 2 / big
-        yield "trace_inverse", *_second_order(theory.trace_inverse, change["trace_inverse"])
-        yield "trace_sigma_inverse", *_second_order(theory.trace_sigma_inverse, change["trace_sigma_inverse"])
-        yield "gap_trace", *_second_order(theory.gap_trace, gap)
-        slack = (
-            abs(change["log_det"]) / big + _second_order(theory.trace_sigma_inverse, change["trace_sigma_inverse"])[1]
+        source = SOURCE if np.any(np.asarray(prediction.error) > 0) else ""
+        value = prediction.value + shift
+        rows.append(
+            Row.of_runs(name, value, measured, allowance=prediction.error, source=source, skewed=name in SKEWED)
         )
-        yield "kl_generated_target", theory.kl_generated_target_corrected, abs(change["log_det"]) / big
-        yield "kl_target_generated", theory.kl_target_generated_corrected, slack
-    else:
-        for name in ("log_det", "trace_inverse", "trace_sigma_inverse", "gap_trace"):
-            yield name, getattr(theory, name), 0.0
-        yield "kl_generated_target", theory.kl_generated_target, 0.0
-        yield "kl_target_generated", theory.kl_target_generated, 0.0
-    if theory.null_mass > 0:
-        # Tr ΣP_null is the limit c → 0 of c Tr Σ(Σ₀+c)⁻¹
-        kappa = np.array(critical_kappa(values, big))
-        more = float(diagonal_correction(values, big - 1, np.array(1.0), kappa) @ values)
-        yield "null_mass", *_second_order(theory.null_mass, more)
-    else:
-        yield "null_mass", 0.0, 0.0
-    models, truth = corrected_cosines(values, big, c)
-    yield "cosine_models", models, 2 * (models - theory.cosine_models) ** 2 + 2 / big**2
-    yield "cosine_truth", truth, 2 * (truth - theory.cosine_truth) ** 2 + 2 / big**2
-    yield from _sampled(values, settings)
+    return rows, skipped
 
 
-def _sampled(values: np.ndarray, settings: LinearDiffusion) -> Iterator[tuple[str, Any, float]]:
+def _moved(theory: Any, own: Any, found: Prediction) -> float:
+    """How far the given theory is from that of its settings, in its field and in its best value: 0 unless someone changed it."""
+    if not hasattr(own, found.name):
+        return 0.0
+    here, given = getattr(own, found.name), getattr(theory, found.name)
+    best = theory.corrected.get(found.name)
+    shift = 0.0 if here is None or given is None else given - here
+    return float(shift + (0.0 if best is None else best - own.corrected[found.name]))
+
+
+def _heavy(settings: LinearDiffusion, values: np.ndarray, power: int) -> bool:
+    """Whether the fourth moment of the inverse smallest eigenvalue to that power is missing, or is made by c alone.
+
+    For N > d, P(λ_min < ε) ~ ε^{(N−d)/2}, cut at c; at c below the gap of the spectrum (1 − df₁/n still that of c = 0, within a
+    factor 2) rare data sets with small eigenvalues carry the moments.
+    """
+    d, big, c = values.size, settings.samples, settings.regularisation
+    if big <= d or 4 * power < 0.5 * (big - d):
+        return False
+    if c == 0:
+        return True
+    n, _ = degrees_of_freedom(big)
+    return 1.0 - float(deterministic_equivalents(values, big, c).df1) / n < 2.0 * (1.0 - d / n)
+
+
+def predictions(settings: LinearDiffusion, simulation: Simulation, tau: np.ndarray) -> Iterator[Prediction]:
+    """Everything that a simulation measures."""
+    values = settings.covariance().eigenvalues
+    best = best_values(settings, values)
+    for name in FIELDS:
+        value, error = best[name]
+        if value is None or error is None:
+            yield Prediction(name, reason="no finite mean, or the expansion in 1/N does not converge here")
+        elif name in POWERS and _heavy(settings, values, POWERS[name]):
+            yield Prediction(name, reason=_tail(settings, values, POWERS[name]))
+        else:
+            yield Prediction(name, value, error)
+    if tau.size:
+        curves = best_curve(settings, values, tau)
+        for name, curve in zip(("flow_train_loss", "flow_test_loss"), curves[:2], strict=True):
+            yield Prediction(name, curve[0], curve[1])
+    yield from _sampled(settings, simulation, values)
+
+
+def _tail(settings: LinearDiffusion, values: np.ndarray, power: int) -> str:
+    order = 0.5 * (settings.samples - values.size)
+    return (
+        f"heavy-tailed near N = d: moments of the smallest eigenvalue's inverse exist below the order (N - d)/2 = {order:g},"
+        f" and standard errors need the order {4 * power}"
+    )
+
+
+def _sampled(settings: LinearDiffusion, simulation: Simulation, values: np.ndarray) -> Iterator[Prediction]:
     """Predictions for the points that the sampler generated."""
+    names = ("trace", "kl_generated_target", "kl_target_generated")
+    points = simulation.sampled_points(values.size)
+    if points == 0:
+        return
     if settings.variance == "flow":
-        return  # the noise-free sampler as run (DDIM) has a discretisation error that the flow's limit does not know
-    arguments = (values, settings.samples, settings.regularisation, settings.schedule(), settings.variance)
-    plain = generated_averages(*arguments, last_noise=settings.last_noise)
-    corrected = generated_averages(*arguments, last_noise=settings.last_noise, corrected=True)
-    for name in ("trace", "kl_generated_target", "kl_target_generated"):
-        value, bare = getattr(corrected, name), getattr(plain, name)
-        allowance = 0.0 if value is None else float(_second_order(bare, value - bare)[1])
-        yield f"sampled_{name}", value, allowance
+        reason = "the noise-free sampler as run (DDIM) has a discretisation error that the flow's limit does not know"
+        yield from (Prediction(f"sampled_{name}", reason=reason) for name in names)
+        return
+    orders = [
+        generated_averages(
+            values,
+            settings.samples,
+            settings.regularisation,
+            settings.schedule(),
+            settings.variance,
+            last_noise=settings.last_noise,
+            corrected=k > 0,
+            next_order=k > 1,
+        )
+        for k in range(3)
+    ]
+    for name in names:
+        yield _of_sampler(settings, name, orders, values, points)
+
+
+def _of_sampler(
+    settings: LinearDiffusion, name: str, orders: list[Generated], values: np.ndarray, points: int
+) -> Prediction:
+    full = f"sampled_{name}"
+    terms = [getattr(order, name) for order in orders]
+    if any(term is None for term in terms):
+        return Prediction(full, reason="infinite")
+    first, last = terms[1] - terms[0], terms[2] - terms[1]
+    if abs(last) > abs(first) and abs(last) > 1e-12 * abs(terms[0]):
+        return Prediction(full, reason="the expansion in 1/N does not converge here")
+    if name == "kl_generated_target" and orders[0].mean_slack > abs(last):
+        return Prediction(
+            full, reason="the sampler keeps part of the mean's error, whose size is known to leading order only"
+        )
+    if name == "kl_target_generated":
+        if _heavy(settings, values, 1):
+            return Prediction(full, reason=_tail(settings, values, 1))
+        if points - values.size <= 8:
+            return Prediction(full, reason="too few points: the inverse of their covariance is heavy-tailed")
+    return Prediction(full, terms[2], abs(last))
+
+
+def _power(
+    settings: LinearDiffusion, simulation: Simulation, tau: np.ndarray, found: list[Prediction], verdict: Verdict
+) -> dict[str, float]:
+    """The smallest relative change of each input that this comparison would have seen with probability ½."""
+    step, base = 0.01, {p.name: p for p in found}
+    shifts: dict[str, list[np.ndarray | None]] = {}
+    for name, moved in _moved_inputs(settings, step).items():
+        after = {p.name: p for p in predictions(moved, simulation, tau)}
+        changes: list[np.ndarray | None] = []
+        for row in verdict.rows:
+            there, here = after[row.name], base[row.name]
+            changes.append(None if there.value is None else np.asarray(there.value - here.value) / step)
+        shifts[f"linear_diffusion.{name}"] = changes
+    return detectable(verdict, shifts)
+
+
+def _moved_inputs(settings: LinearDiffusion, step: float) -> dict[str, LinearDiffusion]:
+    """The settings with each real-valued input larger by the relative step."""
+    found = {}
+    if settings.regularisation > 0:
+        found["regularisation"] = settings.replace(regularisation=(1 + step) * settings.regularisation)
+    found["trace"] = settings.replace(trace=(1 + step) * float(settings.covariance().eigenvalues.sum()))
+    if isinstance(settings.spectrum, dict) and settings.spectrum.get("power", 0) > 0:
+        found["spectrum.power"] = settings.replace(spectrum={"power": (1 + step) * settings.spectrum["power"]})
+    last = (1 + step) * settings.beta_last
+    if last < 1:
+        found["beta_last"] = settings.replace(beta_last=last)
+    return found

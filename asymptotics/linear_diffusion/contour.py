@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .corrections import diagonal_correction
-from .equivalents import SolveError, degrees_of_freedom, effective_regularisation
+from .corrections import diagonal_correction, next_diagonal
+from .equivalents import SolveError, degrees_of_freedom, effective_regularisation, one_eigenvalue
 
 #: Largest half-height of the ellipse; beyond π/2 the decay in training time would become growth.
 HEIGHT = np.pi / 4
@@ -61,6 +61,7 @@ def resolvent(
     *,
     probes: np.ndarray | None = None,
     corrected: bool = False,
+    next_order: bool = False,
     height: float = HEIGHT,
     density: float = DENSITY,
 ) -> Resolvent:
@@ -78,12 +79,17 @@ def resolvent(
         Diagonal matrices P, in the eigenbasis of Σ; default (1, Σ).
     corrected : bool
         Add the O(1) correction of the resolvent for real Gaussian data.
+    next_order : bool
+        Add the O(1/N) term that follows it.
     height, density : float
         Half-height of the ellipse in u and number of midpoints; the result does not depend on them.
     """
     values = np.asarray(eigenvalues, dtype=float)
     probes = np.array([np.ones_like(values), values]) if probes is None else np.asarray(probes, dtype=float)
     n, rho = degrees_of_freedom(samples)
+    if values.size == 1:  # the law of the one eigenvalue, exactly
+        y, law = one_eigenvalue(values, samples)
+        return Resolvent((y + shift).astype(complex), shift, 1j * np.outer(probes[:, 0], law))
     low, high = np.log(shift), np.log(shift + 1.02 * upper_edge(values, samples))
     half = 0.5 * (high - low)
     length = np.hypot(half, height)  # the ends of the spectrum are the foci
@@ -104,6 +110,8 @@ def resolvent(
         diagonal = (kappa / (rho * at)) / (values + kappa)
         if corrected:
             diagonal += diagonal_correction(values, n, np.array(rho * at), np.array(kappa))
+        if next_order:
+            diagonal += next_diagonal(values, n, np.array(rho * at), np.array(kappa))
         weights[:, j] = probes @ diagonal
     weights *= -shifted * tangent / count
     return Resolvent(shifted, shift, weights)

@@ -49,8 +49,58 @@ def diagonal_correction(values: np.ndarray, n: int, c: np.ndarray, kappa: np.nda
     return result
 
 
-def finite_size_corrections(eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float) -> Corrections:
-    """O(1) corrections at c > 0 (scalar or array).
+def _moments(values: np.ndarray, n: int, kappa: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """u_k = df_k/n for k = 2, 3, 4."""
+    ratio = values / (values + kappa[..., None])
+    square = ratio**2
+    return square.sum(axis=-1) / n, (square * ratio).sum(axis=-1) / n, (square**2).sum(axis=-1) / n
+
+
+def next_log_det(values: np.ndarray, n: int, kappa: np.ndarray) -> np.ndarray:
+    r"""O(1/n) term of E ln|Σ₀+c|, beyond ½ ln(1 − df₂/n).
+
+    .. math:: -\frac2n\Big\{\frac{5(u_2^2+u_4)}{8s^2}
+              +\frac{\frac7{12}(u_2^3+u_3^2)-u_3(\frac12u_2+\frac23)}{s^3}\Big\},\qquad u_k=\mathrm{df}_k/n,\ s=1-u_2 :
+
+    the two loops of the replica integral over symmetric matrices (derived in `derivations.linear_diffusion.finite_size`).
+    """
+    u2, u3, u4 = _moments(values, n, kappa)
+    s = 1.0 - u2
+    cubic = 7.0 / 12.0 * (u2**3 + u3**2) - u3 * (u2 / 2.0 + 2.0 / 3.0)
+    result: np.ndarray = -2.0 / n * (0.625 * (u2**2 + u4) / s**2 + cubic / s**3)
+    return result
+
+
+def next_diagonal(values: np.ndarray, n: int, c: np.ndarray, kappa: np.ndarray) -> np.ndarray:
+    """O(1/n) term, relative to the one of `diagonal_correction`, of the diagonal of E(Σ₀+c)⁻¹; same shapes.
+
+    −(λ_ν/c) ∂_{λ_ν} of `next_log_det`, κ moving with λ_ν.
+    """
+    u2, u3, u4 = _moments(values, n, kappa)
+    s = 1.0 - u2
+    cubic = 7.0 / 12.0 * (u2**3 + u3**2) - u3 * (u2 / 2.0 + 2.0 / 3.0)
+    slopes = (
+        1.25 * u2 / s**2 + (1.25 * (u2**2 + u4) + 1.75 * u2**2 - u3 / 2.0) / s**3 + 3.0 * cubic / s**4,
+        (7.0 / 6.0 * u3 - u2 / 2.0 - 2.0 / 3.0) / s**3,
+        0.625 / s**2,
+    )
+    k = kappa[..., None]
+    inverse = 1.0 / (values + k)
+    kappa_by_lambda = (k * inverse) ** 2 / (n * s[..., None])
+    total = np.zeros_like(inverse)
+    power = inverse  # λ^{k−1}/(λ+κ)^k
+    for order, slope in zip((2, 3, 4), slopes, strict=True):
+        power = power * values * inverse
+        by_kappa = -order * (power * values * inverse).sum(axis=-1)[..., None] / n
+        total = total + slope[..., None] * (order * k * power * inverse / n + by_kappa * kappa_by_lambda)
+    result: np.ndarray = 2.0 / n * values / c[..., None] * total
+    return result
+
+
+def finite_size_corrections(
+    eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float, *, next_order: bool = False
+) -> Corrections:
+    """O(1) corrections at c > 0 (scalar or array), or the O(1/N) terms that follow them.
 
     Parameters
     ----------
@@ -59,19 +109,25 @@ def finite_size_corrections(eigenvalues: np.ndarray, samples: int, regularisatio
         N ≥ 2.
     regularisation : float or ndarray
         c > 0.
+    next_order : bool
+        Give the terms of the next order instead: what the corrected values neglect.
     """
     n, rho = degrees_of_freedom(samples)
     values = np.asarray(eigenvalues, dtype=float)
     c = np.asarray(regularisation, dtype=float)
+    if values.size == 1:  # the averages are exact
+        zero = np.zeros_like(c)
+        return Corrections(zero, zero, zero, zero, zero, zero)
     kappa = np.asarray(effective_regularisation(values, samples, c / rho))
     slope = 1.0 - np.square(values / (values + kappa[..., None])).sum(axis=-1) / n
     h = STEP * c
     # c → c + ih moves κ by κ′ ih/ϱ, κ′ = 1/(1 − df₂/n)
-    diagonal = diagonal_correction(values, n, c + 1j * h, kappa + 1j * h / (rho * slope))
+    at = c + 1j * h, kappa + 1j * h / (rho * slope)
+    diagonal = (next_diagonal if next_order else diagonal_correction)(values, n, *at)
     trace, sigma = diagonal.sum(axis=-1), diagonal @ values
     trace_squared = -trace.imag / h
     return Corrections(
-        0.5 * np.log(slope),
+        next_log_det(values, n, kappa) if next_order else 0.5 * np.log(slope),
         trace.real,
         trace_squared,
         sigma.real,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..common.input.checks import ComputationError, array, fail, integer
+from ..common.numerics.chi_square import chi_square_grid
 
 ITERATIONS = 400
 
@@ -159,6 +160,8 @@ def deterministic_equivalents(eigenvalues: np.ndarray, samples: int, regularisat
         (np.square(inverse).sum(axis=-1) / g + inverse.sum(axis=-1) * spread / (n * g**2)) / slope / rho**2
     )
     log_det = values.size * np.log(c) + np.log1p(values / k).sum(axis=-1) + n * (g - 1.0 - np.log(g))
+    if values.size == 1:
+        return Equivalents(samples, c, kappa, df1, df2, *_one_dimension(values, samples, c))
     return Equivalents(
         samples,
         c,
@@ -172,6 +175,31 @@ def deterministic_equivalents(eigenvalues: np.ndarray, samples: int, regularisat
         df1 / (rho * g),
         a / (rho * g) ** 2,
         a / rho,
+    )
+
+
+def one_eigenvalue(eigenvalues: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """The law of Σ₀ in one dimension, λ χ²_n/N: nodes and probabilities."""
+    n, rho = degrees_of_freedom(samples)
+    u, weights = chi_square_grid(n)
+    return float(eigenvalues[0]) * rho * np.exp(u), weights
+
+
+def _one_dimension(values: np.ndarray, samples: int, c: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The averages in one dimension, exact, in the order of the fields of `Equivalents`; there is nothing to correct."""
+    y, weights = one_eigenvalue(values, samples)
+    total = y + c[..., None]
+    first, second = (1.0 / total) @ weights, (1.0 / total**2) @ weights
+    size = float(values[0])
+    log_det = np.log(total) @ weights
+    return (
+        log_det,
+        np.zeros_like(log_det),
+        first,
+        second,
+        size * first,
+        size * second,
+        (y / total**2) @ weights,
     )
 
 

@@ -25,11 +25,14 @@ class Generated:
         Trace of its covariance.
     kl_generated_target, kl_target_generated : float or None
         Totals in nats, to leading order in d.
+    mean_slack : float
+        (1/2N) Tr g²: the part of ``kl_generated_target`` that is approximate (exact in one dimension: 0).
     """
 
     trace: float
     kl_generated_target: float | None
     kl_target_generated: float | None
+    mean_slack: float = 0.0
 
 
 def generated_averages(
@@ -41,6 +44,7 @@ def generated_averages(
     *,
     last_noise: bool = True,
     corrected: bool = False,
+    next_order: bool = False,
 ) -> Generated:
     """Trace and divergences of the DDPM samples, averaged over data sets whose mean is an estimate of μ = 0.
 
@@ -56,6 +60,8 @@ def generated_averages(
     last_noise : bool
     corrected : bool
         Include the O(1) corrections for real Gaussian data.
+    next_order : bool
+        Include the O(1/N) terms that follow them.
 
     Notes
     -----
@@ -66,7 +72,7 @@ def generated_averages(
     shift = float(schedule.effective_regularisation(regularisation, 1))
     singular = bool(np.any(values == 0))
     probes = [np.ones_like(values), values] + ([] if singular else [1.0 / values])
-    r = resolvent(values, samples, shift, probes=np.array(probes), corrected=corrected)
+    r = resolvent(values, samples, shift, probes=np.array(probes), corrected=corrected, next_order=next_order)
     s0 = r.shifted - shift + regularisation
     v0 = _complex_variance(s0, schedule, variance, last_noise)
     lost = 1.0 - _complex_mean(s0, schedule)
@@ -75,10 +81,11 @@ def generated_averages(
     if singular or smallest <= 0:
         return Generated(trace, None, None)
     log_target, log_det, d = float(np.log(values).sum()), float(r.average(np.log(v0))), values.size
-    mean = (d - 2 * float(r.average(lost)) + float(r.average(lost**2))) / samples
+    square = float(r.average(lost**2))
+    mean = (d - 2 * float(r.average(lost)) + square) / samples
     forward = 0.5 * (log_target - log_det - d + float(r.average(v0, 2)) + mean)
     reverse = 0.5 * (log_det - log_target - d + float(r.average((1 + (1 - lost) ** 2 / samples) / v0, 1)))
-    return Generated(trace, forward, reverse)
+    return Generated(trace, forward, reverse, 0.5 * square / samples if d > 1 else 0.0)
 
 
 def _complex_variance(s0: np.ndarray, schedule: Schedule, variance: str, last_noise: bool) -> np.ndarray:

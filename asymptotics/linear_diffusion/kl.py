@@ -14,6 +14,7 @@ References: Merger and Goldt 2025 (arXiv 2505.24769); the averages at c = 0 are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -157,6 +158,8 @@ def optimal_regularisation(eigenvalues: np.ndarray, samples: int) -> tuple[float
     values = np.asarray(eigenvalues, dtype=float)
     n, rho = degrees_of_freedom(samples)
     scale = values.sum() / n
+    if values.size == 1:
+        return _optimal_in_one_dimension(values, samples)
 
     # Everything is explicit in κ; ln(κ − κ₀) is the variable, because c → 0 there.
     origin = critical_kappa(values, samples)
@@ -190,4 +193,73 @@ def optimal_regularisation(eigenvalues: np.ndarray, samples: int) -> tuple[float
             top += 5.0
         if function(low) > 0:
             found[k] = float(state(brentq(function, low, top, xtol=1e-13, rtol=1e-14))[0])
+    return found[0], found[1]
+
+
+def _conditions(values: np.ndarray, samples: int, c: float, orders: int) -> tuple[float, float, float]:
+    """Tr(Σ₀+c)⁻¹ and (1 + 1/N) Tr Σ(Σ₀+c)⁻² with so many orders of 1/N, and their largest ratio of the last two orders."""
+    terms: list[Any] = [deterministic_equivalents(values, samples, c)]
+    terms += [finite_size_corrections(values, samples, c, next_order=more) for more in (False, True)[: orders - 1]]
+    first = [float(t.trace_inverse) for t in terms]
+    second = [(1 + 1 / samples) * float(t.trace_sigma_inverse_squared) for t in terms]
+    worst = max(abs(part[2]) / max(abs(part[1]), 1e-300) for part in (first, second)) if orders == 3 else 0.0
+    return sum(first), sum(second), worst
+
+
+def _optimum(function: Any, near: float) -> float | None:
+    """The root in c of a function that falls from positive to negative values, nearest to ``near``; None without one."""
+    from scipy.optimize import brentq
+
+    for factor in (1.5, 4.0, 16.0, 256.0, 65536.0):
+        low, high = near / factor, near * factor
+        if function(low) > 0 > function(high):
+            return float(np.exp(brentq(lambda x: function(np.exp(x)), np.log(low), np.log(high), xtol=1e-12)))
+    return None
+
+
+def _optimal_in_one_dimension(values: np.ndarray, samples: int) -> tuple[float | None, float | None]:
+    """As `optimal_regularisation`, from the exact averages."""
+    size = float(values[0])
+    if size == 0:
+        return None, None
+
+    def forward(c: float) -> float:
+        return _conditions(values, samples, c, 1)[0] - 1.0 / size
+
+    def reverse(c: float) -> float:
+        first, second, _ = _conditions(values, samples, c, 1)
+        return second / first - 1.0
+
+    near = size / samples
+    return _optimum(forward, near), _optimum(reverse, near)
+
+
+def corrected_regularisation(
+    eigenvalues: np.ndarray, samples: int
+) -> tuple[tuple[float | None, float], tuple[float | None, float]]:
+    """`optimal_regularisation` with the terms of O(1) and O(1/N), each with the shift that the O(1/N) terms make.
+
+    None where the expansion in 1/N does not converge at the optimum.
+    """
+    values = np.asarray(eigenvalues, dtype=float)
+    leading = optimal_regularisation(values, samples)
+    if values.size == 1:
+        return (leading[0], 0.0), (leading[1], 0.0)
+    with np.errstate(divide="ignore"):
+        inverse_trace = float(np.sum(1.0 / values))
+    found: list[tuple[float | None, float]] = []
+    for k, start in enumerate(leading):
+        if start is None:
+            found.append((None, 0.0))
+            continue
+
+        def condition(c: float, orders: int, which: int = k) -> float:
+            first, second, _ = _conditions(values, samples, c, orders)
+            return first / inverse_trace - 1.0 if which == 0 else second / first - 1.0
+
+        before, after = (_optimum(lambda c, o=orders: condition(c, o), start) for orders in (2, 3))
+        if before is None or after is None or _conditions(values, samples, after, 3)[2] > 1.0:
+            found.append((None, 0.0))
+        else:
+            found.append((after, abs(after - before)))
     return found[0], found[1]

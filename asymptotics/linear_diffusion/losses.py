@@ -55,47 +55,76 @@ def _losses(values: np.ndarray, samples: int, c: float, shift: np.ndarray) -> tu
     return train, train + ratio * gap
 
 
-def corrected_losses(
-    eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule, time: int | np.ndarray
+def _corrections(
+    values: np.ndarray, samples: int, c: float, shift: np.ndarray, next_order: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `averaged_losses`, with the O(1) corrections of the traces."""
-    values = np.asarray(eigenvalues, dtype=float)
-    shift = schedule.effective_regularisation(regularisation, time)
-    train, test = _losses(values, samples, regularisation, shift)
-    more = finite_size_corrections(values, samples, shift)
-    ratio = shift - regularisation
-    change = -ratio * (more.trace_inverse + regularisation * more.trace_inverse_squared)
+    """O(1) corrections of both losses, or the O(1/N) terms that follow them."""
+    more = finite_size_corrections(values, samples, shift, next_order=next_order)
+    ratio = shift - c
+    change = -ratio * (more.trace_inverse + c * more.trace_inverse_squared)
     gap = (1.0 + 1.0 / samples) * more.trace_sigma_inverse_squared - more.trace_empirical_inverse_squared
-    return train + change, test + change + ratio * gap
+    return change, change + ratio * gap
+
+
+def corrected_losses(
+    eigenvalues: np.ndarray,
+    samples: int,
+    regularisation: float,
+    schedule: Schedule,
+    time: int | np.ndarray,
+    *,
+    next_order: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `averaged_losses`, with the O(1) corrections of the traces, and with the O(1/N) terms if ``next_order``."""
+    values = np.asarray(eigenvalues, dtype=float)
+    shift = np.asarray(schedule.effective_regularisation(regularisation, time))
+    train, test = _losses(values, samples, regularisation, shift)
+    for order in (False, True)[: 1 + next_order]:
+        more = _corrections(values, samples, regularisation, shift, order)
+        train, test = train + more[0], test + more[1]
+    return train, test
 
 
 def total_losses(
     eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule
 ) -> tuple[float, float]:
-    """Mean train and test loss summed over all steps t = 1 … T.
+    """Mean train and test loss summed over all steps t = 1 … T, to leading order in d."""
+    train, test = total_loss_terms(eigenvalues, samples, regularisation, schedule, orders=1)[0]
+    return float(train), float(test)
 
-    Both are analytic functions of ln c_t: they are computed at Chebyshev points and interpolated to the T steps (to 1e-11),
+
+def total_loss_terms(
+    eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule, orders: int = 3
+) -> np.ndarray:
+    """Mean (train, test) loss summed over all steps: leading order, O(1) correction, O(1/N) term; shape (orders, 2).
+
+    All are analytic functions of ln c_t: they are computed at Chebyshev points and interpolated to the T steps (to 1e-11),
     or computed at every step if there are fewer of those.
     """
     values = np.asarray(eigenvalues, dtype=float)
     steps = np.arange(1, schedule.steps + 1)
     shift = np.asarray(schedule.effective_regularisation(regularisation, steps))
+
+    def curves(at: np.ndarray) -> np.ndarray:
+        found = [_losses(values, samples, regularisation, at)]
+        found += [_corrections(values, samples, regularisation, at, order) for order in (False, True)[: orders - 1]]
+        return np.array(found)
+
     # the interpolation variable must resolve c_t − c, which may be far smaller than c
     variable = np.log(shift - regularisation)
     low, high = variable.min(), variable.max()
     count = int(np.ceil(DENSITY * (high - low))) + 24
     if count >= schedule.steps:
-        train, test = _losses(values, samples, regularisation, shift)
-        return float(train.sum()), float(test.sum())
+        whole: np.ndarray = curves(shift).sum(axis=-1)
+        return whole
     angles = np.pi * (np.arange(count) + 0.5) / count
     nodes = np.cos(angles)
     transform = (2.0 / count) * np.cos(np.outer(np.arange(count), angles))
     transform[0] /= 2
     at = regularisation + np.exp(0.5 * (low + high) + 0.5 * (high - low) * nodes)
     x = np.clip((2 * variable - low - high) / (high - low), -1.0, 1.0)
-    totals = []
     # a block of nodes at a time, so that memory stays proportional to d
     blocks = np.array_split(at, max(1, at.size * values.size // BLOCK))
-    for curve in np.concatenate([_losses(values, samples, regularisation, block) for block in blocks], axis=1):
-        totals.append(float(np.polynomial.chebyshev.chebval(x, transform @ curve).sum()))
-    return totals[0], totals[1]
+    found = np.concatenate([curves(block) for block in blocks], axis=-1)
+    totals = np.polynomial.chebyshev.chebval(x, np.moveaxis(found @ transform.T, -1, 0)).sum(axis=-1)
+    return np.asarray(totals)

@@ -85,8 +85,8 @@ class LinearDiffusion(Settings):
         for name in ("trace", "fourth_moment"):
             if getattr(self, name) is not None:
                 self.set(**{name: number(self.key(name), getattr(self, name), above=0)})
-        if self.dimension is None and (isinstance(self.spectrum, dict) or self.spectrum == "isotropic"):
-            raise InputError(f"{self.key('dimension')}: missing; this spectrum does not say it")
+        if isinstance(self.spectrum, dict) or self.spectrum == "isotropic":
+            self._stated()
 
     def _checked_spectrum(self) -> Any:
         value, key = self.spectrum, self.key("spectrum")
@@ -113,18 +113,21 @@ class LinearDiffusion(Settings):
             return array(key, value, ndim=1).tolist()
         fail(key, value, allowed)
 
+    def _stated(self) -> int:
+        """d, where the spectrum does not say it."""
+        if self.dimension is None:
+            raise InputError(f"{self.key('dimension')}: missing; this spectrum does not say it")
+        return self.dimension
+
     def covariance(self) -> Spectrum:
         """The target's spectrum, with the stated dimension and trace."""
         spectrum: Spectrum
         if isinstance(self.spectrum, dict) and "power" in self.spectrum:
-            assert self.dimension is not None
-            return power_law(self.dimension, self.spectrum["power"], self.trace)
+            return power_law(self._stated(), self.spectrum["power"], self.trace)
         if isinstance(self.spectrum, dict):
-            assert self.dimension is not None
-            spectrum = spiked(self.dimension, self.spectrum["spikes"], self.spectrum["bulk"])
+            spectrum = spiked(self._stated(), self.spectrum["spikes"], self.spectrum["bulk"])
         elif self.spectrum == "isotropic":
-            assert self.dimension is not None
-            spectrum = power_law(self.dimension, 0.0)
+            spectrum = power_law(self._stated(), 0.0)
         elif isinstance(self.spectrum, list):
             spectrum = Spectrum(np.array(self.spectrum))
         else:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import InputError, array
+from ..common.input.checks import InputError, array, present
 from .agreement import effective_dimension, model_agreement, null_directions
 from .averages import Averages, Sweep
+from .best import best_curve, best_values
 from .corrections import finite_size_corrections
 from .equivalents import critical_kappa, deterministic_equivalents, null_space_mass
 from .kl import averaged_divergences, limits_per_dimension, optimal_regularisation, wishart_averages
@@ -83,6 +84,13 @@ def solve(
     optimum = curve.optimum()
     if optimum[0] is None:
         notes.append("stopping.optimum.tau: the averaged test loss falls for ever; its limit is given as loss")
+    train_curve, test_curve, at_best = best_curve(settings, values, times)
+    best_of = best_values(settings, values) | at_best
+    missing = [name for name, (value, _) in best_of.items() if value is None]
+    if missing:
+        notes.append(
+            f"corrected.{{{', '.join(missing)}}}: no finite value, or the expansion in 1/N does not converge here"
+        )
     alike = model_agreement(values, big, c)
     modes = spectrum.eigenvalues[:SHOWN_MODES] if eigenvalues is None else _non_negative("eigenvalue", eigenvalues)
     gamma = d / big
@@ -116,6 +124,11 @@ def solve(
             "test_loss": curves[1].tolist(),
             "train_loss": curves[0].tolist(),
             "optimum": {"tau": optimum[0], "loss": optimum[1]},
+            "corrected": {
+                "test_loss": test_curve[0].tolist(),
+                "train_loss": train_curve[0].tolist(),
+                "optimum": {"tau": at_best["stopping.optimum.tau"][0], "loss": at_best["stopping.optimum.loss"][0]},
+            },
         },
         cosine_models=alike.models,
         cosine_truth=alike.truth,
@@ -126,6 +139,8 @@ def solve(
         notes=notes,
         settings=settings.to_table(),
         seconds=clock.perf_counter() - started,
+        corrected={name: value for name, (value, _) in best_of.items()},
+        errors={name: error for name, (_, error) in best_of.items()},
         **traces,
     )
 
@@ -156,8 +171,7 @@ def _transposed(column: list[Any]) -> Any:
 
 
 def _time(settings: LinearDiffusion) -> int:
-    assert settings.time is not None
-    return settings.time
+    return present(settings.time, "time")
 
 
 def _non_negative(name: str, value: Any) -> np.ndarray:

@@ -112,6 +112,7 @@ def averaged_training(
     *,
     learning_rate: float | None = None,
     corrected: bool = False,
+    next_order: bool = False,
 ) -> AveragedTraining:
     """Prepare the averaged loss curves of step ``time``: one contour for all training times; cost proportional to d.
 
@@ -129,6 +130,8 @@ def averaged_training(
         η of gradient descent, below 1/(2 s_max); None: gradient flow.
     corrected : bool
         Include the O(1) corrections for real Gaussian data.
+    next_order : bool
+        Include the O(1/N) terms that follow them.
 
     Raises
     ------
@@ -152,7 +155,7 @@ def averaged_training(
         values.size,
         ab,
         noise,
-        resolvent(values, samples, shift, height=height, corrected=corrected),
+        resolvent(values, samples, shift, height=height, corrected=corrected, next_order=next_order),
         learning_rate,
         fastest,
         ab * shift,

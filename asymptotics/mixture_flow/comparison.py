@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import numpy as np
 
 from ..common.input.checks import InputError
+from ..common.output.power import detectable
 from ..common.output.verdict import Row, Verdict
 from . import theory
-from .path import discretise
+from .finite import DRAWS, averages
 from .schemes import Grid
 from .settings import MixtureFlow, Problem
 from .simulation import ALONG, FINAL, Runs, run_grid
 from .solution import Solution
+
+#: Relative change of an input by which the theory is differentiated, and draws for that.
+_CHANGE, _DRAWS_OF_POWER = 0.01, 512
+#: Inputs whose change is looked for.
+INPUTS = ("cluster_std", "ridge", "centroid_norm")
 
 
 def half_space_bias(flow: MixtureFlow, envelope: Any, dimension: int) -> np.ndarray:
@@ -40,135 +46,29 @@ def half_space_bias(flow: MixtureFlow, envelope: Any, dimension: int) -> np.ndar
     return np.asarray(envelope) * np.sqrt(2 / np.pi) / length
 
 
-def second_order_shift(
-    flow: MixtureFlow, function: Callable[[float, float, float], np.ndarray], dimension: int
-) -> np.ndarray:
-    r"""Leading shift of the mean of f(C₀₀, C₀₁, C₁₁), a function of degree 0, from the fluctuations of the overlaps.
-
-    The C's are sums over d independent coordinates; their variances per coordinate follow from Wick's theorem, their
-    covariances vanish, and the shift is ½ Σ f'' var /d (second differences are enough for an allowance).
-
-    Parameters
-    ----------
-    flow : MixtureFlow
-    function : callable
-        f of the three numbers per dimension.
-    dimension : int
-
-    Returns
-    -------
-    ndarray
-        Of the shape of f's value.
-    """
-    n, k, lam = flow.samples, flow.noises, flow.ridge
-    sigma, m = flow.cluster_std, flow.centroid_norm
-    total = n * k
-    small = (lam / (total + lam)) ** 2
-    means = np.array(
-        [
-            total - total / (total + lam),
-            0.0,
-            total * (m**2 + sigma**2) - k**2 * ((n * m) ** 2 + n * sigma**2) / (total + lam),
-        ]
-    )
-    matrix = k**2 * (n - 1 + small)
-    variances = np.array(
-        [
-            2 * (total - 1 + small),
-            sigma**2 * k * (n - 1 + small) + m**2 * total * small,
-            2 * sigma**4 * matrix + 4 * sigma**2 * m**2 * n * k**2 * small,
-        ]
-    )
-    shift: Any = 0.0
-    for i in range(3):
-        h = 1e-3 * np.sqrt(means[0] * means[2]) if i == 1 else 1e-3 * means[i]
-        step = np.zeros(3)
-        step[i] = h
-        second = function(*(means + step)) - 2 * function(*means) + function(*(means - step))
-        shift = shift + 0.5 * variances[i] * second / h**2
-    return np.asarray(shift / dimension)
-
-
-def predict(problem: Problem, grid: Grid) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def predict(problem: Problem, grid: Grid, draws: int = DRAWS) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """What the simulation of a problem should measure: (value, allowance) by name.
 
-    The values are those of the discretised sampler with the half-space bias added; the allowance is the derived second-order
-    shift where there is one (E, Q_ξ, b, w), a few units of 1/d elsewhere.
+    The values are those of the discretised sampler at this d (`finite.averages`), the allowance what the averages over draws do
+    not know: their own standard error, and for ratios over P generated points the next order in 1/P.
     """
-    flow, d = problem.mixture_flow, problem.simulation.dimension
-    n, total = flow.samples, flow.samples * flow.noises
-    sigma, m = flow.cluster_std, flow.centroid_norm
-    run = discretise(flow, grid)
-    alpha, beta = theory.schedule(problem.interpolant, grid.times)
-    ridge = theory.order_parameters(alpha, beta, **flow.to_table())
-    bias = half_space_bias(flow, run.perp, d)
-    big_m, q_eta = run.M + n * bias, run.Q_eta + bias
-    data, noise = n * (sigma * q_eta) ** 2, total * run.Q_xi**2
-    norm = (m * big_m) ** 2 + noise + data + run.perp**2
-    values = {
-        "M": big_m,
-        "Q_xi": run.Q_xi,
-        "Q_eta": q_eta,
-        "perp": run.perp,
-        "b": ridge.b,
-        "w_m": ridge.w_m,
-        "w_xi": ridge.w_xi,
-        "w_eta": ridge.w_eta,
-        "Q": norm,
-        "cosine": m * big_m / np.sqrt(norm),
-    }
-    shift_e, shift_b = _shifts(flow, alpha, beta, d)
-    unit = np.full_like(norm, 1.0 / d)
-    allowances = {
-        "M": n * bias / d * (n + 4),
-        "Q_xi": shift_e / (total + flow.ridge) + 2 * bias * np.sqrt(1.0 / d),
-        "Q_eta": bias / d * (n + 4),
-        "perp": shift_e,
-        "b": shift_b,
-        "w_m": total * beta * shift_b / (total + flow.ridge),
-        "w_xi": alpha * shift_b / (total + flow.ridge),
-        "w_eta": flow.noises * beta * shift_b / (total + flow.ridge),
-        "Q": 4 * norm * unit + 2 * run.perp * shift_e,
-        "cosine": 2 * unit + values["cosine"] * shift_e / np.sqrt(norm),
-    }
-    out = {name: (values[name][:-1], np.abs(allowances[name][:-1])) for name in ALONG}
-    error = (m * (big_m[-1] - 1)) ** 2 + noise[-1] + data[-1]
-    length = np.sqrt((m * big_m[-1]) ** 2 + noise[-1] + data[-1])
-    overlap = sigma**2 * q_eta[-1]
-    end = {
-        "mean_error": error,
-        "mean_cosine": m * big_m[-1] / length,
-        "sigma_generated": run.perp[-1],
-        "mw2_squared": error + (run.perp[-1] - sigma) ** 2,
-        "data_overlap": overlap,
-        "noise_overlap": 0.0 if flow.fresh_noise else run.Q_xi[-1],
-        "training_distance": run.perp[-1] ** 2 + error + sigma**2 - 2 * overlap,
-    }
-    scale = 4.0 * (m**2 + sigma**2 + run.perp[-1] ** 2) / d
-    for name in FINAL:
-        allowed = scale / n if name in ("mean_error", "data_overlap") else scale
-        if name in ("mean_cosine", "noise_overlap"):
-            allowed = 4.0 / (n * d) * (1 + (sigma / m) ** 2)
-        out[name] = (np.asarray(end[name]), np.asarray(allowed))
-    return out
-
-
-def _shifts(flow: MixtureFlow, alpha: np.ndarray, beta: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
-    """Magnitudes of the second-order shifts of E and b, shape (T,) each."""
-    zero = np.zeros_like(alpha)
-    if float(theory.order_parameters(0.0, 1.0, **flow.to_table()).perp) == 0:
-        return zero, zero
-
-    def envelope(c00: float, c01: float, c11: float) -> np.ndarray:
-        return np.sqrt(alpha**2 + (2 * alpha * beta * c01 + beta**2 * c11) / c00)
-
-    def skip(c00: float, c01: float, c11: float) -> np.ndarray:
-        return (alpha * c01 + beta * c11) / (alpha**2 * c00 + 2 * alpha * beta * c01 + beta**2 * c11)
-
-    return (
-        np.abs(second_order_shift(flow, envelope, d)),
-        np.abs(second_order_shift(flow, skip, d)),
+    flow, plan = problem.mixture_flow, problem.simulation
+    alpha, beta = theory.schedule(problem.interpolant, grid.times[:-1])
+    drawn = averages(flow, grid, alpha, beta, plan.dimension, draws)
+    out = {}
+    for name, values in drawn.items():
+        chosen = values[:, :-1] if values.ndim == 2 and values.shape[1] == len(grid.times) else values
+        out[name] = chosen.mean(axis=0), chosen.std(axis=0, ddof=1) / np.sqrt(draws)
+    d, points, m = plan.dimension, plan.samples, flow.centroid_norm
+    spread = float(out["sigma_generated"][0])
+    # A square root of an average over P points: −1/8 of its relative variance 2/(Pd). A ratio: at most its relative variance.
+    roots = {"perp": 1 / (4 * points * d), "sigma_generated": 1 / (4 * points * d)}
+    extra = {name: share * out[name][0] for name, share in roots.items()}
+    extra["mw2_squared"] = np.asarray(
+        spread**2 / (2 * points * d) + 2 * abs(spread - flow.cluster_std) * spread * roots["perp"]
     )
+    extra["mean_cosine"] = np.asarray(2 * (spread / m) ** 2 / (points * d))
+    return {name: (value, error + extra.get(name, 0.0)) for name, (value, error) in out.items()}
 
 
 def compare(solution: Solution, runs: Runs, *, level: float = 0.01) -> Verdict:
@@ -197,21 +97,41 @@ def compare(solution: Solution, runs: Runs, *, level: float = 0.01) -> Verdict:
     if runs.runs < 2:
         raise InputError(f"simulation.runs = {runs.runs}: must be at least 2 for a standard error")
     problem = Problem.from_tables(runs.parameters)
-    prediction = predict(problem, run_grid(problem))
-    rows = []
+    grid = run_grid(problem)
+    prediction = predict(problem, grid, max(DRAWS, 100 * runs.runs))
+    rows, not_tested = [], []
     for name in (*ALONG, *FINAL):
-        value, allowance = prediction[name]
-        mean, sem = runs.mean(name), runs.sem(name)
-        if np.any(np.isnan(mean)):
-            continue
-        rows.append(Row(name, value, mean, sem, allowance, degrees=runs.runs - 1))
+        values = getattr(runs, name)
+        if name not in prediction:
+            not_tested.append((name, "fresh noise: it is of the first set of noises, which is one of many"))
+        elif np.any(np.isnan(values)):
+            not_tested.append((name, "a direction that it belongs to vanishes"))
+        else:
+            value, allowance = prediction[name]
+            source = "numerical error of the averages over overlaps, next order in 1/samples"
+            rows.append(Row.of_runs(name, value, values, allowance=allowance, source=source))
     flow = problem.mixture_flow
     bias = float(half_space_bias(flow, solution.final["sigma_generated"], runs.dimension))
     notes = [
-        f"half-space bias of finite d included: M moves by {flow.samples * bias:.2g} and Q_eta by {bias:.2g} at t = 1",
+        f"every order in 1/d included; the half-space bias alone moves M by {flow.samples * bias:.2g} and Q_eta by {bias:.2g} at t = 1",
         f"theory of the sampler as run: {problem.simulation.steps} {problem.simulation.scheme} steps uniform in"
         f" {problem.simulation.clock}",
     ]
     if int(runs.mistakes.sum()):
         notes.append(f"{int(runs.mistakes.sum())} labels were misread; the theory supposes none")
-    return Verdict.of(rows, level=level, notes=tuple(notes))
+    verdict = Verdict.of(rows, level=level, not_tested=tuple(not_tested), notes=tuple(notes))
+    return dataclasses.replace(verdict, power=_power(verdict, problem, grid))
+
+
+def _power(verdict: Verdict, problem: Problem, grid: Grid) -> dict[str, float]:
+    """Relative changes of σ, λ and m that this comparison would have seen with probability 1/2."""
+    here = predict(problem, grid, _DRAWS_OF_POWER)
+    shifts: dict[str, list[Any]] = {}
+    for name in INPUTS:
+        value = getattr(problem.mixture_flow, name)
+        if value > 0:
+            changed = problem.mixture_flow.replace(**{name: value * (1 + _CHANGE)})
+            # The same draws on both sides, so that their noise cancels.
+            there = predict(dataclasses.replace(problem, mixture_flow=changed), grid, _DRAWS_OF_POWER)
+            shifts[f"mixture_flow.{name}"] = [(there[r.name][0] - here[r.name][0]) / _CHANGE for r in verdict.rows]
+    return detectable(verdict, shifts)

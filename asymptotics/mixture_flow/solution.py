@@ -12,7 +12,7 @@ from ..common.input.checks import choice, fail
 from ..common.output.results import Result
 from . import theory
 from .path import integrate
-from .rates import error_expansion, optimal_ridge
+from .rates import asymptote, error_expansion, optimal_ridge
 from .settings import Problem, checked_times
 
 METHODS = ("closed", "ode")
@@ -28,7 +28,8 @@ class Solution(Result):
         As in `asymptotics.mixture_flow.theory.OrderParameters`: a generated point is s(M μ + Q_ξ ξ + Q_η η) + perp X₀^⊥,
         v = w/√d = w_m μ + w_ξ ξ + w_η η, cosine that of a generated point with ±μ.
     final : dict
-        As in `asymptotics.mixture_flow.theory.final_state`, with the expansion of the error in 1/n and the optimal ridge.
+        As in `asymptotics.mixture_flow.theory.final_state`, with the expansion of the error in 1/n, its
+        leading term ``asymptote`` and the optimal ridge, each for this experiment's noises and skip connection.
     parameters : dict
         The tables of the experiment.
     method : str
@@ -121,28 +122,26 @@ def solve(problem: Problem, *, times: Any = None, method: str = "closed", rtol: 
         evaluations, error = path.evaluations, path.error_estimate
         values["Q"], values["cosine"] = _norm_and_cosine(problem, path)
     final: dict[str, Any] = {k: float(v) for k, v in theory.final_state(**flow.to_table()).items()}
-    best, error_there = optimal_ridge(flow.samples, flow.cluster_std, flow.centroid_norm, flow.noises)
+    kind: dict[str, Any] = {"fresh_noise": flow.fresh_noise, "skip": flow.skip}
+    best, error_there = optimal_ridge(flow.samples, flow.cluster_std, flow.centroid_norm, flow.noises, **kind)
     final |= {
         "optimal_ridge": best,
         "optimal_mean_error": error_there,
-        "asymptote": 2 * flow.cluster_std**2 / flow.samples,
+        "asymptote": float(asymptote(flow.samples, flow.cluster_std, flow.noises, **kind)),
     }
     final["mean_error_expansion"] = error_expansion(
-        flow.cluster_std, flow.ridge, flow.centroid_norm, noises=flow.noises
+        flow.cluster_std, flow.ridge, flow.centroid_norm, noises=flow.noises, **kind
     ).tolist()
-    notes = []
-    if not (flow.skip and not flow.fresh_noise):
-        notes.append("optimal_ridge and mean_error_expansion are those with the skip connection and fixed noises")
+    along: dict[str, Any] = {k: np.array(v) for k, v in values.items()}
     return Solution(
         t=t,
-        **{k: np.array(v) for k, v in values.items()},
+        **along,
         final=final,
         parameters=problem.to_tables(),
         method=method,
         evaluations=evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - started,
-        notes=notes,
     )
 
 

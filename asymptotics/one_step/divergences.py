@@ -7,15 +7,16 @@ import math
 from scipy.optimize import brentq
 
 from ..common.input.checks import number
-
-
-def _log(q: float) -> float:
-    """ln q, through 1 − q where q is near 1: it is subtracted from q − 1."""
-    return math.log(q) if q < 0.5 else math.log1p(-(1.0 - q))
+from .finite_size import logarithm as _log
+from .finite_size import mean_log_det
 
 
 def trace_rate(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> float:
-    r"""m = E Tr Σ_G/(d σ²) = q + (1 − q) d/(n − d − 2), an inverse-Wishart mean; infinite for d < n ≤ d + 2.
+    r"""m = E Tr Σ_G/(d σ²), exactly; infinite for d < n ≤ d + 2.
+
+    .. math:: m = m_0 + \frac{2q(1-q)}{(n-1)d}\,[2q + (1-2q)\,t], \qquad m_0 = q + (1-q)\,t, \quad t = \frac d{n-d-2} .
+
+    m₀ is the mean of Tr K Kᵀ/d, the rest comes from the start's variance ŝ, which is correlated with the fit.
 
     Parameters
     ----------
@@ -36,21 +37,29 @@ def trace_rate(q: float, dimension: int, samples: int, *, asymptotic: bool = Fal
         return math.nan
     if asymptotic:
         return q + (1.0 - q) * d / (n - d)
-    return q + (1.0 - q) * d / (n - d - 2) if n > d + 2 else math.inf
+    return 1.0 + _excess_trace(q, d, n) if n > d + 2 else math.inf
+
+
+def _excess_trace(q: float, d: int, n: int) -> float:
+    """m − 1 for n > d + 2, without cancellation for q → 1."""
+    noise, t = 1.0 - q, d / (n - d - 2)
+    return noise * (t - 1.0) + 2.0 * q * noise / ((n - 1) * d) * (2.0 * q + (1.0 - 2.0 * q) * t)
 
 
 def log_det_rate(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> float:
-    r"""Λ = (1/d) ln(|Σ_G|/σ^{2d}), by the single-ring theorem in two branches.
+    r"""Λ = (1/d) ln(|Σ_G|/σ^{2d}) for large d, by the single-ring theorem in two branches.
 
     .. math:: Λ = \ln q\ (γ \le q), \qquad
               Λ = \ln\frac{(1-q)γ}{1-γ} - \frac1γ \ln\frac{1-q}{1-γ}\ (γ > q), \qquad γ = d/n < 1 .
+
+    The mean at finite d and n, with its error, is `asymptotics.one_step.finite_size.mean_log_det`.
 
     Parameters
     ----------
     q, dimension, samples
         As in `trace_rate`.
     asymptotic : bool
-        Leave out the finite-size term (1/d) ln[(q − γ)/(q(1 − γ))] of the branch γ < q.
+        Leave out the O(1/d) term (1/d) ln[(q − γ)/(q(1 − γ))] of the branch γ < q; that of the other is not known.
 
     Returns
     -------
@@ -73,7 +82,7 @@ def _inner_branch(q: float, ratio: float) -> float:
 
 
 def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> dict[str, float]:
-    r"""E KL(G‖O) = (d/2)(m − 1 − Λ) + (d/2n)[1 + (1 − q) m]: total, variance part, mean part.
+    r"""E KL(G‖O) = (d/2)(m − 1 − Λ) + (d/2n)[1 + (1 − q) m₀]: total, variance part, mean part.
 
     Parameters
     ----------
@@ -87,21 +96,25 @@ def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: b
 
     Notes
     -----
-    Halder 2024 (arXiv 2411.17807), eqs. 3.5 and B.4: the parts of the bound. The fluctuation of the start's variance ŝ would add
-    q²/(2n) to the variance part, a fraction 1/d of the mean part; it is left out.
+    Halder 2024 (arXiv 2411.17807), eqs. 3.5 and B.4: the parts of the bound. Without ``asymptotic`` every term of m, Λ and the
+    mean part is that of finite d and n, the fluctuation of the start's variance ŝ (≈ q²/(2n) of the variance part) included;
+    where the mean of ln|Σ_G| is not known (`mean_log_det` is NaN: near and beyond γ = q) Λ is that of large d.
     """
     d, n = dimension, samples
-    m = trace_rate(q, d, n, asymptotic=asymptotic)
-    if not math.isfinite(m):
+    if n <= d or (n <= d + 2 and not asymptotic):
         return {"total": math.inf, "variance": math.inf, "mean": math.inf}
     noise = 1.0 - q
-    spread = m - q  # the part of m that is estimation noise
-    if d / n < q:
-        correction = 0.0 if asymptotic else math.log((q - d / n) / (q * (1.0 - d / n)))
-        variance = 0.5 * d * (spread + (-noise - _log(q))) - 0.5 * correction
+    if asymptotic:
+        spread = noise * d / (n - d)  # the part of m that is estimation noise
+        leading = _log(q) if d / n < q else _inner_branch(q, d / n)
+        variance = 0.5 * d * (spread + (-noise - leading))
     else:
-        variance = 0.5 * d * (m - 1.0 - log_det_rate(q, d, n, asymptotic=asymptotic))
-    mean = 0.5 * d / n * (1.0 + noise * m)
+        spread = noise * d / (n - d - 2)
+        log_det = mean_log_det(q, d, n)[0]
+        if math.isnan(log_det):
+            log_det = d * log_det_rate(q, d, n)
+        variance = 0.5 * (d * _excess_trace(q, d, n) - log_det)
+    mean = 0.5 * d / n * (1.0 + noise * (q + spread))
     return {"total": variance + mean, "variance": variance, "mean": mean}
 
 

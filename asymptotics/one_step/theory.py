@@ -10,6 +10,7 @@ from typing import Any
 
 from ..common.output.results import Result, to_builtin
 from . import bandwidth, divergences, hellinger
+from .finite_size import mean_log_det, mean_log_overlap
 from .multistep import flow_divergence, log_noise_to_signal, multistep_fraction
 from .settings import OneStep, Sampler
 
@@ -44,17 +45,17 @@ class Theory(Result):
     ratio : float
         γ = d/n.
     log_det_rate : float
-        Λ = (1/d) ln|Σ_G|/σ^{2d}, with its finite-size term for γ < q.
+        Λ = (1/d) E ln|Σ_G|/σ^{2d} at finite d and n; None near and beyond γ = q, where only its limit is known.
     trace_rate : float
         m = E Tr Σ_G/(dσ²).
     kl_generated_target : dict
-        E KL(G‖O): ``total``, ``variance``, ``mean``.
+        E KL(G‖O): ``total``, ``variance``, ``mean``, at finite d and n.
     kl_target_generated : float
         Typical KL(O‖G).
     n_star : float
         d/q.
     hellinger_squared, log_bhattacharyya : float
-        H² = 1 − BC and ln BC.
+        H² = 1 − BC and ln BC, typical values (d = 1: from the exact mean of ln BC).
     hellinger_floor : float
         H² for n → ∞.
     kl_floor : dict
@@ -150,14 +151,26 @@ def _floors(q: float, dimension: int) -> dict[str, Any]:
 
 def _part(q: float, d: int, n: int, asymptotic: bool) -> dict[str, Any]:
     """The quantities that exist with and without finite-size terms."""
-    log_det = divergences.log_det_rate(q, d, n, asymptotic=asymptotic)
-    bhattacharyya = hellinger.log_bhattacharyya(q, d, n, log_det) if n > d else -math.inf
+    if n <= d:
+        bhattacharyya = -math.inf
+    elif d == 1 and not asymptotic:
+        bhattacharyya = mean_log_overlap(q, n)
+    else:
+        log_det = divergences.log_det_rate(q, d, n, asymptotic=asymptotic)
+        bhattacharyya = hellinger.log_bhattacharyya(q, d, n, log_det)
+    typical = divergences.kl_target_generated(q, d, n)["total"] if d > 1 or asymptotic else math.nan
+    forward = divergences.kl_generated_target(q, d, n, asymptotic=asymptotic)
+    log_det = divergences.log_det_rate(q, d, n, asymptotic=True)
+    if n > d and not asymptotic:
+        log_det = mean_log_det(q, d, n)[0] / d
+        if math.isnan(log_det):  # the limit is no value at this d and n
+            forward |= {"total": math.nan, "variance": math.nan}
     return to_builtin(
         {
             "log_det_rate": log_det,
             "trace_rate": divergences.trace_rate(q, d, n, asymptotic=asymptotic),
-            "kl_generated_target": divergences.kl_generated_target(q, d, n, asymptotic=asymptotic),
-            "kl_target_generated": divergences.kl_target_generated(q, d, n)["total"],
+            "kl_generated_target": forward,
+            "kl_target_generated": typical,
             "log_bhattacharyya": bhattacharyya,
             "hellinger_squared": -math.expm1(bhattacharyya),
         }
@@ -182,9 +195,39 @@ def _notes(q: float, d: int, n: int) -> tuple[str, ...]:
     if d / n >= q:
         reason = "infinite" if n <= d else "the typical value diverges"
         notes.append(f"kl_target_generated: {reason} for n <= n_star = d/q (its mean is infinite at every n)")
-    if n > d and d / n >= q:
-        notes.append("log_det_rate: d/n >= q, where the finite-size term of order 1/d is not known; the limit is given")
+    elif d == 1:
+        notes.append(
+            "kl_target_generated: d = 1, where its mean is infinite and the limit of large d is no typical value"
+        )
+    else:
+        notes.append("kl_target_generated is a typical value to leading order in d; its 1/d term is not known")
+    if n > d > 1:
+        notes.append(
+            "log_bhattacharyya, hellinger_squared are to leading order in d; the O(1) term of ln|1 + S_G| is not known"
+        )
+        notes += _series_notes(q, d, n)
+    if d == 1:
+        notes.append("multistep.kl_generated_target_flow: d = 1, known in the limit of large d only")
     return tuple(notes)
+
+
+def _series_notes(q: float, d: int, n: int) -> list[str]:
+    """What is known of ln|Σ_G| at finite size."""
+    value, error = mean_log_det(q, d, n)
+    if not math.isnan(value):
+        stated = f"log_det_rate and the variance part of kl_generated_target: error {error / d:.1e} and {error / 2:.1e}"
+        return [stated] if error > 1e-9 else []
+    if d / n >= q:
+        reason = "d/n >= q, where the terms of ln|S_G| beyond the limit of large d are not known"
+    else:
+        reason = "n is near d or n_star = d/q, where the expansion of ln|S_G| in 1/d does not converge"
+    return [f"log_det_rate, kl_generated_target: {reason}; the limit is in asymptotic"]
+
+
+def _flow(q: float, d: int, n: int) -> dict[str, float | None]:
+    if d == 1:  # the Marchenko–Pastur law is no approximation of one eigenvalue
+        return {"total": None, "variance": None, "mean": None}
+    return to_builtin(flow_divergence(q, d, n))
 
 
 def solve(model: OneStep, sampler: Sampler | None = None) -> Theory:
@@ -247,7 +290,7 @@ def solve(model: OneStep, sampler: Sampler | None = None) -> Theory:
             "scheme": sampler.scheme,
             "q": q_steps,
             **_floors(_inside(q_steps), d),
-            "kl_generated_target_flow": to_builtin(flow_divergence(q, d, n)),
+            "kl_generated_target_flow": _flow(q, d, n),
         },
         asymptotic=_part(q, d, n, asymptotic=True),
         notes=_notes(q, d, n),

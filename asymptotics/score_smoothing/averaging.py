@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from ..common.input.checks import choice, fail, number
-from .points import checked_points, half_spacing, midpoints, nearest, positive_time
+from .points import checked_points, half_gaps, half_spacing, midpoints, nearest, positive_time
 from .scores import REACH, EmpiricalScore, Score
 
 SOURCES = ("empirical", "piecewise-linear")
@@ -80,6 +80,8 @@ class AveragedScore(Score):
         "box", "gaussian" or a `Kernel` of the user.
     of : {"empirical", "piecewise-linear"}
         Which score is averaged.
+    margin : callable, optional
+        Δ − w(t) where it is known without cancellation: the radius that the box leaves alone around the points.
 
     Notes
     -----
@@ -94,12 +96,18 @@ class AveragedScore(Score):
         width: float | Callable[[float], float],
         kernel: str | Kernel = "box",
         of: str = "empirical",
+        margin: Callable[[float], float] | None = None,
     ) -> None:
         self.points = checked_points(points)
         self.kernel = kernel if isinstance(kernel, Kernel) else KERNELS[choice("kernel", kernel, KERNELS)]
         self.of = choice("of", of, SOURCES)
         self._width = width if callable(width) else number("width", width, above=0.0)
         self.empirical = EmpiricalScore(self.points)
+        self._half, self._margin = half_gaps(self.points), margin
+
+    def margin(self, t: float) -> float:
+        """Δ − w_t."""
+        return half_spacing(self.points) - self.width(t) if self._margin is None else float(self._margin(t))
 
     def width(self, t: float) -> float:
         """w_t, checked to be positive."""
@@ -125,6 +133,32 @@ class AveragedScore(Score):
             nodes, remainder = self._remainder(w, positive_time("t", t))
             mean = mean + (self.kernel.density((x[..., None] - nodes) / w) * remainder).sum(axis=-1) / w
         return mean
+
+    def relative_mean(self, near: np.ndarray, offset: np.ndarray, t: float) -> np.ndarray:
+        """m̃(y_k + v, t) − y_k without cancellation, the steps at the midpoints counted from y_k on both sides."""
+        if self.of == "empirical":
+            return super().relative_mean(near, offset, t)
+        w, c, gaps = self.width(t), midpoints(self.points), np.arange(self._half.size)
+        right = gaps >= near[..., None]
+        away = np.abs(self.points[near][..., None] - c)
+        side = np.where(right, offset[..., None], -offset[..., None])
+        if self.kernel is BOX:
+            # (1 + (v − |c − y|)/w)/2 with w = Δ − margin; |c − y| − Δ vanishes next to the point.
+            excess = np.where(
+                (gaps == near[..., None]) | (gaps == near[..., None] - 1), self._half, away
+            ) - half_spacing(self.points)
+            share = np.clip((side - excess - self.margin(t)) / (2 * w), 0.0, 1.0)
+        else:
+            share = self.kernel.cdf((side - away) / w)
+        return (np.where(right, 1.0, -1.0) * 2 * self._half * share).sum(axis=-1)
+
+    def relative_kinks(self, t: float) -> tuple[np.ndarray, np.ndarray]:
+        """The kinks on both sides of every point."""
+        if self.kernel is not BOX or self.of == "empirical":
+            return super().relative_kinks(t)
+        edge = (self._half - half_spacing(self.points)) + self.margin(t)
+        k = np.arange(edge.size)
+        return np.concatenate([k, k + 1]), np.concatenate([edge, -edge])
 
     def _remainder(self, w: float, t: float) -> tuple[np.ndarray, np.ndarray]:
         """Quadrature nodes and (m_t − y_NN) times weights: panels double in width away from each midpoint, capped at w."""

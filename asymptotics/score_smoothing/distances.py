@@ -4,49 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ..common.input.checks import integer, number
 from .law import EarlyStoppedLaw, Law
-from .points import checked_points, half_spacing, midpoints
-from .scores import REACH
-
-NODES = 12
-
-
-@lru_cache(maxsize=4)
-def _rule(count: int) -> tuple[np.ndarray, np.ndarray]:
-    x, w = np.polynomial.legendre.leggauss(count)
-    return x, w
-
-
-def _spread(edges: np.ndarray, nodes: int = NODES) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes and weights on every panel, shapes (panels, nodes)."""
-    x, w = _rule(nodes)
-    half = np.diff(edges)[:, None] / 2
-    return edges[:-1, None] + half * (x + 1.0), half * w
-
-
-def mass_edges(law: Law, extra: np.ndarray | None = None) -> np.ndarray:
-    """Panels over which p_{t₀} and the map are smooth: two standard deviations wide around every training point, split
-    at the kinks of the map, at the points and at the midpoints, up to where the tails are below rounding."""
-    y, sigma = law.points, np.sqrt(law.start)
-    steps = sigma * np.linspace(-REACH, REACH, 11)
-    c = midpoints(y)
-    low, high = np.concatenate([[-np.inf], c]), np.concatenate([c, [np.inf]])
-    cell = y[:, None] + steps
-    inside = cell[(cell > low[:, None]) & (cell < high[:, None])]
-    parts = [inside, y, c, law.breaks] + ([] if extra is None else [extra])
-    edges = np.unique(np.concatenate(parts))
-    edges = edges[(edges >= y[0] - REACH * sigma) & (edges <= y[-1] + REACH * sigma)]
-    return edges[np.concatenate([[True], np.diff(edges) > 1e-15 * (1.0 + np.abs(edges[1:]))])]
+from .panels import Panels, mass_edges, mass_panels, panels_between
+from .points import checked_points, half_gaps, half_spacing, locate, nearest
 
 
 def _roots(g: Callable[[np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """One root in each bracket, by the Illinois rule, vectorised (∫|g| feels the square of the error of a root)."""
+    width = np.abs(b - a)
     fa, fb = g(a), g(b)
     x = a
     for _ in range(100):
@@ -58,62 +28,85 @@ def _roots(g: Callable[[np.ndarray], np.ndarray], a: np.ndarray, b: np.ndarray) 
         a, fa = np.where(crossed, b, a), np.where(crossed, fb, fa / 2)
         moved = np.abs(x - b)
         b, fb = x, f
-        if np.all((moved <= 1e-9 * (1.0 + np.abs(x))) | (f == 0.0)):
+        if np.all((moved <= 1e-9 * width) | (f == 0.0)):
             break
     return x
 
 
+#: The quantile function of another law at F_{t₀}(y_k + v), minus y_k, as a function of (k, v).
+Quantile = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
 @dataclass(frozen=True)
 class _Grid:
-    """The law on Gauss-Legendre panels: edges, nodes, positions x, F_{t₀} and weights times density at the nodes."""
+    """The law on Gauss-Legendre panels: offsets v at t₀ and x at s from the points k, weights times density at the nodes."""
 
     law: Law
-    edges: np.ndarray
-    z: np.ndarray
+    panels: Panels
+    k: np.ndarray
+    v: np.ndarray
     x: np.ndarray
-    u: np.ndarray
     weight: np.ndarray
 
     @classmethod
-    def of(cls, law: Law, extra: np.ndarray | None = None) -> _Grid:
-        edges = mass_edges(law, extra)
-        z, w = _spread(edges)
-        weight = w * law.empirical.density(z, law.start)
-        return cls(law, edges, z, law.scale * law.push(z), law.empirical.cdf(z, law.start), weight)
+    def of(cls, law: Law, extra: tuple[np.ndarray, np.ndarray] | None = None) -> _Grid:
+        panels = mass_panels(law, extra)
+        k, v, w = panels.nodes()
+        return cls(law, panels, k, v, law.offset(k, v), w * law.empirical.density(v, law.start, k))
 
 
-def _transport(grid: _Grid, quantile: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
-    law, edges, z = grid.law, grid.edges, grid.z
+def _transport(grid: _Grid, quantile: Quantile) -> tuple[float, float]:
+    law, panels, v = grid.law, grid.panels, grid.v
 
-    def difference(at: np.ndarray) -> np.ndarray:
-        return law.scale * law.push(at) - quantile(law.empirical.cdf(at, law.start))
+    def difference(k: np.ndarray, at: np.ndarray) -> np.ndarray:
+        return law.offset(k, at) - quantile(k, at)
 
-    d = grid.x - quantile(grid.u)
+    d = grid.x - quantile(grid.k, v)
     square = float(np.sum(grid.weight * d * d))
     total = np.sum(grid.weight * np.abs(d), axis=1)
     row, column = np.nonzero(np.diff(np.sign(d), axis=1) != 0.0)
     # A change of sign between the outermost node and the edge is looked for just inside the edge.
-    shift = 1e-12 * np.diff(edges)
-    ends = difference(np.stack([edges[:-1] + shift, edges[1:] - shift]))
-    left = np.nonzero(np.sign(ends[0]) != np.sign(d[:, 0]))[0]
-    right = np.nonzero(np.sign(ends[1]) != np.sign(d[:, -1]))[0]
-    a = np.concatenate([z[row, column], (edges[:-1] + shift)[left], z[right, -1]])
-    b = np.concatenate([z[row, column + 1], z[left, 0], (edges[1:] - shift)[right]])
+    shift = 1e-12 * (panels.high - panels.low)
+    first, last = panels.low + shift, panels.high - shift
+    left = np.nonzero(np.sign(difference(panels.k, first)) != np.sign(d[:, 0]))[0]
+    right = np.nonzero(np.sign(difference(panels.k, last)) != np.sign(d[:, -1]))[0]
+    a = np.concatenate([v[row, column], first[left], v[right, -1]])
+    b = np.concatenate([v[row, column + 1], v[left, 0], last[right]])
+    more = 0.0
     if a.size:
-        panels = np.concatenate([row, left, right])
-        roots = _roots(difference, a, b)
-        split = np.unique(panels)
-        pieces = [np.concatenate([[edges[p]], np.sort(roots[panels == p]), [edges[p + 1]]]) for p in split]
-        low = np.concatenate([piece[:-1] for piece in pieces])
-        high = np.concatenate([piece[1:] for piece in pieces])
-        x, v = _rule(NODES)
-        half = (high - low)[:, None] / 2
-        nodes = low[:, None] + half * (x + 1.0)
+        at = np.concatenate([row, left, right])
+        roots = _roots(lambda x: difference(panels.k[at], x), a, b)
+        split = np.unique(at)
+        pieces = panels_between(
+            np.concatenate([at, split, split]), np.concatenate([roots, panels.low[split], panels.high[split]])
+        )
+        # The pieces are numbered by panel; their nodes belong to that panel's point.
+        index, nodes, weights = pieces.nodes()
+        k = panels.k[index]
         total[split] = 0.0
-        more = float(np.sum(half * v * law.empirical.density(nodes, law.start) * np.abs(difference(nodes))))
-    else:
-        more = 0.0
+        more = float(np.sum(weights * law.empirical.density(nodes, law.start, k) * np.abs(difference(k, nodes))))
     return float(np.sum(total)) + more, float(np.sqrt(square))
+
+
+def _to_uniform(law: Law) -> Quantile:
+    """y_1 + (y_n − y_1) F, minus y_k."""
+    low, length = law.points[0], law.points[-1] - law.points[0]
+    return lambda k, v: (low - law.points[k]) + length * law.empirical.cdf(v, law.start, k)
+
+
+def _to_training(law: Law) -> Quantile:
+    """The training point in whose share of the mass F lies, minus y_k."""
+    y, p, t, n = law.points, law.empirical, law.start, law.points.size
+
+    def quantile(k: np.ndarray, v: np.ndarray) -> np.ndarray:
+        k = np.broadcast_to(k, v.shape)
+        index = np.clip(np.floor(p.cdf(v, t, k) * n).astype(np.int64), 0, n - 1)
+        # Where the shares of neighbours meet in a void, F rounds to their limit: the small tails say on which side of it F is.
+        above, under = index == k + 1, index == k - 1
+        back = (above & (p.lacking(v, t, k, k + 1) > 0)) | (under & (p.lacking(v, t, k, k) <= 0))
+        return y[np.where(back, k, index)] - y[k]
+
+    return quantile
 
 
 def transport(law: Law) -> tuple[float, float, float, float]:
@@ -125,23 +118,20 @@ def transport(law: Law) -> tuple[float, float, float, float]:
     """
     y, n = law.points, law.points.size
     jumps = law.empirical.quantile(np.arange(1, n) / n, law.start)
-    grid = _Grid.of(law, jumps)
-    low, length = y[0], y[-1] - y[0]
-    uniform = _transport(grid, lambda u: low + length * u)
-    training = _transport(grid, lambda u: y[np.clip(np.floor(u * n).astype(np.int64), 0, n - 1)])
-    return *uniform, *training
+    k = nearest(y, jumps)
+    grid = _Grid.of(law, (k, jumps - y[k]))
+    return *_transport(grid, _to_uniform(law)), *_transport(grid, _to_training(law))
 
 
 def expectation(law: Law, function: Callable[[np.ndarray], np.ndarray]) -> float:
     """E f(X) along the line, by the same panels; f may have kinks at the training points and their midpoints."""
     grid = _Grid.of(law)
-    return float(np.sum(grid.weight * function(grid.x)))
+    return float(np.sum(grid.weight * function(law.points[grid.k] + grid.x)))
 
 
 def to_uniform(law: Law) -> tuple[float, float]:
     """W₁ and W₂ between the law and the uniform law on [y_1, y_n]; as `transport`."""
-    low, length = law.points[0], law.points[-1] - law.points[0]
-    return _transport(_Grid.of(law), lambda u: low + length * u)
+    return _transport(_Grid.of(law), _to_uniform(law))
 
 
 def memorised_atoms(points: np.ndarray) -> tuple[float, float]:
@@ -155,17 +145,22 @@ def memorised_atoms(points: np.ndarray) -> tuple[float, float]:
     return float(w1), float(np.sqrt(w2))
 
 
-def _density_edges(law: Law, low: float, high: float) -> np.ndarray:
+def _density_panels(law: Law, low: tuple[int, float], high: tuple[int, float]) -> Panels:
+    """Panels from position ``low`` to ``high``, both (k, v)."""
     # log p_t bends over a width t/Δ at each midpoint: panels double in width from there.
-    c, delta = midpoints(law.points), half_spacing(law.points)
-    width = law.start / delta
-    count = max(1, int(np.ceil(np.log2(max(2.0, 2 * delta / width)))))
+    half = half_gaps(law.points)
+    width = law.start / half_spacing(law.points)
+    count = max(1, int(np.ceil(np.log2(max(2.0, 2 * half_spacing(law.points) / width)))))
     steps = np.concatenate([[0.0], width * 2.0 ** np.arange(count + 1)])
-    steps = steps[steps < float(np.max(np.diff(law.points)))]
-    graded = (c[:, None] + np.concatenate([-steps[::-1], steps])).ravel()
+    steps = steps[steps < 2 * float(np.max(half))]
+    k = np.repeat(np.arange(half.size), steps.size)
+    graded = np.maximum(half[:, None] - steps, 0.0).ravel()
     # KL(p̂‖U) also needs p_{t₀} itself resolved.
-    edges = np.unique(np.concatenate([graded, mass_edges(law), [low, high]]))
-    return edges[(edges >= low) & (edges <= high)]
+    extra = np.concatenate([k, k + 1, [low[0], high[0]]]), np.concatenate([graded, -graded, [low[1], high[1]]])
+    index, v = mass_edges(law, extra)
+    after = (index > low[0]) | ((index == low[0]) & (v >= low[1]))
+    before = (index < high[0]) | ((index == high[0]) & (v <= high[1]))
+    return panels_between(index[after & before], v[after & before])
 
 
 def divergences(law: Law) -> tuple[float, float, float]:
@@ -177,24 +172,24 @@ def divergences(law: Law) -> tuple[float, float, float]:
     KL(p̂‖U) itself is infinite: atoms at s = 0, mass outside [y_1, y_n] at s > 0.
     """
     y, t = law.points, law.start
-    length = y[-1] - y[0]
-    low, high = law.pull(np.array([y[0], y[-1]]) / law.scale)
-    if not np.isfinite(low + high) or law.end == 0.0:
-        low, high = y[0] + law.ball_start, y[-1] - law.ball_start
-    z, w = _spread(_density_edges(law, low, high))
-    slope = law.slope(z)
-    log_p = law.empirical.log_density(z, t)
+    length, n = y[-1] - y[0], y.size
+    ends = law.back(*law.unscaled(np.array([0, n - 1]), np.zeros(2)))
+    low, high = ((int(k), float(v)) for k, v in zip(*ends, strict=True))
+    if not np.isfinite(low[1] + high[1]) or law.end == 0.0:
+        low, high = (0, law.ball_start), (n - 1, -law.ball_start)
+    k, v, w = _density_panels(law, low, high).nodes()
+    slope = law.rate(k, v)
+    log_p = law.empirical.log_density(v, t, k)
     with np.errstate(divide="ignore"):
         log_slope = np.where(slope > 0.0, np.log(np.where(slope > 0.0, slope, 1.0)), 0.0)
     # dx = scale · slope dz, p̂ = p/(scale · slope).
     total = float(np.sum(w * slope * (log_slope - log_p)) * law.scale / length + np.log(law.scale / length))
-    left, right = law.gaps()
-    k = np.searchsorted(left, z, side="right") - 1
-    inside = (k >= 0) & (z < right[np.maximum(k, 0)])
-    mass = law.gap_mass()
-    if not np.any(right > left):
+    if not law.has_gaps:
         # No gaps: the whole law is the continuous part.
         return total, total, float("nan")
+    left, right = law.edges()
+    inside = (v > np.append(left, np.inf)[k]) | (v < np.append(-np.inf, right)[k])
+    mass = law.gap_mass()
     if not np.any(inside) or not mass > 0.0:
         return total, float("nan"), float("nan")
     dz, dx, log_q = w[inside], (w * slope)[inside], (log_p - log_slope)[inside]
@@ -210,32 +205,36 @@ def memorised(law: Law, within: float = 0.1, dimension: int = 1) -> float:
     The normal coordinates are N(0, s I) (scaled like the rest), independent of the tangential one.
     """
     eps = number("within", within, at_least=0.0)
-    y, c = law.points, midpoints(law.points)
-    low = np.concatenate([[y[0] - eps], np.maximum(y[1:] - eps, c)])
-    high = np.concatenate([np.minimum(y[:-1] + eps, c), [y[-1] + eps]])
+    y, n = law.points, law.points.size
+    half, each = half_gaps(y), np.arange(n)
+    high = np.minimum(eps, np.append(half, np.inf))
+    low = -np.minimum(eps, np.append(np.inf, half))
     sigma = law.scale * np.sqrt(law.end)
     if dimension == 1 or sigma == 0.0:
-        reaches = np.concatenate([[True], y[1:] - eps > c])
-        return float(np.sum(law.cdf(high) - np.where(reaches, law.cdf(low, below=True), law.cdf(low))))
+        reaches = low == -eps
+        upto, below = law.cdf_near(each, high), law.cdf_near(each, low, below=True)
+        return float(np.sum(upto - np.where(reaches, below, law.cdf_near(each, low))))
     from scipy.special import gammainc
 
     # The probability starts as a power of the distance to the edge (a square root for d = 2): panels shrink towards it.
     approach = np.concatenate([[0.0], eps * 0.5 ** np.arange(1, 44)])
-    ends = np.concatenate([(low[:, None] + approach).ravel(), (high[:, None] - approach).ravel(), c])
-    cut = law.pull(ends / law.scale)
-    z, w = _spread(_subdivided(mass_edges(law, cut), law, sigma))
-    x = law.scale * law.push(z)
-    gap = np.abs(x - y[np.searchsorted(c, x)])
+    ends = np.concatenate([low[:, None] + approach, high[:, None] - approach], axis=1)
+    at = np.concatenate([np.repeat(each, ends.shape[1]), each[:-1]])
+    cut = law.back(*law.unscaled(at, np.concatenate([ends.ravel(), half])))
+    k, v, w = _subdivided(mass_panels(law, cut), law, sigma).nodes()
+    _, gap = locate(y, np.broadcast_to(k, v.shape), law.offset(k, v))
     inside = gammainc((dimension - 1) / 2, np.maximum(eps**2 - gap**2, 0.0) / (2 * sigma**2))
-    return float(np.sum(w * law.empirical.density(z, law.start) * inside))
+    return float(np.sum(w * law.empirical.density(v, law.start, k) * inside))
 
 
-def _subdivided(edges: np.ndarray, law: Law, sigma: float) -> np.ndarray:
+def _subdivided(panels: Panels, law: Law, sigma: float) -> Panels:
     # In x the integrand varies over the normal width sigma, which may be finer than the panels.
-    x = law.scale * law.push(edges)
-    counts = np.clip(np.ceil(np.diff(x) / (0.5 * sigma)), 1, 400).astype(np.int64)
-    parts = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)]
-    return np.concatenate([*parts, edges[-1:]])
+    length = law.offset(panels.k, panels.high) - law.offset(panels.k, panels.low)
+    counts = np.clip(np.ceil(length / (0.5 * sigma)), 1, 400).astype(np.int64)
+    parts = [np.linspace(a, b, m + 1) for a, b, m in zip(panels.low, panels.high, counts, strict=True)]
+    return Panels(
+        np.repeat(panels.k, counts), np.concatenate([p[:-1] for p in parts]), np.concatenate([p[1:] for p in parts])
+    )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from ..common.numerics.compiled import njit
 
 #: Codes of the scores on the line.
 EMPIRICAL, PIECEWISE, BOX_EMPIRICAL, BOX_PIECEWISE, GAUSSIAN_PIECEWISE = range(5)

@@ -67,6 +67,22 @@ def midpoints(points: np.ndarray) -> np.ndarray:
     return (points[:-1] + points[1:]) / 2
 
 
+def half_gaps(points: np.ndarray) -> np.ndarray:
+    """(y_{k+1} − y_k)/2, shape (n − 1,); exactly Δ for uniform points, whatever the rounding of the positions."""
+    if is_uniform(points):
+        return np.full(points.size - 1, half_spacing(points))
+    return np.diff(points) / 2
+
+
+def locate(points: np.ndarray, base: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(k, v): the training point nearest to y_base + offset, and the offset from it.
+
+    Where that is y_base itself the offset is kept to the last digit: near a point it may be far below the rounding of y.
+    """
+    k = nearest(points, points[base] + offset)
+    return k, (points[base] - points[k]) + offset
+
+
 def nearest(points: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Index of the training point nearest to each position."""
     return np.searchsorted(midpoints(points), x)

@@ -33,6 +33,17 @@ class Score(ABC):
         """Positions where m(·, t) has a kink."""
         return np.empty(0)
 
+    def relative_mean(self, near: np.ndarray, offset: np.ndarray, t: float) -> np.ndarray:
+        """m(y_k + v, t) − y_k with k = ``near`` and v = ``offset``, which may be below the rounding of y_k."""
+        y = self.points[near]
+        return self.posterior_mean(y + offset, t) - y
+
+    def relative_kinks(self, t: float) -> tuple[np.ndarray, np.ndarray]:
+        """(k, v) of the kinks: nearest training point and offset from it."""
+        kinks = self.kinks(t)
+        k = nearest(self.points, kinks)
+        return k, kinks - self.points[k]
+
     def __call__(self, x: Any, t: float) -> np.ndarray:
         """s_t(x) = (m(x, t) − x)/t at positions ``x`` (any shape) and one time ``t`` > 0."""
         x = np.asarray(x, dtype=np.float64)
@@ -80,32 +91,48 @@ class EmpiricalScore(Score):
         first = np.clip(np.searchsorted(self._middles, x) - each, 0, y.size - (2 * each + 1))
         return y[first[..., None] + np.arange(2 * each + 1)], first
 
-    def log_density(self, x: Any, t: float) -> np.ndarray:
-        """log p_t(x) by log-sum-exp, shape of ``x``."""
-        x = np.asarray(x, dtype=np.float64)
-        y, _ = self._window(x, positive_time("t", t))
-        e = -((x[..., None] - y) ** 2) / (2 * t)
+    def _distances(self, x: np.ndarray, t: float, near: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """x − y_j for the training points that matter, shape (..., m), and the index of the first of them.
+
+        With ``near`` the positions are y_near + x: their own point's distance is then x itself, without cancellation.
+        """
+        if near is None:
+            y, first = self._window(x, t)
+            return x[..., None] - y, first
+        base = self.points[near]
+        y, first = self._window(base + x, t)
+        return (base[..., None] - y) + x[..., None], first
+
+    def log_density(self, x: Any, t: float, near: np.ndarray | None = None) -> np.ndarray:
+        """log p_t(x) by log-sum-exp, shape of ``x``; ``near``: x are offsets from the training points of these indices."""
+        distances, _ = self._distances(np.asarray(x, dtype=np.float64), positive_time("t", t), near)
+        # Scaled before it is squared: a square may leave the floating-point numbers where its exponent does not.
+        e = -((distances / np.sqrt(2 * t)) ** 2)
         top = e.max(axis=-1)
         return top + np.log(np.exp(e - top[..., None]).sum(axis=-1) / self.points.size) - 0.5 * np.log(2 * np.pi * t)
 
-    def density(self, x: Any, t: float) -> np.ndarray:
-        """p_t(x), shape of ``x``."""
-        return np.exp(self.log_density(x, t))
+    def density(self, x: Any, t: float, near: np.ndarray | None = None) -> np.ndarray:
+        """p_t(x), shape of ``x``; ``near`` as in `log_density`."""
+        return np.exp(self.log_density(x, t, near))
 
-    def cdf(self, x: Any, t: float) -> np.ndarray:
-        """F_t(x) = (1/n) Σ_k Φ((x − y_k)/√t), shape of ``x`` (infinities allowed)."""
-        x = np.asarray(x, dtype=np.float64)
-        finite = np.clip(x, self.points[0] - 40 * np.sqrt(t), self.points[-1] + 40 * np.sqrt(t))
-        y, first = self._window(finite, positive_time("t", t))
-        return (first + ndtr((finite[..., None] - y) / np.sqrt(t)).sum(axis=-1)) / self.points.size
+    def cdf(self, x: Any, t: float, near: np.ndarray | None = None) -> np.ndarray:
+        """F_t(x) = (1/n) Σ_k Φ((x − y_k)/√t), shape of ``x`` (infinities allowed); ``near`` as in `log_density`."""
+        distances, first = self._distances(np.asarray(x, dtype=np.float64), positive_time("t", t), near)
+        return (first + ndtr(distances / np.sqrt(t)).sum(axis=-1)) / self.points.size
 
-    def survival(self, x: Any, t: float) -> np.ndarray:
-        """1 − F_t(x) without cancellation, shape of ``x``."""
-        x = np.asarray(x, dtype=np.float64)
-        finite = np.clip(x, self.points[0] - 40 * np.sqrt(t), self.points[-1] + 40 * np.sqrt(t))
-        y, first = self._window(finite, positive_time("t", t))
-        after = self.points.size - first - y.shape[-1]
-        return (after + ndtr((y - finite[..., None]) / np.sqrt(t)).sum(axis=-1)) / self.points.size
+    def survival(self, x: Any, t: float, near: np.ndarray | None = None) -> np.ndarray:
+        """1 − F_t(x) without cancellation, shape of ``x``; ``near`` as in `log_density`."""
+        distances, first = self._distances(np.asarray(x, dtype=np.float64), positive_time("t", t), near)
+        after = self.points.size - first - distances.shape[-1]
+        return (after + ndtr(-distances / np.sqrt(t)).sum(axis=-1)) / self.points.size
+
+    def lacking(self, x: np.ndarray, t: float, near: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """count/n − F_t(y_near + x) without cancellation: what lies above of the first ``count`` points' mass, less what lies
+        below of the others'."""
+        distances, first = self._distances(x, t, near)
+        own = first[..., None] + np.arange(distances.shape[-1]) < count[..., None]
+        share = ndtr(np.where(own, -distances, distances) / np.sqrt(t))
+        return np.where(own, share, -share).sum(axis=-1) / self.points.size
 
     def posterior_mean(self, x: Any, t: float) -> np.ndarray:
         """m_t(x) = Σ_k y_k softmax_k(−(x − y_k)²/2t), shape of ``x``; Δ tanh(Δx/t) for two points ±Δ."""

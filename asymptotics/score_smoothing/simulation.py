@@ -2,122 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import InputError, choice, integer, number
+from ..common.input.checks import number
 from ..common.output.results import Result, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
+from .motion import follow as follow
+from .motion import follow_circle as follow_circle
+from .observation import end_time, observed, start_positions
 from .settings import ScoreSmoothing, Simulation
-
-#: Scores on the line that particles can follow besides "box", by kernel name.
-LINE_CODES = {
-    "none": 0,
-    "piecewise-linear": 1,
-    "box-empirical": 2,
-    "box-numerical": 3,
-    "gaussian": 4,
-}
-#: From this number of particles on, `follow` uses all cores.
-LARGE = 100_000
-CIRCLE_CODES = {"empirical": 0, "chord": 1, "angular": 2}
-
-
-def follow(
-    points: np.ndarray,
-    x: np.ndarray,
-    start: float,
-    end: float,
-    *,
-    kappa: float,
-    kernel: str = "box",
-    steps: int = 300,
-    process: str = "variance-exploding",
-    normal: np.ndarray | None = None,
-) -> np.ndarray:
-    """Particles on a line from time ``start`` to ``end`` by Heun's rule, uniform steps in λ = ½ ln t.
-
-    Parameters
-    ----------
-    points : ndarray, shape (n,)
-        Training points, increasing (uniform for kernel "box").
-    x : ndarray, shape (N,)
-        Positions along the line; not changed.
-    start, end : float
-        Times, end > 0.
-    kappa : float
-        κ; δ_t = κ√t, averaging width Δ − δ_t.
-    kernel : str
-        "none" (exact score), "piecewise-linear", "box" (smoothed), "box-empirical" (box average of the exact score),
-        "box-numerical", "gaussian" (averages of the piecewise-linear score).
-    steps : int
-    process : str
-        For "ornstein-uhlenbeck" the equation ẋ = −x − s_t(x) is integrated in its own time.
-    normal : ndarray, shape (N, d − 1), optional
-        Normal coordinates (contiguous), moved in place.
-
-    Returns
-    -------
-    ndarray, shape (N,)
-    """
-    from .particles import advance_line, advance_normal, advance_smoothed
-
-    choice("kernel", kernel, ("box", *LINE_CODES))
-    lam = np.linspace(0.5 * np.log(start), 0.5 * np.log(number("end", end, above=0.0)), integer("steps", steps) + 1)
-    t = np.exp(2 * lam)
-    if process == "ornstein-uhlenbeck":
-        variance_here = -np.expm1(-2 * t)
-        contract, linear, pull = np.exp(-t), -2 * t, 2 * t / variance_here
-        variance = variance_here / contract**2
-    else:
-        contract, linear, pull, variance = np.ones_like(t), np.zeros_like(t), np.ones_like(t), t
-    delta = kappa * np.sqrt(variance)
-    half = float(np.min(np.diff(points))) / 2
-    moved = np.array(x, dtype=np.float64)
-    if normal is not None and normal.size:
-        advance_normal(normal.reshape(-1), lam, linear, pull)
-
-    def advance(part: np.ndarray) -> None:
-        if kernel == "box":
-            gap = float(points[-1] - points[0]) / (points.size - 1)
-            advance_smoothed(part, points[0], gap, points.size, lam, linear, pull, contract, gap / 2 - delta)
-        else:
-            advance_line(LINE_CODES[kernel], part, points, lam, linear, pull, contract, variance, half - delta)
-
-    _in_threads(advance, moved)
-    return moved
-
-
-def _in_threads(advance: Callable[[np.ndarray], None], x: np.ndarray) -> None:
-    """Move large sets on all cores: the kernels release the interpreter, and particles do not see one another."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    if x.shape[0] < LARGE or cores == 1 or multiprocessing.parent_process() is not None:
-        advance(x)
-        return
-    with ThreadPoolExecutor(cores) as pool:
-        list(pool.map(advance, np.array_split(x, cores)))
-
-
-def follow_circle(
-    count: int, x: np.ndarray, start: float, end: float, *, kappa: float, kernel: str = "chord", steps: int = 300
-) -> np.ndarray:
-    """Particles (N, 2) around ``count`` points on the unit circle; kernel "empirical", "chord" or "angular"; as `follow`."""
-    from .particles import advance_circle
-
-    lam = np.linspace(0.5 * np.log(start), 0.5 * np.log(number("end", end, above=0.0)), integer("steps", steps) + 1)
-    t = np.exp(2 * lam)
-    moved = np.array(x, dtype=np.float64)
-    code, delta = CIRCLE_CODES[choice("kernel", kernel, CIRCLE_CODES)], kappa * np.sqrt(t)
-    _in_threads(lambda part: advance_circle(code, count, part, lam, t, delta), moved)
-    return moved
 
 
 @dataclass(frozen=True)
@@ -191,82 +89,9 @@ class Particles(Result):
         return "\n".join(lines)
 
 
-def _line_run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Simulation, within: float) -> dict:
-    rng = np.random.default_rng(seed)
-    y, d, end = np.asarray(settings.points), settings.dimension, _end(settings, simulation)
-    exploding = settings.process == "variance-exploding"
-    contract, noise = (
-        (1.0, np.sqrt(settings.start_time))
-        if exploding
-        else (np.exp(-settings.start_time), np.sqrt(1.0 - np.exp(-2 * settings.start_time)))
-    )
-    x = contract * y[rng.integers(0, y.size, simulation.samples)] + noise * rng.standard_normal(simulation.samples)
-    normal = noise * rng.standard_normal((simulation.samples, d - 1))
-    x = follow(y, x, settings.start_time, end, kappa=settings.kappa, kernel=str(settings.kernel), steps=simulation.steps,
-               process=settings.process, normal=normal)  # fmt: skip
-    shrunk, here = (1.0, np.sqrt(end)) if exploding else (np.exp(-end), np.sqrt(1.0 - np.exp(-2 * end)))
-    ball = np.inf if settings.kernel == "none" else settings.kappa * here
-    which = np.argmin(np.abs(x[:, None] - shrunk * y), axis=1)
-    beyond = (x <= shrunk * y[0]) | (x >= shrunk * y[-1])
-    caught = (np.abs(x - shrunk * y[which]) <= ball) | beyond
-    offset = np.min(np.abs(x[:, None] - y), axis=1)
-    square = np.sum(normal**2, axis=1)
-    order = np.sort(x)
-    # Between the sorted particles and the uniform law: ∫ over each share (i/N, (i+1)/N) of the mass in closed form.
-    low, length, count = y[0], y[-1] - y[0], order.size
-    share = low + length * np.arange(count + 1) / count
-    after, before = share[1:] - order, share[:-1] - order
-    w1 = np.sum(after * np.abs(after) - before * np.abs(before)) / (2 * length)
-    w2 = np.sum(after**3 - before**3) / (3 * length) + np.mean(square)
-    return {
-        "positions": order,
-        "atoms": np.bincount(which[caught], minlength=y.size) / count,
-        "interpolated_mass": 1.0 - np.mean(caught),
-        "memorised": np.mean(offset**2 + square <= within**2),
-        "w1": w1,
-        "w2": np.sqrt(w2),
-        "polygon_distance": np.mean(np.sqrt(square)),
-    }
-
-
-def _circle_run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Simulation, within: float) -> dict:
-    rng = np.random.default_rng(seed)
-    n, end = int(settings.points), _end(settings, simulation)
-    angle = 2 * np.pi * np.arange(n) / n
-    y = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    x = y[rng.integers(0, n, simulation.samples)]
-    x = x + np.sqrt(settings.start_time) * rng.standard_normal((simulation.samples, 2))
-    x = follow_circle(n, x, settings.start_time, end, kappa=settings.kappa, kernel=str(settings.kernel),
-                      steps=simulation.steps)  # fmt: skip
-    which = np.mod(np.rint(np.arctan2(x[:, 1], x[:, 0]) * n / (2 * np.pi)).astype(np.int64), n)
-    theta = np.mod(np.arctan2(x[:, 1], x[:, 0]), 2 * np.pi / n) - np.pi / n
-    radius = np.hypot(x[:, 0], x[:, 1])
-    across, along = radius * np.sin(theta), radius * np.cos(theta)
-    ball = settings.kappa * np.sqrt(end)
-    caught = (
-        np.abs(across) >= np.sin(np.pi / n) - ball if settings.kernel == "chord" else np.abs(theta) >= np.pi / n - ball
-    )
-    past = np.maximum(np.abs(across) - np.sin(np.pi / n), 0.0)
-    gap = np.hypot(along - np.cos(np.pi / n), past)
-    near = np.min(np.linalg.norm(x[:, None, :] - y, axis=2), axis=1) <= within
-    return {
-        "positions": x,
-        "atoms": np.bincount(which[caught], minlength=n) / simulation.samples,
-        "interpolated_mass": 1.0 - np.mean(caught),
-        "memorised": np.mean(near),
-        "w1": np.nan,
-        "w2": np.nan,
-        "polygon_distance": np.mean(gap),
-    }
-
-
-def _end(settings: ScoreSmoothing, simulation: Simulation) -> float:
-    end = settings.end_time if settings.end_time > 0.0 else simulation.smallest_time
-    if not end < settings.start_time:
-        raise InputError(
-            f"simulation.smallest_time = {end:g}: must be < score_smoothing.start_time = {settings.start_time:g}"
-        )
-    return end
+def _run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Simulation, within: float) -> dict:
+    begun = start_positions(np.random.default_rng(seed), settings, simulation)
+    return observed(settings, simulation, within, *begun)
 
 
 def simulate(
@@ -288,10 +113,9 @@ def simulate(
     begun = time.perf_counter()
     plan = Simulation() if simulation is None else simulation
     number("within", within, at_least=0.0)
-    end = _end(settings, plan)
-    run = _circle_run if settings.curve == "circle" else _line_run
+    end = end_time(settings, plan)
     results = run_ensemble(
-        run,
+        _run,
         spawn(plan.seed, plan.runs),
         settings,
         plan,

@@ -119,7 +119,11 @@ def score_of(settings: ScoreSmoothing) -> Score:
     if settings.kernel == "none":
         return EmpiricalScore(y)
     kernel = "box" if settings.kernel == "box-numerical" else "gaussian"
-    return AveragedScore(y, lambda t: delta - settings.kappa * float(np.sqrt(t)), kernel, "piecewise-linear")
+
+    def ball(t: float) -> float:
+        return settings.kappa * float(np.sqrt(t))
+
+    return AveragedScore(y, lambda t: delta - ball(t), kernel, "piecewise-linear", margin=ball)
 
 
 def law_of(settings: ScoreSmoothing) -> Law | None:

@@ -18,7 +18,7 @@ from scipy.special import ndtr
 
 from ..common.input.checks import fail, integer, number
 from ..common.output.results import Result
-from .distances import _spread
+from .panels import spread
 from .points import checked_points, half_spacing, midpoints, positive_time
 from .scores import EmpiricalScore, SmoothedScore
 
@@ -95,7 +95,7 @@ def _nodes(y: np.ndarray, t: float, panels: int) -> tuple[np.ndarray, np.ndarray
     width = min(t / half_spacing(y), sigma)
     bend = (c[:, None] + width * np.linspace(-20.0, 20.0, 41)).ravel()
     edges = np.unique(np.concatenate([edges, bend, c]))
-    x, w = _spread(edges, 8)
+    x, w = spread(edges, 8)
     return x.ravel(), w.ravel()
 
 

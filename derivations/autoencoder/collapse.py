@@ -6,8 +6,9 @@ from functools import lru_cache
 
 import sympy
 
+from ..errors import require, require_zero
 from ..steps import Derivation, Step
-from . import skip
+from . import denoiser, sampling, skip
 
 t, s = sympy.symbols("t s", positive=True)
 b = sympy.Symbol("b", real=True)
@@ -24,10 +25,16 @@ SCHEDULES = {
 
 
 def drift_of_bulk(schedule: str) -> tuple[sympy.Expr, sympy.Expr]:
-    """Γ_t = β̇ − α̇β/α and Δ_t = bΓ_t + α̇/α of a data prediction without noise."""
+    """Γ_t and Δ_t of a data prediction without noise, from `derivations.autoencoder.sampling`."""
     alpha, beta = SCHEDULES[schedule]
-    gamma = sympy.simplify(beta.diff(t) - alpha.diff(t) * beta / alpha)
-    return gamma, sympy.simplify(b * gamma + alpha.diff(t) / alpha)
+    at = {
+        denoiser.alpha: alpha,
+        denoiser.beta: beta,
+        denoiser.alpha_dot: alpha.diff(t),
+        denoiser.beta_dot: beta.diff(t),
+    }
+    gamma, delta = sampling.Sampler().predicting(denoiser.PREDICTIONS["data"])
+    return tuple(sympy.simplify(x.subs(sampling.epsilon, 0).subs(at, simultaneous=True)) for x in (gamma, delta))  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=8)
@@ -46,15 +53,17 @@ def variance(schedule: str) -> sympy.Expr:
     }[schedule]()
     for point in (sympy.Rational(1, 5), sympy.Rational(7, 10)):
         slope = sympy.re((inner.diff(t) - gamma).subs(t, point).evalf(40))
-        assert abs(slope) < 1e-30 and abs(sympy.im(inner.subs(t, point).evalf(40))) < 1e-30
+        imaginary = sympy.im(inner.subs(t, point).evalf(40))
+        require(abs(slope) < 1e-30 and abs(imaginary) < 1e-30, f"the integral of gamma, {schedule}, at t = {point}")
     start = sympy.limit(inner, t, 0)
     value = sympy.exp(2 * b * (sympy.re(inner) if inner.has(sympy.I) else inner) - 2 * b * start) * alpha**2
     if schedule == "linear":
         value = (1 - t) ** (2 - 2 * b)
     for point in (sympy.Rational(1, 5), sympy.Rational(7, 10)):
         at = {t: point, b: sympy.Rational(3, 5)}
-        assert abs((value.diff(t) - 2 * delta * value).subs(at).evalf(30)) < 1e-20
-    assert sympy.simplify(value.subs(t, 0)) == 1
+        rest = (value.diff(t) - 2 * delta * value).subs(at).evalf(30)
+        require(abs(rest) < 1e-20, f"dv/dt = 2 delta v, {schedule}, at t = {point}")
+    require_zero(value.subs(t, 0) - 1, f"v(0) = 1, {schedule}")
     return value.subs(t, t_f)
 
 
@@ -62,13 +71,18 @@ def variance(schedule: str) -> sympy.Expr:
 def euler_variance() -> sympy.Expr:
     """v after m Euler steps of size 1/N in the linear schedule: [∏_{k<m} (1 + (b−1)/(N−k))]², a ratio of Gamma functions."""
     k = sympy.Symbol("k", integer=True, nonnegative=True)
-    product = sympy.product((N - k + b - 1) / (N - k), (k, 0, m - 1))
+    _, growth, _ = sampling.euler()
+    at = {sampling.Delta: drift_of_bulk("linear")[1].subs(t, k / N), sampling.h: 1 / N}
+    product = sympy.product(sympy.factor(growth.subs(at)), (k, 0, m - 1))
     closed = (sympy.gamma(N + b) * sympy.gamma(N - m + 1) / (sympy.gamma(N + b - m) * sympy.gamma(N + 1))) ** 2
     for count, steps, skip_value in ((7, 4, sympy.Rational(3, 10)), (12, 11, sympy.Rational(13, 10))):
         at = {N: count, m: steps, b: skip_value}
         direct = sympy.Mul(*[1 + (skip_value - 1) / (count - j) for j in range(steps)]) ** 2
-        assert sympy.N(closed.subs(at) - direct, 30).is_zero or abs(sympy.N(closed.subs(at) - direct, 30)) < 1e-25
-        assert abs(sympy.N(product.subs(at).doit() ** 2 - direct, 30)) < 1e-25
+        require(abs(sympy.N(closed.subs(at) - direct, 30)) < 1e-25, f"v by Gamma functions at N = {count}, m = {steps}")
+        require(
+            abs(sympy.N(product.subs(at).doit() ** 2 - direct, 30)) < 1e-25,
+            f"v as a product at N = {count}, m = {steps}",
+        )
     return closed
 
 
@@ -89,10 +103,9 @@ def half_time() -> dict[str, sympy.Expr]:
     limit = skip.parameters()[skip.b_inf].subs({skip.E_beta: half, skip.E_beta2: half**2, skip.E_alpha2: half**2})
     log_v = sympy.log(variance("linear")).subs(b, limit)
     in_x = sympy.simplify((-ell * (2 - 2 * limit)).subs(skip.Lambda, sympy.exp(x)))
-    assert sympy.simplify(sympy.expand_log(log_v, force=True).subs(t_f, 1 - sympy.exp(-ell)).subs(
-        skip.Lambda, sympy.exp(x)
-    ).simplify() - in_x).equals(0)  # fmt: skip
-    assert sympy.simplify((in_x - 2 * ell * sympy.tanh(x / 2)).rewrite(sympy.exp)) == 0
+    general = sympy.expand_log(log_v, force=True).subs(t_f, 1 - sympy.exp(-ell)).subs(skip.Lambda, sympy.exp(x))
+    require(sympy.simplify(general.simplify() - in_x).equals(0), "ln v in terms of x = ln Lambda")
+    require_zero((in_x - 2 * ell * sympy.tanh(x / 2)).rewrite(sympy.exp), "ln v = 2 l tanh(x/2)")
     slope = sympy.simplify(in_x.diff(x).subs(x, 0))
     critical = sympy.solve(sympy.Eq(slope, 1), ell)
     series = sympy.series(2 * ell * sympy.tanh(x / 2), x, 0, 5).removeO()
@@ -114,7 +127,7 @@ def slope_at_fixed_point() -> sympy.Expr:
     slope = sympy.factor(sympy.simplify(skip.Lambda * log_v.diff(skip.Lambda)))
     kappa = skip.parameters()[skip.kappa]
     claimed = -2 * sympy.log(1 - t_f) * skip.Lambda * skip.E_beta * skip.E_alpha2 / kappa**2
-    assert sympy.simplify(slope - claimed) == 0
+    require_zero(slope - claimed, "d ln v/d ln Lambda at a fixed point")
     return claimed
 
 

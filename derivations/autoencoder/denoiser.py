@@ -8,6 +8,9 @@ from typing import Any
 
 import sympy
 
+from .kinks import Smoothness, analyse
+from .names import LocalField, check_name, check_vectors, private, vector_symbols
+
 #: The activation while it is unspecified.
 sigma = sympy.Function("sigma")
 _x = sympy.Symbol("x", real=True)
@@ -49,28 +52,77 @@ def sigmoid(x: sympy.Expr) -> sympy.Expr:
 
 
 def stable(expression: sympy.Expr) -> sympy.Expr:
-    """The same function with log(1 + e^u) and e^{ku}/(1 + e^u)^n, k ≤ n, in forms that do not overflow."""
+    """The same function with log(1 + e^u) and ratios of exponentials in forms that do not overflow.
+
+    e^{ku}/(1 + e^u)^n with 0 ≤ k ≤ n is a product of sigmoids; c₁e^a + c₂e^b + … below a fraction first gives off its first
+    term, so that a softmax gate of two is a sigmoid and tanh by exponentials is tanh.
+    """
+    if not expression.has(sympy.exp):
+        return expression
     u = sympy.Wild("u", exclude=[0])
     expression = expression.replace(sympy.log(1 + sympy.exp(u)), lambda u: Softplus(u))
+    expression = expression.replace(lambda e: e.func is sympy.log and e.args[0].is_Add, _log_of_sum)
 
     def fraction(product: sympy.Expr) -> sympy.Expr:
-        factors = list(sympy.Mul.make_args(product))
+        factors = [f for factor in sympy.Mul.make_args(product) for f in _one_of_sum(factor)]
         for factor in list(factors):
             base, power = factor.as_base_exp()
             found = base.match(1 + sympy.exp(u))
             if found is None or not (power.is_Integer and power < 0):
                 continue
             argument, n = found[u], -int(power)
-            above = [f for f in factors if f.func is sympy.exp and (f.args[0] / argument).is_Integer]
-            k = sum(int(f.args[0] / argument) for f in above)
-            if not 0 <= k <= n:
+            rest = sympy.Mul(*[f for f in factors if f is not factor])
+            sigmoids = [_sigmoids(t, argument, n) for t in sympy.Add.make_args(_distributed(rest))]
+            if any(t is None for t in sigmoids):
                 continue
-            rest = [f for f in factors if f is not factor and f not in above]
-            return sympy.Mul(*rest, sigmoid(argument) ** k, sigmoid(-argument) ** (n - k))
-        return product
+            return sympy.expand(sympy.Add(*sigmoids)) if len(sigmoids) > 1 else sigmoids[0]
+        return sympy.Mul(*factors)
 
     # Products first: a power taken out of its product would leave an exponential behind.
     return expression.replace(lambda e: e.is_Mul, fraction).replace(lambda e: e.is_Pow, fraction)
+
+
+def _log_of_sum(log: sympy.Expr) -> sympy.Expr:
+    """log(c₁e^a + c₂e^b) = log c₁ + a + softplus(b − a + log(c₂/c₁))."""
+    factors = _one_of_sum(1 / log.args[0])
+    found = (1 / factors[-1]).match(1 + sympy.exp(sympy.Wild("u", exclude=[0])))
+    if len(factors) != 3 or not found:
+        return log
+    return -sympy.log(factors[0]) - sympy.log(factors[1]) + Softplus(*found.values())
+
+
+def _one_of_sum(factor: sympy.Expr) -> list[sympy.Expr]:
+    """(c₁e^a + c₂e^b + …)^{−n} as c₁^{−n} e^{−na} (1 + (c₂/c₁) e^{b−a} + …)^{−n}."""
+    base, power = factor.as_base_exp()
+    parts = sorted(sympy.Add.make_args(base), key=sympy.default_sort_key)
+    if not (power.is_Integer and power < 0) or len(parts) < 2 or sympy.Integer(1) in parts:
+        return [factor]
+    split = [part.as_coeff_Mul() for part in parts]
+    if not all(c > 0 and (e.func is sympy.exp or e == 1) for c, e in split):
+        return [factor]
+    exponents = [sympy.expand(e.args[0]) if e.func is sympy.exp else sympy.Integer(0) for _, e in split]
+    (c, _), a = split[0], exponents[0]
+    others = [sympy.exp(x - a + sympy.log(k / c)) for (k, _), x in zip(split[1:], exponents[1:], strict=True)]
+    return [c**power, sympy.exp(sympy.expand(power * a)), (1 + sympy.Add(*others)) ** power]
+
+
+def _distributed(product: sympy.Expr) -> sympy.Expr:
+    """A product with its sums of exponentials multiplied out."""
+    return sympy.expand_mul(product) if any(f.is_Add and f.has(sympy.exp) for f in product.args) else product
+
+
+def _sigmoids(term: sympy.Expr, argument: sympy.Expr, n: int) -> sympy.Expr | None:
+    """term/(1 + e^argument)^n by sigmoids, for a term with e^{k argument}, 0 ≤ k ≤ n; None for others."""
+    factors = list(sympy.Mul.make_args(term))
+    powers = [f for f in factors if f.func is sympy.exp]
+    k = sympy.cancel(sympy.expand(sympy.Add(*[f.args[0] for f in powers])) / argument)
+    if not (k.is_Integer and 0 <= k <= n):
+        powers = [f for f in powers if sympy.expand(f.args[0] / argument).is_Integer]
+        k = sympy.expand(sympy.Add(*[f.args[0] for f in powers]) / argument)
+        if not (k.is_Integer and 0 <= k <= n):
+            return None
+    rest = [f for f in factors if f not in powers]
+    return sympy.Mul(*rest, sigmoid(argument) ** k, sigmoid(-argument) ** (n - k))
 
 
 #: Named activations as functions of x.
@@ -93,8 +145,8 @@ PREDICTIONS: dict[str, tuple[sympy.Expr, sympy.Expr]] = {
 
 
 def local_field(vector: str) -> sympy.Symbol:
-    """The local field ω = w·x_t/√d of the weight vector called ``vector``."""
-    return sympy.Symbol(f"omega_{vector}", real=True)
+    """The local field ω = w·x_t/√d of the weight vector called ``vector``: a symbol that no name gives."""
+    return LocalField(f"omega_{vector}", real=True)
 
 
 @dataclass(frozen=True)
@@ -111,7 +163,9 @@ class Denoiser:
         Pairs (decoder vector u_j, φ_j). φ_j is any SymPy function of local fields and of ``parameters``. Several terms may
         share a decoder, a vector may be decoder and encoder at once (tied weights).
     parameters : sequence of sympy.Symbol
-        Trainable scalars κ in the φ_j (biases, scales); they move by Δκ = −(η/d) ∂_κ loss.
+        Trainable scalars κ in the φ_j (biases, scales); they move by Δκ = −(η/d) ∂_κ loss. Any names: on entry each becomes
+        a private symbol that prints by its name (marked by ``user`` where the engine prints that name too), and
+        ``terms`` and ``parameters`` then hold these.
     skip : bool
         Whether the skip connection b is there (if not, b = 0 for ever).
     predicts : str or pair of sympy.Expr
@@ -122,7 +176,11 @@ class Denoiser:
     Raises
     ------
     ValueError
-        If a name is repeated or unknown, or φ has a symbol that is neither a local field nor a parameter.
+        If a name is repeated or unknown, φ has a symbol that is neither a local field nor a parameter, or φ jumps.
+
+    Notes
+    -----
+    φ is kept in a normal form, by which the same function written in other ways is the same (see `derivations.autoencoder.kinks`).
     """
 
     name: str
@@ -135,29 +193,44 @@ class Denoiser:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vectors", tuple(self.vectors))
-        object.__setattr__(self, "terms", tuple((u, sympy.sympify(phi)) for u, phi in self.terms))
-        object.__setattr__(self, "parameters", tuple(self.parameters))
         object.__setattr__(self, "frozen", tuple(self.frozen))
-        if not self.vectors or len(set(self.vectors)) != len(self.vectors):
-            raise ValueError(f"vectors = {self.vectors}: must be distinct names, at least one")
-        if not self.terms:
+        check_name(self.name)
+        check_vectors(self.vectors)
+        terms = tuple((u, sympy.sympify(phi)) for u, phi in self.terms)
+        if not terms:
             raise ValueError("terms = (): must have at least one (decoder, phi) pair")
-        for name in [u for u, _ in self.terms] + list(self.frozen):
+        for name in [u for u, _ in terms] + list(self.frozen):
             if name not in self.vectors:
                 raise ValueError(f"vector {name!r}: must be one of {', '.join(self.vectors)}")
-        known = set(self.fields) | set(self.parameters)
-        for u, phi in self.terms:
+        given = tuple(self.parameters)
+        own = private(given, self.vectors)
+        rename = {p: q for p, q in zip(given, own, strict=True) if p != q}
+        known = set(self.fields) | set(given)
+        for u, phi in terms:
+            if not isinstance(phi, sympy.Expr):
+                raise ValueError(f"phi of decoder {u!r} = {phi}: must be a SymPy expression")
             extra = phi.free_symbols - known
             if extra:
                 raise ValueError(
                     f"phi of decoder {u!r} has the symbol {sorted(map(str, extra))[0]!r}: must be a local field"
                     " (local_field(name)) or one of the parameters"
                 )
+        if not any(phi.has(*self.fields) for _, phi in terms):
+            raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
+        terms = tuple((u, stable(phi.xreplace(rename))) for u, phi in terms)
+        if not any(phi.has(sigma) for _, phi in terms):
+            terms = tuple((u, analyse(phi, self.fields).phi) for u, phi in terms)
+            if not any(phi.has(*self.fields) for _, phi in terms):
+                raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
+        object.__setattr__(self, "parameters", own)
+        object.__setattr__(self, "terms", terms)
         self.target()
 
     def _repr_latex_(self) -> str:
+        shown = dict(zip(self.vectors, vector_symbols(self.vectors), strict=True))
+
         def bold(vector: str) -> str:
-            return rf"\mathbf{{{sympy.latex(sympy.Symbol(vector))}}}"
+            return rf"\mathbf{{{sympy.latex(shown[vector])}}}"
 
         terms = [r"b\,\mathbf{x}"] if self.skip else []
         terms += [rf"\frac{{{bold(u)}}}{{\sqrt{{d}}}}\,\left({sympy.latex(phi)}\right)" for u, phi in self.terms]
@@ -186,6 +259,10 @@ class Denoiser:
         """Indices of the vectors whose fields enter some φ_j."""
         used = set().union(*(phi.free_symbols for phi in self.phi))
         return tuple(a for a, omega in enumerate(self.fields) if omega in used)
+
+    def smoothness(self) -> tuple[Smoothness, ...]:
+        """Normal form of every φ_j, whether it has a kink and whether it has no breaks at all."""
+        return tuple(analyse(phi, self.fields) for phi in self.phi)
 
     def target(self) -> tuple[sympy.Expr, sympy.Expr]:
         """(y₀, y₁) of the predicted quantity."""

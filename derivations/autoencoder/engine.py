@@ -14,13 +14,18 @@ Source: H. Cui, C. Pehlevan, Y. M. Lu, arXiv 2501.03937; the method of Saad and 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import sympy
 
+from ..errors import require
+from ..steps import Derivation
 from ..vectors import VectorSum
-from .denoiser import Denoiser, alpha, beta
+from . import report, skip
+from .denoiser import Denoiser, alpha, beta, tied
+from .kinks import almost_everywhere, slope
+from .names import Opened
 
 b = sympy.Symbol("b", real=True)
 d = sympy.Symbol("d", positive=True)
@@ -83,14 +88,28 @@ class System:
         """Q as a symmetric matrix of symbols."""
         return sympy.Matrix(self.p, self.p, lambda i, j: symmetric("Q", i, j))
 
+    @cached_property
+    def _phi(self) -> tuple[sympy.Symbol, ...]:
+        """One symbol for each φ_j: sums are expanded in them, and φ itself is never taken apart."""
+        return tuple(Opened(f"phi_{j}", real=True) for j in range(len(self.denoiser.terms)))
+
+    @cached_property
+    def _of_phi(self) -> dict[sympy.Symbol, sympy.Expr]:
+        return dict(zip(self._phi, self.denoiser.phi, strict=True))
+
+    @cached_property
+    def phi_slope(self) -> tuple[dict[sympy.Symbol, sympy.Expr], ...]:
+        """∂φ_j by every field and every trainable scalar that is in it."""
+        variables = (*self.fields, *self.denoiser.parameters)
+        return tuple({x: slope(phi, x) for x in variables if phi.has(x)} for phi in self.denoiser.phi)
+
     # 1. the loss -----------------------------------------------------------------------------------------------
 
     @cached_property
-    def residual(self) -> VectorSum:
-        """y − f(x_t) as a combination of x₀, x₁ and the w_a/√d."""
+    def _residual(self) -> VectorSum:
         y0, y1 = self.denoiser.target()
         prediction = VectorSum({"x0": self.skip * alpha, "x1": self.skip * beta})
-        for u, phi in zip(self.denoiser.decoders, self.denoiser.phi, strict=True):
+        for u, phi in zip(self.denoiser.decoders, self._phi, strict=True):
             prediction = prediction + VectorSum({u: phi})
         return VectorSum({"x0": y0, "x1": y1}) - prediction
 
@@ -107,19 +126,32 @@ class System:
         return bulk.get((m, n), sympy.Integer(0))
 
     @cached_property
+    def residual(self) -> VectorSum:
+        """y − f(x_t) as a combination of x₀, x₁ and the w_a/√d."""
+        return VectorSum({n: c.xreplace(self._of_phi) for n, c in self._residual.coefficients.items()})
+
+    @cached_property
+    def _loss(self) -> sympy.Expr:
+        return sympy.expand(self._residual.dot(self._residual, self._table))
+
+    @cached_property
     def loss(self) -> sympy.Expr:
         """‖y − f(x_t)‖² by the table."""
-        return sympy.expand(self.residual.dot(self.residual, self._table))
+        return self._loss.xreplace(self._of_phi)
 
     @cached_property
     def bulk(self) -> sympy.Expr:
         """The part of the loss of order d, over d: a function of b alone."""
-        return sympy.factor_terms(self.loss.coeff(d, 1))
+        return sympy.factor_terms(self._loss.coeff(d, 1))
 
     @cached_property
     def potential(self) -> sympy.Expr:
         """ℓ: the part of the loss of order one, in terms of ω, e and Q."""
-        rest = self.loss.coeff(d, 0)
+        return self._potential.xreplace(self._of_phi)
+
+    @cached_property
+    def _potential(self) -> sympy.Expr:
+        rest = self._loss.coeff(d, 0)
         lambda0, lambda1 = self.channel_fields
         result = sympy.Integer(0)
         for j, u in enumerate(self.decoder_vectors):
@@ -129,7 +161,10 @@ class System:
             result += sympy.cancel(along) * self.residual_fields[j]
         without = rest.subs({x: 0 for x in (*lambda0, *lambda1)})
         check = (result + without).subs(dict(zip(self.residual_fields, self.residual_definition, strict=True)))
-        assert sympy.expand(check - rest) == 0, "the potential is linear in the residual fields"
+        require(
+            sympy.expand(check - rest) == 0,
+            f"the potential of denoiser {self.denoiser.name!r} is linear in the residual fields",
+        )
         return sympy.expand(result + without)
 
     @cached_property
@@ -143,31 +178,58 @@ class System:
 
     # 2. its derivatives ----------------------------------------------------------------------------------------
 
-    def field_derivative(self, expression: sympy.Expr, channel: int, a: int) -> sympy.Expr:
-        """∂/∂λ_{ca} of a function of (ω, e), by the chain rule from the definitions of ω and e."""
-        lam_ca = self.channel_fields[channel][a]
-        omega_definition = alpha * self.channel_fields[0][a] + beta * self.channel_fields[1][a]
-        total = sympy.diff(expression, self.fields[a]) * sympy.diff(omega_definition, lam_ca)
-        for e, definition in zip(self.residual_fields, self.residual_definition, strict=True):
-            total += sympy.diff(expression, e) * sympy.diff(definition, lam_ca)
-        return total
-
     @cached_property
     def gradient(self) -> tuple[tuple[sympy.Expr, ...], tuple[sympy.Expr, ...]]:
         """g_{ca} = −½ ∂ℓ/∂λ_{ca} for c = 0, 1."""
-        half = -sympy.Rational(1, 2)
         return tuple(
-            tuple(sympy.expand(half * self.field_derivative(self.potential, c, a)) for a in range(self.p))
-            for c in (0, 1)
+            tuple(self._open_gradient[c][a].xreplace(self._of_slopes(a)) for a in range(self.p)) for c in (0, 1)
         )  # type: ignore[return-value]
 
     @cached_property
+    def _slopes(self) -> tuple[sympy.Symbol, ...]:
+        return tuple(Opened(f"slope_{j}", real=True) for j in range(len(self._phi)))
+
+    def _of_slopes(self, a: int) -> dict[sympy.Symbol, sympy.Expr]:
+        """φ_j and ∂φ_j/∂ω_a for the symbols that stand for them."""
+        zero = sympy.Integer(0)
+        return self._of_phi | {
+            s: row.get(self.fields[a], zero) for s, row in zip(self._slopes, self.phi_slope, strict=True)
+        }
+
+    @cached_property
+    def _open_gradient(self) -> tuple[tuple[sympy.Expr, ...], ...]:
+        """g_{ca} by the chain rule through φ and e."""
+        rows = []
+        for c, weight in enumerate((alpha, beta)):
+            row = []
+            for a, lam_ca in enumerate(self.channel_fields[c]):
+                total = sympy.Integer(0)
+                for phi, name, slopes in zip(self._phi, self._slopes, self.phi_slope, strict=True):
+                    if self.fields[a] in slopes:
+                        total += sympy.diff(self._potential, phi) * name * weight
+                for e, definition in zip(self.residual_fields, self.residual_definition, strict=True):
+                    total += sympy.diff(self._potential, e) * sympy.diff(definition, lam_ca)
+                row.append(sympy.expand(-total / 2))
+            rows.append(tuple(row))
+        return tuple(rows)
+
+    @cached_property
     def hessian(self) -> tuple[tuple[tuple[sympy.Expr, ...], ...], ...]:
-        """∂g_{ca}/∂λ_{cb} for c = 0, 1."""
-        return tuple(
-            tuple(tuple(self.field_derivative(g, c, a) for a in range(self.p)) for g in self.gradient[c])
-            for c in (0, 1)
-        )
+        """∂g_{ca}/∂λ_{ce} for c = 0, 1; with δ functions where φ has a kink, as Stein's lemma needs them."""
+        return tuple(tuple(tuple(self._second(c, a, e) for e in range(self.p)) for a in range(self.p)) for c in (0, 1))
+
+    def _second(self, channel: int, a: int, e: int) -> sympy.Expr:
+        g, lam_ce, weight = self._open_gradient[channel][a], self.channel_fields[channel][e], (alpha, beta)[channel]
+        total, zero = sympy.Integer(0), sympy.Integer(0)
+        for j, (phi, name) in enumerate(zip(self._phi, self._slopes, strict=True)):
+            # φ is continuous: only its slope has jumps to differentiate.
+            curvature = sympy.diff(self.phi_slope[j].get(self.fields[a], zero), self.fields[e])
+            curvature = curvature if self.has_kink else almost_everywhere(curvature)
+            total += sympy.diff(g, phi) * self.phi_slope[j].get(self.fields[e], zero) * weight
+            total += sympy.diff(g, name) * curvature * weight
+        for residual, definition in zip(self.residual_fields, self.residual_definition, strict=True):
+            total += sympy.diff(g, residual) * sympy.diff(definition, lam_ce)
+        return total.xreplace(self._of_slopes(a))
 
     @cached_property
     def gram_derivative(self) -> tuple[tuple[sympy.Expr, ...], ...]:
@@ -181,7 +243,15 @@ class System:
     @cached_property
     def scalar_gradient(self) -> tuple[sympy.Expr, ...]:
         """−½ ∂ℓ/∂κ for the trainable scalars."""
-        return tuple(sympy.expand(-sympy.diff(self.potential, k) / 2) for k in self.denoiser.parameters)
+        out = []
+        for k in self.denoiser.parameters:
+            parts = [
+                sympy.diff(self._potential, phi).xreplace(self._of_phi) * slopes[k]
+                for phi, slopes in zip(self._phi, self.phi_slope, strict=True)
+                if k in slopes
+            ]
+            out.append(-sympy.Add(*parts) / 2)
+        return tuple(out)
 
     @cached_property
     def residual_slope(self) -> tuple[tuple[tuple[sympy.Expr, ...], ...], ...]:
@@ -189,7 +259,8 @@ class System:
         slopes = tuple(
             tuple(tuple(sympy.diff(g, e) for e in self.residual_fields) for g in self.gradient[c]) for c in (0, 1)
         )
-        assert not any(x.has(*self.residual_fields) for channel in slopes for row in channel for x in row)
+        free = not any(x.has(*self.residual_fields) for channel in slopes for row in channel for x in row)
+        require(free, "the slope of a gradient is free of the residual fields")
         return slopes
 
     # 3. one SGD step -------------------------------------------------------------------------------------------
@@ -231,7 +302,7 @@ class System:
         change = sympy.expand((overlap - before) * d / (2 * eta))
         # A sum of powers of d: its limit is the term of order zero (taken by hand, because sympy.limit is slow).
         powers = [(term, term.as_coeff_exponent(d)[1]) for term in sympy.Add.make_args(change)]
-        assert all(n.is_number and n <= 0 for _, n in powers), "an increment grows with d"
+        require(all(n.is_number and n <= 0 for _, n in powers), "an increment does not grow with d")
         return sympy.Add(*[term for term, n in powers if n == 0])
 
     @cached_property
@@ -272,23 +343,23 @@ class System:
             rest = sympy.Mul(*[f for f in factors if f not in gs and f not in zs and f not in zu])
             if len(g) == 2 and not z:
                 (c, a), (c2, e) = g
-                assert c == c2
+                require(c == c2, "a product of gradients of one channel")
                 result += rest * symmetric(f"N{c}", a, e)
             elif len(g) == 1 and len(z) == 1:
                 c, a = g[0]
                 spread = sympy.Integer(1) if c == 0 else varsigma
                 if z[0] in zu:
-                    assert zu[z[0]] == c
+                    require(zu[z[0]] == c, "a gradient meets the data of its own channel")
                     mean = symbol("t") if c == 1 else sympy.Integer(0)
                     covariances = [symbol("Theta", e + 1) for e in range(self.p)]
                 else:
-                    assert zs[z[0]][0] == c
+                    require(zs[z[0]][0] == c, "a gradient meets the data of its own channel")
                     mean = symbol("m", zs[z[0]][1] + 1) if c == 1 else sympy.Integer(0)
                     covariances = [symmetric("q", zs[z[0]][1], e) for e in range(self.p)]
                 stein = sum(spread * x * symmetric(f"H{c}", a, e) for e, x in enumerate(covariances))
                 result += rest * (mean * symbol("A", a + 1) + stein)
             else:
-                assert not g and not z, f"unexpected term {term}"
+                require(not g and not z, f"the term {term} has no gradient")
                 result += rest
         return sympy.expand(result)
 
@@ -309,27 +380,25 @@ class System:
 
     @cached_property
     def skip_drift(self) -> sympy.Expr:
-        """db/dτ = −½ ∂_b bulk (per time; E_t is linear)."""
-        return sympy.factor_terms(-sympy.diff(self.bulk, b) / 2) if self.denoiser.skip else sympy.Integer(0)
+        """db/dτ = −½ ∂_b bulk, from the update of b (per time; E_t is linear)."""
+        return sympy.factor_terms(skip.drift(self.bulk)) if self.denoiser.skip else sympy.Integer(0)
 
     # checks and presentation -----------------------------------------------------------------------------------
 
     @cached_property
     def has_kink(self) -> bool:
-        """True if a second derivative of φ is a distribution (ReLU): then Stein's lemma is used in its regression form."""
-        return any(
-            sympy.diff(phi, x, y).has(sympy.DiracDelta)
-            for phi in self.denoiser.phi
-            for x in self.fields
-            for y in self.fields
-        )
+        """True if a slope of φ jumps (ReLU): then Stein's lemma is used in its regression form, or with δ functions."""
+        return not self.denoiser.unspecified and any(x.kink for x in self.denoiser.smoothness())
 
     @cached_property
-    def derivation(self):  # type: ignore[no-untyped-def]
-        """The printable derivation, a `derivations.steps.Derivation`."""
-        from .report import derivation
+    def smooth(self) -> bool:
+        """True if φ has no breaks; with breaks and no kink (the square of a ramp) its second derivatives may jump."""
+        return self.denoiser.unspecified or all(x.smooth for x in self.denoiser.smoothness())
 
-        return derivation(self)
+    @cached_property
+    def derivation(self) -> Derivation:
+        """The printable derivation."""
+        return report.derivation(self, replace(self, denoiser=tied(1)))
 
     def __str__(self) -> str:
         return str(self.derivation)

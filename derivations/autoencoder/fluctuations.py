@@ -18,11 +18,15 @@ from functools import cached_property, lru_cache
 
 import sympy
 
+from ..errors import DerivationError, require, require_zero
 from ..steps import Derivation, Step
 from .engine import System, b, d, eta, lam, mass, symbol, symmetric, tau, varsigma
+from .kinks import almost_everywhere
 
 #: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.
 NORMS = tuple(sympy.Symbol(f"X_{c}{e}", real=True) for c, e in ((0, 0), (0, 1), (1, 1)))
+#: Their coefficients in −½ ∂_b loss, as symbols.
+COEFFICIENTS = tuple(sympy.Symbol(f"c_{c}{e}", real=True) for c, e in ((0, 0), (0, 1), (1, 1)))
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,12 @@ class Fluctuations:
                     result.gram[gram[kinds[2][0]]] = coefficient
                 case [2, 0, 0]:
                     (c, a), (c2, e) = sorted(g[f] for f in kinds[0])
-                    assert c == c2
+                    require(c == c2, "a product of gradients of one channel")
                     result.square[c, a, e] = coefficient
                 case [0, 0, 0]:
                     pass
                 case _:
-                    raise AssertionError(f"unexpected monomial {factors}")
+                    raise DerivationError(f"unexpected monomial {factors}")
         return result
 
     @cached_property
@@ -113,6 +117,24 @@ class Fluctuations:
 
         slope = sympy.expand(-sympy.diff(s.residual.dot(s.residual, table), b) / 2)
         return tuple(sympy.factor_terms(slope.coeff(x, 1)) for x in NORMS)  # type: ignore[return-value]
+
+    @cached_property
+    def skip_variance(self) -> sympy.Expr:
+        """Var(−½ ∂_b loss)/d of one coordinate of eigenvalue ς, in `COEFFICIENTS` (those of `skip_increment`).
+
+        x₀ = g and x₁ = √ς h with g, h standard normal: every moment is a product of theirs. Averaged over the coordinates of
+        a cluster, ς becomes Tr Σ/d and ς² becomes Tr Σ²/d. The mean of x₁ adds O(1) to a variance of order d.
+        """
+        g, h = sympy.symbols("g h", real=True)
+        c00, c01, c11 = COEFFICIENTS
+        root = sympy.sqrt(varsigma)
+        form = c00 * g**2 + c01 * g * root * h + c11 * (root * h) ** 2
+
+        def mean(x: sympy.Expr) -> sympy.Expr:
+            even = [(i, j, c) for (i, j), c in sympy.Poly(x, g, h).terms() if i % 2 == 0 == j % 2]
+            return sympy.Add(*[c * sympy.factorial2(i - 1) * sympy.factorial2(j - 1) for i, j, c in even])
+
+        return sympy.expand(mean(form**2) - mean(form) ** 2)
 
     # the drift's Jacobian --------------------------------------------------------------------------------------
 
@@ -146,13 +168,15 @@ class Fluctuations:
 
         Where φ has a kink ∂/∂κ is a distribution; a scalar of this kind is differentiated as a shift of ω instead.
         """
-        phi = self.system.denoiser.phi
         found = []
         for k in self.system.denoiser.parameters:
             same = [
                 i
                 for i, a in enumerate(self.system.denoiser.encoders)
-                if all(sympy.simplify(x.diff(k) - x.diff(self.system.fields[a])) == 0 for x in phi)
+                if all(
+                    sympy.simplify(row.get(k, 0) - row.get(self.system.fields[a], 0)) == 0
+                    for row in self.system.phi_slope
+                )
             ]
             found.append(same[0] if same else None)
         return tuple(found)
@@ -180,7 +204,8 @@ class Fluctuations:
         elif not s.has_kink:
             variables |= scalars
         table = {
-            name: {v: sympy.diff(f, x) for v, x in variables.items() if f.has(x)} for name, f in self.functions.items()
+            name: {v: almost_everywhere(sympy.diff(f, x)) for v, x in variables.items() if f.has(x)}
+            for name, f in self.functions.items()
         }
         return {name: {v: x for v, x in row.items() if x != 0} for name, row in table.items()}
 
@@ -263,9 +288,9 @@ def gaussian_exponential() -> tuple[sympy.Expr, tuple[sympy.Symbol, ...]]:
 def _price() -> Step:
     value, (m1, _, c11, c12, _, s1, s2) = gaussian_exponential()
     # Exponentials span the functions that matter: ∂_x1 is multiplication by s1.
-    assert sympy.simplify(value.diff(m1) - s1 * value) == 0
-    assert sympy.simplify(value.diff(c11) - s1**2 * value / 2) == 0
-    assert sympy.simplify(value.diff(c12) - s1 * s2 * value) == 0
+    require_zero(value.diff(m1) - s1 * value, "Price: dE/dm")
+    require_zero(value.diff(c11) - s1**2 * value / 2, "Price: dE/dC11")
+    require_zero(value.diff(c12) - s1 * s2 * value, "Price: dE/dC12")
     E = sympy.Function("E")
     F = sympy.Function("F")(*sympy.symbols("x_1 x_2"))
     x1, x2 = F.args
@@ -286,8 +311,8 @@ def _by_parts() -> Step:
     x, m, s = sympy.Symbol("x", real=True), sympy.Symbol("m", real=True), sympy.Symbol("s", positive=True)
     density = sympy.exp(-((x - m) ** 2) / (2 * s)) / sympy.sqrt(2 * sympy.pi * s)
     z = (x - m) / sympy.sqrt(s)
-    assert sympy.simplify(density.diff(m) / density - z / sympy.sqrt(s)) == 0
-    assert sympy.simplify(density.diff(s) / density - (z**2 - 1) / (2 * s)) == 0
+    require_zero(density.diff(m) / density - z / sympy.sqrt(s), "by parts: derivative in m")
+    require_zero(density.diff(s) / density - (z**2 - 1) / (2 * s), "by parts: derivative in s")
     E, F, zed = sympy.Function("E"), sympy.Function("F"), sympy.Symbol("z")
     return Step(
         "By parts",
@@ -321,19 +346,18 @@ def _jacobian(f: Fluctuations) -> Step:
 def _skip(f: Fluctuations) -> Step:
     if not f.system.denoiser.skip:
         return Step("Skip connection", "There is none.")
-    c00, c01, c11 = f.skip_increment
-    trace = sympy.Symbol("trSigma2_over_d")
-    n00, n11 = 2 * sympy.Integer(1), 2 * trace  # variances of |x|^2/sqrt(d) of Gaussian vectors
+    traces = sympy.Integer(1), sympy.Symbol("trSigma_over_d"), sympy.Symbol("trSigma2_over_d")
+    terms = sympy.Poly(f.skip_variance, varsigma).terms()
+    variance = sympy.Add(*[coefficient * traces[power] for (power,), coefficient in terms])
     return Step(
         "Fluctuation of the skip connection",
         "-1/2 d loss/d b = c00 x0.x0 + c01 x0.x1 + c11 x1.x1 at order d. For clusters of equal trace its relative fluctuations are "
-        "of order 1/sqrt(d): Var b = B/d^2, and b's noise does not reach the other order parameters at order 1/d.",
+        "of order 1/sqrt(d): Var b = B/d^2, and b's noise does not reach the other order parameters at order 1/d. A coordinate of "
+        "eigenvalue varsigma has the variance below; over the coordinates it averages to VarY_b = Var(-1/2 d loss/d b)/d.",
         (
-            *[
-                sympy.Eq(sympy.Symbol(f"c_{n}"), c, evaluate=False)
-                for n, c in zip(("00", "01", "11"), (c00, c01, c11), strict=True)
-            ],
-            sympy.Eq(sympy.Symbol("VarY_b"), c00**2 * n00 + c01**2 * trace + c11**2 * n11, evaluate=False),
+            *[sympy.Eq(n, c, evaluate=False) for n, c in zip(COEFFICIENTS, f.skip_increment, strict=True)],
+            sympy.Eq(sympy.Symbol("Var_coordinate"), f.skip_variance, evaluate=False),
+            sympy.Eq(sympy.Symbol("VarY_b"), variance, evaluate=False),
         ),
     )
 
@@ -344,7 +368,7 @@ def _bias() -> Step:
     y = sympy.Function("y")
     # One Euler step of length h against the flow's own Taylor series: the flow is ahead by h²/2 y''.
     ahead = sympy.series(y(t + h), h, 0, 3).removeO().doit() - y(t) - h * y(t).diff(t)
-    assert sympy.simplify(ahead.coeff(h, 2) - y(t).diff(t, 2) / 2) == 0
+    require_zero(ahead.coeff(h, 2) - y(t).diff(t, 2) / 2, "second order of an Euler step")
     m1, C, f1 = sympy.symbols("m_1 C f_1")
     curvature = sympy.Symbol("d2f")
     rate = J * m1 + curvature * C / 2 + f1 - eta * J * f0

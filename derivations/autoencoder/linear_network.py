@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import sympy
 
+from ..errors import require, require_zero
 from .denoiser import alpha, beta, tied
 from .engine import derive, symbol, symmetric, varsigma
 
@@ -44,7 +45,8 @@ def rate() -> sympy.Expr:
     }
     drift = sympy.expand(system.theta_drift[0].subs(moments))
     result = sympy.cancel(drift / symbol("Theta", 1))
-    assert not result.has(omega, symbol("Theta", 1), *system.residual_fields)
+    free = not result.has(omega, symbol("Theta", 1), *system.residual_fields)
+    require(free, "the rate of a mode is free of its fields and overlaps")
     return sympy.expand(_averaged(result))
 
 
@@ -63,5 +65,5 @@ def plateau() -> sympy.Expr:
 def saturation() -> sympy.Expr:
     """k in ds/dτ = 2 γ(s) s = k s (s* − s)."""
     k = sympy.simplify(-2 * sympy.diff(rate(), s))
-    assert sympy.simplify(2 * rate() - k * (plateau() - s)) == 0
+    require_zero(2 * rate() - k * (plateau() - s), "2 γ(s) = k (s* − s)")
     return k

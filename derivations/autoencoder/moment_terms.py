@@ -149,21 +149,34 @@ class Vocabulary:
                 raise NotClosed(f"exp({argument})")
             return result * sympy.exp(rest)
 
+        def step(argument: sympy.Expr) -> sympy.Expr:
+            if not argument.has(*self.variables):
+                return sympy.Heaviside(argument)
+            scale, form = self.normalised(argument)
+            mark = of(form, "step")
+            return mark if scale > 0 else 1 - mark
+
+        def pin(argument: sympy.Expr, *order: Any) -> sympy.Expr:
+            if not argument.has(*self.variables):
+                return sympy.Integer(0)
+            scale, form = self.normalised(argument)
+            return _first(order, of(form, "pin")) / abs(scale)
+
         def scaled(argument: sympy.Expr) -> sympy.Expr:
             return of(sympy.expand(argument * sympy.sqrt(2)), "erf")
 
         def largest(*arguments: sympy.Expr) -> sympy.Expr:
-            return _extreme(arguments, of, 1)
+            return _extreme(arguments, step, 1)
 
         def smallest(*arguments: sympy.Expr) -> sympy.Expr:
-            return _extreme(arguments, of, -1)
+            return _extreme(arguments, step, -1)
 
         e = sympy.sympify(expression)
         e = e.replace(sympy.Max, largest).replace(sympy.Min, smallest)
-        e = e.replace(sympy.Abs, lambda x: x * (2 * of(x, "step") - 1))
-        e = e.replace(sympy.sign, lambda x: 2 * of(x, "step") - 1)
-        e = e.replace(sympy.Heaviside, lambda x, *_: of(x, "step"))
-        e = e.replace(sympy.DiracDelta, lambda x, *order: _first(order, of(x, "pin")))
+        e = e.replace(sympy.Abs, lambda x: x * (2 * step(x) - 1))
+        e = e.replace(sympy.sign, lambda x: 2 * step(x) - 1)
+        e = e.replace(sympy.Heaviside, lambda x, *_: step(x))
+        e = e.replace(sympy.DiracDelta, pin)
         e = e.replace(sympy.erf, scaled)
         if e.has(sympy.exp):
             e = sympy.expand(e, power_exp=False)
@@ -193,6 +206,55 @@ class Vocabulary:
         if any(a < n and powers[a] for a in found["pin"]):
             return None  # x δ(x) = 0
         return Monomial(powers, *(tuple(sorted(found[kind])) for kind in ("tilt", "pin", "erf", "step")))
+
+    def normalised(self, argument: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+        """(scale, form) with argument = scale × form, so that proportional linear forms are one variable.
+
+        The first variable with a number for its coefficient then has the coefficient 1.
+        """
+        argument = sympy.expand(argument)
+        for x in self.variables:
+            scale = argument.coeff(x, 1)
+            if scale.is_number and scale != 0:
+                return scale, sympy.expand(argument / scale)
+        return sympy.Integer(1), argument
+
+    def form(self, index: int) -> tuple[tuple[sympy.Expr, ...], sympy.Expr]:
+        """Coefficients and constant of a variable."""
+        n = len(self.variables)
+        if index >= n:
+            return self.forms[index - n]
+        return tuple(sympy.Integer(int(k == index)) for k in range(n)), sympy.Integer(0)
+
+    def gap(self, i: int, j: int) -> sympy.Expr | None:
+        """Variable i minus variable j where that is a number."""
+        (a, constant), (c, other) = self.form(i), self.form(j)
+        difference = constant - other
+        return difference if a == c and difference.is_number else None
+
+    def reduced(self, key: Monomial) -> Monomial | None:
+        """The same function with the steps and pins of parallel forms settled; None where it vanishes.
+
+        Their correlation is exactly 1: no closed form of two variables can be trusted with it.
+        """
+        steps, pins = list(key.steps), list(key.pins)
+        for i in key.steps:
+            for j in key.steps:
+                gap = self.gap(i, j) if i != j else None
+                if gap is not None and i in steps and j in steps:
+                    steps.remove(i if gap > 0 else j)
+        for k, i in enumerate(pins):
+            if any(self.gap(i, j) is not None for j in pins[k + 1 :]):
+                return None
+            for j in list(steps):
+                gap = self.gap(j, i) if i != j else None
+                if gap is not None:
+                    if gap < 0:
+                        return None
+                    steps.remove(j)
+        if len(steps) == len(key.steps):
+            return key
+        return Monomial(key.powers, key.tilts, key.pins, key.erfs, tuple(steps))
 
     def index(self, argument: sympy.Expr) -> int:
         """Number of the variable that a linear form is, as a further variable where it is none yet."""
@@ -226,7 +288,7 @@ def _first(order: Sequence[Any], value: sympy.Symbol) -> sympy.Symbol:
     return value
 
 
-def _extreme(arguments: Sequence[sympy.Expr], of: Any, sign: int) -> sympy.Expr:
+def _extreme(arguments: Sequence[sympy.Expr], step: Any, sign: int) -> sympy.Expr:
     """max(u, v) = v + (u − v) θ(u − v), for u − v = one of the variables, or minus it; min alike."""
     if len(arguments) != 2:
         raise NotClosed(f"Max or Min of {arguments}")
@@ -234,5 +296,5 @@ def _extreme(arguments: Sequence[sympy.Expr], of: Any, sign: int) -> sympy.Expr:
     difference = sympy.expand(u - v)
     if difference.could_extract_minus_sign():
         u, v, difference = v, u, -difference
-    theta = of(difference, "step")
+    theta = step(difference)
     return v + difference * theta if sign > 0 else u - difference * theta

@@ -105,6 +105,10 @@ class Reduction:
 
     def state(self, key: Monomial) -> sympy.Expr:
         """E of one monomial: a number, or a name of the program."""
+        settled = self.vocabulary.reduced(key)
+        if settled is None:
+            return sympy.Integer(0)
+        key = settled
         if key not in self._states:
             value = self._reduce(key)
             self._states[key] = value if value.is_Number or value.is_Symbol else self._emit("", value)

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import sympy
 
 from ..steps import Derivation, Step
 from . import skip
+from . import slips as autoencoder_slips
 from .denoiser import alpha, beta
+from .names import vector_symbols
+from .sampling import Sampler
 
-if TYPE_CHECKING:
-    from .engine import System
+#: A `derivations.autoencoder.engine.System`: it stands above this module, which only reads its attributes.
+System = Any
 
 _E = sympy.Function("E")
 
 
 def _names(system: System) -> tuple[sympy.Symbol, ...]:
-    return tuple(sympy.Symbol(v) for v in system.denoiser.vectors)
+    return vector_symbols(system.denoiser.vectors)
 
 
-def derivation(system: System) -> Derivation:
-    """Definitions, loss, potential, gradients, one SGD step, Stein's lemma, the equations, the skip connection."""
+def derivation(system: System, simplest: System) -> Derivation:
+    """Definitions, loss, potential, gradients, one SGD step, Stein's lemma, the equations, the skip connection, sampling.
+
+    ``simplest`` is the tied auto-encoder with one unit whose activation is open, which the sources' slips are about.
+    """
+    denoiser = system.denoiser
     steps = [_model(system), _loss(system), _potential(system), _gradient(system), _hessians(system)]
     steps += [_sgd(system), _stein(system), _equations(system)]
-    if system.denoiser.skip:
-        steps.append(_skip(system))
-    if system.denoiser.parameters:
+    if denoiser.skip:
+        steps += [_skip(system), skip.step(system.bulk)]
+    if denoiser.parameters:
         steps.append(_scalars(system))
-    slips = skip.slips() if system.denoiser.name == "tied" and system.denoiser.predicts == "data" else ()
-    return Derivation(f"{system.denoiser.name} auto-encoder, {len(system.denoiser.terms)} terms", tuple(steps), slips)
+    y0, y1 = denoiser.target()
+    if sympy.simplify(alpha * y1 - beta * y0) != 0:  # a multiple of x_t says nothing that could be sampled from
+        steps += Sampler().steps(denoiser)
+    slips = autoencoder_slips.slips(simplest) if denoiser.name == "tied" and denoiser.predicts == "data" else ()
+    return Derivation(f"{denoiser.name} auto-encoder, {len(denoiser.terms)} terms", tuple(steps), slips)
 
 
 def _model(system: System) -> Step:
@@ -174,14 +184,11 @@ def _equations(system: System) -> Step:
 
 
 def _skip(system: System) -> Step:
-    if system.denoiser.predicts == "data":
-        return skip.step()
     tau = sympy.Symbol("tau")
-    drift = _E(system.skip_drift)
     return Step(
         "Skip connection",
         "db/dtau = -1/2 d/db of the bulk, averaged over t: linear in b.",
-        (sympy.Eq(sympy.Derivative(sympy.Function("b")(tau), tau), drift, evaluate=False),),
+        (sympy.Eq(sympy.Derivative(sympy.Function("b")(tau), tau), _E(system.skip_drift), evaluate=False),),
     )
 
 

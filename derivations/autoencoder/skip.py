@@ -1,4 +1,4 @@
-"""The skip connection in closed form, and the sources' formulae that differ."""
+"""The skip connection: its equation, from the part of the loss of order d, and its solution in closed form."""
 
 from __future__ import annotations
 
@@ -7,46 +7,110 @@ from functools import lru_cache
 
 import sympy
 
-from ..steps import Slip, Step
+from ..errors import require_zero
+from ..steps import Step
+from ..vectors import VectorSum
+from .denoiser import PREDICTIONS, alpha, alpha_dot, beta, beta_dot
 
-tau, kappa = sympy.symbols("tau kappa", positive=True)
-Lambda = sympy.Symbol("Lambda", nonnegative=True)
+b = sympy.Symbol("b", real=True)
+tau, kappa, Lambda = sympy.symbols("tau kappa Lambda", positive=True)
 b0, b_inf = sympy.symbols("b_0 b_infinity", real=True)
 E_alpha2, E_beta2, E_beta = sympy.symbols("E_alpha2 E_beta2 E_beta", positive=True)
 
+#: Averages over the training times that have a symbol of their own.
+AVERAGES = {alpha**2: E_alpha2, beta**2: E_beta2, beta: E_beta}
+
+#: (y₀, y₁) of a predicted quantity.
+Target = tuple[sympy.Expr, sympy.Expr]
+
+
+def bulk(target: Target = PREDICTIONS["data"]) -> sympy.Expr:
+    """The part of order d of ‖y₀x₀ + y₁x₁ − b x_t‖², over d, by the inner products x₀·x₀ = d, x₁·x₁ = dΛ."""
+    residual = VectorSum({"x0": target[0] - b * alpha, "x1": target[1] - b * beta})
+    squares: dict[tuple[object, object], sympy.Expr] = {("x0", "x0"): sympy.Integer(1), ("x1", "x1"): Lambda}
+    return residual.dot(residual, lambda m, n: squares.get((m, n), sympy.Integer(0)))
+
+
+def drift(bulk: sympy.Expr) -> sympy.Expr:
+    """db/dτ of the update Δb = −(η/d²) ∂_b loss with dτ = 2η/d, where loss = bulk × d: −½ ∂_b bulk."""
+    eta, d = sympy.symbols("eta d", positive=True)
+    increment = -(eta / d**2) * sympy.diff(d * bulk, b)
+    return increment / (2 * eta / d)
+
+
+def average(expression: sympy.Expr) -> sympy.Expr:
+    """E_t, term by term: a symbol of `AVERAGES` where there is one, else ``E(…)``."""
+    total = sympy.Integer(0)
+    for term in sympy.Add.make_args(sympy.expand(expression)):
+        constant, varying = term.as_independent(alpha, beta, alpha_dot, beta_dot, as_Add=False)
+        known = sympy.Integer(1) if varying == 1 else AVERAGES.get(varying)
+        total += constant * (sympy.Function("E")(varying) if known is None else known)
+    return total
+
+
+def rates(bulk: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """(h, κ) of db/dτ = h − κ b at one time t.
+
+    Raises
+    ------
+    ValueError
+        If it is not linear in b.
+    """
+    slope = sympy.Poly(drift(bulk), b)
+    if slope.degree() > 1:
+        raise ValueError(f"db/dtau = {slope.as_expr()}: must be linear in b")
+    return slope.coeff_monomial(1), -slope.coeff_monomial(b)
+
+
+def coefficients(bulk: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    """(h, κ) averaged over the training times."""
+    source, rate = rates(bulk)
+    return average(source), average(rate)
+
 
 @lru_cache(maxsize=1)
-def closed_form() -> sympy.Expr:
-    r"""b_τ = b_∞ + (b₀ − b_∞) e^{−κτ}, κ = Λ E[β²] + E[α²], b_∞ = Λ E[β]/κ, by ``dsolve``.
+def exponential() -> sympy.Expr:
+    """b_∞ + (b₀ − b_∞) e^{−κτ}, compared with what ``dsolve`` finds for db/dτ = κ (b_∞ − b)."""
+    function = sympy.Function("b")
+    equation = sympy.Eq(function(tau).diff(tau), kappa * (b_inf - function(tau)))
+    solution = sympy.dsolve(equation, function(tau), ics={function(0): b0}).rhs
+    shown = b_inf + (b0 - b_inf) * sympy.exp(-kappa * tau)
+    require_zero(solution - shown, "b relaxes to its limit exponentially")
+    return shown
 
-    The formula printed in the talk, b_∞ [1 − (1 − b₀) e^{−κτ}], gives b_∞ b₀ at τ = 0 instead of b₀: it is right for
-    b₀ = 0 alone. See `slips`.
+
+def closed_form(target: Target = PREDICTIONS["data"]) -> sympy.Expr:
+    r"""b_τ in Λ, τ, b₀ and the averages of the schedule: b_∞ + (b₀ − b_∞) e^{−κτ}, by ``dsolve``.
+
+    For a data prediction κ = Λ E[β²] + E[α²] and b_∞ = Λ E[β]/κ.
     """
-    b = sympy.Function("b")
-    equation = sympy.Eq(b(tau).diff(tau), Lambda * E_beta - (Lambda * E_beta2 + E_alpha2) * b(tau))
-    solution = sympy.dsolve(equation, b(tau), ics={b(0): b0})
-    return sympy.simplify(solution.rhs)
+    values = parameters(target)
+    return exponential().subs(values, simultaneous=True)
 
 
-def parameters() -> dict[sympy.Symbol, sympy.Expr]:
+def parameters(target: Target = PREDICTIONS["data"]) -> dict[sympy.Symbol, sympy.Expr]:
     """κ and b_∞ in terms of Λ and the averages of the schedule."""
-    rate = Lambda * E_beta2 + E_alpha2
-    return {kappa: rate, b_inf: Lambda * E_beta / rate}
+    source, rate = coefficients(bulk(target))
+    return {kappa: rate, b_inf: source / rate}
 
 
-def step() -> Step:
-    """The step of a derivation that shows the closed form."""
-    rate, limit = parameters()[kappa], parameters()[b_inf]
-    assert sympy.simplify(closed_form() - (limit + (b0 - limit) * sympy.exp(-rate * tau))) == 0
-    assert sympy.simplify(closed_form().subs(tau, 0) - b0) == 0
-    b = sympy.Function("b")
+def step(bulk_of: sympy.Expr | None = None) -> Step:
+    """The step of a derivation that shows equation and solution; ``bulk_of`` is the bulk that a derivation found by itself."""
+    given = bulk() if bulk_of is None else bulk_of
+    source, rate = coefficients(given)
+    function = sympy.Function("b")
     return Step(
         "Skip connection in closed form",
-        "The equation of b is linear and closed (data prediction); dsolve gives b_infinity + (b_0 - b_infinity) exp(-kappa tau).",
+        "b moves by -(eta/d^2) d loss/d b, the loss being d times the bulk; per d tau = 2 eta/d this is -1/2 d bulk/d b, averaged "
+        "over the training times. The equation is linear and closed; dsolve gives b_infinity + (b_0 - b_infinity) exp(-kappa tau).",
         (
-            sympy.Eq(kappa, rate),
-            sympy.Eq(b_inf, limit),
-            sympy.Eq(b(tau), b_inf + (b0 - b_inf) * sympy.exp(-kappa * tau)),
+            sympy.Eq(sympy.Symbol("L_bulk") / sympy.Symbol("d", positive=True), given, evaluate=False),
+            sympy.Eq(
+                sympy.Derivative(function(tau), tau), average(drift(given)).subs(b, function(tau)), evaluate=False
+            ),
+            sympy.Eq(kappa, rate, evaluate=False),
+            sympy.Eq(b_inf, source / rate, evaluate=False),
+            sympy.Eq(function(tau), exponential(), evaluate=False),
         ),
     )
 
@@ -62,67 +126,3 @@ def integrate(slope: Callable[[float, float], float], start: float, end: float, 
         k4 = slope(x + h, y + h * k3)
         y += h * (k1 + 2 * k2 + 2 * k3 + k4) / 6
     return y
-
-
-def slips() -> tuple[Slip, ...]:
-    """The talk's b_τ, and two places of the published theory notebook."""
-    values = {
-        Lambda: 0.8,
-        E_beta: 0.5,
-        E_beta2: sympy.Rational(1, 3),
-        E_alpha2: sympy.Rational(1, 3),
-        b0: 0.4,
-        tau: 0.5,
-    }
-    rate, limit = parameters()[kappa], parameters()[b_inf]
-    printed = limit * (1 - (1 - b0) * sympy.exp(-rate * tau))
-
-    def talk() -> tuple[float, float, float]:
-        direct = integrate(lambda _, y: 0.8 * 0.5 - (0.8 / 3 + 1 / 3) * y, 0.4, 0.5)
-        return float(printed.subs(values)), float(closed_form().subs(values)), direct
-
-    def notebook_noise() -> tuple[float, float, float]:
-        from .denoiser import alpha, beta, local_field, sigma, tied
-        from .engine import b, derive
-
-        at = {alpha: 0.3, beta: 0.7, b: 0.5}
-        system = derive(tied(1))
-        # The coefficients of σ in the gradients along x₁ and x₀, by the engine; their product multiplies σ² in second order.
-        activation = sigma(local_field("w_1"))
-        slope = activation.diff(local_field("w_1"))
-        free = [sympy.expand(system.gradient[c][0]).subs(slope, 0).coeff(activation, 1) for c in (1, 0)]
-        independent = float((-free[0] * free[1]).subs(at))
-        return (1 - 0.5 * 0.7) ** 0.5 * 0.3, (1 - 0.5 * 0.7) * 0.5 * 0.3, independent
-
-    def variance() -> tuple[float, float, float]:
-        # α = 1 − t, β = t, ε = 0: Δ = (b − 1)/(1 − t); X outside the span of w obeys dX = Δ X dt.
-        b, stop = 0.6, 0.9
-        growth = integrate(lambda t, x: (b - 1) / (1 - t) * x, 1.0, stop)
-        return (1 - stop) ** (1 - b), (1 - stop) ** (2 * (1 - b)), growth**2
-
-    return (
-        Slip(
-            "Talk (PIRSA 25040092), closed form of the skip connection",
-            sympy.Eq(sympy.Symbol("b_tau"), b_inf * (1 - (1 - b0) * sympy.exp(-kappa * tau))),
-            sympy.Eq(sympy.Symbol("b_tau"), b_inf + (b0 - b_inf) * sympy.exp(-kappa * tau)),
-            talk,
-            "The printed form gives b_infinity b_0 at tau = 0; it is right for b_0 = 0. Check: Lambda = .8, b_0 = .4, tau = .5, "
-            "E over t in [0, 1] of the linear interpolant; independently by Runge-Kutta on the update's equation.",
-        ),
-        Slip(
-            "Published theory notebook (AE_diffusion), second-order update of q",
-            "(1 - b beta)**b alpha",
-            "(1 - b beta) b alpha",
-            notebook_noise,
-            "A power instead of a product (.002 at most in the reference example). Check: alpha = .3, beta = .7, b = .5; "
-            "independently as the product of the coefficients of sigma in the engine's gradients.",
-        ),
-        Slip(
-            "Published theory notebook (AE_diffusion), sampling cell",
-            "variance outside the span = exp(integral of Delta)",
-            "variance outside the span = exp(2 integral of Delta)",
-            variance,
-            "The factor of the standard deviation is used as a variance. Check: alpha = 1 - t, beta = t, epsilon = 0, b = .6, "
-            "t = .9; independently by Runge-Kutta on dX = Delta X dt, squared.",
-        ),
-    )

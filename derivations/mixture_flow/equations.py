@@ -11,6 +11,7 @@ from typing import Any
 
 import sympy as sp
 
+from ..errors import DerivationError
 from ..steps import Derivation, Step
 
 n, K, lam, sigma, m, d = sp.symbols("n K lambda sigma m d", positive=True)
@@ -23,10 +24,6 @@ C01 = sp.Symbol("C_01", real=True)
 X0, Xbar, xi, eta, mu = sp.symbols("X_0 Xbar xi eta mu", real=True)
 #: Number of pairs (sample, noise).
 N = n * K
-
-
-class DerivationError(ArithmeticError):
-    """An identity of the derivation does not hold."""
 
 
 def _require(expression: Any, what: str) -> None:

@@ -62,6 +62,21 @@ def distance() -> sp.Expr:
 
 
 @lru_cache(maxsize=1)
+def noise_free_error() -> sp.Expr:
+    """‖μ̂ − μ‖²/d where ξ does not enter: without the skip connection, or with noises redrawn all the time."""
+    return sp.factor(per_dimension(estimate().subs(xi, 0) - mu))
+
+
+@lru_cache(maxsize=1)
+def leading_error() -> tuple[sp.Expr, sp.Expr]:
+    """lim n ‖μ̂ − μ‖²/d as n → ∞, every other parameter fixed: with K fixed noises for each sample, and without their trace."""
+    learned, free = (sp.factor(sp.limit(n * error, n, sp.oo)) for error in (mean_error(), noise_free_error()))
+    _require(learned - sigma**2 * (1 + 1 / K), "leading term of the error")
+    _require(free - sigma**2, "leading term of the error without noises")
+    return learned, free
+
+
+@lru_cache(maxsize=1)
 def error_coefficients() -> tuple[sp.Expr, sp.Expr, sp.Expr]:
     """Coefficients of 1/n, 1/n², 1/n³ in ‖μ̂ − μ‖²/d for K = 1."""
     x = sp.Symbol("x", positive=True)
@@ -146,9 +161,12 @@ def _end() -> tuple[Step, Step, Step]:
     coefficients = error_coefficients()
     second = Step(
         "Expansion in 1/n",
-        "K = 1. The error and the mixture-Wasserstein distance (per dimension, squared) fall as 2σ²/n; n MW² tends to"
-        " c_MW.",
+        "The error falls as c/n for every ridge: c_learned with K fixed noises for each sample, c_free where the noises leave no"
+        " trace (fresh ones, or no skip connection). For K = 1 the whole series follows, and n MW² tends to c_MW: the"
+        " mixture-Wasserstein distance (per dimension, squared) is Θ(1/n).",
         (
+            sp.Eq(sp.Symbol("c_learned"), leading_error()[0]),
+            sp.Eq(sp.Symbol("c_free"), leading_error()[1]),
             sp.Eq(sp.Symbol("error"), sum(c / n**k for k, c in enumerate(coefficients, 1))),
             sp.Eq(
                 sp.Symbol("c_MW"),
@@ -182,14 +200,20 @@ def _baselines() -> tuple[Step, Step, Step]:
         " linear in Xbar. The leading principal component has the same direction; its plain mean Xbar/n has the error σ²/n.",
         (sp.Eq(sp.Symbol("muhat_B"), bayes), sp.Eq(sp.Symbol("error_B"), error)),
     )
-    half = sp.expand(per_dimension((K * (n * mu + eta)) / (N + lam) - mu))
+    half = noise_free_error()
+    best = [
+        x for x in sp.solve(sp.numer(sp.together(half.diff(lam))), lam) if sp.simplify(x - K * sigma**2 / m**2) == 0
+    ]
+    _require(half.subs(lam, best[0]) - error, "Bayes error of the best ridge")
     many = sp.limit(mean_error(), K, sp.oo)
     second = Step(
         "Removing the learned noise",
         "Without the skip connection, or with noises redrawn all the time, ξ does not enter; with K fixed noises for each sample"
-        " its share falls with K, to error_infinity, half of what one fixed noise gives at λ = 0.",
+        " its share falls with K, to error_infinity, half of what one fixed noise gives at λ = 0. Without ξ the best ridge gives the"
+        " Bayes-optimal error itself.",
         (
-            sp.Eq(sp.Symbol("error_no_skip"), sp.factor(half.subs(K, 1))),
+            sp.Eq(sp.Symbol("error_no_skip"), half),
+            sp.Eq(sp.Symbol("lambda_best"), best[0]),
             sp.Eq(sp.Symbol("error_infinity"), sp.simplify(many)),
         ),
     )

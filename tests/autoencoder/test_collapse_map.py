@@ -136,3 +136,83 @@ def test_phase_diagram():
     assert noisy.limit[0, 0] != noisy.limit[0, 1]
     with pytest.raises(InputError, match="axis"):
         phase_diagram(problem(), ("wrong", [1.0]), ("tau", [1.0]))
+
+
+def _chain(times, b0, tau, stop, warm, Lambda=1.0, count=4000, original=0.0):
+    """The chain in plain floats, linear schedule, v = (1 − t_f)^{2 − 2b}, Λ₀ = 1: the last 64 values of Λ."""
+    times = np.asarray(times)
+    beta, beta2, alpha2 = times.mean(), (times**2).mean(), ((1 - times) ** 2).mean()
+    b, values = b0, []
+    for _ in range(count):
+        kappa = Lambda * beta2 + alpha2
+        limit = Lambda * beta / kappa
+        b = limit + ((b if warm else b0) - limit) * np.exp(-kappa * tau)
+        Lambda = original + (1 - original) * (1 - stop) ** (2 - 2 * b)
+        values.append(Lambda)
+    return np.array(values[-64:])
+
+
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize(
+    ("times", "b0", "tau", "stop", "original"),
+    [
+        ([0.7], 0.0, 1.0, 0.9, 0.0),
+        ([0.2, 0.5, 0.8], 0.0, 0.7, 0.95, 0.0),
+        ([0.5], 1.5, 0.8, 0.9, 0.0),
+        ([0.8], 2.5, 1.0, 0.9, 0.0),
+        ([0.9], 2.0, 2.0, 0.95, 0.0),
+        ([0.9], 3.0, 4.0, 0.9, 0.2),
+        ([0.3], 4.0, 0.5, 0.99, 0.1),
+        ([0.8], 2.5, 0.5, 0.95, 0.0),  # alternates between 4.40 and 24.9
+        ([0.8], 3.0, 1.0, 0.9, 0.0),  # between 3.17 and 7.92
+    ],
+)
+def test_chain_ends_where_plain_iteration_ends(times, b0, tau, stop, original, warm):
+    e = asy.example("model-collapse").replace(
+        {"training.times": times, "training.tau": tau, "denoiser.skip": b0, "sampling.scheme": "continuous"}
+    )
+    start = "warm" if warm else "fresh"
+    e = e.replace({"sampling.stop": stop, "generations.start": start, "generations.original": original})
+    f = CollapseMap(e.problem)
+    assert f.start == pytest.approx(1.0)
+    end = _chain(times, b0, tau, stop, warm, original=original)
+    values = f.attractor()
+    if np.ptp(end) < 1e-6 * end.max():
+        assert values == pytest.approx([end[-1]], rel=1e-6)
+        assert f.limit() == values[0]
+        expected = "collapse" if end[-1] < 0.1 else "blow-up" if end[-1] > 10 else "spread"
+        assert f.phase() == expected
+    else:
+        assert np.isnan(f.limit()) and len(values) > 1
+        assert values.min() == pytest.approx(end.min(), rel=1e-6) and values.max() == pytest.approx(end.max(), rel=1e-6)
+        inside = (end > 0.1).all() and (end < 10).all()
+        assert f.phase() == ("spread" if inside else "alternation")
+
+
+def test_fixed_points_of_a_warm_chain_and_their_rates():
+    """A small deviation from a fixed point grows or decays in the chain itself by the stated factor."""
+    f = CollapseMap(problem(generations__start="warm", sampling__scheme="continuous", sampling__stop=0.95))
+    points = f.fixed_points()
+    assert points
+    for p in points:
+        b, Lambda = p.b + 1e-6, float(f.following(p.b + 1e-6))
+        after = float(f.skip(Lambda, b))
+        assert (after - p.b) / 1e-6 == pytest.approx(p.slope, abs=1e-3)
+        assert float(f.following(p.b)) == pytest.approx(p.Lambda, rel=1e-9)
+
+
+def test_accumulating_data_end_at_the_next_fixed_point():
+    f = CollapseMap(problem(generations__accumulate=True, denoiser__skip=2.5, training__tau=0.5))
+    long, (point,) = f.iterate(1600), f.fixed_points()
+    assert f.limit() == pytest.approx(point.Lambda)
+    # Λ_{g+1} = Λ_g + (f(Λ_g) − Λ_g)/(g + 1): a deviation decays as g^{−(1 − slope)}.
+    decay = np.log((long[1599] - point.Lambda) / (long[799] - point.Lambda)) / np.log(0.5)
+    assert decay == pytest.approx(1 - point.slope, abs=0.02)
+
+
+def test_cobweb_of_a_warm_chain_draws_the_chain():
+    f = CollapseMap(problem(generations__start="warm"))
+    _, axis = f.plot()
+    path = axis.lines[-1].get_xydata()
+    values = f.iterate(12)
+    assert path[1::2, 1] == pytest.approx(values[1:])

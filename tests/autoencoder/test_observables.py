@@ -264,6 +264,7 @@ def test_sample_complexity() -> None:
     assert found.tau[0] < found.tau[1]  # the heavier cluster first
     assert np.allclose(found.samples, found.tau / 0.2)
     plateau = sample_complexity(path, measure="overlap")
+    assert len(found.tau) == len(plateau.tau) == 2 and np.all(np.isfinite([found.tau, plateau.tau]))
     for c, tau in enumerate(plateau.tau):
         heights = np.abs(path(float(tau)).M).max(axis=0)[c], np.abs(path(4.0).M).max(axis=0)[c]
         assert heights[0] == pytest.approx(0.5 * heights[1], abs=1e-8)

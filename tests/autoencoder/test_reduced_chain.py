@@ -140,14 +140,14 @@ def test_bad_input():
     for bad in ({"tau": [9.0]}, {"dimension": 1}, {"initial": "x"}, {"runs": 0}):
         with pytest.raises(InputError):
             simulate(REFERENCE, **bad)
+    p = Problem.from_tables(
+        {
+            "target": TARGET,
+            "denoiser": {"hidden_units": 2},
+            "training": {"times": [0.6], "learning_rate": 0.1, "tau": 1.0},
+        }
+    )
     with pytest.raises(InputError, match="dimension"):
-        p = Problem.from_tables(
-            {
-                "target": TARGET,
-                "denoiser": {"hidden_units": 2},
-                "training": {"times": [0.6], "learning_rate": 0.1, "tau": 1.0},
-            }
-        )
         simulate(p, dimension=3)
     setup = dataclasses.replace(sgd_problem(REFERENCE, dimension=20), data=np.zeros((5, 20)))
     with pytest.raises(InputError, match="data"):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 import sympy
 
+import derivations
 from derivations import Denoiser, architecture, derive, local_field, sigma
+from derivations.__main__ import build
 from derivations.autoencoder.denoiser import alpha, beta
 from derivations.autoencoder.engine import Lambda, b
 
@@ -143,17 +148,44 @@ def test_derivation_prints_every_step():
     for title in ("Model", "Bulk and potential", "Stein's lemma", "Order-parameter equations"):
         assert title in text
     assert r"\frac{d}{d \tau}" in system.latex()
-    assert all(step._repr_latex_().startswith("$") for step in system.derivation)
+    steps = list(system.derivation)
+    assert len(steps) > 5 and all(step._repr_latex_().startswith("$") for step in steps)
     assert system._repr_latex_()
 
 
-def test_slips_of_the_sources_are_slips():
-    system = derive(architecture("tied", 1))
-    assert system.derivation.slips
-    for slip in system.derivation.slips:
-        printed, derived, independent = slip.check()
-        assert derived == pytest.approx(independent, rel=1e-9)
-        assert abs(printed - independent) > 1e-3 * abs(independent)
+REPORTED = [
+    slip
+    for chain in (
+        derive(architecture("tied", 1)).derivation,
+        *(build(name) for name in ("collapse", "fluctuations", "sampling")),
+    )
+    for slip in chain.slips
+]
+
+
+@pytest.mark.parametrize("slip", REPORTED, ids=lambda slip: slip.where)
+def test_slips_of_the_sources_are_slips(slip):
+    """What is shown is what is evaluated, and a check in which ours is replaced by the printed formula fails."""
+    assert (slip.printed.rhs, slip.derived.rhs) == (slip.check.printed, slip.check.derived)
+    printed, derived, independent = slip.check()
+    assert derived == pytest.approx(independent, rel=1e-9)
+    assert abs(printed - independent) > 1e-3 * abs(independent)
+    _, mutant, again = dataclasses.replace(slip.check, derived=slip.check.printed)()
+    assert again == independent
+    assert mutant != pytest.approx(independent, rel=1e-3)
+
+
+def test_slips_name_their_places():
+    places = " ".join(slip.where for slip in REPORTED)
+    assert len(REPORTED) == 4
+    for place in ("transcript of the slides", "update_m_k", "update_q2", "computing variance"):
+        assert place in places
+
+
+def test_nothing_that_the_engine_needs_needs_the_engine():
+    folder = Path(derivations.__file__).parent
+    for name in ("report", "skip", "sampling", "autoencoder_slips", "collapse", "denoiser", "steps", "vectors"):
+        assert "engine import" not in (folder / f"{name}.py").read_text(encoding="utf-8")
 
 
 def test_closed_form_of_b_returns_its_initial_value():

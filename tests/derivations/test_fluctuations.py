@@ -58,6 +58,7 @@ def test_increments_are_those_of_a_step_in_many_dimensions():
     numbers |= {symmetric("q", a, c): Q[a, c] for a in (0, 1) for c in (0, 1)}
     numbers |= {eta: rate, lam: decay, mass: 1.0, varsigma: 1.0} | dict.fromkeys(system.rates, 1.0)
     step = d / (2 * rate)
+    assert len(f.theta_increment) == 2 and len(f.gram_increment) == 3
     for a, row in enumerate(f.theta_increment):
         expected = step * (after[a] - W[a]) @ u / np.sqrt(d)
         assert float(total(row).subs(numbers)) == pytest.approx(expected, rel=1e-9)
@@ -91,6 +92,41 @@ def test_the_skip_connections_increment():
     norms = dict(zip(NORMS, (x0 @ x0, x0 @ x1, x1 @ x1), strict=True))
     value = sum(float(c.subs(at)) * norms[n] for c, n in zip(f.skip_increment, NORMS, strict=True))
     assert value == pytest.approx(numerical, rel=1e-8)
+
+
+@pytest.mark.parametrize("predicts", ["data", "noise", "velocity"])
+def test_printed_variance_of_the_skip_connections_step_is_that_of_drawn_samples(predicts):
+    """Tr Σ/d and Tr Σ²/d differ by a factor of three: 0.1.0 printed c₀₁² Tr Σ²/d."""
+    d, count = 60, 40_000
+    spread = np.repeat([0.05, 4.0], d // 2)
+    f = fluctuations(derive(architecture("tied", 1, predicts=predicts)))
+    step = f.derivation["Fluctuation of the skip connection"]
+    y0, y1 = {"data": (0.0, 1.0), "noise": (1.0, 0.0), "velocity": (-1.2, 0.9)}[predicts]
+    # Times at which the cross term x₀·x₁ weighs most.
+    al, be, skip = (0.15, 0.9, 0.05) if predicts == "noise" else (0.9, 0.15, 0.05)
+    rng = np.random.default_rng(7)
+    x0, x1 = rng.standard_normal((count, d)), rng.standard_normal((count, d)) * np.sqrt(spread)
+    x = al * x0 + be * x1
+    slope = np.sum((y0 * x0 + y1 * x1 - skip * x) * x, axis=1)  # −½ ∂_b ‖y − b x‖²
+    at = {"alpha": al, "beta": be, "alpha_dot": -1.2, "beta_dot": 0.9, "b": skip}
+    coefficients = [
+        float(e.rhs.subs({sympy.Symbol(k, real=True): v for k, v in at.items()})) for e in step.equations[:3]
+    ]
+    names = dict(zip((e.lhs for e in step.equations[:3]), coefficients, strict=True))
+    names |= {sympy.Symbol("trSigma_over_d"): spread.mean(), sympy.Symbol("trSigma2_over_d"): np.mean(spread**2)}
+    printed = float(step.equations[-1].rhs.subs(names))
+    measured = slope.var() / d
+    error = measured * np.sqrt(2 / count) * 1.5  # the slope's fourth cumulant included
+    assert printed == pytest.approx(measured, abs=4 * error)
+    wrong = printed + coefficients[1] ** 2 * (np.mean(spread**2) - spread.mean())
+    assert abs(wrong - measured) > 20 * error
+    # What the numerical room evaluates is this very expression.
+    from asymptotics.autoencoder.kernels.increments import compile_fluctuations
+
+    system = derive(architecture("tied", 1, activation="tanh", predicts=predicts))
+    kernels = compile_fluctuations(("statements", predicts), lambda: system)
+    values = kernels.module.skip_variance(*coefficients, np.array([0.05, 4.0]))
+    assert values.mean() == pytest.approx(printed, rel=1e-12)
 
 
 @pytest.mark.parametrize("name, activation", [("tied", "erf"), ("untied_bias", "tanh"), ("scaled", "softplus")])

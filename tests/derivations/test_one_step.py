@@ -18,7 +18,7 @@ def derivation():
 
 def test_steps_print(derivation):
     titles = [step.title for step in derivation]
-    assert len(titles) == 10
+    assert len(titles) == 11
     assert "Two branches of the log-determinant" in titles
     assert r"\Lambda" in derivation.latex()
     assert derivation.markdown().count("###") >= 10
@@ -34,7 +34,7 @@ def test_branches_are_those_of_the_room(derivation, q, ratio):
     assert float(equations["Lambda_inner"].subs(values)) == pytest.approx(found, rel=1e-7)
     inner = {one_step.q: q, one_step.gamma: 0.5 * q}
     correction = float(equations["delta"].subs({**inner, one_step.d: 50}))
-    n = 10**6
+    n = 10**8
     d = round(0.5 * q * n)
     difference = divergences.log_det_rate(q, d, n) - divergences.log_det_rate(q, d, n, asymptotic=True)
     assert d * difference == pytest.approx(50 * correction, rel=1e-5)
@@ -65,7 +65,7 @@ def test_bandwidths_are_those_of_the_room(derivation):
 
 def test_slips_are_real(derivation):
     """Each: the derived value matches the independent one, the printed value does not."""
-    assert len(derivation.slips) == 6
+    assert len(derivation.slips) == 5
     for slip in derivation.slips:
         printed, derived, independent = slip.check()
         assert math.isclose(derived, independent, rel_tol=2e-4), slip.where

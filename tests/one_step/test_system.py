@@ -128,16 +128,61 @@ def test_sweeps_of_theory_and_simulation(tmp_path):
         system.simulate(_problem(), samples="5", data=np.zeros((8, 2)))
 
 
-@pytest.mark.parametrize(("dimension", "samples"), [(60, 240), (40, 60)])
+@pytest.mark.parametrize(("dimension", "samples"), [(60, 240), (40, 60), (1, 30), (12, 40)])
 def test_comparison_passes_and_fails_when_the_theory_is_wrong(dimension, samples):
-    """On both branches; with the noise off by 10 % (where ln|Σ_G| is known to 1/d only: 30 %) it fails."""
-    problem = _problem(dimension=dimension, samples=samples, diffusion_time=2.0, noise_scale=math.exp(-4.0), runs=150)
+    """On both branches; with the noise off by twice what the verdict says that it would have seen, it fails."""
+    problem = _problem(
+        dimension=dimension, samples=samples, diffusion_time=2.0, noise_scale=0.5 * math.exp(-4.0), runs=300
+    )
     theory, runs = system.solve(problem), system.simulate(problem)
     verdict = system.compare(theory, runs)
     assert verdict.passed, verdict.summary()
-    factor = 0.9 if theory.ratio < theory.q else 0.7
-    wrong = system.solve(system.Problem(problem.model.replace(noise_scale=factor * problem.model.noise_scale)))
+    power = verdict.power["one_step.noise_scale"]
+    assert 0 < power < 0.25
+    wrong = system.solve(system.Problem(problem.model.replace(noise_scale=(1 - 2 * power) * problem.model.noise_scale)))
     assert not system.compare(dataclasses.replace(wrong, parameters=theory.parameters), runs).passed
+
+
+def test_a_scaled_theory_fails():
+    """Every counted number of the theory, alone, off by 30 %; and nothing is allowed by hand."""
+    problem = _problem(dimension=50, samples=120, diffusion_time=1.0, noise_scale=0.05, runs=100)
+    theory, runs = system.solve(problem), system.simulate(problem)
+    verdict = system.compare(theory, runs)
+    assert verdict.passed, verdict.summary()
+    assert all(np.all(row.allowance == 0) or row.source for row in verdict.rows)
+    kl = theory.kl_generated_target
+    changed = [{"trace_rate": 1.3 * theory.trace_rate}, {"log_det_rate": 1.3 * theory.log_det_rate}]
+    changed += [{"kl_generated_target": {**kl, name: 1.3 * kl[name]}} for name in ("variance", "mean")]
+    for change in changed:
+        assert not system.compare(dataclasses.replace(theory, **change), runs).passed, change
+    assert {"log_bhattacharyya", "kl_target_generated"} <= {name for name, _ in verdict.not_tested}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dimension", "samples", "noise_scale", "runs"),
+    [(3, 30, 0.1, 20), (10, 40, 0.1, 20), (10, 22, 0.05, 20), (40, 120, 0.1, 10)],
+)
+def test_p_values_of_a_right_theory_are_uniform(dimension, samples, noise_scale, runs, monkeypatch):
+    """200 independent ensembles each."""
+    from scipy.stats import binomtest, kstest
+
+    from asymptotics.one_step.denoiser import fit
+    from asymptotics.one_step.distances import gaussian_divergences
+    from asymptotics.one_step.simulation import QUANTITIES, Simulated
+
+    monkeypatch.setattr(system, "_power", lambda *_: {})
+    problem = _problem(dimension=dimension, samples=samples, diffusion_time=1.0, noise_scale=noise_scale, mean=0.0)
+    theory, rng, p = system.solve(problem), np.random.default_rng(1), []
+    for _ in range(200):
+        values = []
+        for _ in range(runs):
+            x, z = rng.standard_normal((2, samples, dimension))
+            found = gaussian_divergences(fit(x, [z], [0.0, 1.0], noise_scale))
+            values.append([0.0, *(found[name] for name in QUANTITIES[1:])])
+        p.append(system.compare(theory, Simulated(theory.parameters, np.array(values), {})).p_value)
+    assert kstest(p, "uniform").pvalue > 1e-3
+    assert binomtest(int(np.sum(np.array(p) < 0.01)), 200, 0.01).pvalue > 1e-3
 
 
 def test_comparison_refuses_what_it_cannot_compare():

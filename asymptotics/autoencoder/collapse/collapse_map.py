@@ -15,25 +15,36 @@ from ...common.input.checks import ComputationError, array, fail, integer, numbe
 from ...common.output.plotting import Drawn
 from ...common.output.results import Result, dataframe
 from ..generated.coefficients import Clock, coefficients, predicted
+from ..kernels.sampler import compile_sampler
 from ..model.problem import Problem
 
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """A Λ that a generation leaves as it is, the skip connection there, and d ln f/d ln Λ (stable if below 1 in size)."""
+    """A Λ that a generation leaves as it is, the skip connection there, and the factor of a small deviation a generation.
+
+    For fresh weights the factor is d ln f/d ln Λ; for warm ones e + (1 − e) d ln f/d ln Λ, e = exp(−κτ), as the skip
+    connection keeps e of its own deviation. Data that accumulate change Λ by an ever smaller share of f(Λ) − Λ.
+    """
 
     Lambda: float
     b: float
     slope: float
+    accumulated: bool = False
 
     @property
     def stable(self) -> bool:
-        """Whether nearby Λ are drawn to it."""
-        return abs(self.slope) < 1
+        """Whether nearby Λ are drawn to it (an alternating deviation grows if slope < −1, unless data accumulate)."""
+        return self.slope < 1 and (self.accumulated or self.slope > -1)
 
 
 class CollapseMap(Drawn):
-    r"""f(Λ) = φ Λ₀ + (1 − φ) v_{t_f}(b_τ(Λ)), for fresh weights, or their limit for warm ones.
+    r"""f(Λ) = φ Λ₀ + (1 − φ) v_{t_f}(b(Λ)).
+
+    For fresh weights b(Λ) = b_τ(Λ) from b₀: one generation is Λ → f(Λ). With ``generations.start = "warm"`` the skip connection
+    goes on from the generation before, so that the state of the chain is the pair (Λ, b); b(Λ) is then the b_∞(Λ) to which
+    many generations on the same Λ lead, and f has the chain's fixed points. `iterate`, `attractor`, `limit` and `phase` follow
+    the chain itself in all cases.
 
     Parameters
     ----------
@@ -45,7 +56,8 @@ class CollapseMap(Drawn):
     Notes
     -----
     b_τ = b_∞ + (b₀ − b_∞) e^{−κτ} with κ = Λ E[β²] + E[α²] and κ b_∞ = Λ E[βy₁] + E[αy₀] for a network that predicts
-    y₀x₀ + y₁x₁; v̇ = 2Δv + 2ε. Cui, Pehlevan, Lu, arXiv 2501.03937; closed forms in `derivations.autoencoder.collapse`.
+    y₀x₀ + y₁x₁; v̇ = 2Δv + 2ε. Both are compiled from `derivations.autoencoder.skip` and `sampling`. Cui, Pehlevan, Lu, arXiv
+    2501.03937; closed forms in `derivations.autoencoder.collapse`.
     """
 
     def __init__(self, problem: Problem, original: float | None = None) -> None:
@@ -55,12 +67,10 @@ class CollapseMap(Drawn):
         self.start = problem.target.mean_eigenvalue
         times, w = problem.training.nodes()
         s = problem.interpolant
-        alpha, beta = s.alpha(times), s.beta(times)
-        y0, y1 = predicted(problem, times)
-        self._kappa = (float(w @ beta**2), float(w @ alpha**2))
-        self._source = (float(w @ (beta * y1)), float(w @ (alpha * y0)))
+        self._training = (s.alpha(times), s.beta(times), *predicted(problem, times))
+        self._time_weights = w
         self.tau = self._effective_time()
-        # Δ is linear in b: its values at b = 0 and 1 give it everywhere.
+        self._derived = compile_sampler(problem.sampling.drift)
         self._epsilon = problem.sampling.epsilon_function(s)
         self._prepare()
 
@@ -69,11 +79,7 @@ class CollapseMap(Drawn):
         training = self.problem.training
         _, rate = self.problem.denoiser.rates(training.rates or {})
         schedule = training.rate_schedule()
-        if schedule is None:
-            return float(rate * training.tau)
-        from scipy.integrate import quad
-
-        return float(rate * quad(lambda x: float(schedule(x)), 0, training.tau, limit=500, epsabs=1e-12)[0])
+        return float(rate * (training.tau if schedule is None else schedule.integral(training.tau)))
 
     def _prepare(self) -> None:
         sampling = self.problem.sampling
@@ -81,18 +87,42 @@ class CollapseMap(Drawn):
             grid = sampling.grid()
             k = coefficients(self.problem, 0.0, grid[:-1], self._epsilon)
             h = np.diff(grid)
-            self._steps = (1 + h * k.delta, h * k.gamma, 2 * h * k.epsilon)
+            # Growth is linear in b: its values at b = 0 and its slope.
+            gain, growth, noise = self._derived.step(k.gamma, k.delta, k.epsilon, h)
+            self._steps = (growth, gain, noise)
             return
         self._clock = Clock(self.problem.interpolant)
         self._span = (self._clock.of(sampling.start), self._clock.of(sampling.stop), sampling.start)
+        self._noisy = bool(np.any(self._epsilon(np.linspace(sampling.start, sampling.stop, 101)) != 0))
+        if not self._noisy:
+            self._ends = np.log(self._continuous(np.array([0.0, 1.0])))
 
-    def skip(self, Lambda: Any, b0: float | None = None) -> np.ndarray:
-        """b_τ of a training on a target with mean eigenvalue Λ (any shape)."""
-        Lambda = np.asarray(Lambda, dtype=np.float64)
+    def skip(self, Lambda: Any, b0: Any = None) -> np.ndarray:
+        """b_τ of a training on a target with mean eigenvalue Λ, from ``b0`` (default: the problem's) (any shape)."""
         start = self.initial_skip if b0 is None else b0
-        kappa = Lambda * self._kappa[0] + self._kappa[1]
-        limit = np.divide(Lambda * self._source[0] + self._source[1], kappa, out=np.zeros_like(kappa), where=kappa > 0)
-        return limit + (start - limit) * np.exp(-kappa * self.tau) if self.problem.denoiser.has_skip else 0.0 * kappa
+        limit, kappa = self._relaxation(Lambda)
+        if not self.problem.denoiser.has_skip:
+            return 0.0 * limit
+        return np.asarray(self._derived.skip(self.tau, kappa, start, limit))
+
+    def _relaxation(self, Lambda: Any) -> tuple[np.ndarray, np.ndarray]:
+        """(b_∞, κ) of a training on a target with mean eigenvalue Λ."""
+        rates = self._derived.skip_rates(np.asarray(Lambda, dtype=np.float64)[..., None], *self._training)
+        source, kappa = (np.asarray(x @ self._time_weights) for x in rates)
+        return np.divide(source, kappa, out=np.zeros_like(kappa), where=kappa > 0), kappa
+
+    def trained_skip(self, Lambda: Any) -> np.ndarray:
+        """b_∞, where a long training on a target with mean eigenvalue Λ ends (any shape)."""
+        return self._relaxation(Lambda)[0]
+
+    def _kept(self, Lambda: Any) -> np.ndarray:
+        """e^{−κτ}: what a training leaves of the initial b − b_∞."""
+        return np.asarray(self._derived.skip(self.tau, self._relaxation(Lambda)[1], 1.0, 0.0))
+
+    @property
+    def warm(self) -> bool:
+        """Whether the skip connection goes on from the generation before."""
+        return self.problem.generations.start == "warm" and self.problem.denoiser.has_skip and self.tau > 0
 
     @property
     def initial_skip(self) -> float:
@@ -107,8 +137,12 @@ class CollapseMap(Drawn):
             if self.problem.sampling.scheme == "euler":
                 v = np.ones_like(flat)
                 for growth, gain, noise in zip(*self._steps, strict=True):
-                    v = (growth + gain * flat) ** 2 * v + noise
+                    v = self._derived.variance_step(growth + gain * flat, noise, v)
                 return v.reshape(b.shape)
+            if not self._noisy:
+                # Without noise ln v = 2 ∫ Δ is linear in b: two values give it everywhere.
+                at_zero, at_one = self._ends
+                return np.exp(at_zero + (at_one - at_zero) * b)
             return self._continuous(flat).reshape(b.shape)
 
     def _continuous(self, b: np.ndarray) -> np.ndarray:
@@ -131,7 +165,11 @@ class CollapseMap(Drawn):
 
     def __call__(self, Lambda: Any) -> np.ndarray:
         """f(Λ), any shape."""
-        return self.original * self.start + (1 - self.original) * self.variance(self.skip(Lambda))
+        return self.following(self.trained_skip(Lambda) if self.warm else self.skip(Lambda))
+
+    def following(self, b: Any) -> np.ndarray:
+        """φ Λ₀ + (1 − φ) v(b): Λ of the next target after a network with the skip connection b (any shape)."""
+        return self.original * self.start + (1 - self.original) * self.variance(b)
 
     def slope(self, Lambda: float) -> float:
         """d ln f/d ln Λ."""
@@ -155,7 +193,10 @@ class CollapseMap(Drawn):
         for k in np.flatnonzero((f[:-1] > 0) != (f[1:] > 0)):
             root = float(brentq(lambda y: float(np.log(self(np.exp(y)))) - y, x[k], x[k + 1], xtol=1e-14, rtol=1e-14))
             Lambda = float(np.exp(root))
-            found.append(FixedPoint(Lambda, float(self.skip(Lambda)), self.slope(Lambda)))
+            b = float(self.trained_skip(Lambda) if self.warm else self.skip(Lambda))
+            kept = float(self._kept(Lambda)) if self.warm else 0.0
+            slope = kept + (1 - kept) * self.slope(Lambda)
+            found.append(FixedPoint(Lambda, b, slope, self.problem.generations.accumulate))
         return found
 
     def iterate(self, count: int, Lambda: float | None = None) -> np.ndarray:
@@ -172,27 +213,33 @@ class CollapseMap(Drawn):
             values.append(float(shares[0] * self.start + shares[1:] @ np.array(v)))
         return np.array(values)
 
-    def limit(self, Lambda: float | None = None) -> float:
-        """Where the iteration ends that starts at Λ (default: the original target's).
+    def attractor(self, Lambda: float | None = None) -> np.ndarray:
+        """The values that Λ takes in the end when the chain starts at Λ (default: the original target's).
 
-        The map increases, so that this is the next fixed point in the direction of the first step.
+        One value: the chain converges (0 and inf are possible); more: it alternates between them for ever, which a skip
+        connection that starts above b_∞ can do, since more variance then trains it further down. See
+        `asymptotics.autoencoder.collapse.orbits.attractor`.
         """
-        here = self.start if Lambda is None else number("Lambda", Lambda, at_least=0)
-        following, points = float(self(here)), self.fixed_points()
-        if not np.isfinite(following) or not points:
-            return float("inf")
-        if following >= here:
-            above = [p.Lambda for p in points if p.Lambda >= here * (1 - 1e-12)]
-            return min(above, default=float("inf"))
-        return max((p.Lambda for p in points if p.Lambda <= here * (1 + 1e-12)), default=0.0)
+        from .orbits import attractor
+
+        return attractor(self, self.start if Lambda is None else number("Lambda", Lambda, at_least=0))
+
+    def limit(self, Lambda: float | None = None) -> float:
+        """Where the chain ends that starts at Λ (default: the original target's); NaN if it alternates for ever."""
+        values = self.attractor(Lambda)
+        return float(values[0]) if len(values) == 1 else float("nan")
 
     def phase(self, factor: float = 10.0) -> str:
-        """ "collapse", "spread" or "blow-up": whether the iteration from Λ₀ ends below Λ₀/factor, between, or above Λ₀ factor."""
-        ratio = self.limit() / self.start
-        return "collapse" if ratio < 1 / factor else "blow-up" if ratio > factor else "spread"
+        """How the chain from Λ₀ ends: "collapse" below Λ₀/factor, "spread" between, "blow-up" above Λ₀ factor.
+
+        A chain that alternates for ever has the phase in which all its values lie, or else "alternation".
+        """
+        ratios = self.attractor() / self.start
+        phases = {"collapse" if r < 1 / factor else "blow-up" if r > factor else "spread" for r in ratios}
+        return phases.pop() if len(phases) == 1 else "alternation"
 
     def critical_fraction(self, keep: float = 0.5) -> dict[str, float]:
-        """The fraction φ of original data at which collapse stops: the least with limit ≥ ``keep`` Λ₀.
+        """The fraction φ of original data at which collapse stops: the least with limit (least value of an alternation) ≥ ``keep`` Λ₀.
 
         Returns
         -------
@@ -203,7 +250,7 @@ class CollapseMap(Drawn):
         number("keep", keep, above=0, below=1)
 
         def end(phi: float) -> float:
-            return CollapseMap(self.problem, phi).limit()
+            return float(np.min(CollapseMap(self.problem, phi).attractor()))
 
         if end(0.0) >= keep * self.start:
             return {"fraction": 0.0, "below": end(0.0), "above": end(0.0)}
@@ -216,7 +263,7 @@ class CollapseMap(Drawn):
 
 @dataclass(frozen=True)
 class PhaseDiagram(Result):
-    """Limits Λ of the iteration from Λ₀, (len(y), len(x)), the number of stable fixed points, and the two axes."""
+    """Limits Λ of the chain from Λ₀ (NaN: it alternates), (len(y), len(x)), the number of stable fixed points, and the two axes."""
 
     names: tuple[str, str]
     x: np.ndarray

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.input.checks import present
 from ..equations.drift import Drift, Layout, square_root
 from ..equations.path import OrderParameters
 from ..generated.density import GeneratedDensity
@@ -189,7 +190,7 @@ class LatentMoments(Drift):
             out,
         )
         if self.kernels.kink:
-            self._regress(out, inverse, cross, c0, c1)
+            self._regress(out, root, inverse, cross, c0, c1)
         averaged = self.time_weights @ out
         if self.shared_sample:
             first = self.kernels.column("N0_1_1")
@@ -218,9 +219,16 @@ class LatentMoments(Drift):
         out = np.empty((1, 2 * self.p_pairs))
         arrays = [np.zeros((1, len(enc))), root0[None], root1[None], np.zeros((1, len(dec))), u0[None], u1[None]]
         arrays = [np.ascontiguousarray(x) for x in (*arrays, R0[None], R1[None])]
-        assert self.noise_nodes is not None
         self.kernels.module.noise(
-            *self.noise_nodes, *arrays, Q, *self.schedule, *self.derivatives, self.time_weights, b, kappa, out
+            *present(self.noise_nodes, "noise_nodes"),
+            *arrays,
+            Q,
+            *self.schedule,
+            *self.derivatives,
+            self.time_weights,
+            b,
+            kappa,
+            out,
         )
         return out[0]
 

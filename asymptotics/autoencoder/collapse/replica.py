@@ -11,6 +11,7 @@ from ...common.numerics.expectations import Rule
 from ..equations.drift import Drift, square_root
 from ..equations.integrate import SolveError
 from ..equations.path import OrderParameters
+from ..equations.stepping import StepError, finite, pieces_of, steps
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from .latent import GeneratedLaw, GenerationDrift, LatentMoments, quasi_normals
@@ -178,18 +179,17 @@ def _integrate(
     """State at τ; ``look`` is told how far the integration is."""
     from scipy.integrate import DOP853
 
-    message = None
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if not np.all(np.isfinite(drift(0.0, y0))):
-            raise SolveError(f"generation {generation}: the drift is not finite at tau = 0", None)
-        solver = DOP853(drift, 0.0, y0, tau, rtol=tolerance, atol=tolerance)
-        while solver.status == "running" and message is None:
-            message = solver.step()
-            if not np.all(np.isfinite(solver.y)):
-                message = "a value is not finite"
-            elif drift.evaluations > MAX_EVALUATIONS:
-                message = f"more than {MAX_EVALUATIONS} evaluations"
+    y = y0
+    if not np.all(np.isfinite(finite(drift)(0.0, y0))):
+        raise SolveError(f"generation {generation}: the drift is not finite at tau = 0", None)
+    try:
+        for solver in steps(DOP853, drift, y0, pieces_of(drift, tau), rtol=tolerance, atol=tolerance):
+            y = solver.y
             look(solver.t / tau)
-    if message is not None or solver.status == "failed":
-        raise SolveError(f"generation {generation} stopped at tau = {solver.t:.6g} of {tau:g}: {message}", None)
-    return np.asarray(solver.y)
+            if drift.evaluations > MAX_EVALUATIONS:
+                raise StepError(solver.t, f"more than {MAX_EVALUATIONS} evaluations")
+    except StepError as error:
+        raise SolveError(
+            f"generation {generation} stopped at tau = {error.tau:.6g} of {tau:g}: {error.reason}", None
+        ) from None
+    return np.asarray(y)

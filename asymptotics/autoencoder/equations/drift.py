@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.input.checks import present
 from ...common.numerics.expectations import Rule
 from ..kernels.compile import Kernels
 from ..kernels.fields import conditions, overlap_sums
@@ -165,7 +166,7 @@ class Drift:
         C, T, out = len(self.pi), len(alpha), self._out
         self.kernels.module.moments(*self.nodes, mean, root, emean, eroot, R, Q, *self._tiled, b, kappa, out)
         if self.kernels.kink:
-            self._regress(out, inverse, cross, np.tile(c0, C), np.tile(c1, C))
+            self._regress(out, root, inverse, cross, np.tile(c0, C), np.tile(c1, C))
         averaged = out.copy() if T == 1 else self.time_weights @ out.reshape(C, T, -1)
         if self.shared_sample:
             self._shared_noise(averaged, Q, M, Qc, b, kappa)
@@ -179,7 +180,9 @@ class Drift:
         """Number of entries of an upper triangle."""
         return self.kernels.p * (self.kernels.p + 1) // 2
 
-    def _regress(self, out: np.ndarray, inverse: np.ndarray, cross: np.ndarray, c0: np.ndarray, c1: np.ndarray) -> None:
+    def _regress(
+        self, out: np.ndarray, root: np.ndarray, inverse: np.ndarray, cross: np.ndarray, c0: np.ndarray, c1: np.ndarray
+    ) -> None:
         """Hessians from the regression form: E[∂_ω g] = (E[(ω − Eω) g] − E[∂_e g] Cov(e, ω)) Ω⁻¹, then the chain rule."""
         p, n, J = self.kernels.p, len(self.encoders), len(self.decoders)
         alpha, beta = self._tiled[:2]
@@ -194,7 +197,13 @@ class Drift:
             H = np.zeros((len(out), p, p))
             H[:, :, self.encoders] += slope[:, None, None] * ((W - G @ cross) @ precision)
             H[:, :, self.decoders] += weight[:, None, None] * G
-            H = (H + np.swapaxes(H, 1, 2)) / 2
+            # Where fields are in proportion the regression gives H on what they span: the rest follows by symmetry.
+            known = np.zeros((len(out), p, p))
+            known[:, range(p), range(p)] = 1.0
+            known[:, self.encoders[:, None], self.encoders] = inverse @ root
+            H = H @ known
+            H = H + np.swapaxes(H, 1, 2)
+            H -= known @ H @ known / 2
             start = column(f"H{channel}_1_1")
             out[:, start : start + len(i)] = H[:, i, j]
 
@@ -213,9 +222,16 @@ class Drift:
         R1 = Qc[:, dec[:, None], dec] - u1 @ np.swapaxes(u1, -1, -2)
         out = np.empty((C, 2 * self.p_pairs))
         arrays = [np.ascontiguousarray(x) for x in (M[:, enc], root0, root1, M[:, dec], u0, u1, R0, R1)]
-        assert self.noise_nodes is not None
         self.kernels.module.noise(
-            *self.noise_nodes, *arrays, Q, *self.schedule, *self.derivatives, self.time_weights, b, kappa, out
+            *present(self.noise_nodes, "noise_nodes"),
+            *arrays,
+            Q,
+            *self.schedule,
+            *self.derivatives,
+            self.time_weights,
+            b,
+            kappa,
+            out,
         )
         first = self.kernels.column("N0_1_1")
         averaged[:, first : first + out.shape[1]] = out

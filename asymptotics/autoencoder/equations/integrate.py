@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import ComputationError
+from ...common.input.checks import ComputationError, InputError
+from ...common.numerics.expectations import Rule
 from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem
 from .drift import Drift
+from .loss_terms import averaged_unpredicted
 from .path import TrainingPath
+from .stepping import StepError, finite, pieces_of, steps
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
@@ -34,11 +37,36 @@ def without_nodes(problem: Problem, kernels: Kernels) -> bool:
     return "moments" in kernels.exact and ("noise" in kernels.exact or not problem.training.shares_samples)
 
 
+def check_start(problem: Problem) -> None:
+    """Refuse a start that nothing ever leaves: all weights zero where the network's slope there is zero too (σ(0) = 0)."""
+    theta, q = problem.initial_overlaps()
+    rho, _ = problem.denoiser.rates(problem.training.rates or {})
+    if np.any(q) or np.any(theta) or not np.any(rho):
+        return
+    kernels = kernels_of(problem)
+    drift = Drift(problem, kernels, Rule("hermite", 4) if kernels.smooth else Rule("sobol", 64))
+    drift.rate_schedule = None
+    layout = drift.layout
+    slope = finite(drift)(0.0, layout.pack(theta, q, problem.denoiser.skip, problem.denoiser.parameters))
+    trained = np.delete(slope, sum(layout.sizes))
+    if np.all(np.abs(np.nan_to_num(trained)) < 1e-12):
+        raise InputError(
+            "denoiser.init: all weights are zero, and since the activation is 0 at 0 they would stay zero for ever, in theory and "
+            "in every run; must have centroids, random, realisation or Theta and Q that are not zero (centroids = 0.1, say)"
+        )
+
+
 def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
     """Packed state at τ = 0."""
     theta, q = problem.initial_overlaps()
     b = problem.denoiser.skip if problem.denoiser.has_skip else 0.0
     return drift.layout.pack(theta, q, b, problem.denoiser.parameters)
+
+
+def scale_of(problem: Problem) -> float:
+    """1 + squared centroids and variances: what order parameters are measured in."""
+    centroids = np.sum(problem.target.centroids**2, axis=-1)
+    return float(1.0 + np.max(centroids, initial=0.0) + np.max(problem.target.cluster_eigenvalues, initial=0.0))
 
 
 class Controls:
@@ -60,35 +88,34 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
     drift.hold(y0)
-    if not np.all(np.isfinite(drift(0.0, y0))):
+    if not np.all(np.isfinite(finite(drift)(0.0, y0))):
         raise SolveError("the drift is not finite at tau = 0", None)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        # Q and Θ are sums over the atoms: their errors are what atol is about.
-        atol = np.full(len(y0), controls.atol / problem.target.atoms)
-        atol[sum(drift.layout.sizes) :] = controls.atol
-        solver = controls.solver(drift, 0.0, y0, tau_max, rtol=controls.rtol, atol=atol)
-        nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
-        knots: list[float] = [0.0]
-        values: list[np.ndarray] = []
-        message = None
-        with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
-            while solver.status == "running":
-                if len(values) >= controls.max_steps:
-                    message = f"more than max_steps = {controls.max_steps} steps"
-                    break
-                message = solver.step()
-                if solver.status == "failed" or not np.all(np.isfinite(solver.y)):
-                    message = message or "a value is not finite"
-                    break
+    # Q and Θ are sums over the atoms: their errors are what atol is about.
+    atol = np.full(len(y0), controls.atol / problem.target.atoms)
+    atol[sum(drift.layout.sizes) :] = controls.atol
+    nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
+    knots: list[float] = [0.0]
+    values: list[np.ndarray] = []
+    message = None
+    pieces = pieces_of(drift, tau_max)
+    # A solver that starts anew on every piece makes its error anew.
+    shares = np.sqrt(len(pieces) - 1)
+    options = {"rtol": max(controls.rtol / shares, 3e-14), "atol": atol / shares, "scale": scale_of(problem)}
+    with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
+        try:
+            for solver in steps(controls.solver, drift, y0, pieces, **options):
                 dense = solver.dense_output()
                 step = solver.t - solver.t_old
                 inside = solver.t_old + step * nodes
                 values.append(np.array([dense(t) for t in inside[:-1]] + [solver.y]))
                 knots.append(float(solver.t))
                 watch.update(int(1000 * solver.t / tau_max) - watch.n)
-    stopped = bool(message) or solver.status == "failed"
+                if len(values) >= controls.max_steps and solver.t < tau_max:
+                    raise StepError(solver.t, f"more than max_steps = {controls.max_steps} steps")
+        except StepError as error:
+            message = error.reason
     path = _path(problem, drift, controls, np.array(knots), values) if values else None
-    if stopped or path is None:
+    if message is not None or path is None:
         raise SolveError(f"the solve stopped at tau = {knots[-1]:.6g} of {tau_max:g}: {message}", path)
     return path
 
@@ -121,6 +148,7 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
         method=controls.method,
         experiment=problem.to_tables(),
         version=__version__,
+        loss_unpredicted=averaged_unpredicted(problem),
         source=problem,
     )
 

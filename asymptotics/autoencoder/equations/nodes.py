@@ -21,7 +21,7 @@ _PILOT = {"hermite": 16, "sobol": 512}
 class Chooser:
     """Chooses the cheapest expectations that reach the tolerance, by refinement along a pilot path."""
 
-    #: Fractions of τ_max at which the drift is refined.
+    #: Fractions of the training at which the drift is refined (of τ_max, or of the clock that a rate schedule makes).
     FRACTIONS = (0.0, 0.08, 0.2, 0.35, 0.6, 1.0)
     #: Share of the tolerance that the expectations may take.
     SAFETY = 0.5
@@ -33,7 +33,11 @@ class Chooser:
         self.rule, self.noise = rule, noise
         self.evaluations = 0
         self.watch: Any = None
+        self.pilot_drift: Any = None
+        #: Growth of an error of the drift that the estimated error already contains.
+        self.amplification = 1.0
         self.growth_rates: np.ndarray | None = None
+        self.schedule = problem.training.rate_schedule()
         n = len(kernels.encoders)
         self.ladder = ladder(n, kink=not kernels.smooth)
         self.noise_ladder = ladder(2 * n, kink=not kernels.smooth) if problem.training.shares_samples else []
@@ -68,7 +72,7 @@ class Chooser:
         cheap = min(range(len(self.ladder)), key=lambda k: abs(self.ladder[k].nodes - _PILOT[self.ladder[k].kind]))
         self.pilot_noise = self.noise_ladder[0] if self.noise_ladder else self.ladder[cheap]
         rough = Controls("RK45", 2e-3, 2e-3, controls.max_steps)
-        taus = np.array(self.FRACTIONS) * self.problem.training.tau
+        taus = self._taus()
         for k in range(cheap, len(self.ladder)):
             self.pilot_drift = Drift(self.problem, self.kernels, self.ladder[k], self.noise or self.pilot_noise)
             self.growth_rates = None
@@ -91,6 +95,21 @@ class Chooser:
                 break
         return taus, states, self.ladder[k]
 
+    def _taus(self) -> np.ndarray:
+        tau = self.problem.training.tau
+        if self.schedule is None or not self.schedule.clock(tau) > 0:
+            return np.array(self.FRACTIONS) * tau
+        # Where something happens: a burst may hold most of the training.
+        return self.schedule.at_clock(np.array(self.FRACTIONS) * self.schedule.clock(tau))
+
+    def _per_clock(self, taus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the clock shows at τ, and dτ by d clock there (0 where it stands still)."""
+        if self.schedule is None:
+            return taus, np.ones_like(taus)
+        rate = np.array([float(self.schedule(t)) for t in taus])
+        rate = rate * (1 + rate) / 2
+        return self.schedule.clock(taus), np.divide(1.0, rate, out=np.zeros_like(rate), where=rate > 0)
+
     def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None) -> Any:
         if fixed is not None:
             above = [r for r in rungs if r.kind == fixed.kind and r.nodes > 1.2 * fixed.nodes]
@@ -99,7 +118,10 @@ class Chooser:
         used, error = rungs[0], np.inf
         for finer in rungs[1:]:
             after = self._drifts(pair(finer), states, taus)
-            error = self._propagate(taus, states, after - before)
+            last, error = error, self._propagate(taus, states, after - before)
+            if finer.kind == "sobol" and np.isfinite(last):
+                # Two rungs may agree by chance: no better than half of what the rungs before differed by.
+                error = max(error, last / 2)
             if fixed is not None:
                 return used, error
             if error < self.SAFETY * self.tolerance:
@@ -132,18 +154,24 @@ class Chooser:
                     h = 1e-5 / size
                     difference = self.pilot_drift(t, y + h * e) - self.pilot_drift(t, y)
                     self.growth_rates[k] = difference @ e / (h * size**2)
-        rates = self.growth_rates
+        # By the clock a burst of the rates is as long as what it does.
+        taus, slowness = self._per_clock(taus)
+        rates = self.growth_rates * slowness
         # Atoms add up in Q and Θ: that is what the tolerance is about.
         theta, q, b, kappa = self.pilot_drift.layout.unpack(change)
         flat = [theta.sum(axis=1).reshape(len(taus), -1), q.sum(axis=1).reshape(len(taus), -1)]
-        source = np.max(np.abs(np.concatenate([*flat, b[:, None], kappa], axis=1)), axis=1)
+        source = np.max(np.abs(np.concatenate([*flat, b[:, None], kappa], axis=1)), axis=1) * slowness
         grid = np.linspace(taus[0], taus[-1], 201)
         rate, source = np.interp(grid, taus, rates), np.interp(grid, taus, source)
         error = worst = 0.0
+        growth = largest = 0.0
         for k in range(200):
             step = grid[k + 1] - grid[k]
             x = step * (rate[k] + rate[k + 1]) / 2
+            growth = max(growth + x, 0.0)
+            largest = max(largest, growth)
             gain = np.expm1(x) / x if abs(x) > 1e-12 else 1.0
             error = error * np.exp(x) + step * gain * (source[k] + source[k + 1]) / 2
             worst = max(worst, error)
+        self.amplification = float(np.exp(min(largest, 700.0)))
         return float(worst)

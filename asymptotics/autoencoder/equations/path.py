@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import fail
+from ...common.input.checks import fail, number
 from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
 from .drift import Layout
+from .loss_terms import averaged_unpredicted
+from .stability import Stability
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,10 @@ class TrainingPath(Result):
     values : (steps, nodes, size)
         The dense output at Chebyshev nodes of every step: the integrator's own polynomial, so nothing is lost.
     centroids : (clusters, K)
+    loss_tau, loss_bulk, loss_potential : (times,)
+        The loss per dimension and its potential E[ℓ] at some τ; `loss`, `loss_order_one` and `loss_total` interpolate.
+    loss_unpredicted : (3,)
+        E_t(y₁ − bβ)² E‖μ‖² as a polynomial in b (files of 0.1.0: None, and computed when asked for).
     atoms, p, K, parameters : int
     evaluations : int
         Right-hand sides computed, all stages of the solve together.
@@ -55,6 +61,8 @@ class TrainingPath(Result):
         The tables that were solved.
     shown : (times,), optional
         Training times that `to_json` and `summary` report; default some equally spaced ones.
+    tangent : dict
+        What `stability` is made from (empty in paths of version 0.1.0).
     """
 
     knots: np.ndarray
@@ -74,6 +82,8 @@ class TrainingPath(Result):
     method: str
     experiment: dict[str, Any]
     version: str
+    loss_unpredicted: Any = None
+    tangent: dict[str, Any] = field(default_factory=dict)
     shown: np.ndarray | None = None
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
@@ -81,6 +91,11 @@ class TrainingPath(Result):
     def problem(self) -> Problem:
         """What was solved (rebuilt from ``experiment`` after loading)."""
         return self.source if self.source is not None else Problem.from_tables(self.experiment)
+
+    @property
+    def stability(self) -> Stability:
+        """How deviations from the path grow, and when runs at finite dimension leave it."""
+        return Stability.restored(self.tangent)
 
     @property
     def layout(self) -> Layout:
@@ -122,24 +137,45 @@ class TrainingPath(Result):
         return OrderParameters(tau, q.sum(axis=-3), Theta, M, b if np.ndim(b) else float(b), kappa, q, theta)
 
     def loss(self, tau: Any) -> tuple[np.ndarray, np.ndarray]:
-        """``(bulk per dimension, potential of order one)`` of the denoising loss at τ (interpolated between steps)."""
-        from scipy.interpolate import CubicSpline
+        """``(bulk per dimension, potential)`` at τ, interpolated between steps: what training minimises of the loss.
 
-        return CubicSpline(self.loss_tau, self.loss_bulk)(tau), CubicSpline(self.loss_tau, self.loss_potential)(tau)
+        The potential E[ℓ] is the part of order one that depends on the weights; the whole part of order one is
+        `loss_order_one`, and the loss itself `loss_total`.
+        """
+        from scipy.interpolate import CubicSpline, PchipInterpolator
+
+        # A spline rings at the kinks that jumps and bursts of a schedule make.
+        kind = CubicSpline if self.problem.training.schedule is None else PchipInterpolator
+        return kind(self.loss_tau, self.loss_bulk)(tau), kind(self.loss_tau, self.loss_potential)(tau)
+
+    def loss_order_one(self, tau: Any) -> np.ndarray:
+        """The loss at τ minus d × bulk: E[ℓ] + E_t(y₁ − bβ)² E‖μ‖² (and the single directions' share; see `loss_terms`)."""
+        beyond = averaged_unpredicted(self.problem) if self.loss_unpredicted is None else self.loss_unpredicted
+        b = np.asarray(self(tau).b)
+        return np.asarray(self.loss(tau)[1] + beyond[0] + beyond[1] * b + beyond[2] * b**2)
+
+    def loss_total(self, tau: Any, dimension: float) -> np.ndarray:
+        """E‖y₀x₀ + y₁x₁ − f(x_t)‖² at τ, averaged over the training times: d × bulk + order one, up to o(1)."""
+        return np.asarray(number("dimension", dimension, at_least=1) * self.loss(tau)[0] + self.loss_order_one(tau))
 
     def table(self, taus: Any) -> dict[str, Any]:
         """The JSON fields of the command line at the given τ."""
         at = self(np.asarray(taus, dtype=np.float64))
         bulk, potential = self.loss(at.tau)
         fields = {"tau": at.tau, "Q": at.Q, "Theta": at.Theta, "M": at.M, "b": at.b, "parameters": at.parameters}
-        fields |= {"loss_bulk": bulk, "loss_potential": potential, "evaluations": self.evaluations}
+        fields |= {"loss_bulk": bulk, "loss_potential": potential}
+        # A declared system is not in the tables: of a file of 0.1.0 the order-one part is then not known.
+        if self.loss_unpredicted is not None or self.experiment["denoiser"].get("activation") != "(system)":
+            fields["loss_order_one"] = self.loss_order_one(at.tau)
+        fields |= {"evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
+        fields["stability"] = self.stability.to_table(self.problem.simulation.dimension)
         return {name: to_builtin(value) for name, value in fields.items()}
 
     def to_dataframe(self, taus: Any = None) -> Any:
         """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
         times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
-        return dataframe(self.table(times))
+        return dataframe({name: value for name, value in self.table(times).items() if name != "stability"})
 
     def to_json(self) -> dict[str, Any]:
         return self.table(np.linspace(0.0, self.tau_max, 9) if self.shown is None else self.shown)
@@ -153,4 +189,7 @@ class TrainingPath(Result):
                 q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
                 theta = np.array2string(at.Theta).replace("\n", "")
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
+        warning = self.stability.message(self.problem.simulation.dimension)
+        if warning:
+            lines.append(f"note: {warning}")
         return "\n".join(lines)

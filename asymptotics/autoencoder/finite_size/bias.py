@@ -5,7 +5,7 @@ m₁ is carried by the drift's Jacobian and fed by
 * the drift's curvature over the fluctuations, ½ ∇²f : C,
 * what the mean increment has beyond its leading order: the squared step minus its extensive part (for q), and the potential
   and the centroids' norms (for b),
-* the finite step, −η d²y_∞/dτ².
+* the finite step, −η J dy_∞/dτ (what −η d²y_∞/dτ² leaves where a step takes the mean of the rate schedule over itself).
 
 All moments come from the same expectations as the fluctuations; only ∇²f : C is taken by central second differences of the
 drift along the principal axes of C.
@@ -123,13 +123,8 @@ class _Source:
         return total
 
     def acceleration(self, tau: float, y: np.ndarray, at: Evaluation) -> np.ndarray:
-        """d²y_∞/dτ² = J f + ∂f/∂τ (the schedule of the rates)."""
-        out = at.jacobian @ self.drift(tau, y)
-        if self.terms.rate_schedule is not None:
-            h = 1e-4 * self.path.tau_max
-            early, late = max(tau - h, 0.0), min(tau + h, self.path.tau_max)
-            out = out + (self.drift(late, y) - self.drift(early, y)) / (late - early)
-        return np.asarray(out)
+        """J f, which is d²y_∞/dτ² at constant rates."""
+        return np.asarray(at.jacobian @ self.drift(tau, y))
 
     def beyond_leading(self, tau: float, y: np.ndarray, at: Evaluation) -> np.ndarray:
         """O(1/d) part of the mean increment: 2η (E[v_a·v_b] − its extensive part) for q(s), with (2η/d) v one step of w/√d."""

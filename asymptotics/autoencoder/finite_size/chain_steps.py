@@ -15,8 +15,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import boolean, float64, int64, njit, types, uint32
+from numba import boolean, float64, int64, types, uint32
 
+from ...common.numerics.compiled import njit
 from ...common.numerics.normals import LANES, TILE64, normal_tile64, uniform
 
 #: Streams of the generator; the counter's step is a block of steps (normals) or a step (uniform numbers).

@@ -15,10 +15,9 @@ import numpy as np
 from ...common.input.checks import InputError, array, number
 from ..equations.path import TrainingPath
 from ..process.ensemble import Runs
+from .extrapolation import coefficients
 from .fluctuations import Fluctuations, fluctuations
 
-#: What is neglected, of order 1/d² in the mean, counts as a standard deviation of this many times (1 + |theory|)/d².
-NEGLECTED = 5.0
 #: Directions whose variance, after scaling to unit variances, is below min(½, this/d) are left out: the covariance's own
 #: correction, of relative order 1/d (tens of 1/d, squares of the large fluctuations), would dominate there.
 UNRESOLVED = 100.0
@@ -46,8 +45,11 @@ def stacked(source: Any, p: int, prefix: str = "") -> np.ndarray:
 
 
 def joint_covariance(f: Fluctuations, taus: Any, dimension: float) -> np.ndarray:
-    """Covariance at dimension d of the order parameters at several τ, stacked."""
-    return np.block([[f.covariance(float(t), dimension, float(u)) for u in taus] for t in taus])
+    """Covariance at dimension d of the order parameters at several τ, stacked (kept with ``f``)."""
+    kept, key = f.__dict__.setdefault("_joint", {}), (*map(float, taus), float(dimension))
+    if key not in kept:
+        kept[key] = np.block([[f.covariance(float(t), dimension, float(u)) for u in taus] for t in taus])
+    return np.array(kept[key])
 
 
 def statistic(difference: np.ndarray, covariance: np.ndarray, dimension: float) -> tuple[float, int]:
@@ -72,7 +74,7 @@ def default_taus(tau: np.ndarray) -> np.ndarray:
 def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str = "exact") -> ChiSquare:
     """Test the mean over runs against the path, with predicted covariance and bias.
 
-    With a companion ensemble at d/4 the experiment's own extrapolation in 1/d takes the place of the predicted bias.
+    With a companion ensemble at d/4 what is left of the bias, of order 1/d², is measured and taken out.
 
     Parameters
     ----------
@@ -91,6 +93,15 @@ def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str
     """
     from scipy.stats import chi2
 
+    at, difference, covariance = deviation(path, runs, taus=taus, initial=initial)
+    value, degrees = statistic(difference, covariance, runs.dimension)
+    return ChiSquare(value, degrees, float(chi2.sf(value, degrees)) if degrees else 1.0, tuple(map(float, at)))
+
+
+def deviation(
+    path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str = "exact"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(τ, mean of the runs minus theory with its bias, predicted covariance of that), as `chi_square` judges them."""
     from .bias import bias
 
     if runs.data:
@@ -108,23 +119,21 @@ def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str
     at = np.minimum(runs.tau[index], path.tau_max)
     d, low, R = runs.dimension, runs.low_dimension, runs.runs
     f = fluctuations(path, initial=initial)
-    theory = np.concatenate([stacked(path(float(t)), path.p) for t in at])
-    mean = stacked(runs, path.p)[:, index].mean(axis=0).ravel()
+
+    def beyond(values: np.ndarray, dimension: int) -> np.ndarray:
+        m1 = bias(path, dimension, initial=initial)
+        expected = [stacked(path(float(t)), path.p) + m1(float(t)) for t in at]
+        return np.asarray(values[:, index].mean(axis=0).ravel() - np.concatenate(expected))
+
+    difference = beyond(stacked(runs, path.p), d)
     covariance = joint_covariance(f, at, d) / R
-    neglected = NEGLECTED * (1 + np.abs(theory)) / d**2
     if len(runs.low_b) > 1:
-        other = stacked(runs, path.p, "low_")[:, index]
-        ratio = low / (d - low)
-        mean = mean - ratio * (other.mean(axis=0).ravel() - mean)
-        covariance = (1 + ratio) ** 2 * covariance + ratio**2 * joint_covariance(f, at, low) / len(other)
-        neglected = neglected * d / low
-    else:
-        m1 = bias(path, d, initial=initial)
-        theory = theory + np.concatenate([m1(float(t)) for t in at])
+        a, b = coefficients(d, low, 2)
+        difference = a * difference + b * beyond(stacked(runs, path.p, "low_"), low)
+        covariance = a**2 * covariance + b**2 * joint_covariance(f, at, low) / len(runs.low_b)
     # A component without fluctuations has no variance to be measured in: it is compared exactly, elsewhere.
-    neglected = np.where(np.diag(covariance) > 0, neglected, 0.0)
-    value, degrees = statistic(mean - theory, covariance + np.diag(neglected**2), d)
-    return ChiSquare(value, degrees, float(chi2.sf(value, degrees)) if degrees else 1.0, tuple(map(float, at)))
+    numerical = np.where(np.diag(covariance) > 0, path.error_estimate, 0.0)
+    return at, difference, covariance + np.diag(numerical**2)
 
 
 def power(
@@ -145,8 +154,6 @@ def power(
     number("level", level, above=0, below=1)
     at = np.array([path.tau_max / 2, path.tau_max]) if taus is None else array("taus", taus, ndim=1)
     shift = np.concatenate([stacked(wrong(float(t)), path.p) - stacked(path(float(t)), path.p) for t in at])
-    theory = np.concatenate([stacked(wrong(float(t)), path.p) for t in at])
     covariance = joint_covariance(fluctuations(wrong), at, dimension) / runs
-    neglected = np.where(np.diag(covariance) > 0, NEGLECTED * (1 + np.abs(theory)) / dimension**2, 0.0)
-    distance, degrees = statistic(shift, covariance + np.diag(neglected**2), dimension)
+    distance, degrees = statistic(shift, covariance, dimension)
     return float(ncx2.sf(chi2.isf(level, degrees), degrees, distance))

@@ -278,8 +278,13 @@ def fluctuations(
 
 
 def panels_of(path: TrainingPath) -> np.ndarray:
-    """Ends of the panels: steps of the path's integrator, two at a time (of a method of order 8), else a dozen groups."""
+    """Ends of the panels: steps of the path's integrator, two at a time (of a method of order 8), else a dozen groups.
+
+    With a rate schedule each step is a panel of its own (two at a time would reach across a jump).
+    """
     steps = len(path.knots) - 1
+    if path.problem.training.schedule is not None:
+        return path.knots
     group = 2 if path.method == "DOP853" else max(1, round(steps / 12))
     return np.unique(np.append(path.knots[::group], path.knots[-1]))
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from ...common.numerics.compiled import njit
 
 
 @dataclass(frozen=True)

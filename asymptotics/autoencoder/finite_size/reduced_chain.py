@@ -17,6 +17,7 @@ from ...common.input.checks import InputError, array, integer
 from ...common.numerics.normals import philox_key
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run, run_ensemble, spawn
+from ..equations.integrate import check_start
 from ..model.problem import Problem
 from ..model.weights import RANK_TOLERANCE, atom_counts, overlaps
 from ..process.ensemble import Runs
@@ -255,6 +256,7 @@ def simulate(
     elif initial != "exact":
         raise InputError(f"initial = {initial!r}: must be exact or drawn")
     Chain(setup, 0)  # refuses impossible overlaps before any process starts
+    check_start(problem)
     results = run_ensemble(
         trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}",
         checkpoint=checkpoint, watched=True,

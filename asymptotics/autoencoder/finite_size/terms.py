@@ -198,10 +198,8 @@ class Terms(FieldLaws):
             of = increments(self, sample, scale, theta, q)
             mean += sample.weight * of.first(sample)
             second += sample.weight * of.second(sample)
-            square = float(self.varsigma[sample.cluster] ** 2 @ self.mass)
-            trace = float(self.varsigma[sample.cluster] @ self.mass)
-            c00, c01, c11 = sample.skip
-            skip_noise += sample.weight * (2 * c00**2 + c01**2 * trace + 2 * c11**2 * square)
+            variance = self.kernels.module.skip_variance(*sample.skip, self.varsigma[sample.cluster])
+            skip_noise += sample.weight * float(variance @ self.mass)
         rate = scale * self.rho_b
         return Evaluation(
             jacobian=J,

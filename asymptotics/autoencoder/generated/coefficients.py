@@ -1,8 +1,7 @@
 """The generative SDE's coefficients: what the prediction f(x) does to a sample, step by step or in continuous time.
 
-From the prediction f of y = y₀x₀ + y₁x₁ and x = αx̂₀ + βx̂₁: x̂₀ = (y₁x − βf)/D, x̂₁ = (αf − y₀x)/D with D = αy₁ − βy₀, and
-dX = [α̇x̂₀ + β̇x̂₁ − (ε/α)x̂₀] dt + √(2ε) dW. With f = b x + Σ_j (u_j/√d) φ_j this is
-dX = [Γ Σ_j (u_j/√d) φ_j + Δ X] dt + √(2ε) dW.
+All formulae are those that `derivations.autoencoder.sampling` derives from the drift (``sampling.drift``; by default
+velocity + ε score): they are compiled from there. With f = b x + Σ_j (u_j/√d) φ_j, dX = [Γ Σ_j (u_j/√d) φ_j + Δ X] dt + √(2ε) dW.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.numerics.interpolants import Interpolant
+from ..kernels.sampler import compile_sampler
 from ..model.problem import Problem
 
 
@@ -50,26 +50,26 @@ class Coefficients:
 def coefficients(
     problem: Problem, b: float, t: Any, epsilon: Callable[[Any], np.ndarray] | None = None
 ) -> Coefficients:
-    """Γ_t = (αβ̇ − α̇β + εβ/α)/D and Δ_t = bΓ_t + (α̇y₁ − β̇y₀ − εy₁/α)/D, D = αy₁ − βy₀.
+    """Γ_t, Δ_t and ε_t of a network with the skip connection b.
 
     Raises
     ------
     InputError
-        Where D vanishes: a noise prediction says nothing at β = 0 (sampling then has to start at t > 0).
+        Where αy₁ = βy₀: a noise prediction says nothing at β = 0 (sampling then has to start at t > 0).
     """
     t = np.asarray(t, dtype=np.float64)
     s: Interpolant = problem.interpolant
     eps = (epsilon or problem.sampling.epsilon_function(s))(t)
     alpha, beta, alpha_dot, beta_dot = s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t)
     y0, y1 = predicted(problem, t)
-    D = alpha * y1 - beta * y0
+    derived = compile_sampler(problem.sampling.drift)
+    D = derived.determinant(alpha, beta, y0, y1)
     if np.any(D == 0):
         raise InputError(
             f"sampling.start = {float(t[D == 0].ravel()[0]) if t.ndim else float(t):g}: the prediction determines no "
             "velocity there; start later"
         )
-    gamma = (alpha * beta_dot - alpha_dot * beta + eps * beta / alpha) / D
-    delta = b * gamma + (alpha_dot * y1 - beta_dot * y0 - eps * y1 / alpha) / D
+    gamma, delta = derived.coefficients(t, alpha, beta, alpha_dot, beta_dot, eps, y0, y1, b)
     return Coefficients(gamma, delta, eps)
 
 

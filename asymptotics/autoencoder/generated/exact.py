@@ -1,9 +1,9 @@
 """Exact generated densities by the change of variables along the flow (ε = 0): no kernel estimate.
 
 In Lagrangian coordinates z₀ ~ N(0, Q) the projections are m(z₀) + Y with m the flow's image and Y Gaussian, so
-p(x) = ∫ N(z₀; 0, Q) N(x − m(z₀); 0, S) dz₀: a trapezoid sum over z₀ converges exponentially once the image of a grid cell is
-smaller than Y's standard deviation. Where S is (nearly) singular, p comes from the Eulerian form
-p_Z(z) = N(z₀; 0, Q)/|∂z_t/∂z₀|, with z₀ found by running the flow backwards.
+p(x) = ∫ N(z₀; 0, Q) N(x − m(z₀); 0, S) dz₀, summed over cells of z₀ that resolve m (`asymptotics.autoencoder.generated.image`): this
+asks nothing of m, which a coarse Euler scheme may fold. Where m can be inverted, the Eulerian form
+p_Z(z) = N(z₀; 0, Q)/|∂z_t/∂z₀| is an independent way to the same numbers.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...common.input.checks import ComputationError, InputError, array, fail
+from ...common.input.checks import ComputationError, InputError, array, fail, present
 from ..equations.drift import square_root
 
 if TYPE_CHECKING:
     from .density import GeneratedDensity
+    from .image_law import ImageLaw
 
-#: Largest number of Lagrangian grid points a direction.
-LARGEST_GRID = {1: 40_001, 2: 901}
 #: Points a direction on which the Eulerian form tabulates the density of the flow's image.
 EULERIAN_GRID = {1: 4001, 2: 301}
 
@@ -47,8 +46,7 @@ def latent_density(law: GeneratedDensity, z: Any) -> np.ndarray:
         raise InputError("Q: must have full rank for a density of the encoder fields")
     z0 = backward(law, z)
     # The linear and network parts at the found starting points give the Jacobian of the same forward flow.
-    log_jacobian = law.transport(z0, jacobian=True).log_jacobian
-    assert log_jacobian is not None
+    log_jacobian = present(law.transport(z0, jacobian=True).log_jacobian, "log_jacobian")
     quadratic = np.einsum("ka,ab,kb->k", z0, np.linalg.inv(law.Q), z0)
     normal = -0.5 * (quadratic + n * np.log(2 * np.pi) + np.linalg.slogdet(law.Q)[1])
     return np.asarray(np.exp(normal - log_jacobian))
@@ -103,73 +101,41 @@ def backward(law: GeneratedDensity, z: np.ndarray) -> np.ndarray:
     return np.asarray(solved.y[:, -1].reshape(N, n))
 
 
-def projected_density(law: GeneratedDensity, x: Any) -> np.ndarray:
-    """Density of the projections at x (..., m); `GeneratedDensity.density`."""
-    n = _check(law)
+def projected_density(law: GeneratedDensity, x: Any, *, stated: bool = False) -> np.ndarray:
+    """Density of the projections at x (..., m), or with ``stated`` its error there; see `GeneratedDensity.density`."""
+    _check(law)
     x = np.asarray(x, dtype=np.float64)
     m = len(law.span_covariance)
     if x.ndim == 0 or x.shape[-1] != m:
         fail("x", x.shape, f"an array of points with last axis {m} (the number of directions)")
     points = array("x", x.reshape(-1, m), ndim=2)
-    nodes, weights = _lagrangian_grid(law, n)
-    if nodes is not None:
-        centres = law._centres(law.transport(nodes @ law.root))
-        return _mixture(points, centres, weights, law.span_covariance).reshape(x.shape[:-1])
-    return _eulerian(law, points).reshape(x.shape[:-1])
+    resolved = law.image
+    fine = resolved.laws[0]
+    _check_support(fine)
+    p = fine.density(points)
+    if stated:
+        p = np.max([np.abs(other.density(points) - p) for other in resolved.others(fine)], axis=0) + 1e-9 * p
+    return p.reshape(x.shape[:-1])
 
 
-def _lagrangian_grid(law: GeneratedDensity, n: int) -> tuple[np.ndarray | None, np.ndarray]:
-    """Trapezoid nodes and weights for N(0, I_n), fine enough for Y; None if that would take too many."""
-    values = np.linalg.eigvalsh(law.span_covariance)
-    if values[0] <= 0:
-        return None, np.zeros(0)
-    width = np.sqrt(values[0])
-    coarse = np.linspace(-7, 7, 61)
-    mesh = np.stack(np.meshgrid(*[coarse] * n, indexing="ij"), axis=-1)
-    image = law._centres(law.transport(mesh.reshape(-1, n) @ law.root)).reshape(*mesh.shape[:-1], -1)
-    stretch = max(float(np.max(np.linalg.norm(np.diff(image, axis=k), axis=-1))) for k in range(n)) / (14 / 60)
-    # exp(−2π² (width/spacing)²) is below 1e-8 at spacing = width.
-    count = int(np.ceil(14 * max(stretch / width, 3.0))) | 1
-    if count > LARGEST_GRID[n]:
-        return None, np.zeros(0)
-    line = np.linspace(-7, 7, count)
-    weight = np.exp(-0.5 * line**2)
-    weight /= weight.sum()
-    nodes = np.stack(np.meshgrid(*[line] * n, indexing="ij"), axis=-1).reshape(-1, n)
-    product = weight if n == 1 else np.outer(weight, weight).ravel()
-    keep = product > 1e-10 * product.max()
-    return nodes[keep], product[keep]
+#: A direction in which the law is narrower than this share of its extent has no width.
+FLAT = 1e-7
 
 
-#: Gaussian tails are cut at this many standard deviations (relative weight 2e-10).
-CUT = 6.7
-
-
-def _mixture(points: np.ndarray, centres: np.ndarray, weights: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Σ_i w_i N(x; centre_i, S) in the whitened coordinates of S, each x summing over the centres in reach."""
-    from .window import window_sum
-
-    _, inverse = square_root(covariance)
-    m = len(covariance)
-    log_norm = 0.5 * (m * np.log(2 * np.pi) + np.linalg.slogdet(covariance)[1])
-    a, c = points @ inverse, centres @ inverse
-    if m > 2:
-        return np.array([np.exp(-0.5 * np.sum((x - c) ** 2, axis=1)) @ weights for x in a]) * np.exp(-log_norm)
-    if m == 1:
-        a, c = np.pad(a, ((0, 0), (0, 1))), np.pad(c, ((0, 0), (0, 1)))
-    # Cells of one cut-off radius: the centres in reach of a point lie in its cell and the eight around it.
-    low = np.floor(c.min(axis=0) / CUT).astype(np.int64) - 1
-    cells = np.floor(c / CUT).astype(np.int64) - low
-    shape = cells.max(axis=0) + 2
-    index = cells[:, 0] * shape[1] + cells[:, 1]
-    order = np.argsort(index, kind="stable")
-    starts = np.searchsorted(index[order], np.arange(shape[0] * shape[1] + 1))
-    out = np.empty(len(a))
-    window_sum(
-        np.ascontiguousarray(a), np.ascontiguousarray(c[order]), np.ascontiguousarray(weights[order]),
-        starts, low, shape, CUT, out,
-    )  # fmt: skip
-    return out * np.exp(-log_norm)
+def _check_support(law: ImageLaw) -> None:
+    """Refuse laws that are confined to a set of lower dimension: they have no density."""
+    values, axes = np.linalg.eigh(law.covariance)
+    scale = max(float(np.max(law.high - law.low)), float(np.sqrt(max(values[-1], 0.0))))
+    null = axes[:, np.sqrt(np.maximum(values, 0.0)) <= FLAT * scale]
+    image = np.linalg.eigvalsh(null.T @ law.image_covariance() @ null) if null.size else np.ones(1)
+    if null.shape[1] > law.n or image[0] <= (FLAT * scale) ** 2:
+        free = max(null.shape[1] - law.n, int(np.sum(image <= (FLAT * scale) ** 2)))
+        raise InputError(
+            f"directions: there is no density: the {law.m} projections are confined to a set of {law.m - free} "
+            f"dimension{'s' * (law.m - free != 1)} (the Gaussian part of the samples has no width in "
+            f"{null.shape[1]} of them and {law.n} encoder{'s' * (law.n != 1)} do not fill these); samples, moments and "
+            "quantiles are there"
+        )
 
 
 def _eulerian(law: GeneratedDensity, points: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The flow of the local fields of a generated sample: z_t = ℓ_t + Q_{·u} I_t, exact in its linear part.
 
 dI = (Δ I + Γ φ(z)) dt, dℓ = Δ ℓ dt + √(2ε) Q^{1/2} dW, ℓ_0 ~ N(0, Q), and v̇ = 2Δv + 2ε outside the span of the weights
-(Q: encoder vectors; u: decoder vectors).
+(Q: encoder vectors; u: decoder vectors). These and the steps of the Euler scheme are compiled from `derivations.autoencoder.sampling`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ...common.input.checks import ComputationError, InputError, fail
 from ..equations.drift import square_root
 from ..equations.integrate import kernels_of
 from ..equations.path import OrderParameters
+from ..kernels.sampler import compile_sampler
 from ..model.problem import Problem
 from .coefficients import Clock, coefficients
 
@@ -69,7 +70,9 @@ class LatentFlow:
         self.root, self.inverse_root = square_root(self.Q)
         self.sampling = problem.sampling
         self.epsilon = self.sampling.epsilon_function(problem.interpolant)
+        self._derived = compile_sampler(self.sampling.drift)
         self._stepped = self.sampling.scheme == "euler"
+        self._carried: tuple[np.ndarray, ...] | None = None
         self._prepare()
 
     # the linear part -------------------------------------------------------------------------------------------
@@ -80,10 +83,10 @@ class LatentFlow:
             grid = s.grid()
             k = coefficients(self.problem, self.b, grid[:-1], self.epsilon)
             h = np.diff(grid)
-            self._steps = (h * k.gamma, 1.0 + h * k.delta, 2.0 * h * k.epsilon)
+            self._steps = self._derived.step(k.gamma, k.delta, k.epsilon, h)
             v = 1.0
             for growth, noise in zip(self._steps[1], self._steps[2], strict=True):
-                v = growth**2 * v + noise
+                v = self._derived.variance_step(growth, noise, v)
             self.variance, self.growth = float(v), float(np.prod(self._steps[1]))
             self.noisy = bool(np.any(k.epsilon > 0))
             return
@@ -96,7 +99,7 @@ class LatentFlow:
         def slope(_: float, y: np.ndarray) -> np.ndarray:
             k = coefficients(self.problem, self.b, np.array(y[0]), self.epsilon)
             rate = clock.rate(float(y[0]))
-            return rate * np.array([1.0, k.delta, 2 * k.delta * y[2] + 2 * k.epsilon])
+            return rate * np.array([1.0, k.delta, self._derived.variance_rate(k.delta, k.epsilon, y[2])])
 
         solved = solve_ivp(
             slope, self._span, [s.start, 0.0, 1.0], method="DOP853", rtol=1e-11, atol=1e-13, dense_output=True
@@ -145,8 +148,8 @@ class LatentFlow:
             if log_jacobian is not None:
                 step = growth * identity + gain * (self.coupling @ self.slopes(z))
                 log_jacobian += np.log(np.abs(_determinant(step)))
-            network = growth * network + gain * self.phi(z)
-            linear *= growth
+            network = self._derived.network_step(gain, growth, network, self.phi(z))
+            linear = self._derived.linear_step(growth, linear)
             if noise > 0 and rng is not None:
                 linear += np.sqrt(noise) * rng.standard_normal(linear.shape) @ self.root
         return Flow(linear, network, log_jacobian)
@@ -154,9 +157,22 @@ class LatentFlow:
     #: Above this many points, the continuous flow is integrated by RK4 with steps checked against an adaptive solve.
     MANY_POINTS = 400
     FLOW_TOLERANCE = 1e-7
+    CARRY_TOLERANCE = 1e-6
 
     def _many(self, z0: np.ndarray) -> Flow:
-        """The continuous flow of many points: RK4 on equal steps of the clock, as many as a sample of the points needs.
+        """The continuous flow of many points: RK4 on equal steps of the clock, as many as a sample of the points needs."""
+        return self._runge_kutta(z0, self._checked_steps(z0, self.FLOW_TOLERANCE))
+
+    def carry(self, z0: np.ndarray) -> Flow:
+        """As `transport` without noise, but one and the same smooth map in every call: its steps are those of the first."""
+        if self._stepped:
+            return self._step(z0, False, None)
+        if self._carried is None:
+            self._carried = self._checked_steps(z0, self.CARRY_TOLERANCE)
+        return self._runge_kutta(z0, self._carried)
+
+    def _checked_steps(self, z0: np.ndarray, tolerance: float) -> tuple[np.ndarray, ...]:
+        """What RK4 needs to know of the times, with as many steps as a sample of the points needs.
 
         With J = I e^{−L}, L = ∫Δ, the network part obeys dJ/ds = rate Γ e^{−L} φ(e^L (z₀ + Q_{·u} J)).
         """
@@ -168,21 +184,15 @@ class LatentFlow:
             t = np.minimum(t, self.sampling.stop)
             k = coefficients(self.problem, self.b, t, self.epsilon)
             rate = np.array([self._clock.rate(float(x)) for x in t])
-            arguments = (
-                rate * k.gamma * np.exp(-log_growth),
-                np.exp(log_growth),
-                grid[2] - grid[0],
-                self.coupling,
-                self.kappa,
-            )
-            network = np.empty((len(sample), self.coupling.shape[1]))
-            self.kernels.module.runge_kutta(np.ascontiguousarray(sample), *arguments, network)
-            error = np.max(np.abs(self.growth * network - exact))
-            if error < self.FLOW_TOLERANCE * (1 + np.max(np.abs(exact))) or steps >= 4096:
-                break
+            times = (rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0])
+            error = np.max(np.abs(self._runge_kutta(sample, times).network - exact))
+            if error < tolerance * (1 + np.max(np.abs(exact))) or steps >= 4096:
+                return times
             steps *= 2
+
+    def _runge_kutta(self, z0: np.ndarray, times: tuple[np.ndarray, ...]) -> Flow:
         network = np.empty((len(z0), self.coupling.shape[1]))
-        self.kernels.module.runge_kutta(np.ascontiguousarray(z0), *arguments, network)
+        self.kernels.module.runge_kutta(np.ascontiguousarray(z0), *times, self.coupling, self.kappa, network)
         return Flow(self.growth * z0, self.growth * network, None)
 
     def _integrate(self, z0: np.ndarray, jacobian: bool) -> Flow:
@@ -196,7 +206,7 @@ class LatentFlow:
             rate = self._clock.rate(float(t))
             network = y[: N * J].reshape(N, J)
             z = np.exp(log_growth) * z0 + network @ self.coupling.T
-            change = rate * (k.delta * network + k.gamma * self.phi(z))
+            change = rate * self._derived.network_rate(k.gamma, k.delta, network, self.phi(z))
             if not jacobian:
                 return change.ravel()
             trace = n * k.delta + k.gamma * np.einsum("aj,Nja->N", self.coupling, self.slopes(z))

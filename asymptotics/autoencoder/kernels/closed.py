@@ -61,14 +61,9 @@ class ExactMoments:
 
     def moments_body(self, names: Sequence[str]) -> list[str]:
         """Lines for one condition ``i``: everything in ``names``, stored in ``out[i]``."""
-        import sympy
-
-        from derivations.autoencoder.moments import NotClosed
 
         s = self.system
-        if any(g.has(sympy.DiracDelta) for channel in s.gradient for g in channel):
-            raise NotClosed("a discontinuous activation: SGD does not see its jumps")
-        variables = [*(s.fields[a] for a in self.encoders), *s.residual_fields]
+        variables = [self.clean(x) for x in (*(s.fields[a] for a in self.encoders), *s.residual_fields)]
         reduction, head = self._law(variables, self._joint(), self._means())
         coefficients: list[tuple[str, sympy.Expr]] = []
         g = {
@@ -161,7 +156,7 @@ class ExactMoments:
         s = self.system
         vectors = sorted({*self.encoders, *self.decoders})
         lambdas = [[s.channel_fields[ch][v] for v in vectors] for ch in (0, 1)]
-        variables = [*lambdas[0], *lambdas[1]]
+        variables = [self.clean(x) for x in (*lambdas[0], *lambdas[1])]
         alpha, beta, c0, c1 = sympy.symbols("alpha beta c0 c1", real=True)
         place = {s.fields[v]: alpha * lambdas[0][k] + beta * lambdas[1][k] for k, v in enumerate(vectors)}
         for j, u in enumerate(self.decoders):
@@ -175,7 +170,9 @@ class ExactMoments:
         reduction, head = self._law(variables, self._channels(vectors), self._channel_means(vectors))
         coefficients: list[tuple[str, sympy.Expr]] = []
         g = {
-            key: self._named(reduction, s.gradient[key[0]][key[1]].subs(place), f"h{key[0]}_{key[1]}_", coefficients)
+            key: self._named(
+                reduction, s.gradient[key[0]][key[1]].xreplace(place), f"h{key[0]}_{key[1]}_", coefficients
+            )
             for key in live
         }
         zero = [f"G{name} = 0.0" for name, _ in coefficients]

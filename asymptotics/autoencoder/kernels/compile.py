@@ -6,6 +6,7 @@ recompiles. The argument order is documented in the generated source and in `Ker
 
 from __future__ import annotations
 
+import logging
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ...common.numerics import codegen
-from . import closed as kernels_exact
-from . import flow as kernels_forward
-from . import nodes as kernels_nodes
+from . import proof as kernels_proof
 from .closed import IMPORTS, ExactMoments
 from .nodes import MOMENTS, NOISE, SCHEDULE, NodesWriter
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
+
+_log = logging.getLogger(__name__)
 
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
@@ -48,7 +49,7 @@ import math
 import numpy
 
 try:
-    from numba import njit
+    from asymptotics.common.compiled import njit
 except ImportError:  # the NumPy back end needs no numba
     njit = None
 '''
@@ -123,7 +124,7 @@ class _Writer(NodesWriter):
         self.kink = form == "regression" or (
             form in ("auto", "closed", "nodes") and system.has_kink and not self.closed
         )
-        self.names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), self.kink, latent)
+        self.names = moment_names(self.p, self.encoders, self.decoders, self.scalars, self.kink, latent)
 
     def _closed_forms(self, form: str) -> dict[str, str]:
         """Sources of "moments" and "noise" that need no nodes, where there are such."""
@@ -131,9 +132,9 @@ class _Writer(NodesWriter):
 
         if self.latent or form not in ("auto", "closed"):
             return {}
-        names = moment_names(self.p, self.encoders, self.decoders, len(self.rename), False)
-        found: dict[str, str] = {}
+        names = moment_names(self.p, self.encoders, self.decoders, self.scalars, False)
         for centred in (False, True) if form == "closed" else (False,):
+            found: dict[str, str] = {}
             exact = ExactMoments(self.system, self._clean, centred)
             try:
                 body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
@@ -147,8 +148,12 @@ class _Writer(NodesWriter):
             except NotClosed:
                 pass
             if found:
-                break
-        return found
+                plain = {name: text[text.index("def ") :] for name, text in found.items()}
+                wrong = kernels_proof.disagreement(self.system, names, IMPORTS, plain, centred)
+                if not wrong:
+                    return found
+                _log.warning("%s: a closed form is not used: %s", self.system.denoiser.name, wrong)
+        return {}
 
     def _over_conditions(self, signature: str, body: list[str]) -> str:
         lines = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
@@ -167,9 +172,9 @@ class _Writer(NodesWriter):
             # Array code calls SciPy's special functions; compiled code does without.
             *(["import scipy.special"] if self.backend == "numpy" else []),
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
-            f"KINK = {self.kink!r}\nPARAMETERS = {len(self.rename)}\nVECTORS = {self.p}\n"
+            f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
-            f"SMOOTH = {not self.system.has_kink!r}\n",
+            f"SMOOTH = {self.system.smooth!r}\n",
             *([] if self.backend == "numpy" else [self._decorate(TANH)]),
             *([IMPORTS] if self.closed else []),
             self.closed.get("moments") or self.moments(),
@@ -240,22 +245,8 @@ def compile_kernels(
     latent : int
         Number of latent coordinates at every node (a continuous latent measure); 0: one c a cluster.
     """
-    import importlib.util
-
-    folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [
-        f"{folder}/{name}.py"
-        for name in (
-            "autoencoder/engine",
-            "autoencoder/denoiser",
-            "vectors",
-            "autoencoder/moments",
-            "autoencoder/moment_terms",
-        )
-    ]
-    code += [__file__, *(str(m.__file__) for m in (kernels_exact, kernels_forward, kernels_nodes, codegen))]
     key = (specification, backend, form, *([latent] if latent else []))
-    source = codegen.cached_source(key, code, lambda: write_source(build(), backend, form, latent))
+    source = codegen.cached_source(key, [__name__, "derivations"], lambda: write_source(build(), backend, form, latent))
     module = codegen.load_module(source, backend)
     return Kernels(
         module=module,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from ...common.numerics.compiled import njit
 
 #: Standard deviations below this fraction of the largest are null directions.
 NULL = 3e-7

@@ -37,12 +37,11 @@ class ForwardWriter(ABC):
     def activations(self) -> str:
         """φ_j and its derivatives at many points: what the generated density needs of the network."""
         s = self.system
-        names = s.denoiser.vectors
         array = self.backend == "numpy"
-        node = [f"omega_{names[a]} = z[{':' if array else 'k'}, {i}]" for i, a in enumerate(self.encoders)]
+        node = [f"omega_{a + 1} = z[{':' if array else 'k'}, {i}]" for i, a in enumerate(self.encoders)]
         phi = [(f"f_{j}", self._clean(phi)) for j, phi in enumerate(s.denoiser.phi)]
         slopes = [
-            (f"f_{j}_{i}", self._clean(phi.diff(s.fields[a])))
+            (f"f_{j}_{i}", self._clean(s.phi_slope[j].get(s.fields[a], 0 * s.fields[a])))
             for j, phi in enumerate(s.denoiser.phi)
             for i, a in enumerate(self.encoders)
         ]
@@ -61,7 +60,7 @@ class ForwardWriter(ABC):
 
     def _runge_kutta(self, phi: list[tuple[str, sympy.Expr]]) -> str:
         """dJ/ds = gain φ(growth (z + coupling J)), gain and growth given at the ends and middles of all steps."""
-        names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
+        n, J = len(self.encoders), len(phi)
         array = self.backend == "numpy"
         index = ":" if array else "k"
         body = [f"z_{i} = z[{index}, {i}]" for i in range(n)] + [f"J_{j} = 0.0 * z_0" for j in range(J)]
@@ -70,7 +69,7 @@ class ForwardWriter(ABC):
             at = [f"J_{j}" + (f" + {factor} * k{stage - 1}_{j}" if stage else "") for j in range(J)]
             step += [f"m = 2 * s + {offset}"]
             step += [
-                f"omega_{names[a]} = growth[m] * (z_{i} + "
+                f"omega_{a + 1} = growth[m] * (z_{i} + "
                 + " + ".join(f"coupling[{i}, {j}] * ({at[j]})" for j in range(J))
                 + ")"
                 for i, a in enumerate(self.encoders)
@@ -85,18 +84,29 @@ class ForwardWriter(ABC):
         signature = "def runge_kutta(z, gain, growth, h, coupling, kappa, network):\n"
         return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
 
+    def _step_line(self, part: int, name: str, phi: str = "phi") -> str:
+        """One derived Euler step of the linear part (0) or the network's part (1), in place."""
+        import sympy
+
+        from derivations.autoencoder import sampling_algebra
+
+        names = {"growth": "growth_s", "gain": "gain_s", "I": name, "l": name, "phi": phi}
+        value = sampling_algebra.network_step()[part]
+        value = value.subs({x: sympy.Symbol(names[x.name]) for x in value.free_symbols}, simultaneous=True)
+        return f"{name} = {codegen.printer(self.backend).doprint(value)}"
+
     def _euler(self, phi: list[tuple[str, sympy.Expr]]) -> str:
         """Noiseless Euler steps of the network part: I ← growth I + gain φ(ℓ + coupling I), ℓ ← growth ℓ."""
-        names, n, J = self.system.denoiser.vectors, len(self.encoders), len(phi)
+        n, J = len(self.encoders), len(phi)
         array = self.backend == "numpy"
         index = ":" if array else "k"
         fields = [
-            f"omega_{names[a]} = l_{i} + " + " + ".join(f"coupling[{i}, {j}] * I_{j}" for j in range(J))
+            f"omega_{a + 1} = l_{i} + " + " + ".join(f"coupling[{i}, {j}] * I_{j}" for j in range(J))
             for i, a in enumerate(self.encoders)
         ]
-        step = [*fields, *codegen.assignments(phi, self.backend)]
-        step += [f"I_{j} = growth[s] * I_{j} + gain[s] * f_{j}" for j in range(J)]
-        step += [f"l_{i} = growth[s] * l_{i}" for i in range(n)]
+        step = ["growth_s = growth[s]", "gain_s = gain[s]", *fields, *codegen.assignments(phi, self.backend)]
+        step += [self._step_line(1, f"I_{j}", f"f_{j}") for j in range(J)]
+        step += [self._step_line(0, f"l_{i}") for i in range(n)]
         body = [f"l_{i} = z[{index}, {i}]" for i in range(n)] + [f"I_{j} = 0.0" for j in range(J)]
         body += ["for s in range(gain.shape[0]):", *("    " + line for line in step)]
         body += [f"network[{index}, {j}] = I_{j}" for j in range(J)]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.numerics import codegen
+from .nodes import code_names
 
 if TYPE_CHECKING:
     import sympy
@@ -33,6 +34,7 @@ increments(varsigma, mass, theta, q, eta, rho, Tg, TP, Gg, GP, Gs)
 jacobian(moments, pi, c, varsigma, mass, theta, q, eta, lambda, rho, local, by_moment)
     Derivatives of the drift by the order parameters at fixed moments, and by the moments MOMENTS of every cluster.
 norms(alpha, beta, alpha_dot, beta_dot, b): coefficients of x0.x0, x0.x1, x1.x1 in -1/2 d loss/d b.
+skip_variance(c_00, c_01, c_11, varsigma): the variance of this slope, of one coordinate of eigenvalue varsigma.
 skip_slope(alpha, beta, alpha_dot, beta_dot, Lambda, b): derivative of db/dtau by b.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of lambda0, lambda1 in a residual field.
 """
@@ -40,7 +42,7 @@ channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of lambda0, l
 import math
 
 import numpy
-from numba import njit
+from asymptotics.common.compiled import njit
 '''
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
@@ -79,16 +81,14 @@ def _function(signature: str, body: list[str]) -> str:
 
 class _Writer:
     def __init__(self, f: Fluctuations) -> None:
-        import sympy
-
         self.f, self.s = f, f.system
         self.encoders, self.decoders = self.s.denoiser.encoders, self.s.decoder_vectors
-        self.names = self.s.denoiser.vectors
-        self.rename = {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(self.s.denoiser.parameters)}
+        self.names = [str(a + 1) for a in range(self.s.p)]
+        self.rename, self.scalars = code_names(self.s), len(self.s.denoiser.parameters)
         self.free = [u for u in self.decoders if u not in self.encoders]
 
     def source(self) -> str:
-        s, m = self.s, len(self.rename)
+        s, m = self.s, self.scalars
         pairs = [f"{a + 1}_{c + 1}" for a, c in self.f.pairs]
         moments = [f"A_{a + 1}" for a in range(s.p)] + [f"H{ch}_{x}" for ch in (0, 1) for x in pairs]
         moments += [f"P_{x}" for x in pairs] + [f"N{ch}_{x}" for ch in (0, 1) for x in pairs]
@@ -105,11 +105,11 @@ class _Writer:
         return "\n\n\n".join(parts) + "\n"
 
     def _clean(self, x: sympy.Expr) -> sympy.Expr:
-        return x.subs(self.rename)
+        return x.xreplace(self.rename)
 
     def _constants(self) -> list[str]:
         lines = [f"Q_{a + 1}_{c + 1} = Q[{a}, {c}]" for a, c in self.f.pairs]
-        return lines + [f"kappa_{k} = kappa[{k}]" for k in range(len(self.rename))]
+        return lines + [f"kappa_{k} = kappa[{k}]" for k in range(self.scalars)]
 
     def _tabulate(self, table: dict[str, sympy.Expr]) -> tuple[tuple[str, ...], list[str]]:
         """Names of the non-zero columns, and the lines that compute them as y_0, y_1, …."""
@@ -190,7 +190,7 @@ class _Writer:
         for a in sorted({*self.encoders, *self.decoders}):
             name = self.names[a]
             time.append(f"omega_{name} = alpha * lambda0_{name} + beta * lambda1_{name}")
-        residuals = [(f"e_{self.names[u]}", s.residual_definition[j]) for j, u in enumerate(self.decoders)]
+        residuals = [(f"e_{self.names[u]}", self._clean(s.residual_definition[j])) for j, u in enumerate(self.decoders)]
         time += codegen.assignments(residuals, prefix="r") + lines
         time += [f"s_{i} += tw[h] * y_{i}" for i in range(len(names))]
         inner = [*node, *(f"s_{i} = 0.0" for i in range(len(names))), "for h in range(tw.shape[0]):"]
@@ -214,7 +214,7 @@ class _Writer:
             out = []
             for (ch, a, z), x in row.overlap.items():
                 parts = str(z).split("_")
-                assert int(parts[1]) == ch
+                _expect(int(parts[1]) == ch, z)
                 out.append((f"{array}[{r}, {ch}, {a}" + (f", {int(parts[2]) - 1}]" if parts[0] == "z" else "]"), x))
             return out
 
@@ -246,7 +246,7 @@ class _Writer:
                     a, c = (int(i) - 1 for i in rest)
                     by_q.append((f"local[{row}, Q0 + s * {len(pairs)} + {pairs.index((a, c))}]", value, "+= pi[g] *"))
                 else:
-                    assert stem == "m"
+                    _expect(stem == "m", x)
                     by_theta.append(
                         (f"local[{row}, (s * {p} + {int(rest[0]) - 1}) * K + k]", value, "+= pi[g] * c[g, k] *")
                     )
@@ -257,7 +257,7 @@ class _Writer:
                 if str(x) in column:
                     by_theta.append((f"by_moment[g, {row}, {column[str(x)]}]", value, "="))
                 else:
-                    assert stem == "Theta"
+                    _expect(stem == "Theta", x)
                     entry = f"local[{row}, (s * {p} + {int(rest[0]) - 1}) * K + k]"
                     by_theta.append((entry, value, "+= pi[g] *"))
 
@@ -297,7 +297,15 @@ class _Writer:
             lines = codegen.assignments(list(zip(values, outputs, strict=True)), "numpy")
             body = "\n".join([*lines, "return " + ", ".join(f"{v} + 0.0 * alpha" for v in values)])
             parts.append(f"def {name}({', '.join(SCHEDULE)}, {arguments}):\n" + textwrap.indent(body, "    "))
+        lines = codegen.assignments([("v", self.f.skip_variance)], "numpy")
+        head = "def skip_variance(c_00, c_01, c_11, varsigma):\n"
+        parts.append(head + textwrap.indent("\n".join([*lines, "return v + 0.0 * varsigma"]), "    "))
         return "\n\n\n".join(parts)
+
+
+def _expect(holds: bool, symbol: Any) -> None:
+    if not holds:
+        raise RuntimeError(f"{symbol}: no term that the kernels of the fluctuations know")
 
 
 def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
@@ -310,17 +318,11 @@ def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
     build : callable
         Returns the derived `derivations.autoencoder.engine.System`; called only if no source is cached.
     """
-    import importlib.util
 
     def write() -> str:
         from derivations.autoencoder.fluctuations import fluctuations
 
         return _Writer(fluctuations(build())).source()
 
-    folder = importlib.util.find_spec("derivations").submodule_search_locations[0]  # type: ignore[union-attr, index]
-    code = [
-        f"{folder}/{n}.py"
-        for n in ("autoencoder/engine", "autoencoder/denoiser", "vectors", "autoencoder/fluctuations")
-    ]
-    source = codegen.cached_source(("fluctuations", specification), [*code, __file__, str(codegen.__file__)], write)
+    source = codegen.cached_source(("fluctuations", specification), [__name__, "derivations"], write)
     return FluctuationKernels(codegen.load_module(source))

@@ -10,7 +10,6 @@ import textwrap
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ target(alpha, beta, alpha_dot, beta_dot)
 import math
 
 import numpy
-from numba import njit
+from asymptotics.common.compiled import njit
 
 VECTORS = {p}
 DECODERS = {decoder_indices}
@@ -65,15 +64,17 @@ def _write(denoiser: derivations.Denoiser) -> str:
     """Source of the functions of a declared denoiser."""
     import sympy
 
+    from derivations.autoencoder.kinks import slope
+
     omegas = sympy.symbols(f"omega_1:{len(denoiser.vectors) + 1}", real=True)
     kappas = sympy.symbols(f"kappa_1:{len(denoiser.parameters) + 1}", real=True)
     # One substitution at once: a user's names may be those of another symbol here.
     rename = dict(zip((*denoiser.fields, *denoiser.parameters), (*omegas, *kappas), strict=True))
-    phi = [expression.subs(rename, simultaneous=True) for expression in denoiser.phi]
+    phi = [expression.xreplace(rename) for expression in denoiser.phi]
     inputs = [f"{x} = omega[{a}]" for a, x in enumerate(omegas)] + [f"{x} = kappa[{k}]" for k, x in enumerate(kappas)]
     values = [(f"values[{j}]", e) for j, e in enumerate(phi)]
-    jacobian = [(f"by_field[{j}, {a}]", sympy.diff(e, x)) for j, e in enumerate(phi) for a, x in enumerate(omegas)]
-    jacobian += [(f"by_parameter[{j}, {k}]", sympy.diff(e, x)) for j, e in enumerate(phi) for k, x in enumerate(kappas)]
+    jacobian = [(f"by_field[{j}, {a}]", slope(e, x)) for j, e in enumerate(phi) for a, x in enumerate(omegas)]
+    jacobian += [(f"by_parameter[{j}, {k}]", slope(e, x)) for j, e in enumerate(phi) for k, x in enumerate(kappas)]
 
     def body(outputs: list[tuple[str, Any]]) -> str:
         return textwrap.indent("\n".join([*inputs, *codegen.assignments(outputs)]), "    ")
@@ -124,12 +125,11 @@ class Forward:
         declare : callable
             Returns the declaration.
         """
-        import importlib.util
-
-        found = importlib.util.find_spec("derivations")
-        assert found is not None and found.origin is not None
-        writers = [__file__, str(codegen.__file__), str(Path(found.origin).parent / "autoencoder" / "denoiser.py")]
-        return cls(codegen.cached_source(("forward", specification), writers, lambda: cls.of(declare()).source))
+        return cls(
+            codegen.cached_source(
+                ("forward", specification), [__name__, "derivations"], lambda: cls.of(declare()).source
+            )
+        )
 
     @cached_property
     def module(self) -> ModuleType:

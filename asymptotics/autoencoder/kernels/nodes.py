@@ -20,6 +20,22 @@ NOISE = (
     "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
     " alpha_, beta_, alpha_dot_, beta_dot_, tw, b, kappa, out):"
 )
+
+
+def code_names(system: System) -> dict[sympy.Symbol, sympy.Symbol]:
+    """Names in the code, by number, of what users name: fields of the vectors and trainable scalars."""
+    import sympy
+
+    # Not real: no symbol of the engine is the same.
+    names = {x: sympy.Symbol(f"omega_{a + 1}") for a, x in enumerate(system.fields)}
+    names |= {
+        x: sympy.Symbol(f"e_{u + 1}") for u, x in zip(system.decoder_vectors, system.residual_fields, strict=True)
+    }
+    for ch, fields in enumerate(system.channel_fields):
+        names |= {x: sympy.Symbol(f"lambda{ch}_{a + 1}") for a, x in enumerate(fields)}
+    return names | {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(system.denoiser.parameters)}
+
+
 #: Nodes a tile of the `noise` kernel: all that a tile needs lies in one buffer, so that its loops vectorise.
 LANES = 64
 
@@ -31,18 +47,17 @@ class NodesWriter(ForwardWriter):
     kink: bool
 
     def __init__(self, system: System, backend: str, latent: int = 0) -> None:
-        import sympy
 
         self.system, self.backend, self.latent = system, backend, latent
         self.p = system.p
         self.encoders = system.denoiser.encoders
         self.decoders = system.decoder_vectors
-        # A user's parameter names could clash with those of the kernel.
-        self.rename = {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(system.denoiser.parameters)}
+        self.rename = code_names(system)
+        self.scalars = len(system.denoiser.parameters)
         self.pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
 
     def _clean(self, expression: sympy.Expr) -> sympy.Expr:
-        return expression.subs(self.rename)
+        return expression.xreplace(self.rename)
 
     def _decorate(self, text: str) -> str:
         if self.backend == "numpy":
@@ -56,24 +71,21 @@ class NodesWriter(ForwardWriter):
         return [f"Q_{a + 1}_{c + 1} = Q[{a}, {c}]" for a, c in self.pairs]
 
     def _scalar_lines(self) -> list[str]:
-        return [f"kappa_{k} = kappa[{k}]" for k in range(len(self.rename))]
+        return [f"kappa_{k} = kappa[{k}]" for k in range(self.scalars)]
 
     def _field_lines(self, condition: str, vector: str = "z[k, {n}]") -> list[str]:
         """Local fields and conditional means of the residual fields at a node."""
         n = len(self.encoders)
-        names = self.system.denoiser.vectors
         lines = []
         for i, a in enumerate(self.encoders):
             terms = " + ".join(f"root[{condition}, {i}, {m}] * {vector.format(n=m)}" for m in range(n))
             centre = [f"root[{condition}, {i}, {n + m}] * {vector.format(n=n + m)}" for m in range(self.latent)]
             if centre:
                 lines.append(f"centre_{i} = mean[{condition}, {i}] + {' + '.join(centre)}")
-            lines.append(
-                f"omega_{names[a]} = " + (f"centre_{i}" if centre else f"mean[{condition}, {i}]") + f" + {terms}"
-            )
+            lines.append(f"omega_{a + 1} = " + (f"centre_{i}" if centre else f"mean[{condition}, {i}]") + f" + {terms}")
         for j, u in enumerate(self.decoders):
             terms = " + ".join(f"eroot[{condition}, {j}, {m}] * {vector.format(n=m)}" for m in range(n + self.latent))
-            lines.append(f"e_{names[u]} = emean[{condition}, {j}] + {terms}")
+            lines.append(f"e_{u + 1} = emean[{condition}, {j}] + {terms}")
         return lines + [f"latent_{m} = {vector.format(n=n + m)}" for m in range(self.latent)]
 
     def _node_outputs(self) -> list[tuple[str, sympy.Expr]]:
@@ -139,21 +151,20 @@ class NodesWriter(ForwardWriter):
     def noise(self) -> str:
         """E_t E_t′ second moments; scalar code in both back ends (NumPy's is the same loop, unrolled over nodes)."""
         s, n, J = self.system, len(self.encoders), len(self.decoders)
-        names = s.denoiser.vectors
         array = self.backend == "numpy"
         coordinate = "z[:, {m}]" if array else "z[k, {m}]"
         fields0, fields1, linear = [], [], []
         for i, a in enumerate(self.encoders):
             f0 = " + ".join(f"root0[i, {i}, {m}] * {coordinate.format(m=m)}" for m in range(n))
             f1 = " + ".join(f"root1[i, {i}, {m}] * {coordinate.format(m=n + m)}" for m in range(n + self.latent))
-            fields0.append(f"l0_{names[a]} = {f0}")
-            fields1.append(f"l1_{names[a]} = mean[i, {i}] + {f1}")
+            fields0.append(f"l0_{a + 1} = {f0}")
+            fields1.append(f"l1_{a + 1} = mean[i, {i}] + {f1}")
         for j in range(len(self.decoders)):
             f0 = " + ".join(f"uroot0[i, {j}, {m}] * {coordinate.format(m=m)}" for m in range(n))
             f1 = " + ".join(f"uroot1[i, {j}, {m}] * {coordinate.format(m=n + m)}" for m in range(n + self.latent))
             linear += [f"d0_{j} = {f0}", f"d1_{j} = umean[i, {j}] + {f1}"]
         time = [f"{x} = {x}_[h]" for x in SCHEDULE]
-        time += [f"omega_{names[a]} = alpha * l0_{names[a]} + beta * l1_{names[a]}" for a in self.encoders]
+        time += [f"omega_{a + 1} = alpha * l0_{a + 1} + beta * l1_{a + 1}" for a in self.encoders]
         gs = [(f"g{ch}_{a}", s.gradient[ch][a]) for ch in (0, 1) for a in range(self.p)]
         slopes = [
             (f"h{ch}_{a}_{j}", s.residual_slope[ch][a][j]) for ch in (0, 1) for a in range(self.p) for j in range(J)
@@ -161,7 +172,7 @@ class NodesWriter(ForwardWriter):
         weights = self._channel_weights()
         outputs = [(name, self._clean(e)) for name, e in gs + slopes if e != 0]
         time += codegen.assignments([("c0", weights[0]), ("c1", weights[1])], self.backend, prefix="c_")
-        time += [f"e_{names[u]} = c0 * d0_{j} + c1 * d1_{j}" for j, u in enumerate(self.decoders)]
+        time += [f"e_{u + 1} = c0 * d0_{j} + c1 * d1_{j}" for j, u in enumerate(self.decoders)]
         time += codegen.assignments(outputs, self.backend)
         live_g = [name for name, e in gs if e != 0]
         live_h = [name for name, e in slopes if e != 0]

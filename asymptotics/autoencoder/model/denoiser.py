@@ -123,6 +123,7 @@ class Denoiser(Settings):
         allowed = [*self.vectors, *sorted({v.split("_")[0] for v in self.vectors}), "b"]
         for name in frozen:
             choice(self.key("frozen"), name, allowed)
+            self.unambiguous(self.key("frozen"), name)
         self.set(frozen=tuple(frozen))
 
     def _adopt(self, system: Any) -> None:
@@ -181,7 +182,11 @@ class Denoiser(Settings):
         activation = self.activation
         if activation not in ACTIVATIONS:
             activation = expressions.to_sympy(activation, ["x"], self.key("activation"))
-        return architecture(name, self.hidden_units, activation=activation, predicts=self.predicts, **options)
+        try:
+            return architecture(name, self.hidden_units, activation=activation, predicts=self.predicts, **options)
+        except ValueError as error:
+            # A jump, a pole or a constant, found by the declaration.
+            raise InputError(f"{self.key('activation')} = {self.activation!r}: {error}") from None
 
     def derived(self) -> System:
         """The derived order-parameter equations."""
@@ -199,8 +204,15 @@ class Denoiser(Settings):
             return ("declared", m.vectors, terms, tuple(map(str, m.parameters)), m.skip, str(m.predicts))
         return ("named", self.architecture, self.hidden_units, self.activation, self.predicts, self.shift)
 
+    def unambiguous(self, key: str, name: str) -> None:
+        """Refuse the name "b" where it is a vector and the skip connection at once."""
+        if name == "b" and self.has_skip and any(name in (v, v.split("_")[0]) for v in self.vectors):
+            fail(key, name, "clear: a vector and the skip connection have this name (call the vector otherwise)")
+
     def rates(self, overrides: Mapping[str, float]) -> tuple[np.ndarray, float]:
         """ρ_a of every vector and of b: 1, an override by vector or group name, 0 if frozen."""
         table = {**dict.fromkeys(self.frozen, 0.0), **overrides}
-        rho = np.array([table.get(v, table.get(v.split("_")[0], 1.0)) for v in self.vectors])
+        # A vector called as a group is itself, and no group.
+        groups = {k: x for k, x in table.items() if k not in self.vectors}
+        rho = np.array([table.get(v, groups.get(v.split("_")[0], 1.0)) for v in self.vectors])
         return rho, (table.get("b", 1.0) if self.has_skip else 0.0)

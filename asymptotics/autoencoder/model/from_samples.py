@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, boolean, fail, integer
+from ...common.input.data_files import data_files
 from .samples import SHIPPED, check_labels, load_samples
 
 #: Class means span a direction if its singular value is above this share of the largest.
@@ -175,14 +176,13 @@ def measure_table(table: Mapping[str, Any]) -> dict[str, Any]:
     if atoms is not None:
         integer("target.atoms", atoms, at_least=1)
     centre, diagonal = (boolean(f"target.{key}", table.get(key, False)) for key in ("centre", "diagonal"))
-    stamp = os.stat(source).st_mtime_ns if os.path.exists(source) else 0
-    measured = _kept(source, stamp, atoms, centre)
+    measured = _kept(source, data_files(source, any_name=True).get(source, ""), atoms, centre)
     if not diagonal:
         warn_of(measured)
     return measured
 
 
 @lru_cache(maxsize=4)
-def _kept(source: str, stamp: int, atoms: Any, centre: Any) -> dict[str, Any]:
+def _kept(source: str, content: str, atoms: Any, centre: Any) -> dict[str, Any]:
     """Measured once a process: every changed key of an experiment builds its target anew."""
     return measure(source, None, atoms, centre)

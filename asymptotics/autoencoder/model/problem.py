@@ -38,6 +38,7 @@ class Problem:
         for name in training.rates or {}:
             if name not in allowed:
                 raise InputError(f"training.rates.{name}: unknown; allowed are {', '.join(allowed)}")
+            denoiser.unambiguous("training.rates", name)
         if denoiser.init.Theta is not None:
             self.initial_overlaps()
         training.rate_schedule()

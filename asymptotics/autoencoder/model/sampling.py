@@ -11,6 +11,7 @@ from ...common.input import expressions
 from ...common.input.checks import choice, fail, number
 from ...common.input.settings import Settings
 from ...common.numerics.interpolants import Interpolant
+from ..kernels.sampler import declared
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Sampling(Settings):
         t_f, the last time reached, in (start, 1).
     start : float
         Time at which X starts as N(0, I). A noise prediction says nothing at t = 0, where β = 0: it has to start later.
+    drift : str
+        Another sampler: the drift of dX = drift dt + √(2ε) dW, linear in the sample ``x``, the network's output ``f`` and what
+        they say of ``noise``, ``data``, ``velocity`` and ``score``; with t, epsilon, alpha, beta, alpha_dot and beta_dot. Left
+        out: ``velocity + epsilon*score``. `derivations.autoencoder.sampling` derives what follows from it.
     """
 
     table = "sampling"
@@ -38,8 +43,12 @@ class Sampling(Settings):
     step: float = 0.01
     stop: float = 0.99
     start: float = 0.0
+    drift: Any = None
 
     def __post_init__(self) -> None:
+        if self.drift is not None:
+            declared(self.drift)
+            self.set(drift=str(self.drift))
         expressions.check(self.epsilon, ["t", "alpha", "beta"], self.key("epsilon"))
         self.set(
             epsilon=str(self.epsilon),

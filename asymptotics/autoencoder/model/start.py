@@ -28,7 +28,8 @@ def initial_overlaps(target: GaussianMixture, denoiser: Denoiser, dimension: int
     T = target.reference_overlaps
     theta = np.einsum("ak,skl->sal", w, T)
     q = np.einsum("ak,skl,bl->sab", w, T, w) + init.random**2 * target.masses[:, None, None] * np.eye(p)
-    assert theta.shape == (S, p, K)
+    if theta.shape != (S, p, K):
+        raise RuntimeError(f"theta: has the shape {theta.shape}, not {(S, p, K)}")
     return theta, q
 
 
@@ -59,7 +60,8 @@ def realised_weights(
     else:
         _, references, counts = construct(dimension, target.masses, target.reference_overlaps, *empty, init.realisation)
     weights = drawn(references, mean_coordinates(target, denoiser), init.random, init.realisation)
-    assert weights.shape == (p, dimension)
+    if weights.shape != (p, dimension):
+        raise RuntimeError(f"weights: have the shape {weights.shape}, not {(p, dimension)}")
     return weights, references, counts
 
 

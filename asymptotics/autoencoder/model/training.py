@@ -11,6 +11,7 @@ import numpy as np
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, fail, integer, number
 from ...common.input.settings import Settings
+from .rate_schedule import RateSchedule, rate_schedule
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,6 @@ class Training(Settings):
         """Whether one sample serves several times at once (N then couples pairs of times)."""
         return self.average == "times" and len(self.nodes()[0]) > 1
 
-    def rate_schedule(self) -> Any:
-        """s(τ) as a function, or None for the constant 1."""
-        if self.schedule is None:
-            return None
-        expression = expressions.to_sympy(self.schedule, ["tau"], self.key("schedule"))
-        function = expressions.to_function(expression, ["tau"])
-        values = function(np.linspace(0.0, self.tau, 513))
-        if not np.all(np.isfinite(values) & (values >= 0)):
-            fail(self.key("schedule"), self.schedule, "finite and >= 0 on [0, tau]")
-        return function
+    def rate_schedule(self) -> RateSchedule | None:
+        """s(τ) as a function that knows its own structure, or None for the constant 1."""
+        return None if self.schedule is None else rate_schedule(self.schedule, self.tau, self.key("schedule"))

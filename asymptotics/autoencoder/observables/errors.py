@@ -18,12 +18,9 @@ from ...common.numerics.expectations import Rule, ladder
 from ...common.output.results import Result
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
+from ..equations.loss_terms import NULL, unpredicted
 from ..equations.path import OrderParameters, TrainingPath
-from ..generated.coefficients import predicted
 from ..model.problem import Problem
-
-#: Eigenvalues of a Gram matrix below this share of its trace are null directions.
-NULL = 1e-10
 
 
 @dataclass(frozen=True)
@@ -44,22 +41,6 @@ class DenoisingError(Result):
     def total(self, dimension: int) -> np.ndarray:
         """d × bulk + order_one."""
         return dimension * self.bulk + self.order_one
-
-
-def massless_counts(problem: Problem) -> np.ndarray:
-    """Directions of each atom of mass 0: the rank of its Gram matrix [[q, Θ], [Θᵀ, T]]; 0 for atoms of positive mass.
-
-    The rank at τ = 0, which training does not change: without mass there is no noise to turn the weights elsewhere.
-    """
-    T = problem.target.reference_overlaps
-    if np.all(problem.target.masses > 0):
-        return np.zeros(len(T))
-    theta, q = problem.initial_overlaps()
-    counts = np.zeros(len(T))
-    for s in np.flatnonzero(problem.target.masses == 0):
-        values = np.linalg.eigvalsh(np.block([[q[s], theta[s]], [theta[s].T, T[s]]]))
-        counts[s] = np.sum(values > NULL * max(float(values.sum()), 1e-300))
-    return counts
 
 
 def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolerance: float = 1e-6) -> DenoisingError:
@@ -89,11 +70,8 @@ def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolera
     """
     t = checked_times(times)
     one_tau(at)
-    target, kernels = problem.target, kernels_of(problem)
-    counts = massless_counts(problem)
-    norms = np.einsum("ck,kl,cl->c", target.centroids, target.gram, target.centroids)
-    direct = target.weights @ (norms + (target.cluster_eigenvalues - target.mean_eigenvalue) @ counts)
-    rules = ladder(len(kernels.encoders), kink=kernels.kink)
+    kernels = kernels_of(problem)
+    rules = ladder(len(kernels.encoders), kink=not kernels.smooth)
     bulk, potential = np.empty(len(t)), np.empty(len(t))
     for k, time in enumerate(t):
         one = replace(problem, training=problem.training.replace(times=[float(time)], quadrature=None))
@@ -103,9 +81,7 @@ def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolera
             return drift.loss(drift.layout.pack(at.theta, at.q, float(at.b), np.asarray(at.parameters)))
 
         bulk[k], potential[k] = _refined(loss, rules, tolerance)
-    beta = problem.interpolant.beta(t)
-    y1 = predicted(problem, t)[1]
-    return DenoisingError(t, bulk, potential + (y1 - float(at.b) * beta) ** 2 * direct)
+    return DenoisingError(t, bulk, potential + unpredicted(problem, float(at.b), t))
 
 
 def _refined(loss: Callable[[Rule], tuple[float, float]], rules: list[Rule], tolerance: float) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import fail
+from ...common.input.checks import fail, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..collapse.collapse_map import CollapseMap, PhaseDiagram
 from ..collapse.result import Collapse
@@ -30,8 +30,7 @@ def plot_collapse(collapse: Collapse | None, runs: CollapseRuns | None = None, a
         figure, axis = axes_of(ax, figsize=(4.6, 3.3))
         if runs is None and collapse is not None:
             runs = collapse.simulation
-        shown = collapse if collapse is not None else runs
-        assert shown is not None
+        shown = collapse if collapse is not None else present(runs, "collapse or runs")
         generation, smallest = np.arange(1, shown.count + 1), 1.0
         for k, (name, label) in enumerate(SERIES):
             values = getattr(collapse, name) if collapse is not None else runs.mean(name)  # type: ignore[union-attr]
@@ -132,8 +131,8 @@ def plot_cobweb(
             face = COLOURS[0] if p.stable else "white"
             axis.plot(p.Lambda, p.Lambda, "o", ms=5, color=COLOURS[0], mfc=face, zorder=4)
         path = [(here, x[0])]
-        for _ in range(count):
-            following = float(collapse_map(here))
+        # The chain itself: with a warm start, or data that accumulate, its points are not on the curve.
+        for following in collapse_map.iterate(count, here)[1:].tolist():
             path += [(here, following), (following, following)]
             here = following
         axis.plot(*np.array(path).T, color=COLOURS[1], lw=0.9, label="generations")
@@ -165,7 +164,7 @@ def plot_phase_diagram(diagram: PhaseDiagram, ax: Any = None, *, factor: float =
         image = axis.pcolormesh(
             diagram.x, diagram.y, shown, cmap="RdBu_r", vmin=-3, vmax=3, shading="nearest", rasterized=True
         )
-        levels = [x for x in (-np.log10(factor), 0.0, np.log10(factor)) if value.min() < x < value.max()]
+        levels = [x for x in (-np.log10(factor), 0.0, np.log10(factor)) if np.nanmin(value) < x < np.nanmax(value)]
         if levels:
             axis.contour(diagram.x, diagram.y, value, levels=levels, colors="black", linestyles="solid", linewidths=0.8)
         if diagram.stable.min() < 2 <= diagram.stable.max():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.input.checks import InputError, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
@@ -18,7 +19,7 @@ def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[st
     """`entries` of the path or else of the runs."""
     if path is not None:
         return entries(path.p, path.K)
-    assert runs is not None
+    runs = present(runs, "path or runs")
     return entries(runs.Q.shape[2], runs.Theta.shape[3])
 
 
@@ -33,7 +34,6 @@ def entries(p: int, K: int) -> list[tuple[str, str, tuple[int, ...]]]:
 
 def _bands(path: OrderParameterPath | None, runs: Runs | None, dimension: float | None) -> Any:
     """Predicted standard deviations along τ, or None where there is no dimension or no prediction."""
-    from ...common.input.checks import InputError
     from ..finite_size.fluctuations import fluctuations
 
     dimension = runs.dimension if dimension is None and runs is not None else dimension
@@ -53,6 +53,7 @@ def plot_path(
     The shaded band is the predicted standard deviation of one run at ``dimension`` (default: that of the runs).
     """
     bands = _bands(path, runs, dimension)
+    shown: list[float] = []
     with style():
         figure, axis = axes_of(ax, figsize=(4.2, 3.2))
         for k, (label, field, index) in enumerate(_series(path, runs)):
@@ -61,6 +62,7 @@ def plot_path(
                 tau = np.linspace(0, path.tau_max, 201)
                 line = getattr(path(tau), field)[(slice(None), *index)]
                 axis.plot(tau, line, color=colour, label=label)
+                shown += [float(line.min()), float(line.max())]
                 if bands is not None:
                     width = np.interp(tau, bands.tau, getattr(bands, field)[(slice(None), *index)])
                     axis.fill_between(tau, line - width, line + width, color=colour, alpha=0.2, linewidth=0)
@@ -68,6 +70,9 @@ def plot_path(
                 entry: Any = (slice(None), *index)
                 mean, sem = runs.mean(field)[entry], runs.sem(field)[entry]
                 points(axis, runs.tau, mean, sem, color=colour, label=None if path is not None else label)
+                error = np.nan_to_num(sem)
+                shown += [float((mean - error).min()), float((mean + error).max())]
+        _frame(axis, shown)
         axis.set_xlabel(r"training time $\tau = 2\eta n/d$")
         axis.set_ylabel("order parameters")
         axis.legend(ncols=2)
@@ -84,6 +89,14 @@ def solved(path: OrderParameterPath, ax: Any = None) -> tuple[Any, Any]:
 def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters against τ: points with error bars."""
     return plot_path(None, runs, ax)
+
+
+def _frame(axis: Any, shown: list[float]) -> None:
+    """Keep lines and points in the picture where bands of an unstable path, in which noise grows without end, would not."""
+    low, high = min(shown), max(shown)
+    room = max(high - low, 1e-9)
+    bottom, top = axis.get_ylim()
+    axis.set_ylim(max(bottom, low - room / 2), min(top, high + room / 2))
 
 
 def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:
@@ -123,6 +136,15 @@ def comparison(path: OrderParameterPath, runs: Runs | None = None, ax: Any = Non
         return figure, axes
 
 
+def _has_density(law: GeneratedDensity) -> bool:
+    """Whether the law states a density: not with noise, more than two encoders, or confined to a lower dimension."""
+    try:
+        law.density(np.zeros((1, len(law.span_covariance))))
+    except InputError:
+        return False
+    return True
+
+
 def window(problem: Problem, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Corners of a box that holds the target's clusters and the bulk of the generated points."""
     centroids = problem.target.projected_centroids()[:, :2]
@@ -138,7 +160,7 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
     """Target, theory and experiment in three axes with one frame."""
     K = min(problem.target.directions, 2)
     low, high = window(problem, law.sample(4000, 0)[:, :2])
-    exact = not law.noisy and len(law.Q) <= 2
+    exact = _has_density(law)
     if K == 1:
         _draw_line(problem, law, generated, axes, low, high, exact)
         return

@@ -17,6 +17,7 @@ from ...common.input.checks import InputError, array
 from ...common.output.results import Result, dataframe, to_builtin
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run, run_ensemble, spawn
+from ..equations.integrate import check_start
 from ..model.problem import Problem
 from .problem import SgdProblem
 from .setup import sampler_steps, sgd_problem
@@ -203,6 +204,7 @@ def simulate(
     setup = sgd_problem(problem, data=data)
     d = setup.dimension
     setup.begin(0)  # refuses impossible overlaps before any process starts
+    check_start(problem)
     low = d // COMPANION
     small = None
     if companion or (companion is None and data is None and problem.denoiser.init.realisation is None):

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, njit, types, uint32
+from numba import float32, float64, int64, types, uint32
 
 from ...common.input.checks import InputError, array, choice, integer
+from ...common.numerics.cache import LOCK
+from ...common.numerics.compiled import njit
 from ...common.numerics.normals import LANES, TILE32, normal_block, philox_key
 from ...common.output.results import Result
 from ..kernels.network import Forward
@@ -100,21 +102,22 @@ _compiled: dict[str, Any] = {}
 
 def _kernel(dtype: str) -> Any:
     """`_sample` for one precision, compiled with explicit types (so that it is kept on disk)."""
-    if dtype not in _compiled:
-        real: Any = float32 if dtype == "float32" else float64
-        rows = real[:, ::1]
-        phi = types.FunctionType(types.void(_vector, _vector, _vector))
-        signature = types.void(
-            phi, int64[::1], rows, _vector, _matrix, rows, uint32, uint32, int64, rows, _matrix, _matrix, _vector
-        )
-        _compiled[dtype] = njit(signature, cache=True, nogil=True, error_model="numpy")(_sample)
+    with LOCK:
+        if dtype not in _compiled:
+            real: Any = float32 if dtype == "float32" else float64
+            rows = real[:, ::1]
+            phi = types.FunctionType(types.void(_vector, _vector, _vector))
+            signature = types.void(
+                phi, int64[::1], rows, _vector, _matrix, rows, uint32, uint32, int64, rows, _matrix, _matrix, _vector
+            )
+            _compiled[dtype] = njit(signature, cache=True, nogil=True, error_model="numpy")(_sample)
     return _compiled[dtype]
 
 
 def prepare(denoiser: Forward, dtype: str = "float64") -> None:
     """Compile (or load) the kernels now, so that worker processes started later find them."""
     _kernel(dtype)
-    assert denoiser.module is not None
+    _ = denoiser.module  # loaded on first use
 
 
 @dataclass(frozen=True, eq=False)

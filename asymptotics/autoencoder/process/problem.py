@@ -219,6 +219,8 @@ class SgdProblem:
                 continue
             if f.name == "schedule" and callable(value):
                 with np.errstate(all="ignore"):
+                    # A burst may lie between any points: what the function says of itself counts too.
+                    h.update(repr(getattr(value, "text", "")).encode())
                     value = np.array(value(np.linspace(0.0, 64.0, 1025)), dtype=np.float64)
             parts = value if isinstance(value, tuple) else (value,)
             for part in parts:

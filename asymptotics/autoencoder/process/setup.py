@@ -9,7 +9,9 @@ import numpy as np
 
 from ...common.input.checks import InputError, integer
 from ..kernels.network import Forward
+from ..kernels.sampler import KEY, NAMES
 from ..model.problem import Problem
+from ..model.rate_schedule import rate_schedule
 from ..model.target import EmpiricalMixture
 from .problem import SgdProblem
 
@@ -22,15 +24,17 @@ def forward_of(problem: Problem) -> Forward:
 
 @dataclass(frozen=True)
 class _Schedule:
-    """s(τ) as a picklable function of arrays."""
+    """Mean of s over the SGD step that starts at τ: a picklable function of arrays.
+
+    With the mean no burst falls between two steps, and the sum over steps is ∫s dτ.
+    """
 
     text: Any
+    tau: float
+    step: float
 
     def __call__(self, tau: np.ndarray) -> np.ndarray:
-        from ...common.input import expressions
-
-        function = expressions.to_function(expressions.to_sympy(self.text, ["tau"], "training.schedule"), ["tau"])
-        return function(tau)
+        return rate_schedule(self.text, self.tau, "training.schedule").averages(tau, self.step)
 
 
 def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = None) -> SgdProblem:
@@ -80,7 +84,9 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         weight_decay=training.weight_decay,
         rates=rates,
         rate_b=rate_b,
-        schedule=None if training.schedule is None else _Schedule(training.schedule),
+        schedule=None
+        if training.schedule is None
+        else _Schedule(training.schedule, training.tau, 2 * training.learning_rate / d),
         b=denoiser.skip if denoiser.has_skip else 0.0,
         parameters=denoiser.parameters,
         batch=training.batch,
@@ -108,12 +114,35 @@ def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[s
     epsilon = sampling.epsilon_function(s)(t)
     y0, y1 = forward_of(problem).target(alpha, beta, alpha_dot, beta_dot)
     gamma, delta = np.empty(len(t)), np.empty(len(t))
+    drift = _drift(sampling.drift)
     for k in range(len(t)):
         # (x, f) = [[α, β], [y₀, y₁]] (x̂₀, x̂₁), and the drift is linear in (x̂₀, x̂₁).
         system = np.array([[alpha[k], beta[k]], [np.broadcast_to(y0, t.shape)[k], np.broadcast_to(y1, t.shape)[k]]])
-        wanted = np.array([alpha_dot[k] - epsilon[k] / alpha[k], beta_dot[k]])
-        if abs(np.linalg.det(system)) < 1e-300:
+        known = abs(np.linalg.det(system)) >= 1e-300
+        inverse = np.linalg.inv(system) if known else np.full((2, 2), np.nan)
+        now = {"t": t[k], "epsilon": epsilon[k], "alpha": alpha[k], "beta": beta[k]}
+        now |= {"alpha_dot": alpha_dot[k], "beta_dot": beta_dot[k]}
+        # Its coefficients are its values at (x, f) = (1, 0) and (0, 1).
+        of_x, of_f = (drift(*point, *(inverse @ point), now) for point in np.eye(2))
+        if not np.isfinite(of_x + of_f):
             raise InputError(f"sampling: the prediction determines no velocity at t = {t[k]:g}; start later")
-        of_x, of_f = np.linalg.solve(system.T, wanted)
         gamma[k], delta[k] = of_f, of_x + of_f * b
     return {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h}
+
+
+def _drift(text: Any) -> Any:
+    """The drift of the generative SDE in numbers: a function of x, f, x̂₀, x̂₁ and the schedule, without the derivation."""
+    if text is None:
+        return lambda x, f, noise, data, now: (
+            (now["alpha_dot"] - now["epsilon"] / now["alpha"]) * noise + now["beta_dot"] * data
+        )
+    from ...common.input import expressions
+
+    function = expressions.to_function(expressions.to_sympy(text, NAMES, KEY), NAMES)
+
+    def drift(x: float, f: float, noise: float, data: float, now: dict[str, float]) -> float:
+        velocity = now["alpha_dot"] * noise + now["beta_dot"] * data
+        values = {"x": x, "f": f, "noise": noise, "data": data, "velocity": velocity, "score": -noise / now["alpha"]}
+        return float(function(*[({**values, **now})[name] for name in NAMES]))
+
+    return drift

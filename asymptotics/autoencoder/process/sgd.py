@@ -195,7 +195,7 @@ class Trainer:
 def prepare(problem: SgdProblem) -> None:
     """Compile (or load) the kernels now, so that worker processes started later find them."""
     steps.advance(problem.dtype)
-    assert problem.denoiser.module is not None
+    _ = problem.denoiser.module  # loaded on first use
 
 
 def default_chunk(problem: SgdProblem) -> int:

@@ -15,8 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, njit, types, uint32
+from numba import float32, float64, int64, types, uint32
 
+from ...common.numerics.cache import LOCK
+from ...common.numerics.compiled import njit
 from ...common.numerics.normals import LANES, TILE32, normal_block, uniform
 from ..model.streams import BASE, TARGET
 
@@ -293,7 +295,8 @@ _compiled: dict[str, Any] = {}
 def advance(dtype: Any) -> Any:
     """The compiled `_advance` for weights of single or double precision (explicit types, so that it is kept on disk)."""
     name = np.dtype(dtype).name
-    if name not in _compiled:
-        real = {"float32": float32, "float64": float64}[name]
-        _compiled[name] = njit(_signature(real), cache=True, nogil=True, error_model="numpy")(_advance)
+    with LOCK:
+        if name not in _compiled:
+            real = {"float32": float32, "float64": float64}[name]
+            _compiled[name] = njit(_signature(real), cache=True, nogil=True, error_model="numpy")(_advance)
     return _compiled[name]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 class InputError(ValueError):
@@ -30,6 +32,13 @@ class ComputationError(RuntimeError):
     def __reduce__(self) -> tuple[Any, ...]:
         # It may come from another process.
         return type(self), (str(self), self.partial)
+
+
+def present(value: T | None, what: str) -> T:
+    """The value itself, which the caller's own checks have put there; None is a fault of ours, and said so."""
+    if value is None:
+        raise RuntimeError(f"{what}: is missing")
+    return value
 
 
 def fail(name: str, value: Any, allowed: str) -> NoReturn:

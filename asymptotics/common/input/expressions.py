@@ -99,13 +99,13 @@ def to_sympy(text: Any, variables: Sequence[str], name: str) -> sympy.Expr:
             return left**right
         if isinstance(node, ast.UnaryOp):
             return -build(node.operand) if isinstance(node.op, ast.USub) else build(node.operand)
-        if isinstance(node, ast.Call):
-            assert isinstance(node.func, ast.Name)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             return functions[node.func.id](*[build(a) for a in node.args])
         if isinstance(node, ast.Name):
             return sympy.pi if node.id == "pi" else sympy.Symbol(node.id, real=True)
-        assert isinstance(node, ast.Constant) and isinstance(node.value, (int, float))
-        return sympy.nsimplify(node.value, rational=True)
+        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+            return sympy.nsimplify(node.value, rational=True)
+        raise InputError(f"{name} = {text!r}: {ast.unparse(node)} is not allowed")
 
     try:
         expression = build(tree)

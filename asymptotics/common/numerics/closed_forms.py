@@ -9,13 +9,17 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from .compiled import njit
 
 _TWO_PI = 2.0 * math.pi
 _ROOT_HALF = math.sqrt(0.5)
 _X, _W = np.polynomial.legendre.leggauss(20)
 #: Above this correlation the quadrature over the angle loses digits, and the expansion about 1 takes over.
 _STEEP = 0.925
+#: A variance that is left with less than this share of what there was, and 1 − |ρ| below half of it, are rounding errors of
+#: nothing: fields in proportion, such as two units with the same weights.
+_ROUNDING = 1e-14
 
 
 @njit(cache=True, error_model="numpy")
@@ -73,6 +77,14 @@ def bivariate_normal_cdf(x: Any, y: Any, rho: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
+def _correlation(rho: Any) -> Any:
+    """A correlation, ±1 where it differs from that by rounding only."""
+    if abs(rho) > 1.0 - 0.5 * _ROUNDING:
+        return 1.0 if rho > 0.0 else -1.0
+    return rho
+
+
+@njit(cache=True, error_model="numpy")
 def positive(m: Any, a: Any) -> Any:
     """P(x > 0) for x ~ N(m, a)."""
     if a <= 0.0:
@@ -85,7 +97,7 @@ def both_positive(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
     """P(x > 0, y > 0) for means m, n, variances a, b and covariance c."""
     if a <= 0.0 or b <= 0.0:
         return positive(m, a) * positive(n, b)
-    rho = min(1.0, max(-1.0, c / math.sqrt(a * b)))
+    rho = _correlation(c / math.sqrt(a * b))
     return bivariate_normal_cdf(m / math.sqrt(a), n / math.sqrt(b), rho)
 
 
@@ -93,13 +105,16 @@ def both_positive(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
 def arcsine_ratio(c: Any, a: Any, b: Any) -> Any:
     """arcsin(c/√(ab)): of the correlation of two centred fields."""
     v = a * b
-    return math.asin(min(1.0, max(-1.0, c / math.sqrt(v)))) if v > 0.0 else 0.0
+    return math.asin(_correlation(c / math.sqrt(v))) if v > 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
 def schur(c: Any, u: Any, v: Any, a: Any) -> Any:
     """c − uv/a: what conditioning on a variable of variance a leaves of a covariance or a mean."""
-    return c - u * v / a if a > 0.0 else c
+    if a <= 0.0:
+        return c
+    left = c - u * v / a
+    return left if abs(left) > _ROUNDING * abs(c) else 0.0
 
 
 @njit(cache=True, error_model="numpy")

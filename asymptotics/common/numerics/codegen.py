@@ -1,13 +1,13 @@
 """Generated kernels: SymPy expressions → Python source in the user's cache directory → a module compiled once.
 
-The source is written under the hash of (source, options, versions); numba's ``cache=True`` keeps the machine code beside
-it, so that a second process compiles nothing. Parameters are arguments of the functions, never literals in the source.
+The source is written under the hash of the source, of the code it imports and of the versions (`sources`); the machine code is
+kept beside it (`compiled`), so that a second process compiles nothing. Parameters are arguments of the functions, never
+literals in the source.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 import os
 import sys
@@ -17,69 +17,66 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .cache import LOCK, cache_directory, damaged, touch
+from .sources import source_key
+
 if TYPE_CHECKING:
     import sympy
 
 _log = logging.getLogger(__name__)
 
-#: Set this variable to put generated kernels elsewhere.
-CACHE_VARIABLE = "ASYMPTOTICS_CACHE_DIR"
+
+#: Exponents above this are cut: ratios and products of such exponentials then stay finite numbers, and no Gaussian field
+#: that has a finite average of them comes near.
+_STEEPEST = 300.0
 
 
-def cache_directory() -> Path:
-    """Where kernels are kept: ``$ASYMPTOTICS_CACHE_DIR``, else the user's cache directory, else a temporary one."""
-    from platformdirs import user_cache_dir
-
-    wanted = Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("asymptotics"))
-    try:
-        wanted.mkdir(parents=True, exist_ok=True)
-        if os.access(wanted, os.W_OK):
-            return wanted
-    except OSError:
-        pass
-    fallback = Path(tempfile.gettempdir()) / f"asymptotics-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-    fallback.mkdir(parents=True, exist_ok=True)
-    return fallback
-
-
-def digest(*parts: Any) -> str:
-    """Hash of the parts (by ``repr``) and of the versions of Python, NumPy and numba."""
-    import numba
-    import numpy as np
-
-    versions = (sys.version_info[:3], np.__version__, numba.__version__)
-    return hashlib.sha256(repr((parts, versions)).encode()).hexdigest()[:24]
-
-
-def write_once(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` unless it is there (numba's cache looks at the time stamp); atomic between processes."""
-    if path.exists():
-        return
+def _write(path: Path, text: str) -> None:
+    """Write a file, atomically between processes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
         file.write(text)
     os.replace(name, path)
 
 
-def load_module(source: str, *options: Any) -> ModuleType:
-    """Import generated ``source`` from its file in the cache; the same source gives the same module object."""
-    name = f"asymptotics_kernel_{digest(source, options)}"
-    if name in sys.modules:
-        return sys.modules[name]
-    path = cache_directory() / f"{name}.py"
-    _log.info("%s %s", "loading" if path.exists() else "first use: compiling", path)
-    write_once(path, source)
-    specification = importlib.util.spec_from_file_location(name, path)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
+def _text_of(path: Path) -> str | None:
     try:
-        specification.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def load_module(source: str, *options: Any) -> ModuleType:
+    """The module of a generated ``source``; the same source gives the same module object, to every thread the whole of it.
+
+    Its file in the cache is named by the hash of the source, of all code that it imports from this package, and of the
+    versions. The file is there to be read, and for the machine code that numba keeps beside it: what runs is ``source``.
+    """
+    with LOCK:
+        name = f"asymptotics_kernel_{source_key(text=source, also=options)}"
+        if name in sys.modules:
+            return sys.modules[name]
+        path = cache_directory() / f"{name}.py"
+        kept = _text_of(path)
+        _log.info("%s %s", "first use: compiling" if kept is None else "loading", path)
+        if kept != source:
+            if kept is not None:
+                damaged(path, "another text")
+            _write(path, source)
+        else:
+            touch(path)
+        module = ModuleType(name)
+        module.__file__ = str(path)
+        sys.modules[name] = module
+        try:
+            exec(compile(source, str(path), "exec"), vars(module))
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
 
 
 def printer(backend: str) -> Any:
@@ -105,6 +102,21 @@ def _scalar_printer() -> Any:
 
         def _print_Min(self, expr: sympy.Min) -> str:
             return "min(" + ", ".join(self._print(sympy_float(a)) for a in expr.args) + ")"
+
+        def _print_exp(self, expr: sympy.exp) -> str:
+            return f"math.exp({self._capped(expr.args[0])})"
+
+        def _print_cosh(self, expr: sympy.cosh) -> str:
+            return f"math.cosh({self._capped(expr.args[0], both=True)})"
+
+        def _print_sinh(self, expr: sympy.sinh) -> str:
+            return f"math.sinh({self._capped(expr.args[0], both=True)})"
+
+        def _capped(self, x: sympy.Expr, both: bool = False) -> str:
+            if x.is_nonpositive and not both:
+                return str(self._print(x))
+            text = f"min({self._print(x)}, {_STEEPEST})"
+            return f"max({text}, -{_STEEPEST})" if both else text
 
         def _print_sign(self, expr: sympy.sign) -> str:
             return f"math.copysign(1.0, {self._print(expr.args[0])})"
@@ -157,6 +169,16 @@ def _array_printer() -> Any:
         def _print_Min(self, expr: sympy.Min) -> str:
             return self._pairwise("numpy.minimum", expr.args)
 
+        def _print_exp(self, expr: sympy.exp) -> str:
+            x = self._print(expr.args[0])
+            return f"numpy.exp({x if expr.args[0].is_nonpositive else f'numpy.minimum({x}, {_STEEPEST})'})"
+
+        def _print_cosh(self, expr: sympy.cosh) -> str:
+            return f"numpy.cosh(numpy.clip({self._print(expr.args[0])}, -{_STEEPEST}, {_STEEPEST}))"
+
+        def _print_sinh(self, expr: sympy.sinh) -> str:
+            return f"numpy.sinh(numpy.clip({self._print(expr.args[0])}, -{_STEEPEST}, {_STEEPEST}))"
+
         def _pairwise(self, function: str, arguments: Sequence[sympy.Expr]) -> str:
             *rest, last = arguments
             tail = self._print(last)
@@ -179,20 +201,32 @@ def assignments(outputs: Sequence[tuple[str, sympy.Expr]], backend: str = "numba
     return lines + [f"{name} = {print_.doprint(value)}" for name, value in zip(names, reduced, strict=True)]
 
 
-def cached_source(specification: Any, modules: Sequence[ModuleType | str], build: Callable[[], str]) -> str:
+def cached_source(specification: Any, modules: Sequence[str], build: Callable[[], str]) -> str:
     """The source that ``build()`` writes, kept by the hash of its specification: a second process need not derive it.
 
     Parameters
     ----------
     specification : object
         Anything whose ``repr`` says all that the source depends on.
-    modules : sequence of modules or paths
-        The code that ``build`` runs; the bytes of these files are part of the hash, so that a change in them is seen.
+    modules : sequence of str
+        Names of the modules (or packages) in which ``build`` begins; their code and that of all that they import from this
+        project is part of the hash, so that a change in it is seen.
     build : callable
         Called without arguments if no source is kept.
     """
-    code = [Path(str(m if isinstance(m, str) else m.__file__)).read_bytes() for m in modules]
-    path = cache_directory() / f"source_{digest(specification, *[hashlib.sha256(c).hexdigest() for c in code])}.txt"
-    if not path.exists():
-        write_once(path, build())
-    return path.read_text(encoding="utf-8")
+    with LOCK:  # SymPy's derivations are not made for several threads at once
+        path = cache_directory() / f"source_{source_key(*modules, also=specification)}.txt"
+        kept = _text_of(path)
+        if kept is not None:
+            mark, _, text = kept.partition("\n")
+            if mark == _mark(text):
+                touch(path)
+                return text
+            damaged(path, "not what was written")
+        text = build()
+        _write(path, f"{_mark(text)}\n{text}")
+        return text
+
+
+def _mark(text: str) -> str:
+    return f"# sha256 {hashlib.sha256(text.encode()).hexdigest()}"

@@ -29,7 +29,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, uint32, uint64
+from numba import uint32, uint64
+
+from .compiled import njit
 
 #: Blocks a tile; the unit in which the loops are vectorised.
 LANES = 64

@@ -18,6 +18,7 @@ import numpy as np
 
 from ..input.checks import InputError
 from .plotting import Drawn
+from .versions import versions
 
 FORMAT = 1
 
@@ -188,7 +189,8 @@ class Result(Drawn):
         stored = self._stored()
         arrays = {name: value for name, value in stored.items() if isinstance(value, np.ndarray)}
         plain = {name: value for name, value in stored.items() if name not in arrays}
-        return write_arrays(path, {"class": type(self).__name__, "format": FORMAT, "fields": plain}, arrays)
+        head = {"class": type(self).__name__, "format": FORMAT, "versions": versions()}
+        return write_arrays(path, {**head, "fields": plain}, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

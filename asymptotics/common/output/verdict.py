@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .results import Result, dataframe, to_builtin
+from .scores import Part, Row, in_words, judge
 
-
-@dataclass(frozen=True)
-class Row:
-    """One compared quantity (a scalar or an array).
-
-    Parameters
-    ----------
-    name : str
-    theory, mean, sem : ndarray
-        Prediction; mean over independent runs and its standard error; all of one shape.
-    allowance : ndarray or float
-        Stated finite-size bias of the theory (O(1/d)), in the units of the quantity; it is subtracted from |difference|.
-    degrees : float
-        Degrees of freedom of ``sem`` (runs − 1); infinite if the standard error is known.
-    """
-
-    name: str
-    theory: np.ndarray
-    mean: np.ndarray
-    sem: np.ndarray
-    allowance: np.ndarray | float = 0.0
-    degrees: float = np.inf
-
-    def scores(self) -> np.ndarray:
-        """Excess of |mean − theory| over the allowance, in standard errors (0 where inside the allowance)."""
-        excess = np.maximum(np.abs(np.asarray(self.mean) - np.asarray(self.theory)) - self.allowance, 0.0)
-        # A quantity without fluctuations must agree to rounding.
-        floor = 1e-12 * (1.0 + np.abs(np.asarray(self.theory)))
-        return excess / np.maximum(np.asarray(self.sem), floor)
+__all__ = ["Part", "Row", "Verdict"]
 
 
 @dataclass(frozen=True)
 class Verdict(Result):
-    """All rows and the verdict: no score above the threshold that chance alone passes with probability ``level``.
+    """All rows, tests, and one p-value: a right theory fails with probability ``level``, whatever the number of rows.
 
-    The threshold is Student's t (Bonferroni-corrected for the number of compared numbers), so that a correct theory
-    fails once in 1/level comparisons, whatever the number of rows.
+    A test has its ``shares[name]`` of the level; the rest is divided equally among compared numbers and tests without a
+    share. Rows of independent runs are judged by the law of their largest score under rotations of the runs, which is
+    exact for Gaussian fluctuations of any covariance and any number of runs; other rows by Student's t.
     """
 
     rows: tuple[Row, ...]
@@ -54,6 +29,9 @@ class Verdict(Result):
     tests: tuple[tuple[str, float], ...] = ()  # further p-values: (name, p)
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)  # test: its share of the level
+    not_tested: tuple[tuple[str, str], ...] = ()  # (quantity, reason)
+    power: dict[str, float] = field(default_factory=dict)  # input: relative change seen with probability 1/2
 
     @classmethod
     def of(cls, rows: Iterable[Row], **options: Any) -> Verdict:
@@ -63,19 +41,54 @@ class Verdict(Result):
     @property
     def count(self) -> int:
         """Number of compared numbers."""
-        return sum(int(np.size(r.theory)) for r in self.rows) + len(self.tests)
+        return sum(r.size for r in self.rows if r.counted) + len(self.tests)
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """What the level is divided among."""
+        named = [(n, p) for n, p in self.tests if n in self.shares]
+        total = sum(self.shares[n] for n, _ in named)
+        groups: dict[int, list[Row]] = {}
+        for k, r in enumerate(self.rows):
+            if r.counted and r.size:
+                groups.setdefault(-1 - k if r.samples is None else len(r.samples), []).append(r)
+        plain = [(n, p) for n, p in self.tests if n not in self.shares]
+        numbers = sum(r.size for rows in groups.values() for r in rows) + len(plain)
+        # Without anything else to test, the whole level is that of the tests with a share.
+        unit, scale = ((1.0 - total) / numbers, 1.0) if numbers else (0.0, 1.0 / total if total else 1.0)
+        out = [Part((), n, self.shares[n] * scale, p, np.nan) for n, p in named]
+        out += [Part((), n, unit, p, np.nan) for n, p in plain]
+        for rows in groups.values():
+            share = unit * sum(r.size for r in rows)
+            p, threshold = judge(tuple(rows), -np.expm1(share * np.log1p(-self.level)))
+            out.append(Part(tuple(rows), "", share, p, threshold))
+        return tuple(out)
+
+    @property
+    def p_value(self) -> float:
+        """Probability that a right theory agrees as badly as this, in the worst of its parts."""
+        return min((part.family_wise for part in self.parts), default=1.0)
 
     def threshold(self, row: Row) -> float:
-        """The largest score that row may have."""
-        from scipy.stats import norm, t
-
-        tail = self.level / (2 * max(1, self.count))
-        return float(norm.isf(tail) if np.isinf(row.degrees) else t.isf(tail, row.degrees))
+        """The largest score that row may have (infinite if it is not counted)."""
+        for part in self.parts:
+            if any(r is row for r in part.rows):
+                return part.threshold
+        return np.inf
 
     def failures(self) -> list[str]:
         """Names of what disagrees."""
-        bad = [r.name for r in self.rows if np.any(~(r.scores() <= self.threshold(r)))]
-        return bad + [name for name, p in self.tests if not p >= self.level / max(1, self.count)]
+        bad = []
+        for part in self.parts:
+            if part.family_wise >= self.level:
+                continue
+            if not part.rows:
+                bad.append(part.name)
+                continue
+            found = [r.name for r in part.rows if not r.worst() <= part.threshold]
+            bad += found or [max(part.rows, key=Row.worst).name]
+        order = [r.name for r in self.rows] + [n for n, _ in self.tests]
+        return sorted(bad, key=order.index)
 
     @property
     def passed(self) -> bool:
@@ -85,6 +98,7 @@ class Verdict(Result):
     def to_json(self) -> dict[str, Any]:
         return {
             "passed": self.passed,
+            "p": self.p_value,
             "level": self.level,
             "failures": self.failures(),
             "rows": [
@@ -94,15 +108,19 @@ class Verdict(Result):
                     "mean": to_builtin(np.asarray(r.mean)),
                     "sem": to_builtin(np.asarray(r.sem)),
                     "allowance": to_builtin(np.asarray(r.allowance)),
+                    "allowance_source": r.source,
                     "difference_in_sem": to_builtin(
                         (np.asarray(r.mean) - r.theory) / np.where(np.asarray(r.sem) > 0, r.sem, np.nan)
                     ),
-                    "score": float(np.max(r.scores())),
-                    "threshold": self.threshold(r),
+                    "score": to_builtin(r.worst()),
+                    "threshold": to_builtin(self.threshold(r)),
+                    "counted": r.counted,
                 }
                 for r in self.rows
             ],
-            "tests": [{"name": name, "p": p} for name, p in self.tests],
+            "tests": [{"name": name, "p": p, "share": self.shares.get(name)} for name, p in self.tests],
+            "not_tested": [{"name": name, "reason": reason} for name, reason in self.not_tested],
+            "power": to_builtin(dict(self.power)),
             "notes": list(self.notes),
             **to_builtin(self.details),
         }
@@ -111,16 +129,26 @@ class Verdict(Result):
         fields = self._kept()
         rows = fields.pop("rows")
         fields |= {"names": [r.name for r in rows], "degrees": [float(r.degrees) for r in rows]}
-        parts = ("theory", "mean", "sem", "allowance")
-        return fields | {f"{name}.{k}": np.asarray(getattr(r, name)) for k, r in enumerate(rows) for name in parts}
+        fields |= {"sources": [r.source for r in rows], "counted": [r.counted for r in rows]}
+        fields["skewed"] = [r.skewed for r in rows]
+        for k, r in enumerate(rows):
+            fields |= {f"{part}.{k}": np.asarray(getattr(r, part)) for part in ("theory", "mean", "sem", "allowance")}
+            if r.samples is not None:
+                fields[f"samples.{k}"] = r.samples
+        return fields
 
     @classmethod
     def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
         names, degrees = stored.pop("names"), stored.pop("degrees")
+        # Written since 0.2.
+        sources, counted = stored.pop("sources", [""] * len(names)), stored.pop("counted", [True] * len(names))
+        skewed = stored.pop("skewed", [False] * len(names))
         rows = []
         for k, (name, n) in enumerate(zip(names, degrees, strict=True)):
             parts = {part: stored.pop(f"{part}.{k}") for part in ("theory", "mean", "sem", "allowance")}
-            rows.append(Row(name, degrees=n, **parts))
+            samples = stored.pop(f"samples.{k}", None)
+            kept = Row(name, degrees=n, source=sources[k], samples=samples, counted=bool(counted[k]), **parts)
+            rows.append(replace(kept, skewed=bool(skewed[k])))
         return super()._restored(stored) | {"rows": tuple(rows)}
 
     def to_dataframe(self) -> Any:
@@ -150,7 +178,7 @@ class Verdict(Result):
         with style():
             figure, axis = axes_of(ax, figsize=(max(3.6, min(9.0, 0.09 * self.count)), 3.2))
             start, names = 0, []
-            for r in self.rows:
+            for r in filter(lambda r: r.counted, self.rows):
                 shape = np.shape(r.theory)
                 theory, mean, sem, allowed = (
                     np.broadcast_to(np.asarray(v, dtype=np.float64), shape).ravel()
@@ -158,7 +186,7 @@ class Verdict(Result):
                 )
                 x = np.arange(start, start + theory.size)
                 # A quantity without fluctuations must agree to rounding, as in `Row.scores`.
-                largest = allowed + self.threshold(r) * np.maximum(sem, 1e-12 * (1.0 + np.abs(theory)))
+                largest = allowed + self.threshold(r) * np.maximum(sem, r.floor.ravel())
                 good = np.atleast_1d(r.scores()).ravel() <= self.threshold(r)
                 for chosen, colour in ((good, COLOURS[0]), (~good, COLOURS[1])):
                     y, bar = ((v / largest)[chosen] for v in (mean - theory, sem))
@@ -175,10 +203,12 @@ class Verdict(Result):
             return figure, axis
 
     def summary(self) -> str:
-        width = max([len(r.name) for r in self.rows] + [len(n) for n, _ in self.tests] + [8])
+        names = [r.name for r in self.rows] + [n for n, _ in self.tests] + [n for n, _ in self.not_tested]
+        width = max([len(n) for n in names] + [8])
         lines = [
             f"{'quantity':<{width}}  {'theory':>11} {'experiment':>11} {'± s.e.':>9} {'allowed':>9} {'score':>7}  (worst entry)"
         ]
+        bad = self.failures()
         for r in self.rows:
             scores = np.atleast_1d(r.scores()).ravel()
             k = int(np.argmax(scores))
@@ -186,14 +216,21 @@ class Verdict(Result):
                 float(np.broadcast_to(np.asarray(v, float), np.shape(r.theory)).ravel()[k])
                 for v in (r.theory, r.mean, r.sem, r.allowance)
             ]
-            flag = "" if scores[k] <= self.threshold(r) else "  << disagrees"
+            flag = "  << disagrees" if r.name in bad else "" if r.counted else "  (not counted)"
+            # An allowance far below the standard error decides nothing.
+            flag += f"  [{r.source}]" if r.source and pick[3] > 0.01 * pick[2] else ""
             lines.append(
                 f"{r.name:<{width}}  {pick[0]:11.5f} {pick[1]:11.5f} {pick[2]:9.1e} {pick[3]:9.1e} {scores[k]:7.2f}{flag}"
             )
         for name, p in self.tests:
-            lines.append(f"{name:<{width}}  p = {p:.3g}" + ("" if name not in self.failures() else "  << disagrees"))
+            share = f" (share {self.shares[name]:g} of the level)" if name in self.shares else ""
+            lines.append(f"{name:<{width}}  p = {p:.3g}{share}" + ("" if name not in bad else "  << disagrees"))
+        lines += [f"{name:<{width}}  not tested: {reason}" for name, reason in self.not_tested]
         lines += [f"note: {n}" for n in self.notes]
+        if self.power:
+            lines.append(f"power: {in_words(self.power)}")
         lines.append(
-            f"{'PASS' if self.passed else 'FAIL'}: {self.count} numbers compared at family-wise level {self.level:g}"
+            f"{'PASS' if not bad else 'FAIL'}: {self.count} numbers compared, p = {self.p_value:.3g}, family-wise level"
+            f" {self.level:g}" + (f"; {len(self.not_tested)} not tested" if self.not_tested else "")
         )
         return "\n".join(lines)

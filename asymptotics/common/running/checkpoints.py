@@ -21,7 +21,9 @@ from typing import Any, Self
 import numpy as np
 
 from ..input.checks import InputError, number
+from ..input.data_files import CONTENT
 from ..output.results import read_arrays, to_builtin, write_arrays, write_atomically
+from ..output.versions import changed, versions
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ INTERVAL = 20.0
 #: Seconds to wait for a folder that another process uses: workers of a killed command leave within this time.
 PATIENCE = 5.0
 MANIFEST = "checkpoint.json"
+OTHER_CONTENT = "has other content"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -153,7 +156,8 @@ class Checkpoint:
     folder : path
         Made if absent. One that holds the checkpoint of the same experiment is gone on from.
     experiment : mapping
-        What decides the numbers (see `identity`); it is kept in ``checkpoint.json``.
+        What decides the numbers (see `identity`); it is kept in ``checkpoint.json``, with the versions of the libraries.
+        Going on under others is allowed, and said in a warning of the log.
     every : float
         Seconds between two writes of the state of a run under way.
 
@@ -208,18 +212,25 @@ class Checkpoint:
                 raise InputError(
                     f"checkpoint = {str(self.folder)!r}: holds other files ({others[0]}); must be a new or empty folder"
                 )
-            text = json.dumps({"asymptotics": "checkpoint", **self.experiment}, indent=1).encode()
+            head = {"asymptotics": "checkpoint", "libraries": versions()}
+            text = json.dumps({**head, **self.experiment}, indent=1).encode()
             write_atomically(manifest, lambda file: file.write(text))
         try:
             found = json.loads(manifest.read_text(encoding="utf-8"))
             if found.pop("asymptotics") != "checkpoint":
                 raise KeyError
+            since = changed(dict(found.pop("libraries", {})))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{manifest}: not a checkpoint written by asymptotics; take another folder") from None
         difference = _difference(json.loads(json.dumps(self.experiment)), found)
         if difference:
+            kind = "other data" if difference.endswith(OTHER_CONTENT) else "another experiment"
             raise InputError(
-                f"checkpoint = {str(self.folder)!r}: belongs to another experiment ({difference}); take another folder"
+                f"checkpoint = {str(self.folder)!r}: belongs to {kind} ({difference}); take another folder"
+            )
+        if since:
+            _log.warning(
+                "checkpoint in %s: begun under other versions (%s); last digits may differ", self.folder, since
             )
         _log.info("checkpoint in %s", self.folder)
         # What a killed process was about to write; only we use the folder now.
@@ -270,5 +281,10 @@ def _difference(wanted: Any, found: Any, path: str = "") -> str:
         return ""
     if wanted == found:
         return ""
+    place, _, last = path.rpartition(".")
+    if last == "sha256":  # an array
+        return f"{place} {OTHER_CONTENT}"
+    if all(isinstance(value, str) and value.startswith(CONTENT) for value in (wanted, found)):
+        return f"{path} {OTHER_CONTENT}"
     shown = [text if len(text) < 40 else text[:37] + "..." for text in (json.dumps(found), json.dumps(wanted))]
     return f"{path} was {shown[0]}, is {shown[1]}"

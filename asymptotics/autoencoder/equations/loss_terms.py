@@ -1,0 +1,53 @@
+"""The part of the denoising loss of order one that the network's weights do not enter: centroids and single directions.
+
+E‖y₀x₀ + y₁x₁ − f(x_t)‖² = d × bulk + E[ℓ] + (y₁ − bβ)² [Σ_c π_c‖μ(c)‖² + Σ_s n_s (ς_s − Λ)] + o(1): the bulk counts every
+direction with Λ and no mean; a centroid's norm is of order one, and so is what the n_s directions of an atom of mass 0 have
+beyond Λ.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..generated.coefficients import predicted
+from ..model.problem import Problem
+
+#: Eigenvalues of a Gram matrix below this share of its trace are null directions.
+NULL = 1e-10
+
+
+def massless_counts(problem: Problem) -> np.ndarray:
+    """Directions of each atom of mass 0: the rank of its Gram matrix [[q, Θ], [Θᵀ, T]]; 0 for atoms of positive mass.
+
+    The rank at τ = 0, which training does not change: without mass there is no noise to turn the weights elsewhere.
+    """
+    T = problem.target.reference_overlaps
+    if np.all(problem.target.masses > 0):
+        return np.zeros(len(T))
+    theta, q = problem.initial_overlaps()
+    counts = np.zeros(len(T))
+    for s in np.flatnonzero(problem.target.masses == 0):
+        values = np.linalg.eigvalsh(np.block([[q[s], theta[s]], [theta[s].T, T[s]]]))
+        counts[s] = np.sum(values > NULL * max(float(values.sum()), 1e-300))
+    return counts
+
+
+def beyond_bulk(problem: Problem) -> float:
+    """E‖x₁‖² − dΛ = Σ_c π_c [‖μ(c)‖² + Σ_s n_s (ς_s(c) − Λ)]."""
+    target = problem.target
+    norms = np.einsum("ck,kl,cl->c", target.centroids, target.gram, target.centroids)
+    single = (target.cluster_eigenvalues - target.mean_eigenvalue) @ massless_counts(problem)
+    return float(target.weights @ (norms + single))
+
+
+def unpredicted(problem: Problem, b: float, times: np.ndarray) -> np.ndarray:
+    """(y₁ − bβ)² (E‖x₁‖² − dΛ) at the times."""
+    slack = predicted(problem, times)[1] - b * problem.interpolant.beta(times)
+    return np.asarray(slack**2 * beyond_bulk(problem))
+
+
+def averaged_unpredicted(problem: Problem) -> np.ndarray:
+    """The same averaged over the training times, as a polynomial in b: coefficients of 1, b and b²."""
+    times, weights = problem.training.nodes()
+    y1, beta = predicted(problem, times)[1], problem.interpolant.beta(times)
+    return np.stack([y1**2, -2 * y1 * beta, beta**2]) @ weights * beyond_bulk(problem)

@@ -1,0 +1,163 @@
+"""Deviations along a path to first order: the drift's Jacobian, the noise that feeds them, and the propagator."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from .drift import Drift
+
+#: Up to this many order parameters J is taken whole; above, its growth is looked for in a Krylov space of this many vectors.
+WHOLE, KRYLOV = 64, 8
+#: Displacement of the differences, in units of 1 + |y|; with a kink and fixed nodes the drift is only piecewise smooth.
+STEP, KINK_STEP = 1e-5, 1e-3
+#: Growth exponent of one part of τ, the most parts between two nodes, and the exponent beyond which all is the same.
+PART, MOST_PARTS, LARGEST_GROWTH = 0.5, 200, 200.0
+
+
+class Tangent:
+    """J of a drift by the clock of the rates, on the directions in which a state can move (orthonormal, a sparse matrix's columns)."""
+
+    def __init__(self, drift: Drift, ever: np.ndarray) -> None:
+        from scipy.sparse import block_diag, csc_array
+
+        self.drift = copy.copy(drift)
+        self.rates(1.0)
+        self.step = KINK_STEP if drift.kernels.kink else STEP
+        layout = drift.layout
+        held = {s for s, _ in drift._held}
+        i, j = layout.upper
+        values, vectors = np.linalg.eigh(drift._overlaps)
+        blocks: list[Any] = []
+        for s in range(layout.atoms):
+            # Θ(s) lies in the range of T(s); units that start at zero stay there.
+            kept = values[s] > 1e-12 * max(float(values[s, -1]), 1e-300)
+            blocks.append(np.kron(np.eye(layout.p)[:, ever], vectors[s][:, kept]))
+        pairs = np.eye(len(i))[:, ever[i] & ever[j]]
+        # Where the weights lie in the span of the reference directions, q follows Θ.
+        blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
+        blocks.append(np.eye(1 + layout.parameters))
+        self.basis: Any = csc_array(block_diag(blocks))
+        self.size = int(self.basis.shape[1])
+        if self.size <= WHOLE:
+            self.basis = self.basis.toarray()
+
+    def rates(self, s: float) -> None:
+        """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1)."""
+        s = s if s > 0 else 1.0
+        constant: Any = lambda tau: s  # noqa: E731
+        self.drift.rate_schedule = None if s == 1.0 else constant
+        self.clock = s * (1 + s) / 2
+
+    def slopes(self, y: np.ndarray, base: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """J times each row of ``directions``."""
+        h = self.step * (1 + np.max(np.abs(y)))
+        out = np.empty_like(directions)
+        for k, direction in enumerate(directions):
+            out[k] = self.basis.T @ (self.drift(0.0, y + h * (self.basis @ direction)) - base) / h
+        return out / self.clock
+
+    def jacobian(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """J and the covariance of the noise (times d), both per unit of the clock."""
+        base = self.drift(0.0, y)
+        return self.slopes(y, base, np.eye(self.size)).T, self.noise(y, base) / self.clock
+
+    def noise(self, y: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """d × covariance per τ of the noise of SGD, as if a step moved the weights alike in all directions.
+
+        With increments of w_a and w_b of covariance N_ab, read off the part of dq/dτ that is quadratic in the learning rate,
+        Cov(Θ_ak, Θ_bl) = N_ab T_kl, and so on with q by the product rule.
+        """
+        layout, quiet = self.drift.layout, copy.copy(self.drift)
+        quiet.eta = 0.0
+        _, extra, _, _ = layout.unpack(base - quiet(0.0, y))
+        theta, q, _, _ = layout.unpack(y)
+        N = extra.sum(axis=0) / max(float(self.drift.mass.sum()), 1e-300)
+        p, K, (i, j) = layout.p, layout.K, layout.upper
+        D = np.zeros((layout.size, layout.size))
+        for s, T in enumerate(self.drift._overlaps):
+            at_theta = slice(s * p * K, (s + 1) * p * K)
+            at_q = slice(layout.sizes[0] + s * len(i), layout.sizes[0] + (s + 1) * len(i))
+            D[at_theta, at_theta] = np.kron(N, T)
+            cross = np.einsum("ac,dk->akcd", N, theta[s]) + np.einsum("ad,ck->akcd", N, theta[s])
+            D[at_theta, at_q] = cross[:, :, i, j].reshape(p * K, len(i))
+            D[at_q, at_theta] = D[at_theta, at_q].T
+            half = np.einsum("ac,be->abce", N, q[s]) + np.einsum("ae,bc->abce", N, q[s])
+            D[at_q, at_q] = (half + half.transpose(1, 0, 2, 3))[i, j][:, i, j]
+        return np.asarray(self.basis.T @ (self.basis.T @ D).T)
+
+
+def krylov_rate(tangent: Tangent, y: np.ndarray, base: np.ndarray) -> float:
+    """Largest real part of J's eigenvalues as a few vectors see it."""
+    n = tangent.size
+    basis = np.zeros((KRYLOV + 1, n))
+    basis[0] = np.random.default_rng(0).standard_normal(n)
+    basis[0] /= np.linalg.norm(basis[0])
+    H = np.zeros((KRYLOV + 1, KRYLOV))
+    for k in range(KRYLOV):
+        image = tangent.slopes(y, base, basis[k : k + 1])[0]
+        for _ in range(2):
+            along = basis[: k + 1] @ image
+            H[: k + 1, k] += along
+            image = image - along @ basis[: k + 1]
+        H[k + 1, k] = np.linalg.norm(image)
+        if H[k + 1, k] < 1e-10:
+            return float(np.linalg.eigvals(H[: k + 1, : k + 1]).real.max())
+        basis[k + 1] = image / H[k + 1, k]
+    return float(np.linalg.eigvals(H[:-1]).real.max())
+
+
+def _exponentials(A: np.ndarray, D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """U = e^A and ∫₀¹ e^{sA} D e^{sAᵀ} ds of stacks of matrices: Taylor's series of a small part, doubled."""
+    size = float(np.max(np.abs(A).sum(axis=-1), initial=0.0))
+    doublings = max(0, int(np.ceil(np.log2(max(size / 0.25, 1e-300)))))
+    A, D = A / 2.0**doublings, D / 2.0**doublings
+    U, term, one, N = np.eye(A.shape[-1]), np.eye(A.shape[-1]), D, D
+    for k in range(1, 7):
+        term = term @ A / k
+        U = U + term
+        one = (A @ one + one @ np.swapaxes(A, -1, -2)) / (k + 1)
+        N = N + one
+    for _ in range(doublings):
+        N = N + U @ N @ np.swapaxes(U, -1, -2)
+        U = U @ U
+    return U, N
+
+
+def propagate(J: np.ndarray, clock: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places between the nodes (0, 1, …; fractions between), log of the largest norm of Φ and √(largest eigenvalue of C) there.
+
+    J and the noise are taken as linear between the nodes, on parts in which nothing grows by more than `PART`.
+    """
+    lengths = np.diff(clock)
+    growth = np.linalg.eigvals(J).real.max(axis=1)
+    wanted = np.maximum(growth[:-1], growth[1:]) * lengths / PART
+    parts = np.clip(np.ceil(wanted), 1, MOST_PARTS).astype(int)
+    place = np.concatenate([[0.0], *[k + np.arange(1, m + 1) / m for k, m in enumerate(parts)]])
+    middle = (place[1:] + place[:-1]) / 2
+    index, share = middle.astype(int), (middle % 1)
+    length = np.repeat(lengths / parts, parts)
+    A = ((1 - share)[:, None, None] * J[index] + share[:, None, None] * J[index + 1]) * length[:, None, None]
+    D = ((1 - share)[:, None, None] * noise[index] + share[:, None, None] * noise[index + 1]) * length[:, None, None]
+    # More growth than this in one part is beyond all numbers: it says the same if it is less.
+    strongest = np.linalg.eigvals(A).real.max(axis=1)
+    A = A * np.minimum(1.0, LARGEST_GROWTH / np.maximum(strongest, 1e-300))[:, None, None]
+    U, N = _exponentials(A, D)
+    gain, spread = np.zeros(len(place)), np.zeros(len(place))
+    starts, factors = np.zeros((0, *J.shape[1:])), np.zeros(0)
+    C, logarithm = np.zeros(J.shape[1:]), 0.0
+    for k in range(len(U)):
+        if place[k] == round(place[k]):
+            starts, factors = np.concatenate([starts, np.eye(J.shape[1])[None]]), np.append(factors, 0.0)
+        starts = U[k] @ starts
+        sizes = np.maximum(np.linalg.norm(starts, 2, axis=(1, 2)), 1e-300)
+        starts, factors = starts / sizes[:, None, None], factors + np.log(sizes)
+        gain[k + 1] = max(0.0, float(factors.max()))
+        C = U[k] @ C @ U[k].T + N[k] * np.exp(-logarithm)
+        top = max(float(np.linalg.eigvalsh((C + C.T) / 2)[-1]), 1e-300)
+        spread[k + 1] = np.exp(min((np.log(top) + logarithm) / 2, 600.0))
+        if top > 1e60:
+            C, logarithm = C / top, logarithm + np.log(top)
+    return place, gain, spread

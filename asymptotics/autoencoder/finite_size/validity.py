@@ -1,0 +1,49 @@
+"""Whether fluctuations at dimension d are small enough for their linear theory: its own next order, along the path."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..equations.drift import Drift
+from ..equations.integrate import kernels_of
+from ..equations.path import TrainingPath
+from .fluctuations import Fluctuations
+
+#: Fractions of τ_max at which a fluctuation is followed to the end; those that an instability amplifies start early.
+FRACTIONS = (0.1, 0.25, 0.5)
+#: A deviation this small is linear.
+SMALL = 1e-3
+#: Relative next order above which nothing is tested: predicted variances are then off by a fifth and more.
+LARGEST = 0.1
+
+
+def nonlinearity(path: TrainingPath, f: Fluctuations, dimension: int) -> float:
+    """Relative size of the third order of a fluctuation of one standard deviation, carried to the end of the path.
+
+    The largest fluctuation at some τ is followed by the drift itself; the part odd in it is compared with the linear
+    response. The variance is off by about twice this.
+    """
+    from scipy.integrate import solve_ivp
+
+    problem, totals = path.problem, f.totals()
+    terms = f.terms(problem)
+    drift = Drift(problem, kernels_of(problem), terms.rule, terms.noise_rule)
+    at_b = sum(f.layout.sizes)
+    worst = 0.0
+    for fraction in FRACTIONS:
+        tau = fraction * path.tau_max
+        C = np.array(f.state_covariance(tau)[0])
+        C[at_b], C[:, at_b] = 0.0, 0.0  # b fluctuates at its own order
+        values, axes = np.linalg.eigh(C / dimension)
+        if values[-1] <= 0:
+            continue
+        step, y = np.sqrt(values[-1]) * axes[:, -1], path.state(tau)
+
+        def end(scale: float, tau: float = tau, y: np.ndarray = y, step: np.ndarray = step) -> np.ndarray:
+            found = solve_ivp(drift, (tau, path.tau_max), y + scale * step, method="RK45", rtol=1e-7, atol=1e-9)
+            return np.asarray(totals @ found.y[:, -1]) if found.success else np.full(len(totals), np.inf)
+
+        linear = (end(SMALL) - end(-SMALL)) / (2 * SMALL)
+        odd = (end(1.0) - end(-1.0)) / 2
+        worst = max(worst, float(np.linalg.norm(odd - linear) / max(float(np.linalg.norm(linear)), 1e-300)))
+    return worst

@@ -1,0 +1,154 @@
+"""Closed forms prove themselves: once, when they are written, their values are compared with a sum over nodes.
+
+The nodes use the regression form, which differentiates no kink and knows nothing of the closed forms. Their scatter is
+estimated from independent scramblings. This finds a wrong formula, not a lost digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...common.numerics import codegen
+from ...common.numerics.expectations import Rule
+from .fields import conditions
+from .nodes import NodesWriter
+
+if TYPE_CHECKING:
+    from derivations.autoencoder.engine import System
+
+#: Scramblings of that many points; they must agree with the closed form within so many standard errors.
+_SCRAMBLINGS, _POINTS, _STANDARD_ERRORS = 8, 4096, 8.0
+_HEAD = "import math\n\nimport numpy\nimport scipy.special\n\n"
+
+
+def disagreement(system: System, names: Sequence[str], imports: str, closed: dict[str, str], centred: bool) -> str:
+    """What a sum over nodes contradicts in the closed forms of a system; an empty string if nothing.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The columns of ``moments``.
+    imports : str
+        What the closed forms import.
+    closed : {"moments" or "noise": source}
+        For the NumPy back end (not decorated).
+    centred : bool
+        Whether they hold for fields of zero mean only.
+    """
+    writer = NodesWriter(system, "numpy")
+    writer.kink = True
+    exact = codegen.load_module(_HEAD + imports + "\n\n\n" + "\n\n\n".join(closed.values()), "numpy")
+    nodes = codegen.load_module(_HEAD + "\n\n\n".join([writer.moments(), writer.noise()]), "numpy")
+    law = _Law(system, writer, centred)
+    columns = [name for name, _ in writer._node_outputs()]
+    rules = [Rule("sobol", _POINTS, seed) for seed in range(_SCRAMBLINGS)]
+    with np.errstate(all="ignore"):
+        if "moments" in closed:
+            wanted = np.empty((law.count, len(names)))
+            law.call(exact.moments, Rule("hermite", 1), wanted)
+            sampled = []
+            for rule in rules:
+                out = np.empty((law.count, len(columns)))
+                law.call(nodes.moments, rule, out)
+                sampled.append(law.regressed(out, columns, names))
+            wrong = _compare(wanted, np.array(sampled), names)
+            if wrong:
+                return wrong
+        if "noise" in closed:
+            pairs = [f"N{ch}_{a + 1}_{c + 1}" for ch in (0, 1) for a, c in writer.pairs]
+            wanted = np.empty((law.count, len(pairs)))
+            law.call_noise(exact.noise, Rule("hermite", 1), wanted)
+            sampled = [np.empty_like(wanted) for _ in rules]
+            for rule, out in zip(rules, sampled, strict=True):
+                law.call_noise(nodes.noise, rule, out)
+            return _compare(wanted, np.array(sampled), pairs)
+    return ""
+
+
+def _compare(exact: np.ndarray, sampled: np.ndarray, names: Sequence[str]) -> str:
+    sem = sampled.std(axis=0, ddof=1) / np.sqrt(len(sampled))
+    mean = sampled.mean(axis=0)
+    # All scramblings have the same bias of the order of 1/points (their second moments are made exact).
+    gap = (
+        np.abs(exact - mean) - _STANDARD_ERRORS * sem - 4 / _POINTS * (1 + np.max(np.abs(mean), axis=1, keepdims=True))
+    )
+    bad = ~(gap <= 0)
+    if not np.any(bad):
+        return ""
+    i, k = np.argwhere(bad)[0]
+    return f"{names[k]} = {exact[i, k]:.9g} for {mean[i, k]:.9g} +- {sem[i, k]:.2g} by nodes"
+
+
+class _Law:
+    """A few laws of the fields, as the theory meets them."""
+
+    count = 3
+
+    def __init__(self, system: System, writer: NodesWriter, centred: bool) -> None:
+        rng, p, n = np.random.default_rng(14), system.p, self.count
+        self.enc, self.dec = np.array(writer.encoders, dtype=int), np.array(writer.decoders, dtype=int)
+
+        def covariances(count: int) -> np.ndarray:
+            x = rng.standard_normal((count, p, 2 * p + 1))
+            return np.asarray(x @ np.swapaxes(x, 1, 2) / (2 * p + 1))
+
+        self.Q, self.Qc = covariances(1)[0], covariances(n)
+        self.M = np.zeros((n, p)) if centred else rng.standard_normal((n, p))
+        self.schedule = [np.array([value]) for value in (0.4, 0.7, -0.8, 1.1)]
+        self.b, self.kappa = 0.3, rng.uniform(0.3, 1.7, len(system.denoiser.parameters))
+        at = dict(zip(("alpha", "beta", "alpha_dot", "beta_dot"), (x[0] for x in self.schedule), strict=True)) | {
+            "b": self.b
+        }
+        c = [w.xreplace({s: _number(at[s.name]) for s in w.free_symbols}) for w in writer._channel_weights()]
+        self.c = [np.array([float(x)]) for x in c]
+        e, d = len(self.enc), len(self.dec)
+        shapes = ((e,), (e, e), (e, e), (d,), (d, e), (d, e), (d, d))
+        self.conditions = tuple(np.empty((n, *shape)) for shape in shapes)
+        conditions(self.Q, self.M, self.Qc, *self.schedule[:2], *self.c, self.enc, self.dec, *self.conditions)  # type: ignore[call-arg]
+
+    def call(self, moments: Any, rule: Rule, out: np.ndarray) -> None:
+        """Moments at one time."""
+        mean, root, _, emean, eroot, _, R = self.conditions
+        schedule = [np.repeat(x, self.count) for x in self.schedule]
+        moments(*rule.points(len(self.enc)), mean, root, emean, eroot, R, self.Q, *schedule, self.b, self.kappa, out)
+
+    def call_noise(self, noise: Any, rule: Rule, out: np.ndarray) -> None:
+        """Second moments of g averaged over two times."""
+        enc, dec = self.enc, self.dec
+        columns = []
+        for C in (np.broadcast_to(self.Q, self.Qc.shape), self.Qc):
+            values, vectors = np.linalg.eigh(C[:, enc[:, None], enc])
+            root = (vectors * np.sqrt(values)[:, None]) @ np.swapaxes(vectors, 1, 2)
+            u = C[:, dec[:, None], enc] @ np.linalg.inv(root)
+            columns.append((root, u, C[:, dec[:, None], dec] - u @ np.swapaxes(u, 1, 2)))
+        (root0, u0, R0), (root1, u1, R1) = columns
+        schedule = [np.array([x[0], x[0] / 2 + 0.1]) for x in self.schedule]
+        noise(
+            *rule.points(2 * len(enc)), self.M[:, enc], root0, root1, self.M[:, dec], u0, u1, R0, R1, self.Q,
+            *schedule, np.array([0.4, 0.6]), self.b, self.kappa, out,
+        )  # fmt: skip
+
+    def regressed(self, out: np.ndarray, columns: Sequence[str], names: Sequence[str]) -> np.ndarray:
+        """Columns ``names`` of moments in the regression form: E[∂_ω g] = (E[(ω − Eω) g] − E[∂_e g] Cov(e, ω)) Ω⁻¹."""
+        _, _, inverse, _, _, cross, _ = self.conditions
+        p = len(self.Q)
+        at = {name: out[:, k] for k, name in enumerate(columns)}
+        for ch in (0, 1):
+            W = np.array([[at[f"W{ch}_{a + 1}_{e + 1}"] for e in self.enc] for a in range(p)]).transpose(2, 0, 1)
+            G = np.array([[at[f"G{ch}_{a + 1}_{u + 1}"] for u in self.dec] for a in range(p)]).transpose(2, 0, 1)
+            H = np.zeros((self.count, p, p))
+            H[:, :, self.enc] += self.schedule[ch][0] * ((W - G @ cross) @ inverse @ inverse)
+            H[:, :, self.dec] += self.c[ch][0] * G
+            for name in (x for x in names if x.startswith(f"H{ch}")):
+                a, c = (int(i) - 1 for i in name.split("_")[1:])
+                at[name] = (H[:, a, c] + H[:, c, a]) / 2
+        return np.stack([at[name] for name in names], axis=1)
+
+
+def _number(value: float) -> Any:
+    import sympy
+
+    return sympy.Float(float(value))

@@ -1,0 +1,93 @@
+"""From the drift of a sampler to compiled functions: what `derivations.autoencoder.sampling` and `derivations.autoencoder.skip` derive."""
+
+from __future__ import annotations
+
+import textwrap
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ...common.input import expressions
+from ...common.input.checks import fail
+from ...common.numerics import codegen
+
+if TYPE_CHECKING:
+    from derivations.autoencoder.sampling import Sampler
+
+KEY = "sampling.drift"
+#: What a drift may contain (`derivations.autoencoder.sampling.SYMBOLS`); it is linear in the first six.
+NAMES = ("x", "f", "noise", "data", "score", "velocity", "t", "epsilon", "alpha", "beta", "alpha_dot", "beta_dot")
+
+_HEADER = '''"""Generated from the derivation of the sampler {drift!r}: do not edit.
+
+coefficients(t, alpha, beta, alpha_dot, beta_dot, epsilon, y_0, y_1, b): (Gamma, Delta).
+determinant(alpha, beta, y_0, y_1): where it vanishes, they do not exist.
+step(Gamma, Delta, epsilon, h): (gain, growth, noise_variance) of one Euler step.
+variance_step(growth, noise_variance, v), variance_rate(Delta, epsilon, v): of the linear part, one step and per time.
+network_step(gain, growth, I, phi), network_rate(Gamma, Delta, I, phi): of the network's part, one step and per time.
+linear_step(growth, l): of the linear part's fields, without its noise.
+skip_rates(Lambda, alpha, beta, y_0, y_1): (h, kappa) of db/dtau = h - kappa b at one time.
+skip(tau, kappa, b_0, b_infinity): b after the training time tau.
+"""
+
+import numpy
+'''
+
+
+def _source(drift: Any) -> str:
+    """The generated source of a sampler."""
+    from derivations.autoencoder import sampling, skip
+
+    sampler = declared(drift)
+    linear, network = sampling.network_step()
+    functions: list[tuple[str, str, tuple[Any, ...]]] = [
+        (
+            "coefficients",
+            "t, alpha, beta, alpha_dot, beta_dot, epsilon, y_0, y_1, b",
+            (sampler.gamma, sampler.delta),
+        ),
+        ("determinant", "alpha, beta, y_0, y_1", (sampler.determined_by,)),
+        ("step", "Gamma, Delta, epsilon, h", sampling.euler()),
+        ("variance_step", "growth, noise_variance, v", (sampling.variance_step(),)),
+        ("variance_rate", "Delta, epsilon, v", (sampling.variance_rate(),)),
+        ("network_step", "gain, growth, I, phi", (network,)),
+        ("network_rate", "Gamma, Delta, I, phi", (sampling.network_rate(),)),
+        ("linear_step", "growth, l", (linear,)),
+        ("skip_rates", "Lambda, alpha, beta, y_0, y_1", skip.rates(skip.bulk((sampling.y0, sampling.y1)))),
+        ("skip", "tau, kappa, b_0, b_infinity", (skip.exponential(),)),
+    ]
+    parts = [_HEADER.format(drift=str(sampler.drift))]
+    for name, arguments, outputs in functions:
+        values = [f"value_{i}" for i in range(len(outputs))]
+        lines = codegen.assignments(list(zip(values, outputs, strict=True)), "numpy")
+        # A constant takes the shape of the times too.
+        shape = f" + 0.0 * {arguments.split(', ')[1]}" if name in ("coefficients", "determinant") else ""
+        lines.append("return " + ", ".join(v + shape for v in values))
+        parts.append(f"def {name}({arguments}):\n" + textwrap.indent("\n".join(lines), "    "))
+    return "\n\n\n".join(parts) + "\n"
+
+
+def declared(drift: Any) -> Sampler:
+    """The symbolic sampler of ``sampling.drift``.
+
+    Raises
+    ------
+    InputError
+        If it is not arithmetic in `NAMES`, or not linear in what the network and the sample say.
+    """
+    from derivations.autoencoder.sampling import Sampler
+
+    if drift is None:
+        return Sampler()
+    expression = expressions.to_sympy(drift, NAMES, KEY)
+    try:
+        return Sampler(expression)
+    except ValueError:
+        fail(KEY, drift, f"linear in {', '.join(NAMES[:6])}, without a constant")
+
+
+@lru_cache(maxsize=64)
+def compile_sampler(drift: Any = None) -> ModuleType:
+    """Compiled functions of a sampler, from the cache where possible; see the header of the generated source."""
+    modules = [__name__, "derivations"]
+    return codegen.load_module(codegen.cached_source(("sampler", drift), modules, lambda: _source(drift)))

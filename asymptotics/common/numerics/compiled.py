@@ -1,0 +1,127 @@
+"""``njit`` as numba has it, but with machine code on disk that is found again only for the same code, helpers included.
+
+numba's own cache looks at the file of the compiled function alone: a changed helper in another file gives the old numbers. Here
+machine code is kept in the user's cache directory (`cache_directory`), in a folder named by the module and by the hash of all
+sources that the module imports within this project and of the versions of the libraries (`source_key`). Every data file carries
+the hash of its content; what is damaged is compiled again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+
+from .cache import cache_directory, damaged, touch
+from .sources import source_key
+
+_log = logging.getLogger(__name__)
+
+
+class _Locator:
+    """Says to numba where the machine code of a function is kept, and under which stamp."""
+
+    def __init__(self, py_func: Callable[..., Any], py_file: str) -> None:
+        self._py_file = py_file  # numba names it in its own warnings
+        self._line = py_func.__code__.co_firstlineno
+        self._key = source_key(py_func.__module__)
+        self._folder = cache_directory() / f"{py_func.__module__}-{self._key}"
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _Locator:
+        return cls(py_func, py_file)
+
+    def ensure_cache_path(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return self._key
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+
+class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = [_Locator]  # noqa: RUF012  # as numba has it
+
+
+class _File(IndexDataCacheFile):  # type: ignore[misc]
+    """An index and its data files, which begin with the hash of what follows."""
+
+    def _save_data(self, name: str, data: Any) -> None:
+        content = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(hashlib.sha256(content).digest() + content)
+
+    def _load_data(self, name: str) -> Any:
+        stored = Path(self._data_path(name)).read_bytes()
+        mark, content = stored[:32], stored[32:]
+        if hashlib.sha256(content).digest() != mark:
+            # Machine code with a wrong bit would not raise: it would run.
+            raise pickle.UnpicklingError("its content is not what was written")
+        return pickle.loads(content)
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    _impl_class = _Impl
+
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        super().__init__(py_func)
+        self._cache_file = _File(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception as error:  # whatever a damaged pickle raises
+            damaged(Path(self._cache_path), error)
+            self._forget()
+            return None
+        if found is not None:
+            touch(Path(self._cache_path))
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except (OSError, EOFError, pickle.PickleError) as error:  # a full disk, a folder taken away
+            _log.info("machine code of %s is not kept (%s)", self._name, error)
+
+    def _forget(self) -> None:
+        try:
+            self.flush()
+        except OSError as error:
+            _log.info("%s cannot be mended (%s)", self._cache_path, error)
+
+
+def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
+    """``numba.njit``, whose ``cache=True`` follows the code that a function calls; as a decorator, with or without arguments."""
+    if len(signature) == 1 and callable(signature[0]) and not _is_type(signature[0]):
+        return njit(cache=cache, **options)(signature[0])
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if not cache:
+            return numba.njit(*signature, **options)(function)
+        compiled = numba.njit(**options)(function)
+        if not hasattr(compiled, "enable_caching"):  # NUMBA_DISABLE_JIT
+            return compiled
+        compiled._cache = _Cache(function)
+        if signature:
+            for one in signature[0] if isinstance(signature[0], list) else signature:
+                compiled.compile(one)
+            compiled.disable_compile()
+        return compiled
+
+    return decorate
+
+
+def _is_type(value: Any) -> bool:
+    return isinstance(value, (numba.types.Type, numba.core.typing.templates.Signature))

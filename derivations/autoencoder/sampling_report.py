@@ -1,0 +1,201 @@
+"""The printable steps of a sampler's derivation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sympy
+
+from ..steps import Step
+from ..vectors import VectorSum
+from .denoiser import Denoiser, alpha, alpha_dot, beta, beta_dot
+from .sampling_algebra import (
+    EXACT,
+    GAIN,
+    GROWTH,
+    NOISE,
+    Delta,
+    Gamma,
+    b,
+    data,
+    epsilon,
+    estimates,
+    euler,
+    h,
+    network_rate,
+    network_step,
+    noise,
+    score,
+    t,
+    v,
+    variance,
+    variance_rate,
+    variance_step,
+    velocity,
+    x,
+    y0,
+    y1,
+)
+
+
+def steps(sampler: Any, denoiser: Denoiser) -> tuple[Step, ...]:
+    """From the network's output to the law of the projections, for a `derivations.autoencoder.sampling.Sampler`."""
+    return (
+        _prediction(),
+        _diffusion(sampler),
+        _coefficients(sampler, denoiser),
+        _vector(),
+        _fields(denoiser),
+        _variance(),
+        _rest(denoiser),
+    )
+
+
+def _prediction() -> Step:
+    return Step(
+        "What the network says of a sample",
+        "f estimates y = y0 x0 + y1 x1, and x = alpha x0 + beta x1: solved for the estimates of noise x0 and data x1. The velocity "
+        "is the mean of dx_t/dt given x_t, the score the mean of -(x - beta x1)/alpha^2.",
+        tuple(sympy.Eq(name, value, evaluate=False) for name, value in estimates().items()),
+    )
+
+
+def _transport() -> sympy.Expr:
+    """Fokker–Planck's equation for drift velocity + ε score in the one case where all is elementary: x₁ ~ N(0, Λ).
+
+    ∂_t p + ∂_x[(velocity + ε score) p] − ε ∂²_x p, which must vanish for any schedule and ε.
+    """
+    Lambda = sympy.Symbol("Lambda", positive=True)
+    a, c = sympy.Function("alpha")(t), sympy.Function("beta")(t)
+    spread = a**2 + Lambda * c**2
+    p = sympy.exp(-(x**2) / (2 * spread)) / sympy.sqrt(2 * sympy.pi * spread)
+    at = {alpha: a, beta: c, alpha_dot: a.diff(t), beta_dot: c.diff(t)}
+    # The posterior means of x₀ and x₁ given x: covariance over variance.
+    values = {noise: a * x / spread, data: Lambda * c * x / spread}
+    drift = EXACT.subs(
+        {velocity: (alpha_dot * noise + beta_dot * data).subs(values).subs(at), score: -values[noise] / a}
+    )
+    return sympy.simplify((p.diff(t) + (drift * p).diff(x) - epsilon * p.diff(x, 2)) / p)
+
+
+def _diffusion(sampler: Any) -> Step:
+    if _transport() != 0:
+        raise ArithmeticError("velocity + epsilon*score does not carry the law of x_t")
+    dX, dW = sympy.Symbol("dX"), sympy.Symbol("dW")
+    text = "The drift as it is declared, and in terms of the sample and the network's output. "
+    text += (
+        "It is velocity + epsilon score: by Fokker and Planck's equation the law at t is that of x_t for every epsilon, if f is the "
+        "posterior mean (checked for a Gaussian target, any schedule)."
+        if sampler.exact
+        else "It is not velocity + epsilon score: even an ideal network would not generate the law of x_t."
+    )
+    return Step(
+        "Generative process",
+        text,
+        (
+            sympy.Eq(dX, sampler.drift * sympy.Symbol("dt") + sympy.sqrt(2 * epsilon) * dW, evaluate=False),
+            sympy.Eq(sympy.Symbol("drift"), sympy.expand(sampler.of_sample), evaluate=False),
+        ),
+    )
+
+
+def _coefficients(sampler: Any, denoiser: Denoiser) -> Step:
+    gamma, delta = sampler.predicting(denoiser.target())
+    shown = delta if denoiser.skip else delta.subs(b, 0)
+    targets = dict(zip((y0, y1), denoiser.target(), strict=True))
+    return Step(
+        "Coefficients of the network and of the sample",
+        "With f = b x + sum_j (u_j/sqrt(d)) phi_j the drift is Gamma sum_j (u_j/sqrt(d)) phi_j + Delta X; for any prediction, and for "
+        "this one.",
+        (
+            sympy.Eq(Gamma, sampler.gamma, evaluate=False),
+            sympy.Eq(Delta, sampler.delta, evaluate=False),
+            *[sympy.Eq(name, value, evaluate=False) for name, value in targets.items()],
+            sympy.Eq(Gamma, gamma, evaluate=False),
+            sympy.Eq(Delta, shown, evaluate=False),
+        ),
+    )
+
+
+def _vector() -> Step:
+    gain, growth, strength = euler()
+    ell, network = network_step()
+    return Step(
+        "One step, and the network's part of a sample",
+        "An Euler-Maruyama step multiplies X by growth, adds gain sum_j (u_j/sqrt(d)) phi_j and noise of this variance in every "
+        "direction. Being linear in X it keeps X = L + sum_j (u_j/sqrt(d)) I_j, with I = 0 at the start: l = w.L/sqrt(d).",
+        (
+            sympy.Eq(GAIN, gain, evaluate=False),
+            sympy.Eq(GROWTH, growth, evaluate=False),
+            sympy.Eq(NOISE, strength, evaluate=False),
+            sympy.Eq(sympy.Symbol("l_next"), ell, evaluate=False),
+            sympy.Eq(sympy.Symbol("I_next"), network, evaluate=False),
+            sympy.Eq(sympy.Derivative(sympy.Function("I")(t), t), network_rate(), evaluate=False),
+        ),
+    )
+
+
+def _fields(denoiser: Denoiser) -> Step:
+    """Z_a = w_a·X/√d after one step, by the table of inner products, and its limit."""
+    p, labels = len(denoiser.vectors), denoiser.vectors
+    Z = [sympy.Symbol(f"Z_{w}", real=True) for w in labels]
+    xi = [sympy.Symbol(f"zeta_{w}", real=True) for w in labels]
+    Q = sympy.Matrix(p, p, lambda i, j: sympy.Symbol(f"Q_{min(i, j) + 1}_{max(i, j) + 1}", real=True))
+    phi = [e.subs(dict(zip(denoiser.fields, Z, strict=True)), simultaneous=True) for e in denoiser.phi]
+    after = VectorSum({"X": 1 + h * Delta, "xi": sympy.sqrt(2 * epsilon * h)})
+    for u, value in zip(denoiser.decoders, phi, strict=True):
+        after = after + VectorSum({u: h * Gamma * value})
+
+    def table(m: Any, n: Any) -> sympy.Expr:
+        return Q[m, n] if isinstance(m, int) else {"X": Z, "xi": xi}[m][n]
+
+    rows = []
+    for a in denoiser.encoders:
+        change = sympy.expand(after.dot(VectorSum({a: sympy.Integer(1)}), table) - Z[a])
+        drift = sympy.expand(sympy.Add(*[c for c in sympy.Add.make_args(change) if not c.has(xi[a])]) / h)
+        dZ = sympy.Symbol(f"dZ_{labels[a]}")
+        dW = sympy.Symbol(f"dW_{labels[a]}")
+        rows.append(sympy.Eq(dZ, drift * sympy.Symbol("dt") + sympy.sqrt(2 * epsilon) * dW, evaluate=False))
+    return Step(
+        "Local fields of a generated sample",
+        "Z_a = w_a.X/sqrt(d), by the inner products w_a.w_b/d = Q_ab: they close on themselves. The noises have the covariance Q dt "
+        "(w_a.xi/sqrt(d) has the covariance Q), and Z ~ N(0, Q) at the start.",
+        tuple(rows),
+    )
+
+
+def _variance() -> Step:
+    return Step(
+        "Variance of the linear part",
+        "L ~ N(0, v) in every direction, v = 1 at the start: one step; its limit per h; the solution of that equation, checked by "
+        "differentiation.",
+        (
+            sympy.Eq(sympy.Symbol("v_next"), variance_step(), evaluate=False),
+            sympy.Eq(sympy.Derivative(sympy.Function("v")(t), t), variance_rate(), evaluate=False),
+            sympy.Eq(sympy.Function("v")(t), variance(), evaluate=False),
+        ),
+    )
+
+
+def _rest(denoiser: Denoiser) -> Step:
+    """The law of u·L given ℓ, for one encoder: the rest is what Gaussian conditioning leaves."""
+    q, theta, g, ell = sympy.symbols("Q Theta G l", real=True)
+    joint = v * sympy.Matrix([[q, theta], [theta, g]])
+    weight = joint[1, 0] / joint[0, 0]
+    remaining = sympy.factor(joint[1, 1] - weight * joint[0, 1])
+    # The projection itself: L's share given l, and the network's along the decoder vectors.
+    terms = [
+        sympy.Symbol(f"Theta_{denoiser.vectors[u]}") * sympy.Symbol(f"I_{j + 1}")
+        for j, u in enumerate(denoiser.decoders)
+    ]
+    return Step(
+        "Projections: mean given the fields, and the Gaussian rest Y",
+        "Along a direction u with u.u = G and overlap Theta with the encoder, (l, u.L) is Gaussian with covariance "
+        "v [[Q, Theta], [Theta, G]]. Given l (and so the whole path, which depends on l alone) the mean of u.X is the first line and "
+        "its variance, that of Y, the second. For several encoders Theta^T Q^+ l and v (G - Theta^T Q^+ Theta). In a tied network "
+        "both parts of the mean add up to Theta^T Q^+ Z.",
+        (
+            sympy.Eq(sympy.Symbol("mean"), sympy.cancel(weight) * ell + sympy.Add(*terms), evaluate=False),
+            sympy.Eq(sympy.Symbol("VarY"), remaining, evaluate=False),
+        ),
+    )
