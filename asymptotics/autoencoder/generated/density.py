@@ -49,7 +49,8 @@ class GeneratedDensity(Drawn, LatentFlow):
     span_covariance : ndarray, shape (m, m)
         v (G − Θᵀ Q⁺ Θ): covariance of the Gaussian part Y.
     error : float
-        Stated error of the distribution functions, in probability; `density_error` states that of the density.
+        Stated error of the distribution functions, in probability; `density_error` and `quantile_error` state those of
+        densities and quantiles in place.
 
     Notes
     -----
@@ -157,7 +158,21 @@ class GeneratedDensity(Drawn, LatentFlow):
             fail("levels", levels, "in (0, 1)")
         if self.noisy:
             return np.asarray(np.quantile(self.sample(samples, seed), levels, axis=0))
-        return self.image.laws[0].quantiles(levels)
+        return self.image.quantiles(levels)[0]
+
+    def quantile_error(self, levels: Any, samples: int = QUANTILE_SAMPLES, seed: int = 0) -> np.ndarray:
+        """Stated errors of `quantiles` in place, (levels, m): large where a level lies in a gap between two parts of the law.
+
+        For ε = 0 as far as the levels ± `error` are; for ε > 0 as far as 99 % of the sampling errors of the levels.
+        """
+        levels = array("levels", levels, ndim=1)
+        q = self.quantiles(levels, samples, seed)
+        if not self.noisy:
+            return self.image.quantiles(levels)[1]
+        off = 2.58 * np.sqrt(levels * (1 - levels) / samples)
+        sample = self.sample(samples, seed)
+        around = [np.quantile(sample, np.clip(levels + sign * off, 0, 1), axis=0) for sign in (-1, 1)]
+        return np.asarray(np.max([np.abs(other - q) for other in around], axis=0))
 
     def density(self, x: Any) -> np.ndarray:
         """Density of the projections at the points x (..., m), for ε = 0 and at most two encoders.
@@ -169,22 +184,23 @@ class GeneratedDensity(Drawn, LatentFlow):
         InputError
             For ε > 0, more than two encoders, and for projections that are confined to a set of lower dimension.
         """
-        return projected_density(self, x)
+        return projected_density(self, x)[0]
 
     def density_error(self, x: Any) -> np.ndarray:
         """Stated error of `density` at the points x (..., m): its change when the cells of z₀ are doubled."""
-        return projected_density(self, x, stated=True)
+        return projected_density(self, x)[1]
 
     def _accuracy(self) -> str:
         if self.noisy:
             return f"distribution functions of {QUANTILE_SAMPLES} samples +- {self.error:.1e}"
         text = f"distribution functions +- {self.error:.1e}"
-        try:
-            probes = self.sample(PROBES, 0)
-            p, error = self.density(probes), self.density_error(probes)
-        except InputError:
-            return text
-        return f"{text}, density +- {float(np.max(error) / np.max(p)):.1e} of its largest value"
+        if len(self.Q) <= 2:
+            try:
+                p, error = projected_density(self, self.sample(PROBES, 0))
+                text += f", density +- {float(np.max(error) / np.max(p)):.1e} of its largest value"
+            except InputError:  # confined to a set of lower dimension
+                pass
+        return text + (f"\n  not converged: {self.image.shortfall}" if self.image.shortfall else "")
 
     def summary(self) -> str:
         """Where it comes from, its mean and covariance, and v_{t_f}."""

@@ -21,19 +21,10 @@ from .coefficients import Clock, coefficients
 
 @dataclass(frozen=True)
 class Flow:
-    """Where latent starting points end: linear part ℓ and network part I (points, terms), and log|∂z_t/∂z_0|."""
+    """Where latent starting points end: linear part ℓ and network part I (points, terms)."""
 
     linear: np.ndarray
     network: np.ndarray
-    log_jacobian: np.ndarray | None
-
-
-def _determinant(matrix: np.ndarray) -> np.ndarray:
-    if matrix.shape[-1] == 1:
-        return matrix[:, 0, 0]
-    if matrix.shape[-1] == 2:
-        return np.asarray(matrix[:, 0, 0] * matrix[:, 1, 1] - matrix[:, 0, 1] * matrix[:, 1, 0])
-    return np.linalg.det(matrix)
 
 
 class LatentFlow:
@@ -119,40 +110,29 @@ class LatentFlow:
         self.kernels.module.activations(np.ascontiguousarray(z), self.kappa, out)
         return out
 
-    def slopes(self, z: np.ndarray) -> np.ndarray:
-        """Every ∂φ_j/∂ω_a at encoder fields z."""
-        out = np.empty((len(z), self.coupling.shape[1], z.shape[1]))
-        self.kernels.module.slopes(np.ascontiguousarray(z), self.kappa, out)
-        return out
-
-    def transport(self, z0: np.ndarray, *, jacobian: bool = False, rng: np.random.Generator | None = None) -> Flow:
+    def transport(self, z0: np.ndarray, *, rng: np.random.Generator | None = None) -> Flow:
         """Carry latent starting points z₀ (points, encoders) to t_f; ε > 0 needs a generator for the noise."""
         if self.noisy and rng is None:
             raise InputError("epsilon > 0: a random generator is needed to transport points")
         if self._stepped:
-            return self._step(z0, jacobian, rng)
+            return self._step(z0, rng)
         if self.noisy and rng is not None:
             return self._integrate_noise(z0, rng)
-        return self._many(z0) if len(z0) > self.MANY_POINTS and not jacobian else self._integrate(z0, jacobian)
+        return self._many(z0) if len(z0) > self.MANY_POINTS else self._integrate(z0)
 
-    def _step(self, z0: np.ndarray, jacobian: bool, rng: np.random.Generator | None) -> Flow:
+    def _step(self, z0: np.ndarray, rng: np.random.Generator | None) -> Flow:
         linear, network = np.array(z0, dtype=np.float64), np.zeros((len(z0), self.coupling.shape[1]))
-        if not jacobian and not self.noisy:
+        if not self.noisy:
             gain, growth, _ = self._steps
             self.kernels.module.euler(linear, gain, growth, self.coupling, self.kappa, network)
-            return Flow(self.growth * linear, network, None)
-        log_jacobian = np.zeros(len(z0)) if jacobian else None
-        identity = np.eye(z0.shape[1])
+            return Flow(self.growth * linear, network)
         for gain, growth, noise in zip(*self._steps, strict=True):
             z = linear + network @ self.coupling.T
-            if log_jacobian is not None:
-                step = growth * identity + gain * (self.coupling @ self.slopes(z))
-                log_jacobian += np.log(np.abs(_determinant(step)))
             network = self._derived.network_step(gain, growth, network, self.phi(z))
             linear = self._derived.linear_step(growth, linear)
             if noise > 0 and rng is not None:
                 linear += np.sqrt(noise) * rng.standard_normal(linear.shape) @ self.root
-        return Flow(linear, network, log_jacobian)
+        return Flow(linear, network)
 
     #: Above this many points, the continuous flow is integrated by RK4 with steps checked against an adaptive solve.
     MANY_POINTS = 400
@@ -166,7 +146,7 @@ class LatentFlow:
     def carry(self, z0: np.ndarray) -> Flow:
         """As `transport` without noise, but one and the same smooth map in every call: its steps are those of the first."""
         if self._stepped:
-            return self._step(z0, False, None)
+            return self._step(z0, None)
         if self._carried is None:
             self._carried = self._checked_steps(z0, self.CARRY_TOLERANCE)
         return self._runge_kutta(z0, self._carried)
@@ -177,7 +157,7 @@ class LatentFlow:
         With J = I e^{−L}, L = ∫Δ, the network part obeys dJ/ds = rate Γ e^{−L} φ(e^L (z₀ + Q_{·u} J)).
         """
         sample = z0[np.linspace(0, len(z0) - 1, self.MANY_POINTS // 2).astype(int)]
-        exact, steps = self._integrate(sample, False).network, 64
+        exact, steps = self._integrate(sample).network, 64
         while True:
             grid = np.linspace(*self._span, 2 * steps + 1)
             t, log_growth, _ = self._linear(grid)
@@ -193,31 +173,25 @@ class LatentFlow:
     def _runge_kutta(self, z0: np.ndarray, times: tuple[np.ndarray, ...]) -> Flow:
         network = np.empty((len(z0), self.coupling.shape[1]))
         self.kernels.module.runge_kutta(np.ascontiguousarray(z0), *times, self.coupling, self.kappa, network)
-        return Flow(self.growth * z0, self.growth * network, None)
+        return Flow(self.growth * z0, self.growth * network)
 
-    def _integrate(self, z0: np.ndarray, jacobian: bool) -> Flow:
+    def _integrate(self, z0: np.ndarray) -> Flow:
         from scipy.integrate import solve_ivp
 
-        N, n, J = len(z0), z0.shape[1], self.coupling.shape[1]
+        N, J = len(z0), self.coupling.shape[1]
 
         def slope(s: float, y: np.ndarray) -> np.ndarray:
             t, log_growth = self._linear(s)[:2]
             k = coefficients(self.problem, self.b, np.array(min(t, self.sampling.stop)), self.epsilon)
             rate = self._clock.rate(float(t))
-            network = y[: N * J].reshape(N, J)
+            network = y.reshape(N, J)
             z = np.exp(log_growth) * z0 + network @ self.coupling.T
-            change = rate * self._derived.network_rate(k.gamma, k.delta, network, self.phi(z))
-            if not jacobian:
-                return change.ravel()
-            trace = n * k.delta + k.gamma * np.einsum("aj,Nja->N", self.coupling, self.slopes(z))
-            return np.concatenate([change.ravel(), rate * trace])
+            return np.asarray(rate * self._derived.network_rate(k.gamma, k.delta, network, self.phi(z))).ravel()
 
-        y0 = np.zeros(N * J + (N if jacobian else 0))
-        solved = solve_ivp(slope, self._span, y0, method="DOP853", rtol=1e-9, atol=1e-10)
+        solved = solve_ivp(slope, self._span, np.zeros(N * J), method="DOP853", rtol=1e-9, atol=1e-10)
         if not solved.success:
             raise ComputationError(f"the generative flow could not be integrated: {solved.message}")
-        end = solved.y[:, -1]
-        return Flow(self.growth * z0, end[: N * J].reshape(N, J), end[N * J :] if jacobian else None)
+        return Flow(self.growth * z0, solved.y[:, -1].reshape(N, J))
 
     #: Steps of the stochastic integrator per unit of the clock.
     NOISE_STEPS = 200
@@ -240,4 +214,4 @@ class LatentFlow:
             guess = growth * (network + h * old)
             new = rate[i + 1] * k.gamma[i + 1] * self.phi(linear + guess @ self.coupling.T)
             network = growth * (network + h * old / 2) + h * new / 2
-        return Flow(linear, network, None)
+        return Flow(linear, network)

@@ -3,6 +3,9 @@
 Near t = 1 the flow separates starting points on the two sides of a separatrix and draws together those on the same side: its
 map is nearly a step, and no fixed grid resolves it. A cell is kept when its quadratic interpolant meets the map at the nodes of
 the doubled cell; both are kept, so that whatever is computed from the doubled cells has an error stated by the others.
+
+Of two latent directions, cells are halved, or cut along the separatrix: boxes would need as many cells along it as its width
+goes into its length; quadrilaterals that follow it need the square root of that.
 """
 
 from __future__ import annotations
@@ -11,130 +14,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+
+from .image_cells import Cells, basis, mass, places
 
 #: The latent Gaussian is cut at this many standard deviations (mass 3e-12).
 REACH = 7.0
 #: Cells a direction to begin with.
 BASE = {1: 64, 2: 28}
 #: A cell is kept where its interpolant meets the map to this share of the cell's own image, or of the width of the Gaussian part.
-OWN = {1: 1e-4, 2: 1e-3}
-WIDTH = {1: 1e-4, 2: 1e-3}
+TOLERANCE = {1: 1e-4, 2: 3e-3}
 #: Two directions: cells that hold less than this may be coarser, by the root of the ratio, up to so much.
 LIGHT, EASED = 1e-5, 30.0
 #: Cells that hold less are not split.
 NEGLIGIBLE = {1: 1e-13, 2: 1e-9}
-#: Largest number of points carried by the flow, and of halvings.
-LARGEST = 250_000
+#: Largest number of points carried by the flow, and of splits that lead to a cell.
+LARGEST = 400_000
 DEEPEST = 48
-
-
-def _basis(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quadratic interpolation from the nodes 0, ½, 1 at u, (points, 3), and its derivative."""
-    values = np.stack([(1 - u) * (1 - 2 * u), 4 * u * (1 - u), u * (2 * u - 1)], axis=1)
-    return values, np.stack([4 * u - 3, 4 - 8 * u, 4 * u - 1], axis=1)
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Boxes of z₀ in units of Q^{1/2}, with the map at their 3ⁿ nodes.
-
-    Attributes
-    ----------
-    lower, size : (cells, n)
-    values : (cells, 3, m) or (cells, 3, 3, m)
-    """
-
-    lower: np.ndarray
-    size: np.ndarray
-    values: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.lower)
-
-    @classmethod
-    def join(cls, parts: list[Cells]) -> Cells:
-        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("lower", "size", "values")))
-
-    def take(self, which: np.ndarray) -> Cells:
-        """Some of them."""
-        return Cells(self.lower[which], self.size[which], self.values[which])
-
-    def mass(self) -> np.ndarray:
-        """Gaussian probability of every cell."""
-        low, high = self.lower, self.lower + self.size
-        # The upper tail by the lower one: differences keep their digits.
-        flip = low > 0
-        return np.asarray(np.prod(ndtr(np.where(flip, -low, high)) - ndtr(np.where(flip, -high, low)), axis=1))
-
-    def extent(self) -> np.ndarray:
-        """Length of the image along every latent direction and in every coordinate, (cells, n, m)."""
-        v = self.values
-        steps = [np.abs(np.diff(v, axis=1 + k)).sum(axis=1 + k) for k in range(self.lower.shape[1])]
-        return np.stack([s if s.ndim == 2 else s.max(axis=1) for s in steps], axis=1)
-
-    def cloud(self, orders: np.ndarray, *, even: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Images (points, m), weights, and lengths of the image around each point (points, m).
-
-        Parameters
-        ----------
-        orders : (cells, n)
-            Points of every cell along every latent direction: Gauss–Legendre's, or equal parts if ``even``.
-        """
-        n, found = self.lower.shape[1], []
-        kinds, which = np.unique(orders, axis=0, return_inverse=True)
-        which = which.ravel()
-        for kind, order in enumerate(kinds):
-            own = np.flatnonzero(which == kind)
-            rules = [_rule(int(k), even) for k in order]
-            bases = [_basis(u) for u, _ in rules]
-            v = self.values[own]
-            z = [self.lower[own, a, None] + self.size[own, a, None] * rules[a][0] for a in range(n)]
-            w = [
-                self.size[own, a, None] * rules[a][1] * np.exp(-0.5 * z[a] ** 2) / np.sqrt(2 * np.pi) for a in range(n)
-            ]
-            if n == 1:
-                centres = np.einsum("pi,cik->cpk", bases[0][0], v)
-                lengths = np.abs(np.einsum("pi,cik->cpk", bases[0][1], v)) * rules[0][1][:, None]
-                weights = w[0]
-            else:
-                first = np.einsum("pi,cijk->cpjk", bases[0][0], v)
-                centres = np.einsum("qj,cpjk->cpqk", bases[1][0], first)
-                along = np.einsum("pi,cijk->cpjk", bases[0][1], v)
-                lengths = np.abs(np.einsum("qj,cpjk->cpqk", bases[1][0], along)) * rules[0][1][:, None, None]
-                lengths += np.abs(np.einsum("qj,cpjk->cpqk", bases[1][1], first)) * rules[1][1][:, None]
-                weights = w[0][:, :, None] * w[1][:, None, :]
-            m = v.shape[-1]
-            found.append((centres.reshape(-1, m), weights.ravel(), lengths.reshape(-1, m)))
-        return tuple(np.concatenate(part) for part in zip(*found, strict=True))  # type: ignore[return-value]
-
-    def pieces(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Every cell of one latent direction cut into equal parts: both ends of their images (pieces, m), mass, tilt.
-
-        The tilt says how the mass leans to the second end: a density w(1 + tilt (2s − 1)) along the piece has its mean.
-        """
-        edges, parts = np.linspace(0, 1, count + 1), len(self) * count
-        at_edges = np.einsum("pi,cik->cpk", _basis(edges)[0], self.values)
-        z = self.lower + self.size * edges
-        w = Cells(z[:, :-1].reshape(-1, 1), np.repeat(self.size / count, count)[:, None], np.empty(0)).mass()
-        first, last = at_edges[:, :-1].reshape(parts, -1), at_edges[:, 1:].reshape(parts, -1)
-        u, share = _rule(3, False)
-        inner = ((np.arange(count) + u[:, None]) / count).T
-        values = np.einsum("pi,cik->cpk", _basis(inner.ravel())[0], self.values).reshape(parts, 3, -1)
-        density = share * np.exp(-0.5 * (self.lower[:, :, None] + self.size[:, :, None] * inner) ** 2).reshape(parts, 3)
-        mean = np.einsum("pi,pik->pk", density, values) / density.sum(axis=1, keepdims=True)
-        step = last - first
-        square = np.sum(step**2, axis=1)
-        along = np.sum((mean - (first + last) / 2) * step, axis=1)
-        tilt = np.divide(6 * along, square, out=np.zeros(parts), where=square > 0)
-        return first, last, w, np.clip(tilt, -1.0, 1.0)
-
-
-def _rule(count: int, even: bool) -> tuple[np.ndarray, np.ndarray]:
-    if even:
-        return (np.arange(count) + 0.5) / count, np.full(count, 1.0 / count)
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return (nodes + 1) / 2, weights / 2
+#: Cells that miss the tolerance by more than this factor are cut along what they miss, if it is narrower than half of them.
+STEEP = 30.0
+#: Nodes of a cell along a direction, and at most so many new ones for a cell that is split.
+FIVE = np.linspace(0, 1, 5)
+COST = {1: 4, 2: 40}
+#: Parts of a line on which what a cell misses is looked for, and what counts of it.
+PARTS, SEEN = 16, 0.05
 
 
 @dataclass(frozen=True)
@@ -147,31 +49,29 @@ class Image:
         The doubled cells, and those that they were doubled from.
     points : int
         Points that the flow carried.
-    complete : bool
-        Whether every cell met its tolerance.
+    unresolved : float
+        Gaussian probability of the cells that did not meet their tolerance.
     """
 
     fine: Cells
     coarse: Cells
     points: int
-    complete: bool
+    unresolved: float
 
 
 class _Carrier:
-    """The map at nodes of cells, and how many points it took."""
+    """The map at places of cells, and how many points it took."""
 
     def __init__(self, map_: Callable[[np.ndarray], np.ndarray]) -> None:
         self.map, self.points = map_, 0
 
-    def __call__(self, cells: tuple[np.ndarray, np.ndarray], u: np.ndarray) -> np.ndarray:
+    def __call__(self, corners: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Images (cells, *u.shape[:-1], m) of the places u (..., n) of every cell."""
-        lower, size = cells
-        n = lower.shape[1]
-        flat = u.reshape(-1, n)
-        x = (lower[:, None] + size[:, None] * flat).reshape(-1, n)
+        n = corners.shape[-1]
+        x = places(corners, u.reshape(-1, n))[0].reshape(-1, n)
         self.points += len(x)
         images = self.map(x)
-        return images.reshape(len(lower), *u.shape[:-1], images.shape[-1])
+        return images.reshape(len(corners), *u.shape[:-1], images.shape[-1])
 
 
 def resolve(map_: Callable[[np.ndarray], np.ndarray], n: int, widths: Callable[[np.ndarray], np.ndarray]) -> Image:
@@ -187,127 +87,141 @@ def resolve(map_: Callable[[np.ndarray], np.ndarray], n: int, widths: Callable[[
         From the extent (m,) of the image: what is narrow in each coordinate (the width of the Gaussian part there).
     """
     carry = _Carrier(map_)
-    step = 2 * REACH / BASE[n]
-    line = -REACH + step * np.arange(BASE[n])
-    lower = np.stack(np.meshgrid(*[line] * n, indexing="ij"), axis=-1).reshape(-1, n)
-    size = np.full_like(lower, step)
-    halves = np.stack(np.meshgrid(*[[0.0, 0.5, 1.0]] * n, indexing="ij"), axis=-1)
-    values = carry((lower, size), halves)
-    m = values.shape[-1]
-    scale = widths(np.ptp(values.reshape(-1, m), axis=0))
-    todo = Cells(lower, size, values)
+    line = np.linspace(-REACH, REACH, BASE[n] + 1)
+    ends = np.stack([line[:-1], line[1:]], axis=1)
+    if n == 1:
+        todo = ends[:, :, None]
+    else:
+        both = np.broadcast_arrays(ends[:, None, :, None], ends[None, :, None, :])
+        todo = np.stack(both, axis=-1).reshape(-1, 2, 2, 2)
+    five = carry(todo, _mesh(*[FIVE] * n))
+    scale = widths(np.ptp(five.reshape(-1, five.shape[-1]), axis=0))
     kept: list[Cells] = []
     doubled: list[Cells] = []
-    complete = True
+    unresolved = 0.0
     for depth in range(DEEPEST * n + 1):
-        stop = depth == DEEPEST * n or carry.points + 16 * len(todo) > LARGEST
-        good, fine, todo, met = (_line if n == 1 else _plane)(carry, todo, scale, stop)
-        complete &= met
-        kept.append(good)
-        doubled.append(fine)
-        if not len(todo):
+        own = mass(todo)
+        ratio = _misses(five, scale)
+        if n == 2:
+            ratio /= np.clip(np.sqrt(LIGHT / np.maximum(own, 1e-300)), 1.0, EASED)
+        bad = (ratio.max(axis=0) > 1) & (own >= NEGLIGIBLE[n])
+        if depth == DEEPEST * n or carry.points + COST[n] * np.sum(bad) > LARGEST:
+            unresolved, bad = float(own[bad].sum()), np.zeros_like(bad)
+        kept.append(Cells(todo[~bad], five[~bad][(slice(None), *[slice(None, None, 2)] * n)]))
+        doubled.append(_doubled(todo[~bad], five[~bad]))
+        if not np.any(bad):
             break
-    return Image(Cells.join(doubled), Cells.join(kept), carry.points, complete)
+        todo, five = (_split if n == 2 else _halved)(carry, todo[bad], five[bad], ratio[:, bad], scale)
+    return Image(Cells.join(doubled), Cells.join(kept), carry.points, unresolved)
 
 
-def _halved(cells: Cells, axis: int, finer: np.ndarray) -> Cells:
-    """Both halves of every cell along an axis, given the map at five nodes there."""
-    size = cells.size.copy()
-    size[:, axis] /= 2
-    upper = cells.lower.copy()
-    upper[:, axis] += size[:, axis]
-    left, right = (np.take(finer, k, axis=1 + axis) for k in ([0, 1, 2], [2, 3, 4]))
-    return Cells(np.concatenate([cells.lower, upper]), np.concatenate([size, size]), np.concatenate([left, right]))
+def _mesh(*lines: np.ndarray) -> np.ndarray:
+    return np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)
 
 
-def _insert(values: np.ndarray, quarters: np.ndarray, axis: int) -> np.ndarray:
-    """Five nodes along an axis from three and the two between."""
-    return np.take(np.concatenate([values, quarters], axis=1 + axis), [0, 3, 1, 4, 2], axis=1 + axis)
+def _between(corners: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The part of every cell between shares of its sides along the last direction: (cells,), or (cells, 2) for both sides."""
+    first, side = corners[..., 0, :], corners[..., 1, :] - corners[..., 0, :]
+    return np.stack([first + low[..., None] * side, first + high[..., None] * side], axis=-2)
 
 
-QUARTERS = np.array([0.25, 0.75])
-AT_QUARTERS = _basis(QUARTERS)[0]
+def _halves(corners: np.ndarray, axis: int) -> np.ndarray:
+    """Lower and upper halves of every cell along an axis, the lower ones first."""
+    n = corners.shape[-1]
+    turned = np.moveaxis(corners, 1 + axis, n)
+    at = np.zeros(turned.shape[:-2])
+    both = np.concatenate([_between(turned, at, at + 0.5), _between(turned, at + 0.5, at + 1)])
+    return np.moveaxis(both, n, 1 + axis)
 
 
-def _worst(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Largest length in units of scale, over all nodes of each cell."""
-    return np.asarray(
-        np.sqrt(np.max(np.sum((x / scale) ** 2, axis=-1).reshape(len(x), int(np.prod(x.shape[1:-1]))), axis=1))
-    )
+def _doubled(corners: np.ndarray, five: np.ndarray) -> Cells:
+    """The 2ⁿ halves of every cell, given the map at five nodes a direction."""
+    for axis in range(corners.shape[-1]):
+        corners = _halves(corners, axis)
+        five = np.concatenate([np.take(five, k, axis=1 + axis) for k in ([0, 1, 2], [2, 3, 4])])
+    return Cells(corners, five)
 
 
-def _line(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple[Cells, Cells, Cells, bool]:
-    quarters = carry((todo.lower, todo.size), QUARTERS[:, None])
-    error = _worst(quarters - np.einsum("pi,cik->cpk", AT_QUARTERS, todo.values), scale)
-    tolerance = np.maximum(OWN[1] * _worst(np.ptp(todo.values, axis=1)[:, None], scale), WIDTH[1])
-    light = todo.mass() < NEGLIGIBLE[1]
-    good = (error <= tolerance) | light | stop
-    finer = _insert(todo.values, quarters, 0)
-    fine, rest = (_halved(todo.take(which), 0, finer[which]) for which in (good, ~good))
-    return todo.take(good), fine, rest, not stop or bool(np.all((error <= tolerance) | light))
+def _length(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Largest length in units of scale, over all places of each cell."""
+    lengths = np.sqrt(np.sum((x / scale) ** 2, axis=-1))
+    return np.asarray(lengths.reshape(len(x), int(np.prod(x.shape[1:-1]))).max(axis=1))
 
 
-def _plane(carry: _Carrier, todo: Cells, scale: np.ndarray, stop: bool) -> tuple[Cells, Cells, Cells, bool]:
-    """Cells are split along the direction in which the map is least quadratic: a separatrix along an axis needs one only."""
-    boxes = (todo.lower, todo.size)
-    mass = todo.mass()
-    light, eased = mass < NEGLIGIBLE[2], np.clip(np.sqrt(LIGHT / np.maximum(mass, 1e-300)), 1.0, EASED)
-    # First along the middle lines; the rest of the doubled cell where they agree.
-    middle = carry(boxes, np.array([[0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75]]))
-    along = (todo.values[:, :, 1], todo.values[:, 1, :])
-    ratio = np.empty((2, len(todo)))
-    for k in range(2):
-        error = _worst(middle[:, 2 * k : 2 * k + 2] - np.einsum("pi,cik->cpk", AT_QUARTERS, along[k]), scale)
-        own = _worst(np.ptp(todo.values, axis=1 + k), scale)
-        ratio[k] = error / (eased * np.maximum(OWN[2] * own, WIDTH[2]))
-    bad = (ratio.max(axis=0) > 1) & ~light & (not stop)
+def _misses(five: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """By how much every cell misses its tolerance along every direction (n, cells)."""
+    n = five.ndim - 2
+    at = basis(FIVE)[0]
+    if n == 1:
+        off = five - np.einsum("pi,cik->cpk", at, five[:, ::2])
+        allowed = TOLERANCE[1] * np.maximum(_length(np.ptp(five, axis=1)[:, None], scale), 1.0)
+        return np.asarray(_length(off, scale) / allowed)[None]
+    off = five - np.einsum("pi,qj,cijk->cpqk", at, at, five[:, ::2, ::2])
+    allowed = [TOLERANCE[2] * np.maximum(_length(np.ptp(five, axis=1 + k), scale), 1.0) for k in range(2)]
+    ratio = np.stack([_length(off[:, 1::2, ::2], scale) / allowed[0], _length(off[:, ::2, 1::2], scale) / allowed[1]])
+    # What the lines between the nodes do not show belongs to the direction that misses more.
+    mixed = _length(off[:, 1::2, 1::2], scale) / (allowed[0] + allowed[1])
+    return np.where(ratio == ratio.max(axis=0), np.maximum(ratio, mixed), ratio)
+
+
+def _halved(
+    carry: _Carrier, corners: np.ndarray, five: np.ndarray, *_: np.ndarray, axis: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Halves of every cell along an axis, with the map at five nodes a direction, every other one known."""
+    n = corners.shape[-1]
+    corners = _halves(corners, axis)
+    known = np.concatenate([np.take(five, k, axis=1 + axis) for k in ([0, 1, 2], [2, 3, 4])])
+    between = carry(corners, _mesh(*[FIVE[1::2] if k == axis else FIVE for k in range(n)]))
+    return corners, np.take(np.concatenate([known, between], axis=1 + axis), [0, 3, 1, 4, 2], axis=1 + axis)
+
+
+def _split(
+    carry: _Carrier, corners: np.ndarray, five: np.ndarray, ratio: np.ndarray, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of the plane, halved along the direction that misses more, or cut along what is missed where that is narrow."""
+    turned = (ratio[0] > ratio[1])[:, None, None, None]
+    # The direction that misses more becomes the last one.
+    corners = np.where(turned, np.swapaxes(corners, 1, 2), corners)
+    five = np.where(turned, np.swapaxes(five, 1, 2), five)
+    steep = np.flatnonzero(ratio.max(axis=0) > STEEP)
+    across, along = np.ones(len(corners), dtype=bool), np.zeros(len(corners), dtype=bool)
     parts = []
-    for k in range(2):
-        which = bad & (ratio[k] >= ratio[1 - k] if k == 0 else ratio[1] > ratio[0])
-        cells = todo.take(which)
-        edges = np.array([[[u, v] for v in (0.0, 1.0)] for u in (0.25, 0.75)])
-        new = carry((cells.lower, cells.size), edges if k == 0 else edges[..., ::-1].transpose(1, 0, 2))
-        mid = middle[which, 2 * k : 2 * k + 2]
-        ends = [new[:, :, 0], new[:, :, 1]] if k == 0 else [new[:, 0], new[:, 1]]
-        quarters = np.stack([ends[0], mid, ends[1]], axis=2 - k)
-        parts.append(_halved(cells, k, _insert(cells.values, quarters, k)))
-    met = bool(np.all((ratio.max(axis=0) <= 1) | light)) or not stop
-    good = ~bad
-    cells, mids = todo.take(good), middle[good]
-    five = _doubled(carry, cells, mids)
-    predicted = np.einsum("pi,qj,cijk->cpqk", _basis(FIFTHS)[0], _basis(FIFTHS)[0], cells.values)
-    own = np.minimum(*(_worst(np.ptp(cells.values, axis=1 + k), scale) for k in range(2)))
-    again = (
-        (_worst(five - predicted, scale) > 2 * eased[good] * np.maximum(OWN[2] * own, WIDTH[2]))
-        & ~light[good]
-        & (not stop)
+    if len(steep):
+        own = corners[steep]
+        low, high, narrow, thin = _bands(carry(own, _mesh(FIVE[::2], np.linspace(0, 1, PARTS + 1))), scale)
+        zero, one = np.zeros_like(low), np.ones_like(high)
+        cut = [
+            _between(own[which], start[which], end[which])
+            for start, end in ((zero, low), (low, high), (high, one))
+            for which in [thin & np.any(end > start, axis=1)]
+        ]
+        cut_corners = np.concatenate(cut)
+        parts.append((cut_corners, carry(cut_corners, _mesh(FIVE, FIVE))))
+        # A band that is narrow on every line and yet not thin is too oblique or bent for the length of the cell.
+        along[steep] = narrow & ~thin
+        across[steep] = ~narrow & ~thin
+    parts += [_halved(carry, corners[w], five[w], axis=k) for k, w in ((0, along), (1, across)) if np.any(w)]
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def _bands(lines: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Where the map bends on three lines across each cell: straight bounds at both sides, shares (cells, 2).
+
+    Also whether it is narrow on every line, and whether the band between the bounds is thin.
+    """
+    bend = np.sqrt(np.sum((np.diff(lines, n=2, axis=2) / scale) ** 2, axis=-1))
+    seen = bend > SEEN * bend.max(axis=(1, 2), keepdims=True)
+    some = seen.any(axis=2)
+    below = np.where(some, seen.argmax(axis=2), PARTS).astype(float)
+    above = np.where(some, PARTS - seen[:, :, ::-1].argmax(axis=2), 0).astype(float)
+    narrow = np.all(above - below <= PARTS / 2, axis=1)
+    # A line that it does not meet takes the bounds of the others.
+    below, above = (
+        np.where(some, x, e)
+        for x, e in ((below, below.min(axis=1, keepdims=True)), (above, above.max(axis=1, keepdims=True)))
     )
-    # What the middle lines did not show: split along the direction that misses more.
-    for k in range(2):
-        off = np.abs(five - predicted) / scale
-        odd = (off[:, 1::2] if k == 0 else off[:, :, 1::2]).sum(axis=(1, 2, 3))
-        other = (off[:, :, 1::2] if k == 0 else off[:, 1::2]).sum(axis=(1, 2, 3))
-        which = again & ((odd >= other) if k == 0 else (odd > other))
-        finer = five[which][:, :, ::2] if k == 0 else five[which][:, ::2]
-        parts.append(_halved(cells.take(which), k, finer))
-    done = cells.take(~again)
-    twice = _halved(done, 0, five[~again][:, :, ::2])
-    # The nodes between in the other direction, in the order in which the halves stand.
-    whole = np.concatenate([five[~again][:, :3], five[~again][:, 2:]])
-    fine = _halved(twice, 1, whole)
-    return done, fine, Cells.join(parts), met
-
-
-FIFTHS = np.linspace(0, 1, 5)
-_INDEX = np.stack(np.meshgrid(np.arange(5), np.arange(5), indexing="ij"), axis=-1).reshape(-1, 2)
-_MIDDLE = np.array([[1, 2], [3, 2], [2, 1], [2, 3]])
-_NEW = np.array([i for i in _INDEX if np.any(i % 2) and not np.any(np.all(i == _MIDDLE, axis=1))])
-
-
-def _doubled(carry: _Carrier, cells: Cells, middle: np.ndarray) -> np.ndarray:
-    """The map at the 5 × 5 nodes of every cell."""
-    five = np.empty((len(cells), 5, 5, cells.values.shape[-1]))
-    five[:, ::2, ::2] = cells.values
-    five[:, _MIDDLE[:, 0], _MIDDLE[:, 1]] = middle
-    five[:, _NEW[:, 0], _NEW[:, 1]] = carry((cells.lower, cells.size), _NEW / 4)
-    return five
+    low, high = below[:, ::2], above[:, ::2]
+    low = low - np.maximum(low.mean(axis=1) - below[:, 1], 0.0)[:, None]
+    high = high + np.maximum(above[:, 1] - high.mean(axis=1), 0.0)[:, None]
+    low, high = np.clip(low / PARTS, 0, 1), np.clip(high / PARTS, 0, 1)
+    return low, high, narrow, np.max(high - low, axis=1) <= 0.5
