@@ -10,6 +10,7 @@ import pytest
 import asymptotics as asy
 from asymptotics.autoencoder.generated.coefficients import Clock, coefficients
 from asymptotics.autoencoder.generated.density import GeneratedDensity
+from asymptotics.autoencoder.model.sampling import Sampling
 from asymptotics.autoencoder.process.setup import sampler_steps
 
 
