@@ -19,7 +19,7 @@ from ...common.output.plotting import Drawn
 from ..equations.drift import square_root
 from ..equations.path import OrderParameters, TrainingPath
 from ..model.problem import Problem
-from .exact import projected_density
+from .exact import check_support
 from .flow import Flow, LatentFlow
 from .image_law import ResolvedImage
 
@@ -174,6 +174,23 @@ class GeneratedDensity(Drawn, LatentFlow):
         around = [np.quantile(sample, np.clip(levels + sign * off, 0, 1), axis=0) for sign in (-1, 1)]
         return np.asarray(np.max([np.abs(other - q) for other in around], axis=0))
 
+    def _exact(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Density at x (..., m), and its stated error there."""
+        if self.noisy:
+            fail(
+                "sampling.epsilon", self.sampling.epsilon, "0 for the exact density (samples are there for any epsilon)"
+            )
+        if len(self.Q) > 2:
+            fail("denoiser.hidden_units", len(self.Q), "at most 2 for the exact density")
+        x = np.asarray(x, dtype=np.float64)
+        m = len(self.span_covariance)
+        if x.ndim == 0 or x.shape[-1] != m:
+            fail("x", x.shape, f"an array of points with last axis {m} (the number of directions)")
+        points = array("x", x.reshape(-1, m), ndim=2)
+        check_support(self.image.cell_laws[0])
+        p, error = self.image.density(points)
+        return p.reshape(x.shape[:-1]), error.reshape(x.shape[:-1])
+
     def density(self, x: Any) -> np.ndarray:
         """Density of the projections at the points x (..., m), for ε = 0 and at most two encoders.
 
@@ -184,11 +201,11 @@ class GeneratedDensity(Drawn, LatentFlow):
         InputError
             For ε > 0, more than two encoders, and for projections that are confined to a set of lower dimension.
         """
-        return projected_density(self, x)[0]
+        return self._exact(x)[0]
 
     def density_error(self, x: Any) -> np.ndarray:
         """Stated error of `density` at the points x (..., m): its change when the cells of z₀ are doubled."""
-        return projected_density(self, x)[1]
+        return self._exact(x)[1]
 
     def _accuracy(self) -> str:
         if self.noisy:
@@ -196,7 +213,7 @@ class GeneratedDensity(Drawn, LatentFlow):
         text = f"distribution functions +- {self.error:.1e}"
         if len(self.Q) <= 2:
             try:
-                p, error = projected_density(self, self.sample(PROBES, 0))
+                p, error = self._exact(self.sample(PROBES, 0))
                 text += f", density +- {float(np.max(error) / np.max(p)):.1e} of its largest value"
             except InputError:  # confined to a set of lower dimension
                 pass
