@@ -187,7 +187,7 @@ def _collapse(arguments: Sequence[str]) -> int:
 
 
 def _sweep(arguments: Sequence[str]) -> int:
-    from .executors import dask
+    from .common.running.pool import dask
     from .sweeps import sweep, values_of
 
     parser = _Parser(prog="asymptotics sweep", description=_COMMANDS["sweep"])

@@ -23,7 +23,7 @@ from .common.input.data_files import by_content, data_files, unchanged
 from .common.output.results import to_builtin, write_atomically
 from .common.output.versions import changed, versions
 from .common.running.progress import bar
-from .executors import Failure, outcomes
+from .common.running.pool import Failure, outcomes
 from .experiment import Experiment, load
 from .sweep_table import Sweep, scalars
 
@@ -202,7 +202,7 @@ def sweep(
     simulate : bool
         The full process too; its columns begin with ``simulation.``.
     executor : concurrent.futures.Executor, optional
-        Such as ``mpi4py.futures.MPIPoolExecutor()`` or that of `asymptotics.executors.dask`; default processes.
+        Such as ``mpi4py.futures.MPIPoolExecutor()`` or that of `asymptotics.sweeps.dask`; default processes.
     workers : int, optional
         Number of processes, by default one a core.
     **options

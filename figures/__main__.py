@@ -18,7 +18,7 @@ from asymptotics.common.input.checks import InputError, closest
 from asymptotics.common.output.plotting import style
 from asymptotics.common.output.results import to_builtin, write_atomically
 from asymptotics.common.running.progress import bar
-from asymptotics.executors import Failure, outcomes
+from asymptotics.common.running.pool import Failure, outcomes
 from asymptotics.experiment import SYSTEMS, Experiment
 from asymptotics.loudness import add_loudness, set_loudness
 

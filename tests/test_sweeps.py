@@ -16,7 +16,7 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.cli import main
-from asymptotics.executors import Failure, outcomes
+from asymptotics.common.running.pool import Failure, outcomes
 from asymptotics.sweep_table import scalars
 from asymptotics.sweeps import point_name, values_of
 
