@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import html
 import importlib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from .common.input.checks import InputError, choice, closest, fail
 from .common.input.data_files import data_files
+from .common.output.provenance import made_from
 from .common.system import System
 
 #: Rooms by the name of their solvable system.
@@ -118,6 +120,14 @@ class Experiment:
         for key, value in (changes or {}).items():
             _set(new, self.room.present_key(key), value, self.room.exclusive)
         return Experiment(system=self.system, name=self.name, description=self.description, **new)
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Within the block every result says that it comes from this experiment."""
+        seed = getattr(getattr(self.problem, "simulation", None), "seed", None)
+        data = {"data": self.data} if self.data else {}
+        with made_from({"name": self.name, **self.to_table(), **data}, seed):
+            yield
 
     def to_table(self) -> dict[str, Any]:
         """The mapping that `from_table` reads back."""

@@ -131,7 +131,7 @@ def test_data_that_change_under_a_living_experiment_are_refused():
 
 
 def test_data_that_change_while_a_sweep_runs_are_an_error_of_the_point(monkeypatch):
-    from asymptotics import sweeps
+    from asymptotics.sweeps import points as sweeps
 
     spectrum("data.npy", 0)
     real = sweeps.Experiment

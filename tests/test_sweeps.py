@@ -17,8 +17,7 @@ import pytest
 import asymptotics as asy
 from asymptotics.cli import main
 from asymptotics.common.running.pool import Failure, outcomes
-from asymptotics.sweep_table import scalars
-from asymptotics.sweeps import point_name, values_of
+from asymptotics.sweeps import point_name, scalars, values_of
 
 GRID = {"one_step.samples": [150, 200, 400], "one_step.diffusion_time": [0.5, 2.0]}
 
@@ -100,7 +99,7 @@ def test_table_holds_the_numbers_of_single_solves(tmp_path):
 
 
 def test_interrupted_sweep_goes_on(tmp_path, monkeypatch):
-    import asymptotics.sweeps as module
+    import asymptotics.sweeps.run as module
 
     whole = asy.sweep("one-step", GRID, out=tmp_path / "whole", workers=1)
     real, calls = module.solve_point, []

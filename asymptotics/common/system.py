@@ -19,16 +19,21 @@ A room imports `derivations` and `asymptotics.common`, never another room. Its n
 from __future__ import annotations
 
 import importlib
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .input.checks import InputError, closest, fail
+from .input.checks import InputError, closest
 from .input.renamed import present_names, say_renamed
+from .input.texts import typed
 from .output.results import Result
 from .output.verdict import Verdict
+from .running.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class Table(Protocol):
@@ -85,30 +90,7 @@ class Option:
         InputError
             Naming the option, the value and what is allowed.
         """
-        if given is None or self.kind in (bool, object):
-            return given
-        if not self.many:
-            return self._one(given, given)
-        if isinstance(given, str):
-            given = given.split(",")
-        parts = list(given) if isinstance(given, Iterable) else [given]
-        if not parts:
-            fail(self.name, given, "at least one value")
-        return [self._one(part, given) for part in parts]
-
-    def _one(self, part: Any, given: Any) -> Any:
-        word = {float: "a finite number", int: "a whole number", str: "a text"}.get(self.kind, self.kind.__name__)
-        allowed = word.partition(" ")[2] + "s separated by commas" if self.many else word
-        if self.kind is str:
-            # Paths and arrays pass: the verb knows what it can read.
-            return part
-        try:
-            value = self.kind(part)
-        except (TypeError, ValueError):
-            fail(self.name, given, allowed)
-        if not math.isfinite(value) or (self.kind is int and value != float(part)):
-            fail(self.name, given, allowed)
-        return value
+        return typed(self.name, given, self.kind, many=self.many)
 
 
 @dataclass(frozen=True)
@@ -119,12 +101,23 @@ class Verb:
     ----------
     options : sequence of Option
     module, function : str
-        Where it stands in the room.
+        Where it stands in the room; that of ``solve`` and ``simulate`` is known.
+    table : str
+        Table of the experiment whose keys may be given as options too; ``simulation`` of ``simulate``.
+    says : str
+        One line for the command line's help; a verb of one room has its own command.
     """
 
     options: Sequence[Option] = ()
     module: str = ""
     function: str = ""
+    table: str = ""
+    says: str = ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names of its options, earlier ones too."""
+        return frozenset(name for option in self.options for name in (option.name, *option.aliases))
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The given options under their present names, checked; those left out (or None) are left out.
@@ -145,6 +138,12 @@ class Verb:
             if value is not None:
                 checked[option.name] = option.value(value)
         return checked
+
+
+#: What every long verb takes besides its own options.
+RESOURCES = ("workers", "progress", "checkpoint")
+#: The two verbs that every room has: module, function, table.
+COMMON = {"solve": ("theory", "solve", ""), "simulate": ("simulation", "simulate", "simulation")}
 
 
 @dataclass(frozen=True)
@@ -230,13 +229,22 @@ class System:
         """A verb; an `InputError` where the room has none of that name."""
         if name not in self.verbs:
             raise InputError(f"{name}: the system {self.name} has no such verb; it has {', '.join(self.verbs)}")
-        return self.verbs[name]
+        verb, (module, function, table) = self.verbs[name], COMMON.get(name, ("", "", ""))
+        return replace(
+            verb, module=verb.module or module, function=verb.function or function, table=verb.table or table
+        )
+
+    def run(self, name: str, problem: Any, **options: Any) -> Result:
+        """A verb on a problem; ``workers``, ``progress`` and ``checkpoint`` go by, the verb's own options are checked."""
+        verb = self.verb(name)
+        own = verb.checked({key: value for key, value in options.items() if key not in RESOURCES})
+        resources = {key: value for key, value in options.items() if key in RESOURCES}
+        result: Result = getattr(self.module(verb.module), verb.function)(problem, **resources, **own)
+        return result
 
     def solve(self, problem: Any, *, progress: bool | None = None, **options: Any) -> Result:
         """The asymptotic prediction."""
-        checked = self.verb("solve").checked(options)
-        result: Result = self.module("theory").solve(problem, progress=progress, **checked)
-        return result
+        return self.run("solve", problem, progress=progress, **options)
 
     def simulate(
         self,
@@ -244,31 +252,18 @@ class System:
         *,
         workers: int | None = None,
         progress: bool | None = None,
-        checkpoint: Any = None,
+        checkpoint: Checkpoint | None = None,
         **options: Any,
     ) -> Result:
         """The full process."""
-        result: Result = self.module("simulation").simulate(
-            problem,
-            workers=workers,
-            progress=progress,
-            checkpoint=checkpoint,
-            **self.verb("simulate").checked(options),
-        )
-        return result
+        return self.run("simulate", problem, workers=workers, progress=progress, checkpoint=checkpoint, **options)
 
-    def run(self, name: str, problem: Any, **options: Any) -> Result:
-        """A verb of this room alone."""
-        verb = self.verb(name)
-        result: Result = getattr(self.module(verb.module), verb.function)(problem, **options)
-        return result
-
-    def compare(self, theory: Any, runs: Any, **options: Any) -> Verdict:
+    def compare(self, theory: Result, runs: Result, **options: Any) -> Verdict:
         """Theory against experiment."""
         verdict: Verdict = self.module("comparison").compare(theory, runs, **options)
         return verdict
 
-    def plot(self, theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+    def plot(self, theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
         """Theory as lines, experiment as points."""
-        figure, axes = self.module("plots").comparison(theory, runs, ax=ax)
-        return figure, axes
+        drawn: tuple[Figure, Axes] = self.module("plots").comparison(theory, runs, ax=ax)
+        return drawn
