@@ -11,8 +11,9 @@ from typing import Any
 
 from ..common.input.checks import InputError
 from ..common.input.data_files import data_files
+from ..common.running.calls import Failure
 from ..common.running.checkpoints import Interrupted
-from ..common.running.pool import Failure, outcomes
+from ..common.running.pool import outcomes
 from ..common.running.progress import advance, bar
 from ..experiment import Experiment, load
 from .grid import grid

@@ -73,6 +73,11 @@ class Settings(metaclass=_Renaming):
                 raise InputError(f"{cls.key(name)}: missing; it has no default")
         return cls(**table)
 
+    @classmethod
+    def adopt(cls, table: Mapping[str, Any], thing: object) -> Mapping[str, Any] | None:
+        """The table where something else than a mapping is put in its place (`Experiment.replace`); None: that thing itself."""
+        return None
+
     def to_table(self) -> dict[str, Any]:
         """The table that gives these settings back (plain Python values; None fields left out)."""
         table = {}

@@ -98,9 +98,8 @@ def typed(name: str, given: Any, kind: type, *, many: bool = False) -> Any:
         return boolean(name, given)
     if not many:
         return _one(name, given, given, kind, _WORDS[kind])
-    if isinstance(given, str):
-        given = given.split(",")
-    parts = list(given) if isinstance(given, Iterable) else [given]
+    entries = given.split(",") if isinstance(given, str) else given
+    parts = list(entries) if isinstance(entries, Iterable) else [entries]
     if not parts:
         fail(name, given, "at least one value")
     return [_one(name, part, given, kind, f"{_WORDS[kind].partition(' ')[2]}s separated by commas") for part in parts]

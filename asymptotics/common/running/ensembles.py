@@ -12,8 +12,9 @@ import numpy as np
 
 from ..input.checks import ComputationError, integer
 from . import progress as _progress
+from .calls import Failure, report
 from .checkpoints import Checkpoint, Interrupted, RunFiles
-from .pool import Failure, outcomes, report
+from .pool import outcomes
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

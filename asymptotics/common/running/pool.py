@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import threading
-import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping, MutableSequence, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -18,127 +16,15 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from ..input.checks import InputError, integer
-from .progress import Bar, advance
-from .threads import deferred_interrupt, single_threaded, start_worker
+from .calls import Board, Failure, Watched, attempt, reporting_to, start
+from .progress import Bar
+from .threads import deferred_interrupt
 
 #: Seconds between two looks at how far the calls are.
 LOOK = 0.1
-
-
-class Stopped(Exception):
-    """Raised inside a call that is asked to stop."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What is left of a call that raised, or whose process died.
-
-    Parameters
-    ----------
-    kind : str
-        Name of the exception's class; "WorkerDied" where there was none.
-    message : str
-        Its message in one line.
-    trace : str
-        The traceback as text.
-    error : BaseException, optional
-        The exception itself, where it can travel between processes.
-    """
-
-    kind: str
-    message: str
-    trace: str = ""
-    error: BaseException | None = field(default=None, compare=False, repr=False)
-
-    @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        """The failure that an exception describes."""
-        if isinstance(error, BrokenExecutor):
-            return cls("WorkerDied", "its process was killed or ran out of memory", error=error)
-        text = "".join(traceback.format_exception(error))
-        return cls(type(error).__name__, " ".join(str(error).split()), text, error)
-
-    @property
-    def died(self) -> bool:
-        """Whether the process was killed."""
-        return isinstance(self.error, BrokenExecutor)
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.message}"
-
-    def __getstate__(self) -> dict[str, Any]:
-        # An exception may hold what does not travel between processes.
-        state = dict(vars(self))
-        try:
-            pickle.loads(pickle.dumps(self.error))
-        except Exception:
-            state["error"] = None
-        return state
-
-    def reraise(self) -> NoReturn:
-        """Raise the exception, with the traceback that it had where it came from."""
-        error = RuntimeError(str(self)) if self.error is None else self.error
-        if error.__traceback__ is None and self.trace:
-            error.add_note(self.trace)
-        raise error
-
-
-# How far every call is; in the last entry, whether they are to stop.
-Board = MutableSequence[float]
-_board: Board | None = None
-_cell = 0
-
-
-def report(fraction: float) -> None:
-    """Say how far the call is that runs in this process: nothing, where nobody asks.
-
-    Raises
-    ------
-    Stopped
-        If the calls were interrupted.
-    """
-    if _board is not None:
-        _board[_cell] = fraction
-        if _board[-1]:
-            raise Stopped
-
-
-class _Watched(list[float]):
-    """The board of calls in this process: it moves the bar itself."""
-
-    def __init__(self, cells: int, watch: Bar | None) -> None:
-        super().__init__([0.0] * (cells + 1))
-        self._watch, self._begun = watch, 0.0 if watch is None else watch.n
-
-    def look(self) -> None:
-        """Move the bar."""
-        if self._watch is not None:
-            advance(self._watch, self._begun + sum(self[:-1]))
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        super().__setitem__(index, value)
-        self.look()
-
-
-def _start(board: Board, parent: int) -> None:
-    global _board
-    _board = board
-    start_worker(parent)
-
-
-def _attempt(cell: int, function: Callable[..., Any], task: tuple[Any, ...]) -> Any:
-    global _cell
-    _cell = cell
-    # Sums of a threaded BLAS depend on the number of its threads, which differs between executors.
-    try:
-        with single_threaded():
-            return function(*task)
-    except Exception as error:
-        return Failure.of(error)
 
 
 def context() -> multiprocessing.context.BaseContext:
@@ -199,15 +85,15 @@ def outcomes(
         If ``workers`` is not a positive integer.
     """
     number = count_workers(workers, len(tasks))
-    board = _Watched(len(tasks), watch)
+    board = Watched(len(tasks), watch)
     if executor is not None:
         with deferred_interrupt() as interrupted:
             yield from _finished(executor, function, dict(enumerate(tasks)), board, board, interrupted, grace)
         return
     if number == 1:
         for k, task in enumerate(tasks):
-            with _here(board):
-                outcome = _attempt(k, function, task)
+            with reporting_to(board):
+                outcome = attempt(k, function, task)
             board[k] = 1.0
             yield k, outcome
         return
@@ -228,18 +114,8 @@ def outcomes(
 
 
 @contextmanager
-def _here(board: Board) -> Iterator[None]:
-    global _board, _cell
-    outer, _board = (_board, _cell), board
-    try:
-        yield
-    finally:
-        _board, _cell = outer
-
-
-@contextmanager
 def _processes(workers: int, kind: multiprocessing.context.BaseContext, board: Board) -> Iterator[Executor]:
-    pool = ProcessPoolExecutor(workers, mp_context=kind, initializer=_start, initargs=(board, os.getpid()))
+    pool = ProcessPoolExecutor(workers, mp_context=kind, initializer=start, initargs=(board, os.getpid()))
     try:
         yield pool
     except BaseException:
@@ -256,7 +132,7 @@ def _finished(
     function: Callable[..., Any],
     tasks: Mapping[int, tuple[Any, ...]],
     shared: Board,
-    board: _Watched,
+    board: Watched,
     interrupted: Callable[[], None],
     grace: float,
 ) -> Iterator[tuple[int, Any]]:
@@ -265,7 +141,7 @@ def _finished(
     try:
         for k, task in tasks.items():
             try:
-                futures[pool.submit(_attempt, k, function, task)] = k
+                futures[pool.submit(attempt, k, function, task)] = k
             except BrokenExecutor as error:
                 yield k, Failure.of(error)
         pending = set(futures)
