@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .common.input.checks import InputError
 from .common.input.data_files import by_content, data_files, unchanged
+from .common.output.provenance import made_from
 from .common.output.results import Result
 from .common.output.verdict import Verdict
 from .common.running.checkpoints import Checkpoint
 from .common.system import System
 from .experiment import SYSTEMS, Experiment, load, system_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def _experiment(experiment: Any) -> Experiment:
+
+def _experiment(experiment: Experiment | str) -> Experiment:
     return experiment if isinstance(experiment, Experiment) else load(experiment)
 
 
 def solve(experiment: Experiment | str, **options: Any) -> Any:
     """The theory's prediction for an experiment (or the name or file of one); options are those of its room."""
     experiment = _experiment(experiment)
-    return experiment.room.solve(experiment.problem, **options)
+    with experiment.recorded():
+        return experiment.room.solve(experiment.problem, **options)
 
 
 def kept_in(
@@ -49,10 +55,27 @@ def kept_in(
     return Checkpoint(folder, {"verb": verb, "version": __version__, "options": decisive, "experiment": table}, every)
 
 
-def _keys(experiment: Experiment, table: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Takes from ``options`` those that are keys of that table of the experiment, not options of the verb."""
-    kind = experiment.room.tables.get(table)
-    return {key: options.pop(key) for key in set(getattr(kind, "__dataclass_fields__", {})) & set(options)}
+def run(
+    experiment: Experiment,
+    verb: str,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float | None = None,
+    **options: Any,
+) -> Any:
+    """Long work by any verb of the room, kept in a checkpoint if wanted; keys of the verb's table may be given as options."""
+    doors = experiment.room.verb(verb)
+    kind = experiment.room.tables.get(doors.table)
+    names = {*getattr(kind, "__dataclass_fields__", {}), *getattr(kind, "ALIASES", {})} - doors.names
+    keys = {key: options.pop(key) for key in names & set(options)}
+    if keys:
+        experiment = experiment.replace(**{doors.table: keys})
+    with experiment.recorded(), kept_in(checkpoint, experiment, verb, options, checkpoint_every) as keeper:
+        return experiment.room.run(
+            verb, experiment.problem, workers=workers, progress=progress, checkpoint=keeper, **options
+        )
 
 
 def simulate(
@@ -90,20 +113,13 @@ def simulate(
         If an argument is not allowed, or the checkpoint belongs to another experiment, is damaged or cannot be written (what
         was there stays as it is).
     """
-    experiment = _experiment(experiment)
-    own = {option.name for option in experiment.room.verb("simulate").options}
-    taken = {name: options.pop(name) for name in own & set(options)}
-    keys = _keys(experiment, "simulation", options)
-    options |= taken
-    if keys:
-        experiment = experiment.replace(simulation=keys)
-    with kept_in(checkpoint, experiment, "simulate", options, checkpoint_every) as keeper:
-        return experiment.room.simulate(
-            experiment.problem, workers=workers, progress=progress, checkpoint=keeper, **options
-        )
+    return run(
+        _experiment(experiment), "simulate", workers=workers, progress=progress, checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every, **options,
+    )  # fmt: skip
 
 
-def _room_of(result: Any) -> System:
+def _room_of(result: object) -> System:
     parts = type(result).__module__.split(".")
     if len(parts) < 2 or parts[0] != __package__ or parts[1] not in SYSTEMS:
         raise InputError(f"result = {type(result).__name__}: must come from solve or simulate")
@@ -115,10 +131,11 @@ def compare(theory: Result, runs: Result, **options: Any) -> Verdict:
     room = _room_of(theory)
     if _room_of(runs) is not room:
         raise InputError("runs: must come from the same system as the theory")
-    return room.compare(theory, runs, **options)
+    with made_from(runs.provenance.experiment, runs.provenance.seed):
+        return room.compare(theory, runs, **options)
 
 
-def plot(theory: Result, runs: Result | None = None, ax: Any = None) -> tuple[Any, Any]:
+def plot(theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Theory as lines, experiment as points with error bars; returns ``(figure, axes)``."""
     return _room_of(theory).plot(theory, runs, ax=ax)
 
@@ -143,18 +160,9 @@ def generations(
     base = None if experiment is None else _experiment(experiment)
     room = system_of(SYSTEMS[0]) if base is None else base.room
     room.verb("collapse")
-    tables = {key: options.pop(key) for key in list(options) if key in room.tables}
+    tables = {key: options.pop(key) for key in list(options) if key in {**room.tables, **room.table_aliases}}
     changed = Experiment(**tables) if base is None else base.replace(**tables)
-    keys = _keys(changed, "generations", options)
-    if keys:
-        changed = changed.replace(generations=keys)
-    with kept_in(checkpoint, changed, "collapse", options, checkpoint_every) as keeper:
-        return room.run(
-            "collapse",
-            changed.problem,
-            simulate=simulate,
-            workers=workers,
-            progress=progress,
-            checkpoint=keeper,
-            **options,
-        )
+    return run(
+        changed, "collapse", simulate=simulate, workers=workers, progress=progress, checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every, **options,
+    )  # fmt: skip

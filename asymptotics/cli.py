@@ -8,122 +8,60 @@ import json
 import logging
 import os
 import sys
-import tomllib
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from . import __version__
-from .api import generations, simulate
+from . import __version__, api
+from .arguments import Parser, changes_of, experiment_parser, load_arguments
 from .common.input.checks import ComputationError, InputError, choice
-from .common.output.results import to_builtin, write_atomically
+from .common.output.files import save_figure
+from .common.output.plain import to_builtin
+from .common.output.results import Result
 from .common.running import progress
-from .experiment import Experiment, examples, load
+from .common.system import COMMON
+from .experiment import SYSTEMS, Experiment, examples, load, system_of
 from .loudness import add_loudness, set_loudness
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _log = logging.getLogger("asymptotics.cli")
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+@dataclass(frozen=True)
+class Command:
+    """One word of the command line.
 
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message)
+    Parameters
+    ----------
+    says : str
+        One line for the help.
+    run : callable
+        From the command's name and its arguments to the exit status.
+    verbs : tuple of str
+        Verbs of the experiment's room whose options it has.
+    long : bool
+        Whether it has workers and checkpoints.
+    """
 
-
-def _value(text: str) -> Any:
-    """A TOML value, or the text itself."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    key, sign, value = text.partition("=")
-    if not sign or not key.strip():
-        raise InputError(f"--set {text}: must be KEY=VALUE, such as training.tau=2")
-    return key.strip(), _value(value.strip())
-
-
-def _experiment_parser(command: str, *, known: bool) -> _Parser:
-    parser = _Parser(prog=f"asymptotics {command}", add_help=not known, description=_COMMANDS[command])
-    parser.add_argument("experiment", help="a TOML file, or the name of a built-in experiment")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the file")
-    parser.add_argument("--plot", metavar="OUT.png", help="draw the result (png, pdf or svg)")
-    parser.add_argument("--save", metavar="OUT.npz", help="keep the result")
-    add_loudness(parser)
-    if command in ("simulate", "compare", "collapse"):
-        parser.add_argument("--workers", type=int, help="processes (default: one a core)")
-        parser.add_argument("--checkpoint", metavar="DIR", help="keep runs there as they go, and go on from there")
-        parser.add_argument("--checkpoint-every", type=float, metavar="SECONDS", help="between two writes (default 20)")
-    return parser
+    says: str
+    run: Callable[[str, Sequence[str]], int]
+    verbs: tuple[str, ...] = ()
+    long: bool = True
 
 
-def _verbs(command: str) -> tuple[str, ...]:
-    return ("solve", "simulate") if command == "compare" else (command,)
+def _load(name: str, arguments: Sequence[str]) -> tuple[Experiment, argparse.Namespace, dict[str, dict[str, Any]]]:
+    command = commands()[name] if name in commands() else own_commands()[name]
+    return load_arguments(name, command.says, command.verbs, arguments, long=command.long)
 
 
-def _joined(arguments: Sequence[str], spellings: set[str]) -> list[str]:
-    """``--at -1,2`` as ``--at=-1,2``: a list that begins with a negative number is a value, not an option."""
-    joined: list[str] = []
-    for argument in arguments:
-        negative = (argument[:1] == "-" and argument[1:2].isdigit()) or argument[:2] == "-."
-        if negative and joined and joined[-1] in spellings:
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
-
-
-def _load(arguments: Sequence[str], command: str) -> tuple[Experiment, argparse.Namespace, dict[str, Any]]:
-    """The experiment, the common options, and the options of its room."""
-    known, _ = _experiment_parser(command, known=True).parse_known_args(
-        [a for a in arguments if a not in ("-h", "--help")]
-    )
-    experiment = load(known.experiment)
-    changes = dict(_assignment(text) for text in known.set)
-    if changes:
-        experiment = experiment.replace(changes)
-    parser = _experiment_parser(command, known=False)
-    # A comparison has the options of both verbs: those they share are asked for once.
-    options_of = [option for verb in _verbs(command) for option in experiment.room.verb(verb).options]
-    offered = {option.name: option for option in options_of if option.kind is not object}
-    for option in offered.values():
-        spellings = [option.spelling, *(f"--{alias.replace('_', '-')}" for alias in option.aliases)]
-        if option.kind is bool:
-            parser.add_argument(*spellings, dest=option.name, action="store_true", default=None, help=option.says)
-        else:
-            parser.add_argument(*spellings, dest=option.name, metavar=option.metavar or None, help=option.says)
-    options = vars(parser.parse_args(_joined(arguments, {option.spelling for option in offered.values()})))
-    own = {name: value for name, value in options.items() if name in offered and value is not None}
-    shared = argparse.Namespace(**{name: value for name, value in options.items() if name not in offered})
-    set_loudness(shared)
-    _log.info("experiment %s, system %s", experiment.name, experiment.system)
-    return experiment, shared, own
-
-
-def _of_verb(experiment: Experiment, options: dict[str, Any], verb: str) -> dict[str, Any]:
-    """Those of the options that the verb has."""
-    names = {option.name for option in experiment.room.verb(verb).options}
-    return {name: value for name, value in options.items() if name in names}
-
-
-def _check_outputs(common: argparse.Namespace) -> None:
-    """Refuse an output that cannot be written before any work is done."""
-    for option, suffixes in (("plot", (".png", ".pdf", ".svg")), ("save", (".npz",))):
-        path = getattr(common, option)
-        if path is None:
-            continue
-        if Path(path).suffix not in suffixes:
-            raise InputError(f"--{option} {path}: must end in {' or '.join(suffixes)}")
-        folder = Path(path).resolve().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(f"--{option} {path}: the folder does not exist or cannot be written")
-
-
-def _emit(common: argparse.Namespace, result: Any, payload: dict[str, Any], draw: Callable[[], Any]) -> None:
+def _emit(
+    common: argparse.Namespace, result: Result, payload: dict[str, Any], draw: Callable[[], tuple[Figure, Axes]]
+) -> None:
     if common.save:
         result.save(common.save)
     if common.plot:
@@ -137,60 +75,38 @@ def _emit(common: argparse.Namespace, result: Any, payload: dict[str, Any], draw
                 print(f"wrote {getattr(common, option)}")
 
 
-def save_figure(figure: Any, path: str | os.PathLike[str]) -> None:
-    """Write a figure atomically, in the format of the file's suffix."""
-    import matplotlib.pyplot as plt
-
-    kind = Path(path).suffix[1:] or "png"
-    write_atomically(path, lambda file: figure.savefig(file, format=kind))
-    plt.close(figure)
-
-
 def _resources(common: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(common, name) for name in ("workers", "checkpoint", "checkpoint_every")}
 
 
-def _solve(arguments: Sequence[str]) -> int:
-    experiment, common, options = _load(arguments, "solve")
-    _check_outputs(common)
-    result = experiment.room.solve(experiment.problem, **options)
-    _emit(common, result, result.to_json(), lambda: experiment.room.plot(result))
+def _solve(name: str, arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(name, arguments)
+    result = api.solve(experiment, **options["solve"])
+    _emit(common, result, result.to_json(), lambda: api.plot(result))
     return 0
 
 
-def _simulate(arguments: Sequence[str]) -> int:
-    experiment, common, options = _load(arguments, "simulate")
-    _check_outputs(common)
-    result = simulate(experiment, **_resources(common), **options)
+def _long(name: str, arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(name, arguments)
+    result = api.run(experiment, name, **_resources(common), **options[name])
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 
 
-def _compare(arguments: Sequence[str]) -> int:
-    experiment, common, options = _load(arguments, "compare")
-    _check_outputs(common)
-    theory = experiment.room.solve(experiment.problem, **_of_verb(experiment, options, "solve"))
-    runs = simulate(experiment, **_resources(common), **_of_verb(experiment, options, "simulate"))
-    verdict = experiment.room.compare(theory, runs)
+def _compare(name: str, arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(name, arguments)
+    theory = api.solve(experiment, **options["solve"])
+    runs = api.run(experiment, "simulate", **_resources(common), **options["simulate"])
+    verdict = api.compare(theory, runs)
     payload = {"experiment": experiment.name, **verdict.to_json(), "theory": theory.to_json()}
-    _emit(common, verdict, {**payload, "simulation": runs.to_json()}, lambda: experiment.room.plot(theory, runs))
+    _emit(common, verdict, {**payload, "simulation": runs.to_json()}, lambda: api.plot(theory, runs))
     return 0 if verdict.passed else 1
 
 
-def _collapse(arguments: Sequence[str]) -> int:
-    experiment, common, options = _load(arguments, "collapse")
-    _check_outputs(common)
-    checked = experiment.room.verb("collapse").checked(options)
-    result = generations(experiment, **_resources(common), **checked)
-    _emit(common, result, result.to_json(), lambda: result.plot())
-    return 0
+def _sweep(name: str, arguments: Sequence[str]) -> int:
+    from .sweeps import dask, sweep, values_of
 
-
-def _sweep(arguments: Sequence[str]) -> int:
-    from .executors import dask
-    from .sweeps import sweep, values_of
-
-    parser = _Parser(prog="asymptotics sweep", description=_COMMANDS["sweep"])
+    parser = Parser(prog=f"asymptotics {name}", description=commands()[name].says)
     parser.add_argument("experiment", help="a TOML file, or the name of a built-in experiment")
     parser.add_argument(
         "--over",
@@ -210,12 +126,12 @@ def _sweep(arguments: Sequence[str]) -> int:
     add_loudness(parser)
     options = parser.parse_args(arguments)
     set_loudness(options)
-    experiment = load(options.experiment).replace(dict(_assignment(text) for text in options.set))
+    experiment = load(options.experiment).replace(changes_of(options.set))
     over: dict[str, Any] = {}
-    for key, values in map(values_of, options.over):
+    for key, found in map(values_of, options.over):
         if key in over:
             raise InputError(f"--over {key}: given twice")
-        over[key] = values
+        over[key] = found
     with contextlib.ExitStack() as stack:
         executor = None
         if options.scheduler is not None:
@@ -232,24 +148,24 @@ def _sweep(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _examples(arguments: Sequence[str]) -> int:
-    parser = _Parser(prog="asymptotics examples", description=_COMMANDS["examples"])
+def _examples(name: str, arguments: Sequence[str]) -> int:
+    parser = Parser(prog=f"asymptotics {name}", description=commands()[name].says)
     parser.add_argument("--json", action="store_true", help="names and descriptions as one JSON object")
     found = examples()
     if parser.parse_args(arguments).json:
         print(json.dumps(found))
         return 0
     width = max(map(len, found))
-    for name, description in found.items():
-        print(f"{name:<{width}}  {description}")
+    for example, description in found.items():
+        print(f"{example:<{width}}  {description}")
     return 0
 
 
-def _derive(arguments: Sequence[str]) -> int:
+def _derive(name: str, arguments: Sequence[str]) -> int:
     from derivations.__main__ import run
     from derivations.steps import listening
 
-    parser = _Parser(add_help=False)
+    parser = Parser(add_help=False)
     add_loudness(parser)
     loudness, rest = parser.parse_known_args(arguments)
     set_loudness(loudness)
@@ -262,56 +178,83 @@ def _derive(arguments: Sequence[str]) -> int:
 
         try:
             with listening(listener):
-                return run(rest, prog="asymptotics derive", also=add_loudness)
+                return run(rest, prog=f"asymptotics {name}", also=add_loudness)
         except ValueError as error:
             raise InputError(str(error)) from None
 
 
-def _figure(arguments: Sequence[str]) -> int:
+def _figure(name: str, arguments: Sequence[str]) -> int:
     from figures.__main__ import run
 
-    return run(arguments, prog="asymptotics figure")
+    return run(arguments, prog=f"asymptotics {name}")
 
 
-_COMMANDS = {
-    "examples": "List the built-in experiments.",
-    "solve": "Theory: what the asymptotic equations predict.",
-    "simulate": "Experiment: the full d-dimensional process.",
-    "compare": "Both, with a statistical verdict (exit status 0: they agree, 1: they do not).",
-    "collapse": "Generations trained on each other's samples.",
-    "sweep": "An experiment over a grid of any of its keys; goes on where it was interrupted.",
-    "figure": "Draw a figure of the gallery.",
-    "derive": "Print a derivation.",
-}
-_RUN = {
-    "examples": _examples,
-    "solve": _solve,
-    "simulate": _simulate,
-    "compare": _compare,
-    "collapse": _collapse,
-    "sweep": _sweep,
-    "figure": _figure,
-    "derive": _derive,
-}
+@lru_cache(maxsize=1)
+def commands() -> dict[str, Command]:
+    """The commands that no room declares, in the order of the help."""
+    return {
+        "examples": Command("List the built-in experiments.", _examples),
+        "solve": Command("Theory: what the asymptotic equations predict.", _solve, ("solve",), long=False),
+        "simulate": Command("Experiment: the full d-dimensional process.", _long, ("simulate",)),
+        "compare": Command(
+            "Both, with a statistical verdict (exit status 0: they agree, 1: they do not).",
+            _compare,
+            ("solve", "simulate"),
+        ),
+        "sweep": Command("An experiment over a grid of any of its keys; goes on where it was interrupted.", _sweep),
+        "figure": Command("Draw a figure of the gallery.", _figure),
+        "derive": Command("Print a derivation.", _derive),
+    }
+
+
+@lru_cache(maxsize=1)
+def own_commands() -> dict[str, Command]:
+    """A verb that not every room has is a command too."""
+    own = {name: verb.says for system in SYSTEMS for name, verb in system_of(system).verbs.items()}
+    return {name: Command(says, _long, (name,)) for name, says in own.items() if name not in COMMON}
+
+
+@contextlib.contextmanager
+def _old_names_said() -> Iterator[None]:
+    """Within the block the use of an old name is one line on standard error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message=r"\S+: is now called ", category=DeprecationWarning)
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, DeprecationWarning):
+                print(f"asymptotics: {message}", file=sys.stderr)
+            else:
+                shown(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (2 for bad input, 130 after Ctrl-C)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: asymptotics COMMAND ...\n\n" + "\n".join(f"  {k:<9} {v}" for k, v in _COMMANDS.items()))
+        print(
+            "usage: asymptotics COMMAND ...\n\n"
+            + "\n".join(f"  {k:<9} {c.says}" for k, c in (commands() | own_commands()).items())
+        )
         print("\nasymptotics COMMAND --help says more.")
         return 0 if arguments else 2
     if arguments[0] == "--version":
         print(f"asymptotics {__version__}")
         return 0
     try:
-        command = choice("command", arguments[0], _COMMANDS)
+        name = arguments[0]
+        if name not in commands():
+            choice("command", name, [*commands(), *own_commands()])
+        command = commands().get(name) or own_commands()[name]
         alone = {"-h", "--help"} & set(arguments) and all(a.startswith("-") for a in arguments[1:])
-        if alone and command in ("solve", "simulate", "compare", "collapse"):
-            _experiment_parser(command, known=False).print_help()
+        if alone and command.verbs:
+            experiment_parser(name, command.says, long=command.long).print_help()
             return 0
-        return _RUN[command](arguments[1:])
+        with _old_names_said():
+            return command.run(name, arguments[1:])
     except InputError as error:
         print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import html
 import importlib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from .common.input.checks import InputError, choice, closest, fail
 from .common.input.data_files import data_files
+from .common.input.settings import Settings
+from .common.output.provenance import made_from
 from .common.system import System
 
 #: Rooms by the name of their solvable system.
@@ -61,6 +64,7 @@ class Experiment:
         self.system, self.name, self.description = system, str(name), str(description)
         self.room = system_of(system)
         allowed = self.room.tables
+        tables = self.room.present_tables(tables)
         for table in tables:
             if table not in allowed:
                 raise InputError(
@@ -102,21 +106,28 @@ class Experiment:
         changes : mapping, optional
             Dotted keys: ``{"training.tau": 2.0}``.
         **tables : mapping or object
-            ``training={"tau": 2.0}`` updates a table. ``denoiser=`` also takes a derived system
-            (`derivations.derive`), which then replaces the architecture.
+            ``training={"tau": 2.0}`` updates a table; some tables also take an object (`Settings.adopt`), such as a derived
+            system (`derivations.derive`), which then replaces the architecture.
         """
         new = {k: _copy(v) for k, v in self.tables.items()}
-        for name, update in tables.items():
-            if name == "denoiser" and hasattr(update, "potential"):
-                new[name] = {k: v for k, v in dict(new.get(name, {})).items() if k in ("skip", "init", "parameters")}
-                new[name]["system"] = update
-            elif isinstance(update, Mapping) and isinstance(new.get(name), Mapping):
-                new[name] = _merge(new[name], update)
+        for name, update in self.room.present_tables(tables).items():
+            old, kind = new.get(name, {}), self.room.tables.get(name)
+            if isinstance(update, Mapping):
+                new[name] = _merge(old, update) if isinstance(old, Mapping) else _copy(update)
             else:
-                new[name] = _copy(update)
+                adopted = kind.adopt(old, update) if kind is not None and issubclass(kind, Settings) else None
+                new[name] = _copy(update) if adopted is None else adopted
         for key, value in (changes or {}).items():
-            _set(new, key, value, self.room.exclusive)
+            _set(new, self.room.present_key(key), value, self.room.exclusive)
         return Experiment(system=self.system, name=self.name, description=self.description, **new)
+
+    @contextlib.contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Within the block every result says that it comes from this experiment."""
+        seed = getattr(getattr(self.problem, "simulation", None), "seed", None)
+        data = {"data": self.data} if self.data else {}
+        with made_from({"name": self.name, **self.to_table(), **data}, seed):
+            yield
 
     def to_table(self) -> dict[str, Any]:
         """The mapping that `from_table` reads back."""

@@ -69,6 +69,8 @@ sys.meta_path.append(
             "autoencoder.linear_network": "autoencoder.observables.linear_network",
             "autoencoder.result_plots": "autoencoder.plots.results",
             "autoencoder.collapse_plots": "autoencoder.plots.collapse",
+            "executors": "common.running.pool",
+            "sweep_table": "sweeps.table",
             "common.checks": "common.input.checks",
             "common.settings": "common.input.settings",
             "common.expressions": "common.input.expressions",

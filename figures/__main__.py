@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import functools
 import importlib
 import pkgutil
 import sys
@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from asymptotics.arguments import Parser
 from asymptotics.common.input.checks import InputError, closest
 from asymptotics.common.output.plotting import style
 from asymptotics.common.output.results import to_builtin, write_atomically
+from asymptotics.common.running.pool import Failure, outcomes
 from asymptotics.common.running.progress import bar
-from asymptotics.executors import Failure, outcomes
 from asymptotics.experiment import SYSTEMS, Experiment
 from asymptotics.loudness import add_loudness, set_loudness
 
@@ -134,9 +135,7 @@ def save(drawing: Drawing, name: str, folder: Path, *, quick: bool = False, gall
             written.append(
                 write_atomically(
                     folder / f"{name}.{kind}",
-                    lambda file, kind=kind, metadata=metadata: drawing.figure.savefig(
-                        file, format=kind, metadata=metadata
-                    ),
+                    functools.partial(drawing.figure.savefig, format=kind, metadata=metadata),
                 )
             )
         if gallery is not None:
@@ -163,11 +162,6 @@ def draw(name: str, quick: bool, folder: str, gallery: str | None = None) -> tup
     return drawing.source, drawing.closeness, time.perf_counter() - start
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message)
-
-
 def _place(name: str) -> int:
     """Where a figure stands in the order of ``all``."""
     return LONGEST.index(name) if name in LONGEST else len(LONGEST)
@@ -183,7 +177,7 @@ def _folder(option: str, folder: Path) -> Path:
 
 def run(arguments: Sequence[str], prog: str = "python -m figures") -> int:
     """Command line; bad input raises `InputError` with one line. Returns 1 if a figure could not be drawn."""
-    parser = _Parser(prog=prog, description="Draw figures of the gallery: PNG, PDF, data (.npz), caption, experiment.")
+    parser = Parser(prog=prog, description="Draw figures of the gallery: PNG, PDF, data (.npz), caption, experiment.")
     parser.add_argument("name", help="a figure, all, or list (prints the names and what they are about)")
     parser.add_argument("--quick", action="store_true", help="small ensembles: seconds a figure")
     parser.add_argument("--out", metavar="DIR", default="figures-out", help="where to (default: ./figures-out)")

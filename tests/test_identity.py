@@ -56,7 +56,7 @@ def linear(path="data.npy"):
     return asy.Experiment(
         system="linear_diffusion",
         linear_diffusion={"spectrum": path, "samples": 30, "steps": 50},
-        simulation={"runs": 2, "test_samples": 50, "points": 20},
+        simulation={"runs": 2, "test_samples": 50, "samples": 20},
     )
 
 
@@ -131,7 +131,7 @@ def test_data_that_change_under_a_living_experiment_are_refused():
 
 
 def test_data_that_change_while_a_sweep_runs_are_an_error_of_the_point(monkeypatch):
-    from asymptotics import sweeps
+    from asymptotics.sweeps import points as sweeps
 
     spectrum("data.npy", 0)
     real = sweeps.Experiment

@@ -174,7 +174,7 @@ MAKE = {
     "score_smoothing.TrainedScore": lambda tmp: importlib.import_module("asymptotics.score_smoothing.network").train(
         3, 0.02, hidden=8, noises=16, steps=200
     ),
-    "sweep_table.Sweep": lambda tmp: sweep(tmp),
+    "sweeps.Sweep": lambda tmp: sweep(tmp),
 }
 
 
@@ -266,7 +266,7 @@ def test_result_comes_back_from_its_file(name, instance, tmp_path):
     # What is not stored with a result, its summary cannot say again.
     without = {
         "autoencoder.Collapse": lambda: dataclasses.replace(result, simulation=None),
-        "sweep_table.Sweep": lambda: dataclasses.replace(result, reused=0),
+        "sweeps.Sweep": lambda: dataclasses.replace(result, reused=0),
     }
     assert again.summary() == without.get(name, lambda: result)().summary()
     figure, _ = again.plot()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from concurrent.futures import Executor
+
+import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.running.checkpoints import Checkpoint
@@ -15,11 +18,13 @@ from .process.ensemble import Runs
 def simulate(
     problem: Problem,
     *,
-    tau: Any = None,
+    tau: Sequence[float] | np.ndarray | None = None,
+    data: object = None,
+    companion: bool | None = None,
+    executor: Executor | None = None,
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
-    **options: Any,
 ) -> Runs:
     """An ensemble of independent trainings by ``simulation.method``.
 
@@ -30,8 +35,8 @@ def simulate(
         Training times to record; default 9 equally spaced ones from 0 to the end.
     workers, progress, checkpoint
         See `asymptotics.common.running.ensembles.run_ensemble`.
-    **options
-        ``data``, ``companion`` and ``executor`` of `asymptotics.autoencoder.process.ensemble.simulate`.
+    data, companion, executor
+        See `asymptotics.autoencoder.process.ensemble.simulate`.
 
     Raises
     ------
@@ -39,8 +44,11 @@ def simulate(
         If an argument is not allowed, or the chain is asked for what it does not have.
     """
     if problem.simulation.method == "chain":
-        for name, value in options.items():
-            if value not in (None, False):
+        for name, given in {"data": data, "companion": companion or None, "executor": executor}.items():
+            if given is not None:
                 raise InputError(f"{name}: needs weights in R^d; not with simulation.method = 'chain'")
         return reduced_chain.simulate(problem, tau=tau, workers=workers, progress=progress, checkpoint=checkpoint)
-    return ensemble.simulate(problem, tau=tau, workers=workers, progress=progress, checkpoint=checkpoint, **options)
+    return ensemble.simulate(
+        problem, tau=tau, data=data, companion=companion, executor=executor, workers=workers, progress=progress,
+        checkpoint=checkpoint,
+    )  # fmt: skip

@@ -57,9 +57,12 @@ SYSTEM = System(
             (
                 Option("simulate", bool, "run the chain in R^d too, and compare", swept=True),
                 Option("tolerance", float, "wanted error of the first generation's order parameters"),
+                Option("integrator_tolerance", float, "tolerance of the integrator in the later generations"),
             ),
             module="collapse.generations",
             function="collapse",
+            table="generations",
+            says="Generations trained on each other's samples.",
         ),
     },
     exclusive=(("training.times", "training.quadrature"),),

@@ -19,16 +19,21 @@ A room imports `derivations` and `asymptotics.common`, never another room. Its n
 from __future__ import annotations
 
 import importlib
-import math
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .input.checks import InputError, closest, fail
+from .input.checks import InputError, closest
+from .input.renamed import present_names, say_renamed
+from .input.texts import typed
 from .output.results import Result
 from .output.verdict import Verdict
+from .running.checkpoints import Checkpoint
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class Table(Protocol):
@@ -85,30 +90,7 @@ class Option:
         InputError
             Naming the option, the value and what is allowed.
         """
-        if given is None or self.kind in (bool, object):
-            return given
-        if not self.many:
-            return self._one(given, given)
-        if isinstance(given, str):
-            given = given.split(",")
-        parts = list(given) if isinstance(given, Iterable) else [given]
-        if not parts:
-            fail(self.name, given, "at least one value")
-        return [self._one(part, given) for part in parts]
-
-    def _one(self, part: Any, given: Any) -> Any:
-        word = {float: "a finite number", int: "a whole number", str: "a text"}.get(self.kind, self.kind.__name__)
-        allowed = word.partition(" ")[2] + "s separated by commas" if self.many else word
-        if self.kind is str:
-            # Paths and arrays pass: the verb knows what it can read.
-            return part
-        try:
-            value = self.kind(part)
-        except (TypeError, ValueError):
-            fail(self.name, given, allowed)
-        if not math.isfinite(value) or (self.kind is int and value != float(part)):
-            fail(self.name, given, allowed)
-        return value
+        return typed(self.name, given, self.kind, many=self.many)
 
 
 @dataclass(frozen=True)
@@ -119,12 +101,23 @@ class Verb:
     ----------
     options : sequence of Option
     module, function : str
-        Where it stands in the room.
+        Where it stands in the room; that of ``solve`` and ``simulate`` is known.
+    table : str
+        Table of the experiment whose keys may be given as options too; ``simulation`` of ``simulate``.
+    says : str
+        One line for the command line's help; a verb of one room has its own command.
     """
 
     options: Sequence[Option] = ()
     module: str = ""
     function: str = ""
+    table: str = ""
+    says: str = ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All names of its options, earlier ones too."""
+        return frozenset(name for option in self.options for name in (option.name, *option.aliases))
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The given options under their present names, checked; those left out (or None) are left out.
@@ -135,19 +128,22 @@ class Verb:
             For an unknown option, with the nearest known one.
         """
         by_name = {option.name: option for option in self.options}
-        by_alias = {alias: option for option in self.options for alias in option.aliases}
+        aliases = {alias: option.name for option in self.options for alias in option.aliases}
         checked = {}
-        for name, value in given.items():
+        for name, value in present_names(given, aliases).items():
             option = by_name.get(name)
-            if option is None and name in by_alias:
-                option = by_alias[name]
-                warnings.warn(f"{name}: is now called {option.name}", DeprecationWarning, stacklevel=3)
             if option is None:
                 allowed = ", ".join(by_name) or "none"
                 raise InputError(f"{name}: unknown option; allowed are {allowed}{closest(name, list(by_name))}")
             if value is not None:
                 checked[option.name] = option.value(value)
         return checked
+
+
+#: What every long verb takes besides its own options.
+RESOURCES = ("workers", "progress", "checkpoint")
+#: The two verbs that every room has: module, function, table.
+COMMON = {"solve": ("theory", "solve", ""), "simulate": ("simulation", "simulate", "simulation")}
 
 
 @dataclass(frozen=True)
@@ -170,6 +166,10 @@ class System:
         ``solve`` and ``simulate`` with their options, and what else the room can do.
     exclusive : tuple of (str, str)
         Pairs of dotted keys that exclude each other: setting one drops the other.
+    table_aliases : mapping
+        Earlier names of tables, ``{"sampler": "sampling"}``; those of the keys within a table are its settings' ``ALIASES``.
+    key_aliases : mapping
+        Keys that stand in another table now, dotted: ``{"model.steps": "sampling.steps"}`` (present names of tables).
     """
 
     room: str
@@ -179,6 +179,8 @@ class System:
     problem: Callable[..., Any]
     verbs: Mapping[str, Verb]
     exclusive: tuple[tuple[str, str], ...] = ()
+    table_aliases: Mapping[str, str] = field(default_factory=dict)
+    key_aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -189,17 +191,60 @@ class System:
         """A module of the room, loaded on first use."""
         return importlib.import_module(f"{self.room}.{name}")
 
+    def _aliases(self, table: str) -> Mapping[str, str]:
+        return getattr(self.tables.get(table), "ALIASES", {})
+
+    def present_key(self, key: str) -> str:
+        """The present name of a dotted key."""
+        table, dot, rest = key.partition(".")
+        table = self.table_aliases.get(table, table)
+        name, more, inner = rest.partition(".")
+        moved = self.key_aliases.get(f"{table}.{name}", f"{table}.{self._aliases(table).get(name, name)}")
+        present = f"{moved}{more}{inner}" if dot else table
+        if present != key:
+            say_renamed(key, present)
+        return present
+
+    def present_tables(self, tables: Mapping[str, Any]) -> dict[str, Any]:
+        """The tables of an experiment with tables and keys under their present names; tables that are no mappings as they are."""
+        present = present_names(tables, self.table_aliases)
+        for name, table in present.items():
+            if isinstance(table, Mapping):
+                kind = self.tables.get(name)
+                present[name] = present_names(table, self._aliases(name), getattr(kind, "key", str))
+        for old, new in self.key_aliases.items():
+            (table, key), (to, name) = old.split("."), new.split(".")
+            if not isinstance(present.get(table), Mapping) or key not in present[table]:
+                continue
+            if name in present.get(to, {}):
+                raise InputError(f"{old}: given twice; it is now called {new}")
+            say_renamed(old, new)
+            present[to] = {**present.get(to, {}), name: present[table][key]}
+            present[table] = {k: v for k, v in present[table].items() if k != key}
+            if not present[table] and table not in self.tables:
+                del present[table]
+        return present
+
     def verb(self, name: str) -> Verb:
         """A verb; an `InputError` where the room has none of that name."""
         if name not in self.verbs:
             raise InputError(f"{name}: the system {self.name} has no such verb; it has {', '.join(self.verbs)}")
-        return self.verbs[name]
+        verb, (module, function, table) = self.verbs[name], COMMON.get(name, ("", "", ""))
+        return replace(
+            verb, module=verb.module or module, function=verb.function or function, table=verb.table or table
+        )
+
+    def run(self, name: str, problem: Any, **options: Any) -> Result:
+        """A verb on a problem; ``workers``, ``progress`` and ``checkpoint`` go by, the verb's own options are checked."""
+        verb = self.verb(name)
+        own = verb.checked({key: value for key, value in options.items() if key not in RESOURCES})
+        resources = {key: value for key, value in options.items() if key in RESOURCES}
+        result: Result = getattr(self.module(verb.module), verb.function)(problem, **resources, **own)
+        return result
 
     def solve(self, problem: Any, *, progress: bool | None = None, **options: Any) -> Result:
         """The asymptotic prediction."""
-        checked = self.verb("solve").checked(options)
-        result: Result = self.module("theory").solve(problem, progress=progress, **checked)
-        return result
+        return self.run("solve", problem, progress=progress, **options)
 
     def simulate(
         self,
@@ -207,31 +252,18 @@ class System:
         *,
         workers: int | None = None,
         progress: bool | None = None,
-        checkpoint: Any = None,
+        checkpoint: Checkpoint | None = None,
         **options: Any,
     ) -> Result:
         """The full process."""
-        result: Result = self.module("simulation").simulate(
-            problem,
-            workers=workers,
-            progress=progress,
-            checkpoint=checkpoint,
-            **self.verb("simulate").checked(options),
-        )
-        return result
+        return self.run("simulate", problem, workers=workers, progress=progress, checkpoint=checkpoint, **options)
 
-    def run(self, name: str, problem: Any, **options: Any) -> Result:
-        """A verb of this room alone."""
-        verb = self.verb(name)
-        result: Result = getattr(self.module(verb.module), verb.function)(problem, **options)
-        return result
-
-    def compare(self, theory: Any, runs: Any, **options: Any) -> Verdict:
+    def compare(self, theory: Result, runs: Result, **options: Any) -> Verdict:
         """Theory against experiment."""
         verdict: Verdict = self.module("comparison").compare(theory, runs, **options)
         return verdict
 
-    def plot(self, theory: Any, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+    def plot(self, theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
         """Theory as lines, experiment as points."""
-        figure, axes = self.module("plots").comparison(theory, runs, ax=ax)
-        return figure, axes
+        drawn: tuple[Figure, Axes] = self.module("plots").comparison(theory, runs, ax=ax)
+        return drawn

@@ -133,24 +133,24 @@ def run(code, home, kept, **variables):
     [
         # A helper in another file, called by a compiled function.
         (
-            "asymptotics/common/normals.py",
+            "asymptotics/common/numerics/normals.py",
             ("return (np.float64(n) + 0.5) * 2.0**-53", "return 1.0 - (np.float64(n) + 0.5) * 2.0**-53"),
             "import numpy as np; from asymptotics.autoencoder.process.steps import choose\n"
             "out = np.empty(9, np.int64); choose(np.uint32(1), np.uint32(2), 0, 0, np.array([0.2, 0.5, 1.0]), out); print(out)",
         ),
         # A helper of a generated module.
         (
-            "asymptotics/common/closed_forms.py",
+            "asymptotics/common/numerics/closed_forms.py",
             ("return c - u * v / a if", "return c + u * v / a if"),
-            "from asymptotics.common import codegen; print(codegen.load_module('from asymptotics.common.numerics.closed_forms import"
-            " schur\\nfrom asymptotics.common.numerics.compiled import njit\\n\\n@njit(cache=True)\\ndef f(x):\\n    return"
-            " schur(x, 2.0, 3.0, 4.0)\\n').f(1.0))",
+            "from asymptotics.common.numerics import codegen; print(codegen.load_module('from"
+            " asymptotics.common.numerics.closed_forms import schur\\nfrom asymptotics.common.numerics.compiled import njit"
+            "\\n\\n@njit(cache=True)\\ndef f(x):\\n    return schur(x, 2.0, 3.0, 4.0)\\n').f(1.0))",
         ),
         # A module far behind the one that writes the source: it is derived again (by the same text: only the file tells).
         (
-            "derivations/moments.py",
+            "derivations/autoencoder/moments.py",
             ("from __future__ import annotations\n", "from __future__ import annotations\n\nprint('derived')\n"),
-            "from asymptotics.common import codegen\n"
+            "from asymptotics.common.numerics import codegen\n"
             "print(codegen.cached_source('x', ['asymptotics.autoencoder.kernels.compile'], lambda: str(__import__('time').time())))",
         ),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.output import results
+from asymptotics.common.output import files
 from asymptotics.common.running import checkpoints
 from asymptotics.common.running.checkpoints import Checkpoint, read, write
 from asymptotics.common.running.ensembles import Interrupted, run_ensemble, spawn
@@ -79,7 +79,7 @@ def test_truncated_and_foreign_files(tmp_path):
     for name in ("other.npz", "array.npy", "text"):
         with pytest.raises(InputError, match="not a checkpoint"):
             read(tmp_path / name, "mark")
-    results.write_arrays(tmp_path / "later.npz", {"class": "checkpoint", "format": 99, "content": None}, {})
+    files.write_arrays(tmp_path / "later.npz", {"class": "checkpoint", "format": 99, "content": None}, {})
     with pytest.raises(InputError, match="format 99"):
         read(tmp_path / "later.npz", "mark")
 
@@ -97,7 +97,7 @@ def test_a_full_or_read_only_disk_leaves_the_old_file(tmp_path, monkeypatch, whe
         "write": (np, "savez_compressed"),
         "fsync": (os, "fsync"),
         "replace": (os, "replace"),
-        "mkstemp": (results.tempfile, "mkstemp"),
+        "mkstemp": (files.tempfile, "mkstemp"),
     }[where]
     monkeypatch.setattr(module, name, fail)
     with pytest.raises(InputError, match=os.strerror(number)):

@@ -115,7 +115,9 @@ def test_results_round_trip_without_pickle(tmp_path):
     loaded = Kept.load(kept.save(tmp_path / "kept.npz"))
     np.testing.assert_array_equal(loaded.values, kept.values)
     assert (loaded.name, loaded.table, loaded.source) == ("x", {"a": [1, 2]}, None)
-    assert kept.to_json() == {"values": [1.0, None], "name": "x", "table": {"a": [1, 2]}}
+    report = kept.to_json()
+    assert report.pop("provenance") == loaded.provenance.to_json() == kept.provenance.to_json()
+    assert report == {"values": [1.0, None], "name": "x", "table": {"a": [1, 2]}}
     assert os.listdir(tmp_path) == ["kept.npz"]
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from ...common.input.checks import InputError, integer, number
 from ...common.numerics.expectations import Rule
 from ...common.running import progress as _progress
+from ...common.running.calls import Stopped
 from ...common.running.checkpoints import Checkpoint, Interrupted, RunFiles
-from ...common.running.ensembles import Stopped
 from ..equations.integrate import SolveError
 from ..kernels.compile import compile_kernels
 from ..model.generations import Generations

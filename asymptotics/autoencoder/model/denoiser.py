@@ -126,6 +126,13 @@ class Denoiser(Settings):
             self.unambiguous(self.key("frozen"), name)
         self.set(frozen=tuple(frozen))
 
+    @classmethod
+    def adopt(cls, table: Mapping[str, Any], thing: object) -> Mapping[str, Any] | None:
+        """A derived system (`derivations.derive`) replaces the architecture; skip, start and parameters stay."""
+        if not hasattr(thing, "potential"):
+            return None
+        return {k: v for k, v in table.items() if k in ("skip", "init", "parameters")} | {"system": thing}
+
     def _adopt(self, system: Any) -> None:
         if not hasattr(system, "denoiser") or not hasattr(system, "potential"):
             fail(self.key("system"), system, "a derived system (derivations.derive)")

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..input import expressions
 from ..input.checks import InputError, choice, fail
+from ..output.plotting import Drawn
 
 PRESETS = {
     "linear": ("1 - t", "t"),
@@ -17,7 +18,7 @@ PRESETS = {
 }
 
 
-class Interpolant:
+class Interpolant(Drawn):
     r"""A pair of schedules (α_t, β_t) on [0, 1] with α₀ = β₁ = 1 and α₁ = β₀ = 0.
 
     Parameters
@@ -126,19 +127,6 @@ class Interpolant:
 
     def __hash__(self) -> int:
         return hash((self.alpha_text, self.beta_text))
-
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """α_t and β_t against t; returns ``(figure, axes)``."""
-        from ..output.plotting import COLOURS, axes_of, style
-
-        with style():
-            figure, axis = axes_of(ax, figsize=(3.4, 2.8))
-            t = np.linspace(0.0, 1.0, 201)
-            axis.plot(t, self.alpha(t), color=COLOURS[0], label=r"$\alpha_t$")
-            axis.plot(t, self.beta(t), color=COLOURS[1], label=r"$\beta_t$")
-            axis.set_xlabel("$t$")
-            axis.legend()
-            return figure, axis
 
     def _repr_latex_(self) -> str:
         import sympy

@@ -107,18 +107,6 @@ class Spectrum(Result):
 
     COLUMNS = ("eigenvalues",)
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Eigenvalues against rank, both logarithmic (zeros left out); returns ``(figure, axes)``."""
-        from ..output.plotting import COLOURS, axes_of, style
-
-        with style():
-            figure, axis = axes_of(ax, figsize=(3.8, 3.0))
-            axis.plot(np.arange(1, self.rank + 1), self.eigenvalues[: self.rank], ".-", ms=3, color=COLOURS[0])
-            axis.set(
-                xscale="log", yscale="log", xlabel=r"rank $\nu$", ylabel=r"eigenvalue $\lambda_\nu$", title=self.name
-            )
-            return figure, axis
-
     def scaled(self, trace: float) -> Spectrum:
         """The same spectrum with another trace (the mean scaled with it)."""
         factor = number("trace", trace, above=0) / self.trace

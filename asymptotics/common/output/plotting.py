@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..input.checks import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.container import ErrorbarContainer
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
 PACKAGE = __name__.partition(".")[0]
 
@@ -50,7 +57,7 @@ def style() -> Iterator[Any]:
         mpl.rcParams.update(before)
 
 
-def axes_of(ax: Any = None, **options: Any) -> tuple[Any, Any]:
+def axes_of(ax: Axes | None = None, **options: Any) -> tuple[Any, Any]:
     """``(figure, axes)``: the given axes, or new ones."""
     import matplotlib.pyplot as plt
 
@@ -59,13 +66,13 @@ def axes_of(ax: Any = None, **options: Any) -> tuple[Any, Any]:
     return plt.subplots(layout="constrained", **options)
 
 
-def points(ax: Any, x: Any, mean: Any, sem: Any, **options: Any) -> Any:
+def points(ax: Axes, x: ArrayLike, mean: ArrayLike, sem: ArrayLike, **options: Any) -> ErrorbarContainer:
     """Experiment: points with error bars of one standard error."""
     return ax.errorbar(x, mean, yerr=sem, fmt="o", markersize=3.5, **options)
 
 
 @functools.singledispatch
-def draw(result: Any, ax: Any = None) -> tuple[Any, Any]:
+def draw(result: object, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Draw a result; returns ``(figure, axes)``.
 
     The ``plots`` of a room register what they draw: drawings know the results, not the other way round.
@@ -74,13 +81,18 @@ def draw(result: Any, ax: Any = None) -> tuple[Any, Any]:
 
 
 class Drawn:
-    """Mix-in of what has a picture: ``plot`` finds the drawing that the ``plots`` of its room register for its type."""
+    """Mix-in of what has a picture: ``plot`` finds the drawing registered for its type in the nearest ``plots``, upward from its module."""
 
-    def plot(self, ax: Any = None) -> tuple[Any, Any]:
-        """Draw what this is about, in house style, into ``ax`` or a new figure; returns ``(figure, axes)``."""
+    def plot(self, ax: Axes | None = None, **options: Any) -> tuple[Figure, Axes]:
+        """Draw what this is about, in house style, into ``ax`` or a new figure; returns ``(figure, axes)``.
+
+        What its drawing offers besides goes by keyword (``columns=`` of a sweep).
+        """
         for kind in type(self).__mro__:
-            parts = kind.__module__.split(".")
-            if parts[0] == PACKAGE and len(parts) > 2 and parts[1] != "common":
-                importlib.import_module(f"{PACKAGE}.{parts[1]}.plots")
-        figure, axes = draw(self, ax)
-        return figure, axes
+            place = kind.__module__.rpartition(".")[0]
+            while place.partition(".")[0] == PACKAGE and "." in place:
+                if importlib.util.find_spec(f"{place}.plots") is not None:
+                    importlib.import_module(f"{place}.plots")
+                    break
+                place = place.rpartition(".")[0]
+        return draw(self, ax, **options)

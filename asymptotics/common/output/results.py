@@ -3,112 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
-import json
-import math
 import os
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from ..input.checks import InputError
+from .files import read_arrays, write_arrays, write_atomically
+from .plain import to_builtin
 from .plotting import Drawn
-from .versions import versions
+from .provenance import Provenance, current
+from .tables import dataframe, numbers
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = ["Result", "dataframe", "read_arrays", "to_builtin", "write_arrays", "write_atomically"]
 
 FORMAT = 1
-
-
-def to_builtin(value: Any) -> Any:
-    """Turn arrays, NumPy scalars, mappings and sequences into JSON values; NaN and infinities become None."""
-    if isinstance(value, np.ndarray):
-        return to_builtin(value.tolist())
-    if isinstance(value, np.generic):
-        return to_builtin(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(k): to_builtin(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [to_builtin(v) for v in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_builtin(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    raise TypeError(f"cannot write a {type(value).__name__} as JSON")
-
-
-def _umask() -> int:
-    # There is no way to read the mask but to set it.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def write_atomically(path: str | os.PathLike[str], write: Any) -> Path:
-    """Call ``write(file)`` on a temporary binary file beside ``path``, then fsync and rename it: all or nothing."""
-    target = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=target.name + ".", suffix=".part")
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        # A temporary file is private; the result has the rights of any new file.
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise InputError(f"{target}: cannot be written ({error.strerror})") from None
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
-
-
-def dataframe(table: Mapping[str, Any], axis: str = "tau") -> Any:
-    """A pandas DataFrame with one row a value of ``axis``: every array along it, entry by entry (``Q[0,1]``).
-
-    Raises
-    ------
-    InputError
-        If pandas is not installed.
-    """
-    try:
-        import pandas
-    except ImportError:
-        raise InputError("to_dataframe: needs pandas; install it by pip install pandas") from None
-    length = len(table[axis])
-    columns: dict[str, Any] = {}
-    for name, value in table.items():
-        if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != length:
-            continue
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuU":  # None among numbers is NaN
-            array = array.astype(np.float64)
-        for index in np.ndindex(array.shape[1:]):
-            columns[f"{name}[{','.join(map(str, index))}]" if index else name] = array[(slice(None), *index)]
-    return pandas.DataFrame(columns)
-
-
-def numbers(report: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The numbers in a nest of mappings by dotted names; texts only of the outermost one, lists not at all."""
-    found: dict[str, Any] = {}
-    for key, value in report.items():
-        if isinstance(value, Mapping):
-            found |= numbers(value, f"{prefix}{key}.")
-        elif isinstance(value, (bool, int, float)) or (isinstance(value, str) and not prefix):
-            found[f"{prefix}{key}"] = value
-        elif value is None:
-            found[f"{prefix}{key}"] = math.nan
-    return found
 
 
 def _shown(value: Any) -> str:
@@ -127,45 +43,46 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
-def write_arrays(path: str | os.PathLike[str], meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Path:
-    """Write arrays and a JSON header into one ``.npz``, atomically."""
-    head = np.array(json.dumps(meta))
-    return write_atomically(path, lambda file: np.savez_compressed(file, __meta__=head, **arrays))  # type: ignore[arg-type]
+def _with_provenance(to_json: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    @functools.wraps(to_json)
+    def complete(self: Result) -> dict[str, Any]:
+        return {**to_json(self), "provenance": self.provenance.to_json()}
 
-
-def read_arrays(path: str | os.PathLike[str], kind: str = "a result") -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Header and arrays of what `write_arrays` wrote; anything else, whole or cut short, is one clear error."""
-    try:
-        # NumPy leaves a file open that it cannot read.
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            meta = json.loads(str(stored["__meta__"]))
-            arrays = {name: stored[name] for name in stored.files if name != "__meta__"}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: not {kind} written by asymptotics, or cut short ({error})") from None
-    except (AttributeError, TypeError):  # a .npy file has no entries
-        raise InputError(f"{path}: not {kind} written by asymptotics") from None
-    return meta, arrays
+    return complete
 
 
 class Result(Drawn):
-    """Mix-in for frozen dataclasses of arrays (float or integer) and plain values.
+    """Base of frozen dataclasses of arrays (float or integer) and plain values.
 
     Fields that hold arrays are stored as they are; all others must be JSON values, except those with
     ``metadata={"transient": True}``, which are not stored (they need a default). A subclass overrides
     `to_json` where its command-line form differs from its fields, `summary` for what a person reads, and ``COLUMNS`` or
     `to_dataframe` where it is a table; its picture is registered by the ``plots`` of its room.
+
+    Attributes
+    ----------
+    provenance : Provenance
+        Versions, experiment and seed: those of the experiment under way when it was made, or what its file says.
     """
 
     #: Fields of one length, which are the columns of `to_dataframe`; none: the object is one row.
     COLUMNS: ClassVar[tuple[str, ...]] = ()
+    # No field of the dataclass: two results of equal numbers are equal, and who copies fields makes a new result.
+    provenance: Provenance
+
+    def __new__(cls, *values: object, **named: object) -> Self:
+        made = super().__new__(cls)
+        object.__setattr__(made, "provenance", current())
+        return made
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # Before `dataclass` gives it one that prints every entry of every array.
         if "__repr__" not in vars(cls):
             cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
+        # A form of its own says where it comes from too.
+        if "to_json" in vars(cls):
+            cls.to_json = _with_provenance(cls.to_json)  # type: ignore[method-assign, assignment]
 
     def __repr__(self) -> str:
         return self.summary()
@@ -189,7 +106,8 @@ class Result(Drawn):
         stored = self._stored()
         arrays = {name: value for name, value in stored.items() if isinstance(value, np.ndarray)}
         plain = {name: value for name, value in stored.items() if name not in arrays}
-        head = {"class": type(self).__name__, "format": FORMAT, "versions": versions()}
+        made = self.provenance
+        head = {"class": type(self).__name__, "format": FORMAT, "versions": made.versions, "provenance": made.to_json()}
         return write_arrays(path, {**head, "fields": plain}, arrays)
 
     @classmethod
@@ -200,13 +118,18 @@ class Result(Drawn):
             raise InputError(
                 f"{path}: holds a {meta.get('class')}, format {meta.get('format')}; wanted a {cls.__name__}"
             )
-        return cls(**cls._restored({**meta["fields"], **arrays}))
+        fields = meta["fields"]
+        old = "provenance" not in meta
+        made = Provenance.of_old(meta, fields) if old else Provenance.from_json(meta["provenance"])
+        result = cls(**cls._restored({**fields, **arrays}))
+        object.__setattr__(result, "provenance", made)
+        return result
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values (what ``--json`` prints)."""
-        return {name: to_builtin(value) for name, value in self._kept().items()}
+        return {**to_builtin(self._kept()), "provenance": self.provenance.to_json()}
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """The table as a pandas DataFrame, arrays entry by entry (``Q[0,1]``); one row of all numbers where there is none."""
         if self.COLUMNS:
             return dataframe({name: getattr(self, name) for name in self.COLUMNS}, self.COLUMNS[0])

@@ -22,7 +22,8 @@ import numpy as np
 
 from ..input.checks import InputError, number
 from ..input.data_files import CONTENT
-from ..output.results import read_arrays, to_builtin, write_arrays, write_atomically
+from ..output.files import read_arrays, write_arrays, write_atomically
+from ..output.provenance import plain
 from ..output.versions import changed, versions
 
 _log = logging.getLogger(__name__)
@@ -42,20 +43,6 @@ class Interrupted(KeyboardInterrupt):
 
 def identity(**parts: Any) -> dict[str, Any]:
     """What decides the numbers of a command, as JSON values; arrays by their hash."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.ndarray):
-            content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-            return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": content}
-        if isinstance(value, Mapping):
-            return {str(k): plain(v) for k, v in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(v) for v in value]
-        try:
-            return to_builtin(value)
-        except TypeError:
-            return str(value)
-
     return dict(plain(parts))
 
 

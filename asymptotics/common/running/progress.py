@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+from types import TracebackType
+from typing import Protocol, Self
 
 # What ``enabled=None`` means: None shows a bar on a terminal.
 _default: bool | None = None
@@ -14,6 +15,29 @@ def set_default(enabled: bool | None) -> None:
     """From now on, bars that are not asked for by name are shown (True), hidden (False) or left to the terminal (None)."""
     global _default
     _default = enabled
+
+
+class Bar(Protocol):
+    """What is used of a tqdm bar."""
+
+    @property
+    def n(self) -> float:
+        """How far it is."""
+
+    def update(self, n: float = 1) -> object:
+        """Go on by ``n``."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def advance(watch: Bar, to: float) -> None:
+    """Move a bar on to a value; never back."""
+    if to > watch.n:
+        watch.update(to - watch.n)
 
 
 class LogHandler(logging.Handler):
@@ -27,20 +51,20 @@ class LogHandler(logging.Handler):
 
 def bar(
     total: float | None, description: str, *, enabled: bool | None = None, unit: str = "step", unit_scale: bool = False
-) -> Any:
+) -> Bar:
     """A tqdm bar with rate and time left, on standard error; ``enabled=None`` shows it only on a terminal (see `set_default`).
 
     ``unit_scale`` writes fractions of a unit (3.27/8.00).
     """
     from tqdm import tqdm
 
-    class Bar(tqdm):
-        # tqdm's monitor is a thread, after which no process may fork (see `ensembles`).
+    class Quiet(tqdm):
+        # tqdm's monitor is a thread, after which no process may fork (see `pool`).
         monitor_interval = 0
 
     if enabled is None:
         enabled = sys.stderr.isatty() if _default is None else _default
-    return Bar(
+    watch: Bar = Quiet(
         total=total,
         desc=description,
         unit=unit,
@@ -49,3 +73,4 @@ def bar(
         leave=False,
         file=sys.stderr,
     )
+    return watch

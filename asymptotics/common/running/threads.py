@@ -8,15 +8,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import threadpool_limits
+
+
+_lock = threading.Lock()
+_inside: list[threadpool_limits] = []
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
-    """Within the block BLAS libraries use one thread; afterwards as many as before."""
+    """Within the block BLAS libraries use one thread; afterwards as many as before, when the last thread leaves its block."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(limits=1, user_api="blas"):
+    # The limit is the whole process's: of blocks that overlap, the first sets it and the last undoes it.
+    with _lock:
+        _inside.append(_inside[0] if _inside else threadpool_limits(limits=1, user_api="blas"))
+    try:
         yield
+    finally:
+        with _lock:
+            limits = _inside.pop()
+            if not _inside:
+                limits.restore_original_limits()
 
 
 def limit_threads() -> None:

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from .common.input.checks import InputError, closest
-from .common.output.results import Result, to_builtin, write_atomically
+from ..common.input.checks import InputError, closest
+from ..common.output.results import Result, to_builtin, write_atomically
 
 #: Lists of a report that other lists run along, in the order in which they are looked for.
 AXES = ("tau", "times", "t")
 #: What a report says about itself: not results, or (seconds) not the same twice.
-LEFT_OUT = ("settings", "parameters", "simulation", "notes", "experiment", "version", "seconds")
+LEFT_OUT = ("settings", "parameters", "simulation", "notes", "experiment", "version", "provenance", "seconds")
 SHORT = 16
 
 
@@ -63,6 +63,21 @@ def _entries(value: Any, index: tuple[int, ...]) -> Iterator[tuple[tuple[int, ..
         yield index, value
 
 
+def columns_of(
+    keys: Mapping[str, list[Any]], points: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]]
+) -> dict[str, list[Any]]:
+    """Columns of the table: the swept keys, then what any of the points has."""
+    rows = []
+    for answer in answers:
+        row = scalars(answer.get("theory", {}))
+        row |= {f"simulation.{name}": value for name, value in scalars(answer.get("simulation", {})).items()}
+        rows.append(row)
+    # A result with the name of a swept key would be that key: the key stays.
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if name not in keys]
+    columns = {key: [point[key] for point in points] for key in keys}
+    return columns | {name: [row.get(name) for row in rows] for name in names}
+
+
 @dataclass(frozen=True)
 class Sweep(Result):
     """The table of a sweep.
@@ -101,7 +116,7 @@ class Sweep(Result):
         values = self.columns[name]
         if all(v is None or isinstance(v, (int, float)) for v in values):
             return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
-        return np.array([_text(v) for v in values])
+        return np.array([text_of(v) for v in values])
 
     def to_csv(self) -> str:
         """The table as text: a head, one line a point, floats to the last bit, nothing where there is no value."""
@@ -109,7 +124,7 @@ class Sweep(Result):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*self.columns, "error"])
         for k, error in enumerate(self.errors):
-            writer.writerow([*(_text(values[k]) for values in self.columns.values()), error])
+            writer.writerow([*(text_of(values[k]) for values in self.columns.values()), error])
         return file.getvalue()
 
     def to_dataframe(self) -> Any:
@@ -119,62 +134,6 @@ class Sweep(Result):
         except ImportError:
             raise InputError("to_dataframe: needs pandas; install it by pip install pandas") from None
         return pandas.DataFrame({**{name: self[name] for name in self.columns}, "error": self.errors})
-
-    def _drawn(self) -> list[str]:
-        """Numerical results of theory that vary over the sweep and are not the swept keys themselves."""
-        names = [n for n in self.columns if n not in self.over and not n.startswith("simulation.")]
-        values = {n: self[n] for n in names if self[n].dtype.kind == "f"}
-        keys = [self[key] for key in self.over]
-        varying = {n: v for n, v in values.items() if len(np.unique(v[np.isfinite(v)])) > 1}
-        return [n for n, v in varying.items() if not any(np.array_equal(v, key) for key in keys)]
-
-    def plot(self, ax: Any = None, *, columns: str | Sequence[str] | None = None) -> tuple[Any, Any]:
-        """The results over the swept keys; returns ``(figure, axes)``.
-
-        One key: theory as lines against it, means of simulations as points with standard errors. Two keys and more: the
-        first of ``columns`` as a picture over the first two (at the first value of the others).
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-        columns : str or sequence of str, optional
-            Which results; default the first six that vary.
-        """
-        from .common.output.plotting import COLOURS, axes_of, points, style
-
-        drawn = self._drawn()[:6] if columns is None else [columns] if isinstance(columns, str) else list(columns)
-        if not drawn:
-            raise InputError("columns: no numerical result varies over the sweep")
-        (x_name, x_values), *rest = self.over.items()
-        numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in x_values)
-        x = np.array(x_values, dtype=np.float64) if numeric else np.arange(len(x_values))
-        with style():
-            figure, axis = axes_of(ax, figsize=(4.4, 3.3))
-            if rest:
-                y_name, y_values = rest[0]
-                grid = self[drawn[0]].reshape(*self.shape[:2], -1)[:, :, 0]
-                across = np.arange(len(y_values))
-                image = axis.pcolormesh(np.arange(len(x)), across, grid.T, shading="nearest", rasterized=True)
-                figure.colorbar(image, ax=axis, label=drawn[0])
-                axis.set_xticks(np.arange(len(x)), [_text(v) for v in x_values])
-                axis.set_yticks(across, [_text(v) for v in y_values])
-                axis.set_ylabel(y_name)
-                axis.set_title(", ".join(f"{key} = {_text(values[0])}" for key, values in rest[1:]))
-            else:
-                for k, name in enumerate(drawn):
-                    colour, at = COLOURS[k % len(COLOURS)], np.argsort(x, kind="stable")
-                    axis.plot(x[at], self[name][at], ".-", ms=3, color=colour, label=name)
-                    mean, sem = f"simulation.mean.{name}", f"simulation.sem.{name}"
-                    if mean in self.columns and sem in self.columns:
-                        points(axis, x, self[mean], self[sem], color=colour)
-                if not numeric:
-                    axis.set_xticks(x, [_text(v) for v in x_values])
-                finite = np.concatenate([self[name][np.isfinite(self[name])] for name in drawn])
-                if np.all(finite > 0) and finite.max() > 100 * finite.min():
-                    axis.set_yscale("log")
-                axis.legend()
-            axis.set_xlabel(x_name)
-            return figure, axis
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write ``table.csv`` and ``table.npz`` (the columns, and ``__shape__``, that of the grid), each atomically."""
@@ -196,7 +155,8 @@ class Sweep(Result):
         return "\n".join(lines)
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A value as it stands in the table; nothing for None."""
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(to_builtin(value))

@@ -1,0 +1,52 @@
+"""Tables: results as pandas DataFrames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..input.checks import InputError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def dataframe(table: Mapping[str, Any], axis: str = "tau") -> DataFrame:
+    """A pandas DataFrame with one row a value of ``axis``: every array along it, entry by entry (``Q[0,1]``).
+
+    Raises
+    ------
+    InputError
+        If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise InputError("to_dataframe: needs pandas; install it by pip install pandas") from None
+    length = len(table[axis])
+    columns: dict[str, Any] = {}
+    for name, value in table.items():
+        if not isinstance(value, (list, tuple, np.ndarray)) or len(value) != length:
+            continue
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuU":  # None among numbers is NaN
+            array = array.astype(np.float64)
+        for index in np.ndindex(array.shape[1:]):
+            columns[f"{name}[{','.join(map(str, index))}]" if index else name] = array[(slice(None), *index)]
+    return pandas.DataFrame(columns)
+
+
+def numbers(report: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The numbers in a nest of mappings by dotted names; texts only of the outermost one, lists not at all."""
+    found: dict[str, Any] = {}
+    for key, value in report.items():
+        if isinstance(value, Mapping):
+            found |= numbers(value, f"{prefix}{key}.")
+        elif isinstance(value, (bool, int, float)) or (isinstance(value, str) and not prefix):
+            found[f"{prefix}{key}"] = value
+        elif value is None:
+            found[f"{prefix}{key}"] = math.nan
+    return found
