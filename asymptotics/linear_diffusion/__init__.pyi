@@ -26,6 +26,7 @@ from .losses import averaged_losses as averaged_losses
 from .losses import corrected_losses as corrected_losses
 from .losses import total_losses as total_losses
 from .model import LinearModel as LinearModel
+from .problem import Problem as Problem
 from .sampler import continuous_variance as continuous_variance
 from .sampler import generated_mean as generated_mean
 from .sampler import generated_variance as generated_variance

@@ -15,7 +15,7 @@ from .best import best_curve, best_values
 from .equivalents import degrees_of_freedom, deterministic_equivalents
 from .generated import Generated, generated_averages
 from .settings import LinearDiffusion, Simulation
-from .theory import solve
+from .theory import averages
 
 SOURCE = "last term of the expansion in 1/N"
 #: Powers of the inverse of the smallest eigenvalue that a quantity contains.
@@ -58,7 +58,7 @@ def compare(theory: Any, runs: Any) -> Verdict:
     settings = LinearDiffusion.from_table(theory.settings)
     simulation = Simulation.from_table(runs.simulation)
     tau = np.asarray(runs.tau, dtype=float)
-    own = solve(settings, tau=tau if tau.size else None)
+    own = averages(settings, tau=tau if tau.size else None)
     found = list(predictions(settings, simulation, tau))
     rows, skipped = judged(found, runs.values, [_moved(theory, own, f) for f in found])
     verdict = Verdict.of(rows, not_tested=tuple(skipped))

@@ -12,6 +12,11 @@ from .images import ImageComparison
 from .simulation import Runs
 
 
+def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+    """Loss against training time, or against N for a sweep; simulation as points."""
+    return sweep_curve(theory, ax=ax) if isinstance(theory, Sweep) else stopping_curve(theory, runs, ax=ax)
+
+
 @draw.register
 def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """Train and test loss per dimension against training time, the optimum marked; returns ``(figure, axes)``."""

@@ -17,6 +17,7 @@ from .corrections import finite_size_corrections
 from .equivalents import critical_kappa, deterministic_equivalents, null_space_mass
 from .kl import averaged_divergences, limits_per_dimension, optimal_regularisation, wishart_averages
 from .losses import averaged_losses, corrected_losses, total_losses
+from .problem import Problem
 from .sampler import VARIANCES, generated_mean, generated_variance
 from .settings import LinearDiffusion
 from .training import averaged_training
@@ -45,6 +46,32 @@ SHARED = frozenset(
 
 
 def solve(
+    problem: Problem,
+    *,
+    samples: Sequence[int] | None = None,
+    tau: Sequence[float] | np.ndarray | None = None,
+    eigenvalues: Sequence[float] | np.ndarray | None = None,
+    progress: bool | None = None,
+) -> Averages | Sweep:
+    """The theory of an experiment.
+
+    Parameters
+    ----------
+    problem : Problem
+    samples : sequence of int, optional
+        Sweep the number of samples: the fields become lists.
+    tau, eigenvalues
+        See `averages`.
+    progress : bool, optional
+        Without effect: it takes milliseconds.
+    """
+    settings = Problem.of(problem).linear_diffusion
+    if samples is None:
+        return averages(settings, tau=tau, eigenvalues=eigenvalues)
+    return sweep(settings, samples, tau=tau, eigenvalues=eigenvalues)
+
+
+def averages(
     settings: LinearDiffusion,
     *,
     tau: Sequence[float] | np.ndarray | None = None,
@@ -92,7 +119,7 @@ def solve(
             f"corrected.{{{', '.join(missing)}}}: no finite value, or the expansion in 1/N does not converge here"
         )
     alike = model_agreement(values, big, c)
-    modes = spectrum.eigenvalues[:SHOWN_MODES] if eigenvalues is None else _non_negative("eigenvalue", eigenvalues)
+    modes = spectrum.eigenvalues[:SHOWN_MODES] if eigenvalues is None else _non_negative("eigenvalues", eigenvalues)
     gamma = d / big
     limits = limits_per_dimension(gamma) if c == 0 and gamma < 1 else (None, None)
     return Averages(
@@ -146,12 +173,12 @@ def solve(
 
 
 def sweep(settings: LinearDiffusion, samples: Sequence[int], **options: Any) -> Sweep:
-    """`solve` for several N; the training times of all curves are those of the first unless ``tau`` is given."""
+    """`averages` for several N; the training times of all curves are those of the first unless ``tau`` is given."""
     if len(samples) == 0:
         raise InputError("samples: must be at least one number")
-    results = [solve(settings.replace(samples=samples[0]), **options)]
+    results = [averages(settings.replace(samples=samples[0]), **options)]
     options = {**options, "tau": results[0].stopping["tau"]}
-    results += [solve(settings.replace(samples=n), **options) for n in samples[1:]]
+    results += [averages(settings.replace(samples=n), **options) for n in samples[1:]]
     columns: dict[str, Any] = {}
     for f in dataclasses.fields(Averages):
         column = [getattr(r, f.name) for r in results]

@@ -9,10 +9,16 @@ import numpy as np
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points
 from . import bandwidth, divergences, hellinger
+from .ensemble import Simulated
 from .multistep import multistep_fraction
-from .simulation import Simulated
-from .theory import Theory
+from .problem import Problem
+from .theory import Theory, predict
 from .transition import Transition
+
+
+def comparison(theory: Theory, runs: Simulated | Transition | None = None, ax: Any = None) -> tuple[Any, Any]:
+    """Divergences against d/n from theory, with the ensemble as points (or P against n for a sweep)."""
+    return plot_probability([runs], ax=ax) if isinstance(runs, Transition) else plot_divergences(theory, runs, ax=ax)
 
 
 @draw.register
@@ -127,7 +133,4 @@ def plot_transition(sweep: Transition, ax: Any = None) -> tuple[Any, Any]:
 @draw.register
 def plot_ensemble(runs: Simulated, ax: Any = None) -> tuple[Any, Any]:
     """The ensemble's divergences as points on the curves of the theory."""
-    from .settings import OneStep
-    from .theory import solve
-
-    return plot_divergences(solve(OneStep.from_table(runs.parameters["one_step"])), runs, ax=ax)
+    return plot_divergences(predict(Problem.from_tables(runs.parameters).one_step), runs, ax=ax)

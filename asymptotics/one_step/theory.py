@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +14,8 @@ from ..common.output.results import Result, to_builtin
 from . import bandwidth, divergences, hellinger
 from .finite_size import mean_log_det, mean_log_overlap
 from .multistep import flow_divergence, log_noise_to_signal, multistep_fraction
-from .settings import OneStep, Sampler
+from .problem import Problem
+from .settings import OneStep, Sampling
 
 
 def signal_fraction(diffusion_time: float, noise_scale: float, std: float = 1.0) -> float:
@@ -230,13 +233,48 @@ def _flow(q: float, d: int, n: int) -> dict[str, float | None]:
     return to_builtin(flow_divergence(q, d, n))
 
 
-def solve(model: OneStep, sampler: Sampler | None = None) -> Theory:
+#: Numbers that a sweep has a list of.
+SWEPT = (
+    "log_det_rate", "trace_rate", "kl_generated_target", "kl_target_generated", "hellinger_squared",
+    "log_bhattacharyya", "mixing_time", "h2_mixing", "h2_kernel", "h2_amise", "h2_mise",
+)  # fmt: skip
+
+
+def solve(
+    problem: Problem,
+    sampler: Sampling | None = None,
+    *,
+    samples: Sequence[int] | None = None,
+    progress: bool | None = None,
+) -> Theory:
+    """The theory of an experiment.
+
+    Parameters
+    ----------
+    problem : Problem
+    sampler : Sampling, optional
+        Before 0.2.0: settings were given one by one.
+    samples : sequence of int, optional
+        Also a sweep over these numbers of samples, in ``sweep`` of the result (one list a quantity).
+    progress : bool, optional
+        Without effect: it takes milliseconds.
+    """
+    problem = Problem.of(problem, sampler)
+    result = predict(problem.one_step, problem.sampling)
+    if samples is None:
+        return result
+    points = [predict(problem.at(n).one_step, problem.sampling) for n in samples]
+    sweep = {name: [getattr(point, name) for point in points] for name in SWEPT}
+    return dataclasses.replace(result, sweep={"samples": list(samples), **sweep})
+
+
+def predict(model: OneStep, sampling: Sampling | None = None) -> Theory:
     r"""Evaluate the whole theory at one point; closed forms and four one-dimensional roots.
 
     Parameters
     ----------
     model : OneStep
-    sampler : Sampler, optional
+    sampling : Sampling, optional
         The number of steps whose n → ∞ limit is reported; the finite-n values are of the one-step model.
 
     Returns
@@ -248,16 +286,16 @@ def solve(model: OneStep, sampler: Sampler | None = None) -> Theory:
     Halder 2024 (arXiv 2411.17807), sections 2 and 3 and appendix B.
     """
     start = time.perf_counter()
-    sampler = Sampler() if sampler is None else sampler
+    sampling = sampling or Sampling()
     d, n, sigma = model.dimension, model.samples, model.std
     q = signal_fraction(model.diffusion_time, model.noise_scale, sigma)
     q_steps = multistep_fraction(
         model.diffusion_time,
         model.noise_scale,
         sigma,
-        steps=sampler.steps,
-        scheme=sampler.scheme,
-        spacing=sampler.spacing,
+        steps=sampling.steps,
+        scheme=sampling.scheme,
+        spacing=sampling.spacing,
     )
     widths: dict[str, Any] = {
         "h2_mixing": bandwidth.mixing_bandwidth(n, d, sigma),
@@ -269,7 +307,7 @@ def solve(model: OneStep, sampler: Sampler | None = None) -> Theory:
     truncation = divergences.quadratic_truncation(q, d, n)
     star = divergences.critical_samples(q, d)
     return Theory(
-        parameters={"one_step": model.to_table(), "sampler": sampler.to_table()},
+        parameters={"one_step": model.to_table(), "sampling": sampling.to_table()},
         q=q,
         ratio=d / n,
         **_part(q, d, n, asymptotic=False),
@@ -286,8 +324,8 @@ def solve(model: OneStep, sampler: Sampler | None = None) -> Theory:
         monotone=interval is None,
         decreasing_interval=interval,
         multistep={
-            "steps": sampler.steps,
-            "scheme": sampler.scheme,
+            "steps": sampling.steps,
+            "scheme": sampling.scheme,
             "q": q_steps,
             **_floors(_inside(q_steps), d),
             "kl_generated_target_flow": _flow(q, d, n),

@@ -11,8 +11,9 @@ import numpy as np
 from ..common.input.checks import fail
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
-from .settings import OneStep, Sampler, Simulation
-from .simulation import QUANTITIES, Simulated, simulate
+from .ensemble import QUANTITIES, ensemble
+from .problem import Problem
+from .settings import OneStep, Sampling, Simulation
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Transition(Result):
     interval : ndarray, shape (points, 2)
         Wilson interval of one standard deviation.
     mean, sem, median : ndarray, shape (points, quantities)
-        Over data sets, one column each of `asymptotics.one_step.simulation.QUANTITIES`; NaN where infinite.
+        Over data sets, one column each of `asymptotics.one_step.ensemble.QUANTITIES`; NaN where infinite.
     median_interval : ndarray, shape (points, quantities, 2)
         Order-statistics interval of the median.
     seconds : float
@@ -91,86 +92,69 @@ class Transition(Result):
         return dataframe(columns, "samples")
 
 
-def probability_curve(
-    model: OneStep,
+def sweep(
+    problem: Problem,
     samples: Iterable[int],
-    sampler: Sampler | None = None,
-    simulation: Simulation | None = None,
     *,
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Transition:
-    """Simulate the model at each number of samples.
+    """Simulate an experiment at each number of samples.
 
     Parameters
     ----------
-    model : OneStep
-        Its ``samples`` is replaced by each of ``samples``.
+    problem : Problem
+        Its number of samples is replaced by each of ``samples``.
     samples : iterable of int
-        Numbers of samples n ≥ 2.
-    sampler, simulation
-        As in `asymptotics.one_step.simulation.simulate`. Point n uses the seed (seed, n): the sweep's other points do not
-        change it.
+        Numbers of samples n ≥ 2. Point n uses the seed (seed, n): the sweep's other points do not change it.
     workers, progress
-        As in `asymptotics.one_step.simulation.simulate`.
+        See `asymptotics.common.running.ensembles.run_ensemble`.
     checkpoint : Checkpoint, optional
         Keeps every finished data set, by number of samples; a later call, with more numbers too, goes on from there.
-
-    Returns
-    -------
-    Transition
 
     Raises
     ------
     InputError
         If there is no point, or n < 2.
     """
-    sampler = Sampler() if sampler is None else sampler
-    simulation = Simulation() if simulation is None else simulation
-    points = [model.replace(samples=n) for n in samples]
+    points = [problem.at(n) for n in samples]
     if not points:
         fail("samples", [], "at least one number of samples")
-    results = [_point(point, sampler, simulation, workers, progress, checkpoint) for point in points]
+    results = [
+        ensemble(
+            point,
+            seed=np.random.SeedSequence((point.simulation.seed, point.one_step.samples)),
+            workers=workers,
+            progress=progress,
+            checkpoint=checkpoint,
+            part=f"samples-{point.one_step.samples}",
+        )
+        for point in points
+    ]
     columns = {
         statistic: np.array(
-            [[_float(getattr(result, statistic)(name)) for name in QUANTITIES] for result in results], dtype=float
+            [[getattr(result, statistic)(name) for name in QUANTITIES] for result in results], dtype=float
         )
-        for statistic in ("mean", "sem", "median")
+        for statistic in ("mean", "sem", "median", "median_interval")
     }
     return Transition(
-        parameters={table.table: table.to_table() for table in (model, sampler, simulation)},
-        samples=np.array([point.samples for point in points]),
+        parameters=problem.to_tables(),
+        samples=np.array([point.one_step.samples for point in points]),
         probability=np.array([result.probability for result in results]),
-        probability_sem=np.array([_float(result.probability_sem) for result in results]),
+        probability_sem=np.array([result.probability_sem for result in results], dtype=float),
         interval=np.array([result.interval() for result in results]),
-        median_interval=np.array(
-            [[[_float(end) for end in result.median_interval(name)] for name in QUANTITIES] for result in results]
-        ),
         seconds=sum(result.seconds for result in results),
         **columns,
     )
 
 
-def _float(value: float | None) -> float:
-    return np.nan if value is None else value
-
-
-def _point(
+def probability_curve(
     model: OneStep,
-    sampler: Sampler,
-    simulation: Simulation,
-    workers: int | None,
-    progress: bool | None,
-    checkpoint: Checkpoint | None,
-) -> Simulated:
-    return simulate(
-        model,
-        sampler,
-        simulation,
-        seed=np.random.SeedSequence((simulation.seed, model.samples)),
-        workers=workers,
-        progress=progress,
-        checkpoint=checkpoint,
-        part=f"samples-{model.samples}",
-    )
+    samples: Iterable[int],
+    sampling: Sampling | None = None,
+    simulation: Simulation | None = None,
+    **options: Any,
+) -> Transition:
+    """`sweep` of an experiment given by its settings."""
+    return sweep(Problem(model, sampling or Sampling(), simulation or Simulation()), samples, **options)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.linear_diffusion import system
+from asymptotics.linear_diffusion.problem import Problem
+from asymptotics.linear_diffusion.system import SYSTEM as system
 from asymptotics.linear_diffusion.images import bilinear, compare_images, digits_effective_dimension
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.simulation import Runs
@@ -16,11 +17,9 @@ from asymptotics.linear_diffusion.simulation import Runs
 
 def build(simulation=None, **table):
     base = {"dimension": 40, "spectrum": {"power": 1}, "samples": 40, "steps": 100, "time": 20}
-    return system.build(
-        {
-            "linear_diffusion": LinearDiffusion.from_table({**base, **table}),
-            "simulation": Simulation.from_table({"points": 0, "test_samples": 400, "runs": 40, **(simulation or {})}),
-        }
+    return Problem(
+        LinearDiffusion.from_table({**base, **table}),
+        Simulation.from_table({"points": 0, "test_samples": 400, "runs": 40, **(simulation or {})}),
     )
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from asymptotics.one_step import distances as dist
 from asymptotics.one_step.denoiser import Generated, fit
-from asymptotics.one_step.settings import OneStep, Sampler, Simulation
-from asymptotics.one_step.simulation import evaluate
+from asymptotics.one_step.ensemble import evaluate
+from asymptotics.one_step.problem import Problem
+from asymptotics.one_step.settings import OneStep
 
 EIGHT = {
     "E_TG": 0.1360237,
@@ -35,7 +36,7 @@ def eight_points():
 def test_eight_points():
     """n = 8, d = 2, m = 0.5, T = 1, λ = 0.1, σ = 1."""
     model = OneStep(dimension=2, samples=8, diffusion_time=1.0, noise_scale=0.1, mean=0.5)
-    found = evaluate(model, Sampler(), Simulation(), *eight_points())
+    found = evaluate(Problem(model), *eight_points())
     for name, value in EIGHT.items():
         assert found[name] == pytest.approx(value, rel=5e-7), name
 

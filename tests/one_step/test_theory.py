@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asymptotics.one_step.finite_size import mean_log_det, mean_log_start
-from asymptotics.one_step.settings import OneStep, Sampler
-from asymptotics.one_step.theory import Theory, signal_fraction, solve
+from asymptotics.one_step.settings import OneStep, Sampling
+from asymptotics.one_step.theory import Theory, signal_fraction
+from asymptotics.one_step.theory import predict as solve
 
 REFERENCE = OneStep(dimension=100, samples=500, diffusion_time=2.0, noise_scale=math.exp(-4.0))
 
@@ -176,7 +177,7 @@ def test_hellinger_is_between_the_bounds_of_the_divergence():
 
 def test_multistep_floor():
     """Eight steps leave 1 − q_8 ≈ φ²/8 and a floor far below that of one."""
-    data = solve(REFERENCE, Sampler(steps=8)).to_json()
+    data = solve(REFERENCE, Sampling(steps=8)).to_json()
     phi = math.acos(math.sqrt(data["q"]))
     assert data["multistep"]["q"] == pytest.approx(math.cos(phi / 8) ** 16, rel=1e-12)
     assert data["multistep"]["kl_floor"]["generated_target"] < 0.02 * data["kl_floor"]["generated_target"]
@@ -192,7 +193,7 @@ def test_signal_fraction_is_a_squared_correlation():
 
 
 def test_round_trip(tmp_path):
-    result = solve(REFERENCE, Sampler(steps=2))
+    result = solve(REFERENCE, Sampling(steps=2))
     loaded = Theory.load(result.save(tmp_path / "theory.npz"))
     assert loaded.to_json() == result.to_json()
     assert "n* = d/q" in result.summary()

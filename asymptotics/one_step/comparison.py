@@ -1,0 +1,116 @@
+"""Theory against an ensemble: means of moments, divergence and overlap."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from ..common.input.checks import InputError
+from ..common.output.power import detectable
+from ..common.output.verdict import Row, Verdict
+from .ensemble import Simulated
+from .finite_size import mean_log_det
+from .problem import Problem
+from .settings import OneStep
+from .theory import Theory, predict
+
+#: Standard errors need four moments of Tr V^{−1}, which exist for (n − d)/2 > 4.
+MOMENTS = 8
+#: Means that are compared, in the order of the rows.
+COMPARED = (
+    "log_det_rate",
+    "trace_rate",
+    "kl_generated_target_variance",
+    "kl_generated_target_mean",
+    "kl_generated_target",
+    "log_bhattacharyya",
+)
+
+
+def _predicted(theory: Theory) -> dict[str, float | None]:
+    """The theory's values by the names of `COMPARED`."""
+    kl = theory.kl_generated_target
+    return {
+        "log_det_rate": theory.log_det_rate,
+        "trace_rate": theory.trace_rate,
+        "kl_generated_target_variance": kl["variance"],
+        "kl_generated_target_mean": kl["mean"],
+        "kl_generated_target": kl["total"],
+        "log_bhattacharyya": theory.log_bhattacharyya,
+    }
+
+
+def _reason(name: str, value: float | None, d: int, n: int) -> str | None:
+    """Why a mean cannot be compared by standard errors, or None."""
+    if value is None:
+        return "the theory has no value (its notes say why)"
+    if name == "log_bhattacharyya" and d > 1:
+        return "the O(1) term of ln|1 + S_G| is not known"
+    # P(smallest eigenvalue of V < ε) ~ ε^{(n−d)/2}: moments of Tr V^{−1} below that order exist
+    if name != "log_det_rate" and n - d <= MOMENTS:
+        return f"heavy-tailed: its moments exist below the order (n - d)/2 = {0.5 * (n - d):g} only"
+    return None
+
+
+def compare(theory: Theory, runs: Simulated) -> Verdict:
+    """Theory against an ensemble: means of moments, divergence and overlap.
+
+    Raises
+    ------
+    InputError
+        For a sweep, a given data set or a single run, and for more than one step of the sampler: the theory at finite n is
+        of the one-step model.
+    """
+    if not isinstance(runs, Simulated) or runs.runs < 2:
+        raise InputError("runs: must be an ensemble of at least 2 data sets at one number of samples")
+    if Problem.from_tables(theory.parameters).sampling.steps > 1:
+        raise InputError("sampling.steps: must be 1 to compare; the theory at finite n is of the one-step model")
+    table = theory.parameters["one_step"]
+    d, n = table["dimension"], table["samples"]
+    error = mean_log_det(theory.q, d, n)[1] if n > d else 0.0
+    errors = {
+        "log_det_rate": error / d,
+        "kl_generated_target_variance": 0.5 * error,
+        "kl_generated_target": 0.5 * error,
+        "log_bhattacharyya": 0.25 * error,
+    }
+    rows, skipped = [], []
+    for name, value in _predicted(theory).items():
+        reason = _reason(name, value, d, n)
+        if reason is not None:
+            skipped.append((name, reason))
+            continue
+        rows.append(
+            Row.of_runs(
+                name,
+                np.array(value),
+                runs.column(name),
+                allowance=errors.get(name, 0.0),
+                source="smallest term of the series of ln|S_G|" if errors.get(name) else "",
+                counted=name != "kl_generated_target",  # the sum of two others
+                skewed=True,
+            )
+        )
+    skipped += [
+        ("kl_target_generated", "its mean is infinite, and the 1/d term of its median is not known"),
+        ("probability", "no asymptotic prediction"),
+    ]
+    notes = [*theory.notes, f"P(E_OG < E_TG) = {runs.probability:.4f}"]
+    verdict = Verdict.of(rows, notes=tuple(notes), not_tested=tuple(skipped), details={"probability": runs.probability})
+    return dataclasses.replace(verdict, power=_power(theory, verdict))
+
+
+def _power(theory: Theory, verdict: Verdict) -> dict[str, float]:
+    """The smallest relative change of each input that this comparison would have seen with probability ½."""
+    model, step = OneStep.from_table(theory.parameters["one_step"]), 0.01
+    shifts: dict[str, list[np.ndarray | None]] = {}
+    base = _predicted(theory)
+    for name in ("diffusion_time", "noise_scale", "std"):
+        moved = _predicted(predict(model.replace(**{name: (1.0 + step) * getattr(model, name)})))
+        changes: list[np.ndarray | None] = []
+        for row in verdict.rows:
+            before, after = base[row.name], moved[row.name]
+            changes.append(None if before is None or after is None else np.array((after - before) / step))
+        shifts[f"one_step.{name}"] = changes
+    return detectable(verdict, shifts)
