@@ -36,7 +36,7 @@ def _experiment(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ())
     power = dict(settings.spectrum).get("power", 0.0)
     parts = [settings.samples, round(1e6 * power), round(1e6 * settings.regularisation)]
     seed = int(np.random.SeedSequence(parts).generate_state(1)[0])
-    simulation = {"runs": runs, "points": 0, "tau": list(tau), "seed": seed, "test_samples": 1000}
+    simulation = {"runs": runs, "samples": 0, "tau": list(tau), "seed": seed, "test_samples": 1000}
     return {"linear_diffusion": settings.to_table(), "simulation": simulation}
 
 

@@ -9,11 +9,10 @@ import numpy as np
 from ..common.input.checks import InputError
 from ..common.output.power import detectable
 from ..common.output.verdict import Row, Verdict
-from .ensemble import Simulated
-from .finite_size import mean_log_det
-from .problem import Problem
-from .settings import OneStep
-from .theory import Theory, predict
+from .closed_forms.finite_size import mean_log_det
+from .prediction import Theory
+from .process.ensemble import Simulated
+from .theory import predict
 
 #: Standard errors need four moments of Tr V^{−1}, which exist for (n − d)/2 > 4.
 MOMENTS = 8
@@ -34,9 +33,9 @@ def _predicted(theory: Theory) -> dict[str, float | None]:
     return {
         "log_det_rate": theory.log_det_rate,
         "trace_rate": theory.trace_rate,
-        "kl_generated_target_variance": kl["variance"],
-        "kl_generated_target_mean": kl["mean"],
-        "kl_generated_target": kl["total"],
+        "kl_generated_target_variance": kl.variance,
+        "kl_generated_target_mean": kl.mean,
+        "kl_generated_target": kl.total,
         "log_bhattacharyya": theory.log_bhattacharyya,
     }
 
@@ -64,10 +63,10 @@ def compare(theory: Theory, runs: Simulated) -> Verdict:
     """
     if not isinstance(runs, Simulated) or runs.runs < 2:
         raise InputError("runs: must be an ensemble of at least 2 data sets at one number of samples")
-    if Problem.from_tables(theory.parameters).sampling.steps > 1:
+    if theory.problem.sampling.steps > 1:
         raise InputError("sampling.steps: must be 1 to compare; the theory at finite n is of the one-step model")
-    table = theory.parameters["one_step"]
-    d, n = table["dimension"], table["samples"]
+    model = theory.problem.one_step
+    d, n = model.dimension, model.samples
     error = mean_log_det(theory.q, d, n)[1] if n > d else 0.0
     errors = {
         "log_det_rate": error / d,
@@ -103,7 +102,7 @@ def compare(theory: Theory, runs: Simulated) -> Verdict:
 
 def _power(theory: Theory, verdict: Verdict) -> dict[str, float]:
     """The smallest relative change of each input that this comparison would have seen with probability ½."""
-    model, step = OneStep.from_table(theory.parameters["one_step"]), 0.01
+    model, step = theory.problem.one_step, 0.01
     shifts: dict[str, list[np.ndarray | None]] = {}
     base = _predicted(theory)
     for name in ("diffusion_time", "noise_scale", "std"):

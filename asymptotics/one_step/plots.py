@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points
-from . import bandwidth, divergences, hellinger
-from .ensemble import Simulated
-from .multistep import multistep_fraction
-from .problem import Problem
-from .theory import Theory, predict
-from .transition import Transition
+from .closed_forms import bandwidth, divergences, hellinger
+from .closed_forms.multistep import multistep_fraction
+from .prediction import Theory
+from .process.ensemble import Simulated
+from .process.transition import Transition
+from .theory import predict
 
 
 def comparison(theory: Theory, runs: Simulated | Transition | None = None, ax: Any = None) -> tuple[Any, Any]:
@@ -25,15 +25,16 @@ def comparison(theory: Theory, runs: Simulated | Transition | None = None, ax: A
 def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
     fig, ax = axes_of(ax)
-    d, n = theory.parameters["one_step"]["dimension"], theory.parameters["one_step"]["samples"]
+    model = theory.problem.one_step
+    d, n = model.dimension, model.samples
     ratios = np.geomspace(min(0.02, d / n), min(0.95, d / (d + 3.0)), 160) if d > 1 else np.array([0.1, 0.2, 0.3])
     sizes = np.unique(np.round(d / ratios).astype(int))
     sizes = sizes[sizes > d + 2]
     parts = [divergences.kl_generated_target(theory.q, d, int(size)) for size in sizes]
-    reverse = [divergences.kl_target_generated(theory.q, d, int(size))["total"] for size in sizes]
+    reverse: Any = [divergences.kl_target_generated(theory.q, d, int(size)).total for size in sizes]
     x = d / sizes
     for k, (name, label) in enumerate((("total", "KL(G‖O)"), ("variance", "variance part"), ("mean", "mean part"))):
-        ax.plot(x, [part[name] for part in parts], color=COLOURS[k], ls="-" if k == 0 else "--", label=label)
+        ax.plot(x, [getattr(part, name) for part in parts], color=COLOURS[k], ls="-" if k == 0 else "--", label=label)
     ax.plot(x, np.where(np.isfinite(reverse), reverse, np.nan), color=COLOURS[3], label="KL(O‖G), typical")
     ax.axvline(theory.q, color="0.6", lw=0.8, ls=":")
     ax.annotate("d/n = q", (theory.q, 1.0), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90,
@@ -117,7 +118,7 @@ def plot_multistep(
         floors = []
         for count in steps:
             q = multistep_fraction(diffusion_time, noise_scale, std, steps=int(count), scheme=scheme, spacing=spacing)
-            floors.append(divergences.kl_floor(q, dimension)["generated_target"])
+            floors.append(divergences.kl_floor(q, dimension).generated_target)
         ax.plot(steps, floors, color=COLOURS[k // 2], ls="-" if k % 2 == 0 else "--", label=f"{scheme}, {spacing}")
     ax.set(xscale="log", yscale="log", xlabel="steps k", ylabel="KL(G‖O) for n → ∞")
     ax.legend()
@@ -133,4 +134,4 @@ def plot_transition(sweep: Transition, ax: Any = None) -> tuple[Any, Any]:
 @draw.register
 def plot_ensemble(runs: Simulated, ax: Any = None) -> tuple[Any, Any]:
     """The ensemble's divergences as points on the curves of the theory."""
-    return plot_divergences(predict(Problem.from_tables(runs.parameters).one_step), runs, ax=ax)
+    return plot_divergences(predict(runs.problem.one_step), runs, ax=ax)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..common.input.tables import Tables
 from .settings import OneStep, Sampling, Simulation
@@ -24,6 +26,17 @@ class Problem(Tables):
             object.__setattr__(self, "one_step", model.replace(runs=None))
 
     @classmethod
+    def from_tables(cls, tables: Mapping[str, Any]) -> Problem:
+        """Inverse of `to_tables`; results stored before 0.2.0 have other names of keys."""
+        tables = {name: dict(table) for name, table in tables.items()}
+        runs = tables["one_step"].pop("runs", None)
+        if runs is not None:
+            tables["simulation"] = {**tables.get("simulation", {}), "runs": runs}
+        if "sampler" in tables:
+            tables["sampling"] = tables.pop("sampler")
+        return super().from_tables(tables)
+
+    @classmethod
     def of(
         cls, given: Problem | OneStep, sampling: Sampling | None = None, simulation: Simulation | None = None
     ) -> Problem:
@@ -40,3 +53,14 @@ class Problem(Tables):
     def at(self, samples: int) -> Problem:
         """The same with another number of samples."""
         return Problem(self.one_step.replace(samples=samples), self.sampling, self.simulation)
+
+
+class FromTables:
+    """What was made of an experiment, whose tables it keeps."""
+
+    parameters: dict[str, Any]
+
+    @property
+    def problem(self) -> Problem:
+        """The experiment that it was made of."""
+        return Problem.from_tables(self.parameters)

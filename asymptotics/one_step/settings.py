@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..common.input.checks import choice, integer, number
+from ..common.input.renamed import say_renamed
 from ..common.input.settings import Settings
 
 
@@ -67,7 +67,7 @@ class OneStep(Settings):
             underlying_samples=integer(self.key("underlying_samples"), self.underlying_samples, at_least=2),
         )
         if self.runs is not None:
-            warnings.warn(f"{self.key('runs')}: is now called simulation.runs", DeprecationWarning, stacklevel=4)
+            say_renamed(self.key("runs"), "simulation.runs")
             self.set(runs=integer(self.key("runs"), self.runs, at_least=1))
 
 
@@ -97,6 +97,10 @@ class Sampling(Settings):
             scheme=choice(self.key("scheme"), self.scheme, ("deterministic", "ancestral")),
             spacing=choice(self.key("spacing"), self.spacing, ("angle", "time")),
         )
+
+
+#: Its name before 0.2.0.
+Sampler = Sampling
 
 
 @dataclass(frozen=True)

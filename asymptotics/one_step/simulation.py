@@ -10,10 +10,10 @@ import numpy as np
 
 from ..common.input.checks import InputError, fail
 from ..common.running.checkpoints import Checkpoint
-from .ensemble import Simulated, ensemble, given_set
 from .problem import Problem
+from .process.ensemble import Simulated, ensemble, evaluate
+from .process.transition import Transition, probability_curve
 from .settings import Sampling, Simulation
-from .transition import Transition, sweep
 
 
 def read_array(name: str, value: Any) -> Any:
@@ -53,7 +53,7 @@ def simulate(
     noise : array_like of shape (n, d), or (k, n, d) for k steps, or path, optional
         Noise of its training pairs; drawn from the seed if absent.
     samples : sequence of int, optional
-        A sweep: `asymptotics.one_step.transition.probability_curve`.
+        A sweep: `asymptotics.one_step.process.transition.probability_curve`.
     workers, progress, checkpoint
         See `asymptotics.common.running.ensembles.run_ensemble`.
 
@@ -66,7 +66,7 @@ def simulate(
     if samples is not None:
         if data is not None or noise is not None:
             fail("samples", samples, "absent where data are given")
-        return sweep(problem, samples, workers=workers, progress=progress, checkpoint=checkpoint)
+        return probability_curve(problem, samples, workers=workers, progress=progress, checkpoint=checkpoint)
     data, noise = read_array("data", data), read_array("noise", noise)
     if data is None:
         if noise is not None:
@@ -74,4 +74,4 @@ def simulate(
         return ensemble(problem, workers=workers, progress=progress, checkpoint=checkpoint)
     if noise is None and np.ndim(data) == 3 and np.shape(data)[0] == 2:
         data, noise = data
-    return given_set(problem, data, noise)
+    return evaluate(problem, data, noise)

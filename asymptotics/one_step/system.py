@@ -26,4 +26,6 @@ SYSTEM = System(
             )
         ),
     },
+    table_aliases={"sampler": "sampling"},
+    key_aliases={"one_step.runs": "simulation.runs"},
 )

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from asymptotics.linear_diffusion import comparison
-from asymptotics.linear_diffusion.problem import Problem
-from asymptotics.linear_diffusion.system import SYSTEM as system
 from asymptotics.linear_diffusion.corrections import finite_size_corrections
 from asymptotics.linear_diffusion.equivalents import deterministic_equivalents
 from asymptotics.linear_diffusion.kl import wishart_averages
+from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.simulation import one_run
+from asymptotics.linear_diffusion.system import SYSTEM as system
 from asymptotics.linear_diffusion.theory import averages as solve
 
 
@@ -176,7 +176,7 @@ def test_heavy_tails_are_not_compared_by_standard_errors():
     table = LinearDiffusion(dimension=20, spectrum={"power": 1.0}, samples=25, steps=50, time=5)
     failed = 0
     for seed in range(6):
-        problem = Problem(table, Simulation(runs=20, points=0, tau=[], test_samples=100, seed=seed))
+        problem = Problem(table, Simulation(runs=20, samples=0, tau=[], test_samples=100, seed=seed))
         verdict = system.compare(system.solve(problem), system.simulate(problem, workers=1))
         failed += not verdict.passed
     assert failed <= 1
@@ -190,7 +190,7 @@ def test_heavy_tails_are_not_compared_by_standard_errors():
 def test_a_scaled_theory_fails():
     """Each compared number alone, off by 30 % (cosines: 5 %), in the field or in the best value."""
     table = LinearDiffusion(dimension=12, spectrum={"power": 1.0}, samples=40, regularisation=0.05, steps=20, time=5)
-    problem = Problem(table, Simulation(runs=40, points=0, tau=[1.0], test_samples=200))
+    problem = Problem(table, Simulation(runs=40, samples=0, tau=[1.0], test_samples=200))
     theory, runs = system.solve(problem), system.simulate(problem, workers=1)
     assert system.compare(theory, runs).passed
     for name in ("train_loss", "test_loss", "kl_generated_target", "trace_sigma_inverse", "cosine_models", "log_det"):
@@ -227,7 +227,7 @@ def test_p_values_of_a_right_theory_are_uniform(table, runs, points, monkeypatch
 
     monkeypatch.setattr(room, "TRAIN_DRAWS", 50)
     settings = LinearDiffusion(**table)
-    how = Simulation(runs=runs, points=points, tau=[0.3, 3.0] if points else [], test_samples=50)
+    how = Simulation(runs=runs, samples=points, tau=[0.3, 3.0] if points else [], test_samples=50)
     found = list(comparison.predictions(settings, how, np.asarray(how.tau)))
     values = [one_run(seed, settings, how) for seed in np.random.SeedSequence(3).spawn(200 * runs)]
     p = []

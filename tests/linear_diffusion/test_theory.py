@@ -10,11 +10,12 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import power_law
-from asymptotics.linear_diffusion.problem import Problem
-from asymptotics.linear_diffusion.system import SYSTEM as system
 from asymptotics.linear_diffusion.averages import Averages, Sweep
+from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
-from asymptotics.linear_diffusion.theory import averages as solve, sweep
+from asymptotics.linear_diffusion.system import SYSTEM as system
+from asymptotics.linear_diffusion.theory import averages as solve
+from asymptotics.linear_diffusion.theory import sweep
 
 BASE = {"dimension": 200, "spectrum": {"power": 1}, "samples": 100, "regularisation": 0.05, "steps": 1000, "time": 100}
 

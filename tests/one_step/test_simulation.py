@@ -9,8 +9,8 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.running.threads import single_threaded
-from asymptotics.one_step.ensemble import QUANTITIES, Simulated, wilson_interval
 from asymptotics.one_step.problem import Problem
+from asymptotics.one_step.process.ensemble import QUANTITIES, Simulated, wilson_interval
 from asymptotics.one_step.settings import OneStep, Sampling, Simulation
 from asymptotics.one_step.simulation import simulate
 from asymptotics.one_step.theory import solve
@@ -36,8 +36,8 @@ def test_moments_against_theory(samples, std, noise_scale):
     assert (theory.log_det_rate is None) == (theory.ratio > theory.q)
     near("trace_rate", theory.trace_rate)
     near("log_det_rate", theory.log_det_rate)
-    near("kl_generated_target_variance", theory.kl_generated_target["variance"])
-    near("kl_generated_target_mean", theory.kl_generated_target["mean"])
+    near("kl_generated_target_variance", theory.kl_generated_target.variance)
+    near("kl_generated_target_mean", theory.kl_generated_target.mean)
     if theory.ratio < theory.q:
         near("log_bhattacharyya", theory.log_bhattacharyya, 0.125 / d + 0.02)
 
@@ -46,7 +46,7 @@ def test_finite_size_term_is_seen():
     """Without the (1/d) ln term of Λ the prediction is off by more than five standard errors."""
     problem = _problem(samples=160, runs=300)
     runs, theory = simulate(problem), solve(problem)
-    miss = abs(runs.mean("log_det_rate") - theory.asymptotic["log_det_rate"]) / runs.sem("log_det_rate")
+    miss = abs(runs.mean("log_det_rate") - theory.asymptotic.log_det_rate) / runs.sem("log_det_rate")
     hit = abs(runs.mean("log_det_rate") - theory.log_det_rate) / runs.sem("log_det_rate")
     assert hit < 4 < 5 < miss
 
@@ -143,7 +143,7 @@ def test_more_steps_lower_the_divergence():
     """k = 8 at n = 8d: KL(G‖O) falls towards that of the empirical covariance, far below the one-step floor."""
     problem = _problem(samples=480, runs=20)
     one, eight = simulate(problem), simulate(_problem(samples=480, runs=20, steps=8))
-    floor = solve(problem).kl_floor["generated_target"]
+    floor = solve(problem).kl_floor.generated_target
     assert one.mean("kl_generated_target") > floor > 2 * eight.mean("kl_generated_target")
 
 

@@ -145,7 +145,10 @@ def test_a_scaled_theory_fails():
     assert all(np.all(row.allowance == 0) or row.source for row in verdict.rows)
     kl = theory.kl_generated_target
     changed = [{"trace_rate": 1.3 * theory.trace_rate}, {"log_det_rate": 1.3 * theory.log_det_rate}]
-    changed += [{"kl_generated_target": {**kl, name: 1.3 * kl[name]}} for name in ("variance", "mean")]
+    changed += [
+        {"kl_generated_target": dataclasses.replace(kl, **{name: 1.3 * getattr(kl, name)})}
+        for name in ("variance", "mean")
+    ]
     for change in changed:
         assert not system.compare(dataclasses.replace(theory, **change), runs).passed, change
     assert {"log_bhattacharyya", "kl_target_generated"} <= {name for name, _ in verdict.not_tested}
@@ -160,9 +163,9 @@ def test_p_values_of_a_right_theory_are_uniform(dimension, samples, noise_scale,
     """200 independent ensembles each."""
     from scipy.stats import binomtest, kstest
 
-    from asymptotics.one_step.denoiser import fit
-    from asymptotics.one_step.distances import gaussian_divergences
-    from asymptotics.one_step.ensemble import QUANTITIES, Simulated
+    from asymptotics.one_step.process.denoiser import fit
+    from asymptotics.one_step.process.distances import gaussian_divergences
+    from asymptotics.one_step.process.ensemble import Simulated
 
     monkeypatch.setattr(comparison, "_power", lambda *_: {})
     problem = _problem(dimension=dimension, samples=samples, diffusion_time=1.0, noise_scale=noise_scale, mean=0.0)
@@ -172,8 +175,8 @@ def test_p_values_of_a_right_theory_are_uniform(dimension, samples, noise_scale,
         for _ in range(runs):
             x, z = rng.standard_normal((2, samples, dimension))
             found = gaussian_divergences(fit(x, [z], [0.0, 1.0], noise_scale))
-            values.append([0.0, *(found[name] for name in QUANTITIES[1:])])
-        p.append(system.compare(theory, Simulated(theory.parameters, np.array(values), {})).p_value)
+            values.append([0.0, *dataclasses.astuple(found)])
+        p.append(system.compare(theory, Simulated(theory.parameters, np.array(values), None)).p_value)
     assert kstest(p, "uniform").pvalue > 1e-3
     assert binomtest(int(np.sum(np.array(p) < 0.01)), 200, 0.01).pvalue > 1e-3
 

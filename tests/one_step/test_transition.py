@@ -7,10 +7,10 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.running.checkpoints import Checkpoint
-from asymptotics.one_step import transition
 from asymptotics.one_step.problem import Problem
+from asymptotics.one_step.process import transition
+from asymptotics.one_step.process.transition import Transition, probability_curve
 from asymptotics.one_step.settings import OneStep, Simulation
-from asymptotics.one_step.transition import Transition, sweep
 
 PROBLEM = Problem(
     OneStep(dimension=20, samples=2, diffusion_time=2.0, noise_scale=2e-4, underlying="kernel", underlying_samples=200),
@@ -20,7 +20,7 @@ PROBLEM = Problem(
 
 def test_resumed_sweep_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     """Stop after two of three points; the second call computes the missing one only, and the numbers are the same."""
-    whole = sweep(PROBLEM, [10, 20, 40], workers=1)
+    whole = probability_curve(PROBLEM, [10, 20, 40], workers=1)
     calls = []
     original = transition.ensemble
 
@@ -32,22 +32,25 @@ def test_resumed_sweep_equals_an_uninterrupted_one(tmp_path, monkeypatch):
 
     monkeypatch.setattr(transition, "ensemble", counted)
     with pytest.raises(KeyboardInterrupt), Checkpoint(tmp_path, {}) as keep:
-        sweep(PROBLEM, [10, 20, 40], checkpoint=keep, workers=1)
+        probability_curve(PROBLEM, [10, 20, 40], checkpoint=keep, workers=1)
     parts = {folder.name: len(list(folder.iterdir())) for folder in tmp_path.iterdir() if folder.is_dir()}
-    assert parts == {"samples-10": PROBLEM.simulation.runs, "samples-20": PROBLEM.simulation.runs}  # whole files only, no debris
+    assert parts == {
+        "samples-10": PROBLEM.simulation.runs,
+        "samples-20": PROBLEM.simulation.runs,
+    }  # whole files only, no debris
     with Checkpoint(tmp_path, {}) as keep:
-        resumed = sweep(PROBLEM, [10, 20, 40], checkpoint=keep, workers=1)
+        resumed = probability_curve(PROBLEM, [10, 20, 40], checkpoint=keep, workers=1)
     for name in ("probability", "interval", "mean", "sem", "median"):
         np.testing.assert_array_equal(getattr(resumed, name), getattr(whole, name))
 
 
 def test_point_does_not_depend_on_the_rest_of_the_sweep():
-    one, two = sweep(PROBLEM, [25], workers=1), sweep(PROBLEM, [12, 25], workers=1)
+    one, two = probability_curve(PROBLEM, [25], workers=1), probability_curve(PROBLEM, [12, 25], workers=1)
     np.testing.assert_array_equal(one.mean[0], two.mean[1])
 
 
 def test_round_trip_and_json(tmp_path):
-    curve = sweep(PROBLEM, [10, 60], workers=1)
+    curve = probability_curve(PROBLEM, [10, 60], workers=1)
     loaded = Transition.load(curve.save(tmp_path / "sweep.npz"))
     assert loaded.to_json() == curve.to_json()
     data = curve.to_json()
@@ -60,4 +63,4 @@ def test_round_trip_and_json(tmp_path):
 @pytest.mark.parametrize("samples", [[], [1], [2.5], ["x"]])
 def test_bad_samples(samples):
     with pytest.raises(InputError, match="must be"):
-        sweep(PROBLEM, samples)
+        probability_curve(PROBLEM, samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from dataclasses import dataclass
@@ -9,32 +10,31 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import InputError, array
-from ..common.output.results import Result, dataframe, to_builtin
-from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import run_ensemble, spawn
-from ..common.running.threads import single_threaded
+from ...common.input.checks import InputError, array
+from ...common.output.records import Recorded
+from ...common.output.results import dataframe, to_builtin
+from ...common.running.checkpoints import Checkpoint
+from ...common.running.ensembles import run_ensemble, spawn
+from ...common.running.threads import single_threaded
+from ..closed_forms.multistep import grid
+from ..problem import FromTables, Problem
+from ..settings import OneStep, Sampling
 from .denoiser import fit
-from .distances import Underlying, closer_to_target, distances, gaussian_divergences
-from .multistep import grid
-from .problem import Problem
-from .settings import OneStep, Sampling
-
-QUANTITIES = (
-    "closer_to_target",
-    "log_det_rate",
-    "trace_rate",
-    "kl_generated_target",
-    "kl_generated_target_variance",
-    "kl_generated_target_mean",
-    "kl_target_generated",
-    "log_bhattacharyya",
-    "hellinger_squared",
+from .distances import (
+    Distances,
+    GaussianDivergences,
+    Underlying,
+    closer_to_target,
+    distances,
+    gaussian_divergences,
 )
+
+#: What is measured of every data set.
+QUANTITIES = ("closer_to_target", *(field.name for field in dataclasses.fields(GaussianDivergences)))
 
 
 @dataclass(frozen=True)
-class Simulated(Result):
+class Simulated(FromTables, Recorded):
     r"""An ensemble of data sets.
 
     Parameters
@@ -43,8 +43,8 @@ class Simulated(Result):
         Tables of the experiment.
     values : ndarray, shape (runs, quantities)
         One row a run, one column each of `QUANTITIES`; infinite where the generated covariance is singular.
-    distances : dict
-        All distances of the given data set; empty without one.
+    distances : Distances, optional
+        Of the given data set; None where data sets were drawn.
     seconds : float
         Time taken.
     notes : tuple of str
@@ -53,7 +53,7 @@ class Simulated(Result):
 
     parameters: dict[str, Any]
     values: np.ndarray
-    distances: dict[str, Any]
+    distances: Distances | None
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
 
@@ -109,7 +109,7 @@ class Simulated(Result):
 
     def to_json(self) -> dict[str, Any]:
         names = QUANTITIES[1:]
-        model = self.parameters["one_step"]
+        problem = self.problem
         return to_builtin(
             {
                 "probability": self.probability,
@@ -118,10 +118,10 @@ class Simulated(Result):
                 "mean": {"probability": self.probability, **{name: self.mean(name) for name in names}},
                 "sem": {"probability": self.probability_sem, **{name: self.sem(name) for name in names}},
                 "median": {name: self.median(name) for name in names},
-                "distances": self.distances or None,
+                "distances": self.distances,
                 "runs": self.runs,
-                "dimension": model["dimension"],
-                "samples": model["samples"],
+                "dimension": problem.one_step.dimension,
+                "samples": problem.one_step.samples,
                 "parameters": self.parameters,
                 "seconds": self.seconds,
                 "notes": self.notes,
@@ -129,18 +129,19 @@ class Simulated(Result):
         )
 
     def summary(self) -> str:
-        model = self.parameters["one_step"]
+        problem = self.problem
         low, high = self.interval()
         lines = [
-            f"One-step linear denoiser, d = {model['dimension']}, n = {model['samples']}, {self.runs} data sets",
-            f"  P(E_OG < E_TG) = {self.probability:.4f}  [{low:.4f}, {high:.4f}]  ({model['underlying']} underlying density)",
+            f"One-step linear denoiser, d = {problem.one_step.dimension}, n = {problem.one_step.samples}, {self.runs} data sets",
+            f"  P(E_OG < E_TG) = {self.probability:.4f}  [{low:.4f}, {high:.4f}]  ({problem.one_step.underlying} underlying density)",
         ]
         for name in QUANTITIES[1:]:
             mean, sem, median = self.mean(name), self.sem(name), self.median(name)
             shown = ["none" if v is None else f"{v:.6g}" for v in (mean, sem, median)]
             lines.append(f"  {name:<30} {shown[0]} ± {shown[1]}  (median {shown[2]})")
-        for name, value in self.distances.items():
-            lines.append(f"  {name:<30} {value}")
+        for name, value in vars(self.distances).items() if self.distances else ():
+            if name != "notes":
+                lines.append(f"  {name:<30} {value}")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
     def to_dataframe(self) -> Any:
@@ -181,7 +182,7 @@ def run(seed: np.random.SeedSequence, model: OneStep, sampling: Sampling) -> lis
         generated = fit(points, noise, _times(model, sampling), model.noise_scale / model.std**2, sampling.scheme)
         gaussian = gaussian_divergences(generated)
         closer = closer_to_target(points, generated, _underlying(model, underlying_rng))
-    return [float(closer), *(gaussian[name] for name in QUANTITIES[1:])]
+    return [float(closer), *dataclasses.astuple(gaussian)]
 
 
 def ensemble(
@@ -223,17 +224,7 @@ def ensemble(
             "log_det_rate, log_bhattacharyya, kl_generated_target, kl_target_generated: infinite, because the generated"
             " covariance is singular for n <= d"
         )
-    return Simulated(problem.to_tables(), values, {}, time.perf_counter() - start, tuple(notes))
-
-
-def given_set(problem: Problem, data: Any, noise: Any = None) -> Simulated:
-    """`evaluate` one given data set, as an ensemble of one run."""
-    start = time.perf_counter()
-    measured = evaluate(problem, data, noise)
-    gaussian, notes = measured.pop("gaussian"), measured.pop("notes")
-    values = np.array([[float(measured["closer_to_target"]), *(gaussian[name] for name in QUANTITIES[1:])]])
-    notes = (*notes, "sem: a single data set has no standard error")
-    return Simulated(problem.to_tables(), values, measured, time.perf_counter() - start, notes)
+    return Simulated(problem.to_tables(), values, None, time.perf_counter() - start, tuple(notes))
 
 
 def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -245,8 +236,9 @@ def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     return given
 
 
-def evaluate(problem: Problem, data: Any, noise: Any = None) -> dict[str, Any]:
-    """Distances of one given data set (see `asymptotics.one_step.distances.distances`), with its Gaussian divergences."""
+def evaluate(problem: Problem, data: Any, noise: Any = None) -> Simulated:
+    """One given data set, as an ensemble of one run, with all its `asymptotics.one_step.process.distances.distances`."""
+    start = time.perf_counter()
     model, sampling = problem.one_step, problem.sampling
     shape = (model.samples, model.dimension)
     points = (_of_shape("data", data, shape) - model.mean) / model.std
@@ -259,5 +251,7 @@ def evaluate(problem: Problem, data: Any, noise: Any = None) -> dict[str, Any]:
             given = given[None]
         draws = list(_of_shape("noise", given, (sampling.steps, *shape)))
     generated = fit(points, draws, _times(model, sampling), model.noise_scale / model.std**2, sampling.scheme)
-    measured = distances(points, generated, _underlying(model, underlying_rng), model.std)
-    return {**measured, "gaussian": gaussian_divergences(generated)}
+    found = distances(points, generated, _underlying(model, underlying_rng), model.std)
+    values = np.array([[float(found.closer_to_target), *dataclasses.astuple(gaussian_divergences(generated))]])
+    notes = (*found.notes, "sem: a single data set has no standard error")
+    return Simulated(problem.to_tables(), values, found, time.perf_counter() - start, notes)

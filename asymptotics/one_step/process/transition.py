@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import fail
-from ..common.output.results import Result, dataframe, to_builtin
-from ..common.running.checkpoints import Checkpoint
+from ...common.input.checks import fail
+from ...common.output.results import Result, dataframe, to_builtin
+from ...common.running.checkpoints import Checkpoint
+from ..problem import FromTables, Problem
+from ..settings import Sampling, Simulation
 from .ensemble import QUANTITIES, ensemble
-from .problem import Problem
-from .settings import OneStep, Sampling, Simulation
 
 
 @dataclass(frozen=True)
-class Transition(Result):
+class Transition(FromTables, Result):
     r"""A sweep over the number of samples.
 
     Parameters
@@ -31,7 +31,7 @@ class Transition(Result):
     interval : ndarray, shape (points, 2)
         Wilson interval of one standard deviation.
     mean, sem, median : ndarray, shape (points, quantities)
-        Over data sets, one column each of `asymptotics.one_step.ensemble.QUANTITIES`; NaN where infinite.
+        Over data sets, one column each of `asymptotics.one_step.process.ensemble.QUANTITIES`; NaN where infinite.
     median_interval : ndarray, shape (points, quantities, 2)
         Order-statistics interval of the median.
     seconds : float
@@ -54,7 +54,7 @@ class Transition(Result):
         return getattr(self, statistic)[:, QUANTITIES.index(name)]
 
     def to_json(self) -> dict[str, Any]:
-        model = self.parameters["one_step"]
+        problem = self.problem
         names = QUANTITIES[1:]
         tables = {
             statistic: {name: self.column(statistic, name) for name in names} for statistic in ("mean", "sem", "median")
@@ -67,18 +67,18 @@ class Transition(Result):
                 "probability_sem": self.probability_sem,
                 "probability_interval": self.interval,
                 **tables,
-                "runs": model["runs"],
-                "dimension": model["dimension"],
+                "runs": problem.simulation.runs,
+                "dimension": problem.one_step.dimension,
                 "parameters": self.parameters,
                 "seconds": self.seconds,
             }
         )
 
     def summary(self) -> str:
-        model = self.parameters["one_step"]
+        problem = self.problem
         lines = [
-            f"P(E_OG < E_TG), d = {model['dimension']}, {model['underlying']} underlying density,"
-            f" {model['runs']} data sets a point"
+            f"P(E_OG < E_TG), d = {problem.one_step.dimension}, {problem.one_step.underlying} underlying density,"
+            f" {problem.simulation.runs} data sets a point"
         ]
         for n, p, (low, high) in zip(self.samples, self.probability, self.interval, strict=True):
             lines.append(f"  n = {n:<8d} {p:.4f}  [{low:.4f}, {high:.4f}]")
@@ -92,9 +92,11 @@ class Transition(Result):
         return dataframe(columns, "samples")
 
 
-def sweep(
+def probability_curve(
     problem: Problem,
     samples: Iterable[int],
+    sampler: Sampling | None = None,
+    simulation: Simulation | None = None,
     *,
     workers: int | None = None,
     progress: bool | None = None,
@@ -108,6 +110,8 @@ def sweep(
         Its number of samples is replaced by each of ``samples``.
     samples : iterable of int
         Numbers of samples n ≥ 2. Point n uses the seed (seed, n): the sweep's other points do not change it.
+    sampler, simulation
+        Before 0.2.0: settings were given one by one.
     workers, progress
         See `asymptotics.common.running.ensembles.run_ensemble`.
     checkpoint : Checkpoint, optional
@@ -118,6 +122,7 @@ def sweep(
     InputError
         If there is no point, or n < 2.
     """
+    problem = Problem.of(problem, sampler, simulation)
     points = [problem.at(n) for n in samples]
     if not points:
         fail("samples", [], "at least one number of samples")
@@ -147,14 +152,3 @@ def sweep(
         seconds=sum(result.seconds for result in results),
         **columns,
     )
-
-
-def probability_curve(
-    model: OneStep,
-    samples: Iterable[int],
-    sampling: Sampling | None = None,
-    simulation: Simulation | None = None,
-    **options: Any,
-) -> Transition:
-    """`sweep` of an experiment given by its settings."""
-    return sweep(Problem(model, sampling or Sampling(), simulation or Simulation()), samples, **options)
