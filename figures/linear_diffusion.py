@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.linear_diffusion.averages import Averages
 from asymptotics.linear_diffusion.comparison import compare
+from asymptotics.linear_diffusion.diffusion.sampler import generated_variance
+from asymptotics.linear_diffusion.diffusion.schedule import Schedule
+from asymptotics.linear_diffusion.prediction import Averages
 from asymptotics.linear_diffusion.process import moments, run_sampler
-from asymptotics.linear_diffusion.sampler import generated_variance
-from asymptotics.linear_diffusion.schedule import Schedule
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.simulation import Runs, simulate
 from asymptotics.linear_diffusion.theory import solve, sweep

@@ -11,9 +11,9 @@ import numpy as np
 from ..common.input.checks import InputError
 from ..common.output.power import detectable
 from ..common.output.verdict import Row, Verdict
-from .best import best_curve, best_values
-from .equivalents import degrees_of_freedom, deterministic_equivalents
-from .generated import Generated, generated_averages
+from .averaged.best import best_curve, best_values
+from .averaged.generated import Generated, generated_averages
+from .resolvents.equivalents import degrees_of_freedom, deterministic_equivalents
 from .settings import LinearDiffusion, Simulation
 from .theory import averages
 

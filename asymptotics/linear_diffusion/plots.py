@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
-from .averages import Averages, Sweep
 from .images import ImageComparison
+from .prediction import Averages, Sweep
 from .simulation import Runs
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from ..common.input.checks import InputError, array, boolean, choice, closest, fail, integer, number
 from ..common.input.settings import Settings
 from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
-from .sampler import VARIANCES
-from .schedule import Schedule
+from .diffusion.sampler import VARIANCES
+from .diffusion.schedule import Schedule
 
 LARGEST_DIMENSION = 100_000
 #: Up to this dimension a simulation samples from the model unless told otherwise.

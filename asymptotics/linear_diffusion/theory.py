@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, array, present
-from .agreement import effective_dimension, model_agreement, null_directions
-from .averages import Averages, Sweep
-from .best import best_curve, best_values
-from .corrections import finite_size_corrections
-from .equivalents import critical_kappa, deterministic_equivalents, null_space_mass
-from .kl import averaged_divergences, limits_per_dimension, optimal_regularisation, wishart_averages
-from .losses import averaged_losses, corrected_losses, total_losses
+from .averaged.agreement import effective_dimension, model_agreement, null_directions
+from .averaged.best import best_curve, best_values
+from .averaged.kl import averaged_divergences, limits_per_dimension, optimal_regularisation, wishart_averages
+from .averaged.losses import averaged_losses, corrected_losses, total_losses
+from .averaged.training import averaged_training
+from .diffusion.sampler import VARIANCES, generated_mean, generated_variance
+from .prediction import Averages, Sweep
 from .problem import Problem
-from .sampler import VARIANCES, generated_mean, generated_variance
+from .resolvents.corrections import finite_size_corrections
+from .resolvents.equivalents import critical_kappa, deterministic_equivalents, null_space_mass
 from .settings import LinearDiffusion
-from .training import averaged_training
 
 #: How many modes of the target the ``sampler`` field shows unless told otherwise.
 SHOWN_MODES = 8

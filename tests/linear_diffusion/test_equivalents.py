@@ -11,9 +11,9 @@ from scipy.optimize import brentq
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import load_spectrum, power_law
-from asymptotics.linear_diffusion.contour import resolvent
-from asymptotics.linear_diffusion.corrections import finite_size_corrections
-from asymptotics.linear_diffusion.equivalents import (
+from asymptotics.linear_diffusion.resolvents.contour import resolvent
+from asymptotics.linear_diffusion.resolvents.corrections import finite_size_corrections
+from asymptotics.linear_diffusion.resolvents.equivalents import (
     critical_kappa,
     deterministic_equivalents,
     effective_regularisation,

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from asymptotics.linear_diffusion import comparison
-from asymptotics.linear_diffusion.corrections import finite_size_corrections
-from asymptotics.linear_diffusion.equivalents import deterministic_equivalents
-from asymptotics.linear_diffusion.kl import wishart_averages
+from asymptotics.linear_diffusion.averaged.kl import wishart_averages
 from asymptotics.linear_diffusion.problem import Problem
+from asymptotics.linear_diffusion.resolvents.corrections import finite_size_corrections
+from asymptotics.linear_diffusion.resolvents.equivalents import deterministic_equivalents
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.simulation import one_run
 from asymptotics.linear_diffusion.system import SYSTEM as system

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import load_spectrum, power_law
-from asymptotics.linear_diffusion.kl import (
+from asymptotics.linear_diffusion.averaged.kl import (
     averaged_divergences,
     limits_per_dimension,
     mean_log_det_ratio,

@@ -10,10 +10,11 @@ from scipy.optimize import minimize_scalar
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import load_spectrum, power_law
-from asymptotics.linear_diffusion.losses import averaged_losses, corrected_losses, total_losses
+from asymptotics.linear_diffusion.averaged.losses import averaged_losses, corrected_losses, total_losses
+from asymptotics.linear_diffusion.averaged.training import averaged_training
+from asymptotics.linear_diffusion.diffusion.relaxation import mode_stopping_time
+from asymptotics.linear_diffusion.diffusion.schedule import Schedule
 from asymptotics.linear_diffusion.process import gradient, moments, train_closed_form, train_descent, train_flow
-from asymptotics.linear_diffusion.schedule import Schedule
-from asymptotics.linear_diffusion.training import averaged_training, mode_stopping_time
 
 
 @pytest.fixture(scope="module")

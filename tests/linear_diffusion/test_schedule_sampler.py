@@ -7,16 +7,16 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import power_law
-from asymptotics.linear_diffusion.generated import generated_averages
-from asymptotics.linear_diffusion.process import gaussian_divergences, moments, run_sampler, train_descent
-from asymptotics.linear_diffusion.sampler import (
+from asymptotics.linear_diffusion.averaged.generated import generated_averages
+from asymptotics.linear_diffusion.diffusion.sampler import (
     continuous_variance,
     generated_mean,
     generated_variance,
     reverse_variances,
     run_modes,
 )
-from asymptotics.linear_diffusion.schedule import Schedule
+from asymptotics.linear_diffusion.diffusion.schedule import Schedule
+from asymptotics.linear_diffusion.process import gaussian_divergences, moments, run_sampler, train_descent
 
 
 def test_schedule_anchors():

@@ -10,7 +10,7 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import power_law
-from asymptotics.linear_diffusion.averages import Averages, Sweep
+from asymptotics.linear_diffusion.prediction import Averages, Sweep
 from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.system import SYSTEM as system

@@ -104,7 +104,7 @@ def test_where_finite_size_is_not_known_there_is_a_reason(d, n, q):
     theory = _at(d, n, q)
     assert theory.log_det_rate is None and theory.kl_generated_target.variance is None
     assert theory.kl_generated_target.mean > 0
-    assert theory.asymptotic["kl_generated_target"].variance > 0
+    assert theory.asymptotic.kl_generated_target.variance > 0
     assert any("log_det_rate" in note and "kl_generated_target" in note for note in theory.notes)
 
 

@@ -227,18 +227,20 @@ def distances(points: np.ndarray, generated: Generated, underlying: Underlying, 
         logs["E_OG"] = _log_distance(o2, g2, log_overlap(generated, underlying.points))
     unit = -0.5 * d * math.log(4.0 * math.pi * std**2)
     notes: list[str] = []
-    values: list[Any] = []
+    values: dict[str, Any] = {}
     for name in ("E_TG", "E_OG", "E_TO"):
         log_value = logs.get(name, math.inf) + unit
         fits = -708.0 < log_value < 709.0
-        values += [log_value if math.isfinite(log_value) else None, math.exp(log_value) if fits else None]
+        values[f"log_{name}"] = log_value if math.isfinite(log_value) else None
+        values[name] = math.exp(log_value) if fits else None
         if log_value == math.inf:
             notes.append(f"{name}: infinite, because the generated covariance is singular for n <= d")
         elif not fits:
             notes.append(f"{name}: outside the range of floating point; see log_{name}")
     for name in ("hellinger_squared", "kl_generated_target", "kl_target_generated", "log_bhattacharyya"):
         value = getattr(gaussian, name)
-        values.append(value if math.isfinite(value) else None)
-        if values[-1] is None:
+        values[name] = value if math.isfinite(value) else None
+        if values[name] is None:
             notes.append(f"{name}: infinite, because the generated covariance is singular for n <= d")
-    return Distances(*values, closer_to_target(points, generated, underlying, excess=excess), notes)
+    closer = closer_to_target(points, generated, underlying, excess=excess)
+    return Distances(**values, closer_to_target=closer, notes=notes)

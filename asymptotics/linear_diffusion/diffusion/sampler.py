@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..common.input.checks import array, choice, number
+from ...common.input.checks import array, choice, number
 from .schedule import Schedule
 
 #: σ_t² = β_t; β̃_t = β_t (1−ᾱ_{t−1})/(1−ᾱ_t); β_t s_{t−1}/s_t (exact for each mode); the deterministic flow as T → ∞.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .corrections import finite_size_corrections
-from .equivalents import deterministic_equivalents
-from .schedule import Schedule
+from ..diffusion.schedule import Schedule
+from ..resolvents.corrections import finite_size_corrections
+from ..resolvents.equivalents import deterministic_equivalents
 
 #: Chebyshev points per unit of ln c_t for sums over all steps (the losses are analytic for |arg c| < π).
 DENSITY = 9.0

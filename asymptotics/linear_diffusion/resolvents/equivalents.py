@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.input.checks import ComputationError, array, fail, integer
-from ..common.numerics.chi_square import chi_square_grid
+from ...common.input.checks import ComputationError, array, fail, integer
+from ...common.numerics.chi_square import chi_square_grid
 
 ITERATIONS = 400
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contour import resolvent
-from .sampler import generated_variance
-from .schedule import Schedule
+from ..diffusion.sampler import generated_variance
+from ..diffusion.schedule import Schedule
+from ..resolvents.contour import resolvent
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..resolvents.corrections import diagonal_correction, finite_size_corrections, next_diagonal
+from ..resolvents.equivalents import critical_kappa, deterministic_equivalents
+from ..settings import LinearDiffusion
 from .agreement import corrected_cosines
-from .corrections import diagonal_correction, finite_size_corrections, next_diagonal
-from .equivalents import critical_kappa, deterministic_equivalents
 from .kl import averaged_divergences, corrected_regularisation, wishart_averages
 from .losses import averaged_losses, corrected_losses, total_loss_terms
-from .settings import LinearDiffusion
 from .training import averaged_training
 
 #: A value and how much its last term moves it.

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import InputError, integer, number
-from .corrections import finite_size_corrections
-from .equivalents import critical_kappa, degrees_of_freedom, deterministic_equivalents
+from ...common.input.checks import InputError, integer, number
+from ..resolvents.corrections import finite_size_corrections
+from ..resolvents.equivalents import critical_kappa, degrees_of_freedom, deterministic_equivalents
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.input.checks import array, integer, number
-from .corrections import diagonal_correction, next_diagonal
-from .equivalents import degrees_of_freedom, effective_regularisation, one_eigenvalue
+from ...common.input.checks import array, integer, number
+from ..resolvents.corrections import diagonal_correction, next_diagonal
+from ..resolvents.equivalents import degrees_of_freedom, effective_regularisation, one_eigenvalue
 
 #: Step of the trapezoidal rule in ln x, and how far it reaches below and above the scales of √(Σ₀+c).
 STEP = 0.28
