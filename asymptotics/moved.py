@@ -73,7 +73,7 @@ sys.meta_path.append(
             "linear_diffusion.corrections": "linear_diffusion.resolvents.corrections",
             "linear_diffusion.contour": "linear_diffusion.resolvents.contour",
             "linear_diffusion.losses": "linear_diffusion.averaged.losses",
-            "linear_diffusion.kl": "linear_diffusion.averaged.kl",
+            "linear_diffusion.kl": "linear_diffusion.averaged.divergences",
             "linear_diffusion.agreement": "linear_diffusion.averaged.agreement",
             "linear_diffusion.training": "linear_diffusion.averaged.training",
             "linear_diffusion.generated": "linear_diffusion.averaged.generated",

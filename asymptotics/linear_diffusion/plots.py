@@ -23,15 +23,15 @@ def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[
     with style():
         figure, ax = axes_of(ax)
         d, stopping = theory.dimension, theory.stopping
-        tau = np.asarray(stopping["tau"])
-        ax.plot(tau, np.asarray(stopping["train_loss"]) / d, color=COLOURS[0], label="train")
-        ax.plot(tau, np.asarray(stopping["test_loss"]) / d, color=COLOURS[1], label="test")
-        best = stopping["optimum"]
-        if best["tau"] is not None:
-            ax.plot(best["tau"], best["loss"] / d, marker="*", markersize=9, color=COLOURS[1], linestyle="none")
+        tau = np.asarray(stopping.tau)
+        ax.plot(tau, np.asarray(stopping.train_loss) / d, color=COLOURS[0], label="train")
+        ax.plot(tau, np.asarray(stopping.test_loss) / d, color=COLOURS[1], label="test")
+        best = stopping.optimum
+        if best.tau is not None:
+            ax.plot(best.tau, best.loss / d, marker="*", markersize=9, color=COLOURS[1], linestyle="none")
             ax.annotate(
-                rf"$\tau^*={best['tau']:.3g}$",
-                (best["tau"], best["loss"] / d),
+                rf"$\tau^*={best.tau:.3g}$",
+                (best.tau, best.loss / d),
                 textcoords="offset points",
                 xytext=(4, -12),
                 fontsize=7.5,
@@ -39,7 +39,7 @@ def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[
         if runs is not None:
             _measured(ax, runs)
         ax.set_xscale("log")
-        if max(stopping["test_loss"]) > 4 * min(stopping["train_loss"]):
+        if max(stopping.test_loss) > 4 * min(stopping.train_loss):
             ax.set_yscale("log")
         ax.set_xlabel(r"training time $\tau$")
         ax.set_ylabel("loss per dimension")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
 from ..common.input.tables import Tables
@@ -21,13 +20,3 @@ class Problem(Tables):
 
     def __post_init__(self) -> None:
         self.linear_diffusion.covariance()
-
-    @classmethod
-    def of(cls, given: Problem | LinearDiffusion, simulation: Simulation | None = None) -> Problem:
-        """The problem; from its settings one by one, as before 0.2.0, with a warning."""
-        if isinstance(given, Problem):
-            return given
-        warnings.warn(
-            "settings one by one: give Problem(linear_diffusion, simulation) instead", DeprecationWarning, stacklevel=3
-        )
-        return cls(given, simulation or Simulation())

@@ -16,19 +16,10 @@ from .theory import predict
 
 #: Standard errors need four moments of Tr V^{−1}, which exist for (n − d)/2 > 4.
 MOMENTS = 8
-#: Means that are compared, in the order of the rows.
-COMPARED = (
-    "log_det_rate",
-    "trace_rate",
-    "kl_generated_target_variance",
-    "kl_generated_target_mean",
-    "kl_generated_target",
-    "log_bhattacharyya",
-)
 
 
 def _predicted(theory: Theory) -> dict[str, float | None]:
-    """The theory's values by the names of `COMPARED`."""
+    """What is compared, in the order of the rows."""
     kl = theory.kl_generated_target
     return {
         "log_det_rate": theory.log_det_rate,

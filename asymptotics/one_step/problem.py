@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,20 +34,6 @@ class Problem(Tables):
         if "sampler" in tables:
             tables["sampling"] = tables.pop("sampler")
         return super().from_tables(tables)
-
-    @classmethod
-    def of(
-        cls, given: Problem | OneStep, sampling: Sampling | None = None, simulation: Simulation | None = None
-    ) -> Problem:
-        """The problem; from its settings one by one, as before 0.2.0, with a warning."""
-        if isinstance(given, Problem):
-            return given
-        warnings.warn(
-            "settings one by one: give Problem(one_step, sampling, simulation) instead",
-            DeprecationWarning,
-            stacklevel=3,
-        )
-        return cls(given, sampling or Sampling(), simulation or Simulation())
 
     def at(self, samples: int) -> Problem:
         """The same with another number of samples."""

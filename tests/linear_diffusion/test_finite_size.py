@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from asymptotics.linear_diffusion import comparison
-from asymptotics.linear_diffusion.averaged.kl import wishart_averages
+from asymptotics.linear_diffusion.averaged.wishart import wishart_averages
 from asymptotics.linear_diffusion.problem import Problem
-from asymptotics.linear_diffusion.resolvents.corrections import finite_size_corrections
-from asymptotics.linear_diffusion.resolvents.equivalents import deterministic_equivalents
+from asymptotics.linear_diffusion.resolvents.corrections import expansion
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.simulation import one_run
 from asymptotics.linear_diffusion.system import SYSTEM as system
-from asymptotics.linear_diffusion.theory import averages as solve
+from asymptotics.linear_diffusion.theory import averaged as solve
 
 
 def _covariances(values, big, runs, seed=0):
@@ -62,8 +61,7 @@ def test_next_order_closes_the_gap_to_the_wishart_averages(d, big):
     """c → 0: exact digammas and inverse moments; the O(1/N) term leaves less than a third of what was left."""
     values = d * np.arange(1.0, d + 1) ** -1 / np.sum(np.arange(1.0, d + 1) ** -1)
     exact = wishart_averages(values, big)
-    orders = [deterministic_equivalents(values, big, 1e-10)]
-    orders += [finite_size_corrections(values, big, 1e-10, next_order=more) for more in (False, True)]
+    orders = expansion(values, big, 1e-10)
     for name in ("log_det", "trace_inverse", "trace_sigma_inverse"):
         terms = [float(getattr(order, name)) for order in orders]
         left = getattr(exact, name) - terms[0] - terms[1]
@@ -128,7 +126,7 @@ def test_optimal_regularisation_minimises_the_mean_divergence():
         bend = (slopes(c + step)[k] - slopes(c - step)[k]).mean() / (2 * step)
         sem = at.std() / math.sqrt(len(at))
         assert abs(at.mean()) < 4 * sem + allowed * bend
-        assert abs(slopes(theory.optimal_regularisation[name])[k].mean()) > 4 * sem
+        assert abs(slopes(getattr(theory.optimal_regularisation, name))[k].mean()) > 4 * sem
 
 
 def test_stopping_curve_with_its_corrections():
@@ -145,9 +143,9 @@ def test_stopping_curve_with_its_corrections():
         weight = math.sqrt(noise) * (1 - np.exp(-2 * s * t)) / s
         for name, data in (("train_loss", w), ("test_loss", truth)):
             loss = np.sum(1 - 2 * math.sqrt(noise) * weight + weight**2 * (alpha_bar * data + noise), axis=1)
-            _near(loss, theory.stopping["corrected"][name][k], 2e-3 * theory.stopping["corrected"][name][k])
-    best = theory.stopping["corrected"]["optimum"]
-    assert best["loss"] <= min(theory.stopping["corrected"]["test_loss"]) * (1 + 1e-12)
+            _near(loss, getattr(theory.stopping.corrected, name)[k], 2e-3 * getattr(theory.stopping.corrected, name)[k])
+    best = theory.stopping.corrected.optimum
+    assert best.loss <= min(theory.stopping.corrected.test_loss) * (1 + 1e-12)
 
 
 @pytest.mark.parametrize(("big", "c"), [(2, 0.3), (5, 0.0), (30, 0.0)])
@@ -164,7 +162,7 @@ def test_one_dimension_is_exact(big, c):
     _near((np.log(2 / (y + c)) - 1 + (y + c + mean[:, 0] ** 2) / 2) / 2, theory.kl_generated_target)
     if c > 0 or big > 10:
         _near((np.log((y + c) / 2) - 1 + (2 + mean[:, 0] ** 2) / (y + c)) / 2, theory.kl_target_generated)
-    best = theory.optimal_regularisation["forward"]
+    best = theory.optimal_regularisation.forward
     assert best is not None
     _near(1 / (y + best), 1 / 2)
     assert theory.cosine_models == theory.cosine_truth == 1.0

@@ -194,7 +194,7 @@ def test_averaged_divergences_of_the_sampler(exponent, samples, c):
         rows.append((np.trace(spread), *gaussian_divergences(average, spread, np.diag(values))))
     found = np.array(rows)
     sem = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-    g = generated_averages(values, samples, c, schedule, "beta", corrected=True)
+    g = generated_averages(values, samples, c, schedule, "beta", order=1)
     bare = generated_averages(values, samples, c, schedule, "beta")
     for k, name in enumerate(("trace", "kl_generated_target", "kl_target_generated")):
         value, change = getattr(g, name), getattr(g, name) - getattr(bare, name)

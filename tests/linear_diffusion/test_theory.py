@@ -14,7 +14,7 @@ from asymptotics.linear_diffusion.prediction import Averages, Sweep
 from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.system import SYSTEM as system
-from asymptotics.linear_diffusion.theory import averages as solve
+from asymptotics.linear_diffusion.theory import averaged as solve
 from asymptotics.linear_diffusion.theory import sweep
 
 BASE = {"dimension": 200, "spectrum": {"power": 1}, "samples": 100, "regularisation": 0.05, "steps": 1000, "time": 100}

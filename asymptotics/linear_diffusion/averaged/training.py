@@ -14,6 +14,7 @@ from ..diffusion.relaxation import relaxation
 from ..diffusion.schedule import Schedule
 from ..resolvents.contour import Resolvent, resolvent, upper_edge
 from ..resolvents.equivalents import degrees_of_freedom
+from ..resolvents.orders import by_order
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class AveragedTraining:
         return at, float(self.losses(at)[1])
 
 
+@by_order
 def averaged_training(
     eigenvalues: np.ndarray,
     samples: int,
@@ -95,8 +97,7 @@ def averaged_training(
     time: int,
     *,
     learning_rate: float | None = None,
-    corrected: bool = False,
-    next_order: bool = False,
+    order: int = 0,
 ) -> AveragedTraining:
     """Prepare the averaged loss curves of step ``time``: one contour for all training times; cost proportional to d.
 
@@ -112,10 +113,8 @@ def averaged_training(
         Step t, 1 … T.
     learning_rate : float, optional
         η of gradient descent, below 1/(2 s_max); None: gradient flow.
-    corrected : bool
-        Include the O(1) corrections for real Gaussian data.
-    next_order : bool
-        Include the O(1/N) terms that follow them.
+    order : {0, 1, 2}
+        See `asymptotics.linear_diffusion.resolvents.orders`.
 
     Raises
     ------
@@ -139,7 +138,7 @@ def averaged_training(
         values.size,
         ab,
         noise,
-        resolvent(values, samples, shift, height=height, corrected=corrected, next_order=next_order),
+        resolvent(values, samples, shift, height=height, order=order),
         learning_rate,
         fastest,
         ab * shift,
