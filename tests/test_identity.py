@@ -56,7 +56,7 @@ def linear(path="data.npy"):
     return asy.Experiment(
         system="linear_diffusion",
         linear_diffusion={"spectrum": path, "samples": 30, "steps": 50},
-        simulation={"runs": 2, "test_samples": 50, "points": 20},
+        simulation={"runs": 2, "test_samples": 50, "samples": 20},
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.output.power import detectable
+from ..common.output.power import detectable, shifts
 from ..common.output.verdict import Row, Verdict
 from .averaged.best import best_curves, best_values, summed
 from .averaged.generated import Generated, generated_averages
@@ -186,16 +186,12 @@ def _power(
     settings: LinearDiffusion, simulation: Simulation, tau: np.ndarray, found: list[Prediction], verdict: Verdict
 ) -> dict[str, float]:
     """The smallest relative change of each input that this comparison would have seen with probability ½."""
-    step, base = 0.01, {p.name: p for p in found}
-    shifts: dict[str, list[np.ndarray | None]] = {}
-    for name, moved in _moved_inputs(settings, step).items():
-        after = {p.name: p for p in predictions(moved, simulation, tau)}
-        changes: list[np.ndarray | None] = []
-        for row in verdict.rows:
-            there, here = after[row.name], base[row.name]
-            changes.append(None if there.value is None else np.asarray(there.value - here.value) / step)
-        shifts[f"linear_diffusion.{name}"] = changes
-    return detectable(verdict, shifts)
+    step = 0.01
+    moved = {
+        f"linear_diffusion.{name}": {p.name: p.value for p in predictions(inputs, simulation, tau)}
+        for name, inputs in _moved_inputs(settings, step).items()
+    }
+    return detectable(verdict, shifts(verdict, {p.name: p.value for p in found}, moved, step))
 
 
 def _moved_inputs(settings: LinearDiffusion, step: float) -> dict[str, LinearDiffusion]:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.output.power import detectable
+from ..common.output.power import detectable, shifts
 from ..common.output.verdict import Row, Verdict
 from .closed_forms.finite_size import mean_log_det
 from .prediction import Theory
@@ -94,13 +94,8 @@ def compare(theory: Theory, runs: Simulated) -> Verdict:
 def _power(theory: Theory, verdict: Verdict) -> dict[str, float]:
     """The smallest relative change of each input that this comparison would have seen with probability ½."""
     model, step = theory.problem.one_step, 0.01
-    shifts: dict[str, list[np.ndarray | None]] = {}
-    base = _predicted(theory)
-    for name in ("diffusion_time", "noise_scale", "std"):
-        moved = _predicted(predict(model.replace(**{name: (1.0 + step) * getattr(model, name)})))
-        changes: list[np.ndarray | None] = []
-        for row in verdict.rows:
-            before, after = base[row.name], moved[row.name]
-            changes.append(None if before is None or after is None else np.array((after - before) / step))
-        shifts[f"one_step.{name}"] = changes
-    return detectable(verdict, shifts)
+    moved = {
+        f"one_step.{name}": _predicted(predict(model.replace(**{name: (1.0 + step) * getattr(model, name)})))
+        for name in ("diffusion_time", "noise_scale", "std")
+    }
+    return detectable(verdict, shifts(verdict, _predicted(theory), moved, step))

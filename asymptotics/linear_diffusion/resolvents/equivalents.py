@@ -173,7 +173,7 @@ def deterministic_equivalents(eigenvalues: np.ndarray, samples: int, regularisat
     )
     log_det = values.size * np.log(c) + np.log1p(values / k).sum(axis=-1) + n * (g - 1.0 - np.log(g))
     first = rho * g
-    found: Any = [
+    found = [
         log_det,
         trace_inverse,
         trace_inverse_squared,
@@ -184,7 +184,8 @@ def deterministic_equivalents(eigenvalues: np.ndarray, samples: int, regularisat
     ]
     if values.size == 1:
         found = _one_dimension(values, samples, c)
-    return Equivalents(*found, samples, c, kappa, df1, df2)
+    everything: list[Any] = [*found, samples, c, kappa, df1, df2]
+    return Equivalents(*everything)
 
 
 def one_eigenvalue(eigenvalues: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:

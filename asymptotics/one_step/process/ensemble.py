@@ -83,8 +83,7 @@ class Simulated(FromTables, Recorded):
 
     def mean(self, name: str) -> float | None:
         """Mean over runs, None if infinite."""
-        value = float(np.mean(self.column(name)))
-        return value if math.isfinite(value) else None
+        return to_builtin(float(np.mean(self.column(name))))
 
     def sem(self, name: str) -> float | None:
         """Standard error of the mean, None if infinite or of one run."""
@@ -95,8 +94,7 @@ class Simulated(FromTables, Recorded):
 
     def median(self, name: str) -> float | None:
         """Median over runs, None if infinite."""
-        value = float(np.median(self.column(name)))
-        return value if math.isfinite(value) else None
+        return to_builtin(float(np.median(self.column(name))))
 
     def median_interval(self, name: str, deviations: float = 1.0) -> tuple[float | None, float | None]:
         """Interval of the median from order statistics."""
@@ -104,12 +102,10 @@ class Simulated(FromTables, Recorded):
         half = 0.5 * deviations * math.sqrt(self.runs)
         low = max(0, math.floor(0.5 * self.runs - half))
         high = min(self.runs - 1, math.ceil(0.5 * self.runs + half))
-        low_value, high_value = float(ordered[low]), float(ordered[high])
-        return to_builtin(low_value), to_builtin(high_value)
+        return to_builtin(ordered[low]), to_builtin(ordered[high])
 
     def to_json(self) -> dict[str, Any]:
-        names = QUANTITIES[1:]
-        problem = self.problem
+        names, problem = QUANTITIES[1:], self.problem
         return to_builtin(
             {
                 "probability": self.probability,
