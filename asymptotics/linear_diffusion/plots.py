@@ -13,13 +13,9 @@ from .simulation import Runs
 
 
 def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
-    """Loss against training time, or against N for a sweep; simulation as points."""
-    return sweep_curve(theory, ax=ax) if isinstance(theory, Sweep) else stopping_curve(theory, runs, ax=ax)
-
-
-@draw.register
-def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
-    """Train and test loss per dimension against training time, the optimum marked; returns ``(figure, axes)``."""
+    """Train and test loss per dimension against training time, the optimum marked, simulation as points; a sweep against N."""
+    if isinstance(theory, Sweep):
+        return sweep_curve(theory, ax=ax)
     with style():
         figure, ax = axes_of(ax)
         d, stopping = theory.dimension, theory.stopping
@@ -48,6 +44,12 @@ def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[
         )
         ax.legend()
     return figure, ax
+
+
+@draw.register
+def stopping_curve(theory: Averages, ax: Any = None) -> tuple[Any, Any]:
+    """Theory's train and test loss against training time; returns ``(figure, axes)``."""
+    return comparison(theory, ax=ax)
 
 
 def _measured(ax: Any, runs: Any) -> None:

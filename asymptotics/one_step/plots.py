@@ -21,7 +21,6 @@ def comparison(theory: Theory, runs: Simulated | Transition | None = None, ax: A
     return plot_probability([runs], ax=ax) if isinstance(runs, Transition) else plot_divergences(theory, runs, ax=ax)
 
 
-@draw.register
 def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
     fig, ax = axes_of(ax)
@@ -123,6 +122,12 @@ def plot_multistep(
     ax.set(xscale="log", yscale="log", xlabel="steps k", ylabel="KL(G‖O) for n → ∞")
     ax.legend()
     return fig, ax
+
+
+@draw.register
+def plot_theory(theory: Theory, ax: Any = None) -> tuple[Any, Any]:
+    """`plot_divergences` of the theory alone."""
+    return plot_divergences(theory, ax=ax)
 
 
 @draw.register
