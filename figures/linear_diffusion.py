@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 
 from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.linear_diffusion.averages import Averages
-from asymptotics.linear_diffusion.comparison import compare
+from asymptotics.linear_diffusion import (
+    Averages,
+    LinearDiffusion,
+    Problem,
+    Runs,
+    Schedule,
+    Simulation,
+    compare,
+    generated_variance,
+    simulate,
+    solve,
+    sweep,
+)
 from asymptotics.linear_diffusion.process import moments, run_sampler
-from asymptotics.linear_diffusion.sampler import generated_variance
-from asymptotics.linear_diffusion.schedule import Schedule
-from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
-from asymptotics.linear_diffusion.simulation import Runs, simulate
-from asymptotics.linear_diffusion.theory import solve, sweep
 
 from .base import Drawing, label_ticks
 from .linear_digits import effective_dimensions, images, spectra
@@ -36,13 +42,20 @@ def _experiment(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ())
     power = dict(settings.spectrum).get("power", 0.0)
     parts = [settings.samples, round(1e6 * power), round(1e6 * settings.regularisation)]
     seed = int(np.random.SeedSequence(parts).generate_state(1)[0])
-    simulation = {"runs": runs, "points": 0, "tau": list(tau), "seed": seed, "test_samples": 1000}
+    simulation = {"runs": runs, "samples": 0, "tau": list(tau), "seed": seed, "test_samples": 1000}
     return {"linear_diffusion": settings.to_table(), "simulation": simulation}
 
 
 def _measure(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ()) -> tuple[Averages, Runs]:
     table = _experiment(settings, runs, tau)["simulation"]
-    return solve(settings), simulate(settings, Simulation.from_table(table), workers=1)
+    problem = Problem(settings, Simulation.from_table(table))
+    return _theory(problem), simulate(problem, workers=1)
+
+
+def _theory(problem: Problem, **options: Any) -> Averages:
+    theory = solve(problem, **options)
+    assert isinstance(theory, Averages)
+    return theory
 
 
 def _sizes(quick: bool) -> tuple[int, int, np.ndarray, np.ndarray]:
@@ -147,14 +160,14 @@ def early_stopping(quick: bool) -> Drawing:
         figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
         for k, exponent in enumerate(EXPONENTS):
             settings = _settings(dimension, exponent, dimension // 2, 0.0)
-            theory = solve(settings, tau=np.geomspace(0.02, 100, 120))
-            times = np.array(theory.stopping["tau"])
+            theory = _theory(Problem(settings), tau=np.geomspace(0.02, 100, 120))
+            times = np.array(theory.stopping.tau)
             for ax, name in zip(axes, ("test_loss", "train_loss"), strict=True):
-                curve = np.array(theory.stopping[name]) / dimension
+                curve = np.array(getattr(theory.stopping, name)) / dimension
                 ax.plot(times, curve, color=COLOURS[k], label=f"$k={exponent:g}$")
                 data[f"{name} k={exponent:g}"] = curve
-            best = theory.stopping["optimum"]
-            axes[0].plot(best["tau"], best["loss"] / dimension, "*", color=COLOURS[k], markersize=9, zorder=5)
+            best = theory.stopping.optimum
+            axes[0].plot(best.tau, best.loss / dimension, "*", color=COLOURS[k], markersize=9, zorder=5)
             if exponent in (0.0, 1.0, 2.0):
                 pair = _measure(settings, runs, tau)
                 pairs.append(pair)

@@ -7,10 +7,9 @@ import numpy as np
 from asymptotics.common.input.checks import present
 from asymptotics.common.numerics.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
 from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.linear_diffusion.images import bilinear, compare_images, digits_effective_dimension
+from asymptotics.linear_diffusion import LinearDiffusion, compare_images, digits_effective_dimension, sweep
+from asymptotics.linear_diffusion.images import bilinear
 from asymptotics.linear_diffusion.process import moments
-from asymptotics.linear_diffusion.settings import LinearDiffusion
-from asymptotics.linear_diffusion.theory import sweep
 
 from .base import Drawing, label_ticks
 

@@ -9,11 +9,26 @@ from typing import Any
 import numpy as np
 
 from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.one_step import bandwidth, divergences, plots, theory
-from asymptotics.one_step.multistep import flow_divergence
-from asymptotics.one_step.settings import OneStep, Sampler, Simulation
-from asymptotics.one_step.simulation import simulate
-from asymptotics.one_step.transition import probability_curve
+from asymptotics.one_step import (
+    OneStep,
+    Problem,
+    Sampling,
+    Simulation,
+    amise_bandwidth,
+    ensemble,
+    flow_divergence,
+    kernel_bandwidth,
+    kl_floor,
+    kl_generated_target,
+    mise,
+    mise_bandwidth,
+    mixing_bandwidth,
+    plots,
+    probability_curve,
+    quadratic_truncation,
+    signal_fraction,
+    solve,
+)
 
 from .base import Drawing
 
@@ -22,10 +37,17 @@ TIME = 2.0
 PROBABILITY = r"$P(E_{OG} < E_{TG})$"
 
 
-def _model(dimension: int, g: float, **changes: Any) -> OneStep:
+def _problem(
+    dimension: int, g: float, *, samples: int = 2, runs: int = 40, seed: int = 0, steps: int = 1,
+    scheme: str = "deterministic", **changes: Any,
+) -> Problem:  # fmt: skip
     """The author's parameters: T = 2, λ = e^{−2T} g, σ = 1, μ = 10."""
-    noise = g * math.exp(-2.0 * TIME)
-    return OneStep(dimension, changes.pop("samples", 2), TIME, noise, **{"mean": 10.0, "runs": 40, **changes})
+    model = OneStep(dimension, samples, TIME, g * math.exp(-2.0 * TIME), mean=10.0, **changes)
+    return Problem(model, Sampling(steps, scheme), Simulation(runs, seed))
+
+
+def _fraction(problem: Problem) -> float:
+    return signal_fraction(TIME, problem.one_step.noise_scale)
 
 
 def _sizes(dimension: int, ratios: Any) -> list[int]:
@@ -43,12 +65,12 @@ def error(quick: bool) -> Drawing:
     with style() as plt:
         figure, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
         for g in scales:
-            model = _model(d, g, runs=runs)
-            q = theory.signal_fraction(TIME, model.noise_scale)
-            sweep = probability_curve(model, sizes, progress=False)
+            problem = _problem(d, g, runs=runs)
+            q = _fraction(problem)
+            sweep = probability_curve(problem, sizes, progress=False)
             plots.plot_hellinger(q, d, fine, sweep, ax=ax)
             mean, sem = (sweep.column(kind, "hellinger_squared") for kind in ("mean", "sem"))
-            predicted = np.array([theory.solve(model.replace(samples=n)).hellinger_squared for n in sizes])
+            predicted = np.array([solve(problem.at(n)).hellinger_squared for n in sizes])
             ratio = d / np.array(sizes)
             away = np.abs(ratio - q) > 0.15
             worst = max(worst, float(np.max(np.abs(mean - predicted)[away])))
@@ -62,7 +84,7 @@ def error(quick: bool) -> Drawing:
         " errors.",
         f"{PAPER}, Fig. 3",
         data,
-        {"one_step": _model(d, scales[0], runs=runs).to_table()},
+        _problem(d, scales[0], runs=runs).to_tables(),
         f"largest |simulation − theory| of E H² away from d/n = q: {worst:.4f}",
     )
 
@@ -78,9 +100,9 @@ def transition(quick: bool) -> Drawing:
         for ax, kind in zip(axes, ("exact", "kernel"), strict=True):
             sweeps, labels = [], []
             for g in (0.01, 0.1, 1.0):
-                model = _model(d, g, runs=runs, underlying=kind, underlying_samples=fresh)
-                q = theory.signal_fraction(TIME, model.noise_scale)
-                sweep = probability_curve(model, sizes, simulation=Simulation(1), progress=False)
+                problem = _problem(d, g, runs=runs, seed=1, underlying=kind, underlying_samples=fresh)
+                q = _fraction(problem)
+                sweep = probability_curve(problem, sizes, progress=False)
                 sweeps.append(sweep)
                 labels.append(f"q = {q:.2f}")
                 data |= {f"P_{kind}_g{g}": sweep.probability, f"interval_{kind}_g{g}": sweep.interval}
@@ -100,7 +122,7 @@ def transition(quick: bool) -> Drawing:
         " Lines only guide the eye.",
         f"{PAPER}, Fig. 4",
         data,
-        {"one_step": _model(d, 0.01, runs=runs, underlying="kernel", underlying_samples=fresh).to_table()},
+        _problem(d, 0.01, runs=runs, underlying="kernel", underlying_samples=fresh).to_tables(),
         f"smallest P with the exact density {lowest:.2f}; kernel, q near 1: {kernel[0]:.2f} at n = {sizes[0]},"
         f" {kernel[-1]:.2f} at n = {sizes[-1]}",
     )
@@ -111,9 +133,9 @@ def regimes(quick: bool) -> Drawing:
     d, fresh, runs = (40, 1500, 24) if quick else (100, 10_000, 160)
     top = fresh / d
     sizes = _sizes(d, np.concatenate([[0.5, 0.75, 1.0, 1.25, 1.5, 2.0], np.geomspace(5.0, top, 4 if quick else 5)]))
-    model = _model(d, 0.01, runs=runs, underlying="kernel", underlying_samples=fresh)
-    sweep = probability_curve(model, sizes, progress=False)
-    q = theory.signal_fraction(TIME, model.noise_scale)
+    problem = _problem(d, 0.01, runs=runs, underlying="kernel", underlying_samples=fresh)
+    sweep = probability_curve(problem, sizes, progress=False)
+    q = _fraction(problem)
     fine = np.unique(np.geomspace(0.5 * d, fresh, 120).astype(int))
     with style() as plt:
         figure, (upper, lower) = plt.subplots(2, 1, figsize=(4.8, 4.6), sharex=True, layout="constrained")
@@ -138,7 +160,7 @@ def regimes(quick: bool) -> Drawing:
             "hellinger_squared": sweep.column("mean", "hellinger_squared"),
             "hellinger_squared_sem": sweep.column("sem", "hellinger_squared"),
         },
-        {"one_step": model.to_table()},
+        problem.to_tables(),
         f"P = {sweep.probability[0]:.2f} at n = {sizes[0]}, at most {sweep.probability.max():.2f},"
         f" {sweep.probability[-1]:.2f} at n = n_O",
     )
@@ -155,40 +177,43 @@ def parts(quick: bool) -> Drawing:
     with style() as plt:
         figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9), layout="constrained")
         for ax, g in zip(axes[:2], scales, strict=True):
-            model = _model(d, g, runs=runs)
-            q = theory.signal_fraction(TIME, model.noise_scale)
+            problem = _problem(d, g, runs=runs)
+            q = _fraction(problem)
             sizes = [max(d + 3, round(d / ratio)) for ratio in ratios]
-            forward = [divergences.kl_generated_target(q, d, n) for n in sizes]
+            forward = [kl_generated_target(q, d, n) for n in sizes]
             x = d / np.array(sizes)
             for k, (name, label) in enumerate(
                 (("total", "KL(G‖O)"), ("variance", "variance part"), ("mean", "mean part"))
             ):
-                ax.plot(x, [p[name] for p in forward], color=COLOURS[k], ls="-" if k == 0 else "--", label=label)
-            truncated = [divergences.quadratic_truncation(q, d, n) for n in sizes]
+                ax.plot(
+                    x, [getattr(p, name) for p in forward], color=COLOURS[k], ls="-" if k == 0 else "--", label=label
+                )
+            truncated = [quadratic_truncation(q, d, n) for n in sizes]
             ax.plot(x, truncated, color=COLOURS[6], ls=":", label="second order")
             names = ("kl_generated_target", "kl_generated_target_variance", "kl_generated_target_mean")
-            sweep = probability_curve(model, [round(d / ratio) for ratio in some], progress=False)
+            sweep = probability_curve(problem, [round(d / ratio) for ratio in some], progress=False)
             for k, name in enumerate(names):
                 mean, sem = sweep.column("mean", name), sweep.column("sem", name)
                 points(ax, d / sweep.samples, mean, sem, color=COLOURS[k])
                 data |= {f"{name}_g{g}": mean, f"{name}_sem_g{g}": sem}
-            predicted = np.array([divergences.kl_generated_target(q, d, int(n))["total"] for n in sweep.samples])
+            predicted = np.array([kl_generated_target(q, d, int(n)).total for n in sweep.samples])
             worst = max(worst, float(np.max(np.abs(sweep.column("mean", names[0]) / predicted - 1.0))))
             ax.axvline(q, color="0.6", lw=0.8, ls=":")
             ax.set(xscale="log", yscale="log", xlabel="d/n", title=f"d = {d}, q = {q:.3f} (dotted)")
         axes[0].set_ylabel("divergence")
         axes[0].legend()
         noise = np.geomspace(0.02, 30.0, 100)
-        floors = np.array([divergences.kl_floor(1.0 / (1.0 + v), d)["generated_target"] for v in noise])
+        floors = np.array([kl_floor(1.0 / (1.0 + v), d).generated_target for v in noise])
         axes[2].plot(noise, floors, label="floor, n → ∞")
         axes[2].plot(
             noise, 0.25 * d * noise**2, color=COLOURS[6], ls=":", label=r"$\frac{d}{4}\,[\lambda(e^{2T}-1)]^2/\sigma^4$"
         )
         measured = []
         for v in (0.05, 0.3, 1.0, 5.0, 20.0):
-            model = OneStep(d, 60 * d, TIME, v / math.expm1(2 * TIME), runs=max(4, runs // 8))
-            run = simulate(model, progress=False)
-            expected = theory.solve(model).kl_generated_target["total"]
+            model = OneStep(d, 60 * d, TIME, v / math.expm1(2 * TIME))
+            problem = Problem(model, simulation=Simulation(max(4, runs // 8)))
+            run = ensemble(problem, progress=False)
+            expected = solve(problem).kl_generated_target.total
             measured.append((v, run.mean("kl_generated_target"), run.sem("kl_generated_target"), expected))
         columns = np.array(measured, dtype=float).T
         points(axes[2], columns[0], columns[1], columns[2], color=COLOURS[0], label="n = 60 d")
@@ -206,7 +231,7 @@ def parts(quick: bool) -> Drawing:
         f" Lines: theory with finite-size terms. Points: {runs} data sets with standard errors.",
         f"{PAPER}, Fig. 2",
         data,
-        {"one_step": _model(d, scales[1], runs=runs).to_table()},
+        _problem(d, scales[1], runs=runs).to_tables(),
         f"largest relative deviation of E KL(G‖O) from theory: {worst:.3f}",
     )
 
@@ -224,13 +249,13 @@ def widths(quick: bool) -> Drawing:
         right.get_legend().remove()
         right.set_ylabel("")
     functions = {
-        "mixing": bandwidth.mixing_bandwidth,
-        "kernel": bandwidth.kernel_bandwidth,
-        "amise": bandwidth.amise_bandwidth,
-        "mise": bandwidth.mise_bandwidth,
+        "mixing": mixing_bandwidth,
+        "kernel": kernel_bandwidth,
+        "amise": amise_bandwidth,
+        "mise": mise_bandwidth,
     }
     data = {name: np.array([f(int(n), d) for n in sizes]) for name, f in functions.items()}
-    errors = {name: bandwidth.mise(f(10**4, d), 10**4, d) for name, f in functions.items()}
+    errors = {name: mise(f(10**4, d), 10**4, d) for name, f in functions.items()}
     return Drawing(
         figure,
         "Kernel variance of a density estimate of n samples of N(0, 1): at the mixing time, its leading term n^(−2/d) (the"
@@ -238,7 +263,7 @@ def widths(quick: bool) -> Drawing:
         " and the asymptotic optimum coincide only where n^(2/d) ≫ 1 and d is large; in d = 2 they scale differently.",
         f"{PAPER}, section 2.2 (no figure there)",
         {"samples": sizes, **data},
-        {"one_step": _model(d, 0.01, samples=10**4, underlying="kernel", underlying_samples=10**4).to_table()},
+        _problem(d, 0.01, samples=10**4, underlying="kernel", underlying_samples=10**4).to_tables(),
         "squared error at d = 100, n = 10⁴ relative to the zero function: "
         + ", ".join(f"{name} {value:.3g}" for name, value in errors.items()),
     )
@@ -248,27 +273,31 @@ def steps(quick: bool) -> Drawing:
     """KL(G‖O) and P against the number of steps."""
     d, runs, fresh = (30, 12, 1000) if quick else (60, 40, 4000)
     counts = (1, 2, 4, 8, 16) if quick else (1, 2, 4, 8, 16, 32)
-    model = _model(d, 1.0, samples=20 * d, runs=runs)
+    given: dict[str, Any] = {"samples": 20 * d, "runs": runs}
+    problem = _problem(d, 1.0, **given)
     data: dict[str, np.ndarray] = {"steps": np.array(counts)}
     with style() as plt:
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
-        plots.plot_multistep(TIME, model.noise_scale, 1.0, d, np.arange(1, counts[-1] + 1), ax=left)
+        plots.plot_multistep(TIME, problem.one_step.noise_scale, 1.0, d, np.arange(1, counts[-1] + 1), ax=left)
         for k, scheme in enumerate(("deterministic", "ancestral")):
-            found = [simulate(model, Sampler(steps=c, scheme=scheme), progress=False) for c in counts]
+            found = [ensemble(_problem(d, 1.0, steps=c, scheme=scheme, **given), progress=False) for c in counts]
             mean = np.array([r.mean("kl_generated_target") for r in found], dtype=float)
             sem = np.array([r.sem("kl_generated_target") for r in found], dtype=float)
             points(left, counts, mean, sem, color=COLOURS[k], label=f"{scheme}, n = 20 d")
             data |= {f"kl_{scheme}": mean, f"kl_{scheme}_sem": sem}
-        limit = flow_divergence(theory.signal_fraction(TIME, model.noise_scale), d, 20 * d)["total"]
+        limit = flow_divergence(_fraction(problem), d, 20 * d).total
         left.axhline(limit, color="0.4", lw=0.9, ls=":", label="deterministic, k → ∞, n = 20 d")
         left.set_ylabel("KL(G‖O)")
-        left.set_title(f"d = {d}, q = {theory.signal_fraction(TIME, model.noise_scale):.2f}")
+        left.set_title(f"d = {d}, q = {_fraction(problem):.2f}")
         left.legend(fontsize=6.5)
         for k, ratio in enumerate((1.25, 2.0, 5.0)):
-            sweep_model = _model(
-                d, 1.0, samples=round(ratio * d), runs=2 * runs, underlying="kernel", underlying_samples=fresh
-            )
-            found = [simulate(sweep_model, Sampler(steps=c), progress=False) for c in counts]
+            more: dict[str, Any] = {
+                "samples": round(ratio * d),
+                "runs": 2 * runs,
+                "underlying": "kernel",
+                "underlying_samples": fresh,
+            }
+            found = [ensemble(_problem(d, 1.0, steps=c, **more), progress=False) for c in counts]
             p = np.array([r.probability for r in found])
             low, high = np.array([r.interval() for r in found]).T
             # drawn a little apart, so that equal values stay legible
@@ -288,16 +317,16 @@ def steps(quick: bool) -> Drawing:
         " density is nearer to the underlying than to the training density (deterministic sampler; lines guide the eye).",
         f"extension of {PAPER}",
         data,
-        {"one_step": model.to_table()},
+        problem.to_tables(),
         f"deterministic, k = {counts[-1]}: KL {data['kl_deterministic'][-1]:.3f} against {limit:.3f} for k → ∞"
-        f" and a floor of {_floor(model, counts[-1]):.3f}",
+        f" and a floor of {_floor(d, counts[-1]):.3f}",
     )
 
 
-def _floor(model: OneStep, count: int) -> float:
+def _floor(dimension: int, count: int) -> float:
     """KL(G‖O) for n → ∞ after ``count`` deterministic steps."""
-    solved = theory.solve(model, Sampler(steps=count))
-    return float(solved.multistep["kl_floor"]["generated_target"])
+    found = solve(_problem(dimension, 1.0, steps=count)).multistep.kl_floor.generated_target
+    return math.nan if found is None else found
 
 
 FIGURES: dict[str, Callable[[bool], Drawing]] = {

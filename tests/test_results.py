@@ -118,13 +118,13 @@ def mixture():
 
 
 def one_step():
-    return asy.example("one-step").replace({"one_step.dimension": 5, "one_step.samples": 40, "one_step.runs": 4})
+    return asy.example("one-step").replace({"one_step.dimension": 5, "one_step.samples": 40, "simulation.runs": 4})
 
 
 def probability_curve():
-    from asymptotics.one_step.transition import probability_curve as curve
+    from asymptotics.one_step.process.transition import probability_curve as curve
 
-    return curve(one_step().problem.model, [10, 40], workers=1, progress=False)
+    return curve(one_step().problem, [10, 40], workers=1, progress=False)
 
 
 def smoothing():

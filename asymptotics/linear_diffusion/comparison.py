@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.output.power import detectable
+from ..common.output.power import detectable, shifts
 from ..common.output.verdict import Row, Verdict
-from .best import best_curve, best_values
-from .equivalents import degrees_of_freedom, deterministic_equivalents
-from .generated import Generated, generated_averages
+from .averaged.best import best_curves, best_values, summed
+from .averaged.generated import Generated, generated_averages
+from .prediction import Averages
+from .resolvents.equivalents import degrees_of_freedom, deterministic_equivalents
 from .settings import LinearDiffusion, Simulation
-from .theory import solve
+from .simulation import Runs
+from .theory import averaged
 
 SOURCE = "last term of the expansion in 1/N"
 #: Powers of the inverse of the smallest eigenvalue that a quantity contains.
@@ -38,27 +40,27 @@ class Prediction:
     reason: str = ""
 
 
-def compare(theory: Any, runs: Any) -> Verdict:
+def compare(theory: Averages, runs: Runs) -> Verdict:
     """Theory with all its terms against the runs; what is allowed is the last term of the expansion in 1/N.
 
     Parameters
     ----------
-    theory : theory.Averages
-    runs : simulation.Runs
+    theory : Averages
+    runs : Runs
 
     Raises
     ------
     InputError
         If they are of different settings, or ``theory`` is a sweep.
     """
-    if not hasattr(theory, "kl_limits") or not isinstance(theory.samples, int):
+    if not isinstance(theory, Averages):
         raise InputError("theory: must be the averages for one number of samples (not a sweep)")
     if theory.settings != runs.settings:
         raise InputError("runs: must have the settings of the theory")
     settings = LinearDiffusion.from_table(theory.settings)
     simulation = Simulation.from_table(runs.simulation)
     tau = np.asarray(runs.tau, dtype=float)
-    own = solve(settings, tau=tau if tau.size else None)
+    own = averaged(settings, tau=tau if tau.size else None)
     found = list(predictions(settings, simulation, tau))
     rows, skipped = judged(found, runs.values, [_moved(theory, own, f) for f in found])
     verdict = Verdict.of(rows, not_tested=tuple(skipped))
@@ -87,14 +89,14 @@ def judged(
     return rows, skipped
 
 
-def _moved(theory: Any, own: Any, found: Prediction) -> float:
+def _moved(theory: Averages, own: Averages, found: Prediction) -> float:
     """How far the given theory is from that of its settings, in its field and in its best value: 0 unless someone changed it."""
     if not hasattr(own, found.name):
         return 0.0
     here, given = getattr(own, found.name), getattr(theory, found.name)
-    best = theory.corrected.get(found.name)
+    best, known = theory.corrected.get(found.name), own.corrected.get(found.name)
     shift = 0.0 if here is None or given is None else given - here
-    return float(shift + (0.0 if best is None else best - own.corrected[found.name]))
+    return float(shift + (0.0 if best is None or known is None else best - known))
 
 
 def _heavy(settings: LinearDiffusion, values: np.ndarray, power: int) -> bool:
@@ -125,9 +127,9 @@ def predictions(settings: LinearDiffusion, simulation: Simulation, tau: np.ndarr
         else:
             yield Prediction(name, value, error)
     if tau.size:
-        curves = best_curve(settings, values, tau)
-        for name, curve in zip(("flow_train_loss", "flow_test_loss"), curves[:2], strict=True):
-            yield Prediction(name, curve[0], curve[1])
+        curves = best_curves(settings, values, tau)
+        yield Prediction("flow_train_loss", curves.train, curves.train_error)
+        yield Prediction("flow_test_loss", curves.test, curves.test_error)
     yield from _sampled(settings, simulation, values)
 
 
@@ -149,18 +151,10 @@ def _sampled(settings: LinearDiffusion, simulation: Simulation, values: np.ndarr
         reason = "the noise-free sampler as run (DDIM) has a discretisation error that the flow's limit does not know"
         yield from (Prediction(f"sampled_{name}", reason=reason) for name in names)
         return
+    of_model = (values, settings.samples, settings.regularisation, settings.schedule())
     orders = [
-        generated_averages(
-            values,
-            settings.samples,
-            settings.regularisation,
-            settings.schedule(),
-            settings.variance,
-            last_noise=settings.last_noise,
-            corrected=k > 0,
-            next_order=k > 1,
-        )
-        for k in range(3)
+        generated_averages(*of_model, settings.variance, last_noise=settings.last_noise, order=order)
+        for order in range(3)
     ]
     for name in names:
         yield _of_sampler(settings, name, orders, values, points)
@@ -173,10 +167,10 @@ def _of_sampler(
     terms = [getattr(order, name) for order in orders]
     if any(term is None for term in terms):
         return Prediction(full, reason="infinite")
-    first, last = terms[1] - terms[0], terms[2] - terms[1]
-    if abs(last) > abs(first) and abs(last) > 1e-12 * abs(terms[0]):
+    value, last = summed([terms[0], terms[1] - terms[0], terms[2] - terms[1]])
+    if value is None or last is None:
         return Prediction(full, reason="the expansion in 1/N does not converge here")
-    if name == "kl_generated_target" and orders[0].mean_slack > abs(last):
+    if name == "kl_generated_target" and orders[0].mean_slack > last:
         return Prediction(
             full, reason="the sampler keeps part of the mean's error, whose size is known to leading order only"
         )
@@ -185,23 +179,19 @@ def _of_sampler(
             return Prediction(full, reason=_tail(settings, values, 1))
         if points - values.size <= 8:
             return Prediction(full, reason="too few points: the inverse of their covariance is heavy-tailed")
-    return Prediction(full, terms[2], abs(last))
+    return Prediction(full, value, last)
 
 
 def _power(
     settings: LinearDiffusion, simulation: Simulation, tau: np.ndarray, found: list[Prediction], verdict: Verdict
 ) -> dict[str, float]:
     """The smallest relative change of each input that this comparison would have seen with probability ½."""
-    step, base = 0.01, {p.name: p for p in found}
-    shifts: dict[str, list[np.ndarray | None]] = {}
-    for name, moved in _moved_inputs(settings, step).items():
-        after = {p.name: p for p in predictions(moved, simulation, tau)}
-        changes: list[np.ndarray | None] = []
-        for row in verdict.rows:
-            there, here = after[row.name], base[row.name]
-            changes.append(None if there.value is None else np.asarray(there.value - here.value) / step)
-        shifts[f"linear_diffusion.{name}"] = changes
-    return detectable(verdict, shifts)
+    step = 0.01
+    moved = {
+        f"linear_diffusion.{name}": {p.name: p.value for p in predictions(inputs, simulation, tau)}
+        for name, inputs in _moved_inputs(settings, step).items()
+    }
+    return detectable(verdict, shifts(verdict, {p.name: p.value for p in found}, moved, step))
 
 
 def _moved_inputs(settings: LinearDiffusion, step: float) -> dict[str, LinearDiffusion]:

@@ -13,8 +13,10 @@ from ..common.input.checks import InputError, integer, number
 from ..common.numerics.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
 from ..common.output.results import Result
 from ..common.running.ensembles import run_ensemble, spawn
+from .averaged.agreement import effective_dimension, model_agreement
+from .averaged.losses import averaged_losses
+from .diffusion.schedule import Schedule
 from .process import measured_loss, moments, symmetric_root, train_closed_form
-from .schedule import Schedule
 
 HELD_OUT = 2000
 DIGITS = 10_000
@@ -128,9 +130,6 @@ def compare_images(
     runs : int
         Shufflings of the digits.
     """
-    from .agreement import model_agreement
-    from .losses import averaged_losses
-
     started = clock.perf_counter()
     largest = (DIGITS - HELD_OUT) // 2
     sizes = [integer("samples", n, at_least=2, at_most=largest) for n in samples]
@@ -188,8 +187,6 @@ def digits_effective_dimension() -> dict[str, Any]:
     ``raw`` and ``resized`` are 1 + (Tr Σ)²/Tr Σ² of the 60 000 training images; ``participation_ratio`` and
     ``participation_ratio_resized`` the same without the 1; ``fourth_moment`` takes E‖x−μ‖⁴ from 10 000 digits.
     """
-    from .agreement import effective_dimension
-
     covariance = mnist_covariance()
     values = load_spectrum("mnist").eigenvalues
     resize = bilinear(28, 32)

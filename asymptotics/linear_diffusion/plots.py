@@ -7,26 +7,27 @@ from typing import Any
 import numpy as np
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
-from .averages import Averages, Sweep
 from .images import ImageComparison
+from .prediction import Averages, Sweep
 from .simulation import Runs
 
 
-@draw.register
-def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
-    """Train and test loss per dimension against training time, the optimum marked; returns ``(figure, axes)``."""
+def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+    """Train and test loss per dimension against training time, the optimum marked, simulation as points; a sweep against N."""
+    if isinstance(theory, Sweep):
+        return sweep_curve(theory, ax=ax)
     with style():
         figure, ax = axes_of(ax)
         d, stopping = theory.dimension, theory.stopping
-        tau = np.asarray(stopping["tau"])
-        ax.plot(tau, np.asarray(stopping["train_loss"]) / d, color=COLOURS[0], label="train")
-        ax.plot(tau, np.asarray(stopping["test_loss"]) / d, color=COLOURS[1], label="test")
-        best = stopping["optimum"]
-        if best["tau"] is not None:
-            ax.plot(best["tau"], best["loss"] / d, marker="*", markersize=9, color=COLOURS[1], linestyle="none")
+        tau = np.asarray(stopping.tau)
+        ax.plot(tau, np.asarray(stopping.train_loss) / d, color=COLOURS[0], label="train")
+        ax.plot(tau, np.asarray(stopping.test_loss) / d, color=COLOURS[1], label="test")
+        best = stopping.optimum
+        if best.tau is not None:
+            ax.plot(best.tau, best.loss / d, marker="*", markersize=9, color=COLOURS[1], linestyle="none")
             ax.annotate(
-                rf"$\tau^*={best['tau']:.3g}$",
-                (best["tau"], best["loss"] / d),
+                rf"$\tau^*={best.tau:.3g}$",
+                (best.tau, best.loss / d),
                 textcoords="offset points",
                 xytext=(4, -12),
                 fontsize=7.5,
@@ -34,7 +35,7 @@ def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[
         if runs is not None:
             _measured(ax, runs)
         ax.set_xscale("log")
-        if max(stopping["test_loss"]) > 4 * min(stopping["train_loss"]):
+        if max(stopping.test_loss) > 4 * min(stopping.train_loss):
             ax.set_yscale("log")
         ax.set_xlabel(r"training time $\tau$")
         ax.set_ylabel("loss per dimension")
@@ -43,6 +44,12 @@ def stopping_curve(theory: Averages, runs: Any = None, ax: Any = None) -> tuple[
         )
         ax.legend()
     return figure, ax
+
+
+@draw.register
+def stopping_curve(theory: Averages, ax: Any = None) -> tuple[Any, Any]:
+    """Theory's train and test loss against training time; returns ``(figure, axes)``."""
+    return comparison(theory, ax=ax)
 
 
 def _measured(ax: Any, runs: Any) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..common.input.checks import InputError
-from .schedule import Schedule
+from .diffusion.schedule import Schedule
 
 
 def draw(rng: np.random.Generator, samples: int, scale: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from ..common.input.checks import present
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
+from .problem import Problem
 from .process import (
     draw,
     gaussian_divergences,
@@ -154,8 +155,8 @@ class Runs(Result):
 
 
 def simulate(
-    settings: LinearDiffusion,
-    simulation: Simulation,
+    problem: Problem,
+    simulation: Simulation | None = None,
     *,
     workers: int | None = None,
     progress: bool | None = None,
@@ -165,8 +166,9 @@ def simulate(
 
     Parameters
     ----------
-    settings : LinearDiffusion
-    simulation : Simulation
+    problem : Problem
+    simulation : Simulation, optional
+        Before 0.2.0: settings were given one by one.
     workers : int, optional
         Processes; the answer does not depend on their number.
     progress : bool, optional
@@ -175,6 +177,8 @@ def simulate(
         Keeps finished data sets; a later call goes on from there.
     """
     started = clock.perf_counter()
+    problem = Problem.of(problem, simulation)
+    settings, simulation = problem.linear_diffusion, problem.simulation
     seeds = spawn(simulation.seed, simulation.runs)
     found = run_ensemble(
         one_run,

@@ -10,16 +10,30 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, array, present
-from .agreement import effective_dimension, model_agreement, null_directions
-from .averages import Averages, Sweep
-from .best import best_curve, best_values
-from .corrections import finite_size_corrections
-from .equivalents import critical_kappa, deterministic_equivalents, null_space_mass
-from .kl import averaged_divergences, limits_per_dimension, optimal_regularisation, wishart_averages
-from .losses import averaged_losses, corrected_losses, total_losses
-from .sampler import VARIANCES, generated_mean, generated_variance
+from ..common.output.results import to_builtin
+from .averaged.agreement import effective_dimension, model_agreement, null_directions
+from .averaged.best import TRACES, best_curves, best_values
+from .averaged.divergences import averaged_divergences
+from .averaged.losses import loss_terms, total_losses
+from .averaged.optimum import optimal_regularisation
+from .averaged.training import averaged_training
+from .averaged.wishart import limits_per_dimension, wishart_averages
+from .diffusion.sampler import VARIANCES, generated_mean, generated_variance
+from .prediction import (
+    Averages,
+    BestRegularisation,
+    Curves,
+    KlLimits,
+    Optimum,
+    Sampled,
+    Stopping,
+    Sweep,
+    Variances,
+)
+from .problem import Problem
+from .resolvents.corrections import finite_size_corrections
+from .resolvents.equivalents import critical_kappa, deterministic_equivalents, null_space_mass
 from .settings import LinearDiffusion
-from .training import averaged_training
 
 #: How many modes of the target the ``sampler`` field shows unless told otherwise.
 SHOWN_MODES = 8
@@ -27,7 +41,7 @@ SHOWN_MODES = 8
 
 #: Fields that do not depend on N: one value in a sweep.
 SHARED = frozenset(
-    (
+    [
         "dimension",
         "samples",
         "regularisation",
@@ -40,11 +54,37 @@ SHARED = frozenset(
         "settings",
         "notes",
         "seconds",
-    )
+    ]
 )
 
 
 def solve(
+    problem: Problem,
+    *,
+    samples: Sequence[int] | None = None,
+    tau: Sequence[float] | np.ndarray | None = None,
+    eigenvalues: Sequence[float] | np.ndarray | None = None,
+    progress: bool | None = None,
+) -> Averages | Sweep:
+    """The theory of an experiment.
+
+    Parameters
+    ----------
+    problem : Problem
+    samples : sequence of int, optional
+        Sweep the number of samples: the fields become lists.
+    tau, eigenvalues
+        See `averaged`.
+    progress : bool, optional
+        Without effect: it takes milliseconds.
+    """
+    settings = Problem.of(problem).linear_diffusion
+    if samples is None:
+        return averaged(settings, tau=tau, eigenvalues=eigenvalues)
+    return sweep(settings, samples, tau=tau, eigenvalues=eigenvalues)
+
+
+def averaged(
     settings: LinearDiffusion,
     *,
     tau: Sequence[float] | np.ndarray | None = None,
@@ -67,32 +107,30 @@ def solve(
     """
     started = clock.perf_counter()
     spectrum, schedule = settings.covariance(), settings.schedule()
-    values, big, c, t = spectrum.eigenvalues, settings.samples, settings.regularisation, _time(settings)
+    values, big, c, t = spectrum.eigenvalues, settings.samples, settings.regularisation, present(settings.time, "time")
     d = values.size
-    notes: list[str] = []
-    train, test = averaged_losses(values, big, c, schedule, t)
+    losses = loss_terms(values, big, c, schedule, t, 1)
     totals = total_losses(values, big, c, schedule)
     divergences = averaged_divergences(values, big, c)
     best = optimal_regularisation(values, big)
-    kl_notes(spectrum.singular, d, big, c, best, notes)
+    notes = _kl_notes(spectrum.singular, d, big, c, best[1] is None)
     traces, extra = _traces(values, big, c, spectrum.singular, notes)
-    loss_correction = corrected_losses(values, big, c, schedule, t)
-    extra |= {"train_loss": float(loss_correction[0] - train), "test_loss": float(loss_correction[1] - test)}
+    extra |= {"train_loss": float(losses[1, 0]), "test_loss": float(losses[1, 1])}
     curve = averaged_training(values, big, c, schedule, t)
     times = curve.grid() if tau is None else _non_negative("tau", tau)
     curves = curve.losses(times)
     optimum = curve.optimum()
     if optimum[0] is None:
         notes.append("stopping.optimum.tau: the averaged test loss falls for ever; its limit is given as loss")
-    train_curve, test_curve, at_best = best_curve(settings, values, times)
-    best_of = best_values(settings, values) | at_best
+    flow = best_curves(settings, values, times)
+    best_of = best_values(settings, values) | flow.optimum()
     missing = [name for name, (value, _) in best_of.items() if value is None]
     if missing:
         notes.append(
             f"corrected.{{{', '.join(missing)}}}: no finite value, or the expansion in 1/N does not converge here"
         )
     alike = model_agreement(values, big, c)
-    modes = spectrum.eigenvalues[:SHOWN_MODES] if eigenvalues is None else _non_negative("eigenvalue", eigenvalues)
+    modes = spectrum.eigenvalues[:SHOWN_MODES] if eigenvalues is None else _non_negative("eigenvalues", eigenvalues)
     gamma = d / big
     limits = limits_per_dimension(gamma) if c == 0 and gamma < 1 else (None, None)
     return Averages(
@@ -103,33 +141,25 @@ def solve(
         time=t,
         spectrum=spectrum.name,
         alpha_bar=float(schedule.alpha_bar[t]),
-        train_loss=float(train),
-        test_loss=float(test),
+        train_loss=float(losses[0, 0]),
+        test_loss=float(losses[0, 1]),
         train_loss_total=totals[0],
         test_loss_total=totals[1],
         kl_generated_target=divergences.generated_target,
         kl_target_generated=divergences.target_generated,
         kl_generated_target_corrected=divergences.generated_target_corrected,
         kl_target_generated_corrected=divergences.target_generated_corrected,
-        kl_limits={
-            "generated_target_per_dimension": limits[0],
-            "target_generated_per_dimension": limits[1],
-            "leading_order_per_dimension": gamma / 4,
-        },
+        kl_limits=KlLimits(limits[0], limits[1], gamma / 4),
         corrections=extra,
-        optimal_regularisation={"forward": best[0], "reverse": best[1]},
-        stopping={
-            "tau": times.tolist(),
-            "loss": curves[1].tolist(),
-            "test_loss": curves[1].tolist(),
-            "train_loss": curves[0].tolist(),
-            "optimum": {"tau": optimum[0], "loss": optimum[1]},
-            "corrected": {
-                "test_loss": test_curve[0].tolist(),
-                "train_loss": train_curve[0].tolist(),
-                "optimum": {"tau": at_best["stopping.optimum.tau"][0], "loss": at_best["stopping.optimum.loss"][0]},
-            },
-        },
+        optimal_regularisation=BestRegularisation(*best),
+        stopping=Stopping(
+            times.tolist(),
+            curves[1].tolist(),
+            curves[1].tolist(),
+            curves[0].tolist(),
+            Optimum(*optimum),
+            Curves(flow.test.tolist(), flow.train.tolist(), Optimum(flow.tau, flow.loss)),
+        ),
         cosine_models=alike.models,
         cosine_truth=alike.truth,
         d_eff=effective_dimension(values, settings.fourth_moment),
@@ -146,19 +176,19 @@ def solve(
 
 
 def sweep(settings: LinearDiffusion, samples: Sequence[int], **options: Any) -> Sweep:
-    """`solve` for several N; the training times of all curves are those of the first unless ``tau`` is given."""
+    """`averaged` for several N; the training times of all curves are those of the first unless ``tau`` is given."""
     if len(samples) == 0:
         raise InputError("samples: must be at least one number")
-    results = [solve(settings.replace(samples=samples[0]), **options)]
-    options = {**options, "tau": results[0].stopping["tau"]}
-    results += [solve(settings.replace(samples=n), **options) for n in samples[1:]]
+    results = [averaged(settings.replace(samples=samples[0]), **options)]
+    options = {**options, "tau": results[0].stopping.tau}
+    results += [averaged(settings.replace(samples=n), **options) for n in samples[1:]]
     columns: dict[str, Any] = {}
     for f in dataclasses.fields(Averages):
-        column = [getattr(r, f.name) for r in results]
+        column = [to_builtin(getattr(r, f.name)) for r in results]
         columns[f.name] = column[0] if f.name in SHARED else _transposed(column)
     columns["notes"] = list(dict.fromkeys(f"N = {r.samples}: {note}" for r in results for note in r.notes))
     columns["seconds"] = sum(r.seconds for r in results)
-    columns["stopping"]["tau"] = results[0].stopping["tau"]
+    columns["stopping"]["tau"] = results[0].stopping.tau
     del columns["samples"]
     return Sweep([r.samples for r in results], columns)
 
@@ -170,10 +200,6 @@ def _transposed(column: list[Any]) -> Any:
     return column
 
 
-def _time(settings: LinearDiffusion) -> int:
-    return present(settings.time, "time")
-
-
 def _non_negative(name: str, value: Any) -> np.ndarray:
     checked = np.atleast_1d(array(name, value))
     if checked.ndim != 1 or checked.size == 0 or checked.min() < 0:
@@ -181,59 +207,34 @@ def _non_negative(name: str, value: Any) -> np.ndarray:
     return checked
 
 
-def kl_notes(
-    singular: bool,
-    dimension: int,
-    samples: int,
-    regularisation: float,
-    best: tuple[float | None, float | None],
-    notes: list[str],
-) -> None:
-    """Append why divergences and optimal regularisations are None."""
+def _kl_notes(singular: bool, dimension: int, samples: int, regularisation: float, unbounded: bool) -> list[str]:
+    """Why divergences and optimal regularisations are None."""
     if singular:
-        notes.append("kl_*: the target's covariance is singular, both divergences are infinite at any c")
-        notes.append("optimal_regularisation.forward: KL(generated‖target) is infinite at any c")
-        if best[1] is None:
-            notes.append("optimal_regularisation.reverse: the cross-entropy falls without bound as c → 0")
-        else:
-            notes.append("optimal_regularisation.reverse: minimises the cross-entropy of target and generated")
-    elif regularisation == 0 and samples <= dimension:
-        notes.append(f"kl_*: infinite without regularisation, N = {samples} <= d = {dimension} (Σ₀ is singular)")
-    elif regularisation == 0 and samples <= dimension + 2:
-        notes.append(
-            "kl_target_generated: its mean over data sets is infinite without regularisation "
-            f"for N <= d + 2 = {dimension + 2}"
-        )
+        reverse = "the cross-entropy falls without bound as c → 0"
+        if not unbounded:
+            reverse = "minimises the cross-entropy of target and generated"
+        return [
+            "kl_*: the target's covariance is singular, both divergences are infinite at any c",
+            "optimal_regularisation.forward: KL(generated‖target) is infinite at any c",
+            f"optimal_regularisation.reverse: {reverse}",
+        ]
+    if regularisation > 0 or samples > dimension + 2:
+        return []
+    if samples <= dimension:
+        return [f"kl_*: infinite without regularisation, N = {samples} <= d = {dimension} (Σ₀ is singular)"]
+    reason = f"infinite without regularisation for N <= d + 2 = {dimension + 2}"
+    return [f"kl_target_generated: its mean over data sets is {reason}"]
 
 
 def _traces(
     values: np.ndarray, samples: int, c: float, singular: bool, notes: list[str]
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """κ, log-determinant and traces, and their corrections."""
-    names = (
-        "trace_inverse",
-        "trace_inverse_squared",
-        "trace_sigma_inverse",
-        "trace_sigma_inverse_squared",
-        "trace_empirical_inverse_squared",
-        "gap_trace",
-    )
     if c > 0:
-        e, k = deterministic_equivalents(values, samples, c), finite_size_corrections(values, samples, c)
-        found: dict[str, Any] = {name: float(getattr(e, name)) for name in names}
-        found |= {
-            "kappa": float(e.kappa),
-            "log_det": float(e.log_det),
-            "log_det_correction": float(e.log_det_correction),
-        }
-        return found, {name: float(value) for name, value in dataclasses.asdict(k).items()}
+        e, more = deterministic_equivalents(values, samples, c), finite_size_corrections(values, samples, c)
+        found = {name: float(getattr(e, name)) for name in ("kappa", "log_det_correction", *TRACES)}
+        return found, {name: float(value) for name, value in vars(more).items()}
     exact = wishart_averages(values, samples)
-    found = {name: getattr(exact, name, exact.trace_inverse) for name in names}
-    found |= {
-        "kappa": critical_kappa(values, samples),
-        "log_det": exact.log_det,
-        "log_det_correction": None if exact.log_det is None else 0.0,
-    }
     d = values.size
     reason = "the target's covariance is singular" if singular else f"N = {samples}, d = {d}"
     if exact.log_det is None:
@@ -244,22 +245,16 @@ def _traces(
         )
     elif exact.gap_trace is None:
         notes.append(f"*_squared, gap_trace: means are infinite without regularisation ({reason}, N <= d + 4)")
-    if exact.trace_inverse is None:
-        found["trace_empirical_inverse_squared"] = None
-    return found, {}
+    correction = None if exact.log_det is None else 0.0
+    known = {name: getattr(exact, name) for name in TRACES}
+    return known | {"kappa": critical_kappa(values, samples), "log_det_correction": correction}, {}
 
 
-def _sampler(modes: np.ndarray, c: float, settings: LinearDiffusion) -> dict[str, Any]:
+def _sampler(modes: np.ndarray, c: float, settings: LinearDiffusion) -> Sampled:
     schedule = settings.schedule()
     s0 = modes + c
-    return {
-        "eigenvalue": modes.tolist(),
-        "choice": settings.variance,
-        "mean": generated_mean(s0, schedule).tolist(),
-        "variance": {
-            name: generated_variance(s0, schedule, name, last_noise=settings.last_noise).tolist() for name in VARIANCES
-        },
-        "variance_without_last_noise": {
-            name: generated_variance(s0, schedule, name, last_noise=False).tolist() for name in VARIANCES
-        },
-    }
+    given, without = (
+        Variances(*(generated_variance(s0, schedule, name, last_noise=last).tolist() for name in VARIANCES))
+        for last in (settings.last_noise, False)
+    )
+    return Sampled(modes.tolist(), settings.variance, generated_mean(s0, schedule).tolist(), given, without)

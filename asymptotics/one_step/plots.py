@@ -8,26 +8,32 @@ from typing import Any
 import numpy as np
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points
-from . import bandwidth, divergences, hellinger
-from .multistep import multistep_fraction
-from .simulation import Simulated
-from .theory import Theory
-from .transition import Transition
+from .closed_forms import bandwidth, divergences, hellinger
+from .closed_forms.multistep import multistep_fraction
+from .prediction import Theory
+from .process.ensemble import Simulated
+from .process.transition import Transition
+from .theory import predict
 
 
-@draw.register
+def comparison(theory: Theory, runs: Simulated | Transition | None = None, ax: Any = None) -> tuple[Any, Any]:
+    """Divergences against d/n from theory, with the ensemble as points (or P against n for a sweep)."""
+    return plot_probability([runs], ax=ax) if isinstance(runs, Transition) else plot_divergences(theory, runs, ax=ax)
+
+
 def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
     fig, ax = axes_of(ax)
-    d, n = theory.parameters["one_step"]["dimension"], theory.parameters["one_step"]["samples"]
+    model = theory.problem.one_step
+    d, n = model.dimension, model.samples
     ratios = np.geomspace(min(0.02, d / n), min(0.95, d / (d + 3.0)), 160) if d > 1 else np.array([0.1, 0.2, 0.3])
     sizes = np.unique(np.round(d / ratios).astype(int))
     sizes = sizes[sizes > d + 2]
     parts = [divergences.kl_generated_target(theory.q, d, int(size)) for size in sizes]
-    reverse = [divergences.kl_target_generated(theory.q, d, int(size))["total"] for size in sizes]
+    reverse: Any = [divergences.kl_target_generated(theory.q, d, int(size)).total for size in sizes]
     x = d / sizes
     for k, (name, label) in enumerate((("total", "KL(G‖O)"), ("variance", "variance part"), ("mean", "mean part"))):
-        ax.plot(x, [part[name] for part in parts], color=COLOURS[k], ls="-" if k == 0 else "--", label=label)
+        ax.plot(x, [getattr(part, name) for part in parts], color=COLOURS[k], ls="-" if k == 0 else "--", label=label)
     ax.plot(x, np.where(np.isfinite(reverse), reverse, np.nan), color=COLOURS[3], label="KL(O‖G), typical")
     ax.axvline(theory.q, color="0.6", lw=0.8, ls=":")
     ax.annotate("d/n = q", (theory.q, 1.0), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90,
@@ -111,11 +117,17 @@ def plot_multistep(
         floors = []
         for count in steps:
             q = multistep_fraction(diffusion_time, noise_scale, std, steps=int(count), scheme=scheme, spacing=spacing)
-            floors.append(divergences.kl_floor(q, dimension)["generated_target"])
+            floors.append(divergences.kl_floor(q, dimension).generated_target)
         ax.plot(steps, floors, color=COLOURS[k // 2], ls="-" if k % 2 == 0 else "--", label=f"{scheme}, {spacing}")
     ax.set(xscale="log", yscale="log", xlabel="steps k", ylabel="KL(G‖O) for n → ∞")
     ax.legend()
     return fig, ax
+
+
+@draw.register
+def plot_theory(theory: Theory, ax: Any = None) -> tuple[Any, Any]:
+    """`plot_divergences` of the theory alone."""
+    return plot_divergences(theory, ax=ax)
 
 
 @draw.register
@@ -127,7 +139,4 @@ def plot_transition(sweep: Transition, ax: Any = None) -> tuple[Any, Any]:
 @draw.register
 def plot_ensemble(runs: Simulated, ax: Any = None) -> tuple[Any, Any]:
     """The ensemble's divergences as points on the curves of the theory."""
-    from .settings import OneStep
-    from .theory import solve
-
-    return plot_divergences(solve(OneStep.from_table(runs.parameters["one_step"])), runs, ax=ax)
+    return plot_divergences(predict(runs.problem.one_step), runs, ax=ax)

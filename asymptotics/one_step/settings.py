@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..common.input.checks import choice, integer, number
+from ..common.input.renamed import say_renamed
 from ..common.input.settings import Settings
 
 
@@ -29,8 +30,8 @@ class OneStep(Settings):
         What the generated density is compared with: the Gaussian itself, or a kernel estimate of fresh samples of it.
     underlying_samples : int
         Number of fresh samples of the kernel estimate, at least 2.
-    runs : int
-        Number of training sets of the simulation.
+    runs : int, optional
+        Before 0.2.0 the number of training sets stood here; it is now ``simulation.runs``.
 
     Raises
     ------
@@ -52,7 +53,7 @@ class OneStep(Settings):
     mean: float = 0.0
     underlying: str = "exact"
     underlying_samples: int = 10_000
-    runs: int = 100
+    runs: int | None = None
 
     def __post_init__(self) -> None:
         self.set(
@@ -64,12 +65,14 @@ class OneStep(Settings):
             mean=number(self.key("mean"), self.mean),
             underlying=choice(self.key("underlying"), self.underlying, ("exact", "kernel")),
             underlying_samples=integer(self.key("underlying_samples"), self.underlying_samples, at_least=2),
-            runs=integer(self.key("runs"), self.runs, at_least=1),
         )
+        if self.runs is not None:
+            say_renamed(self.key("runs"), "simulation.runs")
+            self.set(runs=integer(self.key("runs"), self.runs, at_least=1))
 
 
 @dataclass(frozen=True)
-class Sampler(Settings):
+class Sampling(Settings):
     """How the linear denoiser is applied: once (Halder's model) or in several steps.
 
     Parameters
@@ -82,7 +85,7 @@ class Sampler(Settings):
         Intermediate times at equal steps of the angle φ, tan φ = b/(aσ) (the best for the deterministic scheme), or of t.
     """
 
-    table: ClassVar[str] = "sampler"
+    table: ClassVar[str] = "sampling"
 
     steps: int = 1
     scheme: str = "deterministic"
@@ -96,13 +99,29 @@ class Sampler(Settings):
         )
 
 
+#: Its name before 0.2.0.
+Sampler = Sampling
+
+
 @dataclass(frozen=True)
 class Simulation(Settings):
-    """What the simulation needs beyond the model: the seed of all random numbers."""
+    """How the full process is run.
+
+    Parameters
+    ----------
+    runs : int
+        Number of training sets.
+    seed : int
+        Of all random numbers.
+    """
 
     table: ClassVar[str] = "simulation"
 
+    runs: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.set(seed=integer(self.key("seed"), self.seed, at_least=0))
+        self.set(
+            runs=integer(self.key("runs"), self.runs, at_least=1),
+            seed=integer(self.key("seed"), self.seed, at_least=0),
+        )

@@ -1,290 +1,77 @@
-"""The full process: draw data sets, fit the denoiser, compare the generated density with training and underlying density."""
+"""The full process: an ensemble of data sets, one given data set, or a sweep over the number of samples."""
 
 from __future__ import annotations
 
-import math
-import time
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, fail
-from ..common.output.results import Result, dataframe, to_builtin
+from ..common.input.checks import InputError, fail
 from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import run_ensemble, spawn
-from ..common.running.threads import single_threaded
-from .denoiser import fit
-from .distances import Underlying, closer_to_target, distances, gaussian_divergences
-from .multistep import grid
-from .settings import OneStep, Sampler, Simulation
-
-QUANTITIES = (
-    "closer_to_target",
-    "log_det_rate",
-    "trace_rate",
-    "kl_generated_target",
-    "kl_generated_target_variance",
-    "kl_generated_target_mean",
-    "kl_target_generated",
-    "log_bhattacharyya",
-    "hellinger_squared",
-)
+from .problem import Problem
+from .process.ensemble import Simulated, ensemble, evaluate
+from .process.transition import Transition, probability_curve
+from .settings import Sampling, Simulation
 
 
-@dataclass(frozen=True)
-class Simulated(Result):
-    r"""An ensemble of data sets.
-
-    Parameters
-    ----------
-    parameters : dict
-        Tables of the experiment.
-    values : ndarray, shape (runs, quantities)
-        One row a run, one column each of `QUANTITIES`; infinite where the generated covariance is singular.
-    distances : dict
-        All distances of the given data set; empty without one.
-    seconds : float
-        Time taken.
-    notes : tuple of str
-        ``name: reason`` for each null.
-    """
-
-    parameters: dict[str, Any]
-    values: np.ndarray
-    distances: dict[str, Any]
-    seconds: float = 0.0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def runs(self) -> int:
-        """Number of data sets."""
-        return len(self.values)
-
-    def column(self, name: str) -> np.ndarray:
-        """The values of one quantity, shape (runs,)."""
-        return self.values[:, QUANTITIES.index(name)]
-
-    @property
-    def probability(self) -> float:
-        """Fraction of data sets with E_OG < E_TG."""
-        return float(np.mean(self.column("closer_to_target")))
-
-    @property
-    def probability_sem(self) -> float | None:
-        """Binomial standard error of the probability; None for a single run."""
-        p, runs = self.probability, self.runs
-        return math.sqrt(p * (1.0 - p) / (runs - 1)) if runs > 1 else None
-
-    def interval(self, deviations: float = 1.0) -> tuple[float, float]:
-        """Wilson interval of the probability; unlike the standard error it has a width at 0 and 1."""
-        return wilson_interval(self.probability, self.runs, deviations)
-
-    def mean(self, name: str) -> float | None:
-        """Mean over runs, None if infinite."""
-        value = float(np.mean(self.column(name)))
-        return value if math.isfinite(value) else None
-
-    def sem(self, name: str) -> float | None:
-        """Standard error of the mean, None if infinite or of one run."""
-        column = self.column(name)
-        if self.runs < 2 or not np.all(np.isfinite(column)):
-            return None
-        return float(np.std(column, ddof=1)) / math.sqrt(self.runs)
-
-    def median(self, name: str) -> float | None:
-        """Median over runs, None if infinite."""
-        value = float(np.median(self.column(name)))
-        return value if math.isfinite(value) else None
-
-    def median_interval(self, name: str, deviations: float = 1.0) -> tuple[float | None, float | None]:
-        """Interval of the median from order statistics."""
-        ordered = np.sort(self.column(name))
-        half = 0.5 * deviations * math.sqrt(self.runs)
-        low = max(0, math.floor(0.5 * self.runs - half))
-        high = min(self.runs - 1, math.ceil(0.5 * self.runs + half))
-        low_value, high_value = float(ordered[low]), float(ordered[high])
-        return to_builtin(low_value), to_builtin(high_value)
-
-    def to_json(self) -> dict[str, Any]:
-        names = QUANTITIES[1:]
-        model = self.parameters["one_step"]
-        return to_builtin(
-            {
-                "probability": self.probability,
-                "probability_sem": self.probability_sem,
-                "probability_interval": self.interval(),
-                "mean": {"probability": self.probability, **{name: self.mean(name) for name in names}},
-                "sem": {"probability": self.probability_sem, **{name: self.sem(name) for name in names}},
-                "median": {name: self.median(name) for name in names},
-                "distances": self.distances or None,
-                "runs": self.runs,
-                "dimension": model["dimension"],
-                "samples": model["samples"],
-                "parameters": self.parameters,
-                "seconds": self.seconds,
-                "notes": self.notes,
-            }
-        )
-
-    def summary(self) -> str:
-        model = self.parameters["one_step"]
-        low, high = self.interval()
-        lines = [
-            f"One-step linear denoiser, d = {model['dimension']}, n = {model['samples']}, {self.runs} data sets",
-            f"  P(E_OG < E_TG) = {self.probability:.4f}  [{low:.4f}, {high:.4f}]  ({model['underlying']} underlying density)",
-        ]
-        for name in QUANTITIES[1:]:
-            mean, sem, median = self.mean(name), self.sem(name), self.median(name)
-            shown = ["none" if v is None else f"{v:.6g}" for v in (mean, sem, median)]
-            lines.append(f"  {name:<30} {shown[0]} ± {shown[1]}  (median {shown[2]})")
-        for name, value in self.distances.items():
-            lines.append(f"  {name:<30} {value}")
-        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
-
-    def to_dataframe(self) -> Any:
-        """Every quantity of every run as a pandas DataFrame, one row a data set (needs pandas)."""
-        return dataframe({"run": np.arange(self.runs), **{name: self.column(name) for name in QUANTITIES}}, "run")
-
-
-def wilson_interval(probability: float, runs: int, deviations: float = 1.0) -> tuple[float, float]:
-    """Wilson's score interval of a binomial fraction, ``deviations`` standard deviations to each side."""
-    z2 = deviations**2
-    centre = (probability + 0.5 * z2 / runs) / (1.0 + z2 / runs)
-    half = deviations / (1.0 + z2 / runs) * math.sqrt(probability * (1.0 - probability) / runs + 0.25 * z2 / runs**2)
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def _underlying(model: OneStep, rng: np.random.Generator) -> Underlying:
-    if model.underlying == "exact":
-        return Underlying()
-    return Underlying(rng.standard_normal((model.underlying_samples, model.dimension)))
-
-
-def _times(model: OneStep, sampler: Sampler) -> np.ndarray:
-    return grid(model.diffusion_time, model.noise_scale, model.std, sampler.steps, sampler.spacing)
-
-
-def _streams(seed: np.random.SeedSequence) -> list[np.random.Generator]:
-    """Independent generators for data, noise and underlying points: changing one leaves the others alone."""
-    return [np.random.default_rng(child) for child in spawn(seed, 3)]
-
-
-def run(seed: np.random.SeedSequence, model: OneStep, sampler: Sampler) -> list[float]:
-    """One data set: draw, fit, compare; the values in the order of `QUANTITIES`. Works in units of σ around μ."""
-    data_rng, noise_rng, underlying_rng = _streams(seed)
-    shape = (model.samples, model.dimension)
-    points = data_rng.standard_normal(shape)
-    noise = [noise_rng.standard_normal(shape) for _ in range(sampler.steps)]
-    with single_threaded():
-        generated = fit(points, noise, _times(model, sampler), model.noise_scale / model.std**2, sampler.scheme)
-        gaussian = gaussian_divergences(generated)
-        closer = closer_to_target(points, generated, _underlying(model, underlying_rng))
-    return [float(closer), *(gaussian[name] for name in QUANTITIES[1:])]
+def read_array(name: str, value: Any) -> Any:
+    """An array, or the one in the ``.npy`` file of that path."""
+    if not isinstance(value, (str, os.PathLike)):
+        return value
+    try:
+        return np.load(value, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{name} = {str(value)!r}: no such file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{name} = {str(value)!r}: must be a .npy file of numbers ({error})") from None
 
 
 def simulate(
-    model: OneStep,
-    sampler: Sampler | None = None,
+    problem: Problem,
+    sampler: Sampling | None = None,
     simulation: Simulation | None = None,
     *,
     data: Any = None,
     noise: Any = None,
-    seed: np.random.SeedSequence | None = None,
+    samples: Sequence[int] | None = None,
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
-    part: str = "",
-) -> Simulated:
-    r"""Draw data sets and compare densities; or evaluate one given data set.
+) -> Simulated | Transition:
+    """The full process: an ensemble of data sets, one given data set, or a sweep.
 
     Parameters
     ----------
-    model : OneStep
-    sampler : Sampler, optional
-    simulation : Simulation, optional
-        Its seed gives every random number.
-    data : array_like, shape (n, d), optional
-        A training set to evaluate instead of drawing some; it must have n = ``samples``, d = ``dimension``.
-    noise : array_like, shape (n, d) (or (k, n, d) for k steps), optional
+    problem : Problem
+    sampler, simulation
+        Before 0.2.0: settings were given one by one.
+    data : array_like of shape (n, d), or path, optional
+        A training set to evaluate instead of drawing some; it must have n = ``samples``, d = ``dimension``. An array of shape
+        (2, n, d) is data and noise.
+    noise : array_like of shape (n, d), or (k, n, d) for k steps, or path, optional
         Noise of its training pairs; drawn from the seed if absent.
-    seed : SeedSequence, optional
-        Used instead of the seed of ``simulation`` (one point of a sweep).
-    workers : int, optional
-        Processes; the answer does not depend on them.
-    progress : bool, optional
-        Show a bar.
-    checkpoint : Checkpoint, optional
-        Keeps finished data sets (in its folder ``part``); a later call goes on from there.
-    part : str
-
-    Returns
-    -------
-    Simulated
+    samples : sequence of int, optional
+        A sweep: `asymptotics.one_step.process.transition.probability_curve`.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
 
     Raises
     ------
     InputError
-        For arrays of the wrong shape, or noise without data.
+        For arrays of the wrong shape, noise without data, or a sweep of a given data set.
     """
-    start = time.perf_counter()
-    sampler = Sampler() if sampler is None else sampler
-    simulation = Simulation() if simulation is None else simulation
-    parameters = {table.table: table.to_table() for table in (model, sampler, simulation)}
+    problem = Problem.of(problem, sampler, simulation)
+    if samples is not None:
+        if data is not None or noise is not None:
+            fail("samples", samples, "absent where data are given")
+        return probability_curve(problem, samples, workers=workers, progress=progress, checkpoint=checkpoint)
+    data, noise = read_array("data", data), read_array("noise", noise)
     if data is None:
         if noise is not None:
             fail("noise", "given", "given together with data")
-        seeds = spawn(simulation.seed if seed is None else seed, model.runs)
-        rows = run_ensemble(
-            run,
-            seeds,
-            model,
-            sampler,
-            workers=workers,
-            progress=progress,
-            description=f"data sets, n = {model.samples}",
-            checkpoint=checkpoint,
-            part=part,
-        )
-        values, measured = np.array(rows), {}
-    else:
-        measured = evaluate(model, sampler, simulation, data, noise)
-        gaussian = measured.pop("gaussian")
-        values = np.array([[float(measured["closer_to_target"]), *(gaussian[name] for name in QUANTITIES[1:])]])
-    notes = list(measured.pop("notes", ()))
-    if data is not None:
-        notes.append("sem: a single data set has no standard error")
-    elif len(values) < 2:
-        notes.append("sem: one run has no standard error")
-    if data is None and not np.all(np.isfinite(values)):
-        notes.append(
-            "log_det_rate, log_bhattacharyya, kl_generated_target, kl_target_generated: infinite, because the generated"
-            " covariance is singular for n <= d"
-        )
-    return Simulated(parameters, values, measured, time.perf_counter() - start, tuple(notes))
-
-
-def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """The array, or an error that shows its shape instead of its entries."""
-    given = array(name, value)
-    if given.shape != shape:
-        axes = "(samples, dimension)" if len(shape) == 2 else "(steps, samples, dimension)"
-        raise InputError(f"{name} = array of shape {given.shape}: must be of shape {shape}, {axes} of the experiment")
-    return given
-
-
-def evaluate(model: OneStep, sampler: Sampler, simulation: Simulation, data: Any, noise: Any = None) -> dict[str, Any]:
-    """Distances of one given data set (see `asymptotics.one_step.distances.distances`), with its Gaussian divergences."""
-    shape = (model.samples, model.dimension)
-    points = (_of_shape("data", data, shape) - model.mean) / model.std
-    _, noise_rng, underlying_rng = _streams(np.random.SeedSequence(simulation.seed))
-    if noise is None:
-        draws = [noise_rng.standard_normal(shape) for _ in range(sampler.steps)]
-    else:
-        given = array("noise", noise)
-        if given.shape == shape:
-            given = given[None]
-        draws = list(_of_shape("noise", given, (sampler.steps, *shape)))
-    generated = fit(points, draws, _times(model, sampler), model.noise_scale / model.std**2, sampler.scheme)
-    measured = distances(points, generated, _underlying(model, underlying_rng), model.std)
-    return {**measured, "gaussian": gaussian_divergences(generated)}
+        return ensemble(problem, workers=workers, progress=progress, checkpoint=checkpoint)
+    if noise is None and np.ndim(data) == 3 and np.shape(data)[0] == 2:
+        data, noise = data
+    return evaluate(problem, data, noise)

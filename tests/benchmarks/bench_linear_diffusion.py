@@ -11,6 +11,7 @@ from asymptotics.common.numerics.spectra import load_spectrum, power_law
 from asymptotics.linear_diffusion import (
     LinearDiffusion,
     LinearModel,
+    Problem,
     Schedule,
     averaged_divergences,
     averaged_losses,
@@ -68,7 +69,7 @@ def main() -> None:
         rows.append((f"one averaged setting, {name}", best_of(lambda v=values: averaged_setting(v))))
         rows.append((f"early-stopping curve of 100 times, {name}", best_of(lambda v=values: stopping_curve(v))))
     law = LinearDiffusion(spectrum={"power": 1}, dimension=784, samples=400, regularisation=0.05)
-    rows.append(("solve: all fields of one setting, d = 784", best_of(lambda: solve(law))))
+    rows.append(("solve: all fields of one setting, d = 784", best_of(lambda: solve(Problem(law)))))
     rows.append(("one drawn data set instead, d = 784", best_of(lambda: drawn(power_law(784, 1).eigenvalues), 3)))
     for name, value in rows:
         print(f"{name:<62} {value:9.2f} ms")

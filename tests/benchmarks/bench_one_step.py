@@ -9,7 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from asymptotics.common.running.threads import single_threaded
-from asymptotics.one_step import distances, theory
+from asymptotics.one_step import theory
+from asymptotics.one_step.problem import Problem
+from asymptotics.one_step.process import pair_sums
 from asymptotics.one_step.settings import OneStep, Simulation
 from asymptotics.one_step.simulation import simulate
 
@@ -36,24 +38,24 @@ def main() -> None:
     """Print the table."""
     print(f"{'what':<66} {'seconds':>9} {'against':>9} {'ratio':>7}")
     model = OneStep(100, 500, 2.0, math.exp(-4.0))
-    theory.solve(model)
-    print(f"{'whole theory at one point (target 0.01 s)':<66} {best(lambda: theory.solve(model), 20):9.5f}")
+    theory.predict(model)
+    print(f"{'whole theory at one point (target 0.01 s)':<66} {best(lambda: theory.predict(model), 20):9.5f}")
 
     points = np.random.default_rng(0).standard_normal((3000, 100))
-    variance = 2.0 * distances.kernel_variance(3000, 100)
+    variance = 2.0 * pair_sums.kernel_variance(3000, 100)
     with single_threaded():
         slow = best(lambda: direct_pair_sum(points, variance), 1)
-        fast = best(lambda: distances.log_pair_sum(points, variance))
-        bound = best(lambda: distances.log_kernel_excess_bound(points, 75))
+        fast = best(lambda: pair_sums.log_pair_sum(points, variance))
+        bound = best(lambda: pair_sums.log_kernel_excess_bound(points, 75))
     print(
         f"{'sum over 4.5e6 pairs, d = 100: tiles / coordinate differences':<66} {fast:9.4f} {slow:9.4f} {slow / fast:7.1f}"
     )
     print(f"{'the bound from 75 coordinates / the sum':<66} {bound:9.4f} {fast:9.4f} {fast / bound:7.1f}")
 
     for g in (0.01, 1.0):
-        point = OneStep(100, 100, 2.0, g * math.exp(-4.0), underlying="kernel", underlying_samples=10_000, runs=200)
+        point = OneStep(100, 100, 2.0, g * math.exp(-4.0), underlying="kernel", underlying_samples=10_000)
         start = time.perf_counter()
-        runs = simulate(point, simulation=Simulation(1), progress=False)
+        runs = simulate(Problem(point, simulation=Simulation(200, 1)), progress=False)
         took = time.perf_counter() - start
         label = f"P at d = n = 100, kernel of 1e4, 200 runs, g = {g:g} (target 20 s)"
         print(f"{label:<66} {took:9.2f}   P = {runs.probability:.3f}")

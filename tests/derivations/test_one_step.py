@@ -7,7 +7,7 @@ import math
 import pytest
 import sympy
 
-from asymptotics.one_step import bandwidth, divergences, hellinger
+from asymptotics.one_step.closed_forms import bandwidth, divergences, hellinger
 from derivations.one_step import equations as one_step
 
 

@@ -11,7 +11,7 @@ from scipy.linalg import expm, sqrtm
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import power_law
-from asymptotics.linear_diffusion.agreement import (
+from asymptotics.linear_diffusion.averaged.agreement import (
     corrected_cosines,
     covariance_distance,
     effective_dimension,
@@ -20,11 +20,11 @@ from asymptotics.linear_diffusion.agreement import (
     model_agreement,
     null_directions,
 )
-from asymptotics.linear_diffusion.equivalents import effective_regularisation
-from asymptotics.linear_diffusion.model import LinearModel
+from asymptotics.linear_diffusion.diffusion.model import LinearModel
+from asymptotics.linear_diffusion.diffusion.sampler import reverse_variances
+from asymptotics.linear_diffusion.diffusion.schedule import Schedule
 from asymptotics.linear_diffusion.process import gaussian_divergences, measured_loss, moments, train_closed_form
-from asymptotics.linear_diffusion.sampler import reverse_variances
-from asymptotics.linear_diffusion.schedule import Schedule
+from asymptotics.linear_diffusion.resolvents.equivalents import effective_regularisation
 
 
 def test_anchors():

@@ -11,9 +11,9 @@ from scipy.optimize import brentq
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import load_spectrum, power_law
-from asymptotics.linear_diffusion.contour import resolvent
-from asymptotics.linear_diffusion.corrections import finite_size_corrections
-from asymptotics.linear_diffusion.equivalents import (
+from asymptotics.linear_diffusion.resolvents.contour import resolvent
+from asymptotics.linear_diffusion.resolvents.corrections import finite_size_corrections
+from asymptotics.linear_diffusion.resolvents.equivalents import (
     critical_kappa,
     deterministic_equivalents,
     effective_regularisation,
@@ -208,7 +208,7 @@ def test_contour_gives_the_traces_and_does_not_depend_on_its_shape(samples):
         # moments: E Tr Σ₀ = ϱ Tr Σ, counting of modes
         assert r.average(np.ones_like(z)) == pytest.approx(60, rel=1e-10)
         assert r.average(z) == pytest.approx(values.sum() * (samples - 1) / samples, rel=1e-10)
-    r = resolvent(values, samples, c / 2, corrected=True)
+    r = resolvent(values, samples, c / 2, order=1)
     z = r.shifted - c / 2
     assert r.average(1 / (z + c), 1) == pytest.approx(float(e.trace_sigma_inverse + more.trace_sigma_inverse), rel=1e-9)
     # the second moment is known exactly: E Tr Σ₀² = ϱ[(1 + 1/n… )] via E‖Σ₀‖² of a Wishart matrix

@@ -8,13 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from asymptotics.linear_diffusion import comparison, system
-from asymptotics.linear_diffusion.corrections import finite_size_corrections
-from asymptotics.linear_diffusion.equivalents import deterministic_equivalents
-from asymptotics.linear_diffusion.kl import wishart_averages
+from asymptotics.linear_diffusion import comparison
+from asymptotics.linear_diffusion.averaged.wishart import wishart_averages
+from asymptotics.linear_diffusion.problem import Problem
+from asymptotics.linear_diffusion.resolvents.corrections import expansion
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.simulation import one_run
-from asymptotics.linear_diffusion.theory import solve
+from asymptotics.linear_diffusion.system import SYSTEM as system
+from asymptotics.linear_diffusion.theory import averaged as solve
 
 
 def _covariances(values, big, runs, seed=0):
@@ -60,8 +61,7 @@ def test_next_order_closes_the_gap_to_the_wishart_averages(d, big):
     """c → 0: exact digammas and inverse moments; the O(1/N) term leaves less than a third of what was left."""
     values = d * np.arange(1.0, d + 1) ** -1 / np.sum(np.arange(1.0, d + 1) ** -1)
     exact = wishart_averages(values, big)
-    orders = [deterministic_equivalents(values, big, 1e-10)]
-    orders += [finite_size_corrections(values, big, 1e-10, next_order=more) for more in (False, True)]
+    orders = expansion(values, big, 1e-10)
     for name in ("log_det", "trace_inverse", "trace_sigma_inverse"):
         terms = [float(getattr(order, name)) for order in orders]
         left = getattr(exact, name) - terms[0] - terms[1]
@@ -126,7 +126,7 @@ def test_optimal_regularisation_minimises_the_mean_divergence():
         bend = (slopes(c + step)[k] - slopes(c - step)[k]).mean() / (2 * step)
         sem = at.std() / math.sqrt(len(at))
         assert abs(at.mean()) < 4 * sem + allowed * bend
-        assert abs(slopes(theory.optimal_regularisation[name])[k].mean()) > 4 * sem
+        assert abs(slopes(getattr(theory.optimal_regularisation, name))[k].mean()) > 4 * sem
 
 
 def test_stopping_curve_with_its_corrections():
@@ -143,9 +143,9 @@ def test_stopping_curve_with_its_corrections():
         weight = math.sqrt(noise) * (1 - np.exp(-2 * s * t)) / s
         for name, data in (("train_loss", w), ("test_loss", truth)):
             loss = np.sum(1 - 2 * math.sqrt(noise) * weight + weight**2 * (alpha_bar * data + noise), axis=1)
-            _near(loss, theory.stopping["corrected"][name][k], 2e-3 * theory.stopping["corrected"][name][k])
-    best = theory.stopping["corrected"]["optimum"]
-    assert best["loss"] <= min(theory.stopping["corrected"]["test_loss"]) * (1 + 1e-12)
+            _near(loss, getattr(theory.stopping.corrected, name)[k], 2e-3 * getattr(theory.stopping.corrected, name)[k])
+    best = theory.stopping.corrected.optimum
+    assert best.loss <= min(theory.stopping.corrected.test_loss) * (1 + 1e-12)
 
 
 @pytest.mark.parametrize(("big", "c"), [(2, 0.3), (5, 0.0), (30, 0.0)])
@@ -162,7 +162,7 @@ def test_one_dimension_is_exact(big, c):
     _near((np.log(2 / (y + c)) - 1 + (y + c + mean[:, 0] ** 2) / 2) / 2, theory.kl_generated_target)
     if c > 0 or big > 10:
         _near((np.log((y + c) / 2) - 1 + (2 + mean[:, 0] ** 2) / (y + c)) / 2, theory.kl_target_generated)
-    best = theory.optimal_regularisation["forward"]
+    best = theory.optimal_regularisation.forward
     assert best is not None
     _near(1 / (y + best), 1 / 2)
     assert theory.cosine_models == theory.cosine_truth == 1.0
@@ -174,7 +174,7 @@ def test_heavy_tails_are_not_compared_by_standard_errors():
     table = LinearDiffusion(dimension=20, spectrum={"power": 1.0}, samples=25, steps=50, time=5)
     failed = 0
     for seed in range(6):
-        problem = system.Problem(table, Simulation(runs=20, points=0, tau=[], test_samples=100, seed=seed))
+        problem = Problem(table, Simulation(runs=20, samples=0, tau=[], test_samples=100, seed=seed))
         verdict = system.compare(system.solve(problem), system.simulate(problem, workers=1))
         failed += not verdict.passed
     assert failed <= 1
@@ -188,7 +188,7 @@ def test_heavy_tails_are_not_compared_by_standard_errors():
 def test_a_scaled_theory_fails():
     """Each compared number alone, off by 30 % (cosines: 5 %), in the field or in the best value."""
     table = LinearDiffusion(dimension=12, spectrum={"power": 1.0}, samples=40, regularisation=0.05, steps=20, time=5)
-    problem = system.Problem(table, Simulation(runs=40, points=0, tau=[1.0], test_samples=200))
+    problem = Problem(table, Simulation(runs=40, samples=0, tau=[1.0], test_samples=200))
     theory, runs = system.solve(problem), system.simulate(problem, workers=1)
     assert system.compare(theory, runs).passed
     for name in ("train_loss", "test_loss", "kl_generated_target", "trace_sigma_inverse", "cosine_models", "log_det"):
@@ -225,7 +225,7 @@ def test_p_values_of_a_right_theory_are_uniform(table, runs, points, monkeypatch
 
     monkeypatch.setattr(room, "TRAIN_DRAWS", 50)
     settings = LinearDiffusion(**table)
-    how = Simulation(runs=runs, points=points, tau=[0.3, 3.0] if points else [], test_samples=50)
+    how = Simulation(runs=runs, samples=points, tau=[0.3, 3.0] if points else [], test_samples=50)
     found = list(comparison.predictions(settings, how, np.asarray(how.tau)))
     values = [one_run(seed, settings, how) for seed in np.random.SeedSequence(3).spawn(200 * runs)]
     p = []

@@ -8,11 +8,11 @@ from scipy.optimize import minimize_scalar
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import load_spectrum, power_law
-from asymptotics.linear_diffusion.kl import (
-    averaged_divergences,
+from asymptotics.linear_diffusion.averaged.divergences import averaged_divergences
+from asymptotics.linear_diffusion.averaged.optimum import optimal_regularisation
+from asymptotics.linear_diffusion.averaged.wishart import (
     limits_per_dimension,
     mean_log_det_ratio,
-    optimal_regularisation,
     wishart_averages,
     wishart_kl_generated_target,
     wishart_kl_target_generated,

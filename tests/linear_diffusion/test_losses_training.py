@@ -10,10 +10,11 @@ from scipy.optimize import minimize_scalar
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import load_spectrum, power_law
-from asymptotics.linear_diffusion.losses import averaged_losses, corrected_losses, total_losses
+from asymptotics.linear_diffusion.averaged.losses import averaged_losses, corrected_losses, total_losses
+from asymptotics.linear_diffusion.averaged.training import averaged_training
+from asymptotics.linear_diffusion.diffusion.relaxation import mode_stopping_time
+from asymptotics.linear_diffusion.diffusion.schedule import Schedule
 from asymptotics.linear_diffusion.process import gradient, moments, train_closed_form, train_descent, train_flow
-from asymptotics.linear_diffusion.schedule import Schedule
-from asymptotics.linear_diffusion.training import averaged_training, mode_stopping_time
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +113,7 @@ def test_average_over_drawn_data_sets(samples, exponent, c):
     sem = found.std(axis=0, ddof=1) / np.sqrt(len(found))
     bare = averaged_losses(values, samples, c, schedule, t)
     full = corrected_losses(values, samples, c, schedule, t)
-    curves = [averaged_training(values, samples, c, schedule, t, corrected=k).losses(np.array(taus)) for k in (0, 1)]
+    curves = [averaged_training(values, samples, c, schedule, t, order=k).losses(np.array(taus)) for k in (0, 1)]
     plain = np.concatenate([[bare[0]], curves[0][0], [bare[1]], curves[0][1]])
     theory = np.concatenate([[full[0]], curves[1][0], [full[1]], curves[1][1]])
     scale = np.abs(theory) * np.r_[np.ones(4), np.full(4, 1 - theory[0] / theory[4])]
@@ -131,7 +132,7 @@ def test_descent_on_average_and_against_the_flow():
         averaged_training(values, 40, 0.0, schedule, 60, learning_rate=1.0)
     # averaged descent against dense descent on drawn data sets
     rng, rows = np.random.default_rng(0), []
-    curve = averaged_training(values, 40, 0.0, schedule, 60, learning_rate=5e-3, corrected=True)
+    curve = averaged_training(values, 40, 0.0, schedule, 60, learning_rate=5e-3, order=1)
     ab, noise = schedule.alpha_bar[60], schedule.noise[60]
     for _ in range(40):
         mean, covariance = moments(rng.standard_normal((40, 50)) * np.sqrt(values))

@@ -7,16 +7,16 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import power_law
-from asymptotics.linear_diffusion.generated import generated_averages
-from asymptotics.linear_diffusion.process import gaussian_divergences, moments, run_sampler, train_descent
-from asymptotics.linear_diffusion.sampler import (
+from asymptotics.linear_diffusion.averaged.generated import generated_averages
+from asymptotics.linear_diffusion.diffusion.sampler import (
     continuous_variance,
     generated_mean,
     generated_variance,
     reverse_variances,
     run_modes,
 )
-from asymptotics.linear_diffusion.schedule import Schedule
+from asymptotics.linear_diffusion.diffusion.schedule import Schedule
+from asymptotics.linear_diffusion.process import gaussian_divergences, moments, run_sampler, train_descent
 
 
 def test_schedule_anchors():
@@ -194,7 +194,7 @@ def test_averaged_divergences_of_the_sampler(exponent, samples, c):
         rows.append((np.trace(spread), *gaussian_divergences(average, spread, np.diag(values))))
     found = np.array(rows)
     sem = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-    g = generated_averages(values, samples, c, schedule, "beta", corrected=True)
+    g = generated_averages(values, samples, c, schedule, "beta", order=1)
     bare = generated_averages(values, samples, c, schedule, "beta")
     for k, name in enumerate(("trace", "kl_generated_target", "kl_target_generated")):
         value, change = getattr(g, name), getattr(g, name) - getattr(bare, name)

@@ -8,19 +8,18 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.linear_diffusion import system
 from asymptotics.linear_diffusion.images import bilinear, compare_images, digits_effective_dimension
+from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.simulation import Runs
+from asymptotics.linear_diffusion.system import SYSTEM as system
 
 
 def build(simulation=None, **table):
     base = {"dimension": 40, "spectrum": {"power": 1}, "samples": 40, "steps": 100, "time": 20}
-    return system.build(
-        {
-            "linear_diffusion": LinearDiffusion.from_table({**base, **table}),
-            "simulation": Simulation.from_table({"points": 0, "test_samples": 400, "runs": 40, **(simulation or {})}),
-        }
+    return Problem(
+        LinearDiffusion.from_table({**base, **table}),
+        Simulation.from_table({"samples": 0, "test_samples": 400, "runs": 40, **(simulation or {})}),
     )
 
 
@@ -68,7 +67,7 @@ def test_simulation_agrees_without_regularisation(samples, exponent):
 @pytest.mark.parametrize("variance", ["beta", "posterior", "exact"])
 def test_generated_points_have_the_predicted_divergence(variance):
     problem = build(
-        {"points": 200, "runs": 24, "tau": []}, dimension=20, samples=40, regularisation=0.1, steps=40, variance=variance,
+        {"samples": 200, "runs": 24, "tau": []}, dimension=20, samples=40, regularisation=0.1, steps=40, variance=variance,
         beta_first=1e-3, beta_last=0.2, time=4,
     )  # fmt: skip
     verdict = system.compare(system.solve(problem), system.simulate(problem, workers=1))
@@ -90,7 +89,7 @@ def test_a_wrong_theory_is_noticed():
 
 
 def test_answer_does_not_depend_on_workers_and_is_kept(tmp_path):
-    problem = build({"runs": 3, "points": 30}, dimension=8, samples=12, steps=10, time=3)
+    problem = build({"runs": 3, "samples": 30}, dimension=8, samples=12, steps=10, time=3)
     one, two = system.simulate(problem, workers=1), system.simulate(problem, workers=2)
     assert one.values == two.values
     one.save(tmp_path / "runs.npz")

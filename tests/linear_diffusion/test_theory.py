@@ -10,10 +10,12 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.spectra import power_law
-from asymptotics.linear_diffusion import system
-from asymptotics.linear_diffusion.averages import Averages, Sweep
+from asymptotics.linear_diffusion.prediction import Averages, Sweep
+from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
-from asymptotics.linear_diffusion.theory import solve, sweep
+from asymptotics.linear_diffusion.system import SYSTEM as system
+from asymptotics.linear_diffusion.theory import averaged as solve
+from asymptotics.linear_diffusion.theory import sweep
 
 BASE = {"dimension": 200, "spectrum": {"power": 1}, "samples": 100, "regularisation": 0.05, "steps": 1000, "time": 100}
 
@@ -40,7 +42,7 @@ CONTRACT = {
 
 def problem(**changes):
     table = LinearDiffusion.from_table({**BASE, **changes})
-    return system.build({"linear_diffusion": table, "simulation": Simulation()})
+    return Problem(table)
 
 
 def get(**changes):
@@ -105,7 +107,7 @@ def test_anchors_without_regularisation():
 
 
 def test_anchors_of_the_sampler():
-    out = system.solve(problem(regularisation=0.01), eigenvalue="0.1").to_json()["sampler"]
+    out = system.solve(problem(regularisation=0.01), eigenvalues="0.1").to_json()["sampler"]
     assert out["mean"] == pytest.approx([0.9993064], abs=5e-8)
     assert out["variance"]["beta"] == pytest.approx([0.1104966], abs=5e-8)
     assert out["variance_without_last_noise"]["beta"] == pytest.approx([0.1103867], abs=5e-8)
@@ -243,12 +245,12 @@ def test_bad_input_is_one_clear_line(changes, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"samples": "20,x"}, "samples = 20,x"),
+        ({"samples": "20,x"}, "samples = .*x.*: must be whole numbers"),
         ({"samples": "1"}, "samples = 1"),
         ({"samples": []}, "at least one"),
         ({"tau": "-1"}, "tau"),
         ({"tau": "nan"}, "tau"),
-        ({"eigenvalue": "-2"}, "eigenvalue"),
+        ({"eigenvalues": "-2"}, "eigenvalues"),
         ({"epochs": 3}, "epochs: unknown option"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import quad
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.one_step import bandwidth
+from asymptotics.one_step.closed_forms import bandwidth
 
 
 def test_known_values():

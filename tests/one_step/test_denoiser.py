@@ -9,9 +9,15 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.running.threads import single_threaded
-from asymptotics.one_step.denoiser import fit, regression
-from asymptotics.one_step.distances import gaussian_divergences
-from asymptotics.one_step.multistep import angle_grid, flow_divergence, multistep_fraction, noise_angle, time_grid
+from asymptotics.one_step.closed_forms.multistep import (
+    angle_grid,
+    flow_divergence,
+    multistep_fraction,
+    noise_angle,
+    time_grid,
+)
+from asymptotics.one_step.process.denoiser import fit, regression
+from asymptotics.one_step.process.distances import gaussian_divergences
 from asymptotics.one_step.theory import signal_fraction
 
 
@@ -131,12 +137,12 @@ def test_many_steps_reach_the_probability_flow():
     for _ in range(12):
         x, noise = rng.standard_normal((n, d)), rng.standard_normal((steps, n, d))
         with single_threaded():
-            values.append(gaussian_divergences(fit(x, noise, times, scale))["kl_generated_target"])
-    expected = flow_divergence(signal_fraction(t, scale), d, n)["total"]
+            values.append(gaussian_divergences(fit(x, noise, times, scale)).kl_generated_target)
+    expected = flow_divergence(signal_fraction(t, scale), d, n).total
     error = 4 * np.std(values) / math.sqrt(len(values))
     # the leading order in 1/d is relative 1/d off, a step leaves a relative error of order 1/k
     assert abs(np.mean(values) - expected) < error + expected * (1 / d + 4 / steps)
-    assert math.isinf(flow_divergence(0.5, 10, 10)["total"])
+    assert math.isinf(flow_divergence(0.5, 10, 10).total)
 
 
 def test_multistep_fraction_closed_form_and_order():

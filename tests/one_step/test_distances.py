@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asymptotics.one_step import distances as dist
-from asymptotics.one_step.denoiser import Generated, fit
-from asymptotics.one_step.settings import OneStep, Sampler, Simulation
-from asymptotics.one_step.simulation import evaluate
+from asymptotics.one_step.problem import Problem
+from asymptotics.one_step.process import distances as dist
+from asymptotics.one_step.process import pair_sums
+from asymptotics.one_step.process.denoiser import Generated, fit
+from asymptotics.one_step.process.ensemble import evaluate
+from asymptotics.one_step.settings import OneStep
 
 EIGHT = {
     "E_TG": 0.1360237,
@@ -35,9 +37,9 @@ def eight_points():
 def test_eight_points():
     """n = 8, d = 2, m = 0.5, T = 1, λ = 0.1, σ = 1."""
     model = OneStep(dimension=2, samples=8, diffusion_time=1.0, noise_scale=0.1, mean=0.5)
-    found = evaluate(model, Sampler(), Simulation(), *eight_points())
+    found = evaluate(Problem(model), *eight_points()).distances
     for name, value in EIGHT.items():
-        assert found[name] == pytest.approx(value, rel=5e-7), name
+        assert getattr(found, name) == pytest.approx(value, rel=5e-7), name
 
 
 @pytest.mark.parametrize("sigma", [1.0, 0.4])
@@ -71,14 +73,14 @@ def test_all_distances_by_quadrature(sigma, kind):
     o = kernel(other) if kind == "kernel" else normal
     scale = sigma**-d  # ∫p² has the units of a density
     for name, first, second in (("E_TG", t, g), ("E_OG", o, g), ("E_TO", t, o)):
-        assert found[name] == pytest.approx(np.sum((first - second) ** 2) * cell * scale, rel=1e-8), name
+        assert getattr(found, name) == pytest.approx(np.sum((first - second) ** 2) * cell * scale, rel=1e-8), name
     inside = (g > 1e-300) & (normal > 1e-300)
     ratio = np.log(g[inside] / normal[inside])
-    assert found["kl_generated_target"] == pytest.approx(np.sum(g[inside] * ratio) * cell, rel=1e-8)
-    assert found["kl_target_generated"] == pytest.approx(-np.sum(normal[inside] * ratio) * cell, rel=1e-6)
+    assert found.kl_generated_target == pytest.approx(np.sum(g[inside] * ratio) * cell, rel=1e-8)
+    assert found.kl_target_generated == pytest.approx(-np.sum(normal[inside] * ratio) * cell, rel=1e-6)
     overlap = np.sum(np.sqrt(g * normal)) * cell
-    assert found["hellinger_squared"] == pytest.approx(1 - overlap, rel=1e-8)
-    assert found["closer_to_target"] == (found["E_OG"] < found["E_TG"])
+    assert found.hellinger_squared == pytest.approx(1 - overlap, rel=1e-8)
+    assert found.closer_to_target == (found.E_OG < found.E_TG)
 
 
 @pytest.mark.parametrize(("n", "d"), [(40, 100), (700, 30), (60, 1000), (30, 3)])
@@ -86,57 +88,57 @@ def test_pair_sums_against_direct_differences(n, d):
     """Matrix products of centred points against coordinate differences, far from the origin too: 1e-12."""
     rng = np.random.default_rng(0)
     points = rng.standard_normal((n, d))
-    h2 = dist.kernel_variance(n, d)
+    h2 = pair_sums.kernel_variance(n, d)
     exponents = np.array(
         [-np.sum((points[i] - points[j]) ** 2) / (4 * h2) for i in range(n) for j in range(n) if i != j]
     )
     expected = exponents.max() + math.log(math.fsum(np.exp(exponents - exponents.max())))
-    assert dist.log_pair_sum(points, 2 * h2) == pytest.approx(expected, abs=1e-12)
-    assert dist.log_pair_sum(points + 100.0, 2 * h2) == pytest.approx(expected, abs=1e-10)
+    assert pair_sums.log_pair_sum(points, 2 * h2) == pytest.approx(expected, abs=1e-12)
+    assert pair_sums.log_pair_sum(points + 100.0, 2 * h2) == pytest.approx(expected, abs=1e-10)
     other = rng.standard_normal((17, d))
     exponents = np.array([-np.sum((x - y) ** 2) / (2 * h2) for x in points for y in other])
     expected = exponents.max() + math.log(math.fsum(np.exp(exponents - exponents.max())))
-    assert dist.log_pair_sum(points, h2, other) == pytest.approx(expected, abs=1e-12)
+    assert pair_sums.log_pair_sum(points, h2, other) == pytest.approx(expected, abs=1e-12)
 
 
 def test_pair_sum_of_narrow_kernels_uses_differences():
     """d = 1, n = 3000: h ≪ the spread, where |x|² + |y|² − 2xy would lose digits."""
     points = np.random.default_rng(1).standard_normal((3000, 1))
-    h2 = dist.kernel_variance(3000, 1)
+    h2 = pair_sums.kernel_variance(3000, 1)
     difference = (points - points.T) ** 2 / (4 * h2)
     np.fill_diagonal(difference, np.inf)
-    assert dist.log_pair_sum(points, 2 * h2) == pytest.approx(math.log(np.exp(-difference).sum()), abs=1e-12)
+    assert pair_sums.log_pair_sum(points, 2 * h2) == pytest.approx(math.log(np.exp(-difference).sum()), abs=1e-12)
 
 
 def test_pair_sum_far_below_underflow():
     """Exponents near −10⁴ and −4·10⁴: the logarithm is exact where the sum itself would be 0."""
     points = np.array([[0.0, 0.0], [200.0, 0.0], [0.0, 400.0]])
-    assert dist.log_pair_sum(points, 2.0) == pytest.approx(math.log(2.0) - 10_000.0, rel=1e-14)
-    assert dist.log_pair_sum(points[:1], 2.0) == -math.inf
+    assert pair_sums.log_pair_sum(points, 2.0) == pytest.approx(math.log(2.0) - 10_000.0, rel=1e-14)
+    assert pair_sums.log_pair_sum(points[:1], 2.0) == -math.inf
 
 
 @pytest.mark.parametrize("coordinates", [30, 75, 100])
 def test_bound_is_above_and_close(coordinates):
     """The single-precision bound lies above the double-precision sum over the same coordinates, by less than 0.5 %."""
     points = np.random.default_rng(2).standard_normal((1500, 100))
-    bound = dist.log_kernel_excess_bound(points, coordinates)
-    h2 = dist.kernel_variance(1500, 100)
-    value = dist.log_pair_sum(points[:, :coordinates], 2 * h2) - math.log(1500)
+    bound = pair_sums.log_kernel_excess_bound(points, coordinates)
+    h2 = pair_sums.kernel_variance(1500, 100)
+    value = pair_sums.log_pair_sum(points[:, :coordinates], 2 * h2) - math.log(1500)
     assert value < bound < value + 5e-3
-    assert bound > dist.log_kernel_excess(points)
+    assert bound > pair_sums.log_kernel_excess(points)
 
 
 def test_sum_stops_when_it_is_enough():
     """A partial sum is a lower bound above the given value; without the value the whole sum comes."""
     points = np.random.default_rng(3).standard_normal((3000, 20))
-    whole = dist.log_kernel_excess(points)
-    part = dist.log_kernel_excess(points, enough=whole - 2.0)
+    whole = pair_sums.log_kernel_excess(points)
+    part = pair_sums.log_kernel_excess(points, enough=whole - 2.0)
     assert whole - 2.0 < part < whole
-    assert dist.log_kernel_excess(points, enough=whole + 1e-6) == whole
+    assert pair_sums.log_kernel_excess(points, enough=whole + 1e-6) == whole
 
 
 def test_bound_gives_up_where_rounding_is_too_large():
-    assert dist.log_kernel_excess_bound(np.random.default_rng(0).standard_normal((2000, 1)), 1) == math.inf
+    assert pair_sums.log_kernel_excess_bound(np.random.default_rng(0).standard_normal((2000, 1)), 1) == math.inf
 
 
 def _exact_side(points, generated, other, digits=60):
@@ -209,7 +211,7 @@ def test_comparison_where_self_terms_hide_the_answer():
     underlying = dist.Underlying(fresh)
     for scale in (1.0, 0.003):
         generated = fit(points, noise, [0.0, 2.0], math.exp(-4) * scale)
-        deciding = [dist.log_kernel_excess(points), dist.log_kernel_excess(fresh)]
+        deciding = [pair_sums.log_kernel_excess(points), pair_sums.log_kernel_excess(fresh)]
         deciding += [dist.log_overlap(generated, p) for p in (points, fresh)]
         assert max(deciding) < math.log(1e-6)
         assert dist.closer_to_target(points, generated, underlying) == bool(_exact_side(points, generated, fresh))
@@ -223,7 +225,7 @@ def test_bound_never_changes_the_answer():
             points, noise = rng.standard_normal((2, n, 40))
             underlying = dist.Underlying(rng.standard_normal((400, 40)))
             generated = fit(points, noise, [0.0, 2.0], math.exp(-4) * scale)
-            excess = dist.log_kernel_excess(underlying.points)
+            excess = pair_sums.log_kernel_excess(underlying.points)
             direct = dist.closer_to_target(points, generated, underlying, excess=excess)
             assert dist.closer_to_target(points, generated, underlying) == direct
 
@@ -232,9 +234,9 @@ def test_gaussian_divergences_near_equality_keep_their_digits():
     """Σ = (1 + ε) 1, ε = 1e-7: KL = dε²/4, ln BC = −dε²/16, where naive formulae give noise."""
     d, eps = 5, 1e-7
     found = dist.gaussian_divergences(Generated(np.zeros(d), math.sqrt(1 + eps) * np.eye(d), d))
-    assert found["kl_generated_target"] == pytest.approx(d * eps**2 / 4, rel=1e-6)
-    assert found["kl_target_generated"] == pytest.approx(d * eps**2 / 4, rel=1e-6)
-    assert found["log_bhattacharyya"] == pytest.approx(-d * eps**2 / 16, rel=1e-6)
+    assert found.kl_generated_target == pytest.approx(d * eps**2 / 4, rel=1e-6)
+    assert found.kl_target_generated == pytest.approx(d * eps**2 / 4, rel=1e-6)
+    assert found.log_bhattacharyya == pytest.approx(-d * eps**2 / 16, rel=1e-6)
 
 
 def test_large_dimension_gives_logarithms():
@@ -242,9 +244,9 @@ def test_large_dimension_gives_logarithms():
     rng = np.random.default_rng(1)
     points, noise = rng.standard_normal((2, 620, 600))
     found = dist.distances(points, fit(points, noise, [0.0, 2.0], 1e-4), dist.Underlying())
-    assert found["E_TO"] is None
-    assert math.isfinite(found["log_E_TO"])
-    assert any(note.startswith("E_TO") for note in found["notes"])
+    assert found.E_TO is None
+    assert math.isfinite(found.log_E_TO)
+    assert any(note.startswith("E_TO") for note in found.notes)
 
 
 def test_singular_covariance_gives_nulls_with_reasons():
@@ -252,7 +254,7 @@ def test_singular_covariance_gives_nulls_with_reasons():
     points, noise = rng.standard_normal((2, 4, 6))
     found = dist.distances(points, fit(points, noise, [0.0, 2.0], 1e-2), dist.Underlying())
     for name in ("E_TG", "E_OG", "kl_generated_target", "kl_target_generated"):
-        assert found[name] is None
-        assert any(note.startswith(name) for note in found["notes"])
-    assert found["hellinger_squared"] == 1.0
-    assert found["E_TO"] > 0
+        assert getattr(found, name) is None
+        assert any(note.startswith(name) for note in found.notes)
+    assert found.hellinger_squared == 1.0
+    assert found.E_TO > 0

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from asymptotics.one_step import divergences as kl
+from asymptotics.one_step.closed_forms import divergences as kl
 from asymptotics.one_step.theory import signal_fraction
 
 Q = signal_fraction(2.0, math.exp(-4.0))
@@ -17,11 +17,11 @@ def test_known_values():
     """T = 2, λ = e^{−4}, d = 100."""
     assert signal_fraction(2.0, math.exp(-4.0)) == pytest.approx(0.5046212, rel=1e-6)
     forward = kl.kl_generated_target(Q, 100, 500, asymptotic=True)
-    assert forward["variance"] == pytest.approx(15.62066, rel=1e-6)
-    assert forward["mean"] == pytest.approx(0.1311329, rel=1e-6)
-    assert forward["total"] == pytest.approx(15.62066 + 0.1311329, rel=1e-6)
-    assert kl.kl_target_generated(Q, 100, 500)["total"] == pytest.approx(47.42541, rel=1e-6)
-    assert kl.kl_generated_target(Q, 100, 150, asymptotic=True)["variance"] == pytest.approx(54.94669, rel=1e-6)
+    assert forward.variance == pytest.approx(15.62066, rel=1e-6)
+    assert forward.mean == pytest.approx(0.1311329, rel=1e-6)
+    assert forward.total == pytest.approx(15.62066 + 0.1311329, rel=1e-6)
+    assert kl.kl_target_generated(Q, 100, 500).total == pytest.approx(47.42541, rel=1e-6)
+    assert kl.kl_generated_target(Q, 100, 150, asymptotic=True).variance == pytest.approx(54.94669, rel=1e-6)
     assert kl.log_det_rate(Q, 100, 150) == pytest.approx(-0.6035549, rel=1e-6)
 
 
@@ -76,7 +76,7 @@ def test_typical_reverse_divergence_by_median():
     q, d, n, runs = 0.7, 80, 400, 120
     values = _random_matrices(q, d, n, runs, seed=3)
     variance = 0.5 * np.sum(1 / values - 1 + np.log(values), axis=1)
-    expected = kl.kl_target_generated(q, d, n)["variance"]
+    expected = kl.kl_target_generated(q, d, n).variance
     sem = 1.2533 * variance.std() / math.sqrt(runs)
     allowance = 2 * expected / (d * (1 - d / n / q) ** 2)
     assert abs(np.median(variance) - expected) < allowance + 4 * sem
@@ -85,9 +85,9 @@ def test_typical_reverse_divergence_by_median():
 def test_reverse_divergence_ends_at_n_star_not_at_d():
     """Finite just above d/q, infinite at it, though the generated covariance is regular for all n > d."""
     d, q = 100, 0.5
-    assert math.isfinite(kl.kl_target_generated(q, d, 201)["total"])
-    assert math.isinf(kl.kl_target_generated(q, d, 200)["total"])
-    assert math.isfinite(kl.kl_generated_target(q, d, 150)["total"])
+    assert math.isfinite(kl.kl_target_generated(q, d, 201).total)
+    assert math.isinf(kl.kl_target_generated(q, d, 200).total)
+    assert math.isfinite(kl.kl_generated_target(q, d, 150).total)
 
 
 def test_published_monotonicity_holds_above_the_threshold_only():
@@ -98,7 +98,7 @@ def test_published_monotonicity_holds_above_the_threshold_only():
     d = 10**7
 
     def variance(q):
-        return np.array([kl.kl_generated_target(q, d, round(d / r), asymptotic=True)["variance"] for r in ratios]) / d
+        return np.array([kl.kl_generated_target(q, d, round(d / r), asymptotic=True).variance for r in ratios]) / d
 
     assert np.all(np.diff(variance(threshold + 0.01)) > 0)
     assert kl.decreasing_interval(threshold + 0.001) is None
@@ -106,8 +106,8 @@ def test_published_monotonicity_holds_above_the_threshold_only():
     low, high = kl.decreasing_interval(threshold - 0.03)
     assert falling[0] == pytest.approx(low, abs=1e-3)
     assert falling[-1] == pytest.approx(high, abs=1e-3)
-    assert kl.kl_generated_target(0.02, 100, 200)["variance"] == pytest.approx(69, abs=1)
-    assert kl.kl_generated_target(0.02, 100, 3000)["variance"] == pytest.approx(144, abs=2)
+    assert kl.kl_generated_target(0.02, 100, 200).variance == pytest.approx(69, abs=1)
+    assert kl.kl_generated_target(0.02, 100, 3000).variance == pytest.approx(144, abs=2)
 
 
 def test_quadratic_truncation_is_the_second_moment_but_no_bound():
@@ -118,19 +118,19 @@ def test_quadratic_truncation_is_the_second_moment_but_no_bound():
     expected = kl.quadratic_truncation(q, d, n)
     assert abs(squares.mean() - expected) < 4 * squares.std() / math.sqrt(runs) + 5 * expected / d
     assert kl.quadratic_truncation(Q, 100, 300) == pytest.approx(10.1, abs=0.05)
-    assert kl.kl_generated_target(Q, 100, 300, asymptotic=True)["variance"] == pytest.approx(21.8, abs=0.05)
+    assert kl.kl_generated_target(Q, 100, 300, asymptotic=True).variance == pytest.approx(21.8, abs=0.05)
     assert kl.quadratic_truncation(Q, 100, 150) == pytest.approx(104.8, abs=0.06)
     # accurate for q → 1
     near = kl.quadratic_truncation(0.999, 100, 5000)
-    assert near == pytest.approx(kl.kl_generated_target(0.999, 100, 5000, asymptotic=True)["variance"], rel=0.02)
+    assert near == pytest.approx(kl.kl_generated_target(0.999, 100, 5000, asymptotic=True).variance, rel=0.02)
 
 
 def test_floors_are_the_limits():
     for q in (0.2, Q, 0.99):
         floor = kl.kl_floor(q, 50)
-        assert kl.kl_generated_target(q, 50, 10**9)["total"] == pytest.approx(floor["generated_target"], rel=1e-4)
-        assert kl.kl_target_generated(q, 50, 10**9)["total"] == pytest.approx(floor["target_generated"], rel=1e-4)
+        assert kl.kl_generated_target(q, 50, 10**9).total == pytest.approx(floor.generated_target, rel=1e-4)
+        assert kl.kl_target_generated(q, 50, 10**9).total == pytest.approx(floor.target_generated, rel=1e-4)
     # ≈ (d/4) λ²(e^{2T} − 1)²/σ⁴ at small noise
     noise = 1e-4 * math.expm1(4.0)
     q = signal_fraction(2.0, 1e-4)
-    assert kl.kl_floor(q, 100)["generated_target"] == pytest.approx(25 * noise**2, rel=0.02)
+    assert kl.kl_floor(q, 100).generated_target == pytest.approx(25 * noise**2, rel=0.02)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from asymptotics.one_step import divergences, hellinger
+from asymptotics.one_step.closed_forms import divergences, hellinger
 from asymptotics.one_step.theory import signal_fraction
 
 

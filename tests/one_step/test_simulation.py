@@ -9,24 +9,26 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.running.threads import single_threaded
-from asymptotics.one_step.settings import OneStep, Sampler, Simulation
-from asymptotics.one_step.simulation import QUANTITIES, Simulated, simulate, wilson_interval
+from asymptotics.one_step.problem import Problem
+from asymptotics.one_step.process.ensemble import QUANTITIES, Simulated, wilson_interval
+from asymptotics.one_step.settings import OneStep, Sampling, Simulation
+from asymptotics.one_step.simulation import simulate
 from asymptotics.one_step.theory import solve
 
 G = math.exp(-4.0)
 
 
-def _model(**changes):
-    base = {"dimension": 60, "samples": 240, "diffusion_time": 2.0, "noise_scale": G, "runs": 80, "mean": 3.0}
-    return OneStep(**{**base, **changes})
+def _problem(runs=80, seed=0, steps=1, **changes):
+    base = {"dimension": 60, "samples": 240, "diffusion_time": 2.0, "noise_scale": G, "mean": 3.0}
+    return Problem(OneStep(**{**base, **changes}), Sampling(steps), Simulation(runs, seed))
 
 
 @pytest.mark.parametrize(("samples", "std", "noise_scale"), [(240, 1.0, G), (300, 2.5, 0.3 * G), (90, 1.0, G)])
 def test_moments_against_theory(samples, std, noise_scale):
     """Trace (exact mean), log-determinant, both parts of KL(G‖O) and ln BC on both branches."""
-    model = _model(samples=samples, std=std, noise_scale=noise_scale)
-    runs, theory = simulate(model, simulation=Simulation(seed=samples)), solve(model)
-    d = model.dimension
+    problem = _problem(samples=samples, std=std, noise_scale=noise_scale, seed=samples)
+    runs, theory = simulate(problem), solve(problem)
+    d = problem.one_step.dimension
 
     def near(name, expected, allowance=0.0):
         assert expected is None or abs(runs.mean(name) - expected) < 4 * runs.sem(name) + allowance, name
@@ -34,28 +36,28 @@ def test_moments_against_theory(samples, std, noise_scale):
     assert (theory.log_det_rate is None) == (theory.ratio > theory.q)
     near("trace_rate", theory.trace_rate)
     near("log_det_rate", theory.log_det_rate)
-    near("kl_generated_target_variance", theory.kl_generated_target["variance"])
-    near("kl_generated_target_mean", theory.kl_generated_target["mean"])
+    near("kl_generated_target_variance", theory.kl_generated_target.variance)
+    near("kl_generated_target_mean", theory.kl_generated_target.mean)
     if theory.ratio < theory.q:
         near("log_bhattacharyya", theory.log_bhattacharyya, 0.125 / d + 0.02)
 
 
 def test_finite_size_term_is_seen():
     """Without the (1/d) ln term of Λ the prediction is off by more than five standard errors."""
-    model = _model(samples=160, runs=300)
-    runs, theory = simulate(model), solve(model)
-    miss = abs(runs.mean("log_det_rate") - theory.asymptotic["log_det_rate"]) / runs.sem("log_det_rate")
+    problem = _problem(samples=160, runs=300)
+    runs, theory = simulate(problem), solve(problem)
+    miss = abs(runs.mean("log_det_rate") - theory.asymptotic.log_det_rate) / runs.sem("log_det_rate")
     hit = abs(runs.mean("log_det_rate") - theory.log_det_rate) / runs.sem("log_det_rate")
     assert hit < 4 < 5 < miss
 
 
 def test_reverse_divergence_median_not_mean():
     """Near n* the mean of KL(O‖G) runs away from the median, as a heavy tail makes it; the median grows finite with n."""
-    model = _model(dimension=30, samples=75, runs=300)
-    runs = simulate(model)
+    problem = _problem(dimension=30, samples=75, runs=300)
+    runs = simulate(problem)
     assert runs.mean("kl_target_generated") > 1.5 * runs.median("kl_target_generated")
-    far = simulate(model.replace(samples=600))
-    theory = solve(model.replace(samples=600))
+    far = simulate(problem.at(600))
+    theory = solve(problem.at(600))
     low, high = far.median_interval("kl_target_generated", 4.0)
     allowance = 2 * theory.kl_target_generated / (30 * (1 - theory.ratio / theory.q) ** 2)
     assert low - allowance < theory.kl_target_generated < high + allowance
@@ -64,15 +66,15 @@ def test_reverse_divergence_median_not_mean():
 def test_exact_underlying_density_has_no_memorisation_beyond_a_handful_of_samples():
     """d = 100: P = 1 from n = 5 on, below and above d; only two samples are memorised."""
     for n in (5, 30, 100, 200):
-        assert simulate(_model(dimension=100, samples=n, runs=12)).probability == 1.0
-    assert simulate(_model(dimension=100, samples=2, runs=12)).probability == 0.0
+        assert simulate(_problem(dimension=100, samples=n, runs=12)).probability == 1.0
+    assert simulate(_problem(dimension=100, samples=2, runs=12)).probability == 0.0
 
 
 def test_kernel_underlying_density_has_the_transition():
     """d = 100, g = 0.01, 10⁴ fresh samples: P = 0 at n = 75, near .93 at n = 125 (binomial error of 14 runs)."""
-    small = _model(dimension=100, noise_scale=0.01 * G, underlying="kernel", runs=14)
-    assert simulate(small.replace(samples=75)).probability == 0.0
-    assert simulate(small.replace(samples=125)).probability > 0.93 - 4 * math.sqrt(0.93 * 0.07 / 14)
+    small = _problem(dimension=100, noise_scale=0.01 * G, underlying="kernel", runs=14)
+    assert simulate(small.at(75)).probability == 0.0
+    assert simulate(small.at(125)).probability > 0.93 - 4 * math.sqrt(0.93 * 0.07 / 14)
 
 
 TABLE = {
@@ -87,8 +89,7 @@ def test_table_of_probabilities(g):
     """d = 100, T = 2, kernel estimate of 10⁴ samples; the reference values have errors of 0.02–0.05."""
     for n, expected in TABLE[g].items():
         runs = simulate(
-            _model(dimension=100, samples=n, noise_scale=g * G, underlying="kernel", runs=100),
-            simulation=Simulation(1),
+            _problem(dimension=100, samples=n, noise_scale=g * G, underlying="kernel", runs=100, seed=1),
             progress=False,
         )
         # the reference's error and the binomial one here, three standard deviations of the sum
@@ -122,10 +123,10 @@ def _naive_probability(n, g, fresh, count, seed):
 def test_probability_beyond_the_plateau_against_a_plain_implementation(g):
     """n = 1000 of the table: 200 data sets each way (this code and the plain one agree on 0.93 and 0.78, two to three of the
     reference's standard errors above its 0.85 and 0.61)."""
-    model = _model(dimension=100, samples=1000, noise_scale=g * G, underlying="kernel", runs=200)
+    problem = _problem(dimension=100, samples=1000, noise_scale=g * G, underlying="kernel", runs=200, seed=2)
     with single_threaded():
         naive = _naive_probability(1000, g, 10**4, 200, seed=17)
-    runs = simulate(model, simulation=Simulation(2), progress=False)
+    runs = simulate(problem, progress=False)
     spread = math.sqrt(max(naive * (1 - naive), 0.01) / 200)
     assert abs(runs.probability - naive) < 3 * math.sqrt(2) * spread
 
@@ -134,27 +135,28 @@ def test_probability_beyond_the_plateau_against_a_plain_implementation(g):
 @pytest.mark.parametrize(("g", "expected"), [(0.01, 0.55), (1.0, 0.65)])
 def test_probability_where_training_and_underlying_sets_are_equal(g, expected):
     """n = n_O = 10⁴: no distinction is left; reference values ± 0.11."""
-    runs = simulate(_model(dimension=100, samples=10**4, noise_scale=g * G, underlying="kernel", runs=40))
+    runs = simulate(_problem(dimension=100, samples=10**4, noise_scale=g * G, underlying="kernel", runs=40))
     assert abs(runs.probability - expected) < 2 * 0.11 + 2.5 * 0.5 / math.sqrt(40)
 
 
 def test_more_steps_lower_the_divergence():
     """k = 8 at n = 8d: KL(G‖O) falls towards that of the empirical covariance, far below the one-step floor."""
-    model = _model(samples=480, runs=20)
-    one, eight = simulate(model), simulate(model, Sampler(steps=8))
-    floor = solve(model).kl_floor["generated_target"]
+    problem = _problem(samples=480, runs=20)
+    one, eight = simulate(problem), simulate(_problem(samples=480, runs=20, steps=8))
+    floor = solve(problem).kl_floor.generated_target
     assert one.mean("kl_generated_target") > floor > 2 * eight.mean("kl_generated_target")
 
 
 def test_answer_does_not_depend_on_workers():
-    model = _model(runs=6, underlying="kernel", underlying_samples=300)
-    first, second = simulate(model, workers=1), simulate(model, workers=2)
+    changes = {"runs": 6, "underlying": "kernel", "underlying_samples": 300}
+    problem = _problem(**changes)
+    first, second = simulate(problem, workers=1), simulate(problem, workers=2)
     np.testing.assert_array_equal(first.values, second.values)
-    assert not np.array_equal(first.values, simulate(model, simulation=Simulation(1), workers=1).values)
+    assert not np.array_equal(first.values, simulate(_problem(seed=1, **changes), workers=1).values)
 
 
 def test_result_round_trip_and_json(tmp_path):
-    runs = simulate(_model(runs=5), workers=1)
+    runs = simulate(_problem(runs=5), workers=1)
     loaded = Simulated.load(runs.save(tmp_path / "runs.npz"))
     assert loaded.to_json() == runs.to_json()
     data = runs.to_json()
@@ -179,7 +181,7 @@ def test_wilson_interval_covers():
 
 
 def test_singular_ensembles_have_nulls_with_reasons():
-    runs = simulate(_model(samples=20, runs=3), workers=1)
+    runs = simulate(_problem(samples=20, runs=3), workers=1)
     data = runs.to_json()
     assert data["mean"]["kl_generated_target"] is None
     assert data["median"]["log_det_rate"] is None
@@ -200,7 +202,7 @@ def test_singular_ensembles_have_nulls_with_reasons():
     ],
 )
 def test_bad_arrays(arguments, message):
-    model = OneStep(dimension=2, samples=8, diffusion_time=1.0, noise_scale=0.1)
+    problem = Problem(OneStep(dimension=2, samples=8, diffusion_time=1.0, noise_scale=0.1))
     with pytest.raises(InputError, match=message) as caught:
-        simulate(model, **arguments)
+        simulate(problem, **arguments)
     assert "\n" not in str(caught.value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
 import subprocess
@@ -16,14 +15,17 @@ import pytest
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.running.checkpoints import Checkpoint
 from asymptotics.common.running.threads import single_threaded
-from asymptotics.one_step import system
-from asymptotics.one_step.settings import OneStep
+from asymptotics.experiment import Experiment
+from asymptotics.one_step import comparison
+from asymptotics.one_step.problem import Problem
+from asymptotics.one_step.settings import OneStep, Sampling, Simulation
+from asymptotics.one_step.system import SYSTEM as system
 
-TABLE = {"dimension": 2, "samples": 8, "diffusion_time": 1.0, "noise_scale": 0.1, "mean": 0.5, "runs": 4}
+TABLE = {"dimension": 2, "samples": 8, "diffusion_time": 1.0, "noise_scale": 0.1, "mean": 0.5}
 
 
-def _problem(**changes):
-    return system.build({"one_step": OneStep.from_table({**TABLE, **changes})})
+def _problem(runs=4, **changes):
+    return Problem(OneStep.from_table({**TABLE, **changes}), simulation=Simulation(runs))
 
 
 def _eight_points():
@@ -79,13 +81,14 @@ def test_bad_files(tmp_path, content):
         ("mean", math.nan),
         ("underlying", "kernels"),
         ("underlying_samples", 1),
-        ("runs", 0),
     ],
 )
 def test_bad_values_name_the_key(key, value):
     with pytest.raises(InputError, match=rf"^one_step\.{key} = ") as caught:
         _problem(**{key: value})
     assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"^simulation\.runs = 0"):
+        Simulation(runs=0)
 
 
 def test_missing_and_unknown_keys():
@@ -94,17 +97,7 @@ def test_missing_and_unknown_keys():
     with pytest.raises(InputError, match=r"did you mean noise_scale"):
         _problem(noise_scal=1.0)
     with pytest.raises(InputError, match="one_step: missing"):
-        system.build({})
-
-
-def test_options_of_both_doors_live_together():
-    """A comparison adds those of solve and simulate to one parser."""
-    parser = argparse.ArgumentParser()
-    system.solve_options(parser)
-    system.simulate_options(parser)
-    options = parser.parse_args(["--samples", "5,10"])
-    assert options.samples == "5,10"
-    assert options.data is None
+        Experiment(system="one_step")
 
 
 def test_sweeps_of_theory_and_simulation(tmp_path):
@@ -121,7 +114,7 @@ def test_sweeps_of_theory_and_simulation(tmp_path):
         assert (
             kept["probability"] == runs["probability"][: k + 1] and (tmp_path / "samples-10" / "run-00000.npz").exists()
         )
-    for bad in ("5,x", "1", 7):
+    for bad in ("5,x", "1", 1.5):
         with pytest.raises(InputError, match="samples"):
             system.solve(_problem(), samples=bad)
     with pytest.raises(InputError, match="samples"):
@@ -139,7 +132,7 @@ def test_comparison_passes_and_fails_when_the_theory_is_wrong(dimension, samples
     assert verdict.passed, verdict.summary()
     power = verdict.power["one_step.noise_scale"]
     assert 0 < power < 0.25
-    wrong = system.solve(system.Problem(problem.model.replace(noise_scale=(1 - 2 * power) * problem.model.noise_scale)))
+    wrong = system.solve(Problem(problem.one_step.replace(noise_scale=(1 - 2 * power) * problem.one_step.noise_scale)))
     assert not system.compare(dataclasses.replace(wrong, parameters=theory.parameters), runs).passed
 
 
@@ -152,7 +145,10 @@ def test_a_scaled_theory_fails():
     assert all(np.all(row.allowance == 0) or row.source for row in verdict.rows)
     kl = theory.kl_generated_target
     changed = [{"trace_rate": 1.3 * theory.trace_rate}, {"log_det_rate": 1.3 * theory.log_det_rate}]
-    changed += [{"kl_generated_target": {**kl, name: 1.3 * kl[name]}} for name in ("variance", "mean")]
+    changed += [
+        {"kl_generated_target": dataclasses.replace(kl, **{name: 1.3 * getattr(kl, name)})}
+        for name in ("variance", "mean")
+    ]
     for change in changed:
         assert not system.compare(dataclasses.replace(theory, **change), runs).passed, change
     assert {"log_bhattacharyya", "kl_target_generated"} <= {name for name, _ in verdict.not_tested}
@@ -167,11 +163,11 @@ def test_p_values_of_a_right_theory_are_uniform(dimension, samples, noise_scale,
     """200 independent ensembles each."""
     from scipy.stats import binomtest, kstest
 
-    from asymptotics.one_step.denoiser import fit
-    from asymptotics.one_step.distances import gaussian_divergences
-    from asymptotics.one_step.simulation import QUANTITIES, Simulated
+    from asymptotics.one_step.process.denoiser import fit
+    from asymptotics.one_step.process.distances import gaussian_divergences
+    from asymptotics.one_step.process.ensemble import Simulated
 
-    monkeypatch.setattr(system, "_power", lambda *_: {})
+    monkeypatch.setattr(comparison, "_power", lambda *_: {})
     problem = _problem(dimension=dimension, samples=samples, diffusion_time=1.0, noise_scale=noise_scale, mean=0.0)
     theory, rng, p = system.solve(problem), np.random.default_rng(1), []
     for _ in range(200):
@@ -179,8 +175,8 @@ def test_p_values_of_a_right_theory_are_uniform(dimension, samples, noise_scale,
         for _ in range(runs):
             x, z = rng.standard_normal((2, samples, dimension))
             found = gaussian_divergences(fit(x, [z], [0.0, 1.0], noise_scale))
-            values.append([0.0, *(found[name] for name in QUANTITIES[1:])])
-        p.append(system.compare(theory, Simulated(theory.parameters, np.array(values), {})).p_value)
+            values.append([0.0, *dataclasses.astuple(found)])
+        p.append(system.compare(theory, Simulated(theory.parameters, np.array(values), None)).p_value)
     assert kstest(p, "uniform").pvalue > 1e-3
     assert binomtest(int(np.sum(np.array(p) < 0.01)), 200, 0.01).pvalue > 1e-3
 
@@ -189,8 +185,8 @@ def test_comparison_refuses_what_it_cannot_compare():
     problem = _problem()
     with pytest.raises(InputError, match="at least 2"):
         system.compare(system.solve(problem), system.simulate(problem, data=np.random.default_rng(0).random((8, 2))))
-    steps = system.Problem(problem.model, system.Sampler(steps=3))
-    with pytest.raises(InputError, match=r"sampler\.steps"):
+    steps = Problem(problem.one_step, Sampling(steps=3))
+    with pytest.raises(InputError, match=r"sampling\.steps"):
         system.compare(system.solve(steps), system.simulate(steps, workers=1))
 
 
@@ -223,8 +219,7 @@ def test_example_files_build():
         content = tomllib.loads((folder / name).read_text())
         assert content.pop("system") == "one_step"
         assert content.pop("description")
-        tables = {key: system.TABLES[key].from_table(value) for key, value in content.items()}
-        system.solve(system.build(tables))
+        system.solve(Problem.from_tables(content))
 
 
 def test_package_is_light():

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asymptotics.one_step.finite_size import mean_log_det, mean_log_start
-from asymptotics.one_step.settings import OneStep, Sampler
-from asymptotics.one_step.theory import Theory, signal_fraction, solve
+from asymptotics.one_step.closed_forms.finite_size import mean_log_det, mean_log_start
+from asymptotics.one_step.settings import OneStep, Sampling
+from asymptotics.one_step.theory import Theory, signal_fraction
+from asymptotics.one_step.theory import predict as solve
 
 REFERENCE = OneStep(dimension=100, samples=500, diffusion_time=2.0, noise_scale=math.exp(-4.0))
 
@@ -75,7 +76,7 @@ def test_finite_size_against_the_model_itself(d, n, q, runs):
     """Exact means: no allowance but the stated error of ln|Σ_G|."""
     theory = _at(d, n, q)
     kl = theory.kl_generated_target
-    expected = [theory.log_det_rate, theory.trace_rate, kl["variance"], kl["mean"]]
+    expected = [theory.log_det_rate, theory.trace_rate, kl.variance, kl.mean]
     error = mean_log_det(q, d, n)[1]
     mean, sem = _simulated(d, n, q, runs)
     if d == 1:
@@ -86,7 +87,7 @@ def test_finite_size_against_the_model_itself(d, n, q, runs):
 
 def test_start_variance_dominates_without_noise():
     """q → 1: the variance part is q²/(2n), not the floor of order (1 − q)²."""
-    variance = _at(50, 120, 1 - 1e-9).kl_generated_target["variance"]
+    variance = _at(50, 120, 1 - 1e-9).kl_generated_target.variance
     assert variance == pytest.approx(1 / 240, rel=0.02)
 
 
@@ -101,9 +102,9 @@ def test_interpolating_regression_has_determinant_one_on_average():
 @pytest.mark.parametrize(("d", "n", "q"), [(100, 150, 0.5), (20, 30, 0.69), (40, 44, 0.8), (3, 7, 0.6)])
 def test_where_finite_size_is_not_known_there_is_a_reason(d, n, q):
     theory = _at(d, n, q)
-    assert theory.log_det_rate is None and theory.kl_generated_target["variance"] is None
-    assert theory.kl_generated_target["mean"] > 0
-    assert theory.asymptotic["kl_generated_target"]["variance"] > 0
+    assert theory.log_det_rate is None and theory.kl_generated_target.variance is None
+    assert theory.kl_generated_target.mean > 0
+    assert theory.asymptotic.kl_generated_target.variance > 0
     assert any("log_det_rate" in note and "kl_generated_target" in note for note in theory.notes)
 
 
@@ -170,13 +171,13 @@ def test_hellinger_is_between_the_bounds_of_the_divergence():
     """1 − BC ≤ 1 − e^{−KL/2} for both directions: a consistency of independent formulae."""
     for n in (250, 400, 3000, 10**6):
         result = solve(REFERENCE.replace(samples=n))
-        for kl in (result.kl_generated_target["total"], result.kl_target_generated):
+        for kl in (result.kl_generated_target.total, result.kl_target_generated):
             assert result.log_bhattacharyya >= -0.5 * kl
 
 
 def test_multistep_floor():
     """Eight steps leave 1 − q_8 ≈ φ²/8 and a floor far below that of one."""
-    data = solve(REFERENCE, Sampler(steps=8)).to_json()
+    data = solve(REFERENCE, Sampling(steps=8)).to_json()
     phi = math.acos(math.sqrt(data["q"]))
     assert data["multistep"]["q"] == pytest.approx(math.cos(phi / 8) ** 16, rel=1e-12)
     assert data["multistep"]["kl_floor"]["generated_target"] < 0.02 * data["kl_floor"]["generated_target"]
@@ -192,7 +193,7 @@ def test_signal_fraction_is_a_squared_correlation():
 
 
 def test_round_trip(tmp_path):
-    result = solve(REFERENCE, Sampler(steps=2))
+    result = solve(REFERENCE, Sampling(steps=2))
     loaded = Theory.load(result.save(tmp_path / "theory.npz"))
     assert loaded.to_json() == result.to_json()
     assert "n* = d/q" in result.summary()

@@ -52,6 +52,27 @@ def detectable(
     return found
 
 
+def shifts(
+    verdict: Verdict, here: Mapping[str, Any], moved: Mapping[str, Mapping[str, Any]], step: float
+) -> dict[str, list[Any]]:
+    """What `detectable` takes, from values of the theory by the rows' names (None: no value).
+
+    Parameters
+    ----------
+    verdict : Verdict
+    here : mapping
+        The theory.
+    moved : mapping
+        Input name → the theory with that input larger by the relative ``step``.
+    """
+
+    def change(row: str, there: Mapping[str, Any]) -> Any:
+        known = here[row] is not None and there[row] is not None
+        return np.asarray(there[row] - here[row]) / step if known else None
+
+    return {name: [change(row.name, there) for row in verdict.rows] for name, there in moved.items()}
+
+
 def noncentral(distance: float, degrees: int) -> Callable[[float, float], float]:
     """Detection by χ²: ``distance`` is the squared shift for a relative change of 1, in units of the covariance."""
     from scipy.stats import chi2, ncx2

@@ -13,11 +13,12 @@ References: Merger and Goldt 2025 (arXiv 2505.24769); Silverstein and Choi 1995 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import ComputationError, array, fail, integer
-from ..common.numerics.chi_square import chi_square_grid
+from ...common.input.checks import ComputationError, array, fail, integer
+from ...common.numerics.chi_square import chi_square_grid
 
 ITERATIONS = 400
 
@@ -27,21 +28,13 @@ class SolveError(ComputationError):
 
 
 @dataclass(frozen=True)
-class Equivalents:
-    """Averages over data sets at regularisation c > 0; every field but ``samples`` has the shape of c.
+class Traces:
+    """Averages of traces over data sets, or one term of their expansion in 1/N; arrays of the shape of c.
 
     Parameters
     ----------
-    regularisation : ndarray
-        c.
-    kappa : ndarray
-        κ(ĉ).
-    df1, df2 : ndarray
-        Degrees of freedom df₁(κ), df₂(κ).
     log_det : ndarray
-        ln|Σ₀ + c| to leading order in d.
-    log_det_correction : ndarray
-        ½ ln(1 − df₂/n): its O(1) correction for real Gaussian data.
+        ln|Σ₀ + c|.
     trace_inverse, trace_inverse_squared : ndarray
         Tr(Σ₀+c)⁻¹, Tr(Σ₀+c)⁻².
     trace_sigma_inverse, trace_sigma_inverse_squared : ndarray
@@ -50,13 +43,7 @@ class Equivalents:
         Tr Σ₀(Σ₀+c)⁻².
     """
 
-    samples: int
-    regularisation: np.ndarray
-    kappa: np.ndarray
-    df1: np.ndarray
-    df2: np.ndarray
     log_det: np.ndarray
-    log_det_correction: np.ndarray
     trace_inverse: np.ndarray
     trace_inverse_squared: np.ndarray
     trace_sigma_inverse: np.ndarray
@@ -67,6 +54,31 @@ class Equivalents:
     def gap_trace(self) -> np.ndarray:
         """Tr (Σ − Σ₀)(Σ₀+c)⁻²."""
         return self.trace_sigma_inverse_squared - self.trace_empirical_inverse_squared
+
+
+@dataclass(frozen=True)
+class Equivalents(Traces):
+    """The leading order in d of `Traces`, and what it is made of.
+
+    Parameters
+    ----------
+    log_det_correction : ndarray
+        ½ ln(1 − df₂/n): the O(1) correction of ``log_det`` for real Gaussian data.
+    samples : int
+    regularisation : ndarray
+        c.
+    kappa : ndarray
+        κ(ĉ).
+    df1, df2 : ndarray
+        Degrees of freedom df₁(κ), df₂(κ).
+    """
+
+    log_det_correction: np.ndarray
+    samples: int
+    regularisation: np.ndarray
+    kappa: np.ndarray
+    df1: np.ndarray
+    df2: np.ndarray
 
 
 def degrees_of_freedom(samples: int) -> tuple[int, float]:
@@ -160,22 +172,20 @@ def deterministic_equivalents(eigenvalues: np.ndarray, samples: int, regularisat
         (np.square(inverse).sum(axis=-1) / g + inverse.sum(axis=-1) * spread / (n * g**2)) / slope / rho**2
     )
     log_det = values.size * np.log(c) + np.log1p(values / k).sum(axis=-1) + n * (g - 1.0 - np.log(g))
-    if values.size == 1:
-        return Equivalents(samples, c, kappa, df1, df2, *_one_dimension(values, samples, c))
-    return Equivalents(
-        samples,
-        c,
-        kappa,
-        df1,
-        df2,
+    first = rho * g
+    found = [
         log_det,
-        0.5 * np.log(slope),
         trace_inverse,
         trace_inverse_squared,
-        df1 / (rho * g),
-        a / (rho * g) ** 2,
+        df1 / first,
+        a / first**2,
         a / rho,
-    )
+        0.5 * np.log(slope),
+    ]
+    if values.size == 1:
+        found = _one_dimension(values, samples, c)
+    everything: list[Any] = [*found, samples, c, kappa, df1, df2]
+    return Equivalents(*everything)
 
 
 def one_eigenvalue(eigenvalues: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -185,22 +195,15 @@ def one_eigenvalue(eigenvalues: np.ndarray, samples: int) -> tuple[np.ndarray, n
     return float(eigenvalues[0]) * rho * np.exp(u), weights
 
 
-def _one_dimension(values: np.ndarray, samples: int, c: np.ndarray) -> tuple[np.ndarray, ...]:
+def _one_dimension(values: np.ndarray, samples: int, c: np.ndarray) -> list[np.ndarray]:
     """The averages in one dimension, exact, in the order of the fields of `Equivalents`; there is nothing to correct."""
     y, weights = one_eigenvalue(values, samples)
     total = y + c[..., None]
     first, second = (1.0 / total) @ weights, (1.0 / total**2) @ weights
     size = float(values[0])
     log_det = np.log(total) @ weights
-    return (
-        log_det,
-        np.zeros_like(log_det),
-        first,
-        second,
-        size * first,
-        size * second,
-        (y / total**2) @ weights,
-    )
+    inverses = (first, second, size * first, size * second, (y / total**2) @ weights)
+    return [log_det, *inverses, np.zeros_like(log_det)]
 
 
 def null_space_mass(eigenvalues: np.ndarray, samples: int) -> float:

@@ -11,26 +11,13 @@ and −∂_c of those the squared ones. Derivatives with respect to c are taken 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from .equivalents import degrees_of_freedom, effective_regularisation
+from .equivalents import Traces, degrees_of_freedom, deterministic_equivalents, effective_regularisation
+from .orders import by_order
 
 #: Relative imaginary step: its square is far below rounding, and no difference is taken.
 STEP = 1e-30
-
-
-@dataclass(frozen=True)
-class Corrections:
-    """What to add to the fields of the same names of `Equivalents`; arrays of the shape of c."""
-
-    log_det: np.ndarray
-    trace_inverse: np.ndarray
-    trace_inverse_squared: np.ndarray
-    trace_sigma_inverse: np.ndarray
-    trace_sigma_inverse_squared: np.ndarray
-    trace_empirical_inverse_squared: np.ndarray
 
 
 def diagonal_correction(values: np.ndarray, n: int, c: np.ndarray, kappa: np.ndarray) -> np.ndarray:
@@ -97,10 +84,17 @@ def next_diagonal(values: np.ndarray, n: int, c: np.ndarray, kappa: np.ndarray) 
     return result
 
 
+def diagonal_terms(values: np.ndarray, n: int, c: np.ndarray, kappa: np.ndarray, order: int) -> np.ndarray:
+    """All terms up to ``order`` beyond the leading one of the diagonal of E(Σ₀+c)⁻¹; shape (..., d)."""
+    total = diagonal_correction(values, n, c, kappa)
+    return total + next_diagonal(values, n, c, kappa) if order > 1 else total
+
+
+@by_order
 def finite_size_corrections(
-    eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float, *, next_order: bool = False
-) -> Corrections:
-    """O(1) corrections at c > 0 (scalar or array), or the O(1/N) terms that follow them.
+    eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float, *, order: int = 1
+) -> Traces:
+    """The terms of one order at c > 0 (scalar or array): 1 for those of O(1), 2 for those of O(1/N).
 
     Parameters
     ----------
@@ -109,28 +103,35 @@ def finite_size_corrections(
         N ≥ 2.
     regularisation : float or ndarray
         c > 0.
-    next_order : bool
-        Give the terms of the next order instead: what the corrected values neglect.
+    order : {1, 2}
     """
     n, rho = degrees_of_freedom(samples)
     values = np.asarray(eigenvalues, dtype=float)
     c = np.asarray(regularisation, dtype=float)
     if values.size == 1:  # the averages are exact
-        zero = np.zeros_like(c)
-        return Corrections(zero, zero, zero, zero, zero, zero)
+        return Traces(*[np.zeros_like(c)] * 6)
     kappa = np.asarray(effective_regularisation(values, samples, c / rho))
     slope = 1.0 - np.square(values / (values + kappa[..., None])).sum(axis=-1) / n
     h = STEP * c
     # c → c + ih moves κ by κ′ ih/ϱ, κ′ = 1/(1 − df₂/n)
     at = c + 1j * h, kappa + 1j * h / (rho * slope)
-    diagonal = (next_diagonal if next_order else diagonal_correction)(values, n, *at)
+    diagonal = (diagonal_correction if order == 1 else next_diagonal)(values, n, *at)
     trace, sigma = diagonal.sum(axis=-1), diagonal @ values
     trace_squared = -trace.imag / h
-    return Corrections(
-        next_log_det(values, n, kappa) if next_order else 0.5 * np.log(slope),
+    return Traces(
+        0.5 * np.log(slope) if order == 1 else next_log_det(values, n, kappa),
         trace.real,
         trace_squared,
         sigma.real,
         -sigma.imag / h,
         trace.real - c * trace_squared,
     )
+
+
+def expansion(
+    eigenvalues: np.ndarray, samples: int, regularisation: np.ndarray | float, order: int = 2
+) -> list[Traces]:
+    """The terms of all traces at c > 0 from the leading one (`Equivalents`) to that of ``order``."""
+    terms: list[Traces] = [deterministic_equivalents(eigenvalues, samples, regularisation)]
+    terms += [finite_size_corrections(eigenvalues, samples, regularisation, order=k + 1) for k in range(order)]
+    return terms

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..common.input.checks import array, choice, number
+from ...common.input.checks import array, choice, number
 from .schedule import Schedule
 
 #: σ_t² = β_t; β̃_t = β_t (1−ᾱ_{t−1})/(1−ᾱ_t); β_t s_{t−1}/s_t (exact for each mode); the deterministic flow as T → ∞.
@@ -23,19 +23,38 @@ VARIANCES = ("beta", "posterior", "exact", "flow")
 def reverse_variances(
     schedule: Schedule, variance: str, eigenvalues: np.ndarray, last_noise: bool = True
 ) -> np.ndarray:
-    """σ_t² for t = 1 … T and every mode s₀, shape (T, modes); the last noise (t = 1) may be dropped."""
-    s0 = np.atleast_1d(np.asarray(eigenvalues, dtype=float))
-    beta = schedule.beta[1:, None]
-    if variance == "beta":
-        sigma2 = np.repeat(beta, s0.size, axis=1)
-    elif variance == "posterior":
-        sigma2 = np.repeat(beta * (schedule.noise[:-1] / schedule.noise[1:])[:, None], s0.size, axis=1)
-    else:
+    """σ_t² for t = 1 … T and every mode s₀ (real or complex), shape (T, modes); the last noise (t = 1) may be dropped."""
+    s0 = np.atleast_1d(eigenvalues)
+    sigma2 = np.repeat(schedule.beta[1:, None], s0.size, axis=1)
+    if variance == "posterior":
+        sigma2 *= (schedule.noise[:-1] / schedule.noise[1:])[:, None]
+    elif variance == "exact":
         s = schedule.alpha_bar[:, None] * s0 + schedule.noise[:, None]
-        sigma2 = beta * s[:-1] / s[1:]
+        sigma2 = sigma2 * s[:-1] / s[1:]
     if not last_noise:
         sigma2[0] = 0.0
     return sigma2
+
+
+def variance_of_modes(
+    s0: np.ndarray, schedule: Schedule, variance: str, last_noise: bool = True, initial_variance: float = 1.0
+) -> np.ndarray:
+    """`generated_variance` at real or complex s₀, shape (modes,)."""
+    ab, noise = schedule.alpha_bar[:, None], schedule.noise[:, None]
+    last = ab[-1] * s0 + noise[-1]
+    if variance == "flow":
+        return np.asarray(initial_variance * s0 / last)
+    s = ab[:-1] * s0 + noise[:-1]  # t = 0 … T−1
+    # ratio s₀²/s_{t−1}²; at t = 1 it is 1 also for s₀ = 0
+    ratio = np.divide(s0, s, out=np.ones_like(s), where=s != 0)
+    sigma2 = reverse_variances(schedule, variance, s0, last_noise)
+    return np.asarray(initial_variance * ab[-1] * (s0 / last) ** 2 + (sigma2 * ab[:-1] * ratio**2).sum(axis=0))
+
+
+def mean_of_modes(s0: np.ndarray, schedule: Schedule) -> np.ndarray:
+    """`generated_mean` at real or complex s₀."""
+    ab = float(schedule.alpha_bar[-1])
+    return np.asarray(1 - ab * s0 / (ab * s0 + float(schedule.noise[-1])))
 
 
 def generated_variance(
@@ -61,26 +80,14 @@ def generated_variance(
         Whether noise is added in the last step (t = 1).
     """
     choice("variance", variance, VARIANCES)
-    s0 = np.atleast_1d(array("eigenvalues", eigenvalues))
     start = number("initial_variance", initial_variance, above=0)
-    ab, noise = schedule.alpha_bar[:, None], schedule.noise[:, None]
-    last = ab[-1] * s0 + noise[-1]
-    if variance == "flow":
-        v0 = start * s0 / last
-    else:
-        s = ab[:-1] * s0 + noise[:-1]  # t = 0 … T−1
-        # ratio s₀²/s_{t−1}²; at t = 1 it is 1 also for s₀ = 0
-        ratio = np.divide(s0, s, out=np.ones_like(s), where=s > 0)
-        sigma2 = reverse_variances(schedule, variance, s0, last_noise)
-        v0 = start * ab[-1] * (s0 / last) ** 2 + (sigma2 * ab[:-1] * ratio**2).sum(axis=0)
+    v0 = variance_of_modes(np.atleast_1d(array("eigenvalues", eigenvalues)), schedule, variance, last_noise, start)
     return v0 if np.ndim(eigenvalues) else v0[0]
 
 
 def generated_mean(eigenvalues: np.ndarray | float, schedule: Schedule) -> np.ndarray:
     """E u₀/μ₀ = 1 − ᾱ_T s₀/s_T along modes with s₀ = λ⁰ + c, for a sampler that starts from mean 0."""
-    s0 = array("eigenvalues", eigenvalues)
-    last = float(schedule.alpha_bar[-1]) * s0 + float(schedule.noise[-1])
-    return 1 - float(schedule.alpha_bar[-1]) * s0 / last
+    return mean_of_modes(array("eigenvalues", eigenvalues), schedule)
 
 
 def continuous_variance(

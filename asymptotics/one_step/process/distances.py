@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from ..common.input.checks import fail
+from ...common.input.checks import fail
+from ...common.output.records import Record
 from .denoiser import BLOCK, Generated
-
-TILE = 512  # pairs are worked on in square tiles that stay in cache
-LARGEST_SPREAD = 1e5  # of |x|²/h²: beyond, |x|² + |y|² − 2xy would lose more than 1e-11 of the exponent
+from .pair_sums import kernel_variance, log_kernel_excess, log_kernel_excess_bound, log_pair_sum
 
 
 @dataclass(frozen=True)
@@ -29,137 +28,58 @@ class Underlying:
     points: np.ndarray | None = None
 
 
-def kernel_variance(count: int, dimension: int) -> float:
-    r"""h² = n^{−2/d} in units of σ²: the width at which the n self-overlaps of a kernel estimate add up to ∫ p²."""
-    return math.exp(-2.0 / dimension * math.log(count))
-
-
-def log_pair_sum(
-    left: np.ndarray, variance: float, right: np.ndarray | None = None, *, enough: float = math.inf
-) -> float:
-    r"""ln Σ_{ij} exp(−|x_i − y_j|²/(2v)); with one set of points the pairs i ≠ j only.
+@dataclass(frozen=True)
+class GaussianDivergences(Record):
+    """A generated Gaussian against N(0, 1), in units of σ; infinite where its covariance is singular.
 
     Parameters
     ----------
-    left : ndarray, shape (n, d)
-        x.
-    variance : float
-        v, the sum of the two kernel variances.
-    right : ndarray, shape (m, d), optional
-        y; without it the sum runs over ordered pairs i ≠ j of ``left``.
-    enough : float, optional
-        Stop as soon as the partial sum, a lower bound, exceeds e^enough, and return that.
-
-    Returns
-    -------
-    float
-        −∞ if there are no pairs.
-
-    Notes
-    -----
-    Squared distances come from matrix products of points shifted to their common centre, where rounding is then below
-    1e-11 of the exponent; else from differences of coordinates. The second pass is for sums below e^{−300}.
+    log_det_rate, trace_rate : float
+        (1/d) ln|Σ_G|, (1/d) Tr Σ_G.
+    kl_generated_target, kl_generated_target_variance, kl_generated_target_mean : float
+        KL(G‖O) and its two parts.
+    kl_target_generated : float
+    log_bhattacharyya, hellinger_squared : float
     """
-    centre = left.mean(axis=0)
-    x = (left - centre) / math.sqrt(variance)
-    y = x if right is None else (right - centre) / math.sqrt(variance)
-    spread = max(float(np.max(np.einsum("ij,ij->i", v, v), initial=0.0)) for v in (x, y))
-    direct = spread > LARGEST_SPREAD
-    limit = math.exp(enough) if -300.0 < enough < 700.0 else math.inf
-    total = _sum_tiles(x, y, right is None, direct, limit, shifted=False)
-    return total if total > -300.0 else _sum_tiles(x, y, right is None, direct, math.inf, shifted=True)
+
+    log_det_rate: float
+    trace_rate: float
+    kl_generated_target: float
+    kl_generated_target_variance: float
+    kl_generated_target_mean: float
+    kl_target_generated: float
+    log_bhattacharyya: float
+    hellinger_squared: float
 
 
-def _sum_tiles(x: np.ndarray, y: np.ndarray, same: bool, direct: bool, limit: float, *, shifted: bool) -> float:
-    x_half = 0.5 * np.einsum("ij,ij->i", x, x)
-    y_half = x_half if same else 0.5 * np.einsum("ij,ij->i", y, y)
-    buffer = np.empty((TILE, TILE))
-    peak, sums = (-math.inf if shifted else 0.0), 0.0
-    for i in range(0, len(x), TILE):
-        rows = x[i : i + TILE]
-        for j in range(i if same else 0, len(y), TILE):
-            columns = y[j : j + TILE]
-            tile = buffer[: len(rows), : len(columns)]
-            if direct:
-                tile[...] = 0.0
-                for k in range(x.shape[1]):
-                    tile -= 0.5 * (rows[:, k, None] - columns[None, :, k]) ** 2
-            else:
-                np.matmul(rows, columns.T, out=tile)
-                tile -= x_half[i : i + TILE, None]
-                tile -= y_half[j : j + TILE]
-            if same and i == j:
-                np.fill_diagonal(tile, -math.inf)
-            if shifted:
-                top = float(tile.max())
-                if top == -math.inf:
-                    continue
-                if top > peak:
-                    sums, peak = sums * math.exp(peak - top), top
-                tile -= peak
-            np.exp(tile, out=tile)
-            sums += (2.0 if same and i != j else 1.0) * float(tile.sum())
-            if sums > limit:
-                return math.log(sums)
-    return peak + math.log(sums) if sums > 0.0 else -math.inf
-
-
-def log_kernel_excess(points: np.ndarray, *, enough: float = math.inf) -> float:
-    r"""ln[∫ p² − 1] of a kernel estimate in units of (4πσ²)^{−d/2}: ln (1/n) Σ_{i≠j} exp(−|x_i − x_j|²/4h²).
-
-    The self-overlaps give h^{−d}/n = 1 exactly, whatever n: they are never computed.
+@dataclass(frozen=True)
+class Distances(Record):
+    """All distances of one data set; None where there is no finite value.
 
     Parameters
     ----------
-    points : ndarray, shape (n, d)
-    enough : float, optional
-        Stop as soon as the result is known to exceed this, and return the lower bound that does.
+    log_E_TG, E_TG, log_E_OG, E_OG, log_E_TO, E_TO : float
+        E_XY = ∫(p_X − p_Y)² for T, O, G, and logarithms.
+    hellinger_squared, kl_generated_target, kl_target_generated, log_bhattacharyya : float
+        Against N(μ, σ²).
+    closer_to_target : bool
+        E_OG < E_TG.
+    notes : list of str
+        ``name: reason`` for each None.
     """
-    n, d = points.shape
-    return log_pair_sum(points, 2.0 * kernel_variance(n, d), enough=enough + math.log(n)) - math.log(n)
 
-
-def log_kernel_excess_bound(points: np.ndarray, coordinates: int) -> float:
-    r"""A rigorous upper bound on `log_kernel_excess` at half its cost or less.
-
-    Distances in the first ``coordinates`` coordinates are not larger than the full ones. They are evaluated in single
-    precision, and the result is raised by a bound on all rounding: an exponent x·y − |x|²/2 − |y|²/2 of k terms errs by
-    at most (k + 4) u (2 max|x|²), u = 2^{−24}; exponentials and their sums by far less than 1e-3 of themselves; and
-    one that underflows is below 2^{−126}.
-
-    Parameters
-    ----------
-    points : ndarray, shape (n, d)
-    coordinates : int
-        1 … d.
-
-    Returns
-    -------
-    float
-        Infinite where rounding is too large for a bound.
-    """
-    n, d = points.shape
-    x = (points - points.mean(axis=0))[:, :coordinates] / math.sqrt(2.0 * kernel_variance(n, d))
-    squares = np.einsum("ij,ij->i", x, x)
-    rounding = (coordinates + 4) * 2.0**-24 * 2.0 * float(squares.max())
-    if rounding > 0.1:
-        return math.inf
-    half = -0.5 * squares[:, None]
-    left = np.hstack([x, half, np.ones_like(half)]).astype(np.float32)
-    right = np.hstack([x, np.ones_like(half), half]).astype(np.float32)
-    buffer = np.empty((TILE, TILE), dtype=np.float32)
-    total = 0.0
-    for i in range(0, n, TILE):
-        rows = left[i : i + TILE]
-        for j in range(i, n, TILE):
-            columns = right[j : j + TILE]
-            tile = buffer[: len(rows), : len(columns)]
-            np.matmul(rows, columns.T, out=tile)
-            if i == j:
-                np.fill_diagonal(tile, -math.inf)
-            np.exp(tile, out=tile)
-            total += (1.0 if i == j else 2.0) * float(tile.sum())
-    return rounding + 1e-3 + math.log(total + float(n) * n * 2.0**-126) - math.log(n)
+    log_E_TG: float | None
+    E_TG: float | None
+    log_E_OG: float | None
+    E_OG: float | None
+    log_E_TO: float | None
+    E_TO: float | None
+    hellinger_squared: float | None
+    kl_generated_target: float | None
+    kl_target_generated: float | None
+    log_bhattacharyya: float | None
+    closer_to_target: bool
+    notes: list[str] = field(default_factory=list)
 
 
 def log_overlap(generated: Generated, points: np.ndarray | None) -> float:
@@ -246,36 +166,24 @@ def closer_to_target(
     return left > _log_add(excess, right)
 
 
-def gaussian_divergences(generated: Generated) -> dict[str, float]:
+def gaussian_divergences(generated: Generated) -> GaussianDivergences:
     r"""KL both ways, Hellinger distance and the moments of N(μ_G, Σ_G) against N(0, 1); infinite where Σ_G is singular."""
     values, vectors = generated.spectrum()
     shift = (vectors.T @ generated.mean) ** 2
     d, singular = len(values), values[-1] <= 0.0
-    log_det = -math.inf if singular else float(np.sum(np.log(values)))
-    result = {
-        "log_det_rate": log_det / d,
-        "trace_rate": float(values.sum()) / d,
-        "kl_generated_target": math.inf,
-        "kl_generated_target_variance": math.inf,
-        "kl_generated_target_mean": 0.5 * float(shift.sum()),
-        "kl_target_generated": math.inf,
-        "log_bhattacharyya": -math.inf,
-        "hellinger_squared": 1.0,
-    }
+    trace, mean = float(values.sum()) / d, 0.5 * float(shift.sum())
     if singular:
-        return result
+        return GaussianDivergences(-math.inf, trace, math.inf, math.inf, mean, math.inf, -math.inf, 1.0)
     # v − 1 − ln v without cancellation at v near 1
     forward = 0.5 * float(np.sum((values - 1.0) - np.log1p(values - 1.0)))
     inverse = 1.0 / values
     backward = 0.5 * float(np.sum((inverse - 1.0) - np.log1p(inverse - 1.0)) + np.sum(shift * inverse))
     # ln[2√v/(1 + v)] = −½ ln[1 + (v − 1)²/(4v)]
     overlap = -0.25 * float(np.sum(np.log1p((values - 1.0) ** 2 * (0.25 * inverse))) + np.sum(shift / (1.0 + values)))
-    result["kl_generated_target"] = forward + result["kl_generated_target_mean"]
-    result["kl_generated_target_variance"] = forward
-    result["kl_target_generated"] = backward
-    result["log_bhattacharyya"] = overlap
-    result["hellinger_squared"] = -math.expm1(overlap)
-    return result
+    log_det = float(np.sum(np.log(values)))
+    return GaussianDivergences(
+        log_det / d, trace, forward + mean, forward, mean, backward, overlap, -math.expm1(overlap)
+    )
 
 
 def _log_distance(first: float, second: float, cross: float) -> float:
@@ -288,8 +196,8 @@ def _log_distance(first: float, second: float, cross: float) -> float:
     return top + math.log(value) if value > 0.0 else -math.inf
 
 
-def distances(points: np.ndarray, generated: Generated, underlying: Underlying, std: float = 1.0) -> dict[str, Any]:
-    r"""All pairwise distances of one data set: E_XY = ∫(p_X − p_Y)² for T, O, G, with Hellinger and KL against N(μ, σ²).
+def distances(points: np.ndarray, generated: Generated, underlying: Underlying, std: float = 1.0) -> Distances:
+    r"""All pairwise distances of one data set, with Hellinger and KL against N(μ, σ²).
 
     Parameters
     ----------
@@ -300,13 +208,6 @@ def distances(points: np.ndarray, generated: Generated, underlying: Underlying, 
     underlying : Underlying
     std : float
         σ, which sets the units (4πσ²)^{−d/2} of the E.
-
-    Returns
-    -------
-    dict
-        ``E_TG, E_OG, E_TO``, their logarithms ``log_E_TG``…, ``hellinger_squared``, ``kl_generated_target``,
-        ``kl_target_generated``, ``log_bhattacharyya``, ``closer_to_target``; None where there is no finite value, with the
-        reason in ``notes``.
 
     Raises
     ------
@@ -319,25 +220,27 @@ def distances(points: np.ndarray, generated: Generated, underlying: Underlying, 
     excess = -math.inf if underlying.points is None else log_kernel_excess(underlying.points)
     t2, o2 = math.log1p(math.exp(log_kernel_excess(points))), math.log1p(math.exp(excess))
     gaussian = gaussian_divergences(generated)
-    g2 = -0.5 * d * gaussian["log_det_rate"]
+    g2 = -0.5 * d * gaussian.log_det_rate
     logs = {"E_TO": _log_distance(t2, o2, log_cross(points, underlying))}
     if math.isfinite(g2):
         logs["E_TG"] = _log_distance(t2, g2, log_overlap(generated, points))
         logs["E_OG"] = _log_distance(o2, g2, log_overlap(generated, underlying.points))
     unit = -0.5 * d * math.log(4.0 * math.pi * std**2)
-    notes, values = [], {}
+    notes: list[str] = []
+    values: dict[str, Any] = {}
     for name in ("E_TG", "E_OG", "E_TO"):
         log_value = logs.get(name, math.inf) + unit
-        values[f"log_{name}"] = log_value if math.isfinite(log_value) else None
         fits = -708.0 < log_value < 709.0
+        values[f"log_{name}"] = log_value if math.isfinite(log_value) else None
         values[name] = math.exp(log_value) if fits else None
         if log_value == math.inf:
             notes.append(f"{name}: infinite, because the generated covariance is singular for n <= d")
         elif not fits:
             notes.append(f"{name}: outside the range of floating point; see log_{name}")
     for name in ("hellinger_squared", "kl_generated_target", "kl_target_generated", "log_bhattacharyya"):
-        values[name] = gaussian[name] if math.isfinite(gaussian[name]) else None
+        value = getattr(gaussian, name)
+        values[name] = value if math.isfinite(value) else None
         if values[name] is None:
             notes.append(f"{name}: infinite, because the generated covariance is singular for n <= d")
     closer = closer_to_target(points, generated, underlying, excess=excess)
-    return {**values, "closer_to_target": closer, "notes": notes}
+    return Distances(**values, closer_to_target=closer, notes=notes)

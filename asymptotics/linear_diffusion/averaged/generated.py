@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contour import resolvent
-from .sampler import generated_variance
-from .schedule import Schedule
+from ..diffusion.sampler import generated_variance, mean_of_modes, variance_of_modes
+from ..diffusion.schedule import Schedule
+from ..resolvents.contour import resolvent
+from ..resolvents.orders import by_order
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Generated:
     mean_slack: float = 0.0
 
 
+@by_order
 def generated_averages(
     eigenvalues: np.ndarray,
     samples: int,
@@ -43,8 +45,7 @@ def generated_averages(
     variance: str = "beta",
     *,
     last_noise: bool = True,
-    corrected: bool = False,
-    next_order: bool = False,
+    order: int = 0,
 ) -> Generated:
     """Trace and divergences of the DDPM samples, averaged over data sets whose mean is an estimate of μ = 0.
 
@@ -58,10 +59,8 @@ def generated_averages(
     schedule : Schedule
     variance : {"beta", "posterior", "exact", "flow"}
     last_noise : bool
-    corrected : bool
-        Include the O(1) corrections for real Gaussian data.
-    next_order : bool
-        Include the O(1/N) terms that follow them.
+    order : {0, 1, 2}
+        See `asymptotics.linear_diffusion.resolvents.orders`.
 
     Notes
     -----
@@ -72,10 +71,10 @@ def generated_averages(
     shift = float(schedule.effective_regularisation(regularisation, 1))
     singular = bool(np.any(values == 0))
     probes = [np.ones_like(values), values] + ([] if singular else [1.0 / values])
-    r = resolvent(values, samples, shift, probes=np.array(probes), corrected=corrected, next_order=next_order)
+    r = resolvent(values, samples, shift, probes=np.array(probes), order=order)
     s0 = r.shifted - shift + regularisation
-    v0 = _complex_variance(s0, schedule, variance, last_noise)
-    lost = 1.0 - _complex_mean(s0, schedule)
+    v0 = variance_of_modes(s0, schedule, variance, last_noise)
+    lost = 1.0 - mean_of_modes(s0, schedule)
     trace = float(r.average(v0))
     smallest = float(generated_variance(regularisation, schedule, variance, last_noise=last_noise))
     if singular or smallest <= 0:
@@ -86,27 +85,3 @@ def generated_averages(
     forward = 0.5 * (log_target - log_det - d + float(r.average(v0, 2)) + mean)
     reverse = 0.5 * (log_det - log_target - d + float(r.average((1 + (1 - lost) ** 2 / samples) / v0, 1)))
     return Generated(trace, forward, reverse, 0.5 * square / samples if d > 1 else 0.0)
-
-
-def _complex_variance(s0: np.ndarray, schedule: Schedule, variance: str, last_noise: bool) -> np.ndarray:
-    ab, noise = schedule.alpha_bar, schedule.noise
-    last = ab[-1] * s0 + noise[-1]
-    if variance == "flow":
-        result: np.ndarray = s0 / last
-        return result
-    s = ab[:, None] * s0 + noise[:, None]
-    beta = schedule.beta[1:, None]
-    if variance == "beta":
-        sigma2 = beta
-    elif variance == "posterior":
-        sigma2 = beta * (noise[:-1] / noise[1:])[:, None]
-    else:
-        sigma2 = beta * s[:-1] / s[1:]
-    terms = sigma2 * ab[:-1, None] * (s0 / s[:-1]) ** 2
-    return ab[-1] * (s0 / last) ** 2 + terms[0 if last_noise else 1 :].sum(axis=0)
-
-
-def _complex_mean(s0: np.ndarray, schedule: Schedule) -> np.ndarray:
-    ab = schedule.alpha_bar[-1]
-    factor: np.ndarray = 1 - ab * s0 / (ab * s0 + schedule.noise[-1])
-    return factor

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from ..common.input.checks import choice, integer, number
+from ...common.input.checks import choice, integer, number
+from .divergences import INFINITE, Parts
 from .hellinger import inverse_moment, log_moment
 
 
@@ -73,7 +74,7 @@ def multistep_fraction(
     diffusion_time, noise_scale, std : float
         T, λ, σ.
     steps, scheme, spacing
-        As in `asymptotics.one_step.settings.Sampler`.
+        As in `asymptotics.one_step.settings.Sampling`.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def multistep_fraction(
     return relative
 
 
-def flow_divergence(q: float, dimension: int, samples: int) -> dict[str, float]:
+def flow_divergence(q: float, dimension: int, samples: int) -> Parts:
     r"""KL(G‖O) of the deterministic sampler for k → ∞ at finite n, where the noise of the fits averages out.
 
     The probability flow of the empirical Gaussian carries an eigenvalue σ²x of the empirical covariance and the isotropic start
@@ -116,14 +117,13 @@ def flow_divergence(q: float, dimension: int, samples: int) -> dict[str, float]:
 
     Returns
     -------
-    dict
-        ``total``, ``variance``, ``mean``; leading order in 1/d. Infinite for n ≤ d.
+    Parts
+        To leading order in 1/d; infinite for n ≤ d.
     """
     if samples <= dimension:
-        return {"total": math.inf, "variance": math.inf, "mean": math.inf}
+        return INFINITE
     ratio, shift = dimension / samples, (1.0 - q) / q
     mean_v = (1.0 - shift * inverse_moment(shift, ratio)) / q
     log_v = log_moment(0.0, ratio) - log_moment(shift, ratio) - math.log(q)
     variance = 0.5 * dimension * (mean_v - 1.0 - log_v)
-    mean = 0.5 * dimension / samples
-    return {"total": variance + mean, "variance": variance, "mean": mean}
+    return Parts.of(variance, 0.5 * dimension / samples)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..common.input.checks import InputError, integer, number
+from ...common.input.checks import InputError, integer, number
 
 
 @dataclass(frozen=True)

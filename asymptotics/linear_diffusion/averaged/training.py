@@ -1,12 +1,4 @@
-r"""Training dynamics: gradient flow on the denoising loss, the averaged loss curves and the optimal stopping time.
-
-From W(0) = 0, with the bias at its optimum, W(τ) = W*(1 − e^{−2τC}): mode ν of Σ₀ has
-
-.. math:: w_\nu(\tau)=\sqrt{1-\bar\alpha}\,\frac{1-e^{-2s_\nu\tau}}{s_\nu},\qquad
-          s_\nu=\bar\alpha\lambda^0_\nu+1-\bar\alpha+\bar\alpha c=\bar\alpha(\lambda^0_\nu+c_t),
-
-and gradient descent with step η has (1 − 2ηs)^{τ/η} in place of the exponential. The training time τ counts the gradient of the
-loss summed over components; for a loss averaged over d, or with a factor ½, rescale it.
+"""Training dynamics averaged over data sets: loss curves of gradient flow or descent, and the best stopping time.
 
 References: Merger and Goldt 2025 (arXiv 2505.24769), early stopping.
 """
@@ -17,19 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.input.checks import array, number
-from .contour import Resolvent, resolvent, upper_edge
-from .equivalents import degrees_of_freedom
-from .schedule import Schedule
-
-
-def relaxation(s: np.ndarray, tau: np.ndarray, learning_rate: float | None = None) -> np.ndarray:
-    """(1 − e^{−2sτ})/s for gradient flow, (1 − (1−2ηs)^{τ/η})/s for descent with whole τ/η; shape tau × s."""
-    tau = np.asarray(tau, dtype=float)[..., None]
-    if learning_rate is None:
-        return -np.expm1(-2 * s * tau) / s
-    steps = np.rint(tau / learning_rate)
-    return (1 - (1 - 2 * learning_rate * s) ** steps) / s
+from ...common.input.checks import array, number
+from ..diffusion.relaxation import relaxation
+from ..diffusion.schedule import Schedule
+from ..resolvents.contour import Resolvent, resolvent, upper_edge
+from ..resolvents.equivalents import degrees_of_freedom
+from ..resolvents.orders import by_order
 
 
 @dataclass(frozen=True)
@@ -103,6 +88,7 @@ class AveragedTraining:
         return at, float(self.losses(at)[1])
 
 
+@by_order
 def averaged_training(
     eigenvalues: np.ndarray,
     samples: int,
@@ -111,8 +97,7 @@ def averaged_training(
     time: int,
     *,
     learning_rate: float | None = None,
-    corrected: bool = False,
-    next_order: bool = False,
+    order: int = 0,
 ) -> AveragedTraining:
     """Prepare the averaged loss curves of step ``time``: one contour for all training times; cost proportional to d.
 
@@ -128,10 +113,8 @@ def averaged_training(
         Step t, 1 … T.
     learning_rate : float, optional
         η of gradient descent, below 1/(2 s_max); None: gradient flow.
-    corrected : bool
-        Include the O(1) corrections for real Gaussian data.
-    next_order : bool
-        Include the O(1/N) terms that follow them.
+    order : {0, 1, 2}
+        See `asymptotics.linear_diffusion.resolvents.orders`.
 
     Raises
     ------
@@ -155,15 +138,8 @@ def averaged_training(
         values.size,
         ab,
         noise,
-        resolvent(values, samples, shift, height=height, corrected=corrected, next_order=next_order),
+        resolvent(values, samples, shift, height=height, order=order),
         learning_rate,
         fastest,
         ab * shift,
     )
-
-
-def mode_stopping_time(s: np.ndarray, power: np.ndarray) -> np.ndarray:
-    """τ*_ν = −ln(1 − s_ν/p_ν)/(2 s_ν), p_ν = ᾱ(Σ_νν + δ_ν²) + 1 − ᾱ; infinite where s_ν ≥ p_ν: the mode never overfits."""
-    ratio = np.asarray(s) / np.asarray(power)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(ratio < 1, -np.log1p(-np.minimum(ratio, 1.0)) / (2 * np.asarray(s)), np.inf)

@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from scipy.optimize import brentq
 
-from ..common.input.checks import number
+from ...common.input.checks import number
+from ...common.output.records import Record
 from .finite_size import logarithm as _log
 from .finite_size import mean_log_det
+
+
+@dataclass(frozen=True)
+class Parts(Record):
+    """A divergence: of the variances, of the means, and their sum; within a result None where there is no finite value."""
+
+    total: float | None
+    variance: float | None
+    mean: float | None
+
+    @classmethod
+    def of(cls, variance: float, mean: float) -> Parts:
+        """From the two parts."""
+        return cls(variance + mean, variance, mean)
+
+
+@dataclass(frozen=True)
+class Floors(Record):
+    """Both divergences for infinitely many samples."""
+
+    generated_target: float | None
+    target_generated: float | None
+
+
+INFINITE = Parts(math.inf, math.inf, math.inf)
 
 
 def trace_rate(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> float:
@@ -52,7 +79,7 @@ def log_det_rate(q: float, dimension: int, samples: int, *, asymptotic: bool = F
     .. math:: Λ = \ln q\ (γ \le q), \qquad
               Λ = \ln\frac{(1-q)γ}{1-γ} - \frac1γ \ln\frac{1-q}{1-γ}\ (γ > q), \qquad γ = d/n < 1 .
 
-    The mean at finite d and n, with its error, is `asymptotics.one_step.finite_size.mean_log_det`.
+    The mean at finite d and n, with its error, is `asymptotics.one_step.closed_forms.finite_size.mean_log_det`.
 
     Parameters
     ----------
@@ -81,7 +108,7 @@ def _inner_branch(q: float, ratio: float) -> float:
     return odds + math.log(ratio) - odds / ratio
 
 
-def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> dict[str, float]:
+def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: bool = False) -> Parts:
     r"""E KL(G‖O) = (d/2)(m − 1 − Λ) + (d/2n)[1 + (1 − q) m₀]: total, variance part, mean part.
 
     Parameters
@@ -91,8 +118,8 @@ def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: b
 
     Returns
     -------
-    dict
-        ``total``, ``variance``, ``mean``; infinite for n ≤ d + 2 (n ≤ d if ``asymptotic``).
+    Parts
+        Infinite for n ≤ d + 2 (n ≤ d if ``asymptotic``).
 
     Notes
     -----
@@ -102,7 +129,7 @@ def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: b
     """
     d, n = dimension, samples
     if n <= d or (n <= d + 2 and not asymptotic):
-        return {"total": math.inf, "variance": math.inf, "mean": math.inf}
+        return INFINITE
     noise = 1.0 - q
     if asymptotic:
         spread = noise * d / (n - d)  # the part of m that is estimation noise
@@ -115,18 +142,18 @@ def kl_generated_target(q: float, dimension: int, samples: int, *, asymptotic: b
             log_det = d * log_det_rate(q, d, n)
         variance = 0.5 * (d * _excess_trace(q, d, n) - log_det)
     mean = 0.5 * d / n * (1.0 + noise * (q + spread))
-    return {"total": variance + mean, "variance": variance, "mean": mean}
+    return Parts.of(variance, mean)
 
 
-def kl_target_generated(q: float, dimension: int, samples: int) -> dict[str, float]:
+def kl_target_generated(q: float, dimension: int, samples: int) -> Parts:
     r"""Typical KL(O‖G) for γ < q; its mean is infinite at every finite d, as the mean of 1/s²_min is.
 
     .. math:: \tfrac d2\Big(\ln q - 1 + \frac{1-γ}{q-γ}\Big) + \tfrac d{2n}\Big(\frac{1-γ}{q-γ} + 1 - q\Big).
 
     Returns
     -------
-    dict
-        ``total``, ``variance``, ``mean``; infinite for γ ≥ q: it diverges at n* = d/q, not at n = d.
+    Parts
+        Infinite for γ ≥ q: it diverges at n* = d/q, not at n = d.
 
     Notes
     -----
@@ -136,21 +163,18 @@ def kl_target_generated(q: float, dimension: int, samples: int) -> dict[str, flo
     d, n = dimension, samples
     ratio = d / n
     if ratio >= q:
-        return {"total": math.inf, "variance": math.inf, "mean": math.inf}
+        return INFINITE
     inverse = (1.0 - ratio) / (q - ratio)
     # (1 − γ)/(q − γ) − 1 = (1 − q)/(q − γ)
     variance = 0.5 * d * (_log(q) + (1.0 - q) / (q - ratio))
     mean = 0.5 * d / n * (inverse + 1.0 - q)
-    return {"total": variance + mean, "variance": variance, "mean": mean}
+    return Parts.of(variance, mean)
 
 
-def kl_floor(q: float, dimension: int) -> dict[str, float]:
+def kl_floor(q: float, dimension: int) -> Floors:
     r"""Both divergences for n → ∞: (d/2)(q − 1 − ln q) and (d/2)(1/q − 1 + ln q)."""
     noise = 1.0 - q
-    return {
-        "generated_target": 0.5 * dimension * (-noise - _log(q)),
-        "target_generated": 0.5 * dimension * (noise / q + _log(q)),
-    }
+    return Floors(0.5 * dimension * (-noise - _log(q)), 0.5 * dimension * (noise / q + _log(q)))
 
 
 def critical_samples(q: float, dimension: int) -> float:

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import fail
-from ..common.output.results import Result, dataframe, to_builtin
-from ..common.running.checkpoints import Checkpoint
-from .settings import OneStep, Sampler, Simulation
-from .simulation import QUANTITIES, Simulated, simulate
+from ...common.input.checks import fail
+from ...common.output.results import Result, dataframe, to_builtin
+from ...common.running.checkpoints import Checkpoint
+from ..problem import FromTables, Problem
+from ..settings import Sampling, Simulation
+from .ensemble import QUANTITIES, ensemble
 
 
 @dataclass(frozen=True)
-class Transition(Result):
+class Transition(FromTables, Result):
     r"""A sweep over the number of samples.
 
     Parameters
@@ -30,7 +31,7 @@ class Transition(Result):
     interval : ndarray, shape (points, 2)
         Wilson interval of one standard deviation.
     mean, sem, median : ndarray, shape (points, quantities)
-        Over data sets, one column each of `asymptotics.one_step.simulation.QUANTITIES`; NaN where infinite.
+        Over data sets, one column each of `asymptotics.one_step.process.ensemble.QUANTITIES`; NaN where infinite.
     median_interval : ndarray, shape (points, quantities, 2)
         Order-statistics interval of the median.
     seconds : float
@@ -53,7 +54,7 @@ class Transition(Result):
         return getattr(self, statistic)[:, QUANTITIES.index(name)]
 
     def to_json(self) -> dict[str, Any]:
-        model = self.parameters["one_step"]
+        problem = self.problem
         names = QUANTITIES[1:]
         tables = {
             statistic: {name: self.column(statistic, name) for name in names} for statistic in ("mean", "sem", "median")
@@ -66,18 +67,18 @@ class Transition(Result):
                 "probability_sem": self.probability_sem,
                 "probability_interval": self.interval,
                 **tables,
-                "runs": model["runs"],
-                "dimension": model["dimension"],
+                "runs": problem.simulation.runs,
+                "dimension": problem.one_step.dimension,
                 "parameters": self.parameters,
                 "seconds": self.seconds,
             }
         )
 
     def summary(self) -> str:
-        model = self.parameters["one_step"]
+        problem = self.problem
         lines = [
-            f"P(E_OG < E_TG), d = {model['dimension']}, {model['underlying']} underlying density,"
-            f" {model['runs']} data sets a point"
+            f"P(E_OG < E_TG), d = {problem.one_step.dimension}, {problem.one_step.underlying} underlying density,"
+            f" {problem.simulation.runs} data sets a point"
         ]
         for n, p, (low, high) in zip(self.samples, self.probability, self.interval, strict=True):
             lines.append(f"  n = {n:<8d} {p:.4f}  [{low:.4f}, {high:.4f}]")
@@ -92,85 +93,62 @@ class Transition(Result):
 
 
 def probability_curve(
-    model: OneStep,
+    problem: Problem,
     samples: Iterable[int],
-    sampler: Sampler | None = None,
+    sampler: Sampling | None = None,
     simulation: Simulation | None = None,
     *,
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Transition:
-    """Simulate the model at each number of samples.
+    """Simulate an experiment at each number of samples.
 
     Parameters
     ----------
-    model : OneStep
-        Its ``samples`` is replaced by each of ``samples``.
+    problem : Problem
+        Its number of samples is replaced by each of ``samples``.
     samples : iterable of int
-        Numbers of samples n ≥ 2.
+        Numbers of samples n ≥ 2. Point n uses the seed (seed, n): the sweep's other points do not change it.
     sampler, simulation
-        As in `asymptotics.one_step.simulation.simulate`. Point n uses the seed (seed, n): the sweep's other points do not
-        change it.
+        Before 0.2.0: settings were given one by one.
     workers, progress
-        As in `asymptotics.one_step.simulation.simulate`.
+        See `asymptotics.common.running.ensembles.run_ensemble`.
     checkpoint : Checkpoint, optional
         Keeps every finished data set, by number of samples; a later call, with more numbers too, goes on from there.
-
-    Returns
-    -------
-    Transition
 
     Raises
     ------
     InputError
         If there is no point, or n < 2.
     """
-    sampler = Sampler() if sampler is None else sampler
-    simulation = Simulation() if simulation is None else simulation
-    points = [model.replace(samples=n) for n in samples]
+    problem = Problem.of(problem, sampler, simulation)
+    points = [problem.at(n) for n in samples]
     if not points:
         fail("samples", [], "at least one number of samples")
-    results = [_point(point, sampler, simulation, workers, progress, checkpoint) for point in points]
+    results = [
+        ensemble(
+            point,
+            seed=np.random.SeedSequence((point.simulation.seed, point.one_step.samples)),
+            workers=workers,
+            progress=progress,
+            checkpoint=checkpoint,
+            part=f"samples-{point.one_step.samples}",
+        )
+        for point in points
+    ]
     columns = {
         statistic: np.array(
-            [[_float(getattr(result, statistic)(name)) for name in QUANTITIES] for result in results], dtype=float
+            [[getattr(result, statistic)(name) for name in QUANTITIES] for result in results], dtype=float
         )
-        for statistic in ("mean", "sem", "median")
+        for statistic in ("mean", "sem", "median", "median_interval")
     }
     return Transition(
-        parameters={table.table: table.to_table() for table in (model, sampler, simulation)},
-        samples=np.array([point.samples for point in points]),
+        parameters=problem.to_tables(),
+        samples=np.array([point.one_step.samples for point in points]),
         probability=np.array([result.probability for result in results]),
-        probability_sem=np.array([_float(result.probability_sem) for result in results]),
+        probability_sem=np.array([result.probability_sem for result in results], dtype=float),
         interval=np.array([result.interval() for result in results]),
-        median_interval=np.array(
-            [[[_float(end) for end in result.median_interval(name)] for name in QUANTITIES] for result in results]
-        ),
         seconds=sum(result.seconds for result in results),
         **columns,
-    )
-
-
-def _float(value: float | None) -> float:
-    return np.nan if value is None else value
-
-
-def _point(
-    model: OneStep,
-    sampler: Sampler,
-    simulation: Simulation,
-    workers: int | None,
-    progress: bool | None,
-    checkpoint: Checkpoint | None,
-) -> Simulated:
-    return simulate(
-        model,
-        sampler,
-        simulation,
-        seed=np.random.SeedSequence((simulation.seed, model.samples)),
-        workers=workers,
-        progress=progress,
-        checkpoint=checkpoint,
-        part=f"samples-{model.samples}",
     )

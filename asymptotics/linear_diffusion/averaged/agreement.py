@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.input.checks import array, integer, number
-from .corrections import diagonal_correction, next_diagonal
-from .equivalents import degrees_of_freedom, effective_regularisation, one_eigenvalue
+from ...common.input.checks import array, integer, number
+from ..resolvents.corrections import diagonal_terms
+from ..resolvents.equivalents import degrees_of_freedom, effective_regularisation, one_eigenvalue
+from ..resolvents.orders import by_order
 
 #: Step of the trapezoidal rule in ln x, and how far it reaches below and above the scales of √(Σ₀+c).
 STEP = 0.28
@@ -41,8 +42,7 @@ def mean_square_root(
     samples: int,
     regularisation: float,
     *,
-    corrected: bool = False,
-    next_order: bool = False,
+    order: int = 0,
 ) -> np.ndarray:
     r"""Eigenvalues of E(Σ₀+c)^½.
 
@@ -56,10 +56,8 @@ def mean_square_root(
         N ≥ 2.
     regularisation : float
         c ≥ 0.
-    corrected : bool
-        Include the O(1/N) correction for real Gaussian data.
-    next_order : bool
-        Include the O(1/N²) term that follows it.
+    order : {0, 1, 2}
+        See `asymptotics.linear_diffusion.resolvents.orders`.
 
     Notes
     -----
@@ -85,10 +83,8 @@ def mean_square_root(
     weights[0] *= 1.0 + tail
     weights[-1] *= 1.0 + tail
     integrand = (values + kappa * share) / (values + kappa)
-    if corrected:
-        integrand -= (x**2)[:, None] * diagonal_correction(values, n, c + x**2, kappa[:, 0])
-    if next_order:
-        integrand -= (x**2)[:, None] * next_diagonal(values, n, c + x**2, kappa[:, 0])
+    if order:
+        integrand -= (x**2)[:, None] * diagonal_terms(values, n, c + x**2, kappa[:, 0], order)
     result: np.ndarray = (2 / np.pi) * (weights @ integrand)
     return result
 
@@ -111,8 +107,9 @@ def model_agreement(eigenvalues: np.ndarray, samples: int, regularisation: float
     return Agreement(float(f @ f / power), float(f @ np.sqrt(values) / np.sqrt(power * values.sum())), f)
 
 
+@by_order
 def corrected_cosines(
-    eigenvalues: np.ndarray, samples: int, regularisation: float, *, next_order: bool = False
+    eigenvalues: np.ndarray, samples: int, regularisation: float, *, order: int = 1
 ) -> tuple[float, float]:
     r"""Mean cosines (two models; model and truth), averaged over the noise, for real Gaussian data of any N.
 
@@ -122,7 +119,7 @@ def corrected_cosines(
     .. math:: h_\nu=\frac1{\sqrt\pi}\int_0^\infty\frac{ds}{\sqrt s}\,e^{-scd}
               \prod_\mu\Big(1+\frac{2s\lambda_\mu}N\Big)^{-n/2} f_\nu(\Sigma_s),\qquad \Sigma_s^{-1}=\Sigma^{-1}+\frac{2s}N,
 
-    is exact; f includes the O(1/N) correction, and with ``next_order`` the O(1/N²) term.
+    is exact; f includes the terms up to ``order`` (1 or 2).
     """
     from scipy.special import roots_genlaguerre
 
@@ -139,7 +136,7 @@ def corrected_cosines(
         scale = weight * np.exp(log_law)
         if scale < 1e-14:
             break
-        f = mean_square_root(values / shrink, samples, regularisation, corrected=True, next_order=next_order)
+        f = mean_square_root(values / shrink, samples, regularisation, order=order)
         h += scale * f
     h /= np.sqrt(np.pi * power)
     return float(h @ h), float(h @ np.sqrt(values) / np.sqrt(values.sum()))

@@ -6,7 +6,7 @@ import math
 
 from scipy.optimize import brentq
 
-from ..common.input.checks import integer, number
+from ...common.input.checks import integer, number
 
 
 def _sizes(samples: int, dimension: int, std: float) -> tuple[int, int, float]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .corrections import finite_size_corrections
-from .equivalents import deterministic_equivalents
-from .schedule import Schedule
+from ..diffusion.schedule import Schedule
+from ..resolvents.corrections import expansion
+from ..resolvents.orders import by_order
 
 #: Chebyshev points per unit of ln c_t for sums over all steps (the losses are analytic for |arg c| < π).
 DENSITY = 9.0
@@ -14,8 +14,38 @@ DENSITY = 9.0
 BLOCK = 2_000_000
 
 
+def _terms(values: np.ndarray, samples: int, c: float, shift: np.ndarray, order: int) -> np.ndarray:
+    """Terms of the mean (train, test) loss at c_t up to ``order``; shape (order + 1, 2, ...)."""
+    ratio = shift - c  # (1 − ᾱ)/ᾱ
+    found = []
+    for k, e in enumerate(expansion(values, samples, shift, order)):
+        train = (values.size if k == 0 else 0.0) - ratio * (e.trace_inverse + c * e.trace_inverse_squared)
+        gap = (1.0 + 1.0 / samples) * e.trace_sigma_inverse_squared - e.trace_empirical_inverse_squared
+        found.append((train, train + ratio * gap))
+    return np.array(found)
+
+
+def loss_terms(
+    eigenvalues: np.ndarray,
+    samples: int,
+    regularisation: float,
+    schedule: Schedule,
+    time: int | np.ndarray,
+    order: int = 2,
+) -> np.ndarray:
+    """Terms of the mean (train, test) loss at step(s) t from the leading one to that of ``order``; shape (order + 1, 2, ...)."""
+    shift = np.asarray(schedule.effective_regularisation(regularisation, time))
+    return _terms(np.asarray(eigenvalues, dtype=float), samples, regularisation, shift, order)
+
+
 def averaged_losses(
-    eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule, time: int | np.ndarray
+    eigenvalues: np.ndarray,
+    samples: int,
+    regularisation: float,
+    schedule: Schedule,
+    time: int | np.ndarray,
+    *,
+    order: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Mean train and test loss at step(s) t, sums over the d components.
 
@@ -37,35 +67,19 @@ def averaged_losses(
     schedule : Schedule
     time : int or ndarray of int
         Steps, 1 … T.
+    order : {0, 1, 2}
+        See `asymptotics.linear_diffusion.resolvents.orders`.
 
     Returns
     -------
     train, test : ndarray
         Of the shape of ``time``.
     """
-    values = np.asarray(eigenvalues, dtype=float)
-    return _losses(values, samples, regularisation, schedule.effective_regularisation(regularisation, time))
+    train, test = loss_terms(eigenvalues, samples, regularisation, schedule, time, order).sum(axis=0)
+    return train, test
 
 
-def _losses(values: np.ndarray, samples: int, c: float, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    e = deterministic_equivalents(values, samples, shift)
-    ratio = e.regularisation - c  # (1 − ᾱ)/ᾱ
-    train = values.size - ratio * (e.trace_inverse + c * e.trace_inverse_squared)
-    gap = (1.0 + 1.0 / samples) * e.trace_sigma_inverse_squared - e.trace_empirical_inverse_squared
-    return train, train + ratio * gap
-
-
-def _corrections(
-    values: np.ndarray, samples: int, c: float, shift: np.ndarray, next_order: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """O(1) corrections of both losses, or the O(1/N) terms that follow them."""
-    more = finite_size_corrections(values, samples, shift, next_order=next_order)
-    ratio = shift - c
-    change = -ratio * (more.trace_inverse + c * more.trace_inverse_squared)
-    gap = (1.0 + 1.0 / samples) * more.trace_sigma_inverse_squared - more.trace_empirical_inverse_squared
-    return change, change + ratio * gap
-
-
+@by_order
 def corrected_losses(
     eigenvalues: np.ndarray,
     samples: int,
@@ -73,30 +87,24 @@ def corrected_losses(
     schedule: Schedule,
     time: int | np.ndarray,
     *,
-    next_order: bool = False,
+    order: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `averaged_losses`, with the O(1) corrections of the traces, and with the O(1/N) terms if ``next_order``."""
-    values = np.asarray(eigenvalues, dtype=float)
-    shift = np.asarray(schedule.effective_regularisation(regularisation, time))
-    train, test = _losses(values, samples, regularisation, shift)
-    for order in (False, True)[: 1 + next_order]:
-        more = _corrections(values, samples, regularisation, shift, order)
-        train, test = train + more[0], test + more[1]
-    return train, test
+    """`averaged_losses` with the O(1) corrections."""
+    return averaged_losses(eigenvalues, samples, regularisation, schedule, time, order=order)
 
 
 def total_losses(
     eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule
 ) -> tuple[float, float]:
     """Mean train and test loss summed over all steps t = 1 … T, to leading order in d."""
-    train, test = total_loss_terms(eigenvalues, samples, regularisation, schedule, orders=1)[0]
+    train, test = total_loss_terms(eigenvalues, samples, regularisation, schedule, order=0)[0]
     return float(train), float(test)
 
 
 def total_loss_terms(
-    eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule, orders: int = 3
+    eigenvalues: np.ndarray, samples: int, regularisation: float, schedule: Schedule, order: int = 2
 ) -> np.ndarray:
-    """Mean (train, test) loss summed over all steps: leading order, O(1) correction, O(1/N) term; shape (orders, 2).
+    """Mean (train, test) loss summed over all steps: leading order, O(1) correction, O(1/N) term; shape (order + 1, 2).
 
     All are analytic functions of ln c_t: they are computed at Chebyshev points and interpolated to the T steps (to 1e-11),
     or computed at every step if there are fewer of those.
@@ -106,9 +114,7 @@ def total_loss_terms(
     shift = np.asarray(schedule.effective_regularisation(regularisation, steps))
 
     def curves(at: np.ndarray) -> np.ndarray:
-        found = [_losses(values, samples, regularisation, at)]
-        found += [_corrections(values, samples, regularisation, at, order) for order in (False, True)[: orders - 1]]
-        return np.array(found)
+        return _terms(values, samples, regularisation, at, order)
 
     # the interpolation variable must resolve c_t − c, which may be far smaller than c
     variable = np.log(shift - regularisation)

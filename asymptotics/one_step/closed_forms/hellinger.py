@@ -6,7 +6,7 @@ import math
 
 from scipy.optimize import brentq
 
-from ..common.input.checks import number
+from ...common.input.checks import number
 
 
 def _companion(c: float, ratio: float) -> float:
@@ -97,7 +97,7 @@ def log_bhattacharyya(q: float, dimension: int, samples: int, log_det: float) ->
     dimension, samples : int
         d and n > d.
     log_det : float
-        (1/d) ln|Σ_G|/σ^{2d}: `asymptotics.one_step.divergences.log_det_rate`, with or without its finite-size term.
+        (1/d) ln|Σ_G|/σ^{2d}: `asymptotics.one_step.closed_forms.divergences.log_det_rate`, with or without its finite-size term.
 
     Returns
     -------

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .corrections import diagonal_correction, next_diagonal
+from .corrections import diagonal_terms
 from .equivalents import SolveError, degrees_of_freedom, effective_regularisation, one_eigenvalue
+from .orders import by_order
 
 #: Largest half-height of the ellipse; beyond π/2 the decay in training time would become growth.
 HEIGHT = np.pi / 4
@@ -34,7 +35,6 @@ class Resolvent:
         c_t.
     weights : ndarray of complex, shape (probes, nodes)
         Σ_ν f(λ⁰_ν) v_νᵀPv_ν ≃ Im Σ_j weights[p, j] f(z_j) for the diagonal matrix P of each probe; by default 1 and Σ.
-        With the O(1) corrections if `resolvent` was asked for them.
     """
 
     shifted: np.ndarray
@@ -54,14 +54,14 @@ def upper_edge(eigenvalues: np.ndarray, samples: int) -> float:
     return top * (1.0 + np.sqrt(float(np.sum(eigenvalues)) / (top * n))) ** 2
 
 
+@by_order
 def resolvent(
     eigenvalues: np.ndarray,
     samples: int,
     shift: float,
     *,
     probes: np.ndarray | None = None,
-    corrected: bool = False,
-    next_order: bool = False,
+    order: int = 0,
     height: float = HEIGHT,
     density: float = DENSITY,
 ) -> Resolvent:
@@ -77,10 +77,8 @@ def resolvent(
         c_t > 0.
     probes : ndarray, shape (probes, d), optional
         Diagonal matrices P, in the eigenbasis of Σ; default (1, Σ).
-    corrected : bool
-        Add the O(1) correction of the resolvent for real Gaussian data.
-    next_order : bool
-        Add the O(1/N) term that follows it.
+    order : {0, 1, 2}
+        See `asymptotics.linear_diffusion.resolvents.orders`.
     height, density : float
         Half-height of the ellipse in u and number of midpoints; the result does not depend on them.
     """
@@ -108,10 +106,8 @@ def resolvent(
         kappa, slope = _advance(values, n, at, complex(c_hat[j]), kappa, slope)
         at = complex(c_hat[j])
         diagonal = (kappa / (rho * at)) / (values + kappa)
-        if corrected:
-            diagonal += diagonal_correction(values, n, np.array(rho * at), np.array(kappa))
-        if next_order:
-            diagonal += next_diagonal(values, n, np.array(rho * at), np.array(kappa))
+        if order:
+            diagonal += diagonal_terms(values, n, np.array(rho * at), np.array(kappa), order)
         weights[:, j] = probes @ diagonal
     weights *= -shifted * tangent / count
     return Resolvent(shifted, shift, weights)

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, number
+from ...common.input.checks import InputError, array, number
+from .relaxation import mode_stopping_time, relaxation
 from .sampler import generated_mean, generated_variance, reverse_variances, run_modes
 from .schedule import Schedule
-from .training import mode_stopping_time, relaxation
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from ..common.input.checks import InputError, array, choice, fail, number
+from ...common.input.checks import InputError, array, choice, fail, number
 
 BLOCK = 8192  # rows of data that are worked on at once
 WELL_CONDITIONED = 20  # samples per dimension from which normal equations lose no accuracy that matters

@@ -5,11 +5,79 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..common.output.records import Record, Recorded
 from ..common.output.results import Result, dataframe, to_builtin
 
 
 @dataclass(frozen=True)
-class Averages(Result):
+class KlLimits(Record):
+    """At c = 0 and γ = d/N < 1: both divergences per dimension for d → ∞, and γ/4."""
+
+    generated_target_per_dimension: float | None
+    target_generated_per_dimension: float | None
+    leading_order_per_dimension: float
+
+
+@dataclass(frozen=True)
+class BestRegularisation(Record):
+    """c that minimises KL(generated‖target) (``forward``) and KL(target‖generated) (``reverse``)."""
+
+    forward: float | None
+    reverse: float | None
+
+
+@dataclass(frozen=True)
+class Optimum(Record):
+    """The best stopping time, None where the loss falls for ever, and the test loss there."""
+
+    tau: float | None
+    loss: float
+
+
+@dataclass(frozen=True)
+class Curves(Record):
+    """Losses against training time with the terms of O(1) and O(1/N)."""
+
+    test_loss: list[float]
+    train_loss: list[float]
+    optimum: Optimum
+
+
+@dataclass(frozen=True)
+class Stopping(Record):
+    """Gradient flow at step t: losses against ``tau`` (``loss`` is the test loss), their optimum, and what corrections make of them."""
+
+    tau: list[float]
+    loss: list[float]
+    test_loss: list[float]
+    train_loss: list[float]
+    optimum: Optimum
+    corrected: Curves | None = None
+
+
+@dataclass(frozen=True)
+class Variances(Record):
+    """Variances of generated samples, a list along the modes for every choice of σ_t²."""
+
+    beta: list[float]
+    posterior: list[float]
+    exact: list[float]
+    flow: list[float]
+
+
+@dataclass(frozen=True)
+class Sampled(Record):
+    """The DDPM samples along modes with λ⁰ = ``eigenvalue``: variances, and the mean's factor; ``choice`` is the room's own σ_t²."""
+
+    eigenvalue: list[float]
+    choice: str
+    mean: list[float]
+    variance: Variances
+    variance_without_last_noise: Variances
+
+
+@dataclass(frozen=True)
+class Averages(Recorded):
     """Averages over data sets of N Gaussian samples; a field without a finite value is None and ``notes`` says why.
 
     At c > 0 deterministic equivalents (relative error O(1/d), without the O(1) corrections, which are in ``corrections``; the
@@ -30,8 +98,7 @@ class Averages(Result):
         Summed over all steps too.
     kl_generated_target, kl_target_generated : float or None
         Totals in nats, without O(1) corrections; ``..._corrected`` with those of both terms (at c = 0 all are exact).
-    kl_limits : dict
-        At c = 0 and γ = d/N < 1: both divergences per dimension for d → ∞, and γ/4.
+    kl_limits : KlLimits
     kappa : float
         κ(ĉ).
     log_det, log_det_correction : float or None
@@ -44,19 +111,15 @@ class Averages(Result):
         Tr Σ₀(Σ₀+c)⁻², Tr (Σ−Σ₀)(Σ₀+c)⁻².
     corrections : dict
         O(1) corrections of the log-determinant, the traces, the losses at t; empty at c = 0 but for the losses.
-    optimal_regularisation : dict
-        ``forward``: c that minimises KL(generated‖target); ``reverse``: KL(target‖generated).
-    stopping : dict
-        Gradient flow at step t: ``tau``, ``loss`` (test; the same as ``test_loss``), ``train_loss``, ``optimum`` = {tau, loss};
-        ``corrected`` has the same with the terms of O(1) and O(1/N).
+    optimal_regularisation : BestRegularisation
+    stopping : Stopping
     cosine_models, cosine_truth : float
         Cosine of samples from the same noise: two models trained on disjoint sets of N samples; a model and the truth.
     d_eff : float
         Effective dimension of the covariance's estimation.
     null_mass : float
         Tr ΣP over the null space of Σ₀; ``null_directions`` is its dimension within the support of Σ.
-    sampler : dict
-        Variances of the DDPM samples along modes with λ⁰ = ``eigenvalue``, for every choice of σ_t², and the mean's factor.
+    sampler : Sampled
     settings : dict
         The table that gave all this.
     corrected : dict
@@ -82,7 +145,7 @@ class Averages(Result):
     kl_target_generated: float | None
     kl_generated_target_corrected: float | None
     kl_target_generated_corrected: float | None
-    kl_limits: dict[str, float | None]
+    kl_limits: KlLimits
     kappa: float
     log_det: float | None
     log_det_correction: float | None
@@ -93,14 +156,14 @@ class Averages(Result):
     trace_empirical_inverse_squared: float | None
     gap_trace: float | None
     corrections: dict[str, float]
-    optimal_regularisation: dict[str, float | None]
-    stopping: dict[str, Any]
+    optimal_regularisation: BestRegularisation
+    stopping: Stopping
     cosine_models: float
     cosine_truth: float
     d_eff: float
     null_mass: float
     null_directions: int
-    sampler: dict[str, Any]
+    sampler: Sampled
     notes: list[str]
     settings: dict[str, Any]
     seconds: float
@@ -111,7 +174,7 @@ class Averages(Result):
         def show(value: float | None) -> str:
             return "–" if value is None else f"{value:.6g}"
 
-        best = self.stopping["optimum"]
+        best = self.stopping.optimum
 
         def best_of(name: str) -> str:
             error = self.errors.get(name)
@@ -123,9 +186,9 @@ class Averages(Result):
             f"  loss              train {show(self.train_loss)}, test {show(self.test_loss)}",
             f"  KL                generated‖target {show(self.kl_generated_target)}, "
             f"target‖generated {show(self.kl_target_generated)}",
-            f"  best c            forward {show(self.optimal_regularisation['forward'])}, "
-            f"reverse {show(self.optimal_regularisation['reverse'])}",
-            f"  early stopping    τ* {show(best['tau'])}, test loss {show(best['loss'])}",
+            f"  best c            forward {show(self.optimal_regularisation.forward)}, "
+            f"reverse {show(self.optimal_regularisation.reverse)}",
+            f"  early stopping    τ* {show(best.tau)}, test loss {show(best.loss)}",
             f"  κ {show(self.kappa)}, ln det {show(self.log_det)} (correction {show(self.log_det_correction)})",
             f"  traces            (Σ₀+c)⁻¹ {show(self.trace_inverse)}, Σ(Σ₀+c)⁻¹ {show(self.trace_sigma_inverse)}, "
             f"gap {show(self.gap_trace)}",

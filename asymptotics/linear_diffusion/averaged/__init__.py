@@ -1,0 +1,1 @@
+"""What models of data sets of N samples are on average: losses, divergences, agreement, training, generated samples."""

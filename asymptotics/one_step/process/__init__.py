@@ -1,0 +1,1 @@
+"""The process itself: data sets, the fitted denoiser, and distances of what it generates."""
