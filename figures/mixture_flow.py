@@ -9,18 +9,29 @@ import numpy as np
 
 from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.mixture_flow.comparison import compare, predict
-from asymptotics.mixture_flow.data import TrainingSet
-from asymptotics.mixture_flow.path import discretise
-from asymptotics.mixture_flow.plots import order_parameters
-from asymptotics.mixture_flow.rates import curve, optimal_ridge
-from asymptotics.mixture_flow.ridge import Ridge
-from asymptotics.mixture_flow.schemes import TABLEAUX, make_grid
-from asymptotics.mixture_flow.settings import MixtureFlow, Problem, Simulation
-from asymptotics.mixture_flow.simulation import Runs, run_grid, simulate
-from asymptotics.mixture_flow.solution import solve
-from asymptotics.mixture_flow.theory import at, final_state
-from asymptotics.mixture_flow.transport import Drift, advance
+from asymptotics.mixture_flow import (
+    TABLEAUX,
+    Drift,
+    MixtureFlow,
+    Problem,
+    Ridge,
+    Runs,
+    Simulation,
+    TrainingSet,
+    advance,
+    at,
+    compare,
+    curve,
+    discretise,
+    final_state,
+    make_grid,
+    optimal_ridge,
+    plots,
+    predict,
+    run_grid,
+    simulate,
+    solve,
+)
 
 from .base import Drawing, label_ticks
 
@@ -49,7 +60,7 @@ def path(quick: bool) -> Drawing:
     problem = Problem(flow, LINEAR, Simulation.from_table({"seed": 7} | size))
     theory, runs = solve(problem), simulate(problem)
     with style():
-        figure, ax = order_parameters(theory, runs)
+        figure, ax = plots.comparison(theory, runs)
         ax.set_title(r"$n = 8$, $\sigma = 1.5$, $\lambda = 0.1$")
     verdict = compare(theory, runs)
     names = ("M", "Q_xi", "Q_eta", "Q", "cosine")

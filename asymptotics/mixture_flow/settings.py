@@ -9,7 +9,6 @@ import numpy as np
 
 from ..common.input.checks import boolean, choice, fail, integer, number
 from ..common.input.settings import Settings
-from ..common.numerics.interpolants import Interpolant
 
 #: Explicit schemes of the transport, by name.
 SCHEMES = ("euler", "midpoint", "heun", "rk4")
@@ -128,32 +127,6 @@ class Simulation(Settings):
     def measured(self) -> np.ndarray:
         """Times at which the order parameters are measured, shape (T,)."""
         return np.linspace(0.0, 1.0, 11) if self.times is None else self.times
-
-
-@dataclass(frozen=True)
-class Problem:
-    """An experiment of this room: its three tables."""
-
-    mixture_flow: MixtureFlow
-    interpolant: Interpolant
-    simulation: Simulation
-
-    def to_tables(self) -> dict[str, dict[str, object]]:
-        """The tables as plain values, by name."""
-        return {
-            "mixture_flow": self.mixture_flow.to_table(),
-            "interpolant": dict(self.interpolant.to_table()),
-            "simulation": self.simulation.to_table(),
-        }
-
-    @classmethod
-    def from_tables(cls, tables: dict[str, dict[str, object]]) -> Problem:
-        """From what `to_tables` gives."""
-        return cls(
-            MixtureFlow.from_table(tables["mixture_flow"]),
-            Interpolant.from_table(tables["interpolant"]),
-            Simulation.from_table(tables["simulation"]),
-        )
 
 
 def checked_times(name: str, times: object) -> np.ndarray:

@@ -13,13 +13,14 @@ from ..common.numerics.interpolants import Interpolant
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
-from .data import TrainingSet
-from .observables import Account, final_values
-from .products import overlaps, signed_sum
-from .ridge import Ridge
-from .schemes import Grid, make_grid
-from .settings import MixtureFlow, Problem
-from .transport import Drift, advance
+from .equations.schemes import Grid, make_grid
+from .problem import Problem
+from .process.data import TrainingSet
+from .process.observables import Account, final_values
+from .process.products import overlaps, signed_sum
+from .process.ridge import Ridge
+from .process.transport import Drift, advance
+from .settings import MixtureFlow
 
 #: Numbers held at once in a chunk of generated points.
 _CHUNK = 1 << 22

@@ -12,11 +12,12 @@ import numpy as np
 from ..common.input.checks import InputError, present
 from ..common.output.power import detectable
 from ..common.output.verdict import Row, Verdict
-from .law import Law
-from .observation import observed, start_positions
+from .laws.law import Law
+from .problem import Problem
+from .process.observation import observed, start_positions
 from .settings import ScoreSmoothing, Simulation
 from .simulation import Particles
-from .theory import law_of, solve
+from .theory import Solution, law_of, solve
 
 #: Particles on which the step error of Heun's rule is measured.
 _PROBE = 20_000
@@ -65,7 +66,7 @@ def wasserstein_terms(law: Law, samples: int) -> tuple[float, float]:
 
 def _predict(settings: ScoreSmoothing, within: float, samples: int) -> dict[str, np.ndarray]:
     """Means of what a run of ``samples`` particles measures, by name; without the step error."""
-    there = solve(settings, within=within)
+    there = solve(Problem(settings), within=within)
     values = {"atoms": there.atoms, "interpolated_mass": there.interpolated_mass, "memorised": there.memorised}
     if settings.curve == "line":
         law = present(law_of(settings), "law")
@@ -100,7 +101,7 @@ def step_error(settings: ScoreSmoothing, plan: Simulation, within: float) -> tup
     return error, float(np.max(np.abs(shift))) / _PROBE * 16 / 15
 
 
-def compare(theory: Any, runs: Particles, *, level: float = 0.01) -> Verdict:
+def compare(theory: Solution, runs: Particles, *, level: float = 0.01) -> Verdict:
     """Verdict on atoms, memorised fraction, distances, and a Kolmogorov–Smirnov test on the line, which has half of the level.
 
     The prediction is the theory at the time where the particles stopped, with the finite number of particles

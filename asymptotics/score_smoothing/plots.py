@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..common.output.plotting import axes_of, draw, points, style
-from .circle import CircleLaw
-from .law import Law
-from .network import TrainedScore
-from .scores import EmpiricalScore, PiecewiseLinearScore, SmoothedScore
+from .laws.circle import CircleLaw
+from .laws.law import Law
+from .networks.training import TrainedScore
+from .networks.variational import Minimiser
+from .scores.empirical import EmpiricalScore, PiecewiseLinearScore
+from .scores.smoothed import SmoothedScore
 from .settings import ScoreSmoothing
 from .simulation import Particles
 from .theory import Solution, law_of
-from .variational import Minimiser
 
 
 def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +26,7 @@ def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 @draw.register
-def solution(theory: Solution, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Solution, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous density as a line, atoms as stems; particles as a histogram with standard errors.
 
     Parameters

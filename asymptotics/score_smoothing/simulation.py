@@ -12,9 +12,8 @@ from ..common.input.checks import number
 from ..common.output.results import Result, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
-from .motion import follow as follow
-from .motion import follow_circle as follow_circle
-from .observation import end_time, observed, start_positions
+from .problem import Problem
+from .process.observation import end_time, observed, start_positions
 from .settings import ScoreSmoothing, Simulation
 
 
@@ -95,8 +94,7 @@ def _run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Sim
 
 
 def simulate(
-    settings: ScoreSmoothing,
-    simulation: Simulation | None = None,
+    problem: Problem,
     *,
     within: float = 0.1,
     workers: int | None = None,
@@ -111,7 +109,7 @@ def simulate(
         If the runs would not end before they start.
     """
     begun = time.perf_counter()
-    plan = Simulation() if simulation is None else simulation
+    settings, plan = problem.score_smoothing, problem.simulation
     number("within", within, at_least=0.0)
     end = end_time(settings, plan)
     results = run_ensemble(

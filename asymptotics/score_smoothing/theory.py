@@ -10,14 +10,19 @@ import numpy as np
 
 from ..common.input.checks import InputError, array, number
 from ..common.output.results import Result, to_builtin
-from .averaging import AveragedScore
-from .circle import CircleLaw
-from .distances import memorised_atoms, metrics
-from .embedding import OrnsteinUhlenbeck
-from .law import EarlyStoppedLaw, GeneratedLaw, Law, exploding_time
-from .numerical import NumericalLaw
+from .laws.circle import CircleLaw
+from .laws.closed import EarlyStoppedLaw, GeneratedLaw
+from .laws.distances import memorised_atoms, metrics
+from .laws.law import Law
+from .laws.numerical import NumericalLaw
 from .points import half_spacing
-from .scores import EmpiricalScore, Score, SmoothedScore
+from .problem import Problem
+from .processes import exploding_time
+from .scores.averaging import AveragedScore
+from .scores.embedding import OrnsteinUhlenbeck
+from .scores.empirical import EmpiricalScore
+from .scores.score import Score
+from .scores.smoothed import SmoothedScore
 from .settings import ScoreSmoothing
 
 
@@ -144,32 +149,41 @@ def law_of(settings: ScoreSmoothing) -> Law | None:
 
 
 def solve(
-    settings: ScoreSmoothing,
+    problem: Problem,
     *,
-    at: Any = (),
-    starts: Any = (),
-    times: Any = (),
+    at: Any = None,
+    starts: Any = None,
+    times: Any = None,
     within: float = 0.1,
+    progress: bool | None = None,
 ) -> Solution:
-    """Solve one experiment.
+    """The law that an experiment's score generates.
 
     Parameters
     ----------
-    settings : ScoreSmoothing
-    at : sequence of float
+    problem : Problem
+    at : sequence of float, optional
         Positions of the density (on the circle: signed distance from the midpoint of an edge).
-    starts, times : sequence of float
-        Positions at start_time (on the circle x, y pairs in a row) and times in [0, start_time] of the flow map.
+    starts, times : sequence of float, optional
+        Positions at start_time (on the circle x, y pairs in a row) and times in [0, start_time] of the flow map; without
+        ``times`` it is to end_time, without ``starts`` there is none.
     within : float
         Distance that counts as memorised.
+    progress : bool, optional
+        As in every room; there is nothing to wait for here.
 
     Raises
     ------
     InputError
         If an argument is not finite or a time outside [0, start_time].
     """
-    begun = time.perf_counter()
-    x, z, t = array("at", at, ndim=1), array("from", starts, ndim=1), array("times", times, ndim=1)
+    begun, settings = time.perf_counter(), problem.score_smoothing
+    if starts is None and times is not None:
+        raise InputError("times: given without from (positions at start_time)")
+    if times is None:
+        times = [] if starts is None else [settings.end_time]
+    x, z = (array(name, [] if v is None else v, ndim=1) for name, v in (("at", at), ("from", starts)))
+    t = array("times", times, ndim=1)
     for value in t:
         number("times", float(value), at_least=0.0, at_most=settings.start_time)
     number("within", within, at_least=0.0)

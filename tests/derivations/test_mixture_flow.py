@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from asymptotics.mixture_flow.rates import error_expansion
-from asymptotics.mixture_flow.theory import final_state, order_parameters
+from asymptotics.mixture_flow.equations.order_parameters import final_state, order_parameters
+from asymptotics.mixture_flow.equations.rates import error_expansion
 from derivations.mixture_flow import equations as mixture_flow
 from derivations.mixture_flow import results as mixture_flow_results
 from derivations.mixture_flow import slips as mixture_flow_slips
@@ -41,7 +41,7 @@ def test_error_distance_and_expansion():
 
 
 def test_optimal_ridge_is_a_root_of_the_derived_polynomial():
-    from asymptotics.mixture_flow.rates import optimal_ridge
+    from asymptotics.mixture_flow.equations.rates import optimal_ridge
 
     best, _ = optimal_ridge(8, 1.5)
     polynomial = mixture_flow_results.optimal_ridge_polynomial()

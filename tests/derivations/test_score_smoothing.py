@@ -15,7 +15,7 @@ from asymptotics.score_smoothing import (
     metastability_exponent,
     three_neurons,
 )
-from asymptotics.score_smoothing.variational import gap_loss, smoothed_loss
+from asymptotics.score_smoothing.networks.variational import gap_loss, smoothed_loss
 from derivations import score_smoothing as source
 from derivations.score_smoothing import DerivationError, derivation
 from derivations.steps import Derivation

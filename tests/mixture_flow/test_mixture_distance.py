@@ -9,7 +9,7 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.transport import Mixture, bures_squared, gaussian_w2_squared, mixture_w2_squared
-from asymptotics.mixture_flow.theory import final_state
+from asymptotics.mixture_flow.equations.order_parameters import final_state
 
 
 def random_covariance(rng, d):

@@ -9,11 +9,12 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.interpolants import Interpolant
-from asymptotics.mixture_flow.rates import curve, error_expansion, optimal_ridge
-from asymptotics.mixture_flow.settings import MixtureFlow, Problem
+from asymptotics.mixture_flow.equations.order_parameters import final_state
+from asymptotics.mixture_flow.equations.rates import curve, error_expansion, optimal_ridge
+from asymptotics.mixture_flow.problem import Problem
+from asymptotics.mixture_flow.settings import MixtureFlow
 from asymptotics.mixture_flow.settings import Simulation as Plan
-from asymptotics.mixture_flow.solution import solve
-from asymptotics.mixture_flow.theory import final_state
+from asymptotics.mixture_flow.theory import solve
 
 
 @pytest.mark.parametrize("noises", [1, 3])

@@ -8,11 +8,12 @@ import pytest
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.mixture_flow.comparison import compare, half_space_bias, predict
-from asymptotics.mixture_flow.finite import Draws
-from asymptotics.mixture_flow.settings import MixtureFlow, Problem, Simulation
+from asymptotics.mixture_flow.equations.order_parameters import at, final_state, order_parameters
+from asymptotics.mixture_flow.finite_size import Draws
+from asymptotics.mixture_flow.problem import Problem
+from asymptotics.mixture_flow.settings import MixtureFlow, Simulation
 from asymptotics.mixture_flow.simulation import ALONG, FINAL, Runs, run_grid, simulate
-from asymptotics.mixture_flow.solution import solve
-from asymptotics.mixture_flow.theory import at, final_state, order_parameters
+from asymptotics.mixture_flow.theory import solve
 
 LINEAR = Interpolant()
 

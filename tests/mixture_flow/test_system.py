@@ -9,9 +9,9 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.cli import main
+from asymptotics.mixture_flow.equations.order_parameters import at, final_state
 from asymptotics.mixture_flow.plots import error_curve
-from asymptotics.mixture_flow.solution import Solution
-from asymptotics.mixture_flow.theory import at, final_state
+from asymptotics.mixture_flow.theory import Solution
 
 TABLE = {"samples": 8, "cluster_std": 1.5, "centroid_norm": 1.0, "ridge": 0.1}
 SMALL = {"dimension": 400, "runs": 3, "samples": 20, "seed": 1}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from asymptotics.common.numerics.interpolants import Interpolant
+from asymptotics.mixture_flow.equations.order_parameters import at, final_state, order_parameters
 from asymptotics.mixture_flow.settings import MixtureFlow
-from asymptotics.mixture_flow.theory import at, final_state, order_parameters
 
 PRESETS = [Interpolant.preset(name) for name in ("linear", "trigonometric", "variance-preserving")]
 ODD = Interpolant("(1 - t)**2*(1 + t)", "sin(pi*t/2)**3")

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import SmoothedScore, convex_program, lower_bound, three_neurons, train
-from asymptotics.score_smoothing.variational import (
+from asymptotics.score_smoothing.networks.variational import (
     exact_loss,
     gap_loss,
     least_kappa,
