@@ -52,7 +52,8 @@ def kept_in(
 def _keys(experiment: Experiment, table: str, options: dict[str, Any]) -> dict[str, Any]:
     """Takes from ``options`` those that are keys of that table of the experiment, not options of the verb."""
     kind = experiment.room.tables.get(table)
-    return {key: options.pop(key) for key in set(getattr(kind, "__dataclass_fields__", {})) & set(options)}
+    names = {*getattr(kind, "__dataclass_fields__", {}), *getattr(kind, "ALIASES", {})}
+    return {key: options.pop(key) for key in names & set(options)}
 
 
 def simulate(
@@ -91,7 +92,7 @@ def simulate(
         was there stays as it is).
     """
     experiment = _experiment(experiment)
-    own = {option.name for option in experiment.room.verb("simulate").options}
+    own = {name for option in experiment.room.verb("simulate").options for name in (option.name, *option.aliases)}
     taken = {name: options.pop(name) for name in own & set(options)}
     keys = _keys(experiment, "simulation", options)
     options |= taken
@@ -143,7 +144,7 @@ def generations(
     base = None if experiment is None else _experiment(experiment)
     room = system_of(SYSTEMS[0]) if base is None else base.room
     room.verb("collapse")
-    tables = {key: options.pop(key) for key in list(options) if key in room.tables}
+    tables = {key: options.pop(key) for key in list(options) if key in {**room.tables, **room.table_aliases}}
     changed = Experiment(**tables) if base is None else base.replace(**tables)
     keys = _keys(changed, "generations", options)
     if keys:

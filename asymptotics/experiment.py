@@ -61,6 +61,7 @@ class Experiment:
         self.system, self.name, self.description = system, str(name), str(description)
         self.room = system_of(system)
         allowed = self.room.tables
+        tables = self.room.present_tables(tables)
         for table in tables:
             if table not in allowed:
                 raise InputError(
@@ -106,7 +107,7 @@ class Experiment:
             (`derivations.derive`), which then replaces the architecture.
         """
         new = {k: _copy(v) for k, v in self.tables.items()}
-        for name, update in tables.items():
+        for name, update in self.room.present_tables(tables).items():
             if name == "denoiser" and hasattr(update, "potential"):
                 new[name] = {k: v for k, v in dict(new.get(name, {})).items() if k in ("skip", "init", "parameters")}
                 new[name]["system"] = update
@@ -115,7 +116,7 @@ class Experiment:
             else:
                 new[name] = _copy(update)
         for key, value in (changes or {}).items():
-            _set(new, key, value, self.room.exclusive)
+            _set(new, self.room.present_key(key), value, self.room.exclusive)
         return Experiment(system=self.system, name=self.name, description=self.description, **new)
 
     def to_table(self) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import importlib
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Protocol
 
 from .input.checks import InputError, closest, fail
+from .input.renamed import present_names, say_renamed
 from .output.results import Result
 from .output.verdict import Verdict
 
@@ -135,13 +135,10 @@ class Verb:
             For an unknown option, with the nearest known one.
         """
         by_name = {option.name: option for option in self.options}
-        by_alias = {alias: option for option in self.options for alias in option.aliases}
+        aliases = {alias: option.name for option in self.options for alias in option.aliases}
         checked = {}
-        for name, value in given.items():
+        for name, value in present_names(given, aliases).items():
             option = by_name.get(name)
-            if option is None and name in by_alias:
-                option = by_alias[name]
-                warnings.warn(f"{name}: is now called {option.name}", DeprecationWarning, stacklevel=3)
             if option is None:
                 allowed = ", ".join(by_name) or "none"
                 raise InputError(f"{name}: unknown option; allowed are {allowed}{closest(name, list(by_name))}")
@@ -170,6 +167,10 @@ class System:
         ``solve`` and ``simulate`` with their options, and what else the room can do.
     exclusive : tuple of (str, str)
         Pairs of dotted keys that exclude each other: setting one drops the other.
+    table_aliases : mapping
+        Earlier names of tables, ``{"sampler": "sampling"}``; those of the keys within a table are its settings' ``ALIASES``.
+    key_aliases : mapping
+        Keys that stand in another table now, dotted: ``{"model.steps": "sampling.steps"}`` (present names of tables).
     """
 
     room: str
@@ -179,6 +180,8 @@ class System:
     problem: Callable[..., Any]
     verbs: Mapping[str, Verb]
     exclusive: tuple[tuple[str, str], ...] = ()
+    table_aliases: Mapping[str, str] = field(default_factory=dict)
+    key_aliases: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -188,6 +191,40 @@ class System:
     def module(self, name: str) -> ModuleType:
         """A module of the room, loaded on first use."""
         return importlib.import_module(f"{self.room}.{name}")
+
+    def _aliases(self, table: str) -> Mapping[str, str]:
+        return getattr(self.tables.get(table), "ALIASES", {})
+
+    def present_key(self, key: str) -> str:
+        """The present name of a dotted key."""
+        table, dot, rest = key.partition(".")
+        table = self.table_aliases.get(table, table)
+        name, more, inner = rest.partition(".")
+        moved = self.key_aliases.get(f"{table}.{name}", f"{table}.{self._aliases(table).get(name, name)}")
+        present = f"{moved}{more}{inner}" if dot else table
+        if present != key:
+            say_renamed(key, present)
+        return present
+
+    def present_tables(self, tables: Mapping[str, Any]) -> dict[str, Any]:
+        """The tables of an experiment with tables and keys under their present names; tables that are no mappings as they are."""
+        present = present_names(tables, self.table_aliases)
+        for name, table in present.items():
+            if isinstance(table, Mapping):
+                kind = self.tables.get(name)
+                present[name] = present_names(table, self._aliases(name), getattr(kind, "key", str))
+        for old, new in self.key_aliases.items():
+            (table, key), (to, name) = old.split("."), new.split(".")
+            if not isinstance(present.get(table), Mapping) or key not in present[table]:
+                continue
+            if name in present.get(to, {}):
+                raise InputError(f"{old}: given twice; it is now called {new}")
+            say_renamed(old, new)
+            present[to] = {**present.get(to, {}), name: present[table][key]}
+            present[table] = {k: v for k, v in present[table].items() if k != key}
+            if not present[table] and table not in self.tables:
+                del present[table]
+        return present
 
     def verb(self, name: str) -> Verb:
         """A verb; an `InputError` where the room has none of that name."""

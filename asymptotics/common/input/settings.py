@@ -4,22 +4,46 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from .checks import InputError, closest, fail
+from .renamed import present_names, say_renamed
 
 
-class Settings:
+class _Renaming(type):
+    """Old names of fields work as keywords too."""
+
+    def __call__(cls, *values: Any, **named: Any) -> Any:
+        aliases = cls.ALIASES  # type: ignore[attr-defined]
+        if not aliases.keys().isdisjoint(named):
+            named = present_names(named, aliases, cls.key)  # type: ignore[attr-defined]
+        return super().__call__(*values, **named)
+
+
+class Settings(metaclass=_Renaming):
     """Base of the frozen dataclasses that describe one table of an experiment file.
 
     A subclass is a ``@dataclass(frozen=True)``; its ``__post_init__`` checks every field with
     `asymptotics.common.input.checks`, naming it by ``self.key("field")`` (``"training.tau"``), and stores the
     checked value with ``self.set(field=value)``.
+
+    ``ALIASES`` are earlier names of its fields (``{"trajectories": "runs"}``): as keys of a file, as keywords and as attributes
+    they work on, and say in one DeprecationWarning what they are called now.
     """
 
     table: ClassVar[str] = ""
+    ALIASES: ClassVar[Mapping[str, str]] = {}
+
+    if not TYPE_CHECKING:  # a checker is to know the present names alone
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in type(self).ALIASES:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            present = type(self).ALIASES[name]
+            say_renamed(self.key(name), self.key(present))
+            return getattr(self, present)
 
     @classmethod
     def key(cls, field: str) -> str:
@@ -36,6 +60,7 @@ class Settings:
         """Build from the mapping read from a file; unknown or missing keys are one clear error each."""
         if not isinstance(table, Mapping):
             fail(cls.table, table, "a table of keys")
+        table = present_names(table, cls.ALIASES, cls.key)
         fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         for name in table:
             if name not in fields:
@@ -60,4 +85,5 @@ class Settings:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed, checked again."""
+        changes = present_names(changes, self.ALIASES, self.key)
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
