@@ -47,7 +47,7 @@ def _run(flow: MixtureFlow, **simulation: Any) -> Runs:
 
 def _expected(runs: Runs, name: str) -> float:
     """What the theory expects of these runs, the half-space bias of their dimension included."""
-    problem = Problem.from_tables(runs.parameters)
+    problem = Problem.from_tables(runs.experiment)
     return float(predict(problem, run_grid(problem))[name][0])
 
 
@@ -220,11 +220,11 @@ def sweeps(quick: bool) -> Drawing:
     with style() as plt:
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
         for n, colour in zip((4, 8, 32), COLOURS, strict=False):
-            theory = final_state(samples=n, cluster_std=sigma, ridge=ridges)["mean_error"]
+            theory = final_state(samples=n, cluster_std=sigma, ridge=ridges).mean_error
             left.plot(ridges, theory, color=colour, label=f"$n = {n}$")
             best, value = optimal_ridge(n, sigma)
             left.plot(best, value, "v", color=colour, markersize=5)
-            more = final_state(samples=n, cluster_std=sigma, ridge=0.0, noises=many)["mean_error"]
+            more = final_state(samples=n, cluster_std=sigma, ridge=0.0, noises=many).mean_error
             right.plot(many, more, color=colour)
             right.axhline(sigma**2 / n, color=colour, linestyle=":", linewidth=0.9)
             for ax, values, flows, label in (

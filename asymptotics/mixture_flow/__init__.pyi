@@ -1,6 +1,7 @@
 from .comparison import compare as compare
 from .comparison import half_space_bias as half_space_bias
 from .comparison import predict as predict
+from .equations.order_parameters import FinalState as FinalState
 from .equations.order_parameters import OrderParameters as OrderParameters
 from .equations.order_parameters import at as at
 from .equations.order_parameters import final_state as final_state

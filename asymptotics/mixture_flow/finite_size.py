@@ -137,36 +137,33 @@ def averages(flow: MixtureFlow, grid: Grid, alpha: np.ndarray, beta: np.ndarray,
     xi, *c = draws.noise()
     k, d, n = flow.noises, dimension, flow.samples
     # State: X = p X₀ + s (A K X̄ + noise), the noise B ξ, or with fresh noises a vector that is added to.
-    p, a, b = np.ones(count), np.zeros(count), np.zeros(count)
+    y = np.repeat([[1.0], [0.0], [0.0]], count, axis=1)
     absorbed = xi * 0.0
     first: Any = None
-    states = []
-    stages, weights = grid.tableau.stages, grid.tableau.weights
-    wanted = set(grid.nodes.tolist())
+    by_step: dict[int, tuple[np.ndarray, Vectors]] = {}
     for step in range(len(grid.lengths) + 1):
-        if step in wanted:
-            states.append((step, p, a, b, absorbed))
+        by_step[step] = y, absorbed
         if step == len(grid.lengths):
             break
-        h = grid.lengths[step]
         here = draws.noise(first=first is None) if flow.fresh_noise else (xi, *c)
-        slopes: list[tuple[np.ndarray, ...]] = []
-        for j in range(len(weights)):
-            at = tuple(float(x[step, j]) for x in (grid.alpha, grid.beta, grid.alpha_dot, grid.beta_dot))
-            rate, data, noise = _drift(flow, draws.scale, here[1:], at)
-            first = (here[0], data, noise) if first is None else first
-            inner = [y + h * sum(stages[j, i] * slopes[i][q] for i in range(j)) for q, y in enumerate((p, a, b))]
-            slopes.append((rate * inner[0], rate * inner[1] + data, rate * inner[2] + noise))
+        schedule = (grid.alpha, grid.beta, grid.alpha_dot, grid.beta_dot)
+        drifts = [
+            _drift(flow, draws.scale, here[1:], tuple(float(x[step, j]) for x in schedule))
+            for j in range(len(grid.tableau.weights))
+        ]
+        rates = [rate for rate, _, _ in drifts]
+        forcing = [np.stack([np.zeros(count), data, noise]) for _, data, noise in drifts]
+        first = (here[0], *drifts[0][1:]) if first is None else first
         if flow.fresh_noise:
-            absorbed = _sum(draws, absorbed * (1 + h * rate), here[0] * (h * noise))
-        p, a, b = (y + h * sum(w * s[q] for w, s in zip(weights, slopes, strict=True)) for q, y in enumerate((p, a, b)))
-    by_step = {step: state for step, *state in states}
+            h = grid.lengths[step]
+            absorbed = _sum(draws, absorbed * (1 + h * rates[0]), here[0] * (h * drifts[0][2]))
+        y = y + grid.increment(step, lambda j, x, r=rates, f=forcing: r[j] * x + f[j], y)
     out: dict[str, list[np.ndarray]] = {name: [] for name in ("M", "Q_xi", "Q_eta", "perp", "Q", "cosine")}
     direction = draws.data * (k * first[1]) + first[0] * first[2]
     bias = _HALF / np.sqrt(direction.square())
     half = direction * bias
     for node, radius in zip(grid.nodes.tolist(), grid.radius, strict=True):
-        p, a, b, absorbed = (y * radius for y in by_step[node])
+        (p, a, b), absorbed = (state * radius for state in by_step[node])
         shift = draws.data * (k * a) + (absorbed if flow.fresh_noise else xi * b)
         along = a + p * bias * first[1]
         out["M"].append(n * k * along)

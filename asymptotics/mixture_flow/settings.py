@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..common.input.checks import boolean, choice, fail, integer, number
+from ..common.input.checks import array, boolean, choice, fail, integer, number
 from ..common.input.settings import Settings
 
 #: Explicit schemes of the transport, by name.
@@ -131,11 +131,7 @@ class Simulation(Settings):
 
 def checked_times(name: str, times: object) -> np.ndarray:
     """``times`` as a float64 array of shape (T,) with every entry in [0, 1], or an `InputError` naming it."""
-    allowed = "a non-empty list of numbers in [0, 1]"
-    try:
-        t = np.array(times, dtype=np.float64, ndmin=1)
-    except (TypeError, ValueError, OverflowError):
-        fail(name, times, allowed)
+    t = np.atleast_1d(array(name, times))
     if t.ndim != 1 or t.size == 0 or not np.all((t >= 0) & (t <= 1)):
-        fail(name, times, allowed)
+        fail(name, times, "a non-empty list of numbers in [0, 1]")
     return t

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import choice, fail
+from ..common.input.renamed import say_renamed
 from ..common.output.results import Result
-from .equations import order_parameters
+from .equations.order_parameters import ALONG, FinalState, OrderParameters, at, final_state
 from .equations.path import integrate
 from .equations.rates import asymptote, error_expansion, optimal_ridge
 from .problem import Problem
@@ -19,20 +20,38 @@ from .settings import checked_times
 METHODS = ("closed", "ode")
 
 
-@dataclass(frozen=True)
-class Solution(Result):
+@dataclass(frozen=True, kw_only=True)
+class Final(FinalState):
+    """`FinalState` of an experiment (numbers), and how its error depends on n and on the ridge.
+
+    Parameters
+    ----------
+    optimal_ridge, optimal_mean_error : float
+        As `optimal_ridge`, for this experiment's noises and skip connection.
+    asymptote : float
+        Leading term of the error in 1/n.
+    mean_error_expansion : list of float
+        Coefficients of the error in powers of 1/n.
+    """
+
+    optimal_ridge: float
+    optimal_mean_error: float
+    asymptote: float
+    mean_error_expansion: list[float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solution(Result, OrderParameters):
     """Order parameters along t and the generated density at t = 1.
 
     Parameters
     ----------
-    t, M, Q_xi, Q_eta, perp, b, w_m, w_xi, w_eta, Q, cosine : ndarray, shape (T,)
-        As in `OrderParameters`: a generated point is s(M μ + Q_ξ ξ + Q_η η) + perp X₀^⊥,
-        v = w/√d = w_m μ + w_ξ ξ + w_η η, cosine that of a generated point with ±μ.
-    final : dict
-        As in `final_state`, with the expansion of the error in 1/n, its
-        leading term ``asymptote`` and the optimal ridge, each for this experiment's noises and skip connection.
-    parameters : dict
-        The tables of the experiment.
+    t : ndarray, shape (T,)
+        Along it `OrderParameters`.
+    final : Final
+    experiment : dict
+        Its tables.
+    version : str
     method : str
         ``"closed"`` or ``"ode"``.
     evaluations : int
@@ -44,37 +63,40 @@ class Solution(Result):
     """
 
     t: np.ndarray
-    M: np.ndarray
-    Q_xi: np.ndarray
-    Q_eta: np.ndarray
-    perp: np.ndarray
-    b: np.ndarray
-    w_m: np.ndarray
-    w_xi: np.ndarray
-    w_eta: np.ndarray
-    Q: np.ndarray
-    cosine: np.ndarray
-    final: dict[str, Any]
-    parameters: dict[str, Any]
+    final: Final
+    experiment: dict[str, Any]
+    version: str
     method: str
     evaluations: int
     error_estimate: float
     seconds: float
     notes: list[str] = field(default_factory=list)
 
-    COLUMNS = ("t", "M", "Q_xi", "Q_eta", "perp", "b", "w_m", "w_xi", "w_eta", "Q", "cosine")
+    COLUMNS = ("t", *ALONG)
 
-    def __call__(self, t: Any) -> order_parameters.OrderParameters:
+    def __call__(self, t: Any) -> OrderParameters:
         """Order parameters at any times in [0, 1], by the closed form."""
-        problem = Problem.from_tables(self.parameters)
+        problem = Problem.from_tables(self.experiment)
         times = np.asarray(t, dtype=np.float64)
         if not np.all((times >= 0) & (times <= 1)):
             fail("t", t, "in [0, 1]")
-        return order_parameters.at(problem.mixture_flow, problem.interpolant, times)
+        return at(problem.mixture_flow, problem.interpolant, times)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The name of ``experiment`` until 0.2."""
+        say_renamed("parameters", "experiment")
+        return self.experiment
+
+    def _stored(self) -> dict[str, Any]:
+        return self._kept() | {"final": vars(self.final)}
+
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        return super()._restored(restored_experiment(stored)) | {"final": Final(**stored["final"])}
 
     def summary(self) -> str:
-        flow = self.parameters["mixture_flow"]
-        head = ", ".join(f"{k} = {v}" for k, v in flow.items())
+        head = ", ".join(f"{k} = {v}" for k, v in self.experiment["mixture_flow"].items())
         lines = [
             f"binary mixture flow: {head}",
             f"{'t':>6} {'M':>10} {'Q_xi':>10} {'Q_eta':>10} {'perp':>10} {'cosine':>10}",
@@ -83,8 +105,14 @@ class Solution(Result):
             row = (self.M[i], self.Q_xi[i], self.Q_eta[i], self.perp[i], self.cosine[i])
             lines.append(f"{self.t[i]:6.3f} " + " ".join(f"{x:10.6f}" for x in row))
         lines.append("at t = 1:")
-        lines += [f"  {k:<22} {v:.8g}" for k, v in self.final.items() if isinstance(v, float)]
+        lines += [f"  {k:<22} {v:.8g}" for k, v in vars(self.final).items() if isinstance(v, float)]
         return "\n".join(lines + [f"note: {n}" for n in self.notes])
+
+
+def restored_experiment(stored: dict[str, Any]) -> dict[str, Any]:
+    """What a file holds, of 0.1.0 too, which called the tables ``parameters`` and kept its version in the header alone."""
+    stored = {"version": "0.1.0"} | stored
+    return stored | {"experiment": stored.pop("parameters", stored.get("experiment"))}
 
 
 def solve(
@@ -114,44 +142,41 @@ def solve(
     InputError
         If a time, the method or the tolerance is not allowed.
     """
+    from .. import __version__
+
     started = time.perf_counter()
     method = choice("method", method, METHODS)
     t = np.linspace(0.0, 1.0, 101) if times is None else checked_times("times", times)
     flow = problem.mixture_flow
-    values = order_parameters.at(flow, problem.interpolant, t)._asdict()
+    values = dict(vars(at(flow, problem.interpolant, t)))
     evaluations, error = 0, float(np.finfo(float).eps)
     if method == "ode":
-        path = integrate(flow, problem.interpolant, t, rtol=rtol)
-        values |= {"M": path.M, "Q_xi": path.Q_xi, "Q_eta": path.Q_eta, "perp": path.perp}
-        evaluations, error = path.evaluations, path.error_estimate
-        values["Q"], values["cosine"] = _norm_and_cosine(problem, path)
-    final: dict[str, Any] = {k: float(v) for k, v in order_parameters.final_state(**flow.to_table()).items()}
+        path = dict(vars(integrate(flow, problem.interpolant, t, rtol=rtol)))
+        evaluations, error = path.pop("evaluations"), path.pop("error_estimate")
+        values |= path
+        signal = flow.centroid_norm * values["M"]
+        data = flow.samples * (flow.cluster_std * values["Q_eta"]) ** 2
+        values["Q"] = signal**2 + flow.samples * flow.noises * values["Q_xi"] ** 2 + data + values["perp"] ** 2
+        values["cosine"] = signal / np.sqrt(values["Q"])
     kind: dict[str, Any] = {"fresh_noise": flow.fresh_noise, "skip": flow.skip}
-    best, error_there = optimal_ridge(flow.samples, flow.cluster_std, flow.centroid_norm, flow.noises, **kind)
-    final |= {
-        "optimal_ridge": best,
-        "optimal_mean_error": error_there,
-        "asymptote": float(asymptote(flow.samples, flow.cluster_std, flow.noises, **kind)),
-    }
-    final["mean_error_expansion"] = error_expansion(
-        flow.cluster_std, flow.ridge, flow.centroid_norm, noises=flow.noises, **kind
-    ).tolist()
-    along: dict[str, Any] = {k: np.array(v) for k, v in values.items()}
+    n, sigma, m, k = flow.samples, flow.cluster_std, flow.centroid_norm, flow.noises
+    best, error_there = optimal_ridge(n, sigma, m, k, **kind)
+    along: dict[str, Any] = {name: np.array(value) for name, value in values.items()}
+    at_end: dict[str, Any] = {name: float(value) for name, value in vars(final_state(**flow.to_table())).items()}
     return Solution(
         t=t,
         **along,
-        final=final,
-        parameters=problem.to_tables(),
+        final=Final(
+            **at_end,
+            optimal_ridge=best,
+            optimal_mean_error=error_there,
+            asymptote=float(asymptote(n, sigma, k, **kind)),
+            mean_error_expansion=error_expansion(sigma, flow.ridge, m, noises=k, **kind).tolist(),
+        ),
+        experiment=problem.to_tables(),
+        version=__version__,
         method=method,
         evaluations=evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - started,
     )
-
-
-def _norm_and_cosine(problem: Problem, path: Any) -> tuple[np.ndarray, np.ndarray]:
-    flow = problem.mixture_flow
-    signal = flow.centroid_norm * path.M
-    data = flow.samples * (flow.cluster_std * path.Q_eta) ** 2
-    norm = signal**2 + flow.samples * flow.noises * path.Q_xi**2 + data + path.perp**2
-    return norm, signal / np.sqrt(norm)

@@ -5,9 +5,9 @@ from .laws.closed import GeneratedLaw as GeneratedLaw
 from .laws.distances import Metrics as Metrics
 from .laws.distances import best_early_stopping as best_early_stopping
 from .laws.distances import early_stopping as early_stopping
-from .laws.distances import expectation as expectation
 from .laws.distances import metrics as metrics
 from .laws.numerical import NumericalLaw as NumericalLaw
+from .laws.transport import expectation as expectation
 from .networks.training import train as train
 from .networks.variational import convex_program as convex_program
 from .networks.variational import gap_loss as gap_loss
@@ -17,6 +17,7 @@ from .networks.variational import penalised_program as penalised_program
 from .networks.variational import smoothed_loss as smoothed_loss
 from .networks.variational import smoothed_path_norm as smoothed_path_norm
 from .networks.variational import three_neurons as three_neurons
+from .points import circle_points as circle_points
 from .problem import Problem as Problem
 from .process.motion import follow as follow
 from .process.motion import follow_circle as follow_circle
@@ -25,7 +26,6 @@ from .scores.averaging import GAUSSIAN as GAUSSIAN
 from .scores.averaging import AveragedScore as AveragedScore
 from .scores.averaging import Kernel as Kernel
 from .scores.curves import ClosedCurveScore as ClosedCurveScore
-from .scores.curves import circle_points as circle_points
 from .scores.curves import metastability_exponent as metastability_exponent
 from .scores.embedding import LineInSpace as LineInSpace
 from .scores.embedding import OrnsteinUhlenbeck as OrnsteinUhlenbeck

@@ -83,7 +83,7 @@ def _verdicts(flow, plan, seeds, wrong=None):
         for seed in range(seeds):
             here = dataclasses.replace(p, simulation=p.simulation.replace(seed=seed))
             runs = simulate(here, workers=1, progress=False)
-            yield compare(theory, dataclasses.replace(runs, parameters=changed.to_tables()))
+            yield compare(theory, dataclasses.replace(runs, experiment=changed.to_tables()))
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def test_bad_options():
         system.solve(problem, times=[0.1])
     with pytest.raises(InputError, match="within"):
         system.solve(problem, within=-1.0)
-    with pytest.raises(InputError, match="at = .*: must be finite numbers separated by commas"):
+    with pytest.raises(InputError, match=r"at = .*: must be finite numbers separated by commas"):
         system.solve(problem, at="a,b")
 
 

@@ -35,7 +35,7 @@ def test_finite_number_of_particles_in_plain_numpy(count):
     edges = -1 + 2 * np.arange(count + 1) / count
     b, a = edges[1:] - x, edges[:-1] - x
     w1, w2 = np.sum(b * abs(b) - a * abs(a), axis=1) / 4, np.sum(b**3 - a**3, axis=1) / 6
-    from asymptotics.score_smoothing.laws.distances import to_uniform
+    from asymptotics.score_smoothing.laws.transport import to_uniform
 
     exact = to_uniform(law)
     first, second = wasserstein_terms(law, count)
@@ -76,7 +76,8 @@ def _verdicts(table, seeds, wrong=None, **plan):
             runs = simulate(Problem(settings, here), workers=1, progress=False)
             if wrong:
                 changed = settings.replace(**wrong)
-                runs, theory = dataclasses.replace(runs, settings=changed.to_table()), solve(Problem(changed))
+                other = Problem(changed, here)
+                runs, theory = dataclasses.replace(runs, experiment=other.to_tables()), solve(other)
             yield compare(theory, runs)
 
 

@@ -15,29 +15,104 @@ All functions broadcast over arrays of their arguments.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
+from ...common.input.renamed import say_renamed
 from ...common.numerics.interpolants import Interpolant
 from ..settings import MixtureFlow
 
 FloatArray = np.ndarray
 
 
-class OrderParameters(NamedTuple):
-    """Values along t: overlaps, denoiser and norms (each an array of the broadcast shape of the arguments)."""
+@dataclass(frozen=True, kw_only=True)
+class Transported:
+    """M, Q_ξ, Q_η and perp: a generated point is s(M μ + Q_ξ ξ + Q_η η) + perp X₀^⊥."""
 
     M: FloatArray
     Q_xi: FloatArray
     Q_eta: FloatArray
     perp: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderParameters(Transported):
+    """Also the denoiser, b and v = w/√d = w_m μ + w_ξ ξ + w_η η; Q = ‖X‖²/d, and the cosine of a generated point with ±μ."""
+
     b: FloatArray
     w_m: FloatArray
     w_xi: FloatArray
     w_eta: FloatArray
     Q: FloatArray
     cosine: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """What is measured of the generated density at t = 1.
+
+    Parameters
+    ----------
+    mean_error, mean_cosine : ndarray
+        ‖μ̂−μ‖²/d and cos(μ̂, μ).
+    sigma_generated : ndarray
+        σ_g, standard deviation of a generated cluster.
+    mw2_squared : ndarray
+        MW₂²/d, the mixture-Wasserstein distance of Delon and Desolneux.
+    data_overlap, noise_overlap : ndarray
+        Memorisation: (s X₁ − μ)·(s^μ x₁^μ − μ)/d and s X₁·s^μ x₀^μ/d.
+    training_distance : ndarray
+        ‖s X₁ − s^μ x₁^μ‖²/d.
+    """
+
+    mean_error: FloatArray
+    mean_cosine: FloatArray
+    sigma_generated: FloatArray
+    mw2_squared: FloatArray
+    data_overlap: FloatArray
+    noise_overlap: FloatArray
+    training_distance: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalState(Generated):
+    """`Generated` as the theory has it, and the baselines.
+
+    Parameters
+    ----------
+    sample_cosine : ndarray
+        Of a generated point with ±μ.
+    bayes_error, bayes_cosine : ndarray
+        Prior N(0, m² I) on μ.
+    pca_error, pca_cosine : ndarray
+        Leading direction of the samples, unshrunk.
+    no_skip_error, no_skip_mw2_squared, fresh_noise_error : ndarray
+        Without the skip connection; with K noises redrawn all the time.
+    fresh_distance : ndarray
+        As ``training_distance``, to an unseen sample.
+    """
+
+    sample_cosine: FloatArray
+    bayes_error: FloatArray
+    bayes_cosine: FloatArray
+    pca_error: FloatArray
+    pca_cosine: FloatArray
+    no_skip_error: FloatArray
+    no_skip_mw2_squared: FloatArray
+    fresh_noise_error: FloatArray
+    fresh_distance: FloatArray
+
+    def __getitem__(self, name: str) -> Any:
+        """Values by name, as until 0.2."""
+        say_renamed(f"[{name!r}]", f".{name}")
+        return getattr(self, name)
+
+
+#: What is measured along t, and once at t = 1.
+ALONG = tuple(f.name for f in fields(OrderParameters))
+FINAL = tuple(f.name for f in fields(Generated))
 
 
 def schedule(interpolant: Interpolant, t: Any) -> tuple[FloatArray, FloatArray]:
@@ -130,20 +205,19 @@ def order_parameters(
     if fresh_noise:
         q_xi = np.zeros_like(q_xi)
     norm = (m * big_m) ** 2 + total * q_xi**2 + n * (sigma * q_eta) ** 2 + envelope**2
-    return OrderParameters(
-        *np.broadcast_arrays(
-            big_m,
-            q_xi,
-            q_eta,
-            envelope,
-            b,
-            total * carried / (total + lam),
-            -a * b / (total + lam) + 0.0,
-            k * carried / (total + lam),
-            norm,
-            m * big_m / np.sqrt(norm),
-        )
+    values = (
+        big_m,
+        q_xi,
+        q_eta,
+        envelope,
+        b,
+        total * carried / (total + lam),
+        -a * b / (total + lam) + 0.0,
+        k * carried / (total + lam),
+        norm,
+        m * big_m / np.sqrt(norm),
     )
+    return OrderParameters(**dict(zip(ALONG, np.broadcast_arrays(*values), strict=True)))
 
 
 def at(flow: MixtureFlow, interpolant: Interpolant, t: Any) -> OrderParameters:
@@ -161,7 +235,7 @@ def final_state(
     noises: Any = 1,
     fresh_noise: bool = False,
     skip: bool = True,
-) -> dict[str, FloatArray]:
+) -> FinalState:
     r"""The generated density at t = 1, its distance from the target, and the baselines; independent of the interpolant.
 
     .. math:: \hat\mu = \frac{K\bar X - \sigma_g\xi}{N+\lambda},\qquad
@@ -174,16 +248,6 @@ def final_state(
         n, σ, λ, m, K; they broadcast, so that one call gives a whole curve over n.
     fresh_noise, skip : bool
         As in `order_parameters`.
-
-    Returns
-    -------
-    dict of ndarray
-        ``mean_error`` ‖μ̂−μ‖²/d, ``mean_cosine`` cos(μ̂, μ), ``sigma_generated`` σ_g, ``mw2_squared`` MW₂²/d (the
-        mixture-Wasserstein distance of Delon and Desolneux), ``sample_cosine``; the baselines ``bayes_error``,
-        ``bayes_cosine`` (prior N(0, m² I) on μ), ``pca_error``, ``pca_cosine`` (leading direction, unshrunk),
-        ``no_skip_error``, ``no_skip_mw2_squared``, ``fresh_noise_error`` (K noises redrawn all the time); and the memorisation
-        overlaps ``data_overlap`` (s X₁ − μ)·(s^μ x₁^μ − μ)/d, ``noise_overlap`` s X₁·s^μ x₀^μ/d and
-        ``training_distance`` ‖s X₁ − s^μ x₁^μ‖²/d beside ``fresh_distance`` to an unseen sample.
     """
     n, sigma, lam, m, k = (
         np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
@@ -225,4 +289,4 @@ def final_state(
         "training_distance": end.perp**2 + error + sigma**2 - 2 * overlap,
         "fresh_distance": end.perp**2 + error + sigma**2,
     }
-    return dict(zip(values, np.broadcast_arrays(*values.values()), strict=True))
+    return FinalState(**dict(zip(values, np.broadcast_arrays(*values.values()), strict=True)))

@@ -7,14 +7,15 @@ extensions (another skip connection, a discretised sampler) and an independent c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, number
 from ...common.numerics.interpolants import Interpolant
 from ..settings import MixtureFlow, checked_times
-from .order_parameters import generated_std, schedule
+from .order_parameters import Transported, generated_std, schedule
 from .schemes import Grid
 
 
@@ -22,13 +23,10 @@ class SolveError(ComputationError):
     """A numerical integration that stopped early; ``partial`` holds (times of the clock, values) up to there."""
 
 
-class Path(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Path(Transported):
     """M, Q_ξ, Q_η, perp at the times asked for, the number of evaluations and the estimated largest error."""
 
-    M: np.ndarray
-    Q_xi: np.ndarray
-    Q_eta: np.ndarray
-    perp: np.ndarray
     evaluations: int
     error_estimate: float
 
@@ -91,8 +89,11 @@ def integrate(
     rough, calls = _solve(equations, clock, rtol)
     fine, more = _solve(equations, clock, max(rtol / 100, 2.5e-14))
     error = float(np.max(np.abs(rough - fine) * radius))
-    big_m, q_xi, q_eta, perp = fine * radius
-    return Path(big_m, q_xi, q_eta, perp, calls + more, error)
+    return Path(**_named(fine * radius), evaluations=calls + more, error_estimate=error)
+
+
+def _named(values: np.ndarray) -> dict[str, np.ndarray]:
+    return {f.name: value for f, value in zip(fields(Transported), values, strict=True)}
 
 
 def _spread(flow: MixtureFlow) -> float:
@@ -146,16 +147,7 @@ def _solve(
     return answer.y[:, inverse], answer.nfev
 
 
-class Discretised(NamedTuple):
-    """M, Q_ξ, Q_η, perp of a discretised sampler, shape (T,) each; with fresh noise Q_ξ is minus its root mean square."""
-
-    M: np.ndarray
-    Q_xi: np.ndarray
-    Q_eta: np.ndarray
-    perp: np.ndarray
-
-
-def discretise(flow: MixtureFlow, grid: Grid) -> Discretised:
+def discretise(flow: MixtureFlow, grid: Grid) -> Transported:
     r"""Order parameters of the sampler as run: an explicit Runge–Kutta scheme on a grid.
 
     The equations of motion are linear, so that one step is a linear map of (M, Q^ξ, Q^η, X^⊥). With fresh noises at every
@@ -170,8 +162,8 @@ def discretise(flow: MixtureFlow, grid: Grid) -> Discretised:
 
     Returns
     -------
-    Discretised
-        At ``grid.times``.
+    Transported
+        At ``grid.times``; with fresh noise Q_ξ is minus its root mean square.
     """
     variance = _spread(flow) ** 2
     total = flow.samples * flow.noises
@@ -188,15 +180,10 @@ def discretise(flow: MixtureFlow, grid: Grid) -> Discretised:
     forcing = np.stack([total * data, noise, flow.noises * data, np.zeros_like(data)], axis=-1)
     y = np.array([0.0, 0.0, 0.0, 1.0])
     out = [y.copy()]
-    stages, weights = grid.tableau.stages, grid.tableau.weights
     for k, h in enumerate(grid.lengths):
-        slopes: list[np.ndarray] = []
-        for j in range(len(weights)):
-            inner = y + h * sum((stages[j, i] * slopes[i] for i in range(j)), np.zeros(4))
-            slopes.append(rate[k, j] * inner + forcing[k, j])
-        step = h * sum((w * s for w, s in zip(weights, slopes, strict=True)), np.zeros(4))
+        step = grid.increment(k, lambda j, x, k=k: rate[k, j] * x + forcing[k, j], y)
         if flow.fresh_noise:
             step[1] = -np.hypot((1 + h * rate[k, 0]) * y[1], h * noise[k, 0]) - y[1]
         y = y + step
         out.append(y.copy())
-    return Discretised(*(np.array(out)[grid.nodes].T * grid.radius))
+    return Transported(**_named(np.array(out)[grid.nodes].T * grid.radius))

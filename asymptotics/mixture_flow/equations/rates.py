@@ -35,7 +35,7 @@ def curve(
     Returns
     -------
     dict of ndarray
-        ``samples``, everything of `final_state`, and ``asymptote`` (the leading term in 1/n of
+        ``samples``, everything of `FinalState`, and ``asymptote`` (the leading term in 1/n of
         ``mean_error``, see `asymptote`); one value an n.
 
     Raises
@@ -49,7 +49,7 @@ def curve(
     flow = MixtureFlow(2, cluster_std, ridge, centroid_norm, noises, fresh_noise, skip)
     values = final_state(**{**flow.to_table(), "samples": n})
     leading = asymptote(n, flow.cluster_std, flow.noises, fresh_noise=fresh_noise, skip=skip)
-    return {"samples": n, **values, "asymptote": leading}
+    return {"samples": n, **vars(values), "asymptote": leading}
 
 
 def error_expansion(
@@ -163,7 +163,7 @@ def optimal_ridge(
         state = final_state(
             samples=n, cluster_std=sigma, ridge=ridge, centroid_norm=m, noises=k, fresh_noise=fresh_noise, skip=skip
         )
-        return state[quantity]
+        return np.asarray(getattr(state, quantity))
 
     candidates = np.array([0.0])
     if not learns_noise(fresh_noise, skip) and (quantity == "mean_error" or not skip):

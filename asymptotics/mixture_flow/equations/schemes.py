@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,6 +73,14 @@ class Grid:
     def tableau(self) -> Tableau:
         """The scheme's tableau."""
         return TABLEAUX[self.scheme]
+
+    def increment(self, step: int, slope: Callable[[int, np.ndarray], np.ndarray], y: np.ndarray) -> np.ndarray:
+        """What one step adds to the state ``y``, with ``slope(stage, y)``."""
+        h, slopes = self.lengths[step], list[np.ndarray]()
+        for j in range(len(self.tableau.weights)):
+            inner = y + h * sum((self.tableau.stages[j, i] * slopes[i] for i in range(j)), np.zeros_like(y))
+            slopes.append(slope(j, inner))
+        return np.asarray(h * sum((w * s for w, s in zip(self.tableau.weights, slopes, strict=True)), np.zeros_like(y)))
 
 
 def make_grid(interpolant: Interpolant, steps: int, scheme: str, clock: str, times: np.ndarray) -> Grid:

@@ -11,9 +11,10 @@ from scipy.special import ndtr
 
 from ...common.input.checks import choice, number
 from ...common.output.plotting import Drawn
-from ..points import positive_time
-from ..scores.curves import WINDOWS, ClosedCurveScore, circle_points, metastability_exponent
+from ..points import circle_points, positive_time
+from ..scores.curves import WINDOWS, ClosedCurveScore, metastability_exponent
 from ..scores.score import REACH
+from .panels import spread
 
 _NODES = 16
 _FINE = 32
@@ -75,9 +76,7 @@ class CircleLaw(Drawn):
 
     def _panels(self, low: float, high: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         edges = np.unique(np.concatenate([[low, high], self._edges[(self._edges > low) & (self._edges < high)]]))
-        g, w = np.polynomial.legendre.leggauss(_NODES)
-        half = np.diff(edges)[:, None] / 2
-        return edges, edges[:-1, None] + half * (g + 1.0), half * w
+        return edges, *spread(edges, _NODES)
 
     def gap_mass(self) -> float:
         """Total mass that ends between the vertices (t → 0)."""

@@ -17,6 +17,7 @@ from scipy.optimize import brentq, nnls
 from scipy.special import ndtr
 
 from ...common.input.checks import fail, integer, number
+from ...common.input.renamed import say_renamed
 from ...common.output.results import Result
 from ..laws.panels import spread
 from ..points import checked_points, half_spacing, midpoints, positive_time
@@ -100,7 +101,23 @@ def _nodes(y: np.ndarray, t: float, panels: int) -> tuple[np.ndarray, np.ndarray
     return x.ravel(), w.ravel()
 
 
-def three_neurons(t: float, delta: float) -> dict[str, np.ndarray | float]:
+@dataclass(frozen=True)
+class Neurons:
+    """f = Σ a_j [w_j x + b_j]_+ + c, and its path norm."""
+
+    a: np.ndarray
+    w: np.ndarray
+    b: np.ndarray
+    c: float
+    path_norm: float
+
+    def __getitem__(self, name: str) -> Any:
+        """Values by name, as until 0.2."""
+        say_renamed(f"[{name!r}]", f".{name}")
+        return getattr(self, name)
+
+
+def three_neurons(t: float, delta: float) -> Neurons:
     """S-PL for two points ±1 as three ReLU neurons: slopes, signs and biases of f = Σ a_j [w_j x + b_j]_+ + c.
 
     K = 1/((1 − δ)t), x_∓ = ∓(1 − δ): f = (K − 1/t)[x − x_−]_+ + (1/t)[x_− − x]_+ − K[x − x_+]_+ − δ/t; the neurons are balanced
@@ -116,14 +133,10 @@ def three_neurons(t: float, delta: float) -> dict[str, np.ndarray | float]:
     slope = inverse / (1 - delta)
     edge = 1 - delta
     jumps = np.array([slope - inverse, inverse, -slope])
-    w = np.sqrt(np.abs(jumps)) * np.array([1.0, -1.0, 1.0])
-    return {
-        "a": np.sign(jumps) * np.sqrt(np.abs(jumps)),
-        "w": w,
-        "b": w * np.array([edge, edge, -edge]),
-        "c": -delta * inverse,
-        "path_norm": float(np.sum(np.abs(jumps))),
-    }
+    root = np.sqrt(np.abs(jumps))
+    w = root * np.array([1.0, -1.0, 1.0])
+    biases = w * np.array([edge, edge, -edge])
+    return Neurons(np.sign(jumps) * root, w, biases, -delta * inverse, float(np.sum(np.abs(jumps))))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...common.input.checks import InputError
+from ..points import circle_points
 from ..settings import ScoreSmoothing, Simulation
 from .motion import follow, follow_circle
+
+
+class Observed(NamedTuple):
+    """What the particles of one run say; fields as in `asymptotics.score_smoothing.simulation.Particles`."""
+
+    positions: np.ndarray
+    atoms: np.ndarray
+    interpolated_mass: float
+    memorised: float
+    w1: float
+    w2: float
+    polygon_distance: float
 
 
 def start_positions(
@@ -21,9 +36,7 @@ def start_positions(
     count, t0 = simulation.samples, settings.start_time
     if settings.curve == "circle":
         n = int(settings.points)
-        angle = 2 * np.pi * np.arange(n) / n
-        y = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-        x = y[rng.integers(0, n, count)]
+        x = circle_points(n)[rng.integers(0, n, count)]
         return x + np.sqrt(t0) * rng.standard_normal((count, 2)), None
     y = np.asarray(settings.points)
     exploding = settings.process == "variance-exploding"
@@ -38,7 +51,7 @@ def start_positions(
 
 def observed(
     settings: ScoreSmoothing, simulation: Simulation, within: float, x: np.ndarray, normal: np.ndarray | None
-) -> dict:
+) -> Observed:
     """Carry particles from t₀ to the end and measure them."""
     if normal is None:
         return _circle_observed(settings, simulation, within, x)
@@ -47,7 +60,7 @@ def observed(
 
 def _line_observed(
     settings: ScoreSmoothing, simulation: Simulation, within: float, x: np.ndarray, normal: np.ndarray
-) -> dict:
+) -> Observed:
     y, end = np.asarray(settings.points), end_time(settings, simulation)
     exploding = settings.process == "variance-exploding"
     x = follow(y, x, settings.start_time, end, kappa=settings.kappa, kernel=str(settings.kernel), steps=simulation.steps,
@@ -66,21 +79,20 @@ def _line_observed(
     after, before = share[1:] - order, share[:-1] - order
     w1 = np.sum(after * np.abs(after) - before * np.abs(before)) / (2 * length)
     w2 = np.sum(after**3 - before**3) / (3 * length) + np.mean(square)
-    return {
-        "positions": order,
-        "atoms": np.bincount(which[caught], minlength=y.size) / count,
-        "interpolated_mass": 1.0 - np.mean(caught),
-        "memorised": np.mean(offset**2 + square <= within**2),
-        "w1": w1,
-        "w2": np.sqrt(w2),
-        "polygon_distance": np.mean(np.sqrt(square)),
-    }
+    return Observed(
+        positions=order,
+        atoms=np.bincount(which[caught], minlength=y.size) / count,
+        interpolated_mass=1.0 - np.mean(caught),
+        memorised=np.mean(offset**2 + square <= within**2),
+        w1=w1,
+        w2=np.sqrt(w2),
+        polygon_distance=np.mean(np.sqrt(square)),
+    )
 
 
-def _circle_observed(settings: ScoreSmoothing, simulation: Simulation, within: float, x: np.ndarray) -> dict:
+def _circle_observed(settings: ScoreSmoothing, simulation: Simulation, within: float, x: np.ndarray) -> Observed:
     n, end = int(settings.points), end_time(settings, simulation)
-    angle = 2 * np.pi * np.arange(n) / n
-    y = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    y = circle_points(n)
     x = follow_circle(n, x, settings.start_time, end, kappa=settings.kappa, kernel=str(settings.kernel),
                       steps=simulation.steps)  # fmt: skip
     which = np.mod(np.rint(np.arctan2(x[:, 1], x[:, 0]) * n / (2 * np.pi)).astype(np.int64), n)
@@ -94,15 +106,15 @@ def _circle_observed(settings: ScoreSmoothing, simulation: Simulation, within: f
     past = np.maximum(np.abs(across) - np.sin(np.pi / n), 0.0)
     gap = np.hypot(along - np.cos(np.pi / n), past)
     near = np.min(np.linalg.norm(x[:, None, :] - y, axis=2), axis=1) <= within
-    return {
-        "positions": x,
-        "atoms": np.bincount(which[caught], minlength=n) / simulation.samples,
-        "interpolated_mass": 1.0 - np.mean(caught),
-        "memorised": np.mean(near),
-        "w1": np.nan,
-        "w2": np.nan,
-        "polygon_distance": np.mean(gap),
-    }
+    return Observed(
+        positions=x,
+        atoms=np.bincount(which[caught], minlength=n) / simulation.samples,
+        interpolated_mass=1.0 - np.mean(caught),
+        memorised=np.mean(near),
+        w1=np.nan,
+        w2=np.nan,
+        polygon_distance=np.mean(gap),
+    )
 
 
 def end_time(settings: ScoreSmoothing, simulation: Simulation) -> float:

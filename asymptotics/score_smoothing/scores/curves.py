@@ -13,12 +13,6 @@ from .score import integrate
 WINDOWS = ("chord", "angular")
 
 
-def circle_points(n: int) -> np.ndarray:
-    """y_k = (cos 2πk/n, sin 2πk/n), shape (n, 2); n >= 3."""
-    angle = 2 * np.pi * np.arange(integer("points", n, at_least=3)) / n
-    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-
-
 def metastability_exponent(n: int) -> float:
     """γ = (tan α/α − 1)/2, α = π/n: under the angular window offsets from an edge's midpoint grow as (t₀/t)^γ.
 
