@@ -157,7 +157,11 @@ def averages(flow: MixtureFlow, grid: Grid, alpha: np.ndarray, beta: np.ndarray,
         if flow.fresh_noise:
             h = grid.lengths[step]
             absorbed = _sum(draws, absorbed * (1 + h * rates[0]), here[0] * (h * drifts[0][2]))
-        y = y + grid.increment(step, lambda j, x, r=rates, f=forcing: r[j] * x + f[j], y)
+
+        def slope(j: int, x: np.ndarray, r: list[np.ndarray] = rates, f: list[np.ndarray] = forcing) -> np.ndarray:
+            return r[j] * x + f[j]
+
+        y = y + grid.increment(step, slope, y)
     out: dict[str, list[np.ndarray]] = {name: [] for name in ("M", "Q_xi", "Q_eta", "perp", "Q", "cosine")}
     direction = draws.data * (k * first[1]) + first[0] * first[2]
     bias = _HALF / np.sqrt(direction.square())

@@ -29,7 +29,6 @@ def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return heights.mean(axis=0), standard_error(heights)
 
 
-@draw.register
 def comparison(theory: Solution, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous density as a line, atoms as stems; particles as a histogram with standard errors.
 
@@ -51,6 +50,12 @@ def comparison(theory: Solution, runs: Particles | None = None, ax: Any = None) 
         else:
             _line(settings, theory, runs, axes)
     return figure, axes
+
+
+@draw.register
+def solution(theory: Solution, ax: Any = None) -> tuple[Any, Any]:
+    """`comparison` without particles."""
+    return comparison(theory, ax=ax)
 
 
 @draw.register
@@ -121,6 +126,11 @@ def _circle(theory: Solution, runs: Particles | None, axes: Any) -> None:
 
 
 @draw.register
+def circle_law(law: CircleLaw, ax: Any = None) -> tuple[Any, Any]:
+    """`edge_density` without particles."""
+    return edge_density(law, ax=ax)
+
+
 def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous part along an edge of the polygon, all edges folded together; particles with standard errors."""
     with style():

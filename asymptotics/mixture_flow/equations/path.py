@@ -181,7 +181,11 @@ def discretise(flow: MixtureFlow, grid: Grid) -> Transported:
     y = np.array([0.0, 0.0, 0.0, 1.0])
     out = [y.copy()]
     for k, h in enumerate(grid.lengths):
-        step = grid.increment(k, lambda j, x, k=k: rate[k, j] * x + forcing[k, j], y)
+
+        def slope(j: int, x: np.ndarray, k: int = k) -> np.ndarray:
+            return np.asarray(rate[k, j] * x + forcing[k, j])
+
+        step = grid.increment(k, slope, y)
         if flow.fresh_noise:
             step[1] = -np.hypot((1 + h * rate[k, 0]) * y[1], h * noise[k, 0]) - y[1]
         y = y + step
