@@ -179,3 +179,18 @@ def test_examples_are_complete(name):
     exp = asy.example(name)
     assert exp.system == "mixture_flow" and exp.description
     assert asy.solve(exp).final.mean_error > 0
+
+
+def test_earlier_names_still_work():
+    solution = asy.solve(experiment(), times=[1.0])
+    with pytest.warns(DeprecationWarning, match="parameters: is now called experiment"):
+        assert solution.parameters is solution.experiment
+    with pytest.warns(DeprecationWarning, match="mean_error"):
+        assert solution.final["mean_error"] == solution.final.mean_error
+
+
+def test_power_is_of_what_fluctuates():
+    exp = experiment()
+    # w at t = 0 is N/(N + λ) in every run: it would see any change of λ.
+    power = asy.compare(asy.solve(exp), asy.simulate(exp, workers=1)).power
+    assert 0.01 < power["mixture_flow.ridge"]

@@ -183,6 +183,13 @@ def test_solution_is_saved(tmp_path):
     assert again.to_json() == solution.to_json()
 
 
+def test_earlier_names_still_work():
+    problem = Problem(ScoreSmoothing.from_table(BASE), Simulation(samples=20, runs=2, steps=5))
+    for result in (system.solve(problem), system.simulate(problem, workers=1)):
+        with pytest.warns(DeprecationWarning, match="settings: is now called experiment"):
+            assert result.settings["kappa"] == 0.5
+
+
 def test_plots(tmp_path):
     import matplotlib.pyplot as plt
 
