@@ -9,18 +9,29 @@ import numpy as np
 
 from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.mixture_flow.comparison import compare, predict
-from asymptotics.mixture_flow.data import TrainingSet
-from asymptotics.mixture_flow.path import discretise
-from asymptotics.mixture_flow.plots import order_parameters
-from asymptotics.mixture_flow.rates import curve, optimal_ridge
-from asymptotics.mixture_flow.ridge import Ridge
-from asymptotics.mixture_flow.schemes import TABLEAUX, make_grid
-from asymptotics.mixture_flow.settings import MixtureFlow, Problem, Simulation
-from asymptotics.mixture_flow.simulation import Runs, run_grid, simulate
-from asymptotics.mixture_flow.solution import solve
-from asymptotics.mixture_flow.theory import at, final_state
-from asymptotics.mixture_flow.transport import Drift, advance
+from asymptotics.mixture_flow import (
+    TABLEAUX,
+    Drift,
+    MixtureFlow,
+    Problem,
+    Ridge,
+    Runs,
+    Simulation,
+    TrainingSet,
+    advance,
+    at,
+    compare,
+    curve,
+    discretise,
+    final_state,
+    make_grid,
+    optimal_ridge,
+    plots,
+    predict,
+    run_grid,
+    simulate,
+    solve,
+)
 
 from .base import Drawing, label_ticks
 
@@ -36,7 +47,7 @@ def _run(flow: MixtureFlow, **simulation: Any) -> Runs:
 
 def _expected(runs: Runs, name: str) -> float:
     """What the theory expects of these runs, the half-space bias of their dimension included."""
-    problem = Problem.from_tables(runs.parameters)
+    problem = Problem.from_tables(runs.experiment)
     return float(predict(problem, run_grid(problem))[name][0])
 
 
@@ -49,7 +60,7 @@ def path(quick: bool) -> Drawing:
     problem = Problem(flow, LINEAR, Simulation.from_table({"seed": 7} | size))
     theory, runs = solve(problem), simulate(problem)
     with style():
-        figure, ax = order_parameters(theory, runs)
+        figure, ax = plots.comparison(theory, runs)
         ax.set_title(r"$n = 8$, $\sigma = 1.5$, $\lambda = 0.1$")
     verdict = compare(theory, runs)
     names = ("M", "Q_xi", "Q_eta", "Q", "cosine")
@@ -209,11 +220,11 @@ def sweeps(quick: bool) -> Drawing:
     with style() as plt:
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
         for n, colour in zip((4, 8, 32), COLOURS, strict=False):
-            theory = final_state(samples=n, cluster_std=sigma, ridge=ridges)["mean_error"]
+            theory = final_state(samples=n, cluster_std=sigma, ridge=ridges).mean_error
             left.plot(ridges, theory, color=colour, label=f"$n = {n}$")
             best, value = optimal_ridge(n, sigma)
             left.plot(best, value, "v", color=colour, markersize=5)
-            more = final_state(samples=n, cluster_std=sigma, ridge=0.0, noises=many)["mean_error"]
+            more = final_state(samples=n, cluster_std=sigma, ridge=0.0, noises=many).mean_error
             right.plot(many, more, color=colour)
             right.axhline(sigma**2 / n, color=colour, linestyle=":", linewidth=0.9)
             for ax, values, flows, label in (

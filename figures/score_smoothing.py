@@ -10,15 +10,17 @@ from asymptotics.common.output.plotting import points, style
 from asymptotics.score_smoothing import (
     EmpiricalScore,
     GeneratedLaw,
+    Problem,
     ScoreSmoothing,
     Simulation,
     SmoothedScore,
     best_early_stopping,
     early_stopping,
+    follow,
     metrics,
     plots,
+    simulate,
 )
-from asymptotics.score_smoothing.simulation import follow, simulate
 
 from .base import Drawing, label_ticks
 from .score_smoothing_networks import PAPER, experiment, network, panels, variational
@@ -163,7 +165,7 @@ def distances(quick: bool = False) -> Drawing:
             for k in (0.3, 1.0, 1.7):
                 table = ScoreSmoothing(points=2, kappa=k, start_time=t0)
                 plan = Simulation(samples=4000 if quick else 40_000, runs=8, steps=900, seed=int(100 * k + 1000 * t0))
-                runs = simulate(table, plan, workers=1)
+                runs = simulate(Problem(table, plan), workers=1)
                 for ax, name in zip(axes[:3], names, strict=False):
                     mean, sem = float(runs.mean(name)), float(runs.sem(name))
                     points(ax, [k], [mean], [sem], color=f"C{i}")

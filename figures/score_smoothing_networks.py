@@ -7,8 +7,17 @@ from typing import Any
 import numpy as np
 
 from asymptotics.common.output.plotting import points, style
-from asymptotics.score_smoothing import EmpiricalScore, ScoreSmoothing, SmoothedScore, convex_program, train
-from asymptotics.score_smoothing.variational import lower_bound, matching_kappa, penalised_program, smoothed_path_norm
+from asymptotics.score_smoothing import (
+    EmpiricalScore,
+    ScoreSmoothing,
+    SmoothedScore,
+    convex_program,
+    lower_bound,
+    matching_kappa,
+    penalised_program,
+    smoothed_path_norm,
+    train,
+)
 
 from .base import Drawing, label_ticks
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from asymptotics.common.output.plotting import points, style
-from asymptotics.score_smoothing import CircleLaw, EarlyStoppedLaw, GeneratedLaw, circle_points, plots
-from asymptotics.score_smoothing.distances import expectation
-from asymptotics.score_smoothing.simulation import follow, follow_circle
+from asymptotics.score_smoothing import (
+    CircleLaw,
+    EarlyStoppedLaw,
+    GeneratedLaw,
+    circle_points,
+    expectation,
+    follow,
+    follow_circle,
+    plots,
+)
 
 from .base import Drawing
 from .score_smoothing_networks import PAPER, experiment, panels

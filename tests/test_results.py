@@ -17,8 +17,8 @@ import asymptotics as asy
 import derivations
 from asymptotics.common.output.results import Result
 
-#: States from which work goes on: nobody looks at them.
-NOT_SHOWN = {"autoencoder.SgdState"}
+#: States from which work goes on, and bases of what is shown: nobody looks at them.
+NOT_SHOWN = {"autoencoder.SgdState", "autoencoder.TrainingPath", "common.Ensembles"}
 
 
 def key(kind):
@@ -167,13 +167,13 @@ MAKE = {
     "one_step.Theory": lambda tmp: asy.solve(one_step()),
     "one_step.Transition": lambda tmp: probability_curve(),
     "score_smoothing.Minimiser": lambda tmp: importlib.import_module(
-        "asymptotics.score_smoothing.variational"
+        "asymptotics.score_smoothing.networks.variational"
     ).convex_program(2, 0.01, 0.1, knots=9),
     "score_smoothing.Particles": lambda tmp: asy.simulate(smoothing(), workers=1, progress=False),
     "score_smoothing.Solution": lambda tmp: asy.solve(smoothing(), at=[0.2], starts=[0.1], times=[0.01]),
-    "score_smoothing.TrainedScore": lambda tmp: importlib.import_module("asymptotics.score_smoothing.network").train(
-        3, 0.02, hidden=8, noises=16, steps=200
-    ),
+    "score_smoothing.TrainedScore": lambda tmp: importlib.import_module(
+        "asymptotics.score_smoothing.networks.training"
+    ).train(3, 0.02, hidden=8, noises=16, steps=200),
     "sweeps.Sweep": lambda tmp: sweep(tmp),
 }
 

@@ -10,12 +10,13 @@ import numpy as np
 from ..common.input.checks import InputError
 from ..common.output.power import detectable
 from ..common.output.verdict import Row, Verdict
-from . import theory
-from .finite import DRAWS, averages
-from .schemes import Grid
-from .settings import MixtureFlow, Problem
-from .simulation import ALONG, FINAL, Runs, run_grid
-from .solution import Solution
+from .equations.order_parameters import ALONG, FINAL, schedule
+from .equations.schemes import Grid
+from .finite_size import DRAWS, averages
+from .problem import Problem
+from .settings import MixtureFlow
+from .simulation import Runs, run_grid
+from .theory import Solution
 
 #: Relative change of an input by which the theory is differentiated, and draws for that.
 _CHANGE, _DRAWS_OF_POWER = 0.01, 512
@@ -49,11 +50,11 @@ def half_space_bias(flow: MixtureFlow, envelope: Any, dimension: int) -> np.ndar
 def predict(problem: Problem, grid: Grid, draws: int = DRAWS) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """What the simulation of a problem should measure: (value, allowance) by name.
 
-    The values are those of the discretised sampler at this d (`finite.averages`), the allowance what the averages over draws do
+    The values are those of the discretised sampler at this d (`finite_size.averages`), the allowance what the averages over draws do
     not know: their own standard error, and for ratios over P generated points the next order in 1/P.
     """
     flow, plan = problem.mixture_flow, problem.simulation
-    alpha, beta = theory.schedule(problem.interpolant, grid.times[:-1])
+    alpha, beta = schedule(problem.interpolant, grid.times[:-1])
     drawn = averages(flow, grid, alpha, beta, plan.dimension, draws)
     out = {}
     for name, values in drawn.items():
@@ -71,12 +72,12 @@ def predict(problem: Problem, grid: Grid, draws: int = DRAWS) -> dict[str, tuple
     return {name: (value, error + extra.get(name, 0.0)) for name, (value, error) in out.items()}
 
 
-def compare(solution: Solution, runs: Runs, *, level: float = 0.01) -> Verdict:
+def compare(theory: Solution, runs: Runs, *, level: float = 0.01) -> Verdict:
     """Theory against experiment: one row a quantity, and the verdict.
 
     Parameters
     ----------
-    solution : Solution
+    theory : Solution
     runs : Runs
         At least two runs of the same experiment.
     level : float
@@ -92,11 +93,11 @@ def compare(solution: Solution, runs: Runs, *, level: float = 0.01) -> Verdict:
         If the two are of different experiments, or there is only one run.
     """
     for table in ("mixture_flow", "interpolant"):
-        if solution.parameters[table] != runs.parameters[table]:
+        if theory.experiment[table] != runs.experiment[table]:
             raise InputError(f"runs: their table [{table}] differs from the theory's")
     if runs.runs < 2:
         raise InputError(f"simulation.runs = {runs.runs}: must be at least 2 for a standard error")
-    problem = Problem.from_tables(runs.parameters)
+    problem = Problem.from_tables(runs.experiment)
     grid = run_grid(problem)
     prediction = predict(problem, grid, max(DRAWS, 100 * runs.runs))
     rows, not_tested = [], []
@@ -111,7 +112,7 @@ def compare(solution: Solution, runs: Runs, *, level: float = 0.01) -> Verdict:
             source = "numerical error of the averages over overlaps, next order in 1/samples"
             rows.append(Row.of_runs(name, value, values, allowance=allowance, source=source))
     flow = problem.mixture_flow
-    bias = float(half_space_bias(flow, solution.final["sigma_generated"], runs.dimension))
+    bias = float(half_space_bias(flow, theory.final.sigma_generated, runs.dimension))
     notes = [
         f"every order in 1/d included; the half-space bias alone moves M by {flow.samples * bias:.2g} and Q_eta by {bias:.2g} at t = 1",
         f"theory of the sampler as run: {problem.simulation.steps} {problem.simulation.scheme} steps uniform in"
@@ -133,5 +134,8 @@ def _power(verdict: Verdict, problem: Problem, grid: Grid) -> dict[str, float]:
             changed = problem.mixture_flow.replace(**{name: value * (1 + _CHANGE)})
             # The same draws on both sides, so that their noise cancels.
             there = predict(dataclasses.replace(problem, mixture_flow=changed), grid, _DRAWS_OF_POWER)
-            shifts[f"mixture_flow.{name}"] = [(there[r.name][0] - here[r.name][0]) / _CHANGE for r in verdict.rows]
+            # What does not fluctuate says nothing of an experiment: any change is seen there.
+            shifts[f"mixture_flow.{name}"] = [
+                np.where(r.sem > r.floor, (there[r.name][0] - here[r.name][0]) / _CHANGE, 0.0) for r in verdict.rows
+            ]
     return detectable(verdict, shifts)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
-from .rates import curve
+from .equations.rates import curve
 from .simulation import Runs
-from .solution import Solution
+from .theory import Solution
 
 #: (name, label, sign) of the curves along t.
 CURVES = (
@@ -21,15 +21,15 @@ CURVES = (
 )
 
 
-def order_parameters(solution: Solution | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Solution | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
     """M, |Q_ξ|, Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax, figsize=(4.6, 3.4))
         for (name, label, sign), colour in zip(CURVES, COLOURS, strict=False):
-            if solution is not None:
-                ax.plot(solution.t, sign * getattr(solution, name), color=colour, label=label)
+            if theory is not None:
+                ax.plot(theory.t, sign * getattr(theory, name), color=colour, label=label)
             if runs is not None:
-                shown = None if solution is not None else label
+                shown = None if theory is not None else label
                 points(ax, runs.t, sign * runs.mean(name), runs.sem(name), color=colour, label=shown)
         ax.set_xlabel("$t$")
         ax.set_ylabel("order parameter")
@@ -40,13 +40,13 @@ def order_parameters(solution: Solution | None, runs: Runs | None = None, ax: An
 @draw.register
 def solved(solution: Solution, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters along t."""
-    return order_parameters(solution, ax=ax)
+    return comparison(solution, ax=ax)
 
 
 @draw.register
 def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters along t with error bars."""
-    return order_parameters(None, runs, ax)
+    return comparison(None, runs, ax)
 
 
 def error_curve(

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..common.input.checks import boolean, choice, fail, integer, number
+from ..common.input.checks import array, boolean, choice, fail, integer, number
 from ..common.input.settings import Settings
-from ..common.numerics.interpolants import Interpolant
 
 #: Explicit schemes of the transport, by name.
 SCHEMES = ("euler", "midpoint", "heun", "rk4")
@@ -130,39 +129,9 @@ class Simulation(Settings):
         return np.linspace(0.0, 1.0, 11) if self.times is None else self.times
 
 
-@dataclass(frozen=True)
-class Problem:
-    """An experiment of this room: its three tables."""
-
-    mixture_flow: MixtureFlow
-    interpolant: Interpolant
-    simulation: Simulation
-
-    def to_tables(self) -> dict[str, dict[str, object]]:
-        """The tables as plain values, by name."""
-        return {
-            "mixture_flow": self.mixture_flow.to_table(),
-            "interpolant": dict(self.interpolant.to_table()),
-            "simulation": self.simulation.to_table(),
-        }
-
-    @classmethod
-    def from_tables(cls, tables: dict[str, dict[str, object]]) -> Problem:
-        """From what `to_tables` gives."""
-        return cls(
-            MixtureFlow.from_table(tables["mixture_flow"]),
-            Interpolant.from_table(tables["interpolant"]),
-            Simulation.from_table(tables["simulation"]),
-        )
-
-
 def checked_times(name: str, times: object) -> np.ndarray:
     """``times`` as a float64 array of shape (T,) with every entry in [0, 1], or an `InputError` naming it."""
-    allowed = "a non-empty list of numbers in [0, 1]"
-    try:
-        t = np.array(times, dtype=np.float64, ndmin=1)
-    except (TypeError, ValueError, OverflowError):
-        fail(name, times, allowed)
+    t = np.atleast_1d(array(name, times))
     if t.ndim != 1 or t.size == 0 or not np.all((t >= 0) & (t <= 1)):
-        fail(name, times, allowed)
+        fail(name, times, "a non-empty list of numbers in [0, 1]")
     return t

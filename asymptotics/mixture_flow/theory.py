@@ -1,228 +1,182 @@
-r"""Exact asymptotics of the flow learned from n = Θ(1) samples of a binary Gaussian mixture, d → ∞.
-
-With ξ = Σ s^μ x₀^μ, η = Σ s^μ (x₁^μ − s^μ μ) and s = sign(v·X), a generated point is
-
-.. math:: X_t = s\,(M_t\,\mu + Q^\xi_t\,\xi + Q^\eta_t\,\eta) + X^\perp_t ,
-
-and for every interpolant (Cui, Krzakala, Vanden-Eijnden, Zdeborová, arXiv 2310.03575; closed solution derived in
-`derivations.mixture_flow.equations`)
-
-.. math:: M = \frac{N\beta}{N+\lambda},\quad Q^\eta = \frac{K\beta}{N+\lambda},\quad Q^\xi = \frac{\alpha-E}{N+\lambda},
-   \quad X^\perp = E X_0^\perp,\quad E = \sqrt{\alpha^2+\sigma_g^2\beta^2},\quad N = nK .
-
-All functions broadcast over arrays of their arguments.
-"""
+"""The theory's prediction for an experiment: order parameters along t, the generated density at t = 1."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import time
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from ..common.numerics.interpolants import Interpolant
-from .settings import MixtureFlow
+from ..common.input.checks import choice, fail
+from ..common.input.renamed import say_renamed
+from ..common.output.results import Result
+from .equations.order_parameters import ALONG, FinalState, OrderParameters, at, final_state
+from .equations.path import integrate
+from .equations.rates import asymptote, error_expansion, optimal_ridge
+from .problem import Problem
+from .settings import checked_times
 
-FloatArray = np.ndarray
-
-
-class OrderParameters(NamedTuple):
-    """Values along t: overlaps, denoiser and norms (each an array of the broadcast shape of the arguments)."""
-
-    M: FloatArray
-    Q_xi: FloatArray
-    Q_eta: FloatArray
-    perp: FloatArray
-    b: FloatArray
-    w_m: FloatArray
-    w_xi: FloatArray
-    w_eta: FloatArray
-    Q: FloatArray
-    cosine: FloatArray
+METHODS = ("closed", "ode")
 
 
-def schedule(interpolant: Interpolant, t: Any) -> tuple[FloatArray, FloatArray]:
-    """(α_t, β_t), with the boundary values exact at t = 0 and t = 1 whatever the rounding of the expressions."""
-    t = np.asarray(t, dtype=np.float64)
-    alpha = np.where(t == 0, 1.0, np.where(t == 1, 0.0, interpolant.alpha(t)))
-    beta = np.where(t == 0, 0.0, np.where(t == 1, 1.0, interpolant.beta(t)))
-    return alpha, beta
-
-
-def generated_std(
-    samples: Any, cluster_std: Any, ridge: Any, centroid_norm: Any = 1.0, noises: Any = 1, skip: bool = True
-) -> FloatArray:
-    r"""Standard deviation σ_g of a generated cluster in every direction.
-
-    .. math:: \sigma_g^2 = \frac{\lambda m^2 + (N+\lambda-K)\,\sigma^2}{N+\lambda-1},\qquad N = nK ;
-
-    for K = 1 it is σ² + λ m²/(λ + n − 1). Without the skip connection the clusters are points.
+@dataclass(frozen=True, kw_only=True)
+class Final(FinalState):
+    """`FinalState` of an experiment (numbers), and how its error depends on n and on the ridge.
 
     Parameters
     ----------
-    samples, cluster_std, ridge, centroid_norm, noises : array_like
-        n, σ, λ, m, K.
-    skip : bool
-        Whether the skip connection is learned.
-
-    Returns
-    -------
-    ndarray of the broadcast shape.
+    optimal_ridge, optimal_mean_error : float
+        As `optimal_ridge`, for this experiment's noises and skip connection.
+    asymptote : float
+        Leading term of the error in 1/n.
+    mean_error_expansion : list of float
+        Coefficients of the error in powers of 1/n.
     """
-    n, sigma, lam, m, k = (
-        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
-    )
-    total = n * k
-    variance = (lam * m**2 + (total - k + lam) * sigma**2) / (total - 1 + lam)
-    return np.sqrt(variance) if skip else np.zeros_like(variance)
+
+    optimal_ridge: float
+    optimal_mean_error: float
+    asymptote: float
+    mean_error_expansion: list[float]
 
 
-def order_parameters(
-    alpha: Any,
-    beta: Any,
+@dataclass(frozen=True, kw_only=True)
+class Solution(Result, OrderParameters):
+    """Order parameters along t and the generated density at t = 1.
+
+    Parameters
+    ----------
+    t : ndarray, shape (T,)
+        Along it `OrderParameters`.
+    final : Final
+    experiment : dict
+        Its tables.
+    version : str
+    method : str
+        ``"closed"`` or ``"ode"``.
+    evaluations : int
+        Evaluations of the equations of motion (0 for the closed form).
+    error_estimate : float
+        Of M, Q_ξ, Q_η, perp; rounding alone for the closed form.
+    seconds : float
+    notes : list of str
+    """
+
+    t: np.ndarray
+    final: Final
+    experiment: dict[str, Any]
+    version: str
+    method: str
+    evaluations: int
+    error_estimate: float
+    seconds: float
+    notes: list[str] = field(default_factory=list)
+
+    COLUMNS = ("t", *ALONG)
+
+    def __call__(self, t: Any) -> OrderParameters:
+        """Order parameters at any times in [0, 1], by the closed form."""
+        problem = Problem.from_tables(self.experiment)
+        times = np.asarray(t, dtype=np.float64)
+        if not np.all((times >= 0) & (times <= 1)):
+            fail("t", t, "in [0, 1]")
+        return at(problem.mixture_flow, problem.interpolant, times)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The name of ``experiment`` until 0.2."""
+        say_renamed("parameters", "experiment")
+        return self.experiment
+
+    def _stored(self) -> dict[str, Any]:
+        return self._kept() | {"final": vars(self.final)}
+
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        return super()._restored(restored_experiment(stored)) | {"final": Final(**stored["final"])}
+
+    def summary(self) -> str:
+        head = ", ".join(f"{k} = {v}" for k, v in self.experiment["mixture_flow"].items())
+        lines = [
+            f"binary mixture flow: {head}",
+            f"{'t':>6} {'M':>10} {'Q_xi':>10} {'Q_eta':>10} {'perp':>10} {'cosine':>10}",
+        ]
+        for i in np.unique(np.linspace(0, len(self.t) - 1, min(11, len(self.t))).round().astype(int)):
+            row = (self.M[i], self.Q_xi[i], self.Q_eta[i], self.perp[i], self.cosine[i])
+            lines.append(f"{self.t[i]:6.3f} " + " ".join(f"{x:10.6f}" for x in row))
+        lines.append("at t = 1:")
+        lines += [f"  {k:<22} {v:.8g}" for k, v in vars(self.final).items() if isinstance(v, float)]
+        return "\n".join(lines + [f"note: {n}" for n in self.notes])
+
+
+def restored_experiment(stored: dict[str, Any]) -> dict[str, Any]:
+    """What a file holds, of 0.1.0 too, which called the tables ``parameters`` and kept its version in the header alone."""
+    stored = {"version": "0.1.0"} | stored
+    return stored | {"experiment": stored.pop("parameters", stored.get("experiment"))}
+
+
+def solve(
+    problem: Problem,
     *,
-    samples: Any,
-    cluster_std: Any,
-    ridge: Any,
-    centroid_norm: Any = 1.0,
-    noises: Any = 1,
-    fresh_noise: bool = False,
-    skip: bool = True,
-) -> OrderParameters:
-    r"""Order parameters and denoiser where the interpolant has the values (α, β).
-
-    .. math:: b = \frac{\beta\sigma_g^2}{E^2},\qquad
-       v = \frac{1}{N+\lambda}\Big[\frac{\alpha^2}{E^2}\,K(n\mu+\eta) - \frac{\alpha\beta\sigma_g^2}{E^2}\,\xi\Big],\qquad
-       \cos = \frac{mM}{\sqrt Q},\quad Q = m^2M^2 + N Q_\xi^2 + n\sigma^2 Q_\eta^2 + E^2 .
+    times: Any = None,
+    method: str = "closed",
+    rtol: float = 1e-10,
+    progress: bool | None = None,
+) -> Solution:
+    """The asymptotic prediction.
 
     Parameters
     ----------
-    alpha, beta : array_like
-        α_t, β_t.
-    samples, cluster_std, ridge, centroid_norm, noises : array_like
-        n, σ, λ, m, K.
-    fresh_noise : bool
-        New noises at every instant: their sum averages out of the sample and Q_ξ = 0 (w_ξ is of the instant's own ξ).
-    skip : bool
-        Whether the skip connection is learned.
+    problem : Problem
+    times : array_like, optional
+        Times in [0, 1]; default 0, 0.01, …, 1.
+    method : str
+        ``"closed"``: the exact solution. ``"ode"``: M, Q_ξ, Q_η, perp by numerical integration.
+    rtol : float
+        Tolerance of the integration.
+    progress : bool, optional
+        As in every room; there is nothing to wait for here.
 
-    Returns
-    -------
-    OrderParameters
-        Arrays of the broadcast shape; w_m, w_ξ, w_η are the coefficients of μ, ξ, η in v = w/√d.
+    Raises
+    ------
+    InputError
+        If a time, the method or the tolerance is not allowed.
     """
-    a, c = np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64)
-    n, sigma, lam, m, k = (
-        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
+    from .. import __version__
+
+    started = time.perf_counter()
+    method = choice("method", method, METHODS)
+    t = np.linspace(0.0, 1.0, 101) if times is None else checked_times("times", times)
+    flow = problem.mixture_flow
+    values = dict(vars(at(flow, problem.interpolant, t)))
+    evaluations, error = 0, float(np.finfo(float).eps)
+    if method == "ode":
+        path = dict(vars(integrate(flow, problem.interpolant, t, rtol=rtol)))
+        evaluations, error = path.pop("evaluations"), path.pop("error_estimate")
+        values |= path
+        signal = flow.centroid_norm * values["M"]
+        data = flow.samples * (flow.cluster_std * values["Q_eta"]) ** 2
+        values["Q"] = signal**2 + flow.samples * flow.noises * values["Q_xi"] ** 2 + data + values["perp"] ** 2
+        values["cosine"] = signal / np.sqrt(values["Q"])
+    kind: dict[str, Any] = {"fresh_noise": flow.fresh_noise, "skip": flow.skip}
+    n, sigma, m, k = flow.samples, flow.cluster_std, flow.centroid_norm, flow.noises
+    best, error_there = optimal_ridge(n, sigma, m, k, **kind)
+    along: dict[str, Any] = {name: np.array(value) for name, value in values.items()}
+    at_end: dict[str, Any] = {name: float(value) for name, value in vars(final_state(**flow.to_table())).items()}
+    return Solution(
+        t=t,
+        **along,
+        final=Final(
+            **at_end,
+            optimal_ridge=best,
+            optimal_mean_error=error_there,
+            asymptote=float(asymptote(n, sigma, k, **kind)),
+            mean_error_expansion=error_expansion(sigma, flow.ridge, m, noises=k, **kind).tolist(),
+        ),
+        experiment=problem.to_tables(),
+        version=__version__,
+        method=method,
+        evaluations=evaluations,
+        error_estimate=error,
+        seconds=time.perf_counter() - started,
     )
-    spread = generated_std(n, sigma, lam, m, k, skip)
-    total = n * k
-    envelope = np.hypot(a, c * spread)
-    # As ratios of lengths, not of squares, which could underflow. Where σ_g = 0 both α²/E² and b keep their limits, 1 and 0,
-    # up to t = 1 where E = 0.
-    length = np.where(envelope > 0, envelope, 1.0)
-    carried = np.where(spread > 0, (a / length) ** 2, 1.0)
-    b = np.where(c > 0, (c * spread / length) ** 2 / np.where(c > 0, c, 1.0), 0.0)
-    big_m = total * c / (total + lam) + 0.0 * a
-    q_eta = k * c / (total + lam) + 0.0 * big_m
-    # α − E without cancellation; adding 0.0 turns −0.0 into 0.0.
-    shared = np.where(a + envelope > 0, a + envelope, 1.0)
-    q_xi = -((c * spread) ** 2) / shared / (total + lam) + 0.0
-    if fresh_noise:
-        q_xi = np.zeros_like(q_xi)
-    norm = (m * big_m) ** 2 + total * q_xi**2 + n * (sigma * q_eta) ** 2 + envelope**2
-    return OrderParameters(
-        *np.broadcast_arrays(
-            big_m,
-            q_xi,
-            q_eta,
-            envelope,
-            b,
-            total * carried / (total + lam),
-            -a * b / (total + lam) + 0.0,
-            k * carried / (total + lam),
-            norm,
-            m * big_m / np.sqrt(norm),
-        )
-    )
-
-
-def at(flow: MixtureFlow, interpolant: Interpolant, t: Any) -> OrderParameters:
-    """Order parameters of an experiment at the times ``t`` (any shape)."""
-    alpha, beta = schedule(interpolant, t)
-    return order_parameters(alpha, beta, **flow.to_table())
-
-
-def final_state(
-    *,
-    samples: Any,
-    cluster_std: Any,
-    ridge: Any,
-    centroid_norm: Any = 1.0,
-    noises: Any = 1,
-    fresh_noise: bool = False,
-    skip: bool = True,
-) -> dict[str, FloatArray]:
-    r"""The generated density at t = 1, its distance from the target, and the baselines; independent of the interpolant.
-
-    .. math:: \hat\mu = \frac{K\bar X - \sigma_g\xi}{N+\lambda},\qquad
-       \frac{\|\hat\mu-\mu\|^2}{d} = \frac{\lambda^2m^2 + K^2 n\sigma^2 + N\sigma_g^2}{(N+\lambda)^2},\qquad
-       \frac{MW_2^2}{d} = \frac{\|\hat\mu-\mu\|^2}{d} + (\sigma_g-\sigma)^2 .
-
-    Parameters
-    ----------
-    samples, cluster_std, ridge, centroid_norm, noises : array_like
-        n, σ, λ, m, K; they broadcast, so that one call gives a whole curve over n.
-    fresh_noise, skip : bool
-        As in `order_parameters`.
-
-    Returns
-    -------
-    dict of ndarray
-        ``mean_error`` ‖μ̂−μ‖²/d, ``mean_cosine`` cos(μ̂, μ), ``sigma_generated`` σ_g, ``mw2_squared`` MW₂²/d (the
-        mixture-Wasserstein distance of Delon and Desolneux), ``sample_cosine``; the baselines ``bayes_error``,
-        ``bayes_cosine`` (prior N(0, m² I) on μ), ``pca_error``, ``pca_cosine`` (leading direction, unshrunk),
-        ``no_skip_error``, ``no_skip_mw2_squared``, ``fresh_noise_error`` (K noises redrawn all the time); and the memorisation
-        overlaps ``data_overlap`` (s X₁ − μ)·(s^μ x₁^μ − μ)/d, ``noise_overlap`` s X₁·s^μ x₀^μ/d and
-        ``training_distance`` ‖s X₁ − s^μ x₁^μ‖²/d beside ``fresh_distance`` to an unseen sample.
-    """
-    n, sigma, lam, m, k = (
-        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
-    )
-    end = order_parameters(
-        0.0,
-        1.0,
-        samples=n,
-        cluster_std=sigma,
-        ridge=lam,
-        centroid_norm=m,
-        noises=k,
-        fresh_noise=fresh_noise,
-        skip=skip,
-    )
-    total = n * k
-    shrink = (lam / (total + lam)) ** 2 * m**2
-    data_part = n * (sigma * end.Q_eta) ** 2
-    noise_part = total * end.Q_xi**2
-    error = shrink + data_part + noise_part
-    no_skip = shrink + data_part
-    ratio = (sigma / m) ** 2
-    overlap = k * sigma**2 / (total + lam)
-    values = {
-        "mean_error": error,
-        "mean_cosine": m * end.M / np.sqrt((m * end.M) ** 2 + data_part + noise_part),
-        "sigma_generated": end.perp,
-        "mw2_squared": error + (end.perp - sigma) ** 2,
-        "sample_cosine": end.cosine,
-        "bayes_error": sigma**2 / (n + ratio),
-        "bayes_cosine": 1 / np.sqrt(1 + ratio / n),
-        "pca_error": sigma**2 / n,
-        "pca_cosine": 1 / np.sqrt(1 + ratio / n),
-        "no_skip_error": no_skip,
-        "no_skip_mw2_squared": no_skip + sigma**2,
-        "fresh_noise_error": no_skip,
-        "data_overlap": overlap,
-        "noise_overlap": end.Q_xi,
-        "training_distance": end.perp**2 + error + sigma**2 - 2 * overlap,
-        "fresh_distance": end.perp**2 + error + sigma**2,
-    }
-    return dict(zip(values, np.broadcast_arrays(*values.values()), strict=True))

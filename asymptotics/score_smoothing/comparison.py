@@ -12,11 +12,13 @@ import numpy as np
 from ..common.input.checks import InputError, present
 from ..common.output.power import detectable
 from ..common.output.verdict import Row, Verdict
-from .law import Law
-from .observation import observed, start_positions
+from .laws.experiment import law_of
+from .laws.law import Law
+from .problem import Problem
+from .process.observation import Observed, observed, start_positions
 from .settings import ScoreSmoothing, Simulation
 from .simulation import Particles
-from .theory import law_of, solve
+from .theory import Solution, solve
 
 #: Particles on which the step error of Heun's rule is measured.
 _PROBE = 20_000
@@ -26,6 +28,8 @@ _COUNT = 25
 _CHANGE = 1e-3
 _HEUN = "numerical error: Heun's rule, next order of the step"
 KS = "Kolmogorov-Smirnov"
+#: Counts over the number of particles.
+FRACTIONS = ("atoms", "interpolated_mass", "memorised")
 
 
 def kolmogorov_smirnov(sample: np.ndarray, below: np.ndarray, upto: np.ndarray) -> tuple[float, float]:
@@ -65,8 +69,8 @@ def wasserstein_terms(law: Law, samples: int) -> tuple[float, float]:
 
 def _predict(settings: ScoreSmoothing, within: float, samples: int) -> dict[str, np.ndarray]:
     """Means of what a run of ``samples`` particles measures, by name; without the step error."""
-    there = solve(settings, within=within)
-    values = {"atoms": there.atoms, "interpolated_mass": there.interpolated_mass, "memorised": there.memorised}
+    there = solve(Problem(settings), within=within)
+    values = {name: getattr(there, name) for name in FRACTIONS}
     if settings.curve == "line":
         law = present(law_of(settings), "law")
         first, second = wasserstein_terms(law, samples)
@@ -74,10 +78,10 @@ def _predict(settings: ScoreSmoothing, within: float, samples: int) -> dict[str,
     return {name: np.asarray(v) for name, v in values.items()}
 
 
-def _measured(values: dict[str, Any]) -> dict[str, np.ndarray]:
+def _measured(values: Observed | Particles) -> dict[str, np.ndarray]:
     """By the names of `_predict`: W₂², whose mean is known, instead of W₂."""
-    found = {name: np.asarray(values[name]) for name in ("atoms", "interpolated_mass", "memorised", "w1")}
-    return found | {"w2_squared": np.asarray(values["w2"]) ** 2}
+    found = {name: np.asarray(getattr(values, name)) for name in (*FRACTIONS, "w1")}
+    return found | {"w2_squared": np.asarray(values.w2) ** 2}
 
 
 def step_error(settings: ScoreSmoothing, plan: Simulation, within: float) -> tuple[dict[str, np.ndarray], float]:
@@ -94,13 +98,13 @@ def step_error(settings: ScoreSmoothing, plan: Simulation, within: float) -> tup
     error = {name: (value - _measured(fine)[name]) * 16 / 15 for name, value in _measured(coarse).items()}
     if settings.curve == "circle":
         return error, 0.0
-    a, b = np.sort(coarse["positions"]), np.sort(fine["positions"])
+    a, b = np.sort(coarse.positions), np.sort(fine.positions)
     places = np.concatenate([a, b])
     shift = np.searchsorted(a, places, side="right") - np.searchsorted(b, places, side="right")
     return error, float(np.max(np.abs(shift))) / _PROBE * 16 / 15
 
 
-def compare(theory: Any, runs: Particles, *, level: float = 0.01) -> Verdict:
+def compare(theory: Solution, runs: Particles, *, level: float = 0.01) -> Verdict:
     """Verdict on atoms, memorised fraction, distances, and a Kolmogorov–Smirnov test on the line, which has half of the level.
 
     The prediction is the theory at the time where the particles stopped, with the finite number of particles
@@ -112,9 +116,10 @@ def compare(theory: Any, runs: Particles, *, level: float = 0.01) -> Verdict:
     InputError
         If the two come from different experiments.
     """
-    if theory.settings != runs.settings:
+    if theory.experiment["score_smoothing"] != runs.experiment["score_smoothing"]:
         raise InputError("compare: theory and simulation come from different score_smoothing tables")
-    settings, plan = ScoreSmoothing.from_table(runs.settings), Simulation.from_table(runs.simulation)
+    problem = Problem.from_tables(runs.experiment)
+    settings, plan = problem.score_smoothing, problem.simulation
     samples = runs.positions.shape[1]
     step = 0.5 * math.log(settings.start_time / runs.end_time) / plan.steps
     notes = [f"particles stopped at t = {runs.end_time:g}; Heun step {step:.3g} in lambda"]
@@ -123,11 +128,11 @@ def compare(theory: Any, runs: Particles, *, level: float = 0.01) -> Verdict:
     settings = settings.replace(end_time=runs.end_time)
     expected = _predict(settings, runs.within, samples)
     error, shift = step_error(settings, plan, runs.within)
-    per_run = _measured({name: getattr(runs, name) for name in ("atoms", "interpolated_mass", "memorised", "w1", "w2")})
+    per_run = _measured(runs)
     rows, tests, not_tested = [], [], []
     for name, value in expected.items():
         values, known = per_run[name], value + error[name]
-        fraction = name in ("atoms", "interpolated_mass", "memorised")
+        fraction = name in FRACTIONS
         allowance = np.abs(error[name]) / 10 + (1 / _PROBE if fraction else 0.0)
         few = fraction and bool(np.any(samples * np.minimum(value, 1 - value) < _COUNT))
         if not np.all(np.isfinite(value)):
@@ -172,7 +177,7 @@ def _root_row(square: np.ndarray, squares: np.ndarray, allowance: np.ndarray) ->
 def _angular(runs: Particles, level: float, notes: list[str]) -> Verdict:
     """No closed form at finite time: only the symmetry between the vertices is a prediction."""
     reason = "angular window: no closed form at t > 0, the theory's fields are the limit t -> 0 (metastability)"
-    names = ("atoms", "interpolated_mass", "memorised", "polygon_distance")
+    names = (*FRACTIONS, "polygon_distance")
     caught = runs.atoms.sum(axis=1, keepdims=True)
     if not np.all(caught * runs.positions.shape[1] >= _COUNT * runs.atoms.shape[1]):
         reason += "; too few particles at the vertices for their symmetry"

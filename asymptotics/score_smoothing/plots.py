@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ..common.output.ensemble import standard_error
 from ..common.output.plotting import axes_of, draw, points, style
-from .circle import CircleLaw
-from .law import Law
-from .network import TrainedScore
-from .scores import EmpiricalScore, PiecewiseLinearScore, SmoothedScore
+from .laws.circle import CircleLaw
+from .laws.experiment import law_of
+from .laws.law import Law
+from .networks.training import TrainedScore
+from .networks.variational import Minimiser
+from .problem import Problem
+from .scores.empirical import EmpiricalScore, PiecewiseLinearScore
+from .scores.smoothed import SmoothedScore
 from .settings import ScoreSmoothing
 from .simulation import Particles
-from .theory import Solution, law_of
-from .variational import Minimiser
+from .theory import Solution
 
 
 def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Histogram density over runs (runs, samples): mean and standard error in each bin."""
     heights = np.array([np.histogram(r, edges)[0] / r.size / np.diff(edges) for r in runs])
-    return heights.mean(axis=0), heights.std(axis=0, ddof=1) / np.sqrt(len(runs))
+    return heights.mean(axis=0), standard_error(heights)
 
 
-@draw.register
-def solution(theory: Solution, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Solution, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous density as a line, atoms as stems; particles as a histogram with standard errors.
 
     Parameters
@@ -38,36 +42,55 @@ def solution(theory: Solution, runs: Particles | None = None, ax: Any = None) ->
     -------
     (figure, axes)
     """
-    settings = ScoreSmoothing.from_table(theory.settings)
+    settings = Problem.from_tables(theory.experiment).score_smoothing
     with style():
         figure, axes = axes_of(ax, figsize=(4.8, 3.2))
         if settings.curve == "circle":
-            _circle(settings, theory, runs, axes)
+            _circle(theory, runs, axes)
         else:
             _line(settings, theory, runs, axes)
     return figure, axes
 
 
 @draw.register
+def solution(theory: Solution, ax: Any = None) -> tuple[Any, Any]:
+    """`comparison` without particles."""
+    return comparison(theory, ax=ax)
+
+
+@draw.register
 def particles(runs: Particles, ax: Any = None) -> tuple[Any, Any]:
     """Particles alone: histogram along the line with standard errors, or the first run in the plane of the circle."""
-    settings = ScoreSmoothing.from_table(runs.settings)
     with style():
         figure, axes = axes_of(ax, figsize=(4.8, 3.2))
-        if settings.curve == "circle":
-            axes.plot(*runs.positions[0][:4000].T, ".", color="C0", markersize=1.5, alpha=0.4, rasterized=True)
-            axes.set_aspect("equal")
-            axes.set_xlabel("x")
-            axes.set_ylabel("y")
+        if Problem.from_tables(runs.experiment).score_smoothing.curve == "circle":
+            _plane(runs, axes)
         else:
             edges = np.linspace(float(np.min(runs.positions)), float(np.max(runs.positions)), 41)
             mean, sem = binned(runs.positions, edges)
             points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem)
             axes.set_yscale("log")
-            axes.set_ylim(bottom=0.3 * float(np.min(mean[mean > 0])))
-            axes.set_xlabel("x")
-            axes.set_ylabel("density")
+            axes.set(xlabel="x", ylabel="density", ylim=(0.3 * float(np.min(mean[mean > 0])), None))
     return figure, axes
+
+
+def _plane(runs: Particles | None, axes: Any) -> None:
+    """Particles of the first run in the plane of the circle."""
+    if runs is not None:
+        shown = runs.positions[0][:4000]
+        axes.plot(*shown.T, ".", color="C0", markersize=1.5, alpha=0.4, rasterized=True, label="particles")
+    axes.set_aspect("equal")
+    axes.set(xlabel="x", ylabel="y")
+
+
+def _stems(axes: Any, y: np.ndarray, masses: np.ndarray, label: str) -> None:
+    """Masses at the points on a second axis."""
+    stems = axes.twinx()
+    stems.vlines(y, 0.0, masses, color="C1", linewidth=2.2)
+    stems.plot(y, masses, "_", color="C1", markersize=9)
+    stems.set_ylim(0, 1.25 * float(np.max(masses)))
+    stems.set_ylabel(label, color="C1")
+    stems.spines["right"].set_visible(True)
 
 
 def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, axes: Any) -> None:
@@ -79,12 +102,7 @@ def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, ax
         axes.plot(x, law.density(x), label="theory, continuous part")
     axes.axhline(1 / length, color="0.75", linewidth=0.8, zorder=0, label="uniform")
     if settings.end_time == 0.0:
-        stems = axes.twinx()
-        stems.vlines(y, 0.0, theory.atoms, color="C1", linewidth=2.2)
-        stems.plot(y, theory.atoms, "_", color="C1", markersize=9)
-        stems.set_ylim(0, 1.25 * float(np.max(theory.atoms)))
-        stems.set_ylabel("mass of an atom", color="C1")
-        stems.spines["right"].set_visible(True)
+        _stems(axes, y, theory.atoms, "mass of an atom")
     if runs is not None:
         ball = 3 * settings.kappa * np.sqrt(runs.end_time) if settings.end_time == 0.0 else 0.0
         parts = [np.linspace(a + ball, b - ball, 13) for a, b in itertools.pairwise(y)]
@@ -94,25 +112,25 @@ def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, ax
             points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem, color="C0", label=label)
     top = 1 / length if law is None else max(1 / length, float(np.max(law.density(x))))
     axes.set_ylim(0, 1.3 * top)
-    axes.set_xlabel("x")
-    axes.set_ylabel("density")
+    axes.set(xlabel="x", ylabel="density")
     axes.legend(loc="upper center", ncols=3)
 
 
-def _circle(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, axes: Any) -> None:
-    vertices = np.concatenate([theory.points, theory.points[:1]])
-    if runs is not None:
-        shown = runs.positions[0][:4000]
-        axes.plot(*shown.T, ".", color="C0", markersize=1.5, alpha=0.4, rasterized=True, label="particles")
-    axes.plot(*vertices.T, color="0.5", linewidth=0.8, label="inscribed polygon")
+def _circle(theory: Solution, runs: Particles | None, axes: Any) -> None:
+    _plane(runs, axes)
+    axes.plot(
+        *np.concatenate([theory.points, theory.points[:1]]).T, color="0.5", linewidth=0.8, label="inscribed polygon"
+    )
     axes.plot(*theory.points.T, "o", color="C1", markersize=4, label="training points")
-    axes.set_aspect("equal")
-    axes.set_xlabel("x")
-    axes.set_ylabel("y")
     axes.legend(loc="center")
 
 
 @draw.register
+def circle_law(law: CircleLaw, ax: Any = None) -> tuple[Any, Any]:
+    """`edge_density` without particles."""
+    return edge_density(law, ax=ax)
+
+
 def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous part along an edge of the polygon, all edges folded together; particles with standard errors."""
     with style():
@@ -127,8 +145,7 @@ def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) 
             across = np.hypot(runs.positions[..., 0], runs.positions[..., 1]) * np.sin(theta)
             mean, sem = binned(across, edges)
             points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem, label="particles")
-        axes.set_xlabel("position along the edge")
-        axes.set_ylabel("density (all edges)")
+        axes.set(xlabel="position along the edge", ylabel="density (all edges)")
         axes.set_ylim(bottom=0)
         axes.legend()
     return figure, axes
@@ -136,35 +153,24 @@ def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) 
 
 def scores(n: int, kappa: float, t: float, ax: Any = None) -> tuple[Any, Any]:
     """t·s_t of the exact, piecewise-linear and smoothed scores at one time."""
-    with style():
-        figure, axes = axes_of(ax, figsize=(4.2, 3.0))
-        x = np.linspace(-1.6, 1.6, 3201)
-        axes.plot(x, t * EmpiricalScore(n)(x, t), label="exact")
-        axes.plot(x, t * PiecewiseLinearScore(n)(x, t), "--", label="piecewise linear")
-        axes.plot(x, t * SmoothedScore(n, kappa)(x, t), label="smoothed")
-        axes.axhline(0, color="0.8", linewidth=0.7, zorder=0)
-        axes.set_xlabel("x")
-        axes.set_ylabel(r"$t\, s_t(x)$")
-        axes.set_title(f"t = {t:g}")
-        axes.legend()
-    return figure, axes
+    smoothed = SmoothedScore(n, kappa)
+    return learned_score(lambda x: smoothed(x, t), smoothed.points, t, "smoothed", ax)
 
 
-def learned_score(score: Any, training: np.ndarray, t: float, label: str, ax: Any = None) -> tuple[Any, Any]:
+def learned_score(
+    score: Callable[[np.ndarray], np.ndarray], training: np.ndarray, t: float, label: str, ax: Any = None
+) -> tuple[Any, Any]:
     """t·s_t of any score beside the exact and the piecewise-linear one of the training points; returns (figure, axes)."""
     with style():
         figure, axes = axes_of(ax, figsize=(4.2, 3.0))
         margin = 0.15 * (training[-1] - training[0]) + 2 * np.sqrt(t)
         x = np.linspace(training[0] - margin, training[-1] + margin, 2001)
         axes.plot(x, t * EmpiricalScore(training)(x, t), color="C6", linewidth=1.0, label="exact")
-        axes.plot(
-            x, t * PiecewiseLinearScore(training)(x, t), "--", color="0.6", linewidth=1.0, label="piecewise linear"
-        )
+        limit = t * PiecewiseLinearScore(training)(x, t)
+        axes.plot(x, limit, "--", color="0.6", linewidth=1.0, label="piecewise linear")
         axes.plot(x, t * np.asarray(score(x)), color="C0", label=label)
         axes.plot(training, np.zeros(training.size), "o", color="C1", markersize=4, clip_on=False)
-        axes.set_xlabel("x")
-        axes.set_ylabel(r"$t\, s_t(x)$")
-        axes.set_title(f"t = {t:g}")
+        axes.set(xlabel="x", ylabel=r"$t\, s_t(x)$", title=f"t = {t:g}")
         axes.legend()
     return figure, axes
 
@@ -178,15 +184,9 @@ def law(generated: Law, ax: Any = None) -> tuple[Any, Any]:
         margin = 0.1 * (y[-1] - y[0]) + 3 * generated.scale * np.sqrt(generated.end)
         x = np.linspace(y[0] - margin, y[-1] + margin, 1601)
         axes.plot(x, generated.density(x), color="C0")
-        axes.set_xlabel("x")
-        axes.set_ylabel("density (continuous part)")
+        axes.set(xlabel="x", ylabel="density (continuous part)")
         axes.set_ylim(bottom=0)
-        stems, masses = axes.twinx(), generated.ball_masses()
-        stems.vlines(y, 0.0, masses, color="C1", linewidth=2.2)
-        stems.plot(y, masses, "_", color="C1", markersize=9)
-        stems.set_ylim(0, 1.25 * float(np.max(masses)))
-        stems.set_ylabel("mass of a ball", color="C1")
-        stems.spines["right"].set_visible(True)
+        _stems(axes, y, generated.ball_masses(), "mass of a ball")
     return figure, axes
 
 
@@ -203,8 +203,7 @@ def trajectories(n: int, kappa: float, start: float, ax: Any = None, count: int 
             axes.fill_betweenx(root, c - score.half_spacing + kappa * root, c + score.half_spacing - kappa * root,
                                color="C4", alpha=0.18, linewidth=0)  # fmt: skip
         axes.plot(score.points, np.zeros(n), "o", color="C1", clip_on=False, markersize=4)
-        axes.set_xlabel("x")
-        axes.set_ylabel(r"$\sqrt{t}$")
+        axes.set(xlabel="x", ylabel=r"$\sqrt{t}$")
         axes.set_ylim(0, root[-1])
     return figure, axes
 

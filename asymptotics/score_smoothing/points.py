@@ -1,4 +1,4 @@
-"""Training points on a line: checks, spacing, and where a position lies among them."""
+"""Training points on a line or a circle: checks, spacing, and where a position lies among them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from ..common.input.checks import array, fail, integer, number
 
 #: Largest relative deviation of a gap from the mean gap that counts as uniform spacing (digits typed in a file).
 UNIFORM = 1e-6
-
-
 #: More training points than this are a slip of the pen.
 MOST_POINTS = 1_000_000
 
@@ -46,6 +44,12 @@ def checked_points(value: Any, *, uniform: bool = False, name: str = "points") -
             fail(name, value, "uniformly spaced (other spacings: kernel = box-numerical, gaussian or none)")
         return np.linspace(y[0], y[-1], y.size)
     return y
+
+
+def circle_points(n: int) -> np.ndarray:
+    """y_k = (cos 2πk/n, sin 2πk/n), shape (n, 2); n >= 3."""
+    angle = 2 * np.pi * np.arange(integer("points", n, at_least=3)) / n
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def is_uniform(points: np.ndarray) -> bool:

@@ -10,11 +10,11 @@ import numpy as np
 from ..common.input.checks import choice, integer, number
 from ..common.input.settings import Settings
 from .points import MOST_POINTS, checked_points, half_spacing
+from .processes import PROCESSES, own_time
 
 LINE_KERNELS = ("box", "box-numerical", "gaussian", "none")
 CIRCLE_KERNELS = ("chord", "angular")
 CURVES = ("line", "circle")
-PROCESSES = ("variance-exploding", "ornstein-uhlenbeck")
 #: Times below this are lost in rounding (line), or need more panels than memory holds (circle).
 SHORTEST = {"line": 1e-100, "circle": 1e-12}
 _SHORT = {"ve": "variance-exploding", "ou": "ornstein-uhlenbeck"}
@@ -68,41 +68,35 @@ class ScoreSmoothing(Settings):
         short = self.process if not isinstance(self.process, str) else _SHORT.get(self.process, self.process)
         process = choice(self.key("process"), short, PROCESSES)
         if curve == "line":
-            points = checked_points(self.points, uniform=kernel == "box", name=self.key("points"))
-            width = half_spacing(points)
-            stored: Any = points.tolist()
+            points: Any = checked_points(self.points, uniform=kernel == "box", name=self.key("points")).tolist()
         else:
             choice(self.key("process"), process, PROCESSES[:1])
-            stored = integer(self.key("points"), self.points, at_least=3, at_most=MOST_POINTS)
-            width = float(np.sin(np.pi / stored) if kernel == "chord" else np.pi / stored)
-        kappa = number(self.key("kappa"), self.kappa, above=0.0)
+            points = integer(self.key("points"), self.points, at_least=3, at_most=MOST_POINTS)
+        self.set(points=points, kernel=kernel, curve=curve, process=process)
+        self.set(kappa=number(self.key("kappa"), self.kappa, above=0.0))
         start = number(self.key("start_time"), self.start_time, above=0.0, at_least=SHORTEST[curve])
-        if kernel != "none":
-            critical = (width / kappa) * (width / kappa)  # a power would raise where this is infinite
-            limit = critical if process == PROCESSES[0] else 0.5 * float(np.log1p(critical))
-            if start >= limit:
-                number(f"{self.key('start_time')} (critical time {limit:.10g})", start, above=0.0, below=limit)
-        numerical = kernel in ("box-numerical", "gaussian")
-        end = number(
-            self.key("end_time"), self.end_time, **({"above": 0.0} if numerical else {"at_least": 0.0}), at_most=start
-        )
+        if kernel != "none" and start >= self.critical_time:
+            limit = self.critical_time
+            number(f"{self.key('start_time')} (critical time {limit:.10g})", start, above=0.0, below=limit)
+        lowest: dict[str, float] = {"above": 0.0} if kernel in ("box-numerical", "gaussian") else {"at_least": 0.0}
+        end = number(self.key("end_time"), self.end_time, **lowest, at_most=start)
         if kernel == "angular":
             number(f"{self.key('end_time')} (angular kernel: only the limit is exact)", end, at_least=0.0, at_most=0.0)
-        lowest = 1 if curve == "line" else 2
-        dimension = integer(self.key("dimension"), max(self.dimension, lowest) if self.dimension == 1 else self.dimension,
-                            at_least=lowest, at_most=10**9 if curve == "line" else 2)  # fmt: skip
-        self.set(points=stored, kappa=kappa, start_time=start, end_time=end, kernel=kernel, dimension=dimension)
-        self.set(curve=curve, process=process)
+        # A circle needs its plane, and has no other.
+        least, most = (1, 10**9) if curve == "line" else (2, 2)
+        dimension = least if self.dimension == 1 else self.dimension
+        self.set(start_time=start, end_time=end)
+        self.set(dimension=integer(self.key("dimension"), dimension, at_least=least, at_most=most))
 
     @property
     def critical_time(self) -> float:
         """t_c, where δ_t reaches Δ and smoothing ends (in the time of the process)."""
-        if self.curve == "circle":
-            width = float(np.sin(np.pi / self.points) if self.kernel == "chord" else np.pi / self.points)
-        else:
+        if self.curve == "line":
             width = half_spacing(np.asarray(self.points))
-        critical = (width / self.kappa) ** 2
-        return critical if self.process == PROCESSES[0] else 0.5 * float(np.log1p(critical))
+        else:
+            width = float(np.sin(np.pi / self.points) if self.kernel == "chord" else np.pi / self.points)
+        ratio = width / self.kappa
+        return own_time(self.process, ratio * ratio)  # a power would raise where this is infinite
 
 
 @dataclass(frozen=True)

@@ -9,23 +9,26 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import number
+from ..common.input.renamed import say_renamed
+from ..common.output.ensemble import standard_error
 from ..common.output.results import Result, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
-from .motion import follow as follow
-from .motion import follow_circle as follow_circle
-from .observation import end_time, observed, start_positions
+from .problem import Problem
+from .process.observation import end_time, observed, start_positions
 from .settings import ScoreSmoothing, Simulation
+from .theory import restored_experiment
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Particles(Result):
     """Particles of several independent runs and what they say, run by run.
 
     Parameters
     ----------
-    settings, simulation : dict
-        The tables.
+    experiment : dict
+        Its tables.
+    version : str
     end_time : float
         Where the runs stopped (``smallest_time`` if the experiment says 0).
     positions : ndarray, shape (runs, samples) or (runs, samples, 2)
@@ -39,8 +42,8 @@ class Particles(Result):
         Mean distance to the polygon (circle), to the line (line).
     """
 
-    settings: dict[str, Any]
-    simulation: dict[str, Any]
+    experiment: dict[str, Any]
+    version: str
     end_time: float
     positions: np.ndarray
     atoms: np.ndarray
@@ -55,26 +58,43 @@ class Particles(Result):
     NAMES = ("atoms", "interpolated_mass", "memorised", "w1", "w2", "polygon_distance")
     COLUMNS = ("interpolated_mass", "memorised", "w1", "w2", "polygon_distance", "atoms")
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The table ``experiment["score_smoothing"]``, by its name until 0.2."""
+        say_renamed("settings", "experiment")
+        table: dict[str, Any] = self.experiment["score_smoothing"]
+        return table
+
+    @property
+    def simulation(self) -> dict[str, Any]:
+        """The table ``experiment["simulation"]``, by its name until 0.2."""
+        say_renamed("simulation", "experiment")
+        table: dict[str, Any] = self.experiment["simulation"]
+        return table
+
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        return super()._restored(restored_experiment(stored))
+
     def mean(self, name: str) -> np.ndarray:
         """Mean over runs of one observable."""
         return np.asarray(np.mean(getattr(self, name), axis=0))
 
     def sem(self, name: str) -> np.ndarray:
         """Standard error of `mean`."""
-        values = getattr(self, name)
-        return np.asarray(np.std(values, axis=0, ddof=1) / np.sqrt(values.shape[0]))
+        return standard_error(getattr(self, name))
 
     def to_json(self) -> dict[str, Any]:
         names = [n for n in self.NAMES if not np.all(np.isnan(getattr(self, n)))]
         return {
-            "settings": to_builtin(self.settings),
-            "simulation": to_builtin(self.simulation),
+            "experiment": to_builtin(self.experiment),
+            "version": self.version,
             "end_time": self.end_time,
             "mean": {n: to_builtin(self.mean(n)) for n in names},
             "sem": {n: to_builtin(self.sem(n)) for n in names},
             "runs": int(self.atoms.shape[0]),
             "samples": int(self.positions.shape[1]),
-            "dimension": self.settings["dimension"],
+            "dimension": self.experiment["score_smoothing"]["dimension"],
             "within": self.within,
             "seconds": self.seconds,
         }
@@ -89,14 +109,15 @@ class Particles(Result):
         return "\n".join(lines)
 
 
-def _run(seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Simulation, within: float) -> dict:
+def _run(
+    seed: np.random.SeedSequence, settings: ScoreSmoothing, simulation: Simulation, within: float
+) -> dict[str, Any]:
     begun = start_positions(np.random.default_rng(seed), settings, simulation)
-    return observed(settings, simulation, within, *begun)
+    return observed(settings, simulation, within, *begun)._asdict()
 
 
 def simulate(
-    settings: ScoreSmoothing,
-    simulation: Simulation | None = None,
+    problem: Problem,
     *,
     within: float = 0.1,
     workers: int | None = None,
@@ -110,8 +131,10 @@ def simulate(
     InputError
         If the runs would not end before they start.
     """
+    from .. import __version__
+
     begun = time.perf_counter()
-    plan = Simulation() if simulation is None else simulation
+    settings, plan = problem.score_smoothing, problem.simulation
     number("within", within, at_least=0.0)
     end = end_time(settings, plan)
     results = run_ensemble(
@@ -126,8 +149,8 @@ def simulate(
     )
     fields = {name: np.stack([np.asarray(r[name]) for r in results]) for name in results[0]}
     return Particles(
-        settings=settings.to_table(),
-        simulation=plan.to_table(),
+        experiment=problem.to_tables(),
+        version=__version__,
         end_time=end,
         within=float(within),
         seconds=time.perf_counter() - begun,

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from asymptotics.common.numerics.interpolants import Interpolant
-from asymptotics.mixture_flow.rates import curve
-from asymptotics.mixture_flow.settings import MixtureFlow, Problem, Simulation
+from asymptotics.mixture_flow.equations.rates import curve
+from asymptotics.mixture_flow.problem import Problem
+from asymptotics.mixture_flow.settings import MixtureFlow, Simulation
 from asymptotics.mixture_flow.simulation import simulate
-from asymptotics.mixture_flow.solution import solve
+from asymptotics.mixture_flow.theory import solve
 
 
 def seconds(function: Callable[[], Any], repeats: int) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from asymptotics.score_smoothing import GeneratedLaw, circle_points, convex_program, metrics, train
-from asymptotics.score_smoothing.simulation import follow, follow_circle
+from asymptotics.score_smoothing.process.motion import follow, follow_circle
 
 
 def best(function: Callable[[], Any], repeats: int = 5) -> float:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from asymptotics.mixture_flow.rates import error_expansion
-from asymptotics.mixture_flow.theory import final_state, order_parameters
+from asymptotics.mixture_flow.equations.order_parameters import final_state, order_parameters
+from asymptotics.mixture_flow.equations.rates import error_expansion
 from derivations.mixture_flow import equations as mixture_flow
 from derivations.mixture_flow import results as mixture_flow_results
 from derivations.mixture_flow import slips as mixture_flow_slips
@@ -34,14 +34,14 @@ def test_order_parameters_are_the_package_s(alpha, beta):
 
 def test_error_distance_and_expansion():
     end = final_state(**ARGUMENTS)
-    assert number(mixture_flow_results.mean_error()) == pytest.approx(float(end["mean_error"]), rel=1e-13)
-    assert number(mixture_flow_results.distance()) == pytest.approx(float(end["mw2_squared"]), rel=1e-12)
+    assert number(mixture_flow_results.mean_error()) == pytest.approx(float(end.mean_error), rel=1e-13)
+    assert number(mixture_flow_results.distance()) == pytest.approx(float(end.mw2_squared), rel=1e-12)
     coefficients = [number(c) for c in mixture_flow_results.error_coefficients()]
     np.testing.assert_allclose(coefficients, error_expansion(0.7, 0.3, 1.4), rtol=1e-12)
 
 
 def test_optimal_ridge_is_a_root_of_the_derived_polynomial():
-    from asymptotics.mixture_flow.rates import optimal_ridge
+    from asymptotics.mixture_flow.equations.rates import optimal_ridge
 
     best, _ = optimal_ridge(8, 1.5)
     polynomial = mixture_flow_results.optimal_ridge_polynomial()
@@ -150,7 +150,7 @@ def test_leading_error_is_the_large_n_limit(noises):
     learned, free = mixture_flow_results.leading_error()
     arguments = ARGUMENTS | {"samples": 1e8, "noises": noises}
     for expression, kind in ((learned, {}), (free, {"skip": False}), (free, {"fresh_noise": True})):
-        measured = 1e8 * float(final_state(**arguments, **kind)["mean_error"])
+        measured = 1e8 * float(final_state(**arguments, **kind).mean_error)
         assert number(expression, K=noises) == pytest.approx(measured, rel=1e-6)
 
 

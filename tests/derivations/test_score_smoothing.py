@@ -15,7 +15,7 @@ from asymptotics.score_smoothing import (
     metastability_exponent,
     three_neurons,
 )
-from asymptotics.score_smoothing.variational import gap_loss, smoothed_loss
+from asymptotics.score_smoothing.networks.variational import gap_loss, smoothed_loss
 from derivations import score_smoothing as source
 from derivations.score_smoothing import DerivationError, derivation
 from derivations.steps import Derivation
@@ -67,9 +67,9 @@ def test_density_and_masses(chain):
 def test_neurons_and_loss(chain):
     *neurons, norm = (e.rhs for e in chain["Three neurons"].equations)
     net = three_neurons(0.03, 0.2)
-    signed = net["a"] * np.abs(net["w"])
-    np.testing.assert_allclose([value(e, t=0.03, delta=0.2) for e in neurons], [*signed, net["c"]], rtol=1e-12)
-    assert value(norm, t=0.03, delta=0.2) == pytest.approx(net["path_norm"])
+    signed = net.a * np.abs(net.w)
+    np.testing.assert_allclose([value(e, t=0.03, delta=0.2) for e in neurons], [*signed, net.c], rtol=1e-12)
+    assert value(norm, t=0.03, delta=0.2) == pytest.approx(net.path_norm)
     g, total = (e.rhs for e in chain["Loss"].equations)
     assert value(g, kappa=1.3) == pytest.approx(float(gap_loss(1.3)), rel=1e-12)
     number = total.subs(sp.Function("G")(source.kappa), float(gap_loss(1.3)))

@@ -9,7 +9,7 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.transport import Mixture, bures_squared, gaussian_w2_squared, mixture_w2_squared
-from asymptotics.mixture_flow.theory import final_state
+from asymptotics.mixture_flow.equations.order_parameters import final_state
 
 
 def random_covariance(rng, d):
@@ -80,15 +80,15 @@ def test_closed_form_of_the_flow(n, sigma, lam, m):
     basis = np.linalg.qr(rng.standard_normal((d, 3)))[0].T * np.sqrt(d)
     mu, xi, eta = m * basis[0], np.sqrt(n) * basis[1], np.sqrt(n) * sigma * basis[2]
     theory = final_state(samples=n, cluster_std=sigma, ridge=lam, centroid_norm=m)
-    spread = float(theory["sigma_generated"])
+    spread = float(theory.sigma_generated)
     hat = (n * mu + eta - spread * xi) / (n + lam)
     target = Mixture([0.5, 0.5], [mu, -mu], [sigma**2, sigma**2])
     generated = Mixture([0.5, 0.5], [-hat, hat], [spread**2, spread**2])
     value, coupling = mixture_w2_squared(target, generated)
-    assert value / d == pytest.approx(float(theory["mw2_squared"]), rel=1e-10)
+    assert value / d == pytest.approx(float(theory.mw2_squared), rel=1e-10)
     np.testing.assert_allclose(coupling, [[0, 0.5], [0.5, 0]], atol=1e-12)
-    assert np.sum((hat - mu) ** 2) / d == pytest.approx(float(theory["mean_error"]), rel=1e-10)
-    assert hat @ mu / np.linalg.norm(hat) / np.linalg.norm(mu) == pytest.approx(float(theory["mean_cosine"]), rel=1e-10)
+    assert np.sum((hat - mu) ** 2) / d == pytest.approx(float(theory.mean_error), rel=1e-10)
+    assert hat @ mu / np.linalg.norm(hat) / np.linalg.norm(mu) == pytest.approx(float(theory.mean_cosine), rel=1e-10)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.interpolants import Interpolant
-from asymptotics.mixture_flow.path import discretise, integrate
-from asymptotics.mixture_flow.schemes import TABLEAUX, make_grid
+from asymptotics.mixture_flow.equations.order_parameters import at
+from asymptotics.mixture_flow.equations.path import discretise, integrate
+from asymptotics.mixture_flow.equations.schemes import TABLEAUX, make_grid
 from asymptotics.mixture_flow.settings import MixtureFlow
-from asymptotics.mixture_flow.theory import at
 
 NAMES = ("M", "Q_xi", "Q_eta", "perp")
 TIMES = np.array([0.0, 0.31, 0.9, 1.0, 0.5])

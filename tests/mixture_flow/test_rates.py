@@ -9,11 +9,12 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.interpolants import Interpolant
-from asymptotics.mixture_flow.rates import curve, error_expansion, optimal_ridge
-from asymptotics.mixture_flow.settings import MixtureFlow, Problem
+from asymptotics.mixture_flow.equations.order_parameters import final_state
+from asymptotics.mixture_flow.equations.rates import curve, error_expansion, optimal_ridge
+from asymptotics.mixture_flow.problem import Problem
+from asymptotics.mixture_flow.settings import MixtureFlow
 from asymptotics.mixture_flow.settings import Simulation as Plan
-from asymptotics.mixture_flow.solution import solve
-from asymptotics.mixture_flow.theory import final_state
+from asymptotics.mixture_flow.theory import solve
 
 
 @pytest.mark.parametrize("noises", [1, 3])
@@ -57,7 +58,7 @@ def test_rate_constant_is_twice_the_bayes_rate():
 def test_optimal_ridge_against_a_scan(n, sigma, m, noises, quantity):
     best, value = optimal_ridge(n, sigma, m, noises, quantity)
     scan = np.concatenate([[0.0], np.geomspace(1e-4, 300, 200_001)])
-    values = final_state(samples=n, cluster_std=sigma, ridge=scan, centroid_norm=m, noises=noises)[quantity]
+    values = getattr(final_state(samples=n, cluster_std=sigma, ridge=scan, centroid_norm=m, noises=noises), quantity)
     assert value <= values.min() + 1e-12
     assert value == pytest.approx(values.min(), abs=1e-7)
     assert best == pytest.approx(scan[values.argmin()], rel=1e-3, abs=1e-3)
@@ -65,7 +66,7 @@ def test_optimal_ridge_against_a_scan(n, sigma, m, noises, quantity):
 
 @pytest.mark.parametrize(("n", "sigma"), [(2, 0.7), (2, 0.72), (5, 0.55), (5, 0.57), (100, 0.49), (100, 0.52)])
 def test_a_little_ridge_helps_only_noisy_data(n, sigma):
-    error = final_state(samples=n, cluster_std=sigma, ridge=np.array([0.0, 1e-6]))["mean_error"]
+    error = final_state(samples=n, cluster_std=sigma, ridge=np.array([0.0, 1e-6])).mean_error
     assert (error[1] < error[0]) == (4 * sigma**2 * (n - 1) > n)
 
 
@@ -127,9 +128,9 @@ def test_asymptote_against_a_plain_simulation(noises, fresh, skip, ridge, expect
     assert measured == pytest.approx(sigma**2 * expected, rel=4 * np.sqrt(2 / d) + 4 * (1 + ridge) / n + 0.02 * fresh)
     flow = MixtureFlow(10**7, sigma, ridge, 1.0, noises, fresh, skip)
     final = solve(Problem(flow, Interpolant(), Plan()), times=[1.0]).final
-    assert 1e7 * final["asymptote"] == pytest.approx(sigma**2 * expected, rel=1e-12)
-    assert final["mean_error"] == pytest.approx(final["asymptote"], rel=1e-5)
-    assert final["mean_error_expansion"][0] == pytest.approx(sigma**2 * expected, rel=1e-12)
+    assert 1e7 * final.asymptote == pytest.approx(sigma**2 * expected, rel=1e-12)
+    assert final.mean_error == pytest.approx(final.asymptote, rel=1e-5)
+    assert final.mean_error_expansion[0] == pytest.approx(sigma**2 * expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("fresh", "skip"), [(True, True), (False, False), (True, False)])
@@ -137,10 +138,10 @@ def test_without_learned_noise_the_best_ridge_is_bayes_optimal(fresh, skip):
     kind = {"fresh_noise": fresh, "skip": skip}
     best, value = optimal_ridge(7, 1.3, 0.8, 2, **kind)
     state = final_state(samples=7, cluster_std=1.3, ridge=best, centroid_norm=0.8, noises=2, **kind)
-    assert value == pytest.approx(float(state["bayes_error"]), rel=1e-12)
+    assert value == pytest.approx(float(state.bayes_error), rel=1e-12)
     scan = final_state(samples=7, cluster_std=1.3, ridge=np.linspace(0, 20, 20001), centroid_norm=0.8, noises=2, **kind)
-    assert value <= scan["mean_error"].min() + 1e-15
+    assert value <= scan.mean_error.min() + 1e-15
     n = 10**6
-    exact = final_state(samples=n, cluster_std=0.7, ridge=2.0, noises=3, **kind)["mean_error"]
+    exact = final_state(samples=n, cluster_std=0.7, ridge=2.0, noises=3, **kind).mean_error
     first, second = error_expansion(0.7, 2.0, order=2, noises=3, **kind)
     assert n**2 * (float(exact) - first / n) == pytest.approx(second, rel=1e-4)

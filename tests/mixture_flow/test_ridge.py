@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from asymptotics.mixture_flow import data
-from asymptotics.mixture_flow.data import TrainingSet
-from asymptotics.mixture_flow.ridge import Ridge
+from asymptotics.mixture_flow.process import data
+from asymptotics.mixture_flow.process.data import TrainingSet
+from asymptotics.mixture_flow.process.ridge import Ridge
 from asymptotics.mixture_flow.settings import MixtureFlow
 
 

@@ -8,11 +8,12 @@ import pytest
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.mixture_flow.comparison import compare, half_space_bias, predict
-from asymptotics.mixture_flow.finite import Draws
-from asymptotics.mixture_flow.settings import MixtureFlow, Problem, Simulation
-from asymptotics.mixture_flow.simulation import ALONG, FINAL, Runs, run_grid, simulate
-from asymptotics.mixture_flow.solution import solve
-from asymptotics.mixture_flow.theory import at, final_state, order_parameters
+from asymptotics.mixture_flow.equations.order_parameters import ALONG, FINAL, at, final_state, order_parameters
+from asymptotics.mixture_flow.finite_size import Draws
+from asymptotics.mixture_flow.problem import Problem
+from asymptotics.mixture_flow.settings import MixtureFlow, Simulation
+from asymptotics.mixture_flow.simulation import Runs, run_grid, simulate
+from asymptotics.mixture_flow.theory import solve
 
 LINEAR = Interpolant()
 
@@ -54,7 +55,7 @@ def test_a_wrong_theory_fails():
     problem = experiment(MixtureFlow(8, 1.5, 0.1), dimension=1500, runs=12, samples=150, seed=1)
     runs = simulate(problem, workers=1)
     wrong = problem.mixture_flow.replace(ridge=0.3)
-    runs.parameters["mixture_flow"] = wrong.to_table()
+    runs.experiment["mixture_flow"] = wrong.to_table()
     verdict = compare(solve(Problem(wrong, LINEAR, problem.simulation)), runs)
     assert not verdict.passed and "M" in verdict.failures()
 
@@ -113,7 +114,7 @@ def test_memorisation_at_large_dimension():
     runs = simulate(experiment(flow, dimension=6000, runs=8, samples=60, times=[1.0], seed=10), workers=1)
     theory = final_state(**flow.to_table())
     for name in ("data_overlap", "noise_overlap", "training_distance"):
-        assert abs(runs.mean(name) - theory[name]) < 4.5 * runs.sem(name) + 20 / 6000, name
+        assert abs(runs.mean(name) - getattr(theory, name)) < 4.5 * runs.sem(name) + 20 / 6000, name
 
 
 def test_learned_noise_averages_out():
@@ -156,7 +157,7 @@ def test_order_of_the_times_and_chunks_of_points(monkeypatch):
     forward = simulate(experiment(flow, dimension=300, runs=2, samples=30, times=[0.2, 0.7, 1.0], seed=13), workers=1)
     back = simulate(experiment(flow, dimension=300, runs=2, samples=30, times=[1.0, 0.2, 0.7], seed=13), workers=1)
     np.testing.assert_allclose(forward.M, back.M[:, [1, 2, 0]], atol=1e-13)
-    monkeypatch.setattr("asymptotics.mixture_flow.simulation._CHUNK", 300 * 7)
+    monkeypatch.setattr("asymptotics.mixture_flow.process.run._CHUNK", 300 * 7)
     chunks = simulate(experiment(flow, dimension=300, runs=2, samples=30, times=[0.2, 0.7, 1.0], seed=13), workers=1)
     np.testing.assert_allclose(chunks.M, forward.M, atol=0.05)
     assert not np.array_equal(chunks.M, forward.M)

@@ -9,9 +9,9 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.cli import main
+from asymptotics.mixture_flow.equations.order_parameters import at, final_state
 from asymptotics.mixture_flow.plots import error_curve
-from asymptotics.mixture_flow.solution import Solution
-from asymptotics.mixture_flow.theory import at, final_state
+from asymptotics.mixture_flow.theory import Solution
 
 TABLE = {"samples": 8, "cluster_std": 1.5, "centroid_norm": 1.0, "ridge": 0.1}
 SMALL = {"dimension": 400, "runs": 3, "samples": 20, "seed": 1}
@@ -51,7 +51,7 @@ def test_solve_json(capsys):
         "bayes_cosine",
         "no_skip_error",
     ):
-        assert final[name] == float(theory[name])
+        assert final[name] == getattr(theory, name)
     # The norms of the vectors add up: ‖v‖²/d from the components, against the ridge solution's own normal equation.
     w, b, t = [output[f"w_{x}"][1] for x in ("m", "xi", "eta")], output["b"][1], 0.25
     assert (8 + 0.1) * w[0] == pytest.approx(8 * (1 - b * t), abs=1e-12)
@@ -178,4 +178,19 @@ def test_plots(agg):
 def test_examples_are_complete(name):
     exp = asy.example(name)
     assert exp.system == "mixture_flow" and exp.description
-    assert asy.solve(exp).final["mean_error"] > 0
+    assert asy.solve(exp).final.mean_error > 0
+
+
+def test_earlier_names_still_work():
+    solution = asy.solve(experiment(), times=[1.0])
+    with pytest.warns(DeprecationWarning, match="parameters: is now called experiment"):
+        assert solution.parameters is solution.experiment
+    with pytest.warns(DeprecationWarning, match="mean_error"):
+        assert solution.final["mean_error"] == solution.final.mean_error
+
+
+def test_power_is_of_what_fluctuates():
+    exp = experiment()
+    # w at t = 0 is N/(N + λ) in every run: it would see any change of λ.
+    power = asy.compare(asy.solve(exp), asy.simulate(exp, workers=1)).power
+    assert 0.01 < power["mixture_flow.ridge"]

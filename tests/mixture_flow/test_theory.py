@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from asymptotics.common.numerics.interpolants import Interpolant
+from asymptotics.mixture_flow.equations.order_parameters import at, final_state, order_parameters
 from asymptotics.mixture_flow.settings import MixtureFlow
-from asymptotics.mixture_flow.theory import at, final_state, order_parameters
 
 PRESETS = [Interpolant.preset(name) for name in ("linear", "trigonometric", "variance-preserving")]
 ODD = Interpolant("(1 - t)**2*(1 + t)", "sin(pi*t/2)**3")
@@ -43,9 +43,9 @@ def test_reference_point():
 )
 def test_table_of_errors(n, error, mw2, bayes):
     values = final_state(samples=n, cluster_std=0.7, ridge=0.2)
-    assert values["mean_error"] == pytest.approx(error, abs=5.1e-7)
-    assert values["mw2_squared"] == pytest.approx(mw2, abs=5.1e-7)
-    assert values["bayes_error"] == pytest.approx(bayes, abs=5.1e-7)
+    assert values.mean_error == pytest.approx(error, abs=5.1e-7)
+    assert values.mw2_squared == pytest.approx(mw2, abs=5.1e-7)
+    assert values.bayes_error == pytest.approx(bayes, abs=5.1e-7)
 
 
 def slide_equations(t, y, flow, interpolant):
@@ -90,7 +90,7 @@ def test_ends_are_exact_for_every_interpolant(flow):
         )
         assert values.perp[0] == values.Q[0] == 1
         assert values.b[1] == 1 and values.w_m[1] == values.w_xi[1] == values.w_eta[1] == 0
-        for name in values._fields:
+        for name in vars(values):
             assert np.array_equal(getattr(values, name), getattr(last[0], name)), name
             assert not np.any(np.signbit(getattr(values, name)) & (getattr(values, name) == 0)), name
 
@@ -103,7 +103,7 @@ def test_perfect_data_without_penalty():
     np.testing.assert_array_equal(values.perp, [1, 0.5, 0])
     assert values.cosine[-1] == 1
     end = final_state(samples=3, cluster_std=0.0, ridge=0.0)
-    assert end["mean_error"] == end["mw2_squared"] == end["bayes_error"] == 0
+    assert end.mean_error == end.mw2_squared == end.bayes_error == 0
 
 
 def test_tiny_spreads_do_not_underflow():
@@ -129,15 +129,15 @@ def test_invariants(n, sigma, lam, m, k, t):
     parts = (m * path.M) ** 2 + n * k * path.Q_xi**2 + n * (sigma * path.Q_eta) ** 2 + path.perp**2
     assert pytest.approx(parts, rel=1e-12) == path.Q
     # Nothing beats Bayes in the mean, and the exact distance is at least the error of the mean.
-    assert end["bayes_error"] <= end["mean_error"] * (1 + 1e-12)
-    assert end["bayes_cosine"] >= end["mean_cosine"] - 1e-12
-    assert end["mw2_squared"] >= end["mean_error"]
-    assert end["no_skip_error"] < end["mean_error"] or sigma < 1e-3
+    assert end.bayes_error <= end.mean_error * (1 + 1e-12)
+    assert end.bayes_cosine >= end.mean_cosine - 1e-12
+    assert end.mw2_squared >= end.mean_error
+    assert end.no_skip_error < end.mean_error or sigma < 1e-3
     if k == 1:
         sigma_g2 = sigma**2 + lam * m**2 / (lam + n - 1)
-        assert end["sigma_generated"] ** 2 == pytest.approx(sigma_g2, rel=1e-12)
+        assert end.sigma_generated**2 == pytest.approx(sigma_g2, rel=1e-12)
         expected = (lam**2 * m**2 + n * (sigma**2 + sigma_g2)) / (n + lam) ** 2
-        assert end["mean_error"] == pytest.approx(expected, rel=1e-12)
+        assert end.mean_error == pytest.approx(expected, rel=1e-12)
 
 
 def test_bayes_error_against_the_full_posterior():
@@ -157,7 +157,7 @@ def test_bayes_error_against_the_full_posterior():
         weight = np.exp(log_weight - log_weight.max())
         estimate = (weight / weight.sum()) @ sums / (sigma**2 * precision)
         errors.append(min(np.sum((estimate - mu) ** 2), np.sum((estimate + mu) ** 2)) / d)
-    theory = final_state(samples=n, cluster_std=sigma, ridge=0.0, centroid_norm=m)["bayes_error"]
+    theory = final_state(samples=n, cluster_std=sigma, ridge=0.0, centroid_norm=m).bayes_error
     assert abs(np.mean(errors) - theory) < 4 * np.std(errors) / np.sqrt(runs)
 
 
@@ -173,14 +173,14 @@ def test_pca_direction_is_the_bayes_direction():
         estimate = np.sign(left[:, 0]) @ x / n
         errors.append(min(np.sum((estimate - mu) ** 2), np.sum((estimate + mu) ** 2)) / d)
     theory = final_state(samples=n, cluster_std=sigma, ridge=0.0, centroid_norm=m)
-    assert abs(np.mean(cosines) - theory["pca_cosine"]) < 4 * np.std(cosines) / np.sqrt(runs) + 1 / d
-    assert abs(np.mean(errors) - theory["pca_error"]) < 4 * np.std(errors) / np.sqrt(runs)
+    assert abs(np.mean(cosines) - theory.pca_cosine) < 4 * np.std(cosines) / np.sqrt(runs) + 1 / d
+    assert abs(np.mean(errors) - theory.pca_error) < 4 * np.std(errors) / np.sqrt(runs)
 
 
 def test_values_broadcast():
     values = final_state(samples=np.arange(2, 1025), cluster_std=0.7, ridge=0.2)
-    assert {v.shape for v in values.values()} == {(1023,)}
+    assert {v.shape for v in vars(values).values()} == {(1023,)}
     both = order_parameters(
         np.linspace(1, 0, 5)[:, None], np.linspace(0, 1, 5)[:, None], samples=[2, 3], cluster_std=1, ridge=0
     )
-    assert {v.shape for v in both} == {(5, 2)}
+    assert {v.shape for v in vars(both).values()} == {(5, 2)}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
+from asymptotics.mixture_flow.process.training import train, train_on
 from asymptotics.mixture_flow.settings import MixtureFlow
-from asymptotics.mixture_flow.training import train, train_on
 
 from .test_ridge import problem
 

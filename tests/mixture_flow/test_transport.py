@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from asymptotics.common.numerics.interpolants import Interpolant
-from asymptotics.mixture_flow.products import overlaps, signed_sum, update
-from asymptotics.mixture_flow.schemes import TABLEAUX, make_grid
+from asymptotics.mixture_flow.equations.schemes import TABLEAUX, make_grid
+from asymptotics.mixture_flow.process.products import overlaps, signed_sum, update
+from asymptotics.mixture_flow.process.transport import Drift, advance
 from asymptotics.mixture_flow.settings import MixtureFlow
-from asymptotics.mixture_flow.transport import Drift, advance
 
 from .test_ridge import problem
 

@@ -11,9 +11,10 @@ from scipy.stats import binom, kstest
 from asymptotics.common.numerics.interpolants import Interpolant
 from asymptotics.mixture_flow import comparison
 from asymptotics.mixture_flow.comparison import compare, predict
-from asymptotics.mixture_flow.settings import MixtureFlow, Problem, Simulation
+from asymptotics.mixture_flow.problem import Problem
+from asymptotics.mixture_flow.settings import MixtureFlow, Simulation
 from asymptotics.mixture_flow.simulation import run_grid, simulate
-from asymptotics.mixture_flow.solution import solve
+from asymptotics.mixture_flow.theory import solve
 
 PLAIN = MixtureFlow(4, 0.8, 0.3)
 CASES = [
@@ -82,7 +83,7 @@ def _verdicts(flow, plan, seeds, wrong=None):
         for seed in range(seeds):
             here = dataclasses.replace(p, simulation=p.simulation.replace(seed=seed))
             runs = simulate(here, workers=1, progress=False)
-            yield compare(theory, dataclasses.replace(runs, parameters=changed.to_tables()))
+            yield compare(theory, dataclasses.replace(runs, experiment=changed.to_tables()))
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from scipy.integrate import dblquad
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import CircleLaw, ClosedCurveScore, circle_points, metastability_exponent
-from asymptotics.score_smoothing.curves import polygon_distance, vertex_distance
+from asymptotics.score_smoothing.scores.curves import polygon_distance, vertex_distance
 
 
 def _start(n, t0, count, seed):

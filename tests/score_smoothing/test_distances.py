@@ -10,14 +10,9 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import chi2, norm
 
-from asymptotics.score_smoothing.distances import (
-    best_early_stopping,
-    early_stopping,
-    memorised,
-    memorised_atoms,
-    metrics,
-)
-from asymptotics.score_smoothing.law import EarlyStoppedLaw, GeneratedLaw
+from asymptotics.score_smoothing.laws.closed import EarlyStoppedLaw, GeneratedLaw
+from asymptotics.score_smoothing.laws.distances import best_early_stopping, early_stopping, memorised, metrics
+from asymptotics.score_smoothing.laws.transport import memorised_atoms
 
 
 @pytest.mark.parametrize(("n", "kappa", "t0", "s", "process"), [

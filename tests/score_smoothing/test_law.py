@@ -10,10 +10,10 @@ from scipy.integrate import quad, solve_ivp
 from scipy.stats import norm
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.score_smoothing.averaging import AveragedScore
-from asymptotics.score_smoothing.distances import metrics
-from asymptotics.score_smoothing.law import GeneratedLaw
-from asymptotics.score_smoothing.numerical import NumericalLaw
+from asymptotics.score_smoothing.laws.closed import GeneratedLaw
+from asymptotics.score_smoothing.laws.distances import metrics
+from asymptotics.score_smoothing.laws.numerical import NumericalLaw
+from asymptotics.score_smoothing.scores.averaging import AveragedScore
 
 # kappa, t0, I, W1, W2, KL(U||p), KL(U||continuous), memorised within 0.1; two points ±1, s → 0.
 TABLE = [

@@ -46,7 +46,7 @@ def test_two_points_is_a_tanh_and_tends_to_the_piecewise_linear_score():
 
 
 def test_empirical_flow_preserves_the_cdf_and_solves_its_equation():
-    from asymptotics.score_smoothing.numerical import integrate
+    from asymptotics.score_smoothing.scores.score import integrate
 
     score = EmpiricalScore([-1.0, 0.2, 1.0])
     x = np.linspace(-1.8, 1.9, 29)

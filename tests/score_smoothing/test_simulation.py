@@ -9,8 +9,11 @@ from scipy.stats import norm
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import GeneratedLaw, ScoreSmoothing, Simulation
-from asymptotics.score_smoothing.simulation import follow, follow_circle, simulate
-from asymptotics.score_smoothing.system import Problem, compare, solve
+from asymptotics.score_smoothing.comparison import compare
+from asymptotics.score_smoothing.problem import Problem
+from asymptotics.score_smoothing.process.motion import follow, follow_circle
+from asymptotics.score_smoothing.simulation import simulate
+from asymptotics.score_smoothing.theory import solve
 
 KS_99 = float(kolmogi(0.01))
 
@@ -86,10 +89,9 @@ TABLES = [
 
 @pytest.mark.parametrize("table", TABLES)
 def test_comparison_passes_for_every_kind_of_experiment(table):
-    settings = ScoreSmoothing.from_table(table)
-    plan = Simulation(samples=20_000, runs=6, seed=11)
-    runs = simulate(settings, plan, workers=1)
-    verdict = compare(solve(Problem(settings, plan)), runs)
+    problem = Problem(ScoreSmoothing.from_table(table), Simulation(samples=20_000, runs=6, seed=11))
+    runs = simulate(problem, workers=1)
+    verdict = compare(solve(problem), runs)
     assert verdict.passed, verdict.summary()
     assert set(runs.to_json()) >= {"mean", "sem", "runs", "dimension", "seconds"}
 
@@ -97,7 +99,7 @@ def test_comparison_passes_for_every_kind_of_experiment(table):
 def test_comparison_fails_for_a_wrong_theory():
     plan = Simulation(samples=20_000, runs=6, seed=11)
     a = ScoreSmoothing(points=3, kappa=0.5, start_time=0.03)
-    runs = simulate(a, plan, workers=1)
+    runs = simulate(Problem(a, plan), workers=1)
     theory = solve(Problem(a, plan))
     with pytest.raises(InputError, match="different"):
         compare(solve(Problem(a.replace(kappa=0.6), plan)), runs)
@@ -107,8 +109,8 @@ def test_comparison_fails_for_a_wrong_theory():
 
 
 def test_answer_does_not_depend_on_workers_and_is_saved(tmp_path):
-    settings, plan = ScoreSmoothing(points=2, kappa=0.5, start_time=0.2), Simulation(samples=500, runs=3, seed=5)
-    one, two = simulate(settings, plan, workers=1), simulate(settings, plan, workers=2)
+    problem = Problem(ScoreSmoothing(points=2, kappa=0.5, start_time=0.2), Simulation(samples=500, runs=3, seed=5))
+    one, two = simulate(problem, workers=1), simulate(problem, workers=2)
     np.testing.assert_array_equal(one.positions, two.positions)
     again = type(one).load(one.save(tmp_path / "runs.npz"))
     np.testing.assert_array_equal(again.positions, one.positions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -14,8 +13,10 @@ import pytest
 from scipy.stats import norm
 
 import asymptotics
+from asymptotics.cli import main
 from asymptotics.common.input.checks import InputError
-from asymptotics.score_smoothing import GeneratedLaw, ScoreSmoothing, Simulation, metrics, system
+from asymptotics.score_smoothing import GeneratedLaw, Problem, ScoreSmoothing, Simulation, metrics
+from asymptotics.score_smoothing.system import SYSTEM as system
 
 EXAMPLES = sorted((Path(asymptotics.__path__[0]) / "examples").glob("score-smoothing*.toml"))
 FIELDS = {
@@ -24,20 +25,19 @@ FIELDS = {
 
 
 def _build(table):
-    return system.build({"score_smoothing": ScoreSmoothing.from_table(table), "simulation": Simulation()})
+    return Problem(ScoreSmoothing.from_table(table))
 
 
-def _solve(table, *words):
-    parser = argparse.ArgumentParser()
-    system.solve_options(parser)
-    return system.solve(_build(table), **vars(parser.parse_args(words))).to_json()
+def _solve(table, **texts):
+    """With options as the command line gives them."""
+    return system.solve(_build(table), **texts).to_json()
 
 
 BASE = {"points": [-1.0, 1.0], "kappa": 0.5, "start_time": 0.2}
 
 
 def test_solve_gives_the_fields_of_the_contract():
-    out = _solve(BASE, "--at", "-0.5,0,0.3", "--from", "-.4,0.1,1.5", "--times", "0.05,0", "--within", "0.2")
+    out = _solve(BASE, at="-0.5,0,0.3", starts="-.4,0.1,1.5", times="0.05,0", within="0.2")
     assert set(out) >= FIELDS
     json.dumps(out, allow_nan=False)
     assert out["w1"] == pytest.approx(0.3911, abs=5e-5)
@@ -75,7 +75,7 @@ def test_space_and_ball_masses_at_finite_end_time():
 
 def test_ornstein_uhlenbeck_limit_is_the_exploding_one_at_its_own_time():
     t0 = 0.5 * np.log1p(0.03)
-    ou = _solve({**BASE, "points": 3, "start_time": t0, "process": "ou"}, "--from", "0.3", "--times", "0")
+    ou = _solve({**BASE, "points": 3, "start_time": t0, "process": "ou"}, starts="0.3", times="0")
     ve = _solve({**BASE, "points": 3, "start_time": 0.03})
     for name in FIELDS - {"flow", "density"}:
         np.testing.assert_allclose(ou[name], ve[name], rtol=1e-9)
@@ -88,7 +88,7 @@ def test_exact_score_as_early_stopping():
     assert (memorised["w1"], memorised["memorised"]) == (0.5, 1.0)
     assert memorised["w2"] == pytest.approx(1 / np.sqrt(3))
     assert memorised["kl_uniform_total"] is None
-    out = _solve({**BASE, "kernel": "none", "end_time": 0.0796}, "--at", "0.2")
+    out = _solve({**BASE, "kernel": "none", "end_time": 0.0796}, at="0.2")
     assert out["w2"] == pytest.approx(0.504, abs=5e-4)
     direct = 0.5 * sum(norm.pdf(0.2, y, np.sqrt(0.0796)) for y in (-1, 1))
     assert out["density"][0] == pytest.approx(direct, rel=1e-12)
@@ -100,7 +100,7 @@ def test_exact_score_as_early_stopping():
 
 def test_circle_fields():
     table = {"points": 8, "kappa": 0.5, "start_time": 0.1, "curve": "circle"}
-    out = _solve(table, "--from", "0.9,0.2,-0.3,0.8", "--times", "0.01,0", "--at", "0")
+    out = _solve(table, starts="0.9,0.2,-0.3,0.8", times="0.01,0", at="0")
     assert np.shape(out["flow"]) == (2, 2, 2)
     assert sum(out["atoms"]) + out["interpolated_mass"] == pytest.approx(1.0)
     json.dumps(out, allow_nan=False)
@@ -145,13 +145,6 @@ def test_missing_physical_parameter():
         ScoreSmoothing.from_table({"points": 2, "start_time": 0.1})
 
 
-def test_options_of_both_verbs_share_a_parser():
-    parser = argparse.ArgumentParser()
-    system.solve_options(parser)
-    system.simulate_options(parser)
-    assert parser.parse_args(["--within", "0.2"]).within == 0.2
-
-
 def test_bad_options():
     problem = _build(BASE)
     with pytest.raises(InputError, match="times"):
@@ -160,10 +153,15 @@ def test_bad_options():
         system.solve(problem, times=[0.1])
     with pytest.raises(InputError, match="within"):
         system.solve(problem, within=-1.0)
-    parser = argparse.ArgumentParser()
-    system.solve_options(parser)
-    with pytest.raises(SystemExit):
-        parser.parse_args(["--at", "a,b"])
+    with pytest.raises(InputError, match=r"at = .*: must be finite numbers separated by commas"):
+        system.solve(problem, at="a,b")
+
+
+def test_lists_on_the_command_line_may_begin_with_a_negative_number(capsys):
+    options = ["--json", "--at", "-1,0.2", "--from", "-.4,0.1", "--within", "0.2"]
+    assert main(["solve", "score-smoothing", *options]) == 0
+    out = json.loads(capsys.readouterr().out)
+    assert (out["at"], out["from"], out["times"], out["within"]) == ([-1.0, 0.2], [-0.4, 0.1], [0.0], 0.2)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
@@ -171,10 +169,10 @@ def test_examples_solve_and_their_tables_come_back(path):
     tables = tomllib.loads(path.read_text())
     assert tables.pop("system") == "score_smoothing"
     assert tables.pop("description")
-    built = {name: system.TABLES[name].from_table(table) for name, table in tables.items()}
+    built = {name: system.tables[name].from_table(table) for name, table in tables.items()}
     for name, value in built.items():
-        assert system.TABLES[name].from_table(value.to_table()) == value
-    solution = system.solve(system.build(built))
+        assert system.tables[name].from_table(value.to_table()) == value
+    solution = system.solve(system.problem(**built))
     assert sum(solution.atoms) + solution.interpolated_mass == pytest.approx(1.0, abs=1e-12)
     assert "mass of the atoms" in solution.summary()
 
@@ -185,13 +183,20 @@ def test_solution_is_saved(tmp_path):
     assert again.to_json() == solution.to_json()
 
 
+def test_earlier_names_still_work():
+    problem = Problem(ScoreSmoothing.from_table(BASE), Simulation(samples=20, runs=2, steps=5))
+    for result in (system.solve(problem), system.simulate(problem, workers=1)):
+        with pytest.warns(DeprecationWarning, match="settings: is now called experiment"):
+            assert result.settings["kappa"] == 0.5
+
+
 def test_plots(tmp_path):
     import matplotlib.pyplot as plt
 
     plan = Simulation(samples=500, runs=2)
     for table in (BASE, {**BASE, "points": 3, "start_time": 0.03}, {"points": 6, "kappa": 0.5, "start_time": 0.1,
                                                                       "curve": "circle"}):  # fmt: skip
-        problem = system.Problem(ScoreSmoothing.from_table(table), plan)
+        problem = Problem(ScoreSmoothing.from_table(table), plan)
         solution, runs = system.solve(problem), system.simulate(problem, workers=1)
         for given in (None, runs):
             figure, ax = system.plot(solution, given)

@@ -7,8 +7,9 @@ import pytest
 from scipy.special import ndtr
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.score_smoothing.distances import memorised
-from asymptotics.score_smoothing.law import GeneratedLaw
+from asymptotics.score_smoothing.laws.closed import GeneratedLaw
+from asymptotics.score_smoothing.laws.distances import memorised
+from asymptotics.score_smoothing.problem import Problem
 from asymptotics.score_smoothing.settings import ScoreSmoothing, Simulation
 from asymptotics.score_smoothing.simulation import simulate
 from asymptotics.score_smoothing.theory import solve
@@ -24,7 +25,7 @@ def density(x):
 @pytest.mark.parametrize("kappa", [0.1, 0.5, 2.0])
 @pytest.mark.parametrize("t0", [1e-20, 1e-29, 1e-40, 1e-90])
 def test_limits_of_the_closed_form(points, kappa, t0):
-    s = solve(ScoreSmoothing(points=points, kappa=kappa, start_time=t0))
+    s = solve(Problem(ScoreSmoothing(points=points, kappa=kappa, start_time=t0)))
     n = len(s.points)
     # 2(n − 1) half-Gaussians reach into a gap; in units of √t₀ a particle there is |u| − κ away from its point.
     reaching = 2 * (n - 1) / n
@@ -52,7 +53,7 @@ def test_positive_end_times_of_every_averaging(kernel, process, share):
     """The balls of radius δ shrink to √share of themselves, the gaps keep their mass; "none" keeps the Gaussians."""
     kappa, t0, points = 0.7, 1e-40, [-1.0, 1.0] if kernel == "box" else [-1.0, 0.0, 3.0]
     table = {"kernel": kernel, "process": process, "start_time": t0, "end_time": share * t0}
-    s = solve(ScoreSmoothing(points=points, kappa=kappa, **table))
+    s = solve(Problem(ScoreSmoothing(points=points, kappa=kappa, **table)))
     n, root = len(points), np.sqrt(share)
     sigma = np.sqrt(t0) * (np.sqrt(2) if process == "ornstein-uhlenbeck" else 1.0)  # e^{2t} − 1
     if kernel == "none":
@@ -76,7 +77,7 @@ def test_positive_end_times_of_every_averaging(kernel, process, share):
 def test_scale_invariance_of_integrated_flows(kernel, points):
     """Positions and √t scaled down together, about a point: the same law; far below the rounding it must go on."""
     found = [
-        solve(ScoreSmoothing(points=points, kappa=0.5, start_time=t, end_time=t / 100, kernel=kernel)).w2
+        solve(Problem(ScoreSmoothing(points=points, kappa=0.5, start_time=t, end_time=t / 100, kernel=kernel))).w2
         for t in (1e-16, 1e-24, 1e-40)
     ]
     np.testing.assert_allclose(found[1:], found[0], rtol=1e-6)
@@ -99,4 +100,4 @@ def test_offsets_from_the_points_are_kept():
 def test_particles_below_the_rounding_of_their_positions_are_refused(points):
     settings = ScoreSmoothing(points=points, kappa=0.5, start_time=1e-20, end_time=1e-24)
     with pytest.raises(InputError, match=r"end_time = 1e-24: must be >= .* \(rounding\)"):
-        simulate(settings, Simulation(samples=10, runs=2, steps=2))
+        simulate(Problem(settings, Simulation(samples=10, runs=2, steps=2)))

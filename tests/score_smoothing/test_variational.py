@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.score_smoothing import SmoothedScore, convex_program, lower_bound, three_neurons, train
-from asymptotics.score_smoothing.variational import (
+from asymptotics.score_smoothing.networks.variational import (
     exact_loss,
     gap_loss,
     least_kappa,
@@ -45,9 +45,9 @@ def test_three_neurons_are_the_smoothed_score_at_its_path_norm():
     delta = kappa * np.sqrt(t)
     net = three_neurons(t, delta)
     x = np.linspace(-2, 2, 101)
-    value = np.maximum(x[:, None] * net["w"] + net["b"], 0.0) @ net["a"] + net["c"]
+    value = np.maximum(x[:, None] * net.w + net.b, 0.0) @ net.a + net.c
     np.testing.assert_allclose(value, SmoothedScore(2, kappa)(x, t), atol=1e-11)
-    assert 0.5 * np.sum(net["a"] ** 2 + net["w"] ** 2) == pytest.approx(smoothed_path_norm(2, kappa, t))
+    assert 0.5 * np.sum(net.a**2 + net.w**2) == pytest.approx(smoothed_path_norm(2, kappa, t))
 
 
 @pytest.mark.parametrize("epsilon", [0.01, 0.04, 0.1])

@@ -10,7 +10,8 @@ from scipy.stats import binom, kstest
 
 from asymptotics.score_smoothing import comparison
 from asymptotics.score_smoothing.comparison import compare, kolmogorov_smirnov, wasserstein_terms
-from asymptotics.score_smoothing.law import EarlyStoppedLaw
+from asymptotics.score_smoothing.laws.closed import EarlyStoppedLaw
+from asymptotics.score_smoothing.problem import Problem
 from asymptotics.score_smoothing.settings import ScoreSmoothing, Simulation
 from asymptotics.score_smoothing.simulation import simulate
 from asymptotics.score_smoothing.theory import solve
@@ -34,7 +35,7 @@ def test_finite_number_of_particles_in_plain_numpy(count):
     edges = -1 + 2 * np.arange(count + 1) / count
     b, a = edges[1:] - x, edges[:-1] - x
     w1, w2 = np.sum(b * abs(b) - a * abs(a), axis=1) / 4, np.sum(b**3 - a**3, axis=1) / 6
-    from asymptotics.score_smoothing.distances import to_uniform
+    from asymptotics.score_smoothing.laws.transport import to_uniform
 
     exact = to_uniform(law)
     first, second = wasserstein_terms(law, count)
@@ -69,13 +70,14 @@ def _verdicts(table, seeds, wrong=None, **plan):
             patch.setattr(comparison, name, once(name))
         patch.setattr(comparison, "_power", lambda *_: {})
         settings = ScoreSmoothing(**table)
-        theory = solve(settings)
+        theory = solve(Problem(settings))
         for seed in range(seeds):
             here = Simulation(**{"samples": 1000, "runs": 5, "steps": 150, **plan, "seed": seed})
-            runs = simulate(settings, here, workers=1, progress=False)
+            runs = simulate(Problem(settings, here), workers=1, progress=False)
             if wrong:
                 changed = settings.replace(**wrong)
-                runs, theory = dataclasses.replace(runs, settings=changed.to_table()), solve(changed)
+                other = Problem(changed, here)
+                runs, theory = dataclasses.replace(runs, experiment=other.to_tables()), solve(other)
             yield compare(theory, runs)
 
 
@@ -100,8 +102,8 @@ def test_a_wrong_theory_is_rejected(wrong):
 
 
 def test_verdict_states_its_power_and_what_it_did_not_test():
-    settings = ScoreSmoothing(**LINE)
-    v = compare(solve(settings), simulate(settings, Simulation(samples=2000, runs=4, steps=100), workers=1))
+    problem = Problem(ScoreSmoothing(**LINE), Simulation(samples=2000, runs=4, steps=100))
+    v = compare(solve(problem), simulate(problem, workers=1))
     assert set(v.power) == {"score_smoothing.kappa", "score_smoothing.start_time"}
     assert all(0.01 < change < 1 for change in v.power.values())
     assert "polygon_distance" in dict(v.not_tested)
@@ -112,9 +114,8 @@ def test_verdict_states_its_power_and_what_it_did_not_test():
 
 def _circle(kernel):
     settings = ScoreSmoothing(points=5, kappa=0.5, start_time=0.2, curve="circle", kernel=kernel)
-    return solve(settings), simulate(
-        settings, Simulation(samples=1000, runs=3, steps=60, smallest_time=1e-4), workers=1
-    )
+    problem = Problem(settings, Simulation(samples=1000, runs=3, steps=60, smallest_time=1e-4))
+    return solve(problem), simulate(problem, workers=1)
 
 
 @pytest.mark.slow
@@ -122,7 +123,8 @@ def test_stated_power_is_the_rate_of_rejection():
     settings = ScoreSmoothing(**LINE)
     # Many runs: with a few the standard errors, and with them the statement, are themselves uncertain.
     plan = {"samples": 500, "runs": 24, "steps": 100}
-    v = compare(solve(settings), simulate(settings, Simulation(**plan), workers=1))
+    problem = Problem(settings, Simulation(**plan))
+    v = compare(solve(problem), simulate(problem, workers=1))
     kappa = settings.kappa * (1 + v.power["score_smoothing.kappa"])
     rejected = np.mean([not v.passed for v in _verdicts(LINE, 60, {"kappa": kappa}, **plan)])
     assert 0.25 < rejected < 0.8

@@ -1,0 +1,1 @@
+"""What networks learn: the least path norm at a given loss, and a trained network."""

@@ -1,0 +1,1 @@
+"""Particles carried through a score: motion, start, end, what they say."""
