@@ -174,3 +174,25 @@ def _escape(text: str) -> str:
         else:
             out.append(character)
     return "".join(out)
+
+
+class Derived:
+    """What has a derivation, and prints it."""
+
+    @property
+    def derivation(self) -> Derivation:
+        """The printable derivation."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return str(self.derivation)
+
+    def latex(self) -> str:
+        """The whole derivation as LaTeX."""
+        return self.derivation.latex()
+
+    def _repr_markdown_(self) -> str:
+        return self.derivation._repr_markdown_()
+
+    def _repr_latex_(self) -> str:
+        return self.derivation._repr_latex_()

@@ -6,12 +6,13 @@ from functools import lru_cache
 
 import sympy
 
-from ..errors import require, require_zero
+from ..identity import require, require_zero
 from ..steps import Derivation, Step
-from . import denoiser, sampling, skip
+from . import denoiser, skip
+from . import sampling_algebra as sampling
+from .names import b
 
 t, s = sympy.symbols("t s", positive=True)
-b = sympy.Symbol("b", real=True)
 t_f = sympy.Symbol("t_f", positive=True)
 phi, Lambda_0 = sympy.symbols("phi Lambda_0", positive=True)
 N, m = sympy.symbols("N m", positive=True, integer=True)
@@ -25,7 +26,7 @@ SCHEDULES = {
 
 
 def drift_of_bulk(schedule: str) -> tuple[sympy.Expr, sympy.Expr]:
-    """Γ_t and Δ_t of a data prediction without noise, from `derivations.autoencoder.sampling`."""
+    """Γ_t and Δ_t of a data prediction without noise, from `sampling_algebra`."""
     alpha, beta = SCHEDULES[schedule]
     at = {
         denoiser.alpha: alpha,
@@ -33,7 +34,7 @@ def drift_of_bulk(schedule: str) -> tuple[sympy.Expr, sympy.Expr]:
         denoiser.alpha_dot: alpha.diff(t),
         denoiser.beta_dot: beta.diff(t),
     }
-    gamma, delta = sampling.Sampler().predicting(denoiser.PREDICTIONS["data"])
+    gamma, delta = sampling.Drift().predicting(denoiser.PREDICTIONS["data"])
     return tuple(sympy.simplify(x.subs(sampling.epsilon, 0).subs(at, simultaneous=True)) for x in (gamma, delta))  # type: ignore[return-value]
 
 

@@ -14,9 +14,10 @@ from functools import lru_cache
 
 import sympy
 
-from ..errors import require, require_zero
+from ..identity import require, require_zero
 from .denoiser import alpha, beta, tied
-from .engine import derive, symbol, symmetric, varsigma
+from .names import symbol, symmetric, varsigma
+from .update import Equations
 
 s = sympy.Symbol("s", nonnegative=True)
 E_beta, E_beta2, E_alpha2 = sympy.symbols("E_beta E_beta2 E_alpha2", positive=True)
@@ -32,7 +33,7 @@ def _averaged(expression: sympy.Expr) -> sympy.Expr:
 @lru_cache(maxsize=1)
 def rate() -> sympy.Expr:
     """γ(s): d ln|Θ|/dτ in a mode of eigenvalue ς and strength s = Θ², in b, λ, ς, E[β], E[β²], E[α²]."""
-    system = derive(tied(1, activation="linear"))
+    system = Equations(tied(1, activation="linear"))
     omega = system.fields[0]
     gram = system.gram[0, 0]
     moments = {

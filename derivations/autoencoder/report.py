@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
 from ..steps import Derivation, Step
@@ -12,22 +10,17 @@ from . import slips as autoencoder_slips
 from .denoiser import alpha, beta
 from .names import vector_symbols
 from .sampling import Sampler
-
-#: A `derivations.autoencoder.engine.System`: it stands above this module, which only reads its attributes.
-System = Any
+from .update import Equations
 
 _E = sympy.Function("E")
 
 
-def _names(system: System) -> tuple[sympy.Symbol, ...]:
+def _names(system: Equations) -> tuple[sympy.Symbol, ...]:
     return vector_symbols(system.denoiser.vectors)
 
 
-def derivation(system: System, simplest: System) -> Derivation:
-    """Definitions, loss, potential, gradients, one SGD step, Stein's lemma, the equations, the skip connection, sampling.
-
-    ``simplest`` is the tied auto-encoder with one unit whose activation is open, which the sources' slips are about.
-    """
+def derivation(system: Equations) -> Derivation:
+    """Definitions, loss, potential, gradients, one SGD step, Stein's lemma, the equations, the skip connection, sampling."""
     denoiser = system.denoiser
     steps = [_model(system), _loss(system), _potential(system), _gradient(system), _hessians(system)]
     steps += [_sgd(system), _stein(system), _equations(system)]
@@ -38,11 +31,11 @@ def derivation(system: System, simplest: System) -> Derivation:
     y0, y1 = denoiser.target()
     if sympy.simplify(alpha * y1 - beta * y0) != 0:  # a multiple of x_t says nothing that could be sampled from
         steps += Sampler().steps(denoiser)
-    slips = autoencoder_slips.slips(simplest) if denoiser.name == "tied" and denoiser.predicts == "data" else ()
+    slips = autoencoder_slips.slips() if denoiser.name == "tied" and denoiser.predicts == "data" else ()
     return Derivation(f"{denoiser.name} auto-encoder, {len(denoiser.terms)} terms", tuple(steps), slips)
 
 
-def _model(system: System) -> Step:
+def _model(system: Equations) -> Step:
     x, root = sympy.Symbol("x"), sympy.Symbol("d", positive=True) ** sympy.Rational(-1, 2)
     terms = [
         root * _names(system)[u] * phi for u, phi in zip(system.denoiser.decoders, system.denoiser.phi, strict=True)
@@ -67,7 +60,7 @@ def _model(system: System) -> Step:
     )
 
 
-def _loss(system: System) -> Step:
+def _loss(system: Equations) -> Step:
     return Step(
         "Loss of one sample",
         "The square of y - f(x_t), expanded with the inner products x_0.x_0 = d, x_1.x_1 = d Lambda, x_0.x_1 = o(d), "
@@ -76,7 +69,7 @@ def _loss(system: System) -> Step:
     )
 
 
-def _potential(system: System) -> Step:
+def _potential(system: Equations) -> Step:
     definitions = [
         sympy.Eq(e, value, evaluate=False)
         for e, value in zip(system.residual_fields, system.residual_definition, strict=True)
@@ -93,7 +86,7 @@ def _potential(system: System) -> Step:
     )
 
 
-def _gradient(system: System) -> Step:
+def _gradient(system: Equations) -> Step:
     equations = [
         sympy.Eq(sympy.Symbol(f"g_{c}_{a + 1}"), g, evaluate=False)
         for c in (0, 1)
@@ -106,7 +99,7 @@ def _gradient(system: System) -> Step:
     )
 
 
-def _hessians(system: System) -> Step:
+def _hessians(system: Equations) -> Step:
     pairs = [(a, c) for a in range(system.p) for c in range(a, system.p)]
     equations = [
         sympy.Eq(sympy.Symbol(f"h_{ch}_{a + 1}_{c + 1}"), sympy.expand(system.hessian[ch][a][c]), evaluate=False)
@@ -125,7 +118,7 @@ def _hessians(system: System) -> Step:
     return Step("Hessians and Gram derivative", text, tuple(equations))
 
 
-def _sgd(system: System) -> Step:
+def _sgd(system: Equations) -> Step:
     equations = [
         sympy.Eq(sympy.Symbol(f"DTheta_{a + 1}"), x, evaluate=False) for a, x in enumerate(system.theta_increment)
     ]
@@ -142,7 +135,7 @@ def _sgd(system: System) -> Step:
     )
 
 
-def _stein(system: System) -> Step:
+def _stein(system: Equations) -> Step:
     g1, h1, h0 = sympy.symbols("g_1_a h_1_ab h_0_ab")
     equations = [
         sympy.Eq(sympy.Symbol("A_a"), _E(g1)),
@@ -166,7 +159,7 @@ def _stein(system: System) -> Step:
     )
 
 
-def _equations(system: System) -> Step:
+def _equations(system: Equations) -> Step:
     tau = sympy.Symbol("tau")
     equations = []
     for a, drift in enumerate(system.theta_drift):
@@ -183,7 +176,7 @@ def _equations(system: System) -> Step:
     )
 
 
-def _skip(system: System) -> Step:
+def _skip(system: Equations) -> Step:
     tau = sympy.Symbol("tau")
     return Step(
         "Skip connection",
@@ -192,7 +185,7 @@ def _skip(system: System) -> Step:
     )
 
 
-def _scalars(system: System) -> Step:
+def _scalars(system: Equations) -> Step:
     tau = sympy.Symbol("tau")
     equations = [
         sympy.Eq(sympy.Derivative(sympy.Function(str(k))(tau), tau), _E(g), evaluate=False)

@@ -7,21 +7,18 @@ from functools import lru_cache
 
 import sympy
 
-from ..errors import require_zero
+from ..identity import require_zero
 from ..steps import Step
 from ..vectors import VectorSum
-from .denoiser import PREDICTIONS, alpha, alpha_dot, beta, beta_dot
+from .denoiser import PREDICTIONS, Target, alpha, alpha_dot, beta, beta_dot
+from .names import Lambda, b, tau
 
-b = sympy.Symbol("b", real=True)
-tau, kappa, Lambda = sympy.symbols("tau kappa Lambda", positive=True)
+kappa = sympy.Symbol("kappa", positive=True)
 b0, b_inf = sympy.symbols("b_0 b_infinity", real=True)
 E_alpha2, E_beta2, E_beta = sympy.symbols("E_alpha2 E_beta2 E_beta", positive=True)
 
 #: Averages over the training times that have a symbol of their own.
 AVERAGES = {alpha**2: E_alpha2, beta**2: E_beta2, beta: E_beta}
-
-#: (y₀, y₁) of a predicted quantity.
-Target = tuple[sympy.Expr, sympy.Expr]
 
 
 def bulk(target: Target = PREDICTIONS["data"]) -> sympy.Expr:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ..identity import require_zero
 from ..steps import Step
 
 d, N = sp.symbols("d N", positive=True)
@@ -16,13 +17,6 @@ abar, beta, tau, eta = sp.symbols("alphabar beta tau eta", positive=True)
 mu, mu0, w, b = sp.symbols("mu mu_0 w b", real=True)
 s, s0, v, sigma2 = sp.symbols("s s_0 v sigma2", positive=True)
 gamma = sp.Symbol("gamma", positive=True)
-
-
-def verified(difference: sp.Expr, what: str) -> None:
-    """Raise if an expression that must vanish does not."""
-    numerator = sp.expand(sp.numer(sp.together(difference)))
-    if numerator != 0 and sp.simplify(numerator) != 0:
-        raise ArithmeticError(f"the derivation of {what} does not close: {difference}")
 
 
 def mean_of(expression: sp.Expr, moments: dict[tuple[sp.Symbol, int], sp.Expr]) -> sp.Expr:
@@ -52,7 +46,7 @@ def optimum() -> tuple[Step, sp.Expr, sp.Expr]:
     (weight,) = sp.solve(sp.diff(loss.subs(b, bias), w), w)
     weight = sp.simplify(weight)
     second = abar * (lam0 + c) + 1 - abar
-    verified(weight - sp.sqrt(1 - abar) / second, "the optimal weight")
+    require_zero(weight - sp.sqrt(1 - abar) / second, "the optimal weight")
 
     # With full matrices: ∇_W of Tr[W C Wᵀ − 2√(1−ᾱ) W] vanishes at √(1−ᾱ) C⁻¹, for a general symmetric Σ₀ in two dimensions
     p, q, r = sp.symbols("p q r", real=True)
@@ -61,7 +55,7 @@ def optimum() -> tuple[Step, sp.Expr, sp.Expr]:
     total = (entries * matrix * entries.T - 2 * sp.sqrt(1 - abar) * entries).trace()
     at = dict(zip(list(entries), list(sp.sqrt(1 - abar) * matrix.inv()), strict=True))
     for entry in entries:
-        verified(sp.diff(total, entry).subs(at), "the matrix optimum")
+        require_zero(sp.diff(total, entry).subs(at), "the matrix optimum")
     step = Step(
         "Optimum",
         "The loss is quadratic: average over noise and data, differentiate with respect to b and w. A ridge "
@@ -80,22 +74,22 @@ def sampler() -> list[Step]:
     after = before * (1 - beta)
     s_t, s_p = after * s0 + 1 - after, before * s0 + 1 - before
     gain = (1 - beta / sp.sqrt(1 - after) * (sp.sqrt(1 - after) / s_t)) / sp.sqrt(1 - beta)
-    verified(gain - sp.sqrt(1 - beta) * s_p / s_t, "the gain")
+    require_zero(gain - sp.sqrt(1 - beta) * s_p / s_t, "the gain")
     # distance of the mean from √ᾱ_t μ₀ is multiplied by the gain
     m = sp.Symbol("m", real=True)
     moved = (m - beta / s_t * (m - sp.sqrt(after) * mu0)) / sp.sqrt(1 - beta) - sp.sqrt(before) * mu0
-    verified(moved - gain * (m - sp.sqrt(after) * mu0), "the mean's recursion")
+    require_zero(moved - gain * (m - sp.sqrt(after) * mu0), "the mean's recursion")
     # P_t = √ᾱ_t s₀/s_t solves P_t = a_t P_{t−1}, P_0 = 1
-    verified(sp.sqrt(after) * s0 / s_t - gain * sp.sqrt(before) * s0 / s_p, "the product")
+    require_zero(sp.sqrt(after) * s0 / s_t - gain * sp.sqrt(before) * s0 / s_p, "the product")
     # v₀ as a function of (t, v_t) is the same before and after a step
     past = sp.Symbol("S", positive=True)
     here = s0**2 * (after * v / s_t**2 + past + sigma2 * before / s_p**2)
     there = s0**2 * (before * (gain**2 * v + sigma2) / s_p**2 + past)
-    verified(here - there, "the telescoped variance")
+    require_zero(here - there, "the telescoped variance")
     # exact variance: v_t = s_t is preserved, and the sum telescopes for any v_T
     exact = beta * s_p / s_t
-    verified(gain**2 * s_t + exact - s_p, "the exact variance")
-    verified(
+    require_zero(gain**2 * s_t + exact - s_p, "the exact variance")
+    require_zero(
         s0**2 * exact * before / s_p**2 - s0 * ((1 - after) / s_t - (1 - before) / s_p), "the continuous-time variance"
     )
     # probability flow: ẋ = ½(1/s − 1)x β̂ moves v as s: ṡ = β̂(1 − s) reversed
@@ -103,7 +97,7 @@ def sampler() -> list[Step]:
     path, variance = sp.Function("s")(clock), sp.Function("v")(clock)
     flow = sp.Eq(variance.diff(clock), variance * path.diff(clock) / path)
     solved = sp.dsolve(flow, variance)
-    verified(sp.simplify(solved.rhs / path).diff(clock), "the flow")
+    require_zero(sp.simplify(solved.rhs / path).diff(clock), "the flow")
 
     abar_T, s_T, v_T = sp.symbols("alphabar_T s_T v_T", positive=True)
     t = sp.Symbol("t", integer=True, positive=True)
@@ -151,8 +145,8 @@ def losses(bias: sp.Expr, weight: sp.Expr) -> tuple[Step, sp.Expr, sp.Expr]:
     second = abar * (lam0 + c) + 1 - abar
     train = sp.simplify(mode_loss(lam0, mu0).subs(b, bias).subs(w, weight))
     test = sp.simplify(mode_loss(lam, mu0 + delta).subs(b, bias).subs(w, weight))
-    verified(train - (1 - (1 - abar) / second - c * abar * (1 - abar) / second**2), "the training loss")
-    verified(test - train - abar * (1 - abar) * (lam - lam0 + delta**2) / second**2, "the test loss")
+    require_zero(train - (1 - (1 - abar) / second - c * abar * (1 - abar) / second**2), "the training loss")
+    require_zero(test - train - abar * (1 - abar) * (lam - lam0 + delta**2) / second**2, "the test loss")
     C, Sigma, Sigma0 = sp.symbols("C Sigma Sigma_0")
     trace = sp.Function("Tr")
     step = Step(
@@ -177,17 +171,17 @@ def training() -> tuple[list[Step], sp.Expr]:
     slope = 2 * s * w - 2 * root
     second = abar * (lam0 + c) + 1 - abar
     full = sp.diff(mode_loss(lam0, mu0).subs(b, -sp.sqrt(abar) * mu0) + abar * c * w**2, w)
-    verified(full - slope.subs(s, second), "the gradient")
+    require_zero(full - slope.subs(s, second), "the gradient")
     path = sp.Function("w")
     start = sp.Symbol("w_0", real=True)
     flow = sp.dsolve(sp.Eq(path(tau).diff(tau), -slope.subs(w, path(tau))), path(tau), ics={path(0): start}).rhs
-    verified(flow - (root / s + (start - root / s) * sp.exp(-2 * s * tau)), "gradient flow")
+    require_zero(flow - (root / s + (start - root / s) * sp.exp(-2 * s * tau)), "gradient flow")
     k = sp.Symbol("k", integer=True, nonnegative=True)
     step = sp.Function("w_k")
     descent = sp.rsolve(step(k + 1) - step(k) + eta * slope.subs(w, step(k)), step(k), {step(0): 0})
     wanted = root / s * (1 - (1 - 2 * eta * s) ** k)
     for count in range(4):
-        verified((descent - wanted).subs(k, count), "gradient descent")
+        require_zero((descent - wanted).subs(k, count), "gradient descent")
     # stability: |1 − 2ηs| < 1
     limit = sp.solve(sp.Eq(2 * eta * s - 1, 1), eta)[0]
     # test loss of one mode with power p = ᾱ(Σ_νν + δ²) + 1 − ᾱ; stationary in τ
@@ -198,7 +192,7 @@ def training() -> tuple[list[Step], sp.Expr]:
     stationary = sp.factor(sp.diff(test, tau).subs(sp.exp(-2 * s * tau), decay).subs(sp.exp(-4 * s * tau), decay**2))
     roots = [r for r in sp.solve(stationary, decay) if r != 0]
     best = sp.simplify(-sp.log(roots[0]) / (2 * s))
-    verified(sp.exp(-2 * s * best) - (1 - s / power), "the best stopping time")
+    require_zero(sp.exp(-2 * s * best) - (1 - s / power), "the best stopping time")
     steps = [
         Step(
             "Gradient flow",

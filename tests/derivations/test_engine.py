@@ -10,10 +10,9 @@ import pytest
 import sympy
 
 import derivations
-from derivations import Denoiser, architecture, derive, local_field, sigma
-from derivations.__main__ import build
+from derivations import Denoiser, architecture, build, derive, local_field, sigma
 from derivations.autoencoder.denoiser import alpha, beta
-from derivations.autoencoder.engine import Lambda, b
+from derivations.autoencoder.names import Lambda, b
 
 
 def test_potential_of_tied_network_is_that_of_the_paper():

@@ -20,7 +20,7 @@ from .nodes import code_names
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.fluctuations import Fluctuations, Increment
+    from derivations.autoencoder.linear_noise import Expansion, Increment
 
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
@@ -80,7 +80,7 @@ def _function(signature: str, body: list[str]) -> str:
 
 
 class _Writer:
-    def __init__(self, f: Fluctuations) -> None:
+    def __init__(self, f: Expansion) -> None:
         self.f, self.s = f, f.system
         self.encoders, self.decoders = self.s.denoiser.encoders, self.s.decoder_vectors
         self.names = [str(a + 1) for a in range(self.s.p)]
