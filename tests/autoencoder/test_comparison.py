@@ -120,7 +120,7 @@ def test_one_drawn_start_is_tested_without_an_allowance(three_clusters):
     path, problem = asy.solve(exp), exp.problem
     from asymptotics.autoencoder.finite_size.reduced_chain import simulate
 
-    runs = simulate(problem, dimension=4000, runs=6, taus=[1.0, 2.0], workers=1, progress=False)
+    runs = simulate(problem, dimension=4000, runs=6, tau=[1.0, 2.0], workers=1, progress=False)
     verdict = asy.compare(path, runs)
     assert verdict.passed, verdict.summary()
     assert max(float(np.max(r.allowance)) for r in verdict.rows) < 1e-4

@@ -69,7 +69,7 @@ def test_stated_power_is_the_rate_of_rejection(three_clusters, monkeypatch, name
 def test_p_of_generated_points_is_uniform(three_clusters):
     """Points against the law of the network that made them, at a small d where networks differ much."""
     exp = three_clusters.replace({"training.tau": 1.0, "simulation.dimension": 100, "simulation.samples": 100})
-    runs = asy.simulate(exp, runs=400, companion=False, taus=[1.0], workers=1, progress=False)
+    runs = asy.simulate(exp, runs=400, companion=False, tau=[1.0], workers=1, progress=False)
     path, p = asy.solve(exp), []
     for k in range(200):
         part = {n: getattr(runs, n)[2 * k : 2 * k + 2] for n in (*NAMES, "generated", "norms")}

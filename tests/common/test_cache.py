@@ -97,7 +97,12 @@ def test_numba_is_not_asked_to_look_at_one_file():
 def test_closure_reads_every_way_to_import():
     found = sources.closure(["asymptotics.autoencoder.kernels.compile", "derivations"])
     # Relative, absolute, within a function, for type checkers only, and what those import in turn.
-    for module in ("autoencoder.kernels_exact", "autoencoder.kernels_forward", "common.codegen", "common.sources"):
+    for module in (
+        "autoencoder.kernels.closed",
+        "autoencoder.kernels.flow",
+        "common.numerics.codegen",
+        "common.numerics.sources",
+    ):
         assert f"asymptotics.{module}" in found
     assert {
         "derivations.autoencoder.moments",
