@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import sympy
@@ -27,6 +27,11 @@ def listening(listener: Callable[[str], None] | None) -> Iterator[None]:
 def _tell(title: str) -> None:
     if _listener is not None:
         _listener(title)
+
+
+def equation(left: sympy.Basic, right: sympy.Basic | complex) -> sympy.Eq:
+    """left = right as it stands: SymPy does not decide whether it holds."""
+    return sympy.Eq(left, right, evaluate=False)
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Derivation:
 
     name: str
     steps: tuple[Step, ...]
-    slips: tuple[Slip, ...] = field(default=())
+    slips: tuple[Slip, ...] = ()
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)

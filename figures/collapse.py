@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.collapse.collapse_map import CollapseMap, phase_diagram
-from asymptotics.autoencoder.collapse.comparison import compare
-from asymptotics.autoencoder.collapse.process import simulate_generations
-from asymptotics.autoencoder.collapse.result import Collapse
-from asymptotics.autoencoder.collapse.runs import CollapseRuns
-from asymptotics.autoencoder.plots.collapse import plot_cobweb, plot_collapse, plot_generations, plot_phase_diagram
-from asymptotics.common.input.checks import present
-from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics.autoencoder import (
+    Collapse,
+    CollapseMap,
+    CollapseRuns,
+    phase_diagram,
+    plot_cobweb,
+    plot_collapse,
+    plot_generations,
+    plot_phase_diagram,
+    simulate_generations,
+)
+from asymptotics.tools import COLOURS, points, style
 
-from .base import Drawing
+from .base import Drawing, Figures
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937"
 EXAMPLE = "model-collapse"
 
 
-def _chain(quick: bool) -> tuple[asy.Experiment, Collapse]:
+def _chain(quick: bool) -> tuple[asy.Experiment, Collapse, CollapseRuns]:
     e = asy.example(EXAMPLE).replace(
         {
             "generations.nodes": 1024 if quick else 4096,
@@ -30,22 +32,18 @@ def _chain(quick: bool) -> tuple[asy.Experiment, Collapse]:
             "simulation.runs": 4 if quick else 8,
         }
     )
-    return e, asy.generations(e, simulate=True, progress=False)
-
-
-def _runs(chain: Collapse) -> CollapseRuns:
-    return present(chain.simulation, "the chain's simulation")
+    chain = asy.generations(e, simulate=True, progress=False)
+    return e, chain, chain.simulation
 
 
 def _closeness(chain: Collapse) -> str:
-    verdict = compare(chain, _runs(chain))
+    verdict = chain.compare()
     worst = max(float(np.max(row.scores())) for row in verdict.rows)
     state = "agree" if verdict.passed else f"disagree in {', '.join(verdict.failures())}"
     return f"theory and experiment (extrapolated in 1/d) {state}; the largest of {verdict.count} differences is {worst:.1f} s.e."
 
 
-def _data(chain: Collapse) -> dict[str, np.ndarray]:
-    runs = _runs(chain)
+def _data(chain: Collapse, runs: CollapseRuns) -> dict[str, np.ndarray]:
     names = ("Lambda", "b", "v", "distance", "bulk_distance", "Q", "Theta", "mean", "covariance")
     data = {name: np.asarray(getattr(chain, name)) for name in names}
     data |= {f"experiment_{name}": runs.mean(name) for name in names}
@@ -54,28 +52,26 @@ def _data(chain: Collapse) -> dict[str, np.ndarray]:
 
 def densities(quick: bool) -> Drawing:
     """Target and generated densities, generation by generation."""
-    e, chain = _chain(quick)
+    e, chain, runs = _chain(quick)
     with style() as plt:
         figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained", sharex=True, sharey=True)
         plot_generations(chain, axes=axes.ravel())
         for axis in axes[0]:
             axis.set_xlabel("")
         axes[1, 0].set_ylabel(axes[0, 0].get_ylabel())
-    runs = _runs(chain)
     caption = (
         "Three clusters, and what three generations of networks make of them, each trained on the samples of the one before: "
         "contours that hold 30, 60 and 90 % of the theory's mass (points of the theory's law, in blue, where its Gaussian part "
         f"is too narrow to draw) over samples of {runs.runs} networks in R^d, d = {runs.dimension}."
     )
-    return Drawing(figure, caption, f"{PAPER}, model collapse", _data(chain), e.to_table(), _closeness(chain))
+    return Drawing(figure, caption, f"{PAPER}, model collapse", _data(chain, runs), e.to_table(), _closeness(chain))
 
 
 def decay(quick: bool) -> Drawing:
     """Λ, b and distances against generation."""
-    e, chain = _chain(quick)
-    runs = _runs(chain)
+    e, chain, runs = _chain(quick)
     generation = np.arange(1, chain.count + 1)
-    data = _data(chain)
+    data = _data(chain, runs)
     with style() as plt:
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
         plot_collapse(chain, ax=left)
@@ -221,7 +217,7 @@ def remedy(quick: bool) -> Drawing:
     return Drawing(figure, caption, f"{PAPER}: the remedy for its collapse", data, table, closeness)
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {
+FIGURES: Figures = {
     "collapse-densities": densities,
     "collapse-decay": decay,
     "collapse-cobweb": cobweb,

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from asymptotics.autoencoder import OrderParameterPath
-from asymptotics.autoencoder.finite_size.bias import bias
-from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
-from asymptotics.autoencoder.finite_size.reduced_chain import simulate as reduced
-from asymptotics.autoencoder.model.problem import Problem
-from asymptotics.autoencoder.process.ensemble import Runs
-from asymptotics.autoencoder.process.setup import sgd_problem
-from asymptotics.autoencoder.process.sgd import one_run
-from asymptotics.autoencoder.theory import solve
-from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.common.running.ensembles import run_ensemble, spawn
-from asymptotics.experiment import load
+import asymptotics as asy
+from asymptotics.autoencoder import (
+    OrderParameterPath,
+    Problem,
+    Runs,
+    SgdProblem,
+    TrainedRun,
+    bias,
+    fluctuations,
+    reduced_chain,
+    sgd_problem,
+    solve,
+    train,
+)
+from asymptotics.tools import COLOURS, points, run_ensemble, spawn, style
 
-from .base import Drawing
+from .base import Drawing, Figures, mean_and_error
 
 PAPER = "setting of Cui, Pehlevan, Lu, arXiv 2501.03937 (three clusters); finite-d theory not in the paper"
 #: Order parameters shown: label, field, index, position among (Θ row by row, upper Q, b).
@@ -35,14 +37,18 @@ SHOWN = (
 
 
 def _problem(tau: float) -> Problem:
-    problem = load("three-clusters").problem
+    problem = asy.example("three-clusters").problem
     return dataclasses.replace(problem, training=problem.training.replace(tau=tau))
+
+
+def _trained(seed: np.random.SeedSequence, problem: SgdProblem, taus: Any) -> TrainedRun:
+    return train(problem, seed, taus)
 
 
 def _full(problem: Problem, d: int, runs: int, taus: Any, seed: int) -> dict[str, np.ndarray]:
     """Full trainings in R^d: field → (runs, times, ...)."""
-    found = run_ensemble(one_run, spawn(seed, runs), sgd_problem(problem, dimension=d), taus)
-    return {name: np.stack([r[name] for r in found]) for name in ("Theta", "Q", "b")}
+    found = run_ensemble(_trained, spawn(seed, runs), sgd_problem(problem, dimension=d), taus)
+    return {name: np.stack([getattr(r, name) for r in found]) for name in ("Theta", "Q", "b")}
 
 
 def _values(runs: Runs | dict[str, np.ndarray], field: str, index: tuple[int, ...]) -> np.ndarray:
@@ -61,10 +67,13 @@ def scaling(quick: bool) -> Drawing:
     """Standard deviations against d over six decades."""
     tau = 0.04
     problem = _problem(tau)
-    f = fluctuations(solve(problem))
+    f = fluctuations.fluctuations(solve(problem))
     dimensions = [10**k for k in (range(2, 6) if quick else range(2, 9))]
     counts = [200 if d <= 10**6 else (48 if d <= 10**7 else 12) for d in dimensions]
-    chain = [reduced(problem, dimension=d, runs=n, tau=[tau], seed=d) for d, n in zip(dimensions, counts, strict=True)]
+    chain = [
+        reduced_chain.simulate(problem, dimension=d, runs=n, tau=[tau], seed=d)
+        for d, n in zip(dimensions, counts, strict=True)
+    ]
     full_dimensions = [50, 150, 500] if quick else [50, 150, 500, 1500, 5000]
     full = [_full(problem, d, 200, [tau], d + 1) for d in full_dimensions]
     data: dict[str, np.ndarray] = {"d_chain": np.array(dimensions), "d_full": np.array(full_dimensions)}
@@ -115,7 +124,7 @@ def gap(quick: bool) -> Drawing:
     dimensions = [50, 100, 200] if quick else [50, 100, 200, 400, 800]
     at = path(tau)
     m1 = bias(path, 1000)(tau) * 1000
-    ensembles = [reduced(problem, dimension=d, runs=runs, tau=[tau], seed=d) for d in dimensions]
+    ensembles = [reduced_chain.simulate(problem, dimension=d, runs=runs, tau=[tau], seed=d) for d in dimensions]
     data: dict[str, np.ndarray] = {"d": np.array(dimensions), "m1": m1}
     scores = []
     with style() as plt:
@@ -125,8 +134,8 @@ def gap(quick: bool) -> Drawing:
                 continue
             theory = float(np.asarray(getattr(at, field))[index])
             values = [_values(r, field, index)[:, 0] for r in ensembles]
-            mean = np.array([d * (v.mean() - theory) for d, v in zip(dimensions, values, strict=True)])
-            sem = np.array([d * v.std(ddof=1) / np.sqrt(runs) for d, v in zip(dimensions, values, strict=True)])
+            rows = [mean_and_error(d * (v - theory)) for d, v in zip(dimensions, values, strict=True)]
+            mean, sem = np.array(rows).T
             ax.axhline(m1[position], color=COLOURS[k], label=label)
             points(ax, dimensions, mean, sem, color=COLOURS[k])
             data |= {f"{field}{''.join(map(str, index))}": np.stack([mean, sem])}
@@ -154,7 +163,7 @@ def gap(quick: bool) -> Drawing:
 def _band(
     ax: Any, path: OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray
 ) -> tuple[Any, Any]:
-    f = fluctuations(path)
+    f = fluctuations.fluctuations(path)
     line = getattr(path(tau), field)[(slice(None), *index)]
     grid = np.linspace(0, path.tau_max, 41)
     width = np.interp(tau, grid, getattr(f.deviations(grid, d), field)[(slice(None), *index)])
@@ -194,8 +203,4 @@ def fan(quick: bool) -> Drawing:
     )
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {
-    "fluctuations-scaling": scaling,
-    "fluctuations-gap": gap,
-    "fluctuations-fan": fan,
-}
+FIGURES: Figures = {"fluctuations-scaling": scaling, "fluctuations-gap": gap, "fluctuations-fan": fan}

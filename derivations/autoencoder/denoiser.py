@@ -95,16 +95,18 @@ class Denoiser:
                     f"phi of decoder {u!r} has the symbol {sorted(map(str, extra))[0]!r}: must be a local field"
                     " (local_field(name)) or one of the parameters"
                 )
-        if not any(phi.has(*self.fields) for _, phi in terms):
-            raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
+        self._check_not_constant(terms)
         terms = tuple((u, stable(phi.xreplace(rename))) for u, phi in terms)
         if not any(phi.has(sigma) for _, phi in terms):
             terms = tuple((u, analyse(phi, self.fields).phi) for u, phi in terms)
-            if not any(phi.has(*self.fields) for _, phi in terms):
-                raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
+            self._check_not_constant(terms)
         object.__setattr__(self, "parameters", own)
         object.__setattr__(self, "terms", terms)
         self.target()
+
+    def _check_not_constant(self, terms: tuple[tuple[str, sympy.Expr], ...]) -> None:
+        if not any(phi.has(*self.fields) for _, phi in terms):
+            raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
 
     def _repr_latex_(self) -> str:
         shown = dict(zip(self.vectors, vector_symbols(self.vectors), strict=True))

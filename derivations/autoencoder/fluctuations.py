@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 import sympy
 
 from ..identity import require_zero
-from ..steps import Derivation, Derived, Step
+from ..steps import Derivation, Derived, Step, equation
 from .denoiser import tied
 from .linear_noise import COEFFICIENTS, Expansion
 from .names import d, eta, symbol, tau, varsigma
@@ -26,8 +26,8 @@ from .update import Equations
 
 
 def _increments(f: Expansion) -> Step:
-    rows = [sympy.Eq(symbol("Y_Theta", a + 1), x, evaluate=False) for a, x in enumerate(f.system.theta_increment)]
-    rows += [sympy.Eq(symbol("Y_q", a + 1, c + 1), x, evaluate=False) for (a, c), x in f.system.gram_increment.items()]
+    rows = [equation(symbol("Y_Theta", a + 1), x) for a, x in enumerate(f.system.theta_increment)]
+    rows += [equation(symbol("Y_q", a + 1, c + 1), x) for (a, c), x in f.system.gram_increment.items()]
     return Step(
         "Random increments",
         "One step changes an order parameter by (2 eta/d) Y, with Y before any average: g and P are functions of the sample's "
@@ -50,7 +50,7 @@ def _linear_noise() -> Step:
         "Linear noise approximation",
         "Linearise the recursion around the solution: deviations of order 1/sqrt(d) are carried by 1 + (2 eta/d) J and fed by "
         "(2 eta/d)(Y - E Y), independent from step to step. The limit for a scalar; for a vector J C + C J^T.",
-        (sympy.Eq(dC, rate, evaluate=False),),
+        (equation(dC, rate),),
     )
 
 
@@ -74,9 +74,9 @@ def _price() -> Step:
         "Derivatives of a Gaussian expectation by mean and covariance are expectations of derivatives; checked on F = exp(s.x), "
         "whose expectation is exp(s.m + s.C s/2).",
         (
-            sympy.Eq(sympy.Derivative(E(F), m1), E(sympy.Derivative(F, x1)), evaluate=False),
-            sympy.Eq(sympy.Derivative(E(F), c11), E(sympy.Derivative(F, (x1, 2))) / 2, evaluate=False),
-            sympy.Eq(sympy.Derivative(E(F), c12), E(sympy.Derivative(F, x1, x2)), evaluate=False),
+            equation(sympy.Derivative(E(F), m1), E(sympy.Derivative(F, x1))),
+            equation(sympy.Derivative(E(F), c11), E(sympy.Derivative(F, (x1, 2))) / 2),
+            equation(sympy.Derivative(E(F), c12), E(sympy.Derivative(F, x1, x2))),
         ),
     )
 
@@ -94,22 +94,16 @@ def _by_parts() -> Step:
         "The same derivatives fall on the Gaussian weight: Hermite polynomials of the nodes times F, whatever F's kinks. In the "
         "fields omega this form is used for all activations; in e, Q, b and kappa F is differentiated symbolically.",
         (
-            sympy.Eq(sympy.Derivative(E(F(x)), m), E(F(x) * zed) / sympy.sqrt(s), evaluate=False),
-            sympy.Eq(sympy.Derivative(E(F(x)), s), E(F(x) * (zed**2 - 1)) / (2 * s), evaluate=False),
+            equation(sympy.Derivative(E(F(x)), m), E(F(x) * zed) / sympy.sqrt(s)),
+            equation(sympy.Derivative(E(F(x)), s), E(F(x) * (zed**2 - 1)) / (2 * s)),
         ),
     )
 
 
 def _jacobian(f: Expansion) -> Step:
     theta, gram = f.drift_derivatives
-    rows = [
-        sympy.Eq(sympy.Derivative(sympy.Function("f_Theta_1")(x), x), value, evaluate=False)
-        for x, value in theta[0].items()
-    ]
-    rows += [
-        sympy.Eq(sympy.Derivative(sympy.Function("f_q_1_1")(x), x), value, evaluate=False)
-        for x, value in gram[0, 0].items()
-    ]
+    rows = [equation(sympy.Derivative(sympy.Function("f_Theta_1")(x), x), value) for x, value in theta[0].items()]
+    rows += [equation(sympy.Derivative(sympy.Function("f_q_1_1")(x), x), value) for x, value in gram[0, 0].items()]
     return Step(
         "Jacobian of the drift",
         "The drift depends on the order parameters directly and through its moments; the moments through the fields' means and "
@@ -130,9 +124,9 @@ def _skip(f: Expansion) -> Step:
         "of order 1/sqrt(d): Var b = B/d^2, and b's noise does not reach the other order parameters at order 1/d. A coordinate of "
         "eigenvalue varsigma has the variance below; over the coordinates it averages to VarY_b = Var(-1/2 d loss/d b)/d.",
         (
-            *[sympy.Eq(n, c, evaluate=False) for n, c in zip(COEFFICIENTS, f.skip_increment, strict=True)],
-            sympy.Eq(sympy.Symbol("Var_coordinate"), f.skip_variance, evaluate=False),
-            sympy.Eq(sympy.Symbol("VarY_b"), variance, evaluate=False),
+            *[equation(n, c) for n, c in zip(COEFFICIENTS, f.skip_increment, strict=True)],
+            equation(sympy.Symbol("Var_coordinate"), f.skip_variance),
+            equation(sympy.Symbol("VarY_b"), variance),
         ),
     )
 
@@ -152,7 +146,7 @@ def _bias() -> Step:
         "E y = y_infinity + m_1/d: carried by J, fed by the drift's curvature over the fluctuations, by the O(1/d) part f_1 of the "
         "mean increment (the squared step beyond its extensive norm), and by the step's length h = 2 eta/d: "
         "h y''/2 = (eta/d) J f.",
-        (sympy.Eq(sympy.Derivative(sympy.Function("m_1")(tau), tau), rate, evaluate=False),),
+        (equation(sympy.Derivative(sympy.Function("m_1")(tau), tau), rate),),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import sympy
 
 from ..identity import require_zero
-from ..steps import Derivation, Derived, Step
+from ..steps import Derivation, Derived, Step, equation
 from ..vectors import VectorSum
 from .denoiser import Denoiser, alpha, alpha_dot, beta, beta_dot, tied
 from .sampling_algebra import (
@@ -67,7 +67,7 @@ def _prediction() -> Step:
         "What the network says of a sample",
         "f estimates y = y0 x0 + y1 x1, and x = alpha x0 + beta x1: solved for the estimates of noise x0 and data x1. The velocity "
         "is the mean of dx_t/dt given x_t, the score the mean of -(x - beta x1)/alpha^2.",
-        tuple(sympy.Eq(name, value, evaluate=False) for name, value in estimates().items()),
+        tuple(equation(name, value) for name, value in estimates().items()),
     )
 
 
@@ -103,8 +103,8 @@ def _diffusion(sampler: Drift) -> Step:
         "Generative process",
         text,
         (
-            sympy.Eq(dX, sampler.drift * sympy.Symbol("dt") + sympy.sqrt(2 * epsilon) * dW, evaluate=False),
-            sympy.Eq(sympy.Symbol("drift"), sympy.expand(sampler.of_sample), evaluate=False),
+            equation(dX, sampler.drift * sympy.Symbol("dt") + sympy.sqrt(2 * epsilon) * dW),
+            equation(sympy.Symbol("drift"), sympy.expand(sampler.of_sample)),
         ),
     )
 
@@ -118,11 +118,11 @@ def _coefficients(sampler: Drift, denoiser: Denoiser) -> Step:
         "With f = b x + sum_j (u_j/sqrt(d)) phi_j the drift is Gamma sum_j (u_j/sqrt(d)) phi_j + Delta X; for any prediction, and for "
         "this one.",
         (
-            sympy.Eq(Gamma, sampler.gamma, evaluate=False),
-            sympy.Eq(Delta, sampler.delta, evaluate=False),
-            *[sympy.Eq(name, value, evaluate=False) for name, value in targets.items()],
-            sympy.Eq(Gamma, gamma, evaluate=False),
-            sympy.Eq(Delta, shown, evaluate=False),
+            equation(Gamma, sampler.gamma),
+            equation(Delta, sampler.delta),
+            *[equation(name, value) for name, value in targets.items()],
+            equation(Gamma, gamma),
+            equation(Delta, shown),
         ),
     )
 
@@ -135,12 +135,12 @@ def _vector() -> Step:
         "An Euler-Maruyama step multiplies X by growth, adds gain sum_j (u_j/sqrt(d)) phi_j and noise of this variance in every "
         "direction. Being linear in X it keeps X = L + sum_j (u_j/sqrt(d)) I_j, with I = 0 at the start: l = w.L/sqrt(d).",
         (
-            sympy.Eq(GAIN, gain, evaluate=False),
-            sympy.Eq(GROWTH, growth, evaluate=False),
-            sympy.Eq(NOISE, strength, evaluate=False),
-            sympy.Eq(sympy.Symbol("l_next"), ell, evaluate=False),
-            sympy.Eq(sympy.Symbol("I_next"), network, evaluate=False),
-            sympy.Eq(sympy.Derivative(sympy.Function("I")(t), t), network_rate(), evaluate=False),
+            equation(GAIN, gain),
+            equation(GROWTH, growth),
+            equation(NOISE, strength),
+            equation(sympy.Symbol("l_next"), ell),
+            equation(sympy.Symbol("I_next"), network),
+            equation(sympy.Derivative(sympy.Function("I")(t), t), network_rate()),
         ),
     )
 
@@ -165,7 +165,7 @@ def _fields(denoiser: Denoiser) -> Step:
         drift = sympy.expand(sympy.Add(*[c for c in sympy.Add.make_args(change) if not c.has(xi[a])]) / h)
         dZ = sympy.Symbol(f"dZ_{labels[a]}")
         dW = sympy.Symbol(f"dW_{labels[a]}")
-        rows.append(sympy.Eq(dZ, drift * sympy.Symbol("dt") + sympy.sqrt(2 * epsilon) * dW, evaluate=False))
+        rows.append(equation(dZ, drift * sympy.Symbol("dt") + sympy.sqrt(2 * epsilon) * dW))
     return Step(
         "Local fields of a generated sample",
         "Z_a = w_a.X/sqrt(d), by the inner products w_a.w_b/d = Q_ab: they close on themselves. The noises have the covariance Q dt "
@@ -180,9 +180,9 @@ def _variance() -> Step:
         "L ~ N(0, v) in every direction, v = 1 at the start: one step; its limit per h; the solution of that equation, checked by "
         "differentiation.",
         (
-            sympy.Eq(sympy.Symbol("v_next"), variance_step(), evaluate=False),
-            sympy.Eq(sympy.Derivative(sympy.Function("v")(t), t), variance_rate(), evaluate=False),
-            sympy.Eq(sympy.Function("v")(t), variance(), evaluate=False),
+            equation(sympy.Symbol("v_next"), variance_step()),
+            equation(sympy.Derivative(sympy.Function("v")(t), t), variance_rate()),
+            equation(sympy.Function("v")(t), variance()),
         ),
     )
 
@@ -205,8 +205,8 @@ def _rest(denoiser: Denoiser) -> Step:
         "its variance, that of Y, the second. For several encoders Theta^T Q^+ l and v (G - Theta^T Q^+ Theta). In a tied network "
         "both parts of the mean add up to Theta^T Q^+ Z.",
         (
-            sympy.Eq(sympy.Symbol("mean"), sympy.cancel(weight) * ell + sympy.Add(*terms), evaluate=False),
-            sympy.Eq(sympy.Symbol("VarY"), remaining, evaluate=False),
+            equation(sympy.Symbol("mean"), sympy.cancel(weight) * ell + sympy.Add(*terms)),
+            equation(sympy.Symbol("VarY"), remaining),
         ),
     )
 

@@ -14,7 +14,7 @@ import mpmath
 import sympy
 
 from ..identity import require_zero
-from ..steps import Slip
+from ..steps import Slip, equation
 from . import collapse, skip
 from .activations import sigma
 from .denoiser import alpha, beta, local_field, tied
@@ -51,7 +51,7 @@ class Comparison:
 
 def _slip(where: str, name: str, check: Comparison, explanation: str) -> Slip:
     left = sympy.Symbol(name)
-    printed, derived = (sympy.Eq(left, x, evaluate=False) for x in (check.printed, check.derived))
+    printed, derived = (equation(left, x) for x in (check.printed, check.derived))
     return Slip(where, printed, derived, check, explanation)
 
 

@@ -149,8 +149,7 @@ def equivalents() -> tuple[Step, dict[str, sp.Expr]]:
             sp.Eq(trace_of(Sigma / (S + chat) ** 2), (kappa / chat) ** 2 * sp.Symbol("A")),
             sp.Eq(trace_of(S / (S + chat) ** 2), sp.Symbol("A")),
             sp.Eq(
-                sp.Symbol("A"),
-                sp.Symbol("kappa_prime") * sp.Sum(lam_nu[nu] / (lam_nu[nu] + kappa) ** 2, (nu, 1, dd)),
+                sp.Symbol("A"), sp.Symbol("kappa_prime") * sp.Sum(lam_nu[nu] / (lam_nu[nu] + kappa) ** 2, (nu, 1, dd))
             ),
         ),
     )
@@ -189,9 +188,6 @@ def effective_dimension() -> tuple[Step, sp.Expr]:
         "Pairings of four Gaussian factors give E‖Σ₀−Σ‖² = ((Tr Σ)² + Tr Σ²)/N; centring takes one degree of "
         "freedom and adds the bias Σ/N. With "
         "p = (Tr Σ)²/Tr Σ² the relative squared distance r = ‖Σ₀−Σ‖²/‖Σ‖² is on average d_eff/N, d_eff = 1 + p.",
-        (
-            sp.Eq(sp.Function("E")(sp.Symbol("r")), (1 + p * (1 - 1 / N)) / N),
-            sp.Eq(sp.Symbol("d_eff"), 1 + p),
-        ),
+        (sp.Eq(sp.Function("E")(sp.Symbol("r")), (1 + p * (1 - 1 / N)) / N), sp.Eq(sp.Symbol("d_eff"), 1 + p)),
     )
     return step, (1 + p * (1 - 1 / N)) / N

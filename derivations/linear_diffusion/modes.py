@@ -9,7 +9,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..identity import require_zero
-from ..steps import Step
+from ..steps import Step, equation
 
 d, N = sp.symbols("d N", positive=True)
 lam0, lam, c = sp.symbols("lambda_0 lambda c", positive=True)
@@ -119,10 +119,7 @@ def sampler() -> list[Step]:
             "Generated mean and variance",
             "The product of the gains telescopes to √ᾱ_t s₀/s_t (induction over t), so that the recursion is "
             "solved exactly.",
-            (
-                sp.Eq(sp.Function("E")(sp.Symbol("u_0")), mu0 * (1 - abar_T * s0 / s_T)),
-                sp.Eq(sp.Symbol("v_0"), total),
-            ),
+            (sp.Eq(sp.Function("E")(sp.Symbol("u_0")), mu0 * (1 - abar_T * s0 / s_T)), sp.Eq(sp.Symbol("v_0"), total)),
         ),
         Step(
             "Choices of the noise",
@@ -132,8 +129,8 @@ def sampler() -> list[Step]:
             (
                 sp.Eq(sp.Symbol("v_0"), s0 * (1 - abar_T) / s_T + s0**2 * abar_T * v_T / s_T**2),
                 sp.Eq(sp.Symbol("v_flow"), v_T * s0 / s_T),
-                sp.Eq(sp.Function("sigma2_t")(sp.Eq(s0, 1, evaluate=False)), sp.simplify(exact.subs(s0, 1))),
-                sp.Eq(sp.Function("sigma2_t")(sp.Eq(s0, 0, evaluate=False)), sp.simplify(exact.subs(s0, 0))),
+                sp.Eq(sp.Function("sigma2_t")(equation(s0, 1)), sp.simplify(exact.subs(s0, 1))),
+                sp.Eq(sp.Function("sigma2_t")(equation(s0, 0)), sp.simplify(exact.subs(s0, 0))),
             ),
         ),
     ]

@@ -125,9 +125,7 @@ def asymptotic_steps(overlaps: dict[sp.Symbol, sp.Expr]) -> tuple[Step, Step]:
     parts = [sp.factor(v.coeff(x)) for x in (mu, xi, eta)]
     e2 = alpha**2 + spread**2 * beta**2
     for part, expected in zip(
-        parts,
-        (N * alpha**2 / e2, -alpha * beta * spread**2 / e2, K * alpha**2 / e2),
-        strict=True,
+        parts, (N * alpha**2 / e2, -alpha * beta * spread**2 / e2, K * alpha**2 / e2), strict=True
     ):
         require_zero(part - expected / (N + lam), "components of v")
     w_m, w_xi, w_eta = sp.symbols("w_m w_xi w_eta")
@@ -241,10 +239,7 @@ def solution() -> tuple[sp.Expr, Step, Step]:
             ),
         ),
     )
-    require_zero(
-        x - (envelope * X0 + s / (N + lam) * (beta * Xbar + (alpha - envelope) * xi)),
-        "boxed form",
-    )
+    require_zero(x - (envelope * X0 + s / (N + lam) * (beta * Xbar + (alpha - envelope) * xi)), "boxed form")
     return x, first, second
 
 

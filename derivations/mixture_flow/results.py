@@ -168,10 +168,7 @@ def _end() -> tuple[Step, Step, Step]:
             sp.Eq(sp.Symbol("c_learned"), leading_error()[0]),
             sp.Eq(sp.Symbol("c_free"), leading_error()[1]),
             sp.Eq(sp.Symbol("error"), sum(c / n**k for k, c in enumerate(coefficients, 1))),
-            sp.Eq(
-                sp.Symbol("c_MW"),
-                sp.limit(sp.simplify(distance().subs(K, 1).subs(n, 1 / small) / small), small, 0),
-            ),
+            sp.Eq(sp.Symbol("c_MW"), sp.limit(sp.simplify(distance().subs(K, 1).subs(n, 1 / small) / small), small, 0)),
         ),
     )
     polynomial = optimal_ridge_polynomial()

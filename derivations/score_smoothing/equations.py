@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 
 from ..identity import require_zero
-from ..steps import Step
+from ..steps import Step, equation
 
 x, z, u, c = sp.symbols("x z u c", real=True)
 t, s, t0 = sp.symbols("t s t_0", positive=True)
@@ -42,10 +42,7 @@ def empirical_score() -> Step:
         "Empirical score",
         "The score of the noised training set of two points; for t → 0 the posterior mean becomes the nearest point "
         "and the score is piecewise linear, with a jump 2Δ/t at the midpoint.",
-        (
-            sp.Eq(sp.Function("s_t")(x), closed, evaluate=False),
-            sp.Eq(sp.Function("sbar_t")(x), piecewise, evaluate=False),
-        ),
+        (equation(sp.Function("s_t")(x), closed), equation(sp.Function("sbar_t")(x), piecewise)),
     )
 
 
@@ -78,7 +75,7 @@ def local_averaging() -> Step:
         "The piecewise-linear score averaged over a box of half width w = Δ − δ: unchanged where the window misses "
         "the midpoint, linear where it meets it. A box narrower than a gap meets one midpoint at most, so that this "
         "holds for any number of uniformly spaced points.",
-        (sp.Eq(sp.Function("shat_t")(x), smoothed, evaluate=False),),
+        (equation(sp.Function("shat_t")(x), smoothed),),
     )
 
 
@@ -103,10 +100,7 @@ def finite_difference() -> Step:
         "The integral of a gradient: a finite difference of log p_t. It differs from the smoothed score by at most t "
         "ln 2/(2w) in t·s_t, reached where an end of the window lies on the midpoint, up to terms exponentially small "
         "in Δ²/t.",
-        (
-            sp.Eq(sp.Function("stilde_t")(x), difference, evaluate=False),
-            sp.Eq(sp.Symbol("sup") * t, -kink * t / (2 * w), evaluate=False),
-        ),
+        (equation(sp.Function("stilde_t")(x), difference), equation(sp.Symbol("sup") * t, -kink * t / (2 * w))),
     )
 
 
@@ -126,7 +120,7 @@ def gaussian_kernel() -> Step:
         "The Gaussian average of the two-point posterior mean has isolated fixed points, which merge at a critical "
         "bandwidth; a box of half width Δ has slope one on the whole gap: a continuum of fixed points, which is what "
         "interpolates.",
-        (sp.Eq(sp.Function("m")(x), mean, evaluate=False), sp.Eq(h, critical, evaluate=False)),
+        (equation(sp.Function("m")(x), mean), equation(h, critical)),
     )
 
 
@@ -160,7 +154,7 @@ def flow() -> Step:
         "With δ = κ√t the probability-flow equation in r = √t is linear on each region; its solutions are straight "
         "lines in (x, √t), and the edge of the ball is one of them, so that regions are invariant. First the gap (x "
         "measured from its centre), then the ball around the right point.",
-        (sp.Eq(phi(z), gap_map, evaluate=False), sp.Eq(phi(z), ball_map, evaluate=False)),
+        (equation(phi(z), gap_map), equation(phi(z), ball_map)),
     )
 
 
@@ -194,11 +188,11 @@ def density() -> Step:
         "initial law, not a uniform one. For two points: atom, interpolated mass, its limit Φ(−κ) for an early start "
         "(it then sits at the points); it vanishes at t_c = (Δ/κ)².",
         (
-            sp.Eq(sp.Symbol("r"), r, evaluate=False),
-            sp.Eq(sp.Function("phat_0")(x), sp.Symbol("r") * p(sp.Symbol("r") * x), evaluate=False),
-            sp.Eq(sp.Symbol("a"), closed, evaluate=False),
-            sp.Eq(sp.Symbol("I"), interpolated, evaluate=False),
-            sp.Eq(sp.Limit(sp.Symbol("I"), t0, 0, "+"), early, evaluate=False),
+            equation(sp.Symbol("r"), r),
+            equation(sp.Function("phat_0")(x), sp.Symbol("r") * p(sp.Symbol("r") * x)),
+            equation(sp.Symbol("a"), closed),
+            equation(sp.Symbol("I"), interpolated),
+            equation(sp.Limit(sp.Symbol("I"), t0, 0, "+"), early),
         ),
     )
 
@@ -224,9 +218,9 @@ def ornstein_uhlenbeck() -> Step:
         "Contracting space by e^{−t} and reading the heat flow at τ = e^{2t} − 1 solves dx = −x dt + √2 dW (checked "
         "on the heat kernel, so for every initial law). Scores, flow and the ball radius κ√τ carry over.",
         (
-            sp.Eq(sp.Function("q")(x, t), sp.exp(t) * p(sp.exp(t) * x, sp.exp(2 * t) - 1), evaluate=False),
-            sp.Eq(sp.Function("s_OU")(x, t), sp.exp(t) * name(sp.exp(t) * x, sp.exp(2 * t) - 1), evaluate=False),
-            sp.Eq(sp.Symbol("delta_OU"), kappa * sp.sqrt(1 - sp.exp(-2 * t)), evaluate=False),
+            equation(sp.Function("q")(x, t), sp.exp(t) * p(sp.exp(t) * x, sp.exp(2 * t) - 1)),
+            equation(sp.Function("s_OU")(x, t), sp.exp(t) * name(sp.exp(t) * x, sp.exp(2 * t) - 1)),
+            equation(sp.Symbol("delta_OU"), kappa * sp.sqrt(1 - sp.exp(-2 * t))),
         ),
     )
 
@@ -245,8 +239,5 @@ def circle() -> Step:
         "Circle: metastability",
         "Linearised at the middle of an edge the angular window moves an offset as (t₀/t)^γ: slowly (γ is of order α² "
         "for many points) but without end, so that the samples memorise again. The chord window has γ = 0.",
-        (
-            sp.Eq(sp.Symbol("gamma"), exponent, evaluate=False),
-            sp.Eq(sp.Symbol("gamma"), small, evaluate=False),
-        ),
+        (equation(sp.Symbol("gamma"), exponent), equation(sp.Symbol("gamma"), small)),
     )

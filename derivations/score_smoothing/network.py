@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..identity import require_zero
-from ..steps import Step
+from ..steps import Step, equation
 from .equations import delta, gap, gaussian, kappa, normal_cdf, t, u, x
 
 
@@ -37,11 +37,11 @@ def neurons() -> Step:
         "weight-decay cost of a neuron with product P = |a w| is least when balanced, where it is P, so that half the "
         "squared weights is the total variation ∫|f''| of the slope.",
         (
-            sp.Eq(a1, found[a1], evaluate=False),
-            sp.Eq(a2, found[a2], evaluate=False),
-            sp.Eq(a3, found[a3], evaluate=False),
-            sp.Eq(c0, found[c0], evaluate=False),
-            sp.Eq(sp.Symbol("R"), norm, evaluate=False),
+            equation(a1, found[a1]),
+            equation(a2, found[a2]),
+            equation(a3, found[a3]),
+            equation(c0, found[c0]),
+            equation(sp.Symbol("R"), norm),
         ),
     )
 
@@ -65,8 +65,5 @@ def loss() -> Step:
         "Each of the n points carries 1/n of the mass, and 2(n − 1) of the half-Gaussians reach into a gap. In the "
         "scaled distance u the squared error is (u − κ)² times a factor that tends to one: with δ = κ√t the loss "
         "stays of order one as t → 0, and it is *larger* than its limit at every t > 0.",
-        (
-            sp.Eq(sp.Function("G")(kappa), closed, evaluate=False),
-            sp.Eq(sp.Symbol("L_t"), total, evaluate=False),
-        ),
+        (equation(sp.Function("G")(kappa), closed), equation(sp.Symbol("L_t"), total)),
     )

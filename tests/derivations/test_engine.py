@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy
 
-import derivations
 from derivations import Denoiser, architecture, build, derive, local_field, sigma
 from derivations.autoencoder.denoiser import alpha, beta
 from derivations.autoencoder.names import Lambda, b
@@ -179,12 +177,6 @@ def test_slips_name_their_places():
     assert len(REPORTED) == 4
     for place in ("transcript of the slides", "update_m_k", "update_q2", "computing variance"):
         assert place in places
-
-
-def test_nothing_that_the_engine_needs_needs_the_engine():
-    folder = Path(derivations.__file__).parent
-    for name in ("report", "skip", "sampling", "autoencoder_slips", "collapse", "denoiser", "steps", "vectors"):
-        assert "engine import" not in (folder / f"{name}.py").read_text(encoding="utf-8")
 
 
 def test_closed_form_of_b_returns_its_initial_value():

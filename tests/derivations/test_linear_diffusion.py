@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from derivations.identity import require_zero
 from derivations.linear_diffusion import averages as linear_averages
 from derivations.linear_diffusion import derivation
 from derivations.linear_diffusion import modes as linear_modes

@@ -12,7 +12,7 @@ from .flow import ForwardWriter
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.engine import System
+    from derivations.autoencoder.update import Equations
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
 MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
@@ -22,7 +22,7 @@ NOISE = (
 )
 
 
-def code_names(system: System) -> dict[sympy.Symbol, sympy.Symbol]:
+def code_names(system: Equations) -> dict[sympy.Symbol, sympy.Symbol]:
     """Names in the code, by number, of what users name: fields of the vectors and trainable scalars."""
     import sympy
 
@@ -46,7 +46,7 @@ class NodesWriter(ForwardWriter):
     #: Whether Hessians come in the regression form.
     kink: bool
 
-    def __init__(self, system: System, backend: str, latent: int = 0) -> None:
+    def __init__(self, system: Equations, backend: str, latent: int = 0) -> None:
 
         self.system, self.backend, self.latent = system, backend, latent
         self.p = system.p
