@@ -8,19 +8,7 @@ from typing import Any
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder import (
-    OrderParameterPath,
-    Problem,
-    Runs,
-    SgdProblem,
-    TrainedRun,
-    bias,
-    fluctuations,
-    reduced_chain,
-    sgd_problem,
-    solve,
-    train,
-)
+from asymptotics import autoencoder
 from asymptotics.tools import COLOURS, points, run_ensemble, spawn, style
 
 from .base import Drawing, Figures, mean_and_error
@@ -36,22 +24,22 @@ SHOWN = (
 )
 
 
-def _problem(tau: float) -> Problem:
+def _problem(tau: float) -> autoencoder.Problem:
     problem = asy.example("three-clusters").problem
     return dataclasses.replace(problem, training=problem.training.replace(tau=tau))
 
 
-def _trained(seed: np.random.SeedSequence, problem: SgdProblem, taus: Any) -> TrainedRun:
-    return train(problem, seed, taus)
+def _trained(seed: np.random.SeedSequence, problem: autoencoder.SgdProblem, taus: Any) -> autoencoder.TrainedRun:
+    return autoencoder.train(problem, seed, taus)
 
 
-def _full(problem: Problem, d: int, runs: int, taus: Any, seed: int) -> dict[str, np.ndarray]:
+def _full(problem: autoencoder.Problem, d: int, runs: int, taus: Any, seed: int) -> dict[str, np.ndarray]:
     """Full trainings in R^d: field → (runs, times, ...)."""
-    found = run_ensemble(_trained, spawn(seed, runs), sgd_problem(problem, dimension=d), taus)
+    found = run_ensemble(_trained, spawn(seed, runs), autoencoder.sgd_problem(problem, dimension=d), taus)
     return {name: np.stack([getattr(r, name) for r in found]) for name in ("Theta", "Q", "b")}
 
 
-def _values(runs: Runs | dict[str, np.ndarray], field: str, index: tuple[int, ...]) -> np.ndarray:
+def _values(runs: autoencoder.Runs | dict[str, np.ndarray], field: str, index: tuple[int, ...]) -> np.ndarray:
     values: Any = runs[field] if isinstance(runs, dict) else getattr(runs, field)
     entry: Any = (slice(None), slice(None), *index)
     return np.asarray(values[entry])
@@ -67,11 +55,11 @@ def scaling(quick: bool) -> Drawing:
     """Standard deviations against d over six decades."""
     tau = 0.04
     problem = _problem(tau)
-    f = fluctuations.fluctuations(solve(problem))
+    f = autoencoder.fluctuations.fluctuations(autoencoder.solve(problem))
     dimensions = [10**k for k in (range(2, 6) if quick else range(2, 9))]
     counts = [200 if d <= 10**6 else (48 if d <= 10**7 else 12) for d in dimensions]
     chain = [
-        reduced_chain.simulate(problem, dimension=d, runs=n, tau=[tau], seed=d)
+        autoencoder.reduced_chain.simulate(problem, dimension=d, runs=n, tau=[tau], seed=d)
         for d, n in zip(dimensions, counts, strict=True)
     ]
     full_dimensions = [50, 150, 500] if quick else [50, 150, 500, 1500, 5000]
@@ -120,11 +108,13 @@ def gap(quick: bool) -> Drawing:
     """The mean's distance from the d → ∞ theory, times d."""
     tau, runs = 1.0, 400 if quick else 20_000
     problem = _problem(tau)
-    path = solve(problem)
+    path = autoencoder.solve(problem)
     dimensions = [50, 100, 200] if quick else [50, 100, 200, 400, 800]
     at = path(tau)
-    m1 = bias(path, 1000)(tau) * 1000
-    ensembles = [reduced_chain.simulate(problem, dimension=d, runs=runs, tau=[tau], seed=d) for d in dimensions]
+    m1 = autoencoder.bias(path, 1000)(tau) * 1000
+    ensembles = [
+        autoencoder.reduced_chain.simulate(problem, dimension=d, runs=runs, tau=[tau], seed=d) for d in dimensions
+    ]
     data: dict[str, np.ndarray] = {"d": np.array(dimensions), "m1": m1}
     scores = []
     with style() as plt:
@@ -161,9 +151,9 @@ def gap(quick: bool) -> Drawing:
 
 
 def _band(
-    ax: Any, path: OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray
+    ax: Any, path: autoencoder.OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray
 ) -> tuple[Any, Any]:
-    f = fluctuations.fluctuations(path)
+    f = autoencoder.fluctuations.fluctuations(path)
     line = getattr(path(tau), field)[(slice(None), *index)]
     grid = np.linspace(0, path.tau_max, 41)
     width = np.interp(tau, grid, getattr(f.deviations(grid, d), field)[(slice(None), *index)])
@@ -177,7 +167,7 @@ def fan(quick: bool) -> Drawing:
     """Single runs inside the predicted band."""
     d, runs = 400, 12 if quick else 40
     problem = _problem(4.0)
-    path = solve(problem)
+    path = autoencoder.solve(problem)
     taus = np.linspace(0, 4.0, 41)
     full = _full(problem, d, runs, taus, 3)
     data: dict[str, np.ndarray] = {"tau": taus}

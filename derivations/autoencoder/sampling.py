@@ -49,19 +49,6 @@ from .sampling_algebra import (
 )
 
 
-def steps(sampler: Drift, denoiser: Denoiser) -> tuple[Step, ...]:
-    """From the network's output to the law of the projections, for the drift of a sampler."""
-    return (
-        _prediction(),
-        _diffusion(sampler),
-        _coefficients(sampler, denoiser),
-        _vector(),
-        _fields(denoiser),
-        _variance(),
-        _rest(denoiser),
-    )
-
-
 def _prediction() -> Step:
     return Step(
         "What the network says of a sample",
@@ -215,8 +202,10 @@ class Sampler(Derived, Drift):
     """dX = drift dt + √(2ε) dW, by a network; prints its derivation. Its parameter is that of `Drift`."""
 
     def steps(self, denoiser: Denoiser | None = None) -> tuple[Step, ...]:
-        """The steps of a derivation, for a denoiser (default: tied, one unit)."""
-        return steps(self, tied(1) if denoiser is None else denoiser)
+        """From the network's output to the law of the projections, for a denoiser (default: tied, one unit)."""
+        of = tied(1) if denoiser is None else denoiser
+        first = (_prediction(), _diffusion(self), _coefficients(self, of), _vector())
+        return (*first, _fields(of), _variance(), _rest(of))
 
     @cached_property
     def derivation(self) -> Derivation:

@@ -66,15 +66,13 @@ def divergences() -> tuple[list[Step], sp.Expr, sp.Expr]:
     steps = [
         Step(
             "Divergences",
-            "Expectation of the difference of log-densities of two Gaussians, mode by mode; summed over modes "
-            "λ⁰ → Σ₀, λ → Σ.",
+            "Expectation of the difference of log-densities of two Gaussians, mode by mode; summed over modes λ⁰ → Σ₀, λ → Σ.",
             (sp.Eq(sp.Function("KL")(rho_N, rho), printed[0]), sp.Eq(sp.Function("KL")(rho, rho_N), printed[1])),
         ),
         Step(
             "Average over data sets without regularisation",
-            "N Σ₀ is a Wishart matrix with N − 1 degrees of freedom: its determinant over |Σ| is a product of "
-            "independent χ² variables, its "
-            "inverse has mean Σ⁻¹/(N−d−2). Trace and mean terms of the first divergence cancel: it is −ℓ/2, "
+            "N Σ₀ is a Wishart matrix with N − 1 degrees of freedom: its determinant over |Σ| is a product of independent χ² "
+            "variables, its inverse has mean Σ⁻¹/(N−d−2). Trace and mean terms of the first divergence cancel: it is −ℓ/2, "
             "whatever Σ.",
             (
                 sp.Eq(sp.Symbol("ell"), ell),
@@ -138,10 +136,9 @@ def equivalents() -> tuple[Step, dict[str, sp.Expr]]:
     total = sp.Sum(lam_nu[nu] / (lam_nu[nu] + kappa), (nu, 1, dd))
     step = Step(
         "Deterministic equivalents",
-        "Σ₀ = ϱ S_n with n = N − 1 degrees of freedom and ϱ = n/N; ĉ = c/ϱ. ln|S_n + ĉ| is stationary in κ at "
-        "the fixed point, and all "
-        "traces are its derivatives with respect to ĉ and to the eigenvalues of Σ (verified for a spectrum of "
-        "two atoms).",
+        "Σ₀ = ϱ S_n with n = N − 1 degrees of freedom and ϱ = n/N; ĉ = c/ϱ. ln|S_n + ĉ| is stationary in κ at the fixed point, "
+        "and all traces are its derivatives with respect to ĉ and to the eigenvalues of Σ (verified for a spectrum of two "
+        "atoms).",
         (
             sp.Eq(chat, kappa * (1 - total / n)),
             sp.Eq(trace_of(1 / (S + chat)), kappa / chat * sp.Sum(1 / (lam_nu[nu] + kappa), (nu, 1, dd))),

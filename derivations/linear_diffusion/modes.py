@@ -58,11 +58,9 @@ def optimum() -> tuple[Step, sp.Expr, sp.Expr]:
         require_zero(sp.diff(total, entry).subs(at), "the matrix optimum")
     step = Step(
         "Optimum",
-        "The loss is quadratic: average over noise and data, differentiate with respect to b and w. A ridge "
-        "ᾱ_t c w² gives exactly "
-        "Σ₀ + c in the place of Σ₀ (a ridge r free of t would give c_t = r/ᾱ_t). With matrices the gradient "
-        "2(W C − √(1−ᾱ)) vanishes at "
-        "W = √(1−ᾱ) C⁻¹, C = ᾱ(Σ₀ + c) + 1 − ᾱ, which is diagonal where Σ₀ is.",
+        "The loss is quadratic: average over noise and data, differentiate with respect to b and w. A ridge ᾱ_t c w² gives "
+        "exactly Σ₀ + c in the place of Σ₀ (a ridge r free of t would give c_t = r/ᾱ_t). With matrices the gradient 2(W C − "
+        "√(1−ᾱ)) vanishes at W = √(1−ᾱ) C⁻¹, C = ᾱ(Σ₀ + c) + 1 − ᾱ, which is diagonal where Σ₀ is.",
         (sp.Eq(b, bias), sp.Eq(w, sp.sqrt(1 - abar) / second)),
     )
     return step, bias, weight
@@ -107,9 +105,8 @@ def sampler() -> list[Step]:
     return [
         Step(
             "Sampler of one mode",
-            "With s_t = ᾱ_t s₀ + 1 − ᾱ_t, s₀ = λ⁰ + c, one reverse step multiplies u − √ᾱ_t μ₀ by a_t and adds "
-            "the variance σ_t². The "
-            "gain is that of the true Gaussian posterior mean: only variances can be wrong.",
+            "With s_t = ᾱ_t s₀ + 1 − ᾱ_t, s₀ = λ⁰ + c, one reverse step multiplies u − √ᾱ_t μ₀ by a_t and adds the variance "
+            "σ_t². The gain is that of the true Gaussian posterior mean: only variances can be wrong.",
             (
                 sp.Eq(sp.Symbol("a_t"), sp.sqrt(1 - beta) * sp.Symbol("s_{t-1}") / sp.Symbol("s_t")),
                 sp.Eq(sp.Symbol("v_{t-1}"), sp.Symbol("a_t") ** 2 * sp.Symbol("v_t") + sp.Symbol("sigma_t") ** 2),
@@ -117,8 +114,7 @@ def sampler() -> list[Step]:
         ),
         Step(
             "Generated mean and variance",
-            "The product of the gains telescopes to √ᾱ_t s₀/s_t (induction over t), so that the recursion is "
-            "solved exactly.",
+            "The product of the gains telescopes to √ᾱ_t s₀/s_t (induction over t), so that the recursion is solved exactly.",
             (sp.Eq(sp.Function("E")(sp.Symbol("u_0")), mu0 * (1 - abar_T * s0 / s_T)), sp.Eq(sp.Symbol("v_0"), total)),
         ),
         Step(
@@ -148,9 +144,8 @@ def losses(bias: sp.Expr, weight: sp.Expr) -> tuple[Step, sp.Expr, sp.Expr]:
     trace = sp.Function("Tr")
     step = Step(
         "Losses",
-        "Put the optimum into the loss of the training data and of fresh data, where Σ_νν + δ_ν² stands for "
-        "λ⁰_ν. Summed over modes "
-        "these are traces; the gap has c_t = c + (1−ᾱ)/ᾱ, not c: C = ᾱ(Σ₀ + c_t).",
+        "Put the optimum into the loss of the training data and of fresh data, where Σ_νν + δ_ν² stands for λ⁰_ν. Summed over "
+        "modes these are traces; the gap has c_t = c + (1−ᾱ)/ᾱ, not c: C = ᾱ(Σ₀ + c_t).",
         (
             sp.Eq(sp.Symbol("L_train"), d - (1 - abar) * trace(1 / C) - c * abar * (1 - abar) * trace(C**-2)),
             sp.Eq(
@@ -193,16 +188,14 @@ def training() -> tuple[list[Step], sp.Expr]:
     steps = [
         Step(
             "Gradient flow",
-            "With the bias at its optimum dw/dτ = −2(s w − √(1−ᾱ)), s = ᾱ(λ⁰ + c) + 1 − ᾱ; as matrices W(τ) = "
-            "W* + (W(0) − W*)e^{−2τC}. "
-            "Descent with step η has (1 − 2ηs)^k for the exponential and is stable for η below 1/s_max.",
+            "With the bias at its optimum dw/dτ = −2(s w − √(1−ᾱ)), s = ᾱ(λ⁰ + c) + 1 − ᾱ; as matrices W(τ) = W* + (W(0) − "
+            "W*)e^{−2τC}. Descent with step η has (1 − 2ηs)^k for the exponential and is stable for η below 1/s_max.",
             (sp.Eq(path(tau), flow), sp.Eq(step(k), wanted), sp.Lt(eta, limit)),
         ),
         Step(
             "Early stopping of one mode",
-            "The test loss of a mode is 1 − 2√(1−ᾱ) w + p w², p = ᾱ(Σ_νν + δ_ν²) + 1 − ᾱ; it is least where "
-            "e^{−2sτ} = 1 − s/p, and falls for "
-            "ever if s ≥ p. Null modes (λ⁰ = 0, c = 0) are slowest, with rate 2(1−ᾱ).",
+            "The test loss of a mode is 1 − 2√(1−ᾱ) w + p w², p = ᾱ(Σ_νν + δ_ν²) + 1 − ᾱ; it is least where e^{−2sτ} = 1 − s/p, "
+            "and falls for ever if s ≥ p. Null modes (λ⁰ = 0, c = 0) are slowest, with rate 2(1−ᾱ).",
             (sp.Eq(sp.Function("L_test")(tau), test), sp.Eq(sp.Symbol("tau_star"), best)),
         ),
     ]

@@ -85,8 +85,7 @@ def slips() -> tuple[Slip, ...]:
             "(Sigma_0 + c)^-2",
             "(Sigma_0 + c + (1-alphabar)/alphabar)^-2",
             gap,
-            "The diffusion noise regularises as well, and the constant is the training loss, which depends on "
-            "Σ₀ and c.",
+            "The diffusion noise regularises as well, and the constant is the training loss, which depends on Σ₀ and c.",
         ),
         Slip(
             "Slides of Merger and Goldt, December 2025, summary: N > d, DKL decays with d/(4N)",

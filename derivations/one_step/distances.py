@@ -95,10 +95,9 @@ def bandwidths() -> Step:
     )
     return Step(
         "Bandwidths",
-        "Overlaps of Gaussians give the exact mean integrated squared error of a kernel estimate with variance"
-        " s = h²/σ²; at small s it is minimised by the classical rule. The mixing time equates the weight of a sample"
-        " with that of all others, n = e^{αd}. The two agree only where n^{2/d} ≫ 1."
-        " At h² = σ² n^{−2/d} the self-overlaps add up to exactly ∫p².",
+        "Overlaps of Gaussians give the exact mean integrated squared error of a kernel estimate with variance s = h²/σ²; at"
+        " small s it is minimised by the classical rule. The mixing time equates the weight of a sample with that of all others,"
+        " n = e^{αd}. The two agree only where n^{2/d} ≫ 1. At h² = σ² n^{−2/d} the self-overlaps add up to exactly ∫p².",
         (
             Eq(Symbol("MISE"), mise),
             Eq(s, amise),

@@ -97,9 +97,8 @@ def finite_difference() -> Step:
     require_zero(rest, "value at the edge of the ball")
     return Step(
         "Box average of the exact score",
-        "The integral of a gradient: a finite difference of log p_t. It differs from the smoothed score by at most t "
-        "ln 2/(2w) in t·s_t, reached where an end of the window lies on the midpoint, up to terms exponentially small "
-        "in Δ²/t.",
+        "The integral of a gradient: a finite difference of log p_t. It differs from the smoothed score by at most t ln 2/(2w) "
+        "in t·s_t, reached where an end of the window lies on the midpoint, up to terms exponentially small in Δ²/t.",
         (equation(sp.Function("stilde_t")(x), difference), equation(sp.Symbol("sup") * t, -kink * t / (2 * w))),
     )
 
@@ -117,9 +116,8 @@ def gaussian_kernel() -> Step:
     require_zero(box - 1, "slope of a box of half width Δ")
     return Step(
         "The shape of the kernel matters",
-        "The Gaussian average of the two-point posterior mean has isolated fixed points, which merge at a critical "
-        "bandwidth; a box of half width Δ has slope one on the whole gap: a continuum of fixed points, which is what "
-        "interpolates.",
+        "The Gaussian average of the two-point posterior mean has isolated fixed points, which merge at a critical bandwidth; a "
+        "box of half width Δ has slope one on the whole gap: a continuum of fixed points, which is what interpolates.",
         (equation(sp.Function("m")(x), mean), equation(h, critical)),
     )
 

@@ -5,17 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from ..steps import Derivation
-from .equations import (
-    circle,
-    density,
-    empirical_score,
-    finite_difference,
-    flow,
-    gaussian_kernel,
-    local_averaging,
-    ornstein_uhlenbeck,
-)
-from .network import loss, neurons
+from . import equations, network
 
 
 @lru_cache(maxsize=1)
@@ -24,8 +14,7 @@ def derivation() -> Derivation:
 
     Source: Chen 2025 (arXiv 2502.19499). No slip is recorded: only the abstract of that paper could be compared.
     """
-    steps = (
-        empirical_score(), local_averaging(), finite_difference(), gaussian_kernel(), flow(), density(), neurons(), loss(),
-        ornstein_uhlenbeck(), circle(),
-    )  # fmt: skip
-    return Derivation("score_smoothing", steps)
+    first = (equations.empirical_score(), equations.local_averaging(), equations.finite_difference())
+    law = (equations.gaussian_kernel(), equations.flow(), equations.density())
+    other = (equations.ornstein_uhlenbeck(), equations.circle())
+    return Derivation("score_smoothing", (*first, *law, network.neurons(), network.loss(), *other))
