@@ -30,7 +30,7 @@ single(z, mean, root, emean, eroot, Q, alpha, beta, alpha_dot, beta_dot, b, kapp
 shared(z, mean, root0, root1, umean, uroot0, uroot1, Q, alpha, beta, alpha_dot, beta_dot, tw, b, kappa, out)
     Columns SHARED, averaged over the times (weights tw): nodes z = (channel 0, channel 1).
 increments(varsigma, mass, theta, q, eta, rho, Tg, TP, Gg, GP, Gs)
-    Coefficients of the random increments of one atom (see `derivations.autoencoder.fluctuations.Increment`).
+    Coefficients of the random increments of one atom (see `derivations.autoencoder.linear_noise.Increment`).
 jacobian(moments, pi, c, varsigma, mass, theta, q, eta, lambda, rho, local, by_moment)
     Derivatives of the drift by the order parameters at fixed moments, and by the moments MOMENTS of every cluster.
 norms(alpha, beta, alpha_dot, beta_dot, b): coefficients of x0.x0, x0.x1, x1.x1 in -1/2 d loss/d b.

@@ -12,6 +12,7 @@ from .flow import ForwardWriter
 if TYPE_CHECKING:
     import sympy
 
+    from derivations.autoencoder.engine import System
     from derivations.autoencoder.update import Equations
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
@@ -46,7 +47,7 @@ class NodesWriter(ForwardWriter):
     #: Whether Hessians come in the regression form.
     kink: bool
 
-    def __init__(self, system: Equations, backend: str, latent: int = 0) -> None:
+    def __init__(self, system: System, backend: str, latent: int = 0) -> None:
 
         self.system, self.backend, self.latent = system, backend, latent
         self.p = system.p
