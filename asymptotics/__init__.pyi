@@ -3,6 +3,7 @@ from . import linear_diffusion as linear_diffusion
 from . import mixture_flow as mixture_flow
 from . import one_step as one_step
 from . import score_smoothing as score_smoothing
+from . import tools as tools
 from .api import compare as compare
 from .api import generations as generations
 from .api import plot as plot

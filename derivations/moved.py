@@ -47,6 +47,8 @@ sys.meta_path.append(
         {
             "denoiser": "autoencoder.denoiser",
             "engine": "autoencoder.engine",
+            "errors": "identity",
+            "report": "autoencoder.report",
             "moments": "autoencoder.moments",
             "moment_terms": "autoencoder.moment_terms",
             "skip": "autoencoder.skip",

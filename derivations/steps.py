@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import sympy
@@ -27,6 +27,11 @@ def listening(listener: Callable[[str], None] | None) -> Iterator[None]:
 def _tell(title: str) -> None:
     if _listener is not None:
         _listener(title)
+
+
+def equation(left: sympy.Basic, right: sympy.Basic | complex) -> sympy.Eq:
+    """left = right as it stands: SymPy does not decide whether it holds."""
+    return sympy.Eq(left, right, evaluate=False)
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Derivation:
 
     name: str
     steps: tuple[Step, ...]
-    slips: tuple[Slip, ...] = field(default=())
+    slips: tuple[Slip, ...] = ()
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
@@ -174,3 +179,25 @@ def _escape(text: str) -> str:
         else:
             out.append(character)
     return "".join(out)
+
+
+class Derived:
+    """What has a derivation, and prints it."""
+
+    @property
+    def derivation(self) -> Derivation:
+        """The printable derivation."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return str(self.derivation)
+
+    def latex(self) -> str:
+        """The whole derivation as LaTeX."""
+        return self.derivation.latex()
+
+    def _repr_markdown_(self) -> str:
+        return self.derivation._repr_markdown_()
+
+    def _repr_latex_(self) -> str:
+        return self.derivation._repr_latex_()

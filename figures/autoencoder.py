@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.generated.density import GeneratedDensity
-from asymptotics.autoencoder.plots.paths import draw_densities, plot_path, target_density
-from asymptotics.autoencoder.process.ensemble import Runs
-from asymptotics.autoencoder.process.measurements import generate, train_networks
-from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.common.output.verdict import Verdict
-from asymptotics.common.running.ensembles import run_ensemble, spawn
+from asymptotics.autoencoder import (
+    GeneratedDensity,
+    OrderParameterPath,
+    Problem,
+    Runs,
+    draw_densities,
+    generate,
+    plot_path,
+    target_density,
+    train_networks,
+)
+from asymptotics.tools import COLOURS, Verdict, points, run_ensemble, spawn, style
 
-from .base import Drawing
+from .base import Drawing, Figures, mean_and_error
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937"
 
 
-def _order_parameters(path: Any, runs: Runs) -> dict[str, np.ndarray]:
+def _order_parameters(path: OrderParameterPath, runs: Runs) -> dict[str, np.ndarray]:
     """Every plotted number of a path and its runs."""
     tau = np.linspace(0, path.tau_max, 201)
     data = {"tau": tau, "tau_runs": runs.tau}
@@ -63,7 +67,7 @@ def three_clusters(quick: bool) -> Drawing:
     )
 
 
-def _trained(seed: np.random.SeedSequence, problem: Any, taus: np.ndarray, samples: int) -> list[np.ndarray]:
+def _trained(seed: np.random.SeedSequence, problem: Problem, taus: np.ndarray, samples: int) -> list[np.ndarray]:
     """Generated projections of one training at several τ."""
     training, sampling = seed.spawn(2)
     return [generate(network, samples, sampling).projections for network in train_networks(problem, taus, training)]
@@ -139,7 +143,7 @@ def mnist_gaussian(quick: bool) -> Drawing:
         for ax in axes[1]:
             ax.set_xlabel(r"$e_1\cdot x$")
         each = np.array([np.histogram(run[-1][:, 0], bins=edge)[0] / (count * width) for run in generated])
-        mean, sem = each.mean(axis=0), each.std(axis=0, ddof=1) / np.sqrt(len(each))
+        mean, sem = mean_and_error(each)
         marginal = density.sum(axis=1) * width
         axes[1, 3].plot(middle, marginal, color=COLOURS[0])
         axes[1, 3].errorbar(middle, mean, yerr=sem, fmt=".", markersize=3, capsize=0, color=COLOURS[1], zorder=0)
@@ -172,7 +176,4 @@ def mnist_gaussian(quick: bool) -> Drawing:
     )
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {
-    "three-clusters": three_clusters,
-    "mnist-gaussian": mnist_gaussian,
-}
+FIGURES: Figures = {"three-clusters": three_clusters, "mnist-gaussian": mnist_gaussian}

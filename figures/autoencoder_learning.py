@@ -9,27 +9,22 @@ import numpy as np
 from matplotlib.legend import Legend
 
 import asymptotics as asy
-from asymptotics.autoencoder.observables.errors import denoising_error
-from asymptotics.autoencoder.observables.learning_curves import (
-    cell_mixture,
-    learning_curves,
-    sliced_to_target,
-    target_cells,
-)
-from asymptotics.autoencoder.observables.score_error import projected_score, score_error
-from asymptotics.autoencoder.process.measurements import (
+from asymptotics.autoencoder import (
     Network,
+    Problem,
+    denoising_error,
     generate,
+    learning_curves,
     measure_denoising_error,
     measure_score,
+    score_error,
     train_networks,
 )
-from asymptotics.common.numerics.transport import mixture_w2_squared
-from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.common.running.ensembles import run_ensemble, spawn
+from asymptotics.autoencoder import sample_complexity as found
+from asymptotics.tools import COLOURS, mixture_w2_squared, points, run_ensemble, spawn, style
 
 from .autoencoder import PAPER
-from .base import Drawing
+from .base import Drawing, Figures, mean_and_error
 
 
 def _centroid_cosines(network: Network) -> np.ndarray:
@@ -40,17 +35,17 @@ def _centroid_cosines(network: Network) -> np.ndarray:
 
 
 def _measured(
-    seed: np.random.SeedSequence, problem: Any, taus: np.ndarray, shown: np.ndarray, t: np.ndarray, samples: int
+    seed: np.random.SeedSequence, problem: Problem, taus: np.ndarray, shown: np.ndarray, t: np.ndarray, samples: int
 ) -> dict[str, np.ndarray]:
     """Everything drawn, measured on one training in R^d."""
     training, *children = seed.spawn(2)
-    cells = target_cells(problem)
+    cells = learning_curves.target_cells(problem)
     networks = train_networks(problem, taus, training)
     out: dict[str, list[Any]] = {name: [] for name in ("sliced", "mixture", "masses", "cosines", "denoising", "score")}
     for network in networks:
         x = generate(network, samples, children[0]).projections
-        mixture = cell_mixture(problem, x)
-        out["sliced"].append(sliced_to_target(problem, x))
+        mixture = learning_curves.cell_mixture(problem, x)
+        out["sliced"].append(learning_curves.sliced_to_target(problem, x))
         out["mixture"].append(np.sqrt(mixture_w2_squared(cells, mixture)[0]))
         out["masses"].append(mixture.weights)
         out["cosines"].append(_centroid_cosines(network))
@@ -62,17 +57,17 @@ def _measured(
             ratios = []
             for k, time in enumerate(t):
                 points_, score = measure_score(network, float(time), law="target", samples=samples // 2, seed=k)
-                exact = projected_score(problem, float(time), points_)
+                exact = score_error.projected_score(problem, float(time), points_)
                 ratios.append(np.mean(np.sum((score - exact) ** 2, axis=1)) / np.mean(np.sum(exact**2, axis=1)))
             out["score"].append(ratios)
     return {name: np.array(values) for name, values in out.items()}
 
 
-def _ensemble(problem: Any, runs: int, *arguments: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _ensemble(problem: Problem, runs: int, *arguments: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Mean and standard error of everything drawn."""
     found = run_ensemble(_measured, spawn(0, runs), problem, *arguments, progress=False)
-    mean = {name: np.mean([run[name] for run in found], axis=0) for name in found[0]}
-    return mean, {name: np.std([run[name] for run in found], axis=0, ddof=1) / np.sqrt(runs) for name in found[0]}
+    both = {name: mean_and_error([run[name] for run in found]) for name in found[0]}
+    return {name: mean for name, (mean, _) in both.items()}, {name: sem for name, (_, sem) in both.items()}
 
 
 def curves(quick: bool) -> Drawing:
@@ -87,7 +82,7 @@ def curves(quick: bool) -> Drawing:
     )
     problem, path = exp.problem, asy.solve(exp, tolerance=1e-4)
     taus, shown = np.array([0.0, 0.2, 0.5, 1, 1.5, 2, 3, 4.5, 6]), np.array([0.5, 2.0, 6.0])
-    theory = learning_curves(path, np.union1d(np.linspace(0, 6, 25 if quick else 49), taus))
+    theory = learning_curves.learning_curves(path, np.union1d(np.linspace(0, 6, 25 if quick else 49), taus))
     t, fine = np.array([0.15, 0.35, 0.55, 0.75]), np.linspace(0.05, 0.85, 17)
     mean, sem = _ensemble(problem, runs, taus, shown, t, samples)
     # A smaller dimension tells what is left of finite d (below 150 the next orders in 1/d are as large).
@@ -95,7 +90,9 @@ def curves(quick: bool) -> Drawing:
     low_problem = exp.replace({"simulation.dimension": low}).problem
     low_mean, low_sem = _ensemble(low_problem, 2 * runs, taus, shown, t, samples // 2)
     denoising = np.array([denoising_error(problem, path(float(tau)), fine).order_one for tau in shown])
-    scores = np.array([score_error(problem, path(float(tau)), fine, law="target").relative for tau in shown])
+    scores = np.array(
+        [score_error.score_error(problem, path(float(tau)), fine, law="target").relative for tau in shown]
+    )
     n = taus / 0.2
     with style() as plt:
         figure, grid = plt.subplots(2, 3, figsize=(7.2, 4.8), layout="constrained")
@@ -166,7 +163,7 @@ def _crossing(grid: np.ndarray, heights: np.ndarray) -> float:
     return float(np.interp(0.5, heights[k - 1 : k + 1], grid[k - 1 : k + 1]))
 
 
-def _cosines(seed: np.random.SeedSequence, problem: Any, grid: np.ndarray) -> np.ndarray:
+def _cosines(seed: np.random.SeedSequence, problem: Problem, grid: np.ndarray) -> np.ndarray:
     """Cosine of every centroid with span(W) along one training in R^d, by linear algebra on the weights: (times, clusters)."""
 
     return np.array([_centroid_cosines(network) for network in train_networks(problem, grid, seed)])
@@ -174,8 +171,6 @@ def _cosines(seed: np.random.SeedSequence, problem: Any, grid: np.ndarray) -> np
 
 def sample_complexity(quick: bool) -> Drawing:
     """Samples per dimension until each of two clusters is found, against its weight and against the initial overlap."""
-    from asymptotics.autoencoder.observables.errors import sample_complexity as found
-
     d, runs = (400, 5) if quick else (1000, 16)
     base = asy.Experiment(
         target={"weights": [0.5, 0.5], "centroids": [[3, 0], [0, 3]]},
@@ -202,7 +197,7 @@ def sample_complexity(quick: bool) -> Drawing:
                 grid = np.linspace(0, min(6.0, 0.2 * 1.7 * float(np.nanmax(exact[i])) + 0.1), 61)
                 seen = run_ensemble(_cosines, spawn(i, runs), problem, grid, progress=False)
                 times = np.array([[_crossing(grid, run[:, c]) for c in range(2)] for run in seen]) / 0.2
-                mean[i], sem[i] = times.mean(axis=0), times.std(axis=0, ddof=1) / np.sqrt(runs)
+                mean[i], sem[i] = mean_and_error(times)
             for c, label in enumerate((r"cluster 1, weight $1 - \pi_2$", r"cluster 2, weight $\pi_2$")):
                 ax.plot(
                     fine, theory[:, c], color=COLOURS[c], label=label, linestyle=("-", "--")[c * (name == "overlap")]
@@ -229,4 +224,4 @@ def sample_complexity(quick: bool) -> Drawing:
     )
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {"learning-curves": curves, "sample-complexity": sample_complexity}
+FIGURES: Figures = {"learning-curves": curves, "sample-complexity": sample_complexity}

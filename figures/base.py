@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,16 @@ class Drawing:
     data: dict[str, np.ndarray]
     experiment: dict[str, Any] = field(default_factory=dict)
     closeness: str = ""
+
+
+#: The figures of a module, by name; ``quick`` asks for small ensembles.
+Figures = dict[str, Callable[[bool], Drawing]]
+
+
+def mean_and_error(values: Any, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of independent runs along an axis and its standard error."""
+    runs = np.asarray(values)
+    return runs.mean(axis=axis), runs.std(axis=axis, ddof=1) / np.sqrt(runs.shape[axis])
 
 
 def label_ticks(axis: Any, values: Sequence[float]) -> None:

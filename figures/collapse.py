@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.collapse.collapse_map import CollapseMap, phase_diagram
-from asymptotics.autoencoder.collapse.comparison import compare
-from asymptotics.autoencoder.collapse.process import simulate_generations
-from asymptotics.autoencoder.collapse.result import Collapse
-from asymptotics.autoencoder.collapse.runs import CollapseRuns
-from asymptotics.autoencoder.plots.collapse import plot_cobweb, plot_collapse, plot_generations, plot_phase_diagram
-from asymptotics.common.input.checks import present
-from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics import autoencoder
+from asymptotics.tools import COLOURS, points, style
 
-from .base import Drawing
+from .base import Drawing, Figures
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937"
 EXAMPLE = "model-collapse"
 
 
-def _chain(quick: bool) -> tuple[asy.Experiment, Collapse]:
+def _chain(quick: bool) -> tuple[asy.Experiment, autoencoder.Collapse, autoencoder.CollapseRuns]:
     e = asy.example(EXAMPLE).replace(
         {
             "generations.nodes": 1024 if quick else 4096,
@@ -30,22 +22,18 @@ def _chain(quick: bool) -> tuple[asy.Experiment, Collapse]:
             "simulation.runs": 4 if quick else 8,
         }
     )
-    return e, asy.generations(e, simulate=True, progress=False)
+    chain = asy.generations(e, simulate=True, progress=False)
+    return e, chain, chain.simulation
 
 
-def _runs(chain: Collapse) -> CollapseRuns:
-    return present(chain.simulation, "the chain's simulation")
-
-
-def _closeness(chain: Collapse) -> str:
-    verdict = compare(chain, _runs(chain))
+def _closeness(chain: autoencoder.Collapse) -> str:
+    verdict = chain.compare()
     worst = max(float(np.max(row.scores())) for row in verdict.rows)
     state = "agree" if verdict.passed else f"disagree in {', '.join(verdict.failures())}"
     return f"theory and experiment (extrapolated in 1/d) {state}; the largest of {verdict.count} differences is {worst:.1f} s.e."
 
 
-def _data(chain: Collapse) -> dict[str, np.ndarray]:
-    runs = _runs(chain)
+def _data(chain: autoencoder.Collapse, runs: autoencoder.CollapseRuns) -> dict[str, np.ndarray]:
     names = ("Lambda", "b", "v", "distance", "bulk_distance", "Q", "Theta", "mean", "covariance")
     data = {name: np.asarray(getattr(chain, name)) for name in names}
     data |= {f"experiment_{name}": runs.mean(name) for name in names}
@@ -54,31 +42,29 @@ def _data(chain: Collapse) -> dict[str, np.ndarray]:
 
 def densities(quick: bool) -> Drawing:
     """Target and generated densities, generation by generation."""
-    e, chain = _chain(quick)
+    e, chain, runs = _chain(quick)
     with style() as plt:
         figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained", sharex=True, sharey=True)
-        plot_generations(chain, axes=axes.ravel())
+        autoencoder.plot_generations(chain, axes=axes.ravel())
         for axis in axes[0]:
             axis.set_xlabel("")
         axes[1, 0].set_ylabel(axes[0, 0].get_ylabel())
-    runs = _runs(chain)
     caption = (
         "Three clusters, and what three generations of networks make of them, each trained on the samples of the one before: "
         "contours that hold 30, 60 and 90 % of the theory's mass (points of the theory's law, in blue, where its Gaussian part "
         f"is too narrow to draw) over samples of {runs.runs} networks in R^d, d = {runs.dimension}."
     )
-    return Drawing(figure, caption, f"{PAPER}, model collapse", _data(chain), e.to_table(), _closeness(chain))
+    return Drawing(figure, caption, f"{PAPER}, model collapse", _data(chain, runs), e.to_table(), _closeness(chain))
 
 
 def decay(quick: bool) -> Drawing:
     """Λ, b and distances against generation."""
-    e, chain = _chain(quick)
-    runs = _runs(chain)
+    e, chain, runs = _chain(quick)
     generation = np.arange(1, chain.count + 1)
-    data = _data(chain)
+    data = _data(chain, runs)
     with style() as plt:
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
-        plot_collapse(chain, ax=left)
+        autoencoder.plot_collapse(chain, ax=left)
         # On a linear scale, against which 1/d is small; what is left of it is on the right.
         left.set_yscale("linear")
         left.set_ylim(-0.05, 1.75)
@@ -106,15 +92,15 @@ def cobweb(quick: bool) -> Drawing:
     """The collapse map at two shares of original data, and for one late training time."""
     e = asy.example(EXAMPLE)
     cases = (
-        ("ten times", CollapseMap(e.problem)),
-        (r"ten times, $\varphi = 0.3$", CollapseMap(e.problem, 0.3)),
-        (r"one time $t = 0.7$", CollapseMap(e.replace({"training.times": [0.7]}).problem)),
+        ("ten times", autoencoder.CollapseMap(e.problem)),
+        (r"ten times, $\varphi = 0.3$", autoencoder.CollapseMap(e.problem, 0.3)),
+        (r"one time $t = 0.7$", autoencoder.CollapseMap(e.replace({"training.times": [0.7]}).problem)),
     )
     data: dict[str, np.ndarray] = {}
     with style() as plt:
         figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.7), layout="constrained")
         for k, (axis, (title, f)) in enumerate(zip(axes, cases, strict=True)):
-            plot_cobweb(f, axis)
+            autoencoder.plot_cobweb(f, axis)
             axis.set_title(f"{title}:\n{f.phase()}")
             axis.set_xlabel(r"$\Lambda$ of a generation")
             axis.set_ylabel(r"$\Lambda$ of the next" if k == 0 else "")
@@ -140,16 +126,25 @@ def phases(quick: bool) -> Drawing:
     many = asy.example(EXAMPLE)
     stops = np.linspace(0.3, 0.995, n)
     diagrams = (
-        ("one time $t = 0.7$", phase_diagram(e.problem, ("stop", stops), ("tau", np.geomspace(0.5, 16, n)))),
-        ("one time $t = 0.7$", phase_diagram(e.problem, ("stop", stops), ("epsilon", np.linspace(0, 2, n)))),
-        ("one time $t = 0.7$", phase_diagram(e.problem, ("stop", stops), ("original", np.linspace(0, 0.9, n)))),
-        ("ten times", phase_diagram(many.problem, ("stop", stops), ("original", np.linspace(0, 0.9, n)))),
+        (
+            "one time $t = 0.7$",
+            autoencoder.phase_diagram(e.problem, ("stop", stops), ("tau", np.geomspace(0.5, 16, n))),
+        ),
+        (
+            "one time $t = 0.7$",
+            autoencoder.phase_diagram(e.problem, ("stop", stops), ("epsilon", np.linspace(0, 2, n))),
+        ),
+        (
+            "one time $t = 0.7$",
+            autoencoder.phase_diagram(e.problem, ("stop", stops), ("original", np.linspace(0, 0.9, n))),
+        ),
+        ("ten times", autoencoder.phase_diagram(many.problem, ("stop", stops), ("original", np.linspace(0, 0.9, n)))),
     )
     data: dict[str, np.ndarray] = {}
     with style() as plt:
         figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.4), layout="constrained")
         for k, (axis, (title, diagram)) in enumerate(zip(axes.flat, diagrams, strict=True)):
-            plot_phase_diagram(diagram, axis)
+            autoencoder.plot_phase_diagram(diagram, axis)
             axis.set_title(title)
             if diagram.names[1] == "tau":
                 axis.set_yscale("log")
@@ -170,8 +165,8 @@ def phases(quick: bool) -> Drawing:
 def _remedied(e: asy.Experiment, phi: float) -> tuple[float, float, float]:
     """Λ of the last generation's data at a share of original data: theory, and R^d extrapolated in 1/d with standard error."""
     mixed = e.replace({"generations.original": phi})
-    runs = simulate_generations(mixed.problem, progress=False)
-    theory = float(CollapseMap(mixed.problem, phi).iterate(runs.count)[runs.count - 1])
+    runs = autoencoder.simulate_generations(mixed.problem, progress=False)
+    theory = float(autoencoder.CollapseMap(mixed.problem, phi).iterate(runs.count)[runs.count - 1])
     high, low = (float(runs.mean("Lambda", low=small)[-1]) for small in (False, True))
     errors = [float(runs.sem("Lambda", low=small)[-1]) for small in (False, True)]
     ratio = runs.dimension / runs.low_dimension
@@ -190,10 +185,10 @@ def remedy(quick: bool) -> Drawing:
         figure, axis = plt.subplots(figsize=(4.4, 3.4), layout="constrained")
         for k, stop in enumerate((0.6, 0.9, 0.99)):
             e = asy.example(EXAMPLE).replace(changes | {"sampling.stop": stop})
-            limits = np.array([CollapseMap(e.problem, float(x)).limit() for x in phi])
-            fourth = np.array([CollapseMap(e.problem, float(x)).iterate(3)[3] for x in phi])
+            limits = np.array([autoencoder.CollapseMap(e.problem, float(x)).limit() for x in phi])
+            fourth = np.array([autoencoder.CollapseMap(e.problem, float(x)).iterate(3)[3] for x in phi])
             axis.plot(phi, fourth, color=COLOURS[k], ls="--", lw=0.9)
-            critical = CollapseMap(e.problem).critical_fraction()
+            critical = autoencoder.CollapseMap(e.problem).critical_fraction()
             theory, mean, sem = np.array([_remedied(e, x) for x in some]).T
             points(axis, some, mean, sem, color=COLOURS[k])
             scores.append((mean - theory) / sem)
@@ -221,7 +216,7 @@ def remedy(quick: bool) -> Drawing:
     return Drawing(figure, caption, f"{PAPER}: the remedy for its collapse", data, table, closeness)
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {
+FIGURES: Figures = {
     "collapse-densities": densities,
     "collapse-decay": decay,
     "collapse-cobweb": cobweb,

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from asymptotics.autoencoder import OrderParameterPath
-from asymptotics.autoencoder.finite_size.bias import bias
-from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
-from asymptotics.autoencoder.finite_size.reduced_chain import simulate as reduced
-from asymptotics.autoencoder.model.problem import Problem
-from asymptotics.autoencoder.process.ensemble import Runs
-from asymptotics.autoencoder.process.setup import sgd_problem
-from asymptotics.autoencoder.process.sgd import one_run
-from asymptotics.autoencoder.theory import solve
-from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.common.running.ensembles import run_ensemble, spawn
-from asymptotics.experiment import load
+import asymptotics as asy
+from asymptotics import autoencoder
+from asymptotics.tools import COLOURS, points, run_ensemble, spawn, style
 
-from .base import Drawing
+from .base import Drawing, Figures, mean_and_error
 
 PAPER = "setting of Cui, Pehlevan, Lu, arXiv 2501.03937 (three clusters); finite-d theory not in the paper"
 #: Order parameters shown: label, field, index, position among (Θ row by row, upper Q, b).
@@ -34,18 +24,22 @@ SHOWN = (
 )
 
 
-def _problem(tau: float) -> Problem:
-    problem = load("three-clusters").problem
+def _problem(tau: float) -> autoencoder.Problem:
+    problem = asy.example("three-clusters").problem
     return dataclasses.replace(problem, training=problem.training.replace(tau=tau))
 
 
-def _full(problem: Problem, d: int, runs: int, taus: Any, seed: int) -> dict[str, np.ndarray]:
+def _trained(seed: np.random.SeedSequence, problem: autoencoder.SgdProblem, taus: Any) -> autoencoder.TrainedRun:
+    return autoencoder.train(problem, seed, taus)
+
+
+def _full(problem: autoencoder.Problem, d: int, runs: int, taus: Any, seed: int) -> dict[str, np.ndarray]:
     """Full trainings in R^d: field → (runs, times, ...)."""
-    found = run_ensemble(one_run, spawn(seed, runs), sgd_problem(problem, dimension=d), taus)
-    return {name: np.stack([r[name] for r in found]) for name in ("Theta", "Q", "b")}
+    found = run_ensemble(_trained, spawn(seed, runs), autoencoder.sgd_problem(problem, dimension=d), taus)
+    return {name: np.stack([getattr(r, name) for r in found]) for name in ("Theta", "Q", "b")}
 
 
-def _values(runs: Runs | dict[str, np.ndarray], field: str, index: tuple[int, ...]) -> np.ndarray:
+def _values(runs: autoencoder.Runs | dict[str, np.ndarray], field: str, index: tuple[int, ...]) -> np.ndarray:
     values: Any = runs[field] if isinstance(runs, dict) else getattr(runs, field)
     entry: Any = (slice(None), slice(None), *index)
     return np.asarray(values[entry])
@@ -61,10 +55,13 @@ def scaling(quick: bool) -> Drawing:
     """Standard deviations against d over six decades."""
     tau = 0.04
     problem = _problem(tau)
-    f = fluctuations(solve(problem))
+    f = autoencoder.fluctuations.fluctuations(autoencoder.solve(problem))
     dimensions = [10**k for k in (range(2, 6) if quick else range(2, 9))]
     counts = [200 if d <= 10**6 else (48 if d <= 10**7 else 12) for d in dimensions]
-    chain = [reduced(problem, dimension=d, runs=n, tau=[tau], seed=d) for d, n in zip(dimensions, counts, strict=True)]
+    chain = [
+        autoencoder.reduced_chain.simulate(problem, dimension=d, runs=n, tau=[tau], seed=d)
+        for d, n in zip(dimensions, counts, strict=True)
+    ]
     full_dimensions = [50, 150, 500] if quick else [50, 150, 500, 1500, 5000]
     full = [_full(problem, d, 200, [tau], d + 1) for d in full_dimensions]
     data: dict[str, np.ndarray] = {"d_chain": np.array(dimensions), "d_full": np.array(full_dimensions)}
@@ -111,11 +108,13 @@ def gap(quick: bool) -> Drawing:
     """The mean's distance from the d → ∞ theory, times d."""
     tau, runs = 1.0, 400 if quick else 20_000
     problem = _problem(tau)
-    path = solve(problem)
+    path = autoencoder.solve(problem)
     dimensions = [50, 100, 200] if quick else [50, 100, 200, 400, 800]
     at = path(tau)
-    m1 = bias(path, 1000)(tau) * 1000
-    ensembles = [reduced(problem, dimension=d, runs=runs, tau=[tau], seed=d) for d in dimensions]
+    m1 = autoencoder.bias(path, 1000)(tau) * 1000
+    ensembles = [
+        autoencoder.reduced_chain.simulate(problem, dimension=d, runs=runs, tau=[tau], seed=d) for d in dimensions
+    ]
     data: dict[str, np.ndarray] = {"d": np.array(dimensions), "m1": m1}
     scores = []
     with style() as plt:
@@ -125,8 +124,8 @@ def gap(quick: bool) -> Drawing:
                 continue
             theory = float(np.asarray(getattr(at, field))[index])
             values = [_values(r, field, index)[:, 0] for r in ensembles]
-            mean = np.array([d * (v.mean() - theory) for d, v in zip(dimensions, values, strict=True)])
-            sem = np.array([d * v.std(ddof=1) / np.sqrt(runs) for d, v in zip(dimensions, values, strict=True)])
+            rows = [mean_and_error(d * (v - theory)) for d, v in zip(dimensions, values, strict=True)]
+            mean, sem = np.array(rows).T
             ax.axhline(m1[position], color=COLOURS[k], label=label)
             points(ax, dimensions, mean, sem, color=COLOURS[k])
             data |= {f"{field}{''.join(map(str, index))}": np.stack([mean, sem])}
@@ -152,9 +151,9 @@ def gap(quick: bool) -> Drawing:
 
 
 def _band(
-    ax: Any, path: OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray
+    ax: Any, path: autoencoder.OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray
 ) -> tuple[Any, Any]:
-    f = fluctuations(path)
+    f = autoencoder.fluctuations.fluctuations(path)
     line = getattr(path(tau), field)[(slice(None), *index)]
     grid = np.linspace(0, path.tau_max, 41)
     width = np.interp(tau, grid, getattr(f.deviations(grid, d), field)[(slice(None), *index)])
@@ -168,7 +167,7 @@ def fan(quick: bool) -> Drawing:
     """Single runs inside the predicted band."""
     d, runs = 400, 12 if quick else 40
     problem = _problem(4.0)
-    path = solve(problem)
+    path = autoencoder.solve(problem)
     taus = np.linspace(0, 4.0, 41)
     full = _full(problem, d, runs, taus, 3)
     data: dict[str, np.ndarray] = {"tau": taus}
@@ -194,8 +193,4 @@ def fan(quick: bool) -> Drawing:
     )
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {
-    "fluctuations-scaling": scaling,
-    "fluctuations-gap": gap,
-    "fluctuations-fan": fan,
-}
+FIGURES: Figures = {"fluctuations-scaling": scaling, "fluctuations-gap": gap, "fluctuations-fan": fan}

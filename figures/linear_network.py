@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.observables.linear_network import captured, learn, measured, sample_pca
-from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.common.running.ensembles import spawn
+from asymptotics.autoencoder import linear_network
+from asymptotics.tools import COLOURS, points, spawn, style
 
-from .base import Drawing
+from .base import Drawing, Figures, mean_and_error
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937: linear networks learn principal components"
 
@@ -24,10 +22,11 @@ def modes(quick: bool) -> Drawing:
     path = asy.solve(experiment)
     taus = np.array([0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 8.0, 12.0])
     runs = asy.simulate(experiment.replace({"simulation.samples": 1}), tau=taus, progress=False, **size)
-    theory, got, K = learn(path), measured(runs), path.K
+    theory, got, K = linear_network.learn(path), linear_network.measured(runs), path.K
     pca_taus, pca_dimension = (taus[:4] if quick else taus[:8]), 300
-    pca = np.array([[sample_pca(experiment.problem, t, pca_dimension, s) for s in spawn(3, 6)] for t in pca_taus])
-    pca_mean, pca_sem = pca.mean(axis=1), pca.std(axis=1, ddof=1) / np.sqrt(pca.shape[1])
+    sample_pca = linear_network.sample_pca
+    pca = [[sample_pca(experiment.problem, t, pca_dimension, s) for s in spawn(3, 6)] for t in pca_taus]
+    pca_mean, pca_sem = mean_and_error(pca, axis=1)
     with style() as plt:
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.3), layout="constrained")
         for k in range(K):
@@ -73,7 +72,7 @@ def modes(quick: bool) -> Drawing:
         left.legend(loc="upper right")
         right.legend(loc="upper right")
     at = path(np.minimum(runs.tau, path.tau_max))
-    exact = captured(at.Theta, at.Q)
+    exact = linear_network.captured(at.Theta, at.Q)
     gap = float(np.max(np.abs(got["captured"][0] - exact)))
     lead = [k for k in range(K) if np.isfinite(theory.escape[k])]
     off = max(abs(theory.escape_logistic[k] / theory.escape[k] - 1) for k in lead)
@@ -105,4 +104,4 @@ def modes(quick: bool) -> Drawing:
     )
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {"linear-modes": modes}
+FIGURES: Figures = {"linear-modes": modes}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.process.ensemble import Runs
-from asymptotics.common.numerics.spectra import mnist_digits
-from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics.autoencoder import Runs
+from asymptotics.tools import COLOURS, mnist_digits, points, style
 
-from .base import Drawing
+from .base import Drawing, Figures
 
 
 def gaussian_images(copies: int, seed: int) -> np.ndarray:
@@ -123,4 +121,4 @@ def images(quick: bool) -> Drawing:
     )
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {"mnist-images": images}
+FIGURES: Figures = {"mnist-images": images}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder.generated.density import GeneratedDensity
-from asymptotics.autoencoder.plots.paths import draw_densities
-from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics.autoencoder import GeneratedDensity, draw_densities
+from asymptotics.tools import COLOURS, points, style
 
-from .base import Drawing
+from .base import Drawing, Figures, mean_and_error
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937: generated densities, ReLU with four hidden units"
 SHOWN = (("Q", (0, 0)), ("Q", (1, 1)), ("Q", (3, 3)), ("Q", (0, 2)), ("Theta", (0, 0)), ("Theta", (1, 1)), ("b", ()))
@@ -52,9 +50,8 @@ def relu(quick: bool) -> Drawing:
         draw_densities(experiment.problem, law, runs.generated.reshape(-1, 2), axes[1:])
     means = law.moments()[0]
     data |= {"generated": runs.generated, "generated_mean_theory": means}
-    found = runs.generated.mean(axis=1)
-    sem = found.std(axis=0, ddof=1) / np.sqrt(len(found))
-    worst = float(np.max(np.abs(found.mean(axis=0) - means) / sem))
+    found, sem = mean_and_error(runs.generated.mean(axis=1))
+    worst = float(np.max(np.abs(found - means) / sem))
     return Drawing(
         figure,
         "Four ReLU units on three clusters. Top left: order parameters; lines: theory, points: mean and standard error over"
@@ -68,4 +65,4 @@ def relu(quick: bool) -> Drawing:
     )
 
 
-FIGURES: dict[str, Callable[[bool], Drawing]] = {"relu-four-units": relu}
+FIGURES: Figures = {"relu-four-units": relu}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import asymptotics as asy
 from asymptotics.cli import main
-from derivations import ARCHITECTURES
-from derivations.__main__ import TOPICS
+from derivations import ARCHITECTURES, TOPICS
 
+ROOT = Path(__file__).parent.parent
 QUICK = ("tied", "untied_bias", "fluctuations", "collapse", "sampling", "linear_diffusion")
 
 
@@ -52,3 +56,14 @@ def test_dataframes(three_clusters_path):
     table = runs.to_dataframe()
     assert len(table) == len(runs.tau)
     assert np.array_equal(table["M_sem[1,2]"], runs.sem("M")[:, 1, 2])
+
+
+def test_every_derivation_is_listed(capsys):
+    assert main(["derive", "--list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*ARCHITECTURES, *TOPICS]
+
+
+def test_reading_what_is_built_in_needs_no_sympy():
+    code = "import sys; from asymptotics.autoencoder.model.denoiser import Denoiser; Denoiser(activation='erf'); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "derivations.autoencoder.catalogue" in done.stdout and "sympy" not in done.stdout.split()

@@ -6,12 +6,13 @@ from functools import lru_cache
 
 import sympy
 
-from ..errors import require, require_zero
-from ..steps import Derivation, Step
-from . import denoiser, sampling, skip
+from ..identity import require, require_zero
+from ..steps import Derivation, Step, equation
+from . import denoiser, skip
+from . import sampling_algebra as sampling
+from .names import b
 
 t, s = sympy.symbols("t s", positive=True)
-b = sympy.Symbol("b", real=True)
 t_f = sympy.Symbol("t_f", positive=True)
 phi, Lambda_0 = sympy.symbols("phi Lambda_0", positive=True)
 N, m = sympy.symbols("N m", positive=True, integer=True)
@@ -25,7 +26,7 @@ SCHEDULES = {
 
 
 def drift_of_bulk(schedule: str) -> tuple[sympy.Expr, sympy.Expr]:
-    """Γ_t and Δ_t of a data prediction without noise, from `derivations.autoencoder.sampling`."""
+    """Γ_t and Δ_t of a data prediction without noise, from `sampling_algebra`."""
     alpha, beta = SCHEDULES[schedule]
     at = {
         denoiser.alpha: alpha,
@@ -33,7 +34,7 @@ def drift_of_bulk(schedule: str) -> tuple[sympy.Expr, sympy.Expr]:
         denoiser.alpha_dot: alpha.diff(t),
         denoiser.beta_dot: beta.diff(t),
     }
-    gamma, delta = sampling.Sampler().predicting(denoiser.PREDICTIONS["data"])
+    gamma, delta = sampling.Drift().predicting(denoiser.PREDICTIONS["data"])
     return tuple(sympy.simplify(x.subs(sampling.epsilon, 0).subs(at, simultaneous=True)) for x in (gamma, delta))  # type: ignore[return-value]
 
 
@@ -140,13 +141,8 @@ def critical_fraction() -> sympy.Expr:
 
 def derivation() -> Derivation:
     """Variance outside the span, skip connection, the map, its fixed points, mixing."""
-    variances = tuple(
-        sympy.Eq(sympy.Symbol("v_" + name.split("-")[0]), variance(name), evaluate=False) for name in SCHEDULES
-    )
-    gammas = tuple(
-        sympy.Eq(sympy.Symbol("Delta_" + name.split("-")[0]), drift_of_bulk(name)[1], evaluate=False)
-        for name in SCHEDULES
-    )
+    variances = tuple(equation(sympy.Symbol("v_" + name.split("-")[0]), variance(name)) for name in SCHEDULES)
+    gammas = tuple(equation(sympy.Symbol("Delta_" + name.split("-")[0]), drift_of_bulk(name)[1]) for name in SCHEDULES)
     pitchfork = half_time()
     x = pitchfork["x"]
     fraction = critical_fraction()
@@ -164,35 +160,35 @@ def derivation() -> Derivation:
         Step(
             "The Euler sampler",
             "m steps of size 1/N of the linear schedule multiply X by a product of rational factors, a ratio of Gamma functions.",
-            (sympy.Eq(sympy.Symbol("v_euler"), euler_variance(), evaluate=False),),
+            (equation(sympy.Symbol("v_euler"), euler_variance()),),
         ),
         skip.step(),
         Step(
             "The collapse map",
             "The next generation's target has the mean eigenvalue v, so that Lambda goes to v(b_tau(Lambda)); linear schedule.",
-            (sympy.Eq(sympy.Function("f")(skip.Lambda), collapse_map(), evaluate=False),),
+            (equation(sympy.Function("f")(skip.Lambda), collapse_map()),),
         ),
         Step(
             "Stability of a fixed point",
             "For tau to infinity in the linear schedule; a fixed point is stable where this slope is below 1.",
-            (sympy.Eq(sympy.Symbol("slope"), slope_at_fixed_point(), evaluate=False),),
+            (equation(sympy.Symbol("slope"), slope_at_fixed_point()),),
         ),
         Step(
             "Pitchfork at t = 1/2",
             "Trained at the single time 1/2 to convergence, with Lambda = exp(x) and ell = -ln(1 - t_f), the map is that of Curie "
             "and Weiss: Lambda = 1 is stable up to t_f = 1 - 1/e; beyond, a pair Lambda and 1/Lambda branches off.",
             (
-                sympy.Eq(sympy.Function("F")(x), pitchfork["log_map"], evaluate=False),
-                sympy.Eq(sympy.Symbol("slope"), pitchfork["slope"], evaluate=False),
-                sympy.Eq(t_f, pitchfork["critical"], evaluate=False),
-                sympy.Eq(x**2, pitchfork["branch"], evaluate=False),
+                equation(sympy.Function("F")(x), pitchfork["log_map"]),
+                equation(sympy.Symbol("slope"), pitchfork["slope"]),
+                equation(t_f, pitchfork["critical"]),
+                equation(x**2, pitchfork["branch"]),
             ),
         ),
         Step(
             "Mixing original data",
             "With a fraction phi of original data the map is phi Lambda_0 + (1 - phi) v(b(Lambda)); a wanted Lambda is its fixed "
             "point at this phi.",
-            (sympy.Eq(phi, fraction, evaluate=False),),
+            (equation(phi, fraction),),
         ),
     )
     return Derivation("collapse map", steps)

@@ -2,145 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
 import sympy
 
+from . import catalogue
+from .activations import apply_activation, sigma, stable
+from .catalogue import TARGETS
 from .kinks import Smoothness, analyse
 from .names import LocalField, check_name, check_vectors, private, vector_symbols
 
-#: The activation while it is unspecified.
-sigma = sympy.Function("sigma")
-_x = sympy.Symbol("x", real=True)
-
-
-class Softplus(sympy.Function):
-    """log(1 + e^x), kept whole so that code for it does not overflow; its derivative is the sigmoid."""
-
-    nargs = 1
-    is_real = True
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        return sigmoid(self.args[0])
-
-    def doit(self, **hints: Any) -> sympy.Expr:
-        return self.func(*[a.doit(**hints) for a in self.args]) if hints.get("deep", True) else self
-
-    def rewrite(self, *args: Any, **hints: Any) -> sympy.Expr:
-        """``rewrite(sympy.exp)`` gives the elementary form."""
-        if args and args[-1] is sympy.exp:
-            return sympy.log(1 + sympy.exp(self.args[0]))
-        return super().rewrite(*args, **hints)
-
-    def _eval_evalf(self, prec: int) -> sympy.Expr:
-        return sympy.log(1 + sympy.exp(self.args[0]))._eval_evalf(prec)
-
-    def _pythoncode(self, printer: Any) -> str:
-        x = printer._print(self.args[0])
-        log1p, exp = (printer._module_format(f"math.{name}") for name in ("log1p", "exp"))
-        return f"(max({x}, 0.0) + {log1p}({exp}(-abs({x}))))"
-
-    def _numpycode(self, printer: Any) -> str:
-        return f"{printer._module_format('numpy.logaddexp')}(0.0, {printer._print(self.args[0])})"
-
-
-def sigmoid(x: sympy.Expr) -> sympy.Expr:
-    """1/(1 + e^{−x}) = (1 + tanh(x/2))/2: all its derivatives are polynomials in tanh, so none overflows."""
-    return (1 + sympy.tanh(x / 2)) / 2
-
-
-def stable(expression: sympy.Expr) -> sympy.Expr:
-    """The same function with log(1 + e^u) and ratios of exponentials in forms that do not overflow.
-
-    e^{ku}/(1 + e^u)^n with 0 ≤ k ≤ n is a product of sigmoids; c₁e^a + c₂e^b + … below a fraction first gives off its first
-    term, so that a softmax gate of two is a sigmoid and tanh by exponentials is tanh.
-    """
-    if not expression.has(sympy.exp):
-        return expression
-    u = sympy.Wild("u", exclude=[0])
-    expression = expression.replace(sympy.log(1 + sympy.exp(u)), lambda u: Softplus(u))
-    expression = expression.replace(lambda e: e.func is sympy.log and e.args[0].is_Add, _log_of_sum)
-
-    def fraction(product: sympy.Expr) -> sympy.Expr:
-        factors = [f for factor in sympy.Mul.make_args(product) for f in _one_of_sum(factor)]
-        for factor in list(factors):
-            base, power = factor.as_base_exp()
-            found = base.match(1 + sympy.exp(u))
-            if found is None or not (power.is_Integer and power < 0):
-                continue
-            argument, n = found[u], -int(power)
-            rest = sympy.Mul(*[f for f in factors if f is not factor])
-            sigmoids = [_sigmoids(t, argument, n) for t in sympy.Add.make_args(_distributed(rest))]
-            if any(t is None for t in sigmoids):
-                continue
-            return sympy.expand(sympy.Add(*sigmoids)) if len(sigmoids) > 1 else sigmoids[0]
-        return sympy.Mul(*factors)
-
-    # Products first: a power taken out of its product would leave an exponential behind.
-    return expression.replace(lambda e: e.is_Mul, fraction).replace(lambda e: e.is_Pow, fraction)
-
-
-def _log_of_sum(log: sympy.Expr) -> sympy.Expr:
-    """log(c₁e^a + c₂e^b) = log c₁ + a + softplus(b − a + log(c₂/c₁))."""
-    factors = _one_of_sum(1 / log.args[0])
-    found = (1 / factors[-1]).match(1 + sympy.exp(sympy.Wild("u", exclude=[0])))
-    if len(factors) != 3 or not found:
-        return log
-    return -sympy.log(factors[0]) - sympy.log(factors[1]) + Softplus(*found.values())
-
-
-def _one_of_sum(factor: sympy.Expr) -> list[sympy.Expr]:
-    """(c₁e^a + c₂e^b + …)^{−n} as c₁^{−n} e^{−na} (1 + (c₂/c₁) e^{b−a} + …)^{−n}."""
-    base, power = factor.as_base_exp()
-    parts = sorted(sympy.Add.make_args(base), key=sympy.default_sort_key)
-    if not (power.is_Integer and power < 0) or len(parts) < 2 or sympy.Integer(1) in parts:
-        return [factor]
-    split = [part.as_coeff_Mul() for part in parts]
-    if not all(c > 0 and (e.func is sympy.exp or e == 1) for c, e in split):
-        return [factor]
-    exponents = [sympy.expand(e.args[0]) if e.func is sympy.exp else sympy.Integer(0) for _, e in split]
-    (c, _), a = split[0], exponents[0]
-    others = [sympy.exp(x - a + sympy.log(k / c)) for (k, _), x in zip(split[1:], exponents[1:], strict=True)]
-    return [c**power, sympy.exp(sympy.expand(power * a)), (1 + sympy.Add(*others)) ** power]
-
-
-def _distributed(product: sympy.Expr) -> sympy.Expr:
-    """A product with its sums of exponentials multiplied out."""
-    return sympy.expand_mul(product) if any(f.is_Add and f.has(sympy.exp) for f in product.args) else product
-
-
-def _sigmoids(term: sympy.Expr, argument: sympy.Expr, n: int) -> sympy.Expr | None:
-    """term/(1 + e^argument)^n by sigmoids, for a term with e^{k argument}, 0 ≤ k ≤ n; None for others."""
-    factors = list(sympy.Mul.make_args(term))
-    powers = [f for f in factors if f.func is sympy.exp]
-    k = sympy.cancel(sympy.expand(sympy.Add(*[f.args[0] for f in powers])) / argument)
-    if not (k.is_Integer and 0 <= k <= n):
-        powers = [f for f in powers if sympy.expand(f.args[0] / argument).is_Integer]
-        k = sympy.expand(sympy.Add(*[f.args[0] for f in powers]) / argument)
-        if not (k.is_Integer and 0 <= k <= n):
-            return None
-    rest = [f for f in factors if f not in powers]
-    return sympy.Mul(*rest, sigmoid(argument) ** k, sigmoid(-argument) ** (n - k))
-
-
-#: Named activations as functions of x.
-ACTIVATIONS: dict[str, sympy.Expr] = {
-    "tanh": sympy.tanh(_x),
-    "erf": sympy.erf(_x / sympy.sqrt(2)),
-    "relu": sympy.Max(0, _x),
-    "softplus": Softplus(_x),
-    "sigmoid": sigmoid(_x),
-    "linear": _x,
-}
+#: (y₀, y₁) of a predicted quantity.
+Target = tuple[sympy.Expr, sympy.Expr]
 
 #: What is predicted: y = y₀ x₀ + y₁ x₁, as functions of the schedule.
 alpha, beta, alpha_dot, beta_dot = sympy.symbols("alpha beta alpha_dot beta_dot", real=True)
-PREDICTIONS: dict[str, tuple[sympy.Expr, sympy.Expr]] = {
-    "data": (sympy.Integer(0), sympy.Integer(1)),
-    "noise": (sympy.Integer(1), sympy.Integer(0)),
-    "velocity": (alpha_dot, beta_dot),
+_OF_TIME = {"alpha_dot": alpha_dot, "beta_dot": beta_dot}
+PREDICTIONS: dict[str, Target] = {
+    name: (sympy.sympify(y0, _OF_TIME), sympy.sympify(y1, _OF_TIME)) for name, (y0, y1) in TARGETS.items()
 }
 
 
@@ -188,7 +68,7 @@ class Denoiser:
     terms: tuple[tuple[str, sympy.Expr], ...]
     parameters: tuple[sympy.Symbol, ...] = ()
     skip: bool = True
-    predicts: Any = "data"
+    predicts: str | Target = "data"
     frozen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -215,16 +95,18 @@ class Denoiser:
                     f"phi of decoder {u!r} has the symbol {sorted(map(str, extra))[0]!r}: must be a local field"
                     " (local_field(name)) or one of the parameters"
                 )
-        if not any(phi.has(*self.fields) for _, phi in terms):
-            raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
+        self._check_not_constant(terms)
         terms = tuple((u, stable(phi.xreplace(rename))) for u, phi in terms)
         if not any(phi.has(sigma) for _, phi in terms):
             terms = tuple((u, analyse(phi, self.fields).phi) for u, phi in terms)
-            if not any(phi.has(*self.fields) for _, phi in terms):
-                raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
+            self._check_not_constant(terms)
         object.__setattr__(self, "parameters", own)
         object.__setattr__(self, "terms", terms)
         self.target()
+
+    def _check_not_constant(self, terms: tuple[tuple[str, sympy.Expr], ...]) -> None:
+        if not any(phi.has(*self.fields) for _, phi in terms):
+            raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
 
     def _repr_latex_(self) -> str:
         shown = dict(zip(self.vectors, vector_symbols(self.vectors), strict=True))
@@ -264,7 +146,7 @@ class Denoiser:
         """Normal form of every φ_j, whether it has a kink and whether it has no breaks at all."""
         return tuple(analyse(phi, self.fields) for phi in self.phi)
 
-    def target(self) -> tuple[sympy.Expr, sympy.Expr]:
+    def target(self) -> Target:
         """(y₀, y₁) of the predicted quantity."""
         if isinstance(self.predicts, str):
             if self.predicts not in PREDICTIONS:
@@ -287,87 +169,48 @@ class Denoiser:
 
     def with_activation(self, activation: str | sympy.Expr) -> Denoiser:
         """The same architecture with σ chosen: a name of `ACTIVATIONS` or an expression in ``Symbol("x", real=True)``."""
-        return dataclasses.replace(self, terms=tuple((u, apply_activation(phi, activation)) for u, phi in self.terms))
+        return replace(self, terms=tuple((u, apply_activation(phi, activation)) for u, phi in self.terms))
 
 
-def activation_expression(activation: str | sympy.Expr) -> sympy.Expr:
-    """σ(x) for a named activation, or the expression itself after a check of its symbols."""
-    if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation = {activation!r}: must be one of {', '.join(ACTIVATIONS)} or an expression in x"
-            )
-        return ACTIVATIONS[activation]
-    expression = sympy.sympify(activation)
-    if expression.free_symbols - {_x}:
-        raise ValueError(f"activation = {expression}: must be a function of Symbol('x', real=True) alone")
-    return stable(expression)
+def architecture(
+    name: str,
+    hidden: int,
+    *,
+    activation: str | sympy.Expr | None = None,
+    predicts: str | Target = "data",
+    shift: sympy.Expr | float = 0,
+) -> Denoiser:
+    """A built-in architecture by name.
 
-
-def apply_activation(expression: sympy.Basic, activation: str | sympy.Expr) -> Any:
-    """Replace the open σ (and its derivatives) in any expression by a chosen activation."""
-    chosen = sympy.Lambda(_x, activation_expression(activation))
-    return expression.subs(sigma, chosen).doit()
-
-
-def numbered(stem: str, count: int) -> tuple[str, ...]:
-    """Names ``stem_1 … stem_count``."""
-    return tuple(f"{stem}_{k}" for k in range(1, count + 1))
-
-
-def tied(hidden: int, *, activation: Any = None, predicts: Any = "data", skip: bool = True) -> Denoiser:
-    """The paper's auto-encoder: f(x) = b x + Σ_γ (w_γ/√d) σ(w_γ·x/√d)."""
-    w = numbered("w", hidden)
-    name = "tied" if skip else "no_skip"
-    model = Denoiser(name, w, tuple((v, sigma(local_field(v))) for v in w), skip=skip, predicts=predicts)
+    Parameters
+    ----------
+    name : str
+        One of `ARCHITECTURES`.
+    hidden : int
+        Number of hidden units.
+    activation : str or sympy.Expr, optional
+        Left open where it is not given.
+    predicts : str or pair of sympy.Expr
+    shift : float or sympy.Expr
+        Fixed number added inside the activation.
+    """
+    if name not in catalogue.ARCHITECTURES:
+        raise ValueError(f"architecture = {name!r}: must be one of {', '.join(catalogue.ARCHITECTURES)}")
+    chosen = catalogue.ARCHITECTURES[name]
+    vectors = chosen.vectors(hidden)
+    kappa = tuple(sympy.Symbol(k, real=True) for k in chosen.scalars(hidden))
+    biases = kappa[:hidden] if chosen.biases else (sympy.sympify(shift),) * hidden
+    scale = kappa[-1] if chosen.scale else sympy.Integer(1)
+    units = zip(vectors[:hidden], vectors[-hidden:], biases, strict=True)
+    terms = tuple((u, scale * sigma(local_field(v) + k)) for u, v, k in units)
+    model = Denoiser(chosen.name, vectors, terms, kappa, chosen.skip, predicts)
+    if chosen.activation is not None:
+        if activation not in (None, chosen.activation):
+            raise ValueError(f"activation = {activation!r}: must be {chosen.activation} for the architecture {name}")
+        activation = chosen.activation
     return model if activation is None else model.with_activation(activation)
 
 
-def untied(hidden: int, *, activation: Any = None, shift: Any = 0, predicts: Any = "data") -> Denoiser:
-    """Separate decoder and encoder: f(x) = b x + Σ_γ (u_γ/√d) σ(v_γ·x/√d + shift)."""
-    u, v = numbered("u", hidden), numbered("v", hidden)
-    shift = sympy.sympify(shift)
-    terms = tuple((a, sigma(local_field(c) + shift)) for a, c in zip(u, v, strict=True))
-    model = Denoiser("untied", u + v, terms, predicts=predicts)
-    return model if activation is None else model.with_activation(activation)
-
-
-def untied_bias(hidden: int, *, activation: Any = None, predicts: Any = "data") -> Denoiser:
-    """Untied with trainable biases: f(x) = b x + Σ_γ (u_γ/√d) σ(v_γ·x/√d + κ_γ)."""
-    u, v = numbered("u", hidden), numbered("v", hidden)
-    kappa = tuple(sympy.Symbol(f"kappa_{k}", real=True) for k in range(1, hidden + 1))
-    terms = tuple((a, sigma(local_field(c) + k)) for a, c, k in zip(u, v, kappa, strict=True))
-    model = Denoiser("untied_bias", u + v, terms, parameters=kappa, predicts=predicts)
-    return model if activation is None else model.with_activation(activation)
-
-
-def scaled(hidden: int, *, activation: Any = None, predicts: Any = "data") -> Denoiser:
-    """Tied with a trainable output scale a: f(x) = b x + a Σ_γ (w_γ/√d) σ(w_γ·x/√d)."""
-    w = numbered("w", hidden)
-    scale = sympy.Symbol("a", real=True)
-    model = Denoiser(
-        "scaled", w, tuple((v, scale * sigma(local_field(v))) for v in w), parameters=(scale,), predicts=predicts
-    )
-    return model if activation is None else model.with_activation(activation)
-
-
-def no_skip(hidden: int, *, activation: Any = None, predicts: Any = "data") -> Denoiser:
-    """Tied without the skip connection: f(x) = Σ_γ (w_γ/√d) σ(w_γ·x/√d)."""
-    return tied(hidden, activation=activation, predicts=predicts, skip=False)
-
-
-#: Architectures by name.
-ARCHITECTURES = {
-    "tied": tied,
-    "untied": untied,
-    "untied_bias": untied_bias,
-    "no_skip": no_skip,
-    "scaled": scaled,
-}
-
-
-def architecture(name: str, hidden: int, **options: Any) -> Denoiser:
-    """A built-in architecture by name."""
-    if name not in ARCHITECTURES:
-        raise ValueError(f"architecture = {name!r}: must be one of {', '.join(ARCHITECTURES)}")
-    return ARCHITECTURES[name](hidden, **options)
+#: Built-in architectures by name, as functions of the number of hidden units and of the options of `architecture`.
+ARCHITECTURES = {name: partial(architecture, name) for name in catalogue.ARCHITECTURES}
+tied = ARCHITECTURES["tied"]

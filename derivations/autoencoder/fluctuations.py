@@ -13,246 +13,21 @@ Source: C. W. Gardiner, *Stochastic Methods*, sec. 7.2 (linear noise); R. Price,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import sympy
 
-from ..errors import DerivationError, require, require_zero
-from ..steps import Derivation, Step
-from .engine import System, b, d, eta, lam, mass, symbol, symmetric, tau, varsigma
-from .kinks import almost_everywhere
-
-#: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.
-NORMS = tuple(sympy.Symbol(f"X_{c}{e}", real=True) for c, e in ((0, 0), (0, 1), (1, 1)))
-#: Their coefficients in −½ ∂_b loss, as symbols.
-COEFFICIENTS = tuple(sympy.Symbol(f"c_{c}{e}", real=True) for c, e in ((0, 0), (0, 1), (1, 1)))
+from ..identity import require_zero
+from ..steps import Derivation, Derived, Step, equation
+from .denoiser import tied
+from .linear_noise import COEFFICIENTS, Expansion
+from .names import d, eta, symbol, tau, varsigma
+from .update import Equations
 
 
-@dataclass(frozen=True)
-class Increment:
-    """A random increment Y as a sum of coefficient × monomial.
-
-    Attributes
-    ----------
-    overlap : {(c, a, z): coefficient}
-        Of g_{ca} z, with z the symbol of an inner product of x_c.
-    gram : {(a, e): coefficient}
-        Of P̂_ae.
-    square : {(c, a, e): coefficient}
-        Of g_{ca} g_{ce}.
-    constant : sympy.Expr
-        What does not fluctuate (the weight decay).
-    """
-
-    overlap: dict[tuple[int, int, sympy.Symbol], sympy.Expr]
-    gram: dict[tuple[int, int], sympy.Expr]
-    square: dict[tuple[int, int, int], sympy.Expr]
-    constant: sympy.Expr
-
-
-@dataclass(frozen=True)
-class Fluctuations:
-    """The symbolic side of the linear noise approximation of a derived `System`."""
-
-    system: System
-
-    @property
-    def pairs(self) -> list[tuple[int, int]]:
-        """Upper triangle of a p × p matrix, row by row."""
-        p = self.system.p
-        return [(a, c) for a in range(p) for c in range(a, p)]
-
-    # random increments -----------------------------------------------------------------------------------------
-
-    def _split(self, increment: sympy.Expr) -> Increment:
-        p, pairs = self.system.p, self.pairs
-        g = {symbol("g", c, a + 1): (c, a) for c in (0, 1) for a in range(p)}
-        z = {symbol("z", c, a + 1) for c in (0, 1) for a in range(p)} | {symbol("zu", c) for c in (0, 1)}
-        gram = {symmetric("P", a, c): (a, c) for a, c in pairs}
-        polynomial = sympy.Poly(increment, *g, *z, *gram)
-        result = Increment({}, {}, {}, polynomial.coeff_monomial(1))
-        for monomial, coefficient in polynomial.terms():
-            factors = [x for x, power in zip(polynomial.gens, monomial, strict=True) for _ in range(power)]
-            kinds = [[f for f in factors if f in kind] for kind in (g, z, gram)]
-            match [len(k) for k in kinds]:
-                case [1, 1, 0]:
-                    result.overlap[*g[kinds[0][0]], kinds[1][0]] = coefficient
-                case [0, 0, 1]:
-                    result.gram[gram[kinds[2][0]]] = coefficient
-                case [2, 0, 0]:
-                    (c, a), (c2, e) = sorted(g[f] for f in kinds[0])
-                    require(c == c2, "a product of gradients of one channel")
-                    result.square[c, a, e] = coefficient
-                case [0, 0, 0]:
-                    pass
-                case _:
-                    raise DerivationError(f"unexpected monomial {factors}")
-        return result
-
-    @cached_property
-    def theta_increment(self) -> tuple[Increment, ...]:
-        """Y of Θ_a(s) for one reference direction."""
-        return tuple(self._split(x) for x in self.system.theta_increment)
-
-    @cached_property
-    def gram_increment(self) -> dict[tuple[int, int], Increment]:
-        """Y of q_ae(s); the square of the step contributes at the same order as its overlap with the weights."""
-        return {key: self._split(x) for key, x in self.system.gram_increment.items()}
-
-    @cached_property
-    def skip_increment(self) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr]:
-        """Coefficients of x₀·x₀, x₀·x₁ and x₁·x₁ in −½ ∂_b loss.
-
-        Their mean gives the drift of b. What is left are the norms' fluctuations, of relative order 1/√d, so that b
-        fluctuates at O(1/d), unless tr Σ(c) differs between clusters or the time is drawn at random.
-        """
-        s = self.system
-        names = dict(zip((("x0", "x0"), ("x0", "x1"), ("x1", "x1")), NORMS, strict=True))
-
-        def table(m: object, n: object) -> sympy.Expr:
-            if isinstance(m, int) or isinstance(n, int):
-                return s._table(m, n)  # type: ignore[arg-type]
-            return names[tuple(sorted((m, n)))]  # type: ignore[index, type-var]
-
-        slope = sympy.expand(-sympy.diff(s.residual.dot(s.residual, table), b) / 2)
-        return tuple(sympy.factor_terms(slope.coeff(x, 1)) for x in NORMS)  # type: ignore[return-value]
-
-    @cached_property
-    def skip_variance(self) -> sympy.Expr:
-        """Var(−½ ∂_b loss)/d of one coordinate of eigenvalue ς, in `COEFFICIENTS` (those of `skip_increment`).
-
-        x₀ = g and x₁ = √ς h with g, h standard normal: every moment is a product of theirs. Averaged over the coordinates of
-        a cluster, ς becomes Tr Σ/d and ς² becomes Tr Σ²/d. The mean of x₁ adds O(1) to a variance of order d.
-        """
-        g, h = sympy.symbols("g h", real=True)
-        c00, c01, c11 = COEFFICIENTS
-        root = sympy.sqrt(varsigma)
-        form = c00 * g**2 + c01 * g * root * h + c11 * (root * h) ** 2
-
-        def mean(x: sympy.Expr) -> sympy.Expr:
-            even = [(i, j, c) for (i, j), c in sympy.Poly(x, g, h).terms() if i % 2 == 0 == j % 2]
-            return sympy.Add(*[c * sympy.factorial2(i - 1) * sympy.factorial2(j - 1) for i, j, c in even])
-
-        return sympy.expand(mean(form**2) - mean(form) ** 2)
-
-    # the drift's Jacobian --------------------------------------------------------------------------------------
-
-    @cached_property
-    def functions(self) -> dict[str, sympy.Expr]:
-        """What is averaged over the fields, as functions of (ω, e) at one time, each at most linear in e.
-
-        g (its channel-1 mean is A, its products N), the Hessians H or, with a kink, their regression W, G on the fields,
-        P̂, −½ ∂ℓ/∂κ and ℓ.
-        """
-        s = self.system
-        out = {f"g{ch}_{a + 1}": s.gradient[ch][a] for ch in (0, 1) for a in range(s.p)}
-        if s.has_kink:
-            for ch in (0, 1):
-                for a in range(s.p):
-                    for i, e in enumerate(s.denoiser.encoders):
-                        out[f"W{ch}_{a + 1}_{e + 1}"] = (s.fields[e] - sympy.Symbol(f"centre_{i}")) * s.gradient[ch][a]
-            for ch in (0, 1):
-                for a in range(s.p):
-                    for j, u in enumerate(s.decoder_vectors):
-                        out[f"G{ch}_{a + 1}_{u + 1}"] = s.residual_slope[ch][a][j]
-        else:
-            out |= {f"H{ch}_{a + 1}_{c + 1}": s.hessian[ch][a][c] for ch in (0, 1) for a, c in self.pairs}
-        out |= {f"P_{a + 1}_{c + 1}": s.gram_derivative[a][c] for a, c in self.pairs}
-        out |= {f"K_{k + 1}": g for k, g in enumerate(s.scalar_gradient)}
-        return {**out, "potential": s.potential}
-
-    @cached_property
-    def shifts(self) -> tuple[int | None, ...]:
-        """For each trainable scalar the encoder whose field it is added to, if it enters φ in that way alone.
-
-        Where φ has a kink ∂/∂κ is a distribution; a scalar of this kind is differentiated as a shift of ω instead.
-        """
-        found = []
-        for k in self.system.denoiser.parameters:
-            same = [
-                i
-                for i, a in enumerate(self.system.denoiser.encoders)
-                if all(
-                    sympy.simplify(row.get(k, 0) - row.get(self.system.fields[a], 0)) == 0
-                    for row in self.system.phi_slope
-                )
-            ]
-            found.append(same[0] if same else None)
-        return tuple(found)
-
-    @cached_property
-    def explicit(self) -> dict[str, dict[str, sympy.Expr]]:
-        """Derivatives of `functions` by e_j, Q_ae, b and κ at fixed fields (the non-zero ones).
-
-        Raises
-        ------
-        ValueError
-            If a scalar moves a kink otherwise than by shifting a field.
-        """
-        s = self.system
-        variables: dict[str, sympy.Symbol] = {f"e_{j}": e for j, e in enumerate(s.residual_fields)}
-        variables |= {f"Q_{a + 1}_{c + 1}": s.gram[a, c] for a, c in self.pairs}
-        variables["b"] = b
-        scalars = {f"kappa_{k}": x for k, x in enumerate(s.denoiser.parameters)}
-        if s.has_kink and any(i is None for i in self.shifts):
-            if any(x.diff(k).has(sympy.DiracDelta) for x in self.functions.values() for k in scalars.values()):
-                raise ValueError(
-                    f"denoiser {s.denoiser.name!r}: a trainable scalar moves a kink, and not as a shift of a field"
-                )
-            variables |= scalars
-        elif not s.has_kink:
-            variables |= scalars
-        table = {
-            name: {v: almost_everywhere(sympy.diff(f, x)) for v, x in variables.items() if f.has(x)}
-            for name, f in self.functions.items()
-        }
-        return {name: {v: x for v, x in row.items() if x != 0} for name, row in table.items()}
-
-    @cached_property
-    def drift_derivatives(
-        self,
-    ) -> tuple[list[dict[sympy.Symbol, sympy.Expr]], dict[tuple[int, int], dict[sympy.Symbol, sympy.Expr]]]:
-        """Derivatives of dΘ_a(s)/dτ and dq_ae(s)/dτ by every symbol in them: moments, Θ_a, q_ae, m_a = Θ_a·c."""
-        fixed = {varsigma, mass, eta, lam, symbol("t"), *self.system.rates}
-
-        def slopes(f: sympy.Expr) -> dict[sympy.Symbol, sympy.Expr]:
-            return {x: sympy.diff(f, x) for x in sorted(f.free_symbols - fixed, key=str)}
-
-        return [slopes(f) for f in self.system.theta_drift], {
-            key: slopes(f) for key, f in self.system.gram_drift.items()
-        }
-
-    @cached_property
-    def derivation(self) -> Derivation:
-        """The printable derivation."""
-        steps = (_increments(self), _linear_noise(), _price(), _by_parts(), _jacobian(self), _skip(self), _bias())
-        return Derivation(f"finite-d fluctuations of the {self.system.denoiser.name} auto-encoder", steps)
-
-    def __str__(self) -> str:
-        return str(self.derivation)
-
-
-@lru_cache(maxsize=64)
-def fluctuations(system: System) -> Fluctuations:
-    """The symbolic side of the fluctuations of a derived system."""
-    return Fluctuations(system)
-
-
-def derivation() -> Derivation:
-    """The fluctuations of the tied auto-encoder with one hidden unit, whose activation is left open."""
-    from .denoiser import architecture
-    from .engine import derive
-
-    return fluctuations(derive(architecture("tied", 1))).derivation
-
-
-# the printable derivation --------------------------------------------------------------------------------------
-
-
-def _increments(f: Fluctuations) -> Step:
-    rows = [sympy.Eq(symbol("Y_Theta", a + 1), x, evaluate=False) for a, x in enumerate(f.system.theta_increment)]
-    rows += [sympy.Eq(symbol("Y_q", a + 1, c + 1), x, evaluate=False) for (a, c), x in f.system.gram_increment.items()]
+def _increments(f: Expansion) -> Step:
+    rows = [equation(symbol("Y_Theta", a + 1), x) for a, x in enumerate(f.system.theta_increment)]
+    rows += [equation(symbol("Y_q", a + 1, c + 1), x) for (a, c), x in f.system.gram_increment.items()]
     return Step(
         "Random increments",
         "One step changes an order parameter by (2 eta/d) Y, with Y before any average: g and P are functions of the sample's "
@@ -275,7 +50,7 @@ def _linear_noise() -> Step:
         "Linear noise approximation",
         "Linearise the recursion around the solution: deviations of order 1/sqrt(d) are carried by 1 + (2 eta/d) J and fed by "
         "(2 eta/d)(Y - E Y), independent from step to step. The limit for a scalar; for a vector J C + C J^T.",
-        (sympy.Eq(dC, rate, evaluate=False),),
+        (equation(dC, rate),),
     )
 
 
@@ -299,9 +74,9 @@ def _price() -> Step:
         "Derivatives of a Gaussian expectation by mean and covariance are expectations of derivatives; checked on F = exp(s.x), "
         "whose expectation is exp(s.m + s.C s/2).",
         (
-            sympy.Eq(sympy.Derivative(E(F), m1), E(sympy.Derivative(F, x1)), evaluate=False),
-            sympy.Eq(sympy.Derivative(E(F), c11), E(sympy.Derivative(F, (x1, 2))) / 2, evaluate=False),
-            sympy.Eq(sympy.Derivative(E(F), c12), E(sympy.Derivative(F, x1, x2)), evaluate=False),
+            equation(sympy.Derivative(E(F), m1), E(sympy.Derivative(F, x1))),
+            equation(sympy.Derivative(E(F), c11), E(sympy.Derivative(F, (x1, 2))) / 2),
+            equation(sympy.Derivative(E(F), c12), E(sympy.Derivative(F, x1, x2))),
         ),
     )
 
@@ -319,22 +94,16 @@ def _by_parts() -> Step:
         "The same derivatives fall on the Gaussian weight: Hermite polynomials of the nodes times F, whatever F's kinks. In the "
         "fields omega this form is used for all activations; in e, Q, b and kappa F is differentiated symbolically.",
         (
-            sympy.Eq(sympy.Derivative(E(F(x)), m), E(F(x) * zed) / sympy.sqrt(s), evaluate=False),
-            sympy.Eq(sympy.Derivative(E(F(x)), s), E(F(x) * (zed**2 - 1)) / (2 * s), evaluate=False),
+            equation(sympy.Derivative(E(F(x)), m), E(F(x) * zed) / sympy.sqrt(s)),
+            equation(sympy.Derivative(E(F(x)), s), E(F(x) * (zed**2 - 1)) / (2 * s)),
         ),
     )
 
 
-def _jacobian(f: Fluctuations) -> Step:
+def _jacobian(f: Expansion) -> Step:
     theta, gram = f.drift_derivatives
-    rows = [
-        sympy.Eq(sympy.Derivative(sympy.Function("f_Theta_1")(x), x), value, evaluate=False)
-        for x, value in theta[0].items()
-    ]
-    rows += [
-        sympy.Eq(sympy.Derivative(sympy.Function("f_q_1_1")(x), x), value, evaluate=False)
-        for x, value in gram[0, 0].items()
-    ]
+    rows = [equation(sympy.Derivative(sympy.Function("f_Theta_1")(x), x), value) for x, value in theta[0].items()]
+    rows += [equation(sympy.Derivative(sympy.Function("f_q_1_1")(x), x), value) for x, value in gram[0, 0].items()]
     return Step(
         "Jacobian of the drift",
         "The drift depends on the order parameters directly and through its moments; the moments through the fields' means and "
@@ -343,7 +112,7 @@ def _jacobian(f: Fluctuations) -> Step:
     )
 
 
-def _skip(f: Fluctuations) -> Step:
+def _skip(f: Expansion) -> Step:
     if not f.system.denoiser.skip:
         return Step("Skip connection", "There is none.")
     traces = sympy.Integer(1), sympy.Symbol("trSigma_over_d"), sympy.Symbol("trSigma2_over_d")
@@ -355,9 +124,9 @@ def _skip(f: Fluctuations) -> Step:
         "of order 1/sqrt(d): Var b = B/d^2, and b's noise does not reach the other order parameters at order 1/d. A coordinate of "
         "eigenvalue varsigma has the variance below; over the coordinates it averages to VarY_b = Var(-1/2 d loss/d b)/d.",
         (
-            *[sympy.Eq(n, c, evaluate=False) for n, c in zip(COEFFICIENTS, f.skip_increment, strict=True)],
-            sympy.Eq(sympy.Symbol("Var_coordinate"), f.skip_variance, evaluate=False),
-            sympy.Eq(sympy.Symbol("VarY_b"), variance, evaluate=False),
+            *[equation(n, c) for n, c in zip(COEFFICIENTS, f.skip_increment, strict=True)],
+            equation(sympy.Symbol("Var_coordinate"), f.skip_variance),
+            equation(sympy.Symbol("VarY_b"), variance),
         ),
     )
 
@@ -377,5 +146,26 @@ def _bias() -> Step:
         "E y = y_infinity + m_1/d: carried by J, fed by the drift's curvature over the fluctuations, by the O(1/d) part f_1 of the "
         "mean increment (the squared step beyond its extensive norm), and by the step's length h = 2 eta/d: "
         "h y''/2 = (eta/d) J f.",
-        (sympy.Eq(sympy.Derivative(sympy.Function("m_1")(tau), tau), rate, evaluate=False),),
+        (equation(sympy.Derivative(sympy.Function("m_1")(tau), tau), rate),),
     )
+
+
+class Fluctuations(Derived, Expansion):
+    """The symbolic side of the linear noise approximation of a derived `System`; prints its derivation."""
+
+    @cached_property
+    def derivation(self) -> Derivation:
+        """The printable derivation."""
+        steps = (_increments(self), _linear_noise(), _price(), _by_parts(), _jacobian(self), _skip(self), _bias())
+        return Derivation(f"finite-d fluctuations of the {self.system.denoiser.name} auto-encoder", steps)
+
+
+@lru_cache(maxsize=64)
+def fluctuations(system: Equations) -> Fluctuations:
+    """The symbolic side of the fluctuations of a derived system."""
+    return Fluctuations(system)
+
+
+def derivation() -> Derivation:
+    """The fluctuations of the tied auto-encoder with one hidden unit, whose activation is left open."""
+    return fluctuations(Equations(tied(1))).derivation

@@ -14,25 +14,19 @@ from functools import lru_cache
 
 import sympy
 
-from ..errors import require, require_zero
+from ..identity import require, require_zero
 from .denoiser import alpha, beta, tied
-from .engine import derive, symbol, symmetric, varsigma
+from .names import symbol, symmetric, varsigma
+from .skip import average
+from .update import Equations
 
 s = sympy.Symbol("s", nonnegative=True)
-E_beta, E_beta2, E_alpha2 = sympy.symbols("E_beta E_beta2 E_alpha2", positive=True)
-
-
-def _averaged(expression: sympy.Expr) -> sympy.Expr:
-    """E_t of a quadratic form in α and β without a product αβ."""
-    polynomial = sympy.Poly(sympy.expand(expression), alpha, beta)
-    table = {(0, 0): sympy.Integer(1), (0, 1): E_beta, (0, 2): E_beta2, (2, 0): E_alpha2}
-    return sympy.Add(*[coefficient * table[powers] for powers, coefficient in polynomial.terms()])
 
 
 @lru_cache(maxsize=1)
 def rate() -> sympy.Expr:
     """γ(s): d ln|Θ|/dτ in a mode of eigenvalue ς and strength s = Θ², in b, λ, ς, E[β], E[β²], E[α²]."""
-    system = derive(tied(1, activation="linear"))
+    system = Equations(tied(1, activation="linear"))
     omega = system.fields[0]
     gram = system.gram[0, 0]
     moments = {
@@ -47,7 +41,7 @@ def rate() -> sympy.Expr:
     result = sympy.cancel(drift / symbol("Theta", 1))
     free = not result.has(omega, symbol("Theta", 1), *system.residual_fields)
     require(free, "the rate of a mode is free of its fields and overlaps")
-    return sympy.expand(_averaged(result))
+    return sympy.expand(average(result))
 
 
 def growth_rate() -> sympy.Expr:

@@ -27,6 +27,23 @@ class Opened(sympy.Symbol):
     """Stands for a φ_j or a slope of it while sums are expanded, so that φ itself is left as it is."""
 
 
+# the engine's own -------------------------------------------------------------------------------------------------
+
+b = sympy.Symbol("b", real=True)
+d = sympy.Symbol("d", positive=True)
+eta, lam, mass, varsigma, Lambda, tau = sympy.symbols("eta lambda p_s varsigma Lambda tau", positive=True)
+
+
+def symbol(stem: str, *indices: object) -> sympy.Symbol:
+    """A real symbol ``stem_i_j``."""
+    return sympy.Symbol("_".join([stem, *map(str, indices)]), real=True)
+
+
+def symmetric(stem: str, a: int, c: int) -> sympy.Symbol:
+    """Entry (a, c) of a symmetric matrix: one symbol for both orders."""
+    return symbol(stem, min(a, c) + 1, max(a, c) + 1)
+
+
 #: What the printed derivation calls its own quantities.
 _WORDS = {
     *("b", "d", "eta", "lambda", "p_s", "varsigma", "Lambda", "tau", "alpha", "beta", "alpha_dot", "beta_dot", "t"),

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
-from ..steps import Derivation, Step
+from ..steps import Derivation, Step, equation
 from . import skip
 from . import slips as autoencoder_slips
 from .denoiser import alpha, beta
 from .names import vector_symbols
 from .sampling import Sampler
-
-#: A `derivations.autoencoder.engine.System`: it stands above this module, which only reads its attributes.
-System = Any
+from .update import Equations
 
 _E = sympy.Function("E")
 
 
-def _names(system: System) -> tuple[sympy.Symbol, ...]:
+def _names(system: Equations) -> tuple[sympy.Symbol, ...]:
     return vector_symbols(system.denoiser.vectors)
 
 
-def derivation(system: System, simplest: System) -> Derivation:
-    """Definitions, loss, potential, gradients, one SGD step, Stein's lemma, the equations, the skip connection, sampling.
-
-    ``simplest`` is the tied auto-encoder with one unit whose activation is open, which the sources' slips are about.
-    """
+def derivation(system: Equations) -> Derivation:
+    """Definitions, loss, potential, gradients, one SGD step, Stein's lemma, the equations, the skip connection, sampling."""
     denoiser = system.denoiser
     steps = [_model(system), _loss(system), _potential(system), _gradient(system), _hessians(system)]
     steps += [_sgd(system), _stein(system), _equations(system)]
@@ -38,11 +31,11 @@ def derivation(system: System, simplest: System) -> Derivation:
     y0, y1 = denoiser.target()
     if sympy.simplify(alpha * y1 - beta * y0) != 0:  # a multiple of x_t says nothing that could be sampled from
         steps += Sampler().steps(denoiser)
-    slips = autoencoder_slips.slips(simplest) if denoiser.name == "tied" and denoiser.predicts == "data" else ()
+    slips = autoencoder_slips.slips() if denoiser.name == "tied" and denoiser.predicts == "data" else ()
     return Derivation(f"{denoiser.name} auto-encoder, {len(denoiser.terms)} terms", tuple(steps), slips)
 
 
-def _model(system: System) -> Step:
+def _model(system: Equations) -> Step:
     x, root = sympy.Symbol("x"), sympy.Symbol("d", positive=True) ** sympy.Rational(-1, 2)
     terms = [
         root * _names(system)[u] * phi for u, phi in zip(system.denoiser.decoders, system.denoiser.phi, strict=True)
@@ -59,46 +52,41 @@ def _model(system: System) -> Step:
         "The denoiser f, the interpolant x_t at one time t (all that follows is inside E_t), the predicted quantity y and the "
         "local fields omega_a = w_a.x_t/sqrt(d) with lambda0_a = w_a.x_0/sqrt(d), lambda1_a = w_a.x_1/sqrt(d).",
         (
-            sympy.Eq(f(x), system.skip * x + sympy.Add(*terms), evaluate=False),
-            sympy.Eq(x_t, alpha * x0 + beta * x1, evaluate=False),
-            sympy.Eq(sympy.Symbol("y"), y0 * x0 + y1 * x1, evaluate=False),
+            equation(f(x), system.skip * x + sympy.Add(*terms)),
+            equation(x_t, alpha * x0 + beta * x1),
+            equation(sympy.Symbol("y"), y0 * x0 + y1 * x1),
             *fields,
         ),
     )
 
 
-def _loss(system: System) -> Step:
+def _loss(system: Equations) -> Step:
     return Step(
         "Loss of one sample",
         "The square of y - f(x_t), expanded with the inner products x_0.x_0 = d, x_1.x_1 = d Lambda, x_0.x_1 = o(d), "
         "x_i.w_a/sqrt(d) = lambda_ia, w_a.w_b/d = Q_ab.",
-        (sympy.Eq(sympy.Symbol("L"), system.loss, evaluate=False),),
+        (equation(sympy.Symbol("L"), system.loss),),
     )
 
 
-def _potential(system: System) -> Step:
+def _potential(system: Equations) -> Step:
     definitions = [
-        sympy.Eq(e, value, evaluate=False)
-        for e, value in zip(system.residual_fields, system.residual_definition, strict=True)
+        equation(e, value) for e, value in zip(system.residual_fields, system.residual_definition, strict=True)
     ]
     return Step(
         "Bulk and potential",
         "The part of order d depends on b alone; the part of order one is the potential ell, linear in the residual fields e "
         "(what is left to predict, seen along a decoder vector).",
         (
-            sympy.Eq(sympy.Symbol("L_bulk") / sympy.Symbol("d", positive=True), system.bulk, evaluate=False),
+            equation(sympy.Symbol("L_bulk") / sympy.Symbol("d", positive=True), system.bulk),
             *definitions,
-            sympy.Eq(sympy.Symbol("ell"), system.potential, evaluate=False),
+            equation(sympy.Symbol("ell"), system.potential),
         ),
     )
 
 
-def _gradient(system: System) -> Step:
-    equations = [
-        sympy.Eq(sympy.Symbol(f"g_{c}_{a + 1}"), g, evaluate=False)
-        for c in (0, 1)
-        for a, g in enumerate(system.gradient[c])
-    ]
+def _gradient(system: Equations) -> Step:
+    equations = [equation(sympy.Symbol(f"g_{c}_{a + 1}"), g) for c in (0, 1) for a, g in enumerate(system.gradient[c])]
     return Step(
         "Gradient of the potential",
         "g_ca = -1/2 d ell/d lambda_ca, through omega and e by the chain rule.",
@@ -106,16 +94,14 @@ def _gradient(system: System) -> Step:
     )
 
 
-def _hessians(system: System) -> Step:
+def _hessians(system: Equations) -> Step:
     pairs = [(a, c) for a in range(system.p) for c in range(a, system.p)]
     equations = [
-        sympy.Eq(sympy.Symbol(f"h_{ch}_{a + 1}_{c + 1}"), sympy.expand(system.hessian[ch][a][c]), evaluate=False)
+        equation(sympy.Symbol(f"h_{ch}_{a + 1}_{c + 1}"), sympy.expand(system.hessian[ch][a][c]))
         for ch in (0, 1)
         for a, c in pairs
     ]
-    equations += [
-        sympy.Eq(sympy.Symbol(f"Phat_{a + 1}_{c + 1}"), system.gram_derivative[a][c], evaluate=False) for a, c in pairs
-    ]
+    equations += [equation(sympy.Symbol(f"Phat_{a + 1}_{c + 1}"), system.gram_derivative[a][c]) for a, c in pairs]
     text = "h_c_ab = d g_ca/d lambda_cb, and Phat_ab = -1/2 (1 + delta_ab) d ell/d Q_ab with Q_ab = Q_ba one variable."
     if system.has_kink:
         text += (
@@ -125,13 +111,9 @@ def _hessians(system: System) -> Step:
     return Step("Hessians and Gram derivative", text, tuple(equations))
 
 
-def _sgd(system: System) -> Step:
-    equations = [
-        sympy.Eq(sympy.Symbol(f"DTheta_{a + 1}"), x, evaluate=False) for a, x in enumerate(system.theta_increment)
-    ]
-    equations += [
-        sympy.Eq(sympy.Symbol(f"Dq_{a + 1}_{c + 1}"), x, evaluate=False) for (a, c), x in system.gram_increment.items()
-    ]
+def _sgd(system: Equations) -> Step:
+    equations = [equation(sympy.Symbol(f"DTheta_{a + 1}"), x) for a, x in enumerate(system.theta_increment)]
+    equations += [equation(sympy.Symbol(f"Dq_{a + 1}_{c + 1}"), x) for (a, c), x in system.gram_increment.items()]
     return Step(
         "One SGD step",
         "w_a moves by -rho_a eta (grad loss + lambda/d w_a), with d lambda_ca/d w_a = x_c/sqrt(d) and "
@@ -142,7 +124,7 @@ def _sgd(system: System) -> Step:
     )
 
 
-def _stein(system: System) -> Step:
+def _stein(system: Equations) -> Step:
     g1, h1, h0 = sympy.symbols("g_1_a h_1_ab h_0_ab")
     equations = [
         sympy.Eq(sympy.Symbol("A_a"), _E(g1)),
@@ -166,15 +148,15 @@ def _stein(system: System) -> Step:
     )
 
 
-def _equations(system: System) -> Step:
+def _equations(system: Equations) -> Step:
     tau = sympy.Symbol("tau")
     equations = []
     for a, drift in enumerate(system.theta_drift):
         name = sympy.Function(f"Theta_{a + 1}")(tau)
-        equations.append(sympy.Eq(sympy.Derivative(name, tau), drift, evaluate=False))
+        equations.append(equation(sympy.Derivative(name, tau), drift))
     for (a, c), drift in system.gram_drift.items():
         name = sympy.Function(f"q_{a + 1}_{c + 1}")(tau)
-        equations.append(sympy.Eq(sympy.Derivative(name, tau), drift, evaluate=False))
+        equations.append(equation(sympy.Derivative(name, tau), drift))
     return Step(
         "Order-parameter equations",
         "For atom s (eigenvalue varsigma, mass p_s) and one cluster; the right-hand sides are averaged over clusters with "
@@ -183,19 +165,19 @@ def _equations(system: System) -> Step:
     )
 
 
-def _skip(system: System) -> Step:
+def _skip(system: Equations) -> Step:
     tau = sympy.Symbol("tau")
     return Step(
         "Skip connection",
         "db/dtau = -1/2 d/db of the bulk, averaged over t: linear in b.",
-        (sympy.Eq(sympy.Derivative(sympy.Function("b")(tau), tau), _E(system.skip_drift), evaluate=False),),
+        (equation(sympy.Derivative(sympy.Function("b")(tau), tau), _E(system.skip_drift)),),
     )
 
 
-def _scalars(system: System) -> Step:
+def _scalars(system: Equations) -> Step:
     tau = sympy.Symbol("tau")
     equations = [
-        sympy.Eq(sympy.Derivative(sympy.Function(str(k))(tau), tau), _E(g), evaluate=False)
+        equation(sympy.Derivative(sympy.Function(str(k))(tau), tau), _E(g))
         for k, g in zip(system.denoiser.parameters, system.scalar_gradient, strict=True)
     ]
     return Step(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import sympy
 
-from .denoiser import alpha, alpha_dot, beta, beta_dot
+from ..identity import require
+from .denoiser import Target, alpha, alpha_dot, beta, beta_dot
+from .names import b
 
 #: The sample and the network's output, coordinate by coordinate; what follows from them; the time and the noise's strength.
 x, f, noise, data, score, velocity, t = sympy.symbols("x f noise data score velocity t", real=True)
 epsilon = sympy.Symbol("epsilon", nonnegative=True)
-y0, y1, b = sympy.symbols("y_0 y_1 b", real=True)
+y0, y1 = sympy.symbols("y_0 y_1", real=True)
 h = sympy.Symbol("h", positive=True)
 Gamma, Delta, v = sympy.symbols("Gamma Delta v", real=True)
 
@@ -89,8 +92,10 @@ def variance() -> sympy.Expr:
         1 + 2 * sympy.Integral(strength(s) * sympy.exp(-2 * exponent.subs(t, s)), (s, 0, t))
     )
     wanted = variance_rate().subs({Delta: delta(t), epsilon: strength(t), v: value})
-    if sympy.simplify(sympy.diff(value, t) - wanted) != 0 or value.subs(t, 0).doit() != 1:
-        raise ArithmeticError("the closed form of the variance does not solve its equation")
+    require(
+        sympy.simplify(sympy.diff(value, t) - wanted) == 0 and value.subs(t, 0).doit() == 1,
+        "the closed form of the variance solves its equation",
+    )
     return value
 
 
@@ -109,3 +114,88 @@ def network_step() -> tuple[sympy.Expr, sympy.Expr]:
     ell, network, phi, direction = sympy.symbols("l I phi u", real=True)
     after = sympy.expand(GROWTH * (ell + direction * network) + GAIN * direction * phi)
     return after.coeff(direction, 0), after.coeff(direction, 1)
+
+
+# a sampler -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The drift of a sampler dX = drift dt + √(2ε) dW by a network, sorted by what is linear in it.
+
+    Parameters
+    ----------
+    drift : sympy.Expr or str
+        In the symbols of this module: the sample ``x``, the network's output ``f``, what they say of ``noise``, ``data``,
+        ``velocity`` and ``score``, the time ``t``, ``epsilon`` and the schedule. It must be linear in the sample and the
+        output. Default ``velocity + epsilon*score``.
+
+    Raises
+    ------
+    ValueError
+        If there is another symbol, or the drift is not linear.
+    """
+
+    drift: sympy.Expr = EXACT
+
+    def __post_init__(self) -> None:
+        names = {s.name: s for s in SYMBOLS}
+        drift = sympy.sympify(self.drift, locals=dict(names))
+        drift = drift.subs({s: names[s.name] for s in drift.free_symbols if s.name in names}, simultaneous=True)
+        object.__setattr__(self, "drift", drift)
+        extra = sorted(str(s) for s in drift.free_symbols - set(SYMBOLS))
+        if extra:
+            raise ValueError(f"drift has the symbol {extra[0]!r}: must be one of {', '.join(names)}")
+        try:
+            form = sympy.Poly(drift, *LINEAR)
+        except sympy.PolynomialError:
+            form = None
+        if form is None or any(sum(powers) != 1 for powers in form.monoms()):
+            raise ValueError(
+                f"drift = {drift}: must be linear in x, f, noise, data, velocity and score, without a constant"
+            )
+
+    @cached_property
+    def of_sample(self) -> sympy.Expr:
+        """The drift in terms of x and f alone."""
+        return self.drift.subs(estimates(), simultaneous=True)
+
+    @cached_property
+    def linear(self) -> tuple[sympy.Expr, sympy.Expr]:
+        """Its coefficients of x and f."""
+        form = sympy.expand(self.of_sample)
+        return tuple(sympy.cancel(sympy.diff(form, s)) for s in (x, f))  # type: ignore[return-value]
+
+    @cached_property
+    def gamma(self) -> sympy.Expr:
+        """Γ: the coefficient of the network's nonlinear part Σ_j (u_j/√d) φ_j = f − b x."""
+        return self.linear[1]
+
+    @cached_property
+    def delta(self) -> sympy.Expr:
+        """Δ: the coefficient of X, with f = b x + …."""
+        return b * self.linear[1] + self.linear[0]
+
+    @property
+    def exact(self) -> bool:
+        """Whether an ideal network generates x_t's law: the drift is velocity + ε × score."""
+        return bool(sympy.simplify(self.of_sample - Drift().of_sample) == 0)
+
+    @property
+    def determined_by(self) -> sympy.Expr:
+        """What must not vanish: αy₁ − βy₀ unless the drift takes no more than f itself from the network."""
+        return determinant() if any(c.has(y0, y1) for c in self.linear) else sympy.Integer(1)
+
+    def predicting(self, target: Target) -> tuple[sympy.Expr, sympy.Expr]:
+        """(Γ, Δ) of a network that predicts y₀x₀ + y₁x₁.
+
+        Raises
+        ------
+        ValueError
+            If y₀ : y₁ = α : β, so that x says all that the network predicts.
+        """
+        values = dict(zip((y0, y1), target, strict=True))
+        if sympy.simplify(determinant().subs(values)) == 0:
+            raise ValueError(f"predicts = {target}: must not be a multiple of x_t = alpha x0 + beta x1")
+        of_x, of_f = (sympy.apart(sympy.cancel(c.subs(values)), epsilon) for c in self.linear)
+        return of_f, b * of_f + of_x

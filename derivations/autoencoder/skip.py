@@ -7,21 +7,18 @@ from functools import lru_cache
 
 import sympy
 
-from ..errors import require_zero
-from ..steps import Step
+from ..identity import require_zero
+from ..steps import Step, equation
 from ..vectors import VectorSum
-from .denoiser import PREDICTIONS, alpha, alpha_dot, beta, beta_dot
+from .denoiser import PREDICTIONS, Target, alpha, alpha_dot, beta, beta_dot
+from .names import Lambda, b, tau
 
-b = sympy.Symbol("b", real=True)
-tau, kappa, Lambda = sympy.symbols("tau kappa Lambda", positive=True)
+kappa = sympy.Symbol("kappa", positive=True)
 b0, b_inf = sympy.symbols("b_0 b_infinity", real=True)
 E_alpha2, E_beta2, E_beta = sympy.symbols("E_alpha2 E_beta2 E_beta", positive=True)
 
 #: Averages over the training times that have a symbol of their own.
 AVERAGES = {alpha**2: E_alpha2, beta**2: E_beta2, beta: E_beta}
-
-#: (y₀, y₁) of a predicted quantity.
-Target = tuple[sympy.Expr, sympy.Expr]
 
 
 def bulk(target: Target = PREDICTIONS["data"]) -> sympy.Expr:
@@ -104,13 +101,11 @@ def step(bulk_of: sympy.Expr | None = None) -> Step:
         "b moves by -(eta/d^2) d loss/d b, the loss being d times the bulk; per d tau = 2 eta/d this is -1/2 d bulk/d b, averaged "
         "over the training times. The equation is linear and closed; dsolve gives b_infinity + (b_0 - b_infinity) exp(-kappa tau).",
         (
-            sympy.Eq(sympy.Symbol("L_bulk") / sympy.Symbol("d", positive=True), given, evaluate=False),
-            sympy.Eq(
-                sympy.Derivative(function(tau), tau), average(drift(given)).subs(b, function(tau)), evaluate=False
-            ),
-            sympy.Eq(kappa, rate, evaluate=False),
-            sympy.Eq(b_inf, source / rate, evaluate=False),
-            sympy.Eq(function(tau), exponential(), evaluate=False),
+            equation(sympy.Symbol("L_bulk") / sympy.Symbol("d", positive=True), given),
+            equation(sympy.Derivative(function(tau), tau), average(drift(given)).subs(b, function(tau))),
+            equation(kappa, rate),
+            equation(b_inf, source / rate),
+            equation(function(tau), exponential()),
         ),
     )
 

@@ -13,10 +13,13 @@ from typing import Any
 import mpmath
 import sympy
 
-from ..steps import Slip
+from ..identity import require_zero
+from ..steps import Slip, equation
 from . import collapse, skip
-from .denoiser import alpha, beta, local_field, sigma
-from .sampling import b
+from .activations import sigma
+from .denoiser import alpha, beta, local_field, tied
+from .names import b
+from .update import Equations
 
 NOTEBOOK = "Published notebook (HugoCui/AE_diffusion, Theory.ipynb)"
 #: Only a transcript of the slides was compared.
@@ -48,16 +51,13 @@ class Comparison:
 
 def _slip(where: str, name: str, check: Comparison, explanation: str) -> Slip:
     left = sympy.Symbol(name)
-    printed, derived = (sympy.Eq(left, x, evaluate=False) for x in (check.printed, check.derived))
+    printed, derived = (equation(left, x) for x in (check.printed, check.derived))
     return Slip(where, printed, derived, check, explanation)
 
 
-def slips(simplest: Any) -> tuple[Slip, ...]:
-    """The talk's b_τ, and three places of the published notebook.
-
-    ``simplest`` is the derived system of the tied auto-encoder with one hidden unit.
-    """
-    return (_talk(), _notebook_mean(), _notebook_noise(simplest), _notebook_variance())
+def slips() -> tuple[Slip, ...]:
+    """The talk's b_τ, and three places of the published notebook."""
+    return (_talk(), _notebook_mean(), _notebook_noise(), _notebook_variance())
 
 
 # the talk: b_τ -------------------------------------------------------------------------------------------------
@@ -113,8 +113,7 @@ def _notebook_mean() -> Slip:
     # E[x₁·u − t | λ₀, ω] by regression: Cov with (λ₀, ω) is (0, βςm).
     spread = sympy.Matrix([[q, alpha * q], [alpha * q, omega2]])
     of_l0, of_omega = spread.inv() @ sympy.Matrix([0, beta * varsigma * m])
-    if sympy.simplify(of_l0 + alpha * of_omega) != 0:
-        raise ArithmeticError("the regression is not along omega - alpha lambda0")
+    require_zero(of_l0 + alpha * of_omega, "the regression is along omega - alpha lambda0")
     # The term of the gradient along x₁ is −αβb λ₀σ′(ω).
     derived = sympy.factor(-alpha * beta * b * of_omega * average)
     printed = -q * b * beta * alpha**2 / (q * omega2 - alpha**2 * q**2) * varsigma * m * average
@@ -157,9 +156,10 @@ def _notebook_mean() -> Slip:
 # the notebook: the update of q, second order -----------------------------------------------------------------------
 
 
-def _notebook_noise(simplest: Any) -> Slip:
+def _notebook_noise() -> Slip:
     """The coefficient C of −C (β²ς + α²) λ₀λ₁σ′(ω)² in half the square of a step."""
-    system, field = simplest, simplest.fields[0]
+    system = Equations(tied(1))
+    field = system.fields[0]
     slope = sigma(local_field("w_1")).diff(local_field("w_1"))
     D = sympy.Symbol("D", real=True)
     l0, l1 = (channel[0] for channel in system.channel_fields)

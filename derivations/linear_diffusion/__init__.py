@@ -1,5 +1,5 @@
-"""Linear denoisers at finite N: equations, averages over the data, modes."""
+"""Linear denoisers at finite N."""
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"equations": ["derivation", "slips"]})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

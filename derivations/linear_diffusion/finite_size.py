@@ -7,8 +7,8 @@ from itertools import product
 
 import sympy as sp
 
+from ..identity import require_zero
 from ..steps import Step
-from .modes import verified
 
 r = sp.Symbol("r")
 
@@ -93,7 +93,7 @@ def finite_size() -> Step:
             + (sp.Rational(7, 12) * (u2**3 + u3**2) - u3 * (u2 / 2 + sp.Rational(2, 3))) / s**3
         )
     )
-    verified(second - printed, "two loops")
+    require_zero(second - printed, "two loops")
     # one loop: r(r+1)/2 pairs of modes, each with the determinant 1 − u₂
     first = sp.diff(-2 * (-r * (r + 1) / 4 * sp.log(s)), r).subs(r, 0)
     # c = 0, n > d: u_k = γ; Σ_{i<d} ψ((n−i)/2) by the Euler–Maclaurin sum of ln(1−x) − 1/(n(1−x)) − 1/(3n²(1−x)²), x = i/n
@@ -104,9 +104,9 @@ def finite_size() -> Step:
         return f.subs(x, gamma) - f.subs(x, 0)
 
     order_one = -difference(parts[0]) / 2 + sp.log(1 - gamma)
-    verified(order_one - first.subs(u2, gamma), "one loop against the Wishart average")
+    require_zero(order_one - first.subs(u2, gamma), "one loop against the Wishart average")
     order_next = difference(sp.diff(parts[0], x)) / 12 - difference(parts[1]) / 2 - difference(1 / (3 * (1 - x)))
-    verified(
+    require_zero(
         order_next - (n * printed).subs({u2: gamma, u3: gamma, u4: gamma}), "two loops against the Wishart average"
     )
     return Step(

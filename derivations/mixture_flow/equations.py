@@ -1,7 +1,7 @@
 """A binary Gaussian mixture learned by a flow from n samples: from the ridge problem to the generated density.
 
 Cui, Krzakala, Vanden-Eijnden, Zdeborová, arXiv 2310.03575. Every equation of a step is the outcome of a SymPy operation (solve,
-diff, dsolve, limit, series) on the previous ones; `_require` stops the derivation where an identity does not hold.
+diff, dsolve, limit, series) on the previous ones; `require_zero` stops the derivation where an identity does not hold.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import sympy as sp
 
-from ..errors import DerivationError
-from ..steps import Derivation, Step
+from ..identity import require_zero
+from ..steps import Step
 
 n, K, lam, sigma, m, d = sp.symbols("n K lambda sigma m d", positive=True)
 t = sp.Symbol("t", nonnegative=True)
@@ -24,12 +24,6 @@ C01 = sp.Symbol("C_01", real=True)
 X0, Xbar, xi, eta, mu = sp.symbols("X_0 Xbar xi eta mu", real=True)
 #: Number of pairs (sample, noise).
 N = n * K
-
-
-def _require(expression: Any, what: str) -> None:
-    """Stop unless ``expression`` simplifies to zero."""
-    if sp.simplify(expression) != 0:
-        raise DerivationError(f"{what}: {expression} is not zero")
 
 
 def determinant() -> sp.Expr:
@@ -58,7 +52,7 @@ def ridge() -> tuple[sp.Expr, sp.Expr, Step]:
         quadratic = b**2 * (a**2 * g00 + 2 * a * c * g01 + c**2 * g11) - 2 * b * (a * g01 + c * g11) + g11
         return quadratic + count * v**2 + 2 * v * (b * (a * xs + c * zs) - zs)
 
-    _require(sp.expand(explicit - loss(g[0][0], g[0][1], g[1][1], noise, data, 3)), "loss in terms of sums")
+    require_zero(sp.expand(explicit - loss(g[0][0], g[0][1], g[1][1], noise, data, 3)), "loss in terms of sums")
     g00, g01, g11 = sp.symbols("G_00 G_01 G_11", real=True)
     full = loss(g00, g01, g11, xi, Xbar, total) + lam * v**2
     best_v = sp.solve(full.diff(v), v)[0]
@@ -68,8 +62,8 @@ def ridge() -> tuple[sp.Expr, sp.Expr, Step]:
     best_b = sp.solve(reduced.diff(b), b)[0]
     overlaps = {g00: C00 + p00 / (total + lam), g01: C01 + p01 / (total + lam), g11: C11 + p11 / (total + lam)}
     best_b = sp.simplify(best_b.subs(overlaps))
-    _require(best_b - (a * C01 + c * C11) / (a**2 * C00 + 2 * a * c * C01 + c**2 * C11), "ridge solution b")
-    _require(reduced.diff(b, 2).subs(overlaps) - 2 * (a**2 * C00 + 2 * a * c * C01 + c**2 * C11), "curvature in b")
+    require_zero(best_b - (a * C01 + c * C11) / (a**2 * C00 + 2 * a * c * C01 + c**2 * C11), "ridge solution b")
+    require_zero(reduced.diff(b, 2).subs(overlaps) - 2 * (a**2 * C00 + 2 * a * c * C01 + c**2 * C11), "curvature in b")
     back = {a: alpha, c: beta, total: N}
     names = sp.symbols("b v")
     step = Step(
@@ -108,10 +102,11 @@ def velocity(b: Any, v: Any, x: Any) -> sp.Expr:
     return (beta.diff(t) - alpha.diff(t) * beta / alpha) * (b * x + s * v) + alpha.diff(t) / alpha * x
 
 
-def _asymptotic(overlaps: dict[sp.Symbol, sp.Expr]) -> tuple[Step, Step]:
+def asymptotic_steps(overlaps: dict[sp.Symbol, sp.Expr]) -> tuple[Step, Step]:
+    """Overlaps and denoiser as d → ∞."""
     ell, big_s = lam + n - 1, lam * (m**2 + sigma**2) + (n - 1) * sigma**2
-    _require(overlaps[C00].subs(K, 1) - n * ell / (n + lam), "C00")
-    _require(overlaps[C11].subs(K, 1) - n * big_s / (n + lam), "C11")
+    require_zero(overlaps[C00].subs(K, 1) - n * ell / (n + lam), "C00")
+    require_zero(overlaps[C11].subs(K, 1) - n * big_s / (n + lam), "C11")
     first = Step(
         "Overlaps in high dimension",
         "n and K stay finite while d → ∞, so that the scalar products per dimension lose their fluctuations. Their ratio is the"
@@ -130,11 +125,9 @@ def _asymptotic(overlaps: dict[sp.Symbol, sp.Expr]) -> tuple[Step, Step]:
     parts = [sp.factor(v.coeff(x)) for x in (mu, xi, eta)]
     e2 = alpha**2 + spread**2 * beta**2
     for part, expected in zip(
-        parts,
-        (N * alpha**2 / e2, -alpha * beta * spread**2 / e2, K * alpha**2 / e2),
-        strict=True,
+        parts, (N * alpha**2 / e2, -alpha * beta * spread**2 / e2, K * alpha**2 / e2), strict=True
     ):
-        _require(part - expected / (N + lam), "components of v")
+        require_zero(part - expected / (N + lam), "components of v")
     w_m, w_xi, w_eta = sp.symbols("w_m w_xi w_eta")
     second = Step(
         "Denoiser in high dimension",
@@ -144,21 +137,21 @@ def _asymptotic(overlaps: dict[sp.Symbol, sp.Expr]) -> tuple[Step, Step]:
     return first, second
 
 
-def _equations_of_motion() -> tuple[Step, Step]:
+def equations_of_motion() -> tuple[Step, Step]:
     """The flow's drift without a pole, and the equations of the order parameters."""
     best_b, best_v, _ = ridge()
     x = sp.Symbol("X", real=True)
     drift = velocity(best_b, best_v, x)
     big_d = determinant()
     rate, data, noise = (sp.simplify(drift.diff(y).subs({X0: 0})) for y in (x, Xbar, xi))
-    _require(rate - big_d.diff(t) / (2 * big_d), "rate")
+    require_zero(rate - big_d.diff(t) / (2 * big_d), "rate")
     w = wronskian()
     regular = (
         s * w / ((N + lam) * big_d) * (alpha * C00 + beta * C01),
         -s * w / ((N + lam) * big_d) * (alpha * C01 + beta * C11),
     )
-    _require(data - regular[0], "gain of the data")
-    _require(noise - regular[1], "gain of the noise")
+    require_zero(data - regular[0], "gain of the data")
+    require_zero(noise - regular[1], "gain of the noise")
     symbol_d = sp.Function("D")(t)
     symbol_w = sp.Symbol("W")
     pole_free = Step(
@@ -191,7 +184,7 @@ def _equations_of_motion() -> tuple[Step, Step]:
     ):
         right = inserted.coeff(vector).subs(s, 1) if vector is not None else inserted.coeff(perp) * perp
         tidy = e2.diff(t) / (2 * e2) * function + forcing
-        _require(right - tidy, f"equation of {function}")
+        require_zero(right - tidy, f"equation of {function}")
         equations.append(sp.Eq(function.diff(t), tidy))
     return pole_free, Step(
         "Equations of motion",
@@ -233,8 +226,8 @@ def solution() -> tuple[sp.Expr, Step, Step]:
     )
     x = sp.expand(envelope * X0) + s / (N + lam) * particular
     best_b, best_v, _ = ridge()
-    _require(sp.together(x.diff(t) - velocity(best_b, best_v, x)), "solution of the flow")
-    _require(x.subs({alpha: 1, beta: 0}) - X0, "initial condition")
+    require_zero(sp.together(x.diff(t) - velocity(best_b, best_v, x)), "solution of the flow")
+    require_zero(x.subs({alpha: 1, beta: 0}) - X0, "initial condition")
     second = Step(
         "Solution for every interpolant",
         "Variation of constants: d/dt(β/√D) and d/dt(α/√D) are the two forcings over √D, whatever α and β are and at any"
@@ -246,10 +239,7 @@ def solution() -> tuple[sp.Expr, Step, Step]:
             ),
         ),
     )
-    _require(
-        x - (envelope * X0 + s / (N + lam) * (beta * Xbar + (alpha - envelope) * xi)),
-        "boxed form",
-    )
+    require_zero(x - (envelope * X0 + s / (N + lam) * (beta * Xbar + (alpha - envelope) * xi)), "boxed form")
     return x, first, second
 
 
@@ -272,24 +262,3 @@ def order_parameters() -> dict[str, sp.Expr]:
         "w_xi": sp.simplify(v.coeff(xi)),
         "w_eta": sp.simplify(v.coeff(eta)),
     }
-
-
-@lru_cache(maxsize=1)
-def derivation() -> Derivation:
-    """The whole chain, and where the sources differ."""
-    from .results import results
-    from .slips import slips
-
-    x, homogeneous, solved = solution()
-    return Derivation(
-        "Flow learned from a handful of samples of a binary Gaussian mixture",
-        (
-            ridge()[2],
-            *_asymptotic(asymptotic_overlaps()),
-            *_equations_of_motion(),
-            homogeneous,
-            solved,
-            *results(x),
-        ),
-        slips(),
-    )

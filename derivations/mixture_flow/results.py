@@ -7,6 +7,7 @@ from typing import Any
 
 import sympy as sp
 
+from ..identity import require_zero
 from ..steps import Step
 from .equations import (
     C00,
@@ -16,7 +17,6 @@ from .equations import (
     K,
     N,
     Xbar,
-    _require,
     alpha,
     beta,
     d,
@@ -71,8 +71,8 @@ def noise_free_error() -> sp.Expr:
 def leading_error() -> tuple[sp.Expr, sp.Expr]:
     """lim n ‖μ̂ − μ‖²/d as n → ∞, every other parameter fixed: with K fixed noises for each sample, and without their trace."""
     learned, free = (sp.factor(sp.limit(n * error, n, sp.oo)) for error in (mean_error(), noise_free_error()))
-    _require(learned - sigma**2 * (1 + 1 / K), "leading term of the error")
-    _require(free - sigma**2, "leading term of the error without noises")
+    require_zero(learned - sigma**2 * (1 + 1 / K), "leading term of the error")
+    require_zero(free - sigma**2, "leading term of the error without noises")
     return learned, free
 
 
@@ -98,15 +98,15 @@ def _general_skip(x: sp.Expr) -> Step:
     rate = (alpha * beta.diff(t) - alpha.diff(t) * beta) * b / alpha + alpha.diff(t) / alpha
     point = envelope * (X0 - s * xi / (N + lam)) + s * (beta * Xbar + alpha * xi) / (N + lam)
     gap = (point.diff(t) - velocity(b, v, point)).subs(envelope.diff(t), rate * envelope)
-    _require(sp.together(gap), "solution for any skip connection")
+    require_zero(sp.together(gap), "solution for any skip connection")
     none = sp.dsolve(sp.Eq(envelope.diff(t), rate.subs(b, 0) * envelope), envelope).rhs
     constant = sp.solve(none.subs(alpha, 1) - 1, sp.Symbol("C1"))[0]
     none = none.subs(sp.Symbol("C1"), constant)
-    _require(none - alpha, "no skip connection")
+    require_zero(none - alpha, "no skip connection")
     best_b, _, _ = ridge()
     big_d = alpha**2 * C00 + 2 * alpha * beta * C01 + beta**2 * C11
-    _require(sp.together(rate.subs(b, best_b) - big_d.diff(t) / (2 * big_d)), "optimal skip connection")
-    _require(x - point.subs(envelope, sp.sqrt(big_d / C00)), "same solution")
+    require_zero(sp.together(rate.subs(b, best_b) - big_d.diff(t) / (2 * big_d)), "optimal skip connection")
+    require_zero(x - point.subs(envelope, sp.sqrt(big_d / C00)), "same solution")
     return Step(
         "Any skip connection",
         "For whatever b(t), with v the ridge solution at that b, the flow is solved by one exponential E; the optimal b gives"
@@ -129,7 +129,7 @@ def _angle() -> Step:
     drift = velocity(b / rho, v, rho * y).subs({alpha: a, beta: c}).doit()
     reduced = sp.simplify((drift - rho.diff(t) * y) / rho / phi.diff(t))
     expected = ((b - sp.sin(phi)) * y + s * v) / sp.cos(phi)
-    _require(reduced - expected, "angle clock")
+    require_zero(reduced - expected, "angle clock")
     angle = sp.Symbol("phi", real=True)
     return Step(
         "Angle clock",
@@ -143,7 +143,7 @@ def _end() -> tuple[Step, Step, Step]:
     error = mean_error()
     cosine = sp.simplify(per_dimension(estimate(), mu) / sp.sqrt(m**2 * per_dimension(estimate())))
     known = (lam**2 * m**2 + K**2 * n * sigma**2 + N * generated_variance()) / (N + lam) ** 2
-    _require(error - known, "mean error")
+    require_zero(error - known, "mean error")
     x_one, hat = sp.symbols("X_1 muhat")
     first = Step(
         "Generated density",
@@ -168,10 +168,7 @@ def _end() -> tuple[Step, Step, Step]:
             sp.Eq(sp.Symbol("c_learned"), leading_error()[0]),
             sp.Eq(sp.Symbol("c_free"), leading_error()[1]),
             sp.Eq(sp.Symbol("error"), sum(c / n**k for k, c in enumerate(coefficients, 1))),
-            sp.Eq(
-                sp.Symbol("c_MW"),
-                sp.limit(sp.simplify(distance().subs(K, 1).subs(n, 1 / small) / small), small, 0),
-            ),
+            sp.Eq(sp.Symbol("c_MW"), sp.limit(sp.simplify(distance().subs(K, 1).subs(n, 1 / small) / small), small, 0)),
         ),
     )
     polynomial = optimal_ridge_polynomial()
@@ -181,7 +178,7 @@ def _end() -> tuple[Step, Step, Step]:
         "K = 1. The sign of d(error)/dλ is that of a cubic in λ; at λ = 0 the error falls with λ iff 4σ²(n − 1) > n m².",
         (sp.Eq(sp.collect(polynomial, lam), 0), sp.Lt(at_zero, 0)),
     )
-    _require(at_zero - (n - 1) * (n * m**2 - 4 * sigma**2 * (n - 1)), "slope at λ = 0")
+    require_zero(at_zero - (n - 1) * (n * m**2 - 4 * sigma**2 * (n - 1)), "slope at λ = 0")
     return first, second, third
 
 
@@ -193,7 +190,7 @@ def _baselines() -> tuple[Step, Step, Step]:
     bayes = sp.solve(log_posterior.diff(coordinate), coordinate)[0]
     factor = sp.simplify(bayes / samples)
     error = sp.factor(sp.simplify(per_dimension(factor * (n * mu + eta) - mu)))
-    _require(error - sigma**2 / (n + sigma**2 / m**2), "Bayes error")
+    require_zero(error - sigma**2 / (n + sigma**2 / m**2), "Bayes error")
     first = Step(
         "Bayes-optimal estimate",
         "In high dimension the labels are known up to one common flip, and the prior on μ is N(0, m² I): the posterior mean is"
@@ -204,7 +201,7 @@ def _baselines() -> tuple[Step, Step, Step]:
     best = [
         x for x in sp.solve(sp.numer(sp.together(half.diff(lam))), lam) if sp.simplify(x - K * sigma**2 / m**2) == 0
     ]
-    _require(half.subs(lam, best[0]) - error, "Bayes error of the best ridge")
+    require_zero(half.subs(lam, best[0]) - error, "Bayes error of the best ridge")
     many = sp.limit(mean_error(), K, sp.oo)
     second = Step(
         "Removing the learned noise",
@@ -256,8 +253,8 @@ def _tweedie() -> Step:
     many = sp.limit(sp.simplify(best_b.subs(limit).subs({alpha: a, beta: b}).subs(K, 1)), n, sp.oo)
     vector = sp.simplify(best_v.subs(limit).subs(Xbar, n * mu).subs(xi, 0).subs({alpha: a, beta: b}).subs(K, 1))
     direction = sp.limit(vector / mu, n, sp.oo)
-    _require(many - posterior.coeff(x), "skip connection of the posterior mean")
-    _require(direction - sp.simplify(posterior.coeff(centre)), "vector of the posterior mean")
+    require_zero(many - posterior.coeff(x), "skip connection of the posterior mean")
+    require_zero(direction - sp.simplify(posterior.coeff(centre)), "vector of the posterior mean")
     return Step(
         "Many samples",
         "As n → ∞ the learned denoiser is the posterior mean E[x₁ | x_t] of the mixture, in which tanh has become a sign.",

@@ -16,7 +16,7 @@ from asymptotics.autoencoder.equations.integrate import initial_state, kernels_o
 from asymptotics.common.numerics import codegen
 from asymptotics.common.numerics.expectations import Rule
 from asymptotics.common.output.verdict import Verdict
-from derivations.autoencoder.denoiser import activation_expression
+from derivations import activation_expression
 
 X = sympy.Symbol("x", real=True)
 NAMED = ("tanh", "erf", "relu", "softplus", "sigmoid", "linear")

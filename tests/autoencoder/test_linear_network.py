@@ -35,7 +35,7 @@ def path(experiment):
 
 def test_derived_rate_is_that_of_the_population_loss():
     """In a mode of strength s the loss is E_t[ς(1 − (b+s)β)² + (b+s)²α²]; −½ ∂/∂Θ of it with s = Θ², and the decay."""
-    from derivations.autoencoder.engine import b, lam, varsigma
+    from derivations.autoencoder.names import b, lam, varsigma
 
     s, a, c, theta = linear_network.s, linear_network.E_alpha2, linear_network.E_beta2, sympy.Symbol("theta")
     total = b + theta**2

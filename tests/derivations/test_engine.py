@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 import sympy
 
-import derivations
-from derivations import Denoiser, architecture, derive, local_field, sigma
-from derivations.__main__ import build
+from derivations import Denoiser, architecture, build, derive, local_field, sigma
 from derivations.autoencoder.denoiser import alpha, beta
-from derivations.autoencoder.engine import Lambda, b
+from derivations.autoencoder.names import Lambda, b
 
 
 def test_potential_of_tied_network_is_that_of_the_paper():
@@ -180,12 +177,6 @@ def test_slips_name_their_places():
     assert len(REPORTED) == 4
     for place in ("transcript of the slides", "update_m_k", "update_q2", "computing variance"):
         assert place in places
-
-
-def test_nothing_that_the_engine_needs_needs_the_engine():
-    folder = Path(derivations.__file__).parent
-    for name in ("report", "skip", "sampling", "autoencoder_slips", "collapse", "denoiser", "steps", "vectors"):
-        assert "engine import" not in (folder / f"{name}.py").read_text(encoding="utf-8")
 
 
 def test_closed_form_of_b_returns_its_initial_value():

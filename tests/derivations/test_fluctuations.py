@@ -7,8 +7,9 @@ import pytest
 import sympy
 
 from derivations import Denoiser, architecture, derive, local_field
-from derivations.autoencoder.engine import eta, lam, mass, symbol, symmetric, varsigma
-from derivations.autoencoder.fluctuations import NORMS, Increment, fluctuations, gaussian_exponential
+from derivations.autoencoder.fluctuations import fluctuations, gaussian_exponential
+from derivations.autoencoder.linear_noise import NORMS, Increment
+from derivations.autoencoder.names import eta, lam, mass, symbol, symmetric, varsigma
 
 ALPHA, BETA, B = 0.3, 0.7, 0.4
 

@@ -8,10 +8,11 @@ import sympy as sp
 
 from asymptotics.mixture_flow.equations.order_parameters import final_state, order_parameters
 from asymptotics.mixture_flow.equations.rates import error_expansion
+from derivations.identity import DerivationError, require_zero
 from derivations.mixture_flow import equations as mixture_flow
 from derivations.mixture_flow import results as mixture_flow_results
 from derivations.mixture_flow import slips as mixture_flow_slips
-from derivations.mixture_flow.equations import DerivationError, _require, derivation
+from derivations.mixture_flow.report import derivation
 from derivations.steps import Derivation
 
 SIGMA = mixture_flow.sigma
@@ -156,4 +157,4 @@ def test_leading_error_is_the_large_n_limit(noises):
 
 def test_a_false_identity_stops_the_derivation():
     with pytest.raises(DerivationError, match="wrong"):
-        _require(sp.Symbol("x") + 1, "wrong")
+        require_zero(sp.Symbol("x") + 1, "wrong")

@@ -8,7 +8,7 @@ import pytest
 import sympy
 
 from asymptotics.one_step.closed_forms import bandwidth, divergences, hellinger
-from derivations.one_step import equations as one_step
+from derivations import one_step
 
 
 @pytest.fixture(scope="module")

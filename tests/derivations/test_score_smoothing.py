@@ -17,7 +17,8 @@ from asymptotics.score_smoothing import (
 )
 from asymptotics.score_smoothing.networks.variational import gap_loss, smoothed_loss
 from derivations import score_smoothing as source
-from derivations.score_smoothing import DerivationError, derivation
+from derivations.identity import DerivationError, require_zero
+from derivations.score_smoothing import derivation
 from derivations.steps import Derivation
 
 
@@ -103,4 +104,4 @@ def test_it_prints(chain):
 
 def test_a_false_identity_is_refused():
     with pytest.raises(DerivationError, match="slope"):
-        source._zero(source.delta / (source.gap - source.delta) - 1, "slope")
+        require_zero(source.delta / (source.gap - source.delta) - 1, "slope")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import sys
 import types
 from pathlib import Path
@@ -31,6 +33,41 @@ def _line(quick):
 
 def _broken(quick):
     raise ArithmeticError("no such number")
+
+
+ROOMS = ("autoencoder", "linear_diffusion", "mixture_flow", "one_step", "score_smoothing")
+DOORS = {"asymptotics", "asymptotics.tools", "derivations", *(f"asymptotics.{room}" for room in ROOMS)}
+FOLDER = Path(figures.__path__[0])
+#: The command and its pages are part of the package, and no figure.
+MODULES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "__main__", "index"))
+#: Until the rooms' own call sites have moved.
+PENDING = {
+    "linear_diffusion",
+    "linear_digits",
+    "mixture_flow",
+    "one_step",
+    "score_smoothing",
+    "score_smoothing_networks",
+    "score_smoothing_plane",
+}
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - PENDING))
+def test_a_user_could_have_drawn_it(module):
+    """A figure imports names of the stubs alone, and reaches no private attribute of what it imports."""
+    tree = ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert {a.name for a in node.names if a.name.startswith(("asymptotics", "derivations"))} <= {"asymptotics"}
+        if (
+            isinstance(node, ast.ImportFrom)
+            and not node.level
+            and node.module.startswith(("asymptotics", "derivations"))
+        ):
+            assert node.module in DOORS, node.module
+            assert {a.name for a in node.names} <= {*importlib.import_module(node.module).__all__}, node.module
+        if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+            assert not node.attr.startswith("_"), node.attr
 
 
 @pytest.fixture
@@ -87,7 +124,7 @@ def test_pages_come_from_the_pictures(gallery, tmp_path):
 
 
 def test_the_gallery_holds_every_figure():
-    folder = Path(figures.__path__[0])
+    folder = FOLDER
     if not (folder.parent / "pyproject.toml").exists():
         pytest.skip("the gallery is kept in the repository, not in an installed package")
     names = set(command.discover())

@@ -20,7 +20,7 @@ from .nodes import code_names
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.fluctuations import Fluctuations, Increment
+    from derivations.autoencoder.linear_noise import Expansion, Increment
 
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
@@ -30,7 +30,7 @@ single(z, mean, root, emean, eroot, Q, alpha, beta, alpha_dot, beta_dot, b, kapp
 shared(z, mean, root0, root1, umean, uroot0, uroot1, Q, alpha, beta, alpha_dot, beta_dot, tw, b, kappa, out)
     Columns SHARED, averaged over the times (weights tw): nodes z = (channel 0, channel 1).
 increments(varsigma, mass, theta, q, eta, rho, Tg, TP, Gg, GP, Gs)
-    Coefficients of the random increments of one atom (see `derivations.autoencoder.fluctuations.Increment`).
+    Coefficients of the random increments of one atom (see `derivations.autoencoder.linear_noise.Increment`).
 jacobian(moments, pi, c, varsigma, mass, theta, q, eta, lambda, rho, local, by_moment)
     Derivatives of the drift by the order parameters at fixed moments, and by the moments MOMENTS of every cluster.
 norms(alpha, beta, alpha_dot, beta_dot, b): coefficients of x0.x0, x0.x1, x1.x1 in -1/2 d loss/d b.
@@ -80,7 +80,7 @@ def _function(signature: str, body: list[str]) -> str:
 
 
 class _Writer:
-    def __init__(self, f: Fluctuations) -> None:
+    def __init__(self, f: Expansion) -> None:
         self.f, self.s = f, f.system
         self.encoders, self.decoders = self.s.denoiser.encoders, self.s.decoder_vectors
         self.names = [str(a + 1) for a in range(self.s.p)]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import sympy
 
     from derivations.autoencoder.engine import System
+    from derivations.autoencoder.update import Equations
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
 MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
@@ -22,7 +23,7 @@ NOISE = (
 )
 
 
-def code_names(system: System) -> dict[sympy.Symbol, sympy.Symbol]:
+def code_names(system: Equations) -> dict[sympy.Symbol, sympy.Symbol]:
     """Names in the code, by number, of what users name: fields of the vectors and trainable scalars."""
     import sympy
 

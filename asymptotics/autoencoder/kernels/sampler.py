@@ -36,7 +36,8 @@ import numpy
 
 def _source(drift: Any) -> str:
     """The generated source of a sampler."""
-    from derivations.autoencoder import sampling, skip
+    from derivations.autoencoder import sampling_algebra as sampling
+    from derivations.autoencoder import skip
 
     sampler = declared(drift)
     linear, network = sampling.network_step()

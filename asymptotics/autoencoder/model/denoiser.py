@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from derivations.autoencoder.catalogue import ARCHITECTURES, FORMULAE, TARGETS
+
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, closest, fail, integer, number
 from ...common.input.settings import Settings
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
-
-#: Names only, so that checking a file needs no SymPy; `derivations.ARCHITECTURES` holds the declarations.
-ARCHITECTURES = {"tied": "w", "untied": "uv", "untied_bias": "uv", "no_skip": "w", "scaled": "w", "linear": "w"}
-ACTIVATIONS = ("tanh", "erf", "relu", "softplus", "sigmoid", "linear")
 
 
 @dataclass(frozen=True)
@@ -106,17 +104,15 @@ class Denoiser(Settings):
         if self.system is not None:
             self._adopt(self.system)
         if self.system is None:
-            choice(self.key("predicts"), self.predicts, ("data", "noise", "velocity"))
+            choice(self.key("predicts"), self.predicts, TARGETS)
             choice(self.key("architecture"), self.architecture, ARCHITECTURES)
             self.set(hidden_units=integer(self.key("hidden_units"), self.hidden_units, at_least=1, at_most=64))
             self._check_activation()
             if self.shift and self.architecture != "untied":
                 fail(self.key("shift"), self.shift, "0 unless the architecture is untied")
-        count = self.parameter_count
-        values = self.parameters
-        if values is None:
-            values = np.full(count, 1.0 if self.architecture == "scaled" else 0.0)
-        self.set(parameters=array(self.key("parameters"), values, shape=(count,)))
+        start = self._start
+        values = start if self.parameters is None else self.parameters
+        self.set(parameters=array(self.key("parameters"), values, shape=start.shape))
         frozen = (self.frozen,) if isinstance(self.frozen, str) else self.frozen
         if not isinstance(frozen, (list, tuple)):
             fail(self.key("frozen"), self.frozen, "a list of names")
@@ -141,17 +137,17 @@ class Denoiser(Settings):
         self.set(architecture=system.denoiser.name, hidden_units=len(system.denoiser.terms), activation="(system)")
 
     def _check_activation(self) -> None:
-        if self.architecture == "linear":
-            self.set(activation="linear")
+        if ARCHITECTURES[self.architecture].activation is not None:
+            self.set(activation=ARCHITECTURES[self.architecture].activation)
         if not isinstance(self.activation, str):
             fail(self.key("activation"), self.activation, "a name or an expression in x")
         if self.activation.isidentifier() and self.activation != "x":
-            if self.activation not in ACTIVATIONS:
-                hint = closest(self.activation, ACTIVATIONS)
+            if self.activation not in FORMULAE:
+                hint = closest(self.activation, [*FORMULAE])
                 fail(
                     self.key("activation"),
                     self.activation,
-                    f"one of {', '.join(ACTIVATIONS)}, or arithmetic in x{hint}",
+                    f"one of {', '.join(FORMULAE)}, or arithmetic in x{hint}",
                 )
         else:
             expressions.check(self.activation, ["x"], self.key("activation"))
@@ -161,20 +157,21 @@ class Denoiser(Settings):
         """Names of the stacked weight vectors."""
         if self.system is not None:
             return tuple(self.system.denoiser.vectors)
-        stems = ARCHITECTURES[self.architecture]
-        return tuple(f"{stem}_{k}" for stem in stems for k in range(1, self.hidden_units + 1))
+        return ARCHITECTURES[self.architecture].vectors(self.hidden_units)
 
     @property
-    def parameter_count(self) -> int:
-        """Number of trainable scalars besides b."""
-        if self.system is not None:
-            return len(self.system.denoiser.parameters)
-        return {"untied_bias": self.hidden_units, "scaled": 1}.get(self.architecture, 0)
+    def _start(self) -> np.ndarray:
+        """Where the trainable scalars besides b start unless something else is said."""
+        known = ARCHITECTURES.get(self.architecture)  # a declared denoiser may have any name
+        start = [] if known is None else [*known.scalars(self.hidden_units).values()]
+        if self.system is not None and len(start) != len(self.system.denoiser.parameters):
+            return np.zeros(len(self.system.denoiser.parameters))
+        return np.array(start)
 
     @property
     def has_skip(self) -> bool:
         """Whether there is a skip connection b."""
-        return bool(self.system.denoiser.skip) if self.system is not None else self.architecture != "no_skip"
+        return bool(ARCHITECTURES[self.architecture].skip if self.system is None else self.system.denoiser.skip)
 
     def declaration(self) -> Any:
         """The symbolic `derivations.Denoiser` with its activation chosen."""
@@ -184,13 +181,14 @@ class Denoiser(Settings):
 
         from derivations import architecture
 
-        name = "tied" if self.architecture == "linear" else self.architecture
-        options: dict[str, Any] = {"shift": sympy.nsimplify(self.shift, rational=True)} if name == "untied" else {}
+        shift = sympy.nsimplify(self.shift, rational=True)
         activation = self.activation
-        if activation not in ACTIVATIONS:
+        if activation not in FORMULAE:
             activation = expressions.to_sympy(activation, ["x"], self.key("activation"))
         try:
-            return architecture(name, self.hidden_units, activation=activation, predicts=self.predicts, **options)
+            return architecture(
+                self.architecture, self.hidden_units, activation=activation, predicts=self.predicts, shift=shift
+            )
         except ValueError as error:
             # A jump, a pole or a constant, found by the declaration.
             raise InputError(f"{self.key('activation')} = {self.activation!r}: {error}") from None

@@ -66,8 +66,8 @@ def _averages(problem: Problem) -> dict[str, float]:
 def _evaluate(expression: Any, problem: Problem, b: Any) -> np.ndarray:
     import sympy
 
-    from derivations.autoencoder.engine import b as b_symbol
-    from derivations.autoencoder.engine import lam, varsigma
+    from derivations.autoencoder.names import b as b_symbol
+    from derivations.autoencoder.names import lam, varsigma
 
     values = {name: sympy.Float(value) for name, value in _averages(problem).items()}
     reduced = expression.subs({x: values[str(x)] for x in expression.free_symbols if str(x) in values})

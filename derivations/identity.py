@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy
 
 
@@ -11,7 +9,7 @@ class DerivationError(ArithmeticError):
     """An identity that the derivation needs does not hold."""
 
 
-def require(holds: Any, what: str) -> None:
+def require(holds: object, what: str) -> None:
     """Stop unless a statement holds.
 
     Raises
@@ -23,14 +21,18 @@ def require(holds: Any, what: str) -> None:
         raise DerivationError(f"{what}: does not hold")
 
 
-def require_zero(expression: Any, what: str) -> None:
-    """Stop unless an expression simplifies to zero.
+def require_zero(expression: sympy.Expr, what: str) -> None:
+    """Stop unless an expression is zero: by its numerator where that is a polynomial, else by simplification.
 
     Raises
     ------
     DerivationError
         Saying what does not hold, and by how much.
     """
+    if sympy.expand(sympy.numer(sympy.together(expression))) == 0:
+        return
     rest = sympy.simplify(expression)
+    if rest != 0:
+        rest = sympy.simplify(sympy.sympify(rest).rewrite(sympy.erf))
     if rest != 0:
         raise DerivationError(f"{what}: {rest} is not zero")

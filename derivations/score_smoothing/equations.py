@@ -10,8 +10,8 @@ from typing import Any
 
 import sympy as sp
 
-from .errors import DerivationError
-from .steps import Derivation, Step
+from ..identity import require_zero
+from ..steps import Step, equation
 
 x, z, u, c = sp.symbols("x z u c", real=True)
 t, s, t0 = sp.symbols("t s t_0", positive=True)
@@ -19,29 +19,22 @@ gap, delta, kappa = sp.symbols("Delta delta kappa", positive=True)
 _share = sp.Symbol("rho", positive=True)
 
 
-def _zero(expression: Any, what: str) -> None:
-    rest = sp.simplify(expression)
-    if rest != 0:
-        rest = sp.simplify(sp.sympify(rest).rewrite(sp.erf))
-    if rest != 0:
-        raise DerivationError(f"{what}: {rest} is not zero")
-
-
-def _gaussian(centre: Any, variance: Any, at: Any = x) -> Any:
+def gaussian(centre: Any, variance: Any, at: Any = x) -> sp.Expr:
+    """Density of N(centre, variance)."""
     return sp.exp(-((at - centre) ** 2) / (2 * variance)) / sp.sqrt(2 * sp.pi * variance)
 
 
-def _phi(value: Any) -> Any:
+def normal_cdf(value: sp.Expr) -> sp.Expr:
     """Φ, the standard normal distribution function."""
     return (1 + sp.erf(value / sp.sqrt(2))) / 2
 
 
 def empirical_score() -> Step:
     """Score of two noised points and its limit t → 0."""
-    density = (_gaussian(-gap, t) + _gaussian(gap, t)) / 2
+    density = (gaussian(-gap, t) + gaussian(gap, t)) / 2
     score = sp.diff(sp.log(density), x)
     closed = (gap * sp.tanh(gap * x / t) - x) / t
-    _zero((score - closed).rewrite(sp.exp), "empirical score")
+    require_zero((score - closed).rewrite(sp.exp), "empirical score")
     right = sp.limit(sp.tanh(_share / t), t, 0, "+")
     left = sp.limit(sp.tanh(-_share / t), t, 0, "+")
     piecewise = sp.Piecewise(((gap * right - x) / t, x > 0), ((gap * left - x) / t, True))
@@ -49,10 +42,7 @@ def empirical_score() -> Step:
         "Empirical score",
         "The score of the noised training set of two points; for t → 0 the posterior mean becomes the nearest point "
         "and the score is piecewise linear, with a jump 2Δ/t at the midpoint.",
-        (
-            sp.Eq(sp.Function("s_t")(x), closed, evaluate=False),
-            sp.Eq(sp.Function("sbar_t")(x), piecewise, evaluate=False),
-        ),
+        (equation(sp.Function("s_t")(x), closed), equation(sp.Function("sbar_t")(x), piecewise)),
     )
 
 
@@ -70,13 +60,13 @@ def _pieces() -> dict[str, Any]:
 def local_averaging() -> Step:
     """Averaging equals S-PL, piece by piece."""
     pieces = _pieces()
-    _zero(pieces["right"] - (gap - x), "average right of the gap")
-    _zero(pieces["left"] - (-gap - x), "average left of the gap")
+    require_zero(pieces["right"] - (gap - x), "average right of the gap")
+    require_zero(pieces["left"] - (-gap - x), "average left of the gap")
     slope = sp.simplify(sp.diff(pieces["gap"], x))
-    _zero(pieces["gap"] - slope * x, "average on the gap")
-    _zero(slope - delta / (gap - delta), "slope on the gap")
+    require_zero(pieces["gap"] - slope * x, "average on the gap")
+    require_zero(slope - delta / (gap - delta), "slope on the gap")
     # The window sees the midpoint for |x| < w only: there the pieces join.
-    _zero(
+    require_zero(
         pieces["gap"].subs(x, gap - delta) - pieces["right"].subs(x, gap - delta), "continuity at the edge of the ball"
     )
     smoothed = sp.Piecewise((slope * x / t, sp.Abs(x) < gap - delta), ((gap * sp.sign(x) - x) / t, True))
@@ -85,7 +75,7 @@ def local_averaging() -> Step:
         "The piecewise-linear score averaged over a box of half width w = Δ − δ: unchanged where the window misses "
         "the midpoint, linear where it meets it. A box narrower than a gap meets one midpoint at most, so that this "
         "holds for any number of uniformly spaced points.",
-        (sp.Eq(sp.Function("shat_t")(x), smoothed, evaluate=False),),
+        (equation(sp.Function("shat_t")(x), smoothed),),
     )
 
 
@@ -95,45 +85,40 @@ def finite_difference() -> Step:
     log_p = sp.Function("L")
     average = sp.integrate(sp.diff(log_p(z), z), (z, x - w, x + w)) / (2 * w)
     difference = (log_p(x + w) - log_p(x - w)) / (2 * w)
-    _zero(average.doit() - difference, "fundamental theorem")
+    require_zero(average.doit() - difference, "fundamental theorem")
     # Largest difference to S-PL: two points, in the gap, where log cosh(a) → |a| − ln 2.
     exact = t * (sp.log(sp.cosh(gap * (x + w) / t)) - sp.log(sp.cosh(gap * (x - w) / t))) / (2 * w)
     outside = gap * sp.Symbol("y", positive=True)
     kink = sp.limit(sp.log(sp.cosh(outside / t)) - outside / t, t, 0, "+")
-    _zero(kink + sp.log(2), "log cosh away from the kink")
+    require_zero(kink + sp.log(2), "log cosh away from the kink")
     # At x = ±w one end of the window sits on the kink, where log cosh(0) = 0.
     at_kink = sp.simplify(exact.subs(x, w))
     rest = sp.simplify(at_kink - t * sp.log(sp.cosh(2 * gap * w / t)) / (2 * w))
-    _zero(rest, "value at the edge of the ball")
+    require_zero(rest, "value at the edge of the ball")
     return Step(
         "Box average of the exact score",
-        "The integral of a gradient: a finite difference of log p_t. It differs from the smoothed score by at most t "
-        "ln 2/(2w) in t·s_t, reached where an end of the window lies on the midpoint, up to terms exponentially small "
-        "in Δ²/t.",
-        (
-            sp.Eq(sp.Function("stilde_t")(x), difference, evaluate=False),
-            sp.Eq(sp.Symbol("sup") * t, -kink * t / (2 * w), evaluate=False),
-        ),
+        "The integral of a gradient: a finite difference of log p_t. It differs from the smoothed score by at most t ln 2/(2w) "
+        "in t·s_t, reached where an end of the window lies on the midpoint, up to terms exponentially small in Δ²/t.",
+        (equation(sp.Function("stilde_t")(x), difference), equation(sp.Symbol("sup") * t, -kink * t / (2 * w))),
     )
 
 
 def gaussian_kernel() -> Step:
     """Fixed points of the Gaussian average."""
     h = sp.Symbol("h", positive=True)
-    mean = gap * (2 * _phi(x / h) - 1)
-    derived = sp.integrate(_gaussian(0, h**2, z) * gap, (z, -sp.oo, x)) - sp.integrate(
-        _gaussian(0, h**2, z) * gap, (z, x, sp.oo)
+    mean = gap * (2 * normal_cdf(x / h) - 1)
+    derived = sp.integrate(gaussian(0, h**2, z) * gap, (z, -sp.oo, x)) - sp.integrate(
+        gaussian(0, h**2, z) * gap, (z, x, sp.oo)
     )
-    _zero(derived - mean, "Gaussian average of a step")
+    require_zero(derived - mean, "Gaussian average of a step")
     critical = sp.solve(sp.Eq(sp.diff(mean, x).subs(x, 0), 1), h)[0]
     box = sp.simplify(sp.diff(_pieces()["gap"] + x, x).subs(delta, 0))
-    _zero(box - 1, "slope of a box of half width Δ")
+    require_zero(box - 1, "slope of a box of half width Δ")
     return Step(
         "The shape of the kernel matters",
-        "The Gaussian average of the two-point posterior mean has isolated fixed points, which merge at a critical "
-        "bandwidth; a box of half width Δ has slope one on the whole gap: a continuum of fixed points, which is what "
-        "interpolates.",
-        (sp.Eq(sp.Function("m")(x), mean, evaluate=False), sp.Eq(h, critical, evaluate=False)),
+        "The Gaussian average of the two-point posterior mean has isolated fixed points, which merge at a critical bandwidth; a "
+        "box of half width Δ has slope one on the whole gap: a continuum of fixed points, which is what interpolates.",
+        (equation(sp.Function("m")(x), mean), equation(h, critical)),
     )
 
 
@@ -148,26 +133,26 @@ def flow() -> Step:
     in_gap = sp.dsolve(gap_equation, path(root)).rhs
     in_ball = sp.dsolve(ball_equation, path(root)).rhs
     for solution, name in ((in_gap, "gap"), (in_ball, "ball")):
-        _zero(sp.diff(solution, root, 2), f"straight line in the {name}")
+        require_zero(sp.diff(solution, root, 2), f"straight line in the {name}")
     constant = next(iter(in_gap.free_symbols - {root, gap, kappa}))
     start = sp.solve(sp.Eq(in_gap.subs(root, sp.sqrt(t)), z), constant)[0]
     gap_map = sp.simplify(in_gap.subs(constant, start).subs(root, sp.sqrt(s)))
-    _zero(gap_map - z * (gap - kappa * sp.sqrt(s)) / (gap - kappa * sp.sqrt(t)), "map of the gap")
+    require_zero(gap_map - z * (gap - kappa * sp.sqrt(s)) / (gap - kappa * sp.sqrt(t)), "map of the gap")
     constant = next(iter(in_ball.free_symbols - {root, gap, kappa}))
     start = sp.solve(sp.Eq(in_ball.subs(root, sp.sqrt(t)), z), constant)[0]
     ball_map = sp.simplify(in_ball.subs(constant, start).subs(root, sp.sqrt(s)))
-    _zero(ball_map - (gap + sp.sqrt(s / t) * (z - gap)), "map of the ball")
+    require_zero(ball_map - (gap + sp.sqrt(s / t) * (z - gap)), "map of the ball")
     # The edge Δ − κ√t is carried into itself by both.
     edge = gap - kappa * sp.sqrt(t)
-    _zero(gap_map.subs(z, edge) - (gap - kappa * sp.sqrt(s)), "the edge is invariant (gap)")
-    _zero(ball_map.subs(z, edge) - (gap - kappa * sp.sqrt(s)), "the edge is invariant (ball)")
+    require_zero(gap_map.subs(z, edge) - (gap - kappa * sp.sqrt(s)), "the edge is invariant (gap)")
+    require_zero(ball_map.subs(z, edge) - (gap - kappa * sp.sqrt(s)), "the edge is invariant (ball)")
     phi = sp.Function("phi")
     return Step(
         "Flow map",
         "With δ = κ√t the probability-flow equation in r = √t is linear on each region; its solutions are straight "
         "lines in (x, √t), and the edge of the ball is one of them, so that regions are invariant. First the gap (x "
         "measured from its centre), then the ball around the right point.",
-        (sp.Eq(phi(z), gap_map, evaluate=False), sp.Eq(phi(z), ball_map, evaluate=False)),
+        (equation(phi(z), gap_map), equation(phi(z), ball_map)),
     )
 
 
@@ -181,19 +166,19 @@ def density() -> Step:
     score_ball = (gap - x) / t
     for value, score, name in ((in_gap, score_gap, "gap"), (in_ball, score_ball, "ball")):
         residual = sp.diff(value, t) + sp.diff(-score * value / 2, x)
-        _zero(residual.doit(), f"continuity equation in the {name}")
-        _zero(value.subs(t, t0).doit() - p(x), f"initial law in the {name}")
+        require_zero(residual.doit(), f"continuity equation in the {name}")
+        require_zero(value.subs(t, t0).doit() - p(x), f"initial law in the {name}")
     r = 1 - kappa * sp.sqrt(t0) / gap
     limit = sp.limit(before / after, t, 0, "+")
-    _zero(limit - r, "contraction factor")
-    atom = sp.integrate(sum(_gaussian(v, t0) for v in (-gap, gap)) / 2, (x, gap - kappa * sp.sqrt(t0), sp.oo))
-    closed = (_phi(kappa) + _phi(kappa - 2 * gap / sp.sqrt(t0))) / 2
-    _zero(atom - closed, "mass of an atom")
+    require_zero(limit - r, "contraction factor")
+    atom = sp.integrate(sum(gaussian(v, t0) for v in (-gap, gap)) / 2, (x, gap - kappa * sp.sqrt(t0), sp.oo))
+    closed = (normal_cdf(kappa) + normal_cdf(kappa - 2 * gap / sp.sqrt(t0))) / 2
+    require_zero(atom - closed, "mass of an atom")
     interpolated = sp.simplify(1 - 2 * closed)
-    _zero(interpolated - (_phi(-kappa) - _phi(kappa - 2 * gap / sp.sqrt(t0))), "interpolated mass")
+    require_zero(interpolated - (normal_cdf(-kappa) - normal_cdf(kappa - 2 * gap / sp.sqrt(t0))), "interpolated mass")
     early = sp.limit(interpolated.subs(gap, 1), t0, 0, "+")
-    _zero(early - _phi(-kappa), "early limit of the interpolated mass")
-    _zero(interpolated.subs(t0, (gap / kappa) ** 2), "interpolated mass at the critical time")
+    require_zero(early - normal_cdf(-kappa), "early limit of the interpolated mass")
+    require_zero(interpolated.subs(t0, (gap / kappa) ** 2), "interpolated mass at the critical time")
     return Step(
         "Generated density",
         "The law pushed by the map satisfies the continuity equation of the smoothed score (checked for an arbitrary "
@@ -201,74 +186,11 @@ def density() -> Step:
         "initial law, not a uniform one. For two points: atom, interpolated mass, its limit Φ(−κ) for an early start "
         "(it then sits at the points); it vanishes at t_c = (Δ/κ)².",
         (
-            sp.Eq(sp.Symbol("r"), r, evaluate=False),
-            sp.Eq(sp.Function("phat_0")(x), sp.Symbol("r") * p(sp.Symbol("r") * x), evaluate=False),
-            sp.Eq(sp.Symbol("a"), closed, evaluate=False),
-            sp.Eq(sp.Symbol("I"), interpolated, evaluate=False),
-            sp.Eq(sp.Limit(sp.Symbol("I"), t0, 0, "+"), early, evaluate=False),
-        ),
-    )
-
-
-def neurons() -> Step:
-    """Three ReLU neurons and their path norm (Δ = 1)."""
-    low, high = -(1 - delta), 1 - delta
-    a1, a2, a3, c0 = sp.symbols("a_1 a_2 a_3 c_0", real=True)
-    # Pieces of f = a1 [x − low]₊ + a2 [low − x]₊ + a3 [x − high]₊ + c0.
-    left, middle = a2 * (low - x) + c0, a1 * (x - low) + c0
-    right = middle + a3 * (x - high)
-    wanted = ((left, (-1 - x) / t), (middle, delta / (1 - delta) * x / t), (right, (1 - x) / t))
-    equations = [e for piece, target in wanted for e in sp.Poly(sp.expand(piece - target), x).all_coeffs()]
-    found = sp.solve(equations, [a1, a2, a3, c0], dict=True)[0]
-    k = 1 / ((1 - delta) * t)
-    for symbol, value in ((a1, k - 1 / t), (a2, 1 / t), (a3, -k), (c0, -delta / t)):
-        _zero(found[symbol] - value, f"neuron {symbol}")
-    norm = sp.simplify(found[a1] + found[a2] - found[a3])
-    _zero(norm - 2 * k, "path norm")
-    # Balancing: a²/2 + w²/2 at fixed product is least at |a| = |w|.
-    weight, product = sp.symbols("w P", positive=True)
-    cost = (product / weight) ** 2 / 2 + weight**2 / 2
-    best = sp.solve(sp.diff(cost, weight), weight)[0]
-    _zero(cost.subs(weight, best) - product, "balanced neuron")
-    jumps = sp.simplify((delta / (1 - delta) + 1) / t * 2)
-    _zero(jumps - norm, "total variation of the slope")
-    return Step(
-        "Three neurons",
-        "Matching coefficients on the three pieces (Δ = 1) gives the smoothed score as three ReLU neurons; the "
-        "weight-decay cost of a neuron with product P = |a w| is least when balanced, where it is P, so that half the "
-        "squared weights is the total variation ∫|f''| of the slope.",
-        (
-            sp.Eq(a1, found[a1], evaluate=False),
-            sp.Eq(a2, found[a2], evaluate=False),
-            sp.Eq(a3, found[a3], evaluate=False),
-            sp.Eq(c0, found[c0], evaluate=False),
-            sp.Eq(sp.Symbol("R"), norm, evaluate=False),
-        ),
-    )
-
-
-def loss() -> Step:
-    """Score-matching loss of the smoothed score."""
-    n = sp.Symbol("n", positive=True)
-    # At x = Δ − √t u, inside the gap (u > κ): the difference of the smoothed and the piecewise-linear score.
-    place = gap - sp.sqrt(t) * u
-    width = kappa * sp.sqrt(t)
-    difference = sp.simplify((width / (gap - width) * place - (gap - place)) / t)
-    square = sp.simplify(t * difference**2)
-    _zero(square - (gap / (gap - width)) ** 2 * (u - kappa) ** 2, "squared difference")
-    g = sp.integrate((u - kappa) ** 2 * _gaussian(0, 1, u), (u, kappa, sp.oo))
-    closed = (1 + kappa**2) * _phi(-kappa) - kappa * _gaussian(0, 1, kappa)
-    _zero(g - closed, "G")
-    _zero(sp.diff(closed, kappa, 2) - 2 * _phi(-kappa), "G''")
-    total = 2 * (n - 1) / n * sp.Function("G")(kappa) / (1 - kappa * sp.sqrt(t) / gap) ** 2
-    return Step(
-        "Loss",
-        "Each of the n points carries 1/n of the mass, and 2(n − 1) of the half-Gaussians reach into a gap. In the "
-        "scaled distance u the squared error is (u − κ)² times a factor that tends to one: with δ = κ√t the loss "
-        "stays of order one as t → 0, and it is *larger* than its limit at every t > 0.",
-        (
-            sp.Eq(sp.Function("G")(kappa), closed, evaluate=False),
-            sp.Eq(sp.Symbol("L_t"), total, evaluate=False),
+            equation(sp.Symbol("r"), r),
+            equation(sp.Function("phat_0")(x), sp.Symbol("r") * p(sp.Symbol("r") * x)),
+            equation(sp.Symbol("a"), closed),
+            equation(sp.Symbol("I"), interpolated),
+            equation(sp.Limit(sp.Symbol("I"), t0, 0, "+"), early),
         ),
     )
 
@@ -278,15 +200,15 @@ def ornstein_uhlenbeck() -> Step:
     p = sp.Function("p")
     tau = sp.Symbol("tau", positive=True)
     # If ∂_τ p = p''/2, then q(x, t) = e^t p(e^t x, e^{2t} − 1) solves ∂_t q = ∂_x(x q) + q''.
-    kernel = _gaussian(c, tau)
-    _zero(sp.diff(kernel, tau) - sp.diff(kernel, x, 2) / 2, "heat kernel")
+    kernel = gaussian(c, tau)
+    require_zero(sp.diff(kernel, tau) - sp.diff(kernel, x, 2) / 2, "heat kernel")
     q = sp.exp(t) * kernel.subs({x: sp.exp(t) * x, tau: sp.exp(2 * t) - 1}, simultaneous=True)
-    _zero(sp.diff(q, t) - sp.diff(x * q, x) - sp.diff(q, x, 2), "Fokker-Planck equation")
+    require_zero(sp.diff(q, t) - sp.diff(x * q, x) - sp.diff(q, x, 2), "Fokker-Planck equation")
     score = sp.diff(sp.log(q), x)
     mapped = sp.exp(t) * sp.diff(sp.log(kernel), x).subs({x: sp.exp(t) * x, tau: sp.exp(2 * t) - 1}, simultaneous=True)
-    _zero(score - mapped, "score")
+    require_zero(score - mapped, "score")
     width = sp.exp(-t) * kappa * sp.sqrt(sp.exp(2 * t) - 1)
-    _zero(width**2 - kappa**2 * (1 - sp.exp(-2 * t)), "ball radius")
+    require_zero(width**2 - kappa**2 * (1 - sp.exp(-2 * t)), "ball radius")
     # Linear in the kernel, hence for every law with density p.
     name = sp.Function("s")
     return Step(
@@ -294,9 +216,9 @@ def ornstein_uhlenbeck() -> Step:
         "Contracting space by e^{−t} and reading the heat flow at τ = e^{2t} − 1 solves dx = −x dt + √2 dW (checked "
         "on the heat kernel, so for every initial law). Scores, flow and the ball radius κ√τ carry over.",
         (
-            sp.Eq(sp.Function("q")(x, t), sp.exp(t) * p(sp.exp(t) * x, sp.exp(2 * t) - 1), evaluate=False),
-            sp.Eq(sp.Function("s_OU")(x, t), sp.exp(t) * name(sp.exp(t) * x, sp.exp(2 * t) - 1), evaluate=False),
-            sp.Eq(sp.Symbol("delta_OU"), kappa * sp.sqrt(1 - sp.exp(-2 * t)), evaluate=False),
+            equation(sp.Function("q")(x, t), sp.exp(t) * p(sp.exp(t) * x, sp.exp(2 * t) - 1)),
+            equation(sp.Function("s_OU")(x, t), sp.exp(t) * name(sp.exp(t) * x, sp.exp(2 * t) - 1)),
+            equation(sp.Symbol("delta_OU"), kappa * sp.sqrt(1 - sp.exp(-2 * t))),
         ),
     )
 
@@ -307,7 +229,7 @@ def circle() -> Step:
     # On the polygon (x·e_m = cos α): x·e_c = b, polar angle atan(b/cos α), window α (t → 0).
     mean = sp.sin(alpha) * sp.atan(along / sp.cos(alpha)) / alpha
     rate = sp.simplify(1 - sp.diff(mean, along).subs(along, 0))
-    _zero(rate - (1 - sp.tan(alpha) / alpha), "linear rate")
+    require_zero(rate - (1 - sp.tan(alpha) / alpha), "linear rate")
     # db/dλ = rate·b with λ = ½ ln t: b ∝ t^{rate/2}.
     exponent = -rate / 2
     small = sp.series(exponent, alpha, 0, 4).removeO()
@@ -315,20 +237,5 @@ def circle() -> Step:
         "Circle: metastability",
         "Linearised at the middle of an edge the angular window moves an offset as (t₀/t)^γ: slowly (γ is of order α² "
         "for many points) but without end, so that the samples memorise again. The chord window has γ = 0.",
-        (
-            sp.Eq(sp.Symbol("gamma"), exponent, evaluate=False),
-            sp.Eq(sp.Symbol("gamma"), small, evaluate=False),
-        ),
+        (equation(sp.Symbol("gamma"), exponent), equation(sp.Symbol("gamma"), small)),
     )
-
-
-def derivation() -> Derivation:
-    """The chain from the empirical score to the generated law, the network that realises it and its loss.
-
-    Source: Chen 2025 (arXiv 2502.19499). No slip is recorded: only the abstract of that paper could be compared.
-    """
-    steps = (
-        empirical_score(), local_averaging(), finite_difference(), gaussian_kernel(), flow(), density(), neurons(), loss(),
-        ornstein_uhlenbeck(), circle(),
-    )  # fmt: skip
-    return Derivation("score_smoothing", steps)

@@ -1,4 +1,4 @@
-"""Linear diffusion models derived: the chain of all steps, and where the published slides differ from it.
+"""Where the published slides on linear diffusion models differ from the derivation, each with a check.
 
 Source: Merger and Goldt 2025 (arXiv 2505.24769).
 """
@@ -6,14 +6,12 @@ Source: Merger and Goldt 2025 (arXiv 2505.24769).
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
+import mpmath
 import sympy as sp
 
-from ..steps import Derivation, Slip
-from .averages import divergences, effective_dimension, equivalents, optimal_regularisation
-from .finite_size import finite_size
-from .modes import abar, b, c, lam, lam0, losses, mode_loss, optimum, sampler, training, w
+from ..steps import Slip
+from .modes import abar, b, c, lam, lam0, mode_loss, w
 
 
 def slips() -> tuple[Slip, ...]:
@@ -38,8 +36,6 @@ def slips() -> tuple[Slip, ...]:
         return float(printed.subs(numbers)), float(derived.subs(numbers)), float(difference)
 
     def leading_order() -> tuple[float, float, float]:
-        import mpmath
-
         # Two dimensions, so that the factor d counts. Eigenvalues of N Σ₀: density (x y)^((n−3)/2) e^{−(x+y)/2} |x − y|.
         size, n = 8, 7
         power = mpmath.mpf(n - 3) / 2
@@ -63,8 +59,6 @@ def slips() -> tuple[Slip, ...]:
         return 2 / (4 * size), float(-ell / 2), float(independent)
 
     def dropped_term() -> tuple[float, float, float]:
-        import mpmath
-
         size, ridge = 6, mpmath.mpf("0.5")  # d = 1, Σ = 1
         half = mpmath.mpf(size - 1) / 2
 
@@ -91,8 +85,7 @@ def slips() -> tuple[Slip, ...]:
             "(Sigma_0 + c)^-2",
             "(Sigma_0 + c + (1-alphabar)/alphabar)^-2",
             gap,
-            "The diffusion noise regularises as well, and the constant is the training loss, which depends on "
-            "Σ₀ and c.",
+            "The diffusion noise regularises as well, and the constant is the training loss, which depends on Σ₀ and c.",
         ),
         Slip(
             "Slides of Merger and Goldt, December 2025, summary: N > d, DKL decays with d/(4N)",
@@ -110,16 +103,3 @@ def slips() -> tuple[Slip, ...]:
             "A factor 1/2 is missing, and the trace term leaves c Tr Σ⁻¹ behind (here d = 1, N = 6, c = 1/2, averaged over data sets).",
         ),
     )
-
-
-@lru_cache(maxsize=1)
-def derivation() -> Derivation:
-    """The whole chain, verified step by step by SymPy (a few seconds)."""
-    first, bias, weight = optimum()
-    loss, _, _ = losses(bias, weight)
-    kl, _, _ = divergences()
-    dynamics, _ = training()
-    traces, _ = equivalents()
-    dimension, _ = effective_dimension()
-    steps = (first, *sampler(), loss, *kl, traces, finite_size(), optimal_regularisation(), *dynamics, dimension)
-    return Derivation("linear diffusion models at finite N", steps, slips())

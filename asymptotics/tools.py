@@ -1,0 +1,22 @@
+"""What all rooms share and a user's own script needs: the look of drawings, independent runs, spectra, distances."""
+
+from .common.numerics.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
+from .common.numerics.transport import mixture_w2_squared
+from .common.output.plotting import COLOURS, points, style
+from .common.output.verdict import Verdict
+from .common.running.ensembles import run_ensemble, spawn
+
+__all__ = [
+    "COLOURS",
+    "Verdict",
+    "from_data",
+    "load_spectrum",
+    "mixture_w2_squared",
+    "mnist_covariance",
+    "mnist_digits",
+    "points",
+    "power_law",
+    "run_ensemble",
+    "spawn",
+    "style",
+]

@@ -1,0 +1,138 @@
+r"""One SGD step, its average by Stein's lemma, and the equations of the order parameters that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cached_property
+
+import sympy
+
+from ..identity import require
+from ..vectors import VectorSum
+from . import skip
+from .names import d, eta, lam, mass, symbol, symmetric, varsigma
+from .potential import Potential
+
+
+class Equations(Potential):
+    """The equations of the order parameters of a denoiser."""
+
+    # 3. one SGD step -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def rates(self) -> tuple[sympy.Symbol, ...]:
+        """ρ_a: the learning rate of vector a is ρ_a η (0: frozen)."""
+        return tuple(sympy.Symbol(f"rho_{a + 1}", nonnegative=True) for a in range(self.p))
+
+    @cached_property
+    def step(self) -> tuple[VectorSum, ...]:
+        """w_a after one step: w_a − ρ_a η (∇_{w_a} loss + (λ/d) w_a), in terms of g and P̂ (not yet averaged).
+
+        ∂λ_{ca}/∂w_a = x_c/√d and ∂Q_ab/∂w_a = (1 + δ_ab) w_b/d.
+        """
+        after = []
+        for a in range(self.p):
+            slope = VectorSum({f"x{c}": -2 * symbol("g", c, a + 1) / sympy.sqrt(d) for c in (0, 1)})
+            for c in range(self.p):
+                slope = slope + VectorSum({c: -2 * symmetric("P", a, c) / d})
+            after.append(VectorSum({a: 1}) - self.rates[a] * eta * (slope + VectorSum({a: lam / d})))
+        return tuple(after)
+
+    def _atom_table(self, m: Hashable, n: Hashable) -> sympy.Expr:
+        """Inner products restricted to the directions of atom s; channel 1 has eigenvalue ς, channel 0 has 1."""
+        if isinstance(m, int) and isinstance(n, int):
+            return d * symmetric("q", m, n)
+        if isinstance(m, int):
+            m, n = n, m
+        if isinstance(n, int):
+            return sympy.sqrt(d) * (symbol("Theta", n + 1) if m == "u" else symbol("z", str(m)[1], n + 1))
+        if "u" in (m, n):
+            return symbol("zu", str(n if m == "u" else m)[1])
+        spread: dict[tuple[Hashable, Hashable], sympy.Expr] = {("x0", "x0"): sympy.Integer(1), ("x1", "x1"): varsigma}
+        return d * mass * spread.get((m, n), sympy.Integer(0))
+
+    def _increment(self, overlap: sympy.Expr, before: sympy.Expr) -> sympy.Expr:
+        """(overlap after − before)/(2η/d) at leading order in 1/d."""
+        change = sympy.expand((overlap - before) * d / (2 * eta))
+        # A sum of powers of d: its limit is the term of order zero (taken by hand, because sympy.limit is slow).
+        powers = [(term, term.as_coeff_exponent(d)[1]) for term in sympy.Add.make_args(change)]
+        require(all(n.is_number and n <= 0 for _, n in powers), "an increment does not grow with d")
+        return sympy.Add(*[term for term, n in powers if n == 0])
+
+    @cached_property
+    def theta_increment(self) -> tuple[sympy.Expr, ...]:
+        """Increment of Θ_a(s) = Σ_{i∈s} w_ai u_i/√d for one reference direction u, per dτ = 2η/d."""
+        direction = VectorSum({"u": 1})
+        return tuple(
+            self._increment(w.dot(direction, self._atom_table) / sympy.sqrt(d), symbol("Theta", a + 1))
+            for a, w in enumerate(self.step)
+        )
+
+    @cached_property
+    def gram_increment(self) -> dict[tuple[int, int], sympy.Expr]:
+        """Increment of q_ab(s) = Σ_{i∈s} w_ai w_bi/d, per dτ = 2η/d."""
+        return {
+            (a, c): self._increment(self.step[a].dot(self.step[c], self._atom_table) / d, symmetric("q", a, c))
+            for a in range(self.p)
+            for c in range(a, self.p)
+        }
+
+    # 4. the average, by Stein's lemma --------------------------------------------------------------------------
+
+    def average(self, increment: sympy.Expr) -> sympy.Expr:
+        r"""Average an increment over one sample of a cluster.
+
+        Stein's lemma: for a Gaussian z correlated with the local fields, E[z g(λ)] = E[z] E[g] + Σ_b Cov(z, λ_b) E[∂g/∂λ_b].
+        For z_{cb} = Σ_{i∈s} x_{ci} w_{bi}/√d, Cov(z_{cb}, λ_{ce}) = ς_c q_be(s); along u it is ς_c Θ_e(s); the means
+        (channel 1) are Θ_b(s)·c, the symbol m_b, and (T(s) c)·u, the symbol t. Products g g average to N.
+        """
+        gs = {symbol("g", c, a + 1): (c, a) for c in (0, 1) for a in range(self.p)}
+        zs = {symbol("z", c, a + 1): (c, a) for c in (0, 1) for a in range(self.p)}
+        zu = {symbol("zu", c): c for c in (0, 1)}
+        result = sympy.Integer(0)
+        for term in sympy.Add.make_args(sympy.expand(increment)):
+            factors = [f for factor in sympy.Mul.make_args(term) for f in self._powers(factor)]
+            g = [gs[f] for f in factors if f in gs]
+            z = [f for f in factors if f in zs or f in zu]
+            rest = sympy.Mul(*[f for f in factors if f not in gs and f not in zs and f not in zu])
+            if len(g) == 2 and not z:
+                (c, a), (c2, e) = g
+                require(c == c2, "a product of gradients of one channel")
+                result += rest * symmetric(f"N{c}", a, e)
+            elif len(g) == 1 and len(z) == 1:
+                c, a = g[0]
+                spread = sympy.Integer(1) if c == 0 else varsigma
+                if z[0] in zu:
+                    require(zu[z[0]] == c, "a gradient meets the data of its own channel")
+                    mean = symbol("t") if c == 1 else sympy.Integer(0)
+                    covariances = [symbol("Theta", e + 1) for e in range(self.p)]
+                else:
+                    require(zs[z[0]][0] == c, "a gradient meets the data of its own channel")
+                    mean = symbol("m", zs[z[0]][1] + 1) if c == 1 else sympy.Integer(0)
+                    covariances = [symmetric("q", zs[z[0]][1], e) for e in range(self.p)]
+                stein = sum(spread * x * symmetric(f"H{c}", a, e) for e, x in enumerate(covariances))
+                result += rest * (mean * symbol("A", a + 1) + stein)
+            else:
+                require(not g and not z, f"the term {term} has no gradient")
+                result += rest
+        return sympy.expand(result)
+
+    @staticmethod
+    def _powers(factor: sympy.Expr) -> list[sympy.Expr]:
+        base, exponent = factor.as_base_exp()
+        return [base] * int(exponent) if exponent.is_Integer and exponent > 0 else [factor]
+
+    @cached_property
+    def theta_drift(self) -> tuple[sympy.Expr, ...]:
+        """dΘ_a(s)/dτ for one reference direction and one cluster, in A, H0, H1, P, Θ(s), t = (T(s)c)·u, ς, λ, ρ."""
+        return tuple(self.average(x) for x in self.theta_increment)
+
+    @cached_property
+    def gram_drift(self) -> dict[tuple[int, int], sympy.Expr]:
+        """dq_ab(s)/dτ for one cluster, in A, H0, H1, P, N0, N1, q(s), m = Θ(s)c, ς, p_s, η, λ, ρ."""
+        return {key: self.average(x) for key, x in self.gram_increment.items()}
+
+    @cached_property
+    def skip_drift(self) -> sympy.Expr:
+        """db/dτ = −½ ∂_b bulk, from the update of b (per time; E_t is linear)."""
+        return sympy.factor_terms(skip.drift(self.bulk)) if self.denoiser.skip else sympy.Integer(0)

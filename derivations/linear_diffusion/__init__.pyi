@@ -1,0 +1,9 @@
+from .averages import divergences as divergences
+from .averages import effective_dimension as effective_dimension
+from .averages import equivalents as equivalents
+from .averages import optimal_regularisation as optimal_regularisation
+from .modes import losses as losses
+from .modes import optimum as optimum
+from .modes import sampler as sampler
+from .modes import training as training
+from .report import derivation as derivation
