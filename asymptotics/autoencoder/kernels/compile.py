@@ -47,11 +47,6 @@ import functools
 import math
 
 import numpy
-
-try:
-    from asymptotics.common.compiled import njit
-except ImportError:  # the NumPy back end needs no numba
-    njit = None
 '''
 
 
@@ -169,8 +164,10 @@ class _Writer(NodesWriter):
                 decoders=", ".join(names[a] for a in self.decoders),
                 latent=self.latent,
             ),
-            # Array code calls SciPy's special functions; compiled code does without.
-            *(["import scipy.special"] if self.backend == "numpy" else []),
+            # Array code calls SciPy's special functions; compiled code does without, and array code without numba.
+            "import scipy.special"
+            if self.backend == "numpy"
+            else "from asymptotics.common.numerics.compiled import njit",
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
