@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.path import OrderParameterPath
 from asymptotics.autoencoder.finite_size import reduced_chain
+from asymptotics.autoencoder.solution import OrderParameterPath
 
 BASE = asy.example("three-clusters")
 TWO = {
@@ -111,7 +111,7 @@ def test_two_units_on_two_clusters_end_on_a_saddle():
     assert np.log(late / early) / 20 == pytest.approx(path.stability.rate[-1], rel=0.05)
     # But w₁ = −w₂ is a symmetry of every step: the noise does not break it, and no run leaves.
     assert path.stability.departure(100) is None
-    runs = reduced_chain.simulate(experiment.problem, dimension=100, runs=1, taus=[100.0], workers=1, progress=False)
+    runs = reduced_chain.simulate(experiment.problem, dimension=100, runs=1, tau=[100.0], workers=1, progress=False)
     assert np.abs(runs.Theta.sum()) < 1e-6
 
 

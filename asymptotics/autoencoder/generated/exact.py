@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, array, fail, present
-from ..equations.drift import square_root
+from ...common.numerics.gram import square_root
 
 if TYPE_CHECKING:
     from .density import GeneratedDensity

@@ -40,7 +40,7 @@ euler(z, gain, growth, coupling, kappa, network): noiseless Euler steps of the n
 runge_kutta(z, gain, growth, h, coupling, kappa, network): the same in continuous time, by RK4 on steps of size h.
 
 With {latent} latent coordinates c at every node (0: clusters have one c each): z = (Gaussian coordinates, c), the roots have
-that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments and noise are then written.
+that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments, noise and channel_weights are then written.
 """
 
 import functools
@@ -177,8 +177,10 @@ class _Writer(NodesWriter):
             self.closed.get("moments") or self.moments(),
             self.closed.get("noise") or self.noise(),
         ]
-        if not self.latent:
-            parts += [self.assemble(), self.bulk(), self.activations()]
+        if self.latent:
+            parts.append(self.channel_weights())
+        else:
+            parts += [self.assemble(), self.bulk() + "\n\n\n" + self.channel_weights(), self.activations()]
         return "\n\n".join(parts)
 
     def assemble(self) -> str:
@@ -210,11 +212,12 @@ class _Writer(NodesWriter):
     def bulk(self) -> str:
         lines = codegen.assignments([("loss", self.system.bulk), ("slope", self.system.skip_drift)], "numpy")
         body = "\n".join([*lines, "return loss + 0.0 * alpha, slope + 0.0 * alpha"])
-        bulk = "def bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b):\n" + textwrap.indent(body, "    ")
+        return "def bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b):\n" + textwrap.indent(body, "    ")
+
+    def channel_weights(self) -> str:
         lines = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)), "numpy")
         body = "\n".join([*lines, "return c0 + 0.0 * alpha, c1 + 0.0 * alpha"])
-        weights = "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ")
-        return bulk + "\n\n\n" + weights + "\n"
+        return "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ") + "\n"
 
 
 def write_source(system: System, backend: str = "numba", form: str = "auto", latent: int = 0) -> str:
