@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.path import OrderParameterPath
+from asymptotics.autoencoder.solution import OrderParameterPath
 from asymptotics.autoencoder.observables.errors import denoising_error
 from derivations import Denoiser, derive, local_field
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ...common.numerics import codegen
 from . import proof as kernels_proof
 from .closed import IMPORTS, ExactMoments
-from .nodes import MOMENTS, NOISE, SCHEDULE, NodesWriter
+from .nodes import MOMENTS, NOISE, NodesWriter
+from .writer import SCHEDULE
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
@@ -130,13 +131,13 @@ class _Writer(NodesWriter):
         names = moment_names(self.p, self.encoders, self.decoders, self.scalars, False)
         for centred in (False, True) if form == "closed" else (False,):
             found: dict[str, str] = {}
-            exact = ExactMoments(self.system, self._clean, centred)
+            exact = ExactMoments(self.system, self.clean, centred)
             try:
                 body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
                 found["moments"] = self._over_conditions(MOMENTS, body)
                 if ExactMoments.polynomial(self.system):
                     before, loop, after = exact.noise_body()
-                    weights = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)))
+                    weights = codegen.assignments(list(zip(("c0", "c1"), self.channel_weights(), strict=True)))
                     loop = [*(f"{x} = {x}_[h]" for x in SCHEDULE), *weights, *loop]
                     body = [*before, "for h in range(tw.shape[0]):", *("    " + line for line in loop), *after]
                     found["noise"] = self._over_conditions(NOISE, body)
@@ -151,9 +152,8 @@ class _Writer(NodesWriter):
         return {}
 
     def _over_conditions(self, signature: str, body: list[str]) -> str:
-        lines = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
-        lines += ["    " + line for line in body]
-        return self._decorate(signature + "\n" + textwrap.indent("\n".join(lines), "    "))
+        lines = [*self.constants(), "for i in range(mean.shape[0]):", *("    " + line for line in body)]
+        return self.function(signature, lines)
 
     def source(self) -> str:
         names = self.system.denoiser.vectors
@@ -172,15 +172,15 @@ class _Writer(NodesWriter):
             f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
             f"SMOOTH = {self.system.smooth!r}\n",
-            *([] if self.backend == "numpy" else [self._decorate(TANH)]),
+            *([] if self.backend == "numpy" else [self.decorate(TANH)]),
             *([IMPORTS] if self.closed else []),
             self.closed.get("moments") or self.moments(),
             self.closed.get("noise") or self.noise(),
         ]
         if self.latent:
-            parts.append(self.channel_weights())
+            parts.append(self.weights())
         else:
-            parts += [self.assemble(), self.bulk() + "\n\n\n" + self.channel_weights(), self.activations()]
+            parts += [self.assemble(), self.bulk() + "\n\n\n" + self.weights(), self.activations()]
         return "\n\n".join(parts)
 
     def assemble(self) -> str:
@@ -207,15 +207,15 @@ class _Writer(NodesWriter):
         if mirror:
             body += "\nfor s in range(q.shape[0]):\n" + textwrap.indent("\n".join(mirror), "    ")
         signature = "def assemble(moments, pi, c, t_, varsigma_, mass, theta, q, eta, lambda_, rho, dtheta, dq):"
-        return self._decorate(signature + "\n" + textwrap.indent(body, "    "))
+        return self.decorate(signature + "\n" + textwrap.indent(body, "    "))
 
     def bulk(self) -> str:
         lines = codegen.assignments([("loss", self.system.bulk), ("slope", self.system.skip_drift)], "numpy")
         body = "\n".join([*lines, "return loss + 0.0 * alpha, slope + 0.0 * alpha"])
         return "def bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b):\n" + textwrap.indent(body, "    ")
 
-    def channel_weights(self) -> str:
-        lines = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)), "numpy")
+    def weights(self) -> str:
+        lines = codegen.assignments(list(zip(("c0", "c1"), self.channel_weights(), strict=True)), "numpy")
         body = "\n".join([*lines, "return c0 + 0.0 * alpha, c1 + 0.0 * alpha"])
         return "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ") + "\n"
 

@@ -103,7 +103,7 @@ class _Law:
         at = dict(zip(("alpha", "beta", "alpha_dot", "beta_dot"), (x[0] for x in self.schedule), strict=True)) | {
             "b": self.b
         }
-        c = [w.xreplace({s: _number(at[s.name]) for s in w.free_symbols}) for w in writer._channel_weights()]
+        c = [w.xreplace({s: _number(at[s.name]) for s in w.free_symbols}) for w in writer.channel_weights()]
         self.mixing = np.array([*self.schedule[:2], *([float(x)] for x in c)])
         self.fields = fields_at(self.Q, self.M, self.Qc, self.mixing, self.enc, self.dec)
 
