@@ -70,3 +70,10 @@ def test_null_directions():
     np.testing.assert_allclose(root @ inverse, np.outer(v, v) / 6, atol=1e-14)
     assert rank(np.outer(v, v)) == 1 and rank(np.zeros((2, 2))) == 0 and rank(np.zeros((0, 0))) == 0
     assert indefinite(np.array([-1e-8, 1.0])) and not indefinite(np.array([-1e-8, 100.0]))
+
+
+def test_rounding_below_zero_is_no_variance():
+    """What a difference of equal matrices leaves may be negative definite."""
+    none, M = -1e-17 * np.eye(2), np.zeros((1, 2))
+    law = fields_at(none, M, none[None], MIXING, np.array([0, 1]), np.array([0, 1]))
+    assert not any(np.any(x) for x in (law.root, law.inverse, law.eroot)) and np.all(np.abs(law.residual) < 1e-16)

@@ -104,6 +104,11 @@ class TrainingPath(Result):
         return {**super()._restored(stored), "stability": known}
 
     @property
+    def dimension(self) -> int:
+        """The simulation's d (read from the tables: they do not hold a declared system, from which a problem could be made)."""
+        return int(self.experiment["simulation"]["dimension"])
+
+    @property
     def layout(self) -> Layout:
         """How states are packed."""
         return Layout(self.atoms, self.p, self.K, self.parameters)
@@ -150,7 +155,7 @@ class TrainingPath(Result):
         from scipy.interpolate import CubicSpline, PchipInterpolator
 
         # A spline rings at the kinks that jumps and bursts of a schedule make.
-        kind = CubicSpline if self.problem.training.schedule is None else PchipInterpolator
+        kind = CubicSpline if self.experiment["training"].get("schedule") is None else PchipInterpolator
         return kind(self.loss_tau, self.loss_bulk)(tau), kind(self.loss_tau, self.loss_potential)(tau)
 
     def loss_order_one(self, tau: Any) -> np.ndarray:
@@ -174,7 +179,7 @@ class TrainingPath(Result):
             fields["loss_order_one"] = self.loss_order_one(at.tau)
         fields |= {"evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
-        fields["stability"] = self.stability.to_table(self.problem.simulation.dimension)
+        fields["stability"] = self.stability.to_table(self.dimension)
         return {name: to_builtin(value) for name, value in fields.items()}
 
     def to_dataframe(self, taus: Any = None) -> Any:
@@ -194,7 +199,7 @@ class TrainingPath(Result):
                 q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
                 theta = np.array2string(at.Theta).replace("\n", "")
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
-        warning = self.stability.message(self.problem.simulation.dimension)
+        warning = self.stability.message(self.dimension)
         if warning:
             lines.append(f"note: {warning}")
         return "\n".join(lines)

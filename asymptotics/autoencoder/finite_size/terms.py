@@ -146,7 +146,7 @@ class Terms(FieldLaws):
                 second, mean = self._second(self.w, columns, self.z, law)
                 samples.append(Sample(given.pi[c] * weight, c, second, mean, law.covariance(), slopes, norms[:, h]))
             if given.shared_sample:
-                law = self.moving(zero[c].beside(one[c]), *apart, None, (Q, M[c], Qc[c]))
+                law = self.moving(zero[c].beside(one[c]), apart[0], apart[1], None, (Q, M[c], Qc[c]))
                 slopes = np.concatenate(apart, axis=1)
                 N, dN, sample = self._shared_sample(c, law, slopes, Q, b, kappa, norms @ given.time_weights)
                 values[c, blocks["N"]], change[c, blocks["N"]] = N / given.batch, dN / given.batch

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from ...common.numerics.compiled import njit
-from ...common.numerics.gram import NULL_DEVIATION
+from ...common.numerics.gram import COMPUTED, NULL_DEVIATION
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,8 @@ def _root(c: np.ndarray, root: np.ndarray, inverse: np.ndarray) -> None:
         # Closed form where it is well conditioned: (C + √det 1)/√(tr + 2√det).
         determinant = c[0, 0] * c[1, 1] - c[0, 1] * c[1, 0]
         trace = c[0, 0] + c[1, 1]
-        if determinant > 1e-10 * trace * trace:
+        # (What rounding leaves of a zero covariance may be negative.)
+        if trace > 0.0 and determinant > COMPUTED * trace * trace:
             s = math.sqrt(determinant)
             t = math.sqrt(trace + 2.0 * s)
             root[0, 0], root[1, 1] = (c[0, 0] + s) / t, (c[1, 1] + s) / t
