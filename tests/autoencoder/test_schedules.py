@@ -88,7 +88,7 @@ def test_sgd_sums_the_area_whatever_the_width(width):
 def test_runs_with_a_burst_agree():
     changed = BASE.replace({"training.schedule": "1 + 28.209479*exp(-((tau-2.345)/0.01)**2)"})
     path = asy.solve(changed, progress=False)
-    runs = reduced_chain.simulate(changed.problem, dimension=1000, runs=4, taus=[4.0], workers=1, progress=False)
+    runs = reduced_chain.simulate(changed.problem, dimension=1000, runs=4, tau=[4.0], workers=1, progress=False)
     assert runs.b.mean() == pytest.approx(path(4.0).b + path.bias(4.0, 1000)[-1], abs=5e-3)
     assert path(4.0).b == pytest.approx(LIMIT * (1 - np.exp(-KAPPA * 4.5)), abs=1e-5)
 
