@@ -111,7 +111,7 @@ def solve(
         partial = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
         raise SolveError(str(stopped), partial) from None
     description = "exact moments" if "moments" in kernels.exact else f"{chosen.kind} {chosen.nodes}"
-    if drift.shared_sample and not without_nodes(problem, kernels):
+    if drift.coefficients.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     known = analyse(
@@ -129,7 +129,7 @@ def solve(
     error = min(error + controls.rtol * scale * max(TRANSIENT, amplification), max(quadrature_error, scale))
     return OrderParameterPath.of(
         path,
-        tangent=known.stored(),
+        stability=known,
         evaluations=drift.evaluations + chooser.evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - start,

@@ -49,9 +49,13 @@ def test_reference_standard_deviations(reference):
 def state(terms: Terms, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     layout, p, S = terms.layout, terms.p, terms.layout.atoms
-    theta = 0.4 * rng.standard_normal((S, p, layout.K)) * terms.mass[:, None, None]
+    theta = 0.4 * rng.standard_normal((S, p, layout.K)) * terms.coefficients.mass[:, None, None]
     extra = 0.3 * rng.standard_normal((S, p, p))
-    q = theta @ np.linalg.inv(terms.T) @ np.swapaxes(theta, 1, 2) + extra @ np.swapaxes(extra, 1, 2) + 0.05 * np.eye(p)
+    q = (
+        theta @ np.linalg.inv(terms.coefficients.T) @ np.swapaxes(theta, 1, 2)
+        + extra @ np.swapaxes(extra, 1, 2)
+        + 0.05 * np.eye(p)
+    )
     return layout.pack(theta, q, 0.4, 0.3 * rng.standard_normal(layout.parameters))
 
 
@@ -78,7 +82,7 @@ def test_jacobian_and_mean_increment(case):
     numerical = np.stack([(drift(tau, y + h * e) - drift(tau, y - h * e)) / (2 * h) for e in np.eye(len(y))], axis=1)
     assert np.allclose(at.jacobian, numerical, atol=2e-6)
     theta, q, _, kappa = terms.layout.unpack(y)
-    rate = terms.scale(tau) * terms.rho * terms.decay
+    rate = terms.coefficients.scale(tau) * terms.coefficients.rho * terms.coefficients.decay
     decay = terms.layout.pack(-theta * rate[:, None] / 2, -(rate[:, None] + rate) / 2 * q, 0.0, 0 * kappa)
     assert np.allclose(at.mean + decay, drift(tau, y), atol=1e-8)
     assert np.linalg.eigvalsh(at.noise)[0] > -1e-10

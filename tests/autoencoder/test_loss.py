@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder import OrderParameterPath
 from asymptotics.autoencoder.observables.errors import denoising_error
+from asymptotics.autoencoder.solution import OrderParameterPath
 from derivations import Denoiser, derive, local_field
 
 TARGET = {

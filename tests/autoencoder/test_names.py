@@ -11,7 +11,7 @@ from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
 from asymptotics.autoencoder.kernels.increments import _Writer as FluctuationWriter
 from asymptotics.autoencoder.kernels.network import Forward
-from asymptotics.autoencoder.kernels.nodes import code_names
+from asymptotics.autoencoder.kernels.writer import code_names
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.expectations import Rule
 from derivations import Denoiser, derive, local_field

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder import OrderParameterPath
 from asymptotics.autoencoder.finite_size import reduced_chain
+from asymptotics.autoencoder.solution import OrderParameterPath
 
 BASE = asy.example("three-clusters")
 TWO = {

@@ -14,7 +14,7 @@ import numpy as np
 from ...common.input.checks import ComputationError, array, fail, integer, number
 from ...common.output.plotting import Drawn
 from ...common.output.results import Result, dataframe
-from ..generated.coefficients import Clock, coefficients, predicted
+from ..generated.coefficients import Clock, coefficients
 from ..kernels.sampler import compile_sampler
 from ..model.problem import Problem
 
@@ -67,7 +67,7 @@ class CollapseMap(Drawn):
         self.start = problem.target.mean_eigenvalue
         times, w = problem.training.nodes()
         s = problem.interpolant
-        self._training = (s.alpha(times), s.beta(times), *predicted(problem, times))
+        self._training = (s.alpha(times), s.beta(times), *problem.predicted(times))
         self._time_weights = w
         self.tau = self._effective_time()
         self._derived = compile_sampler(problem.sampling.drift)

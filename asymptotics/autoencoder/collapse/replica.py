@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.numerics.expectations import Rule
-from ..equations.drift import Drift, square_root
+from ...common.numerics.gram import square_root
+from ..equations.drift import Drift
 from ..equations.integrate import SolveError
 from ..equations.path import OrderParameters
 from ..equations.stepping import StepError, finite, pieces_of, steps
@@ -154,7 +155,7 @@ class Replica:
         theta, q, b, kappa = drift.layout.unpack(end)
         self._adopt(Trained(theta, q, float(b), kappa, gram))
         self.evaluations += drift.evaluations
-        return drift.Lambda
+        return drift.coefficients.Lambda
 
     def _original(self, seed: int) -> Drift:
         """Drift of the original target, with the nodes that the first training found sufficient."""

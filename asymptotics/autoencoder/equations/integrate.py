@@ -8,6 +8,7 @@ import numpy as np
 
 from ...common.input.checks import ComputationError, InputError
 from ...common.numerics.expectations import Rule
+from ...common.numerics.panels import lobatto
 from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem
@@ -45,10 +46,9 @@ def check_start(problem: Problem) -> None:
         return
     kernels = kernels_of(problem)
     drift = Drift(problem, kernels, Rule("hermite", 4) if kernels.smooth else Rule("sobol", 64))
-    drift.rate_schedule = None
-    layout = drift.layout
-    slope = finite(drift)(0.0, layout.pack(theta, q, problem.denoiser.skip, problem.denoiser.parameters))
-    trained = np.delete(slope, sum(layout.sizes))
+    start = drift.layout.pack(theta, q, problem.denoiser.skip, problem.denoiser.parameters)
+    slope = finite(lambda _, y: drift.slope(y, 1.0))(0.0, start)
+    trained = np.delete(slope, drift.layout.at_b)
     if np.all(np.abs(np.nan_to_num(trained)) < 1e-12):
         raise InputError(
             "denoiser.init: all weights are zero, and since the activation is 0 at 0 they would stay zero for ever, in theory and "
@@ -92,8 +92,8 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
         raise SolveError("the drift is not finite at tau = 0", None)
     # Q and Θ are sums over the atoms: their errors are what atol is about.
     atol = np.full(len(y0), controls.atol / problem.target.atoms)
-    atol[sum(drift.layout.sizes) :] = controls.atol
-    nodes = (1 - np.cos(np.pi * np.arange(DENSE_NODES) / (DENSE_NODES - 1))) / 2
+    atol[drift.layout.at_b :] = controls.atol
+    nodes = lobatto(DENSE_NODES)
     knots: list[float] = [0.0]
     values: list[np.ndarray] = []
     message = None
@@ -155,6 +155,5 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
 
 def stacked_times(knots: np.ndarray) -> np.ndarray:
     """The fourth Chebyshev node and the end of every step."""
-    fraction = (1 - np.cos(3 * np.pi / (DENSE_NODES - 1))) / 2
-    inner = knots[:-1] + fraction * np.diff(knots)
+    inner = knots[:-1] + lobatto(DENSE_NODES)[3] * np.diff(knots)
     return np.stack([inner, knots[1:]], axis=1).ravel()

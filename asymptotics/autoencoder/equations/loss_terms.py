@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..generated.coefficients import predicted
+from ...common.numerics.gram import COMPUTED, rank
 from ..model.problem import Problem
-
-#: Eigenvalues of a Gram matrix below this share of its trace are null directions.
-NULL = 1e-10
+from ..model.weights import joint_gram
 
 
 def massless_counts(problem: Problem) -> np.ndarray:
@@ -25,10 +23,9 @@ def massless_counts(problem: Problem) -> np.ndarray:
     if np.all(problem.target.masses > 0):
         return np.zeros(len(T))
     theta, q = problem.initial_overlaps()
-    counts = np.zeros(len(T))
+    gram, counts = joint_gram(theta, q, T), np.zeros(len(T))
     for s in np.flatnonzero(problem.target.masses == 0):
-        values = np.linalg.eigvalsh(np.block([[q[s], theta[s]], [theta[s].T, T[s]]]))
-        counts[s] = np.sum(values > NULL * max(float(values.sum()), 1e-300))
+        counts[s] = rank(gram[s], COMPUTED)
     return counts
 
 
@@ -42,12 +39,12 @@ def beyond_bulk(problem: Problem) -> float:
 
 def unpredicted(problem: Problem, b: float, times: np.ndarray) -> np.ndarray:
     """(y₁ − bβ)² (E‖x₁‖² − dΛ) at the times."""
-    slack = predicted(problem, times)[1] - b * problem.interpolant.beta(times)
+    slack = problem.predicted(times)[1] - b * problem.interpolant.beta(times)
     return np.asarray(slack**2 * beyond_bulk(problem))
 
 
 def averaged_unpredicted(problem: Problem) -> np.ndarray:
     """The same averaged over the training times, as a polynomial in b: coefficients of 1, b and b²."""
     times, weights = problem.training.nodes()
-    y1, beta = predicted(problem, times)[1], problem.interpolant.beta(times)
+    y1, beta = problem.predicted(times)[1], problem.interpolant.beta(times)
     return np.stack([y1**2, -2 * y1 * beta, beta**2]) @ weights * beyond_bulk(problem)

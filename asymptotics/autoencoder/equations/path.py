@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import fail, number
+from ...common.numerics.panels import lobatto, panel_of
 from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
-from .drift import Layout
+from .layout import Layout
 from .loss_terms import averaged_unpredicted
 from .stability import Stability
 
@@ -61,8 +62,8 @@ class TrainingPath(Result):
         The tables that were solved.
     shown : (times,), optional
         Training times that `to_json` and `summary` report; default some equally spaced ones.
-    tangent : dict
-        What `stability` is made from (empty in paths of version 0.1.0).
+    stability : Stability
+        How deviations from the path grow, and when runs at finite dimension leave it (unknown of paths of version 0.1.0).
     """
 
     knots: np.ndarray
@@ -83,7 +84,7 @@ class TrainingPath(Result):
     experiment: dict[str, Any]
     version: str
     loss_unpredicted: Any = None
-    tangent: dict[str, Any] = field(default_factory=dict)
+    stability: Stability = field(default_factory=Stability)
     shown: np.ndarray | None = None
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
@@ -92,10 +93,20 @@ class TrainingPath(Result):
         """What was solved (rebuilt from ``experiment`` after loading)."""
         return self.source if self.source is not None else Problem.from_tables(self.experiment)
 
+    def _stored(self) -> dict[str, Any]:
+        stored = super()._stored()
+        stored["tangent"] = stored.pop("stability").stored()
+        return stored
+
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        known = Stability.restored(stored.pop("tangent", {}))
+        return {**super()._restored(stored), "stability": known}
+
     @property
-    def stability(self) -> Stability:
-        """How deviations from the path grow, and when runs at finite dimension leave it."""
-        return Stability.restored(self.tangent)
+    def dimension(self) -> int:
+        """The simulation's d (read from the tables: they do not hold a declared system, from which a problem could be made)."""
+        return int(self.experiment["simulation"]["dimension"])
 
     @property
     def layout(self) -> Layout:
@@ -113,11 +124,10 @@ class TrainingPath(Result):
         if np.any(~np.isfinite(taus)) or np.any(taus < 0) or np.any(taus > self.tau_max * (1 + 1e-12)):
             fail("tau", tau, f"in [0, {self.tau_max:g}]")
         n = self.values.shape[1]
-        angles = np.pi * np.arange(n) / (n - 1)
-        x = -np.cos(angles)
+        x = 2 * lobatto(n) - 1
         weights = (-1.0) ** np.arange(n)
         weights[[0, -1]] /= 2
-        steps = np.clip(np.searchsorted(self.knots, taus, side="right") - 1, 0, len(self.values) - 1)
+        steps = panel_of(self.knots, taus)
         left, right = self.knots[steps], self.knots[steps + 1]
         s = np.clip(2 * (taus - left) / (right - left) - 1, -1, 1)
         difference = s[:, None] - x
@@ -145,7 +155,7 @@ class TrainingPath(Result):
         from scipy.interpolate import CubicSpline, PchipInterpolator
 
         # A spline rings at the kinks that jumps and bursts of a schedule make.
-        kind = CubicSpline if self.problem.training.schedule is None else PchipInterpolator
+        kind = CubicSpline if self.experiment["training"].get("schedule") is None else PchipInterpolator
         return kind(self.loss_tau, self.loss_bulk)(tau), kind(self.loss_tau, self.loss_potential)(tau)
 
     def loss_order_one(self, tau: Any) -> np.ndarray:
@@ -169,7 +179,7 @@ class TrainingPath(Result):
             fields["loss_order_one"] = self.loss_order_one(at.tau)
         fields |= {"evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
-        fields["stability"] = self.stability.to_table(self.problem.simulation.dimension)
+        fields["stability"] = self.stability.to_table(self.dimension)
         return {name: to_builtin(value) for name, value in fields.items()}
 
     def to_dataframe(self, taus: Any = None) -> Any:
@@ -189,7 +199,7 @@ class TrainingPath(Result):
                 q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
                 theta = np.array2string(at.Theta).replace("\n", "")
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
-        warning = self.stability.message(self.problem.simulation.dimension)
+        warning = self.stability.message(self.dimension)
         if warning:
             lines.append(f"note: {warning}")
         return "\n".join(lines)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ...common.output.results import to_builtin
-from .drift import Drift, Layout
+from .drift import Drift
+from .layout import Layout
 from .tangent import WHOLE, Tangent, krylov_rate, propagate
 
 #: Points of the path at which J is taken: evenly in what the state has moved, at halved τ, and where the rate still changes
@@ -202,14 +203,14 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
     asleep = tuple(int(a) + 1 for a in np.flatnonzero(~ever))
     clocks = knots if schedule is None else np.asarray(schedule.clock(knots))
     tangent = Tangent(drift, ever)
-    norm = np.linalg.norm(states[:, : sum(layout.sizes)], axis=1)
+    norm = np.linalg.norm(states[:, : layout.at_b], axis=1)
     scales = np.maximum(norm, norm.max() / 4)
     start = bool(theta.size and np.max(np.abs(theta)) < 1e-9 * norm.max())
     moving = float(np.linalg.norm(exact(float(knots[-1]), states[-1]))) / max(float(np.linalg.norm(states[-1])), 1e-300)
     kept = [int(k) for k in _nodes(knots, states)]
     if tangent.size > WHOLE:
         some = np.unique(np.array(kept)[np.linspace(0, len(kept) - 1, 4).round().astype(int)])
-        rates = np.array([krylov_rate(tangent, states[k], tangent.drift(0.0, states[k])) for k in some])
+        rates = np.array([krylov_rate(tangent, states[k], tangent.drift(states[k])) for k in some])
         rate, clock = np.interp(clocks[kept], clocks[some], rates), clocks[kept]
         total = np.concatenate([[0.0], np.cumsum(np.diff(clock) * (rate[1:] + rate[:-1]) / 2)])
         gain = total - np.minimum.accumulate(total)

@@ -42,7 +42,7 @@ def finite(drift: Function) -> Function:
 
 def pieces_of(drift: Any, tau: float) -> np.ndarray:
     """Ends of the pieces of [0, τ] on which the drift's rate schedule is tame (`rate_schedule`)."""
-    schedule = drift.rate_schedule
+    schedule = drift.coefficients.rate_schedule
     return np.array([0.0, tau]) if schedule is None else np.append(schedule.pieces[schedule.pieces < tau], tau)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ...common.numerics.gram import TINY, present
 from .drift import Drift
 
 #: Up to this many order parameters J is taken whole; above, its growth is looked for in a Krylov space of this many vectors.
@@ -23,18 +25,17 @@ class Tangent:
     def __init__(self, drift: Drift, ever: np.ndarray) -> None:
         from scipy.sparse import block_diag, csc_array
 
-        self.drift = copy.copy(drift)
+        self.of = copy.copy(drift)
         self.rates(1.0)
         self.step = KINK_STEP if drift.kernels.kink else STEP
         layout = drift.layout
-        held = {s for s, _ in drift._held}
+        held = {s for s, _ in drift.held}
         i, j = layout.upper
-        values, vectors = np.linalg.eigh(drift._overlaps)
+        values, vectors = np.linalg.eigh(drift.coefficients.T)
         blocks: list[Any] = []
         for s in range(layout.atoms):
             # Θ(s) lies in the range of T(s); units that start at zero stay there.
-            kept = values[s] > 1e-12 * max(float(values[s, -1]), 1e-300)
-            blocks.append(np.kron(np.eye(layout.p)[:, ever], vectors[s][:, kept]))
+            blocks.append(np.kron(np.eye(layout.p)[:, ever], vectors[s][:, present(values[s])]))
         pairs = np.eye(len(i))[:, ever[i] & ever[j]]
         # Where the weights lie in the span of the reference directions, q follows Θ.
         blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
@@ -47,21 +48,23 @@ class Tangent:
     def rates(self, s: float) -> None:
         """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1)."""
         s = s if s > 0 else 1.0
-        constant: Any = lambda tau: s  # noqa: E731
-        self.drift.rate_schedule = None if s == 1.0 else constant
-        self.clock = s * (1 + s) / 2
+        self.scale, self.clock = s, s * (1 + s) / 2
+
+    def drift(self, y: np.ndarray) -> np.ndarray:
+        """dy/dτ at these rates."""
+        return self.of.slope(y, self.scale)
 
     def slopes(self, y: np.ndarray, base: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """J times each row of ``directions``."""
         h = self.step * (1 + np.max(np.abs(y)))
         out = np.empty_like(directions)
         for k, direction in enumerate(directions):
-            out[k] = self.basis.T @ (self.drift(0.0, y + h * (self.basis @ direction)) - base) / h
+            out[k] = self.basis.T @ (self.drift(y + h * (self.basis @ direction)) - base) / h
         return out / self.clock
 
     def jacobian(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """J and the covariance of the noise (times d), both per unit of the clock."""
-        base = self.drift(0.0, y)
+        base = self.drift(y)
         return self.slopes(y, base, np.eye(self.size)).T, self.noise(y, base) / self.clock
 
     def noise(self, y: np.ndarray, base: np.ndarray) -> np.ndarray:
@@ -70,16 +73,15 @@ class Tangent:
         With increments of w_a and w_b of covariance N_ab, read off the part of dq/dτ that is quadratic in the learning rate,
         Cov(Θ_ak, Θ_bl) = N_ab T_kl, and so on with q by the product rule.
         """
-        layout, quiet = self.drift.layout, copy.copy(self.drift)
-        quiet.eta = 0.0
-        _, extra, _, _ = layout.unpack(base - quiet(0.0, y))
+        given, layout, quiet = self.of.coefficients, self.of.layout, copy.copy(self.of)
+        quiet.coefficients = replace(given, eta=0.0)
+        _, extra, _, _ = layout.unpack(base - quiet.slope(y, self.scale))
         theta, q, _, _ = layout.unpack(y)
-        N = extra.sum(axis=0) / max(float(self.drift.mass.sum()), 1e-300)
+        N = extra.sum(axis=0) / max(float(given.mass.sum()), TINY)
         p, K, (i, j) = layout.p, layout.K, layout.upper
         D = np.zeros((layout.size, layout.size))
-        for s, T in enumerate(self.drift._overlaps):
-            at_theta = slice(s * p * K, (s + 1) * p * K)
-            at_q = slice(layout.sizes[0] + s * len(i), layout.sizes[0] + (s + 1) * len(i))
+        for s, T in enumerate(given.T):
+            at_theta, at_q = layout.theta(s), layout.q(s)
             D[at_theta, at_theta] = np.kron(N, T)
             cross = np.einsum("ac,dk->akcd", N, theta[s]) + np.einsum("ad,ck->akcd", N, theta[s])
             D[at_theta, at_q] = cross[:, :, i, j].reshape(p * K, len(i))
@@ -112,7 +114,7 @@ def krylov_rate(tangent: Tangent, y: np.ndarray, base: np.ndarray) -> float:
 def _exponentials(A: np.ndarray, D: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """U = e^A and ∫₀¹ e^{sA} D e^{sAᵀ} ds of stacks of matrices: Taylor's series of a small part, doubled."""
     size = float(np.max(np.abs(A).sum(axis=-1), initial=0.0))
-    doublings = max(0, int(np.ceil(np.log2(max(size / 0.25, 1e-300)))))
+    doublings = max(0, int(np.ceil(np.log2(max(size / 0.25, TINY)))))
     A, D = A / 2.0**doublings, D / 2.0**doublings
     U, term, one, N = np.eye(A.shape[-1]), np.eye(A.shape[-1]), D, D
     for k in range(1, 7):
@@ -143,7 +145,7 @@ def propagate(J: np.ndarray, clock: np.ndarray, noise: np.ndarray) -> tuple[np.n
     D = ((1 - share)[:, None, None] * noise[index] + share[:, None, None] * noise[index + 1]) * length[:, None, None]
     # More growth than this in one part is beyond all numbers: it says the same if it is less.
     strongest = np.linalg.eigvals(A).real.max(axis=1)
-    A = A * np.minimum(1.0, LARGEST_GROWTH / np.maximum(strongest, 1e-300))[:, None, None]
+    A = A * np.minimum(1.0, LARGEST_GROWTH / np.maximum(strongest, TINY))[:, None, None]
     U, N = _exponentials(A, D)
     gain, spread = np.zeros(len(place)), np.zeros(len(place))
     starts, factors = np.zeros((0, *J.shape[1:])), np.zeros(0)
@@ -152,11 +154,11 @@ def propagate(J: np.ndarray, clock: np.ndarray, noise: np.ndarray) -> tuple[np.n
         if place[k] == round(place[k]):
             starts, factors = np.concatenate([starts, np.eye(J.shape[1])[None]]), np.append(factors, 0.0)
         starts = U[k] @ starts
-        sizes = np.maximum(np.linalg.norm(starts, 2, axis=(1, 2)), 1e-300)
+        sizes = np.maximum(np.linalg.norm(starts, 2, axis=(1, 2)), TINY)
         starts, factors = starts / sizes[:, None, None], factors + np.log(sizes)
         gain[k + 1] = max(0.0, float(factors.max()))
         C = U[k] @ C @ U[k].T + N[k] * np.exp(-logarithm)
-        top = max(float(np.linalg.eigvalsh((C + C.T) / 2)[-1]), 1e-300)
+        top = max(float(np.linalg.eigvalsh((C + C.T) / 2)[-1]), TINY)
         spread[k + 1] = np.exp(min((np.log(top) + logarithm) / 2, 600.0))
         if top > 1e60:
             C, logarithm = C / top, logarithm + np.log(top)

@@ -20,10 +20,13 @@ import numpy as np
 
 from ...common.input.checks import number
 from ...common.numerics.expectations import Rule
+from ...common.numerics.gram import COMPUTED, rank
+from ...common.numerics.panels import lobatto, panel_of
 from ..equations.drift import Drift
+from ..equations.integrate import kernels_of
 from ..equations.path import TrainingPath
-from ..model.weights import RANK_TOLERANCE, atom_counts
-from .fluctuations import NODES, Fluctuations, basis, fluctuations
+from ..model.weights import atom_counts, joint_gram
+from .fluctuations import NODES, Fluctuations, fluctuations
 from .noise import increments
 from .terms import Evaluation, Terms
 
@@ -52,45 +55,24 @@ class Bias:
         """m₁ of the packed state."""
         f = self.fluctuations
         tau = number("tau", tau, at_least=0, at_most=float(f.knots[-1]) * (1 + 1e-12))
-        k = int(np.clip(np.searchsorted(f.knots, tau, side="right") - 1, 0, len(self.source) - 1))
-        return _advance(f, k, self.source[k], float(f.knots[k]), tau, self.correction[k])
+        k = int(panel_of(f.knots, tau))
+        return advance(f, k, self.source[k], tau, self.correction[k])
 
     def __call__(self, tau: float) -> np.ndarray:
         """E y_τ − y_∞(τ) at order 1/d, for (Θ row by row, upper triangle of Q, b, κ)."""
         return np.asarray(self.fluctuations.totals() @ self.state(tau) / self.dimension)
 
 
-def _advance(f: Fluctuations, k: int, source: np.ndarray, start: float, end: float, m: np.ndarray) -> np.ndarray:
-    if end <= start:
-        return m
-    left, width = f.knots[k], f.knots[k + 1] - f.knots[k]
-    steps = max(1, int(np.ceil((end - start) * float(np.max(np.abs(f.jacobian[k]).sum(axis=2))) / 0.5)))
-    h = (end - start) / steps
-
-    def slope(tau: float, m: np.ndarray) -> np.ndarray:
-        weights = basis((tau - left) / width)
-        return np.asarray(np.tensordot(weights, f.jacobian[k], 1) @ m + weights @ source)
-
-    for step in range(steps):
-        tau = start + step * h
-        k1 = slope(tau, m)
-        k2 = slope(tau + h / 2, m + h / 2 * k1)
-        k3 = slope(tau + h / 2, m + h / 2 * k2)
-        m = m + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(tau + h, m + h * k3))
-    return m
-
-
-def _rank(gram: np.ndarray) -> int:
-    values = np.linalg.eigvalsh(gram)
-    return int(np.sum(values > RANK_TOLERANCE * max(values[-1], 0.0)))
+def advance(f: Fluctuations, k: int, source: np.ndarray, end: float, m: np.ndarray) -> np.ndarray:
+    """m at ``end`` from that at the first knot of panel k: dm/dτ = J m + source, given at the nodes of the panel."""
+    return f.carried(k, float(f.knots[k]), end, m, lambda J, weights, m: J @ m + weights @ source)
 
 
 def excess_directions(path: TrainingPath, dimension: int) -> np.ndarray:
     """d_s − p_s d: coordinates that atom s has beyond its mass (single directions, rounding)."""
     theta, q = path.problem.initial_overlaps()
     target = path.problem.target
-    T = target.reference_overlaps
-    ranks = [_rank(np.block([[q[s], theta[s]], [theta[s].T, T[s]]])) for s in range(target.atoms)]
+    ranks = [rank(gram) for gram in joint_gram(theta, q, target.reference_overlaps)]
     return np.asarray(atom_counts(dimension, target.masses, ranks) - target.masses * dimension)
 
 
@@ -98,8 +80,6 @@ class _Source:
     """d m₁/dτ − J m₁ along a path."""
 
     def __init__(self, path: TrainingPath, f: Fluctuations, terms: Terms, dimension: int) -> None:
-        from ..equations.integrate import kernels_of
-
         self.path, self.f, self.terms = path, f, terms
         rule = terms.rule if terms.rule.kind == "sobol" else Rule("hermite", terms.rule.nodes + 16)
         self.drift = Drift(path.problem, kernels_of(path.problem), rule, terms.noise_rule)
@@ -108,7 +88,7 @@ class _Source:
 
     def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
         at = self.terms(tau, y)
-        out = self.curvature(tau, y) - self.terms.eta * self.acceleration(tau, y, at)
+        out = self.curvature(tau, y) - self.terms.coefficients.eta * self.acceleration(tau, y, at)
         return out + self.beyond_leading(tau, y, at)
 
     def curvature(self, tau: float, y: np.ndarray) -> np.ndarray:
@@ -128,36 +108,33 @@ class _Source:
 
     def beyond_leading(self, tau: float, y: np.ndarray, at: Evaluation) -> np.ndarray:
         """O(1/d) part of the mean increment: 2η (E[v_a·v_b] − its extensive part) for q(s), with (2η/d) v one step of w/√d."""
-        model, layout = self.terms, self.terms.layout
+        given, layout = self.terms.coefficients, self.terms.layout
         theta, q, _, _ = layout.unpack(y)
-        p, S, n_pairs = model.p, layout.atoms, len(model.pairs[0])
-        i, j = model.pairs
+        p, S, (i, j) = layout.p, layout.atoms, layout.upper
         square, first = np.zeros((S, p, p)), np.zeros((S, p, p + layout.K))
-        gram = np.block([[q, theta], [np.swapaxes(theta, 1, 2), model.T]])
-        inverse = [np.linalg.pinv(g, rcond=1e-10, hermitian=True) for g in gram]
-        ranks = np.array([_rank(g) for g in gram])
-        skip = at.skip_potential
-        scale = model.scale(tau)
+        gram = joint_gram(theta, q, given.T)
+        inverse = [np.linalg.pinv(g, rcond=COMPUTED, hermitian=True) for g in gram]
+        ranks = np.array([rank(g) for g in gram])
+        skip, scale = at.skip_potential, given.scale(tau)
         for sample in at.samples:
             own, mean = self._one(sample, scale, theta, q, gram, inverse, ranks)
             square += sample.weight * own
             first += sample.weight * mean
-            centroid = model.c[sample.cluster]
-            norm = float(centroid @ model.T.sum(axis=0) @ centroid)
+            centroid = given.c[sample.cluster]
+            norm = float(centroid @ given.T.sum(axis=0) @ centroid)
             c00, _, c11 = sample.skip
-            extra = self.excess @ (c00 + c11 * model.varsigma[sample.cluster])
-            skip += sample.weight * scale * model.rho_b * (c11 * norm + float(extra))
-        rate, m = scale * model.rho, model.batch
+            extra = self.excess @ (c00 + c11 * given.varsigma[sample.cluster])
+            skip += sample.weight * scale * given.rho_b * (c11 * norm + float(extra))
+        rate, m = scale * given.rho, given.batch
         out = np.zeros(layout.size)
         for s in range(S):
             # v = u − (λ/2) w/√d: the u's of one sample at weight 1/m, those of two samples independent, the decay fixed.
-            u = first[s] - model.decay / 2 * gram[s][:p]
+            u = first[s] - given.decay / 2 * gram[s][:p]
             total = square[s] / m + (1 - 1 / m) * first[s] @ inverse[s] @ first[s].T
             total = total - first[s] @ inverse[s] @ first[s].T + u @ inverse[s] @ u.T
-            total = total * np.outer(rate, rate) * 2 * model.eta
-            start = layout.sizes[0] + s * n_pairs
-            out[start : start + n_pairs] = total[i, j]
-        out[sum(layout.sizes)] = skip
+            total = total * np.outer(rate, rate) * 2 * given.eta
+            out[layout.q(s)] = total[i, j]
+        out[layout.at_b] = skip
         return out
 
     def _one(
@@ -191,7 +168,7 @@ class _Source:
         square, first = np.zeros((S, p, p)), np.zeros((S, p, width))
         for s in range(S):
             rows = slice(s * width, (s + 1) * width)
-            spread = (1.0, float(model.varsigma[sample.cluster, s]))
+            spread = (1.0, float(model.coefficients.varsigma[sample.cluster, s]))
             # inner products of u_a with (w, u) as maps of V: Σ_c g_ca ζ_c + Σ_e P̂_ae Gram_e
             u = maps[:p, rows] + maps[p:, rows] + np.einsum("aev,ez->azv", P, gram[s][:p])
             square[s] = np.einsum("azv,vw,bxw,zx->ab", u, V, u, inverse[s], optimize=True)
@@ -229,14 +206,12 @@ def _solve(path: TrainingPath, dimension: int, initial: str, excess: np.ndarray)
     panels, layout = len(f.knots) - 1, path.layout
     values, correction = np.empty((panels, NODES, layout.size)), np.zeros((panels + 1, layout.size))
     if initial == "drawn":
-        n_pairs, first = len(layout.upper[0]), layout.sizes[0]
         diagonal = np.flatnonzero(layout.upper[0] == layout.upper[1])
         for s in range(layout.atoms):
-            correction[0, first + s * n_pairs + diagonal] = path.problem.denoiser.init.random**2 * excess[s]
-    x = (1 - np.cos(np.pi * np.arange(NODES) / (NODES - 1))) / 2
+            correction[0, layout.q(s)][diagonal] = path.problem.denoiser.init.random**2 * excess[s]
     for k in range(panels):
         for m in range(NODES):
-            tau = float(min(f.knots[k] + x[m] * (f.knots[k + 1] - f.knots[k]), path.tau_max))
+            tau = float(min(f.knots[k] + lobatto(NODES)[m] * (f.knots[k + 1] - f.knots[k]), path.tau_max))
             values[k, m] = values[k - 1, -1] if k and m == 0 else source(tau, path.state(tau))
-        correction[k + 1] = _advance(f, k, values[k], float(f.knots[k]), float(f.knots[k + 1]), correction[k])
+        correction[k + 1] = advance(f, k, values[k], float(f.knots[k + 1]), correction[k])
     return Bias(f, values, correction, dimension)

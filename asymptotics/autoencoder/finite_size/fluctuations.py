@@ -8,15 +8,17 @@ clusters differ in tr Σ or times are drawn at random.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import InputError, choice, fail, number
 from ...common.numerics.expectations import Rule
+from ...common.numerics.panels import lagrange, lobatto, panel_of, runge_kutta
 from ...common.output.results import Result, dataframe
-from ..equations.drift import Layout
+from ..equations.layout import Layout
 from ..equations.path import TrainingPath
 from ..model.problem import Problem
 from .rules import choose_rules
@@ -24,6 +26,8 @@ from .terms import Terms
 
 #: Nodes at which J and Cov(Y) are computed in every panel of τ (ends shared).
 NODES = 4
+#: dy/dτ from the Jacobian, the Lagrange polynomials of the nodes of a panel, and y.
+Slope = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 #: Largest number of order parameters (all atoms); the matrices are dense.
 LARGEST = 1200
 
@@ -94,24 +98,13 @@ class Fluctuations(Result):
 
     def totals(self) -> np.ndarray:
         """The linear map from the packed state to (Θ row by row, upper Q, b, κ): sums over atoms."""
-        layout, S = self.layout, self.atoms
-        n_theta, n_q = (x // S for x in layout.sizes)
-        rest = 1 + self.parameters
-        out = np.zeros((n_theta + n_q + rest, layout.size))
-        for s in range(S):
-            out[:n_theta, s * n_theta : (s + 1) * n_theta] = np.eye(n_theta)
-            first = S * n_theta + s * n_q
-            out[n_theta : n_theta + n_q, first : first + n_q] = np.eye(n_q)
-        out[n_theta + n_q :, layout.size - rest :] = np.eye(rest)
-        return out
+        return self.layout.totals()
 
     def state_covariance(self, tau: float, other: float | None = None) -> tuple[np.ndarray, float]:
         """d × Cov(y_τ, y_τ′) of the packed state, and d² × Cov(b_τ, b_τ′) at b's own order; τ′ = ``other`` ≥ τ or τ."""
         tau = self._check(tau)
-        k = int(np.clip(np.searchsorted(self.knots, tau, side="right") - 1, 0, len(self.jacobian) - 1))
-        C, B = self.covariances[k], float(self.skip_variances[k])
-        if tau > self.knots[k]:
-            _, C, B = propagate(self, k, self.knots[k], tau, C, B)
+        k = int(panel_of(self.knots, tau))
+        C, B = self.spread(k, tau)
         if other is None or other == tau:
             return C, B
         if self._check(other) < tau:
@@ -119,10 +112,35 @@ class Fluctuations(Result):
         U = np.eye(len(C))
         while tau < other:
             end = min(float(other), float(self.knots[k + 1]))
-            U = propagate(self, k, tau, end)[0] @ U
+            U = self.carried(k, tau, end, np.eye(len(C)), lambda J, _, u: J @ u) @ U
             tau, k = end, min(k + 1, len(self.jacobian) - 1)
-        at_b = sum(self.layout.sizes)
+        at_b = self.layout.at_b
         return C @ U.T, B * float(U[at_b, at_b])
+
+    def carried(self, k: int, start: float, end: float, y: np.ndarray, slope: Slope) -> np.ndarray:
+        """y at ``end`` from that at ``start``, inside panel k; ``slope`` (J, Lagrange polynomials of the nodes, y) is dy/dτ."""
+        left, width = self.knots[k], self.knots[k + 1] - self.knots[k]
+
+        def at(tau: float, y: np.ndarray) -> np.ndarray:
+            weights = lagrange((tau - left) / width, NODES)
+            return np.asarray(slope(np.tensordot(weights, self.jacobian[k], 1), weights, y))
+
+        stiffness = float(np.max(np.abs(self.jacobian[k]).sum(axis=2)))
+        return runge_kutta(at, y, start, end, stiffness)
+
+    def spread(self, k: int, tau: float) -> tuple[np.ndarray, float]:
+        """C and b's own variance B at τ in panel k, from those at its first knot."""
+        start, at_b = float(self.knots[k]), self.layout.at_b
+
+        def covariance(J: np.ndarray, weights: np.ndarray, C: np.ndarray) -> np.ndarray:
+            JC = J @ C
+            return np.asarray(JC + JC.T + np.tensordot(weights, self.noise[k], 1))
+
+        def own(J: np.ndarray, weights: np.ndarray, B: np.ndarray) -> np.ndarray:
+            return np.asarray(2 * J[at_b, at_b] * B + weights @ self.skip[k])
+
+        C = self.carried(k, start, tau, self.covariances[k], covariance)
+        return C, float(self.carried(k, start, tau, self.skip_variances[k], own))
 
     def _check(self, tau: float) -> float:
         return number("tau", tau, at_least=0, at_most=float(self.knots[-1]) * (1 + 1e-12))
@@ -185,44 +203,6 @@ class Fluctuations(Result):
         return dataframe(vars(self.deviations(times, dimension)))
 
 
-def basis(s: float, nodes: int = NODES) -> np.ndarray:
-    """Lagrange polynomials of the Chebyshev–Lobatto nodes of [0, 1] at s."""
-    x = (1 - np.cos(np.pi * np.arange(nodes) / (nodes - 1))) / 2
-    return np.array([np.prod([(s - x[m]) / (x[k] - x[m]) for m in range(nodes) if m != k]) for k in range(nodes)])
-
-
-def propagate(
-    f: Any, k: int, start: float, end: float, C: np.ndarray | None = None, B: float = 0.0
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Propagator U, covariance C and b's own variance B from ``start`` to ``end`` inside panel k (classical Runge–Kutta)."""
-    left, width = f.knots[k], f.knots[k + 1] - f.knots[k]
-    J, noise, skip = f.jacobian[k], f.noise[k], f.skip[k]
-    n, at_b = J.shape[1], sum(f.layout.sizes)
-    norm = float(np.max(np.abs(J).sum(axis=2)))
-    steps = max(1, int(np.ceil((end - start) * norm / 0.5)))
-    h = (end - start) / steps
-    U, C = np.eye(n), np.zeros((n, n)) if C is None else C
-    for step in range(steps):
-        at = [basis((start + (step + x) * h - left) / width) for x in (0.0, 0.5, 1.0)]
-        Js, Ds = [np.tensordot(a, J, 1) for a in at], [np.tensordot(a, noise, 1) for a in at]
-        Bs = [float(a @ skip) for a in at]
-        kU: list[np.ndarray] = []
-        kC: list[np.ndarray] = []
-        kB: list[float] = []
-        for stage, (i, weight) in enumerate(((0, 0.0), (1, 0.5), (1, 0.5), (2, 1.0))):
-            u, c, v = U, C, B
-            if stage:
-                u, c, v = U + weight * h * kU[-1], C + weight * h * kC[-1], B + weight * h * kB[-1]
-            jc = Js[i] @ c
-            kU.append(Js[i] @ u)
-            kC.append(jc + jc.T + Ds[i])
-            kB.append(2 * Js[i][at_b, at_b] * v + Bs[i])
-        U = U + h / 6 * (kU[0] + 2 * kU[1] + 2 * kU[2] + kU[3])
-        C = C + h / 6 * (kC[0] + 2 * kC[1] + 2 * kC[2] + kC[3])
-        B = B + h / 6 * (kB[0] + 2 * kB[1] + 2 * kB[2] + kB[3])
-    return U, C, B
-
-
 def initial_covariance(problem: Problem, layout: Layout) -> np.ndarray:
     """C₀ where the random part of the initial weights, i.i.d. N(0, random²) entries, is drawn anew in every run.
 
@@ -233,16 +213,13 @@ def initial_covariance(problem: Problem, layout: Layout) -> np.ndarray:
         raise InputError("initial: a drawn start needs denoiser.init given by centroids and random")
     coordinates, variance = problem.mean_coordinates(), init.random**2
     C, (i, j) = np.zeros((layout.size, layout.size)), layout.upper
-    p, K, S, n_pairs = layout.p, layout.K, layout.atoms, len(i)
-    eye = np.eye(p)
-    for s in range(S):
-        T = problem.target.reference_overlaps[s]
-        theta = slice(s * p * K, (s + 1) * p * K)
-        q = slice(S * p * K + s * n_pairs, S * p * K + (s + 1) * n_pairs)
+    p, K, eye = layout.p, layout.K, np.eye(layout.p)
+    for s, T in enumerate(problem.target.reference_overlaps):
+        theta, q = layout.theta(s), layout.q(s)
         along, gram = coordinates @ T, coordinates @ T @ coordinates.T
         C[theta, theta] = variance * np.kron(eye, T)
         cross = np.einsum("ab,ck->akbc", eye, along) + np.einsum("ac,bk->akbc", eye, along)
-        C[theta, q] = variance * cross[:, :, i, j].reshape(p * K, n_pairs)
+        C[theta, q] = variance * cross[:, :, i, j].reshape(p * K, len(i))
         C[q, theta] = C[theta, q].T
         full = np.einsum("ac,be->abce", eye, variance * gram + variance**2 * problem.target.masses[s] / 2 * eye)
         full = full + np.einsum("ae,bc->abce", eye, variance * gram + variance**2 * problem.target.masses[s] / 2 * eye)
@@ -290,8 +267,6 @@ def panels_of(path: TrainingPath) -> np.ndarray:
 
 
 def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule | None) -> Fluctuations:
-    from types import SimpleNamespace
-
     from ... import __version__
 
     start, problem, layout = time.perf_counter(), path.problem, path.layout
@@ -307,25 +282,24 @@ def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule
     panels = len(knots) - 1
     J, D = np.empty((panels, NODES, size, size)), np.empty((panels, NODES, size, size))
     skip = np.empty((panels, NODES))
-    x = (1 - np.cos(np.pi * np.arange(NODES) / (NODES - 1))) / 2
     for k in range(panels):
         for m in range(NODES):
             if k and m == 0:
                 J[k, 0], D[k, 0], skip[k, 0] = J[k - 1, -1], D[k - 1, -1], skip[k - 1, -1]
                 continue
-            tau = min(knots[k] + x[m] * (knots[k + 1] - knots[k]), path.tau_max)
+            tau = min(knots[k] + lobatto(NODES)[m] * (knots[k + 1] - knots[k]), path.tau_max)
             at = terms(float(tau), path.state(tau))
             J[k, m], D[k, m], skip[k, m] = at.jacobian, 2 * eta * at.noise, 2 * eta * at.skip_noise
             count += 1
     C, B = np.zeros((panels + 1, size, size)), np.zeros(panels + 1)
     if initial == "drawn":
         C[0] = initial_covariance(problem, layout)
-    view = SimpleNamespace(knots=knots, jacobian=J, noise=D, skip=skip, layout=layout)
-    for k in range(panels):
-        _, C[k + 1], B[k + 1] = propagate(view, k, knots[k], knots[k + 1], C[k], float(B[k]))
     rules = tuple((r.kind, r.nodes) for r in (terms.rule, terms.noise_rule))
-    return Fluctuations(
+    found = Fluctuations(
         knots=knots, jacobian=J, noise=D, covariances=C, skip=skip, skip_variances=B,
         atoms=layout.atoms, p=layout.p, K=layout.K, parameters=layout.parameters, centroids=path.centroids,
-        initial=initial, rule=name, rules=rules, evaluations=count, seconds=time.perf_counter() - start, version=__version__,
+        initial=initial, rule=name, rules=rules, evaluations=count, seconds=0.0, version=__version__,
     )  # fmt: skip
+    for k in range(panels):
+        C[k + 1], B[k + 1] = found.spread(k, float(knots[k + 1]))
+    return replace(found, seconds=time.perf_counter() - start)

@@ -8,10 +8,12 @@ import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.numerics.expectations import Rule
-from ..equations.drift import Layout, square_root
+from ..equations.coefficients import Coefficients
+from ..equations.layout import Layout
+from ..kernels.fields import FieldLaw
 from ..kernels.increments import compile_fluctuations
 from ..model.problem import Problem
-from .moments import Law, hermite
+from .moments import MovingLaw, hermite
 
 
 class FieldLaws:
@@ -27,31 +29,21 @@ class FieldLaws:
     """
 
     def __init__(self, problem: Problem, rule: Rule, noise_rule: Rule | None = None) -> None:
-        denoiser, target, training = problem.denoiser, problem.target, problem.training
+        denoiser = problem.denoiser
         try:
             self.kernels = compile_fluctuations(denoiser.specification(), denoiser.derived)
         except ValueError as error:
             raise InputError(str(error)) from None
         module = self.kernels.module
-        self.layout = Layout(target.atoms, module.VECTORS, target.directions, module.PARAMETERS)
-        self.times, self.time_weights = training.nodes()
-        s = problem.interpolant
-        self.schedule = np.stack([np.atleast_1d(f(self.times)) for f in (s.alpha, s.beta, s.alpha_dot, s.beta_dot)])
-        self.pi, self.c = target.weights, np.ascontiguousarray(target.centroids)
-        self.varsigma, self.mass, self.T = target.cluster_eigenvalues, target.masses, target.reference_overlaps
-        self.t = np.ascontiguousarray(np.einsum("skl,cl->csk", self.T, self.c))
-        self.Lambda = target.mean_eigenvalue
-        self.eta, self.decay, self.batch = training.learning_rate, training.weight_decay, training.batch
-        self.rho, self.rho_b = denoiser.rates(training.rates or {})
-        self.rate_schedule = training.rate_schedule()
-        self.shared = training.shares_samples
+        self.coefficients = Coefficients.of(problem)
+        self.layout = Layout(problem.target.atoms, module.VECTORS, problem.target.directions, module.PARAMETERS)
         self.encoders = np.array(module.ENCODERS, dtype=int)
         self.decoders, self.free = np.array(module.DECODERS, dtype=int), np.array(module.FREE, dtype=int)
         self.rule, self.noise_rule = rule, noise_rule or rule
         n = len(self.encoders)
         self.z, self.w = rule.points(n)
         self.hermite = hermite(self.z, self.w)
-        self.zz, self.ww = self.noise_rule.points(2 * n) if self.shared else (self.z, self.w)
+        self.zz, self.ww = self.noise_rule.points(2 * n) if self.coefficients.shared_sample else (self.z, self.w)
         self.p, self.pairs = self.layout.p, self.layout.upper
         self._tables(module)
 
@@ -85,7 +77,7 @@ class FieldLaws:
         self.motion[self.at_Q, :n_pairs] = np.eye(n_pairs)
         self.motion[self.at_b :, n_pairs:] = np.eye(1 + m)
         self.shifts = list(module.SHIFTS) if module.KINK else [None] * m
-        if self.shared and any(i is not None for i in self.shifts):
+        if self.coefficients.shared_sample and any(i is not None for i in self.shifts):
             raise InputError(
                 "denoiser.activation: fluctuations with a kink, trainable biases and several times on one sample are not"
                 " available; use a smooth activation, one time, or average = 'random'"
@@ -94,55 +86,41 @@ class FieldLaws:
 
     # laws of the fields ----------------------------------------------------------------------------------------
 
-    def _law(
-        self, alpha: float, beta: float, c0: float, c1: float, M: np.ndarray, Q: np.ndarray, Qc: np.ndarray
-    ) -> Law:
-        """(ω, e) at one time."""
-        enc, dec, D, S = self.encoders, self.decoders, self.directions, self.symmetric
-        ee, de, dd = (np.ix_(x, y) for x, y in ((enc, enc), (dec, enc), (dec, dec)))
-        root, inverse = square_root(alpha**2 * Q[ee] + beta**2 * Qc[ee])
-        cross = c0 * alpha * Q[de] + c1 * beta * Qc[de]
-        eroot = cross @ inverse
-        residual = c0**2 * Q[dd] + c1**2 * Qc[dd] - eroot @ eroot.T
-        n, L = len(enc), len(dec)
-        dm, dO, dmu = np.zeros((D, n)), np.zeros((D, n, n)), np.zeros((D, L))
-        dX, dE = np.zeros((D, L, n)), np.zeros((D, L, L))
-        dm[enc, np.arange(n)] = beta
-        dmu[dec, np.arange(L)] = c1
-        for at, a, x in ((self.at_Q, alpha, c0), (self.at_Qc, beta, c1)):
-            dO[at] = a**2 * S[:, enc[:, None], enc]
-            dX[at] = a * x * S[:, dec[:, None], enc]
-            dE[at] = x**2 * S[:, dec[:, None], dec]
-        if self.kernels.module.SKIP:
-            dmu[self.at_b] = -beta * M[dec]
-            dX[self.at_b] = -(alpha**2) * Q[de] - beta**2 * Qc[de]
-            dE[self.at_b] = -2 * c0 * alpha * Q[dd] - 2 * c1 * beta * Qc[dd]
+    def moving(
+        self,
+        law: FieldLaw,
+        known: np.ndarray,
+        linear: np.ndarray,
+        by_b: np.ndarray | None,
+        overlaps: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> MovingLaw:
+        """How a law of fields moves, from what its fields are of λ₀ and λ₁.
+
+        Parameters
+        ----------
+        law : FieldLaw
+            Under one condition.
+        known, linear : (2, n, p), (2, J, p)
+            Coefficients of λ₀ and λ₁ in ω and e.
+        by_b : (2, J, p), optional
+            Derivative of ``linear`` by b.
+        overlaps : (p, p), (p,), (p, p)
+            Q, M(c), Q^c.
+        """
+        Q, M, Qc = overlaps
+        D, S, (n, J) = self.directions, self.symmetric, (known.shape[1], linear.shape[1])
+        dm, dO, dmu = np.zeros((D, n)), np.zeros((D, n, n)), np.zeros((D, J))
+        dX, dE = np.zeros((D, J, n)), np.zeros((D, J, J))
+        dm[: self.p], dmu[: self.p] = known[1].T, linear[1].T
+        for at, of_known, of_linear in zip((self.at_Q, self.at_Qc), known, linear, strict=True):
+            dO[at] = of_known @ S @ of_known.T
+            dX[at], dE[at] = of_linear @ S @ of_known.T, of_linear @ S @ of_linear.T
+        if by_b is not None:
+            dmu[self.at_b] = by_b[1] @ M
+            dX[self.at_b] = by_b[0] @ Q @ known[0].T + by_b[1] @ Qc @ known[1].T
+            half = by_b[0] @ Q @ linear[0].T + by_b[1] @ Qc @ linear[1].T
+            dE[self.at_b] = half + half.T
         for k, i in enumerate(self.shifts):
             if i is not None:
                 dm[self.at_b + 1 + k, i] = 1.0
-        return Law(beta * M[enc], root, inverse, c1 * M[dec], eroot, residual, dm, dO, dmu, dX, dE)
-
-    def _shared_law(self, M: np.ndarray, Q: np.ndarray, Qc: np.ndarray) -> Law:
-        """(λ₀, λ₁) of the encoders, and of the decoders that are none."""
-        enc, free, D, S = self.encoders, self.free, self.directions, self.symmetric
-        n, L = len(enc), len(free)
-        roots = [square_root(x[np.ix_(enc, enc)]) for x in (Q, Qc)]
-
-        def block(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-            out = np.zeros((2 * x.shape[0], 2 * x.shape[1]))
-            out[: x.shape[0], : x.shape[1]], out[x.shape[0] :, x.shape[1] :] = x, y
-            return out
-
-        root, inverse = block(roots[0][0], roots[1][0]), block(roots[0][1], roots[1][1])
-        eroot = block(Q[np.ix_(free, enc)], Qc[np.ix_(free, enc)]) @ inverse
-        residual = block(Q[np.ix_(free, free)], Qc[np.ix_(free, free)]) - eroot @ eroot.T
-        dm, dO, dmu = np.zeros((D, 2 * n)), np.zeros((D, 2 * n, 2 * n)), np.zeros((D, 2 * L))
-        dX, dE = np.zeros((D, 2 * L, 2 * n)), np.zeros((D, 2 * L, 2 * L))
-        dm[enc, n + np.arange(n)] = 1.0
-        dmu[free, L + np.arange(L)] = 1.0
-        for at, i, j in ((self.at_Q, slice(0, n), slice(0, L)), (self.at_Qc, slice(n, None), slice(L, None))):
-            dO[at, i, i] = S[:, enc[:, None], enc]
-            dX[at, j, i] = S[:, free[:, None], enc]
-            dE[at, j, j] = S[:, free[:, None], free]
-        mean, emean = np.concatenate([np.zeros(n), M[enc]]), np.concatenate([np.zeros(L), M[free]])
-        return Law(mean, root, inverse, emean, eroot, residual, dm, dO, dmu, dX, dE)
+        return MovingLaw(**vars(law), dmean=dm, domega=dO, demean=dmu, dcross=dX, de=dE)

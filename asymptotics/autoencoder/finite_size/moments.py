@@ -1,7 +1,7 @@
 """Moments of conditionally Gaussian monomials, and derivatives of Gaussian expectations by means and covariances.
 
-A law of the fields is: known fields ω = m + S z (z ~ N(0, I), the nodes), linear fields e = μ + T z + δ with δ ~ N(0, R)
-independent of z. Whatever is linear or quadratic in e is averaged over δ in closed form.
+Of a `FieldLaw` known fields are at the nodes z. Whatever is linear or quadratic in the linear fields is averaged over their
+residual in closed form.
 """
 
 from __future__ import annotations
@@ -12,43 +12,24 @@ from typing import Any
 import numpy as np
 
 from ...common.numerics.compiled import njit
+from ..kernels.fields import FieldLaw
 
 
 @dataclass(frozen=True)
-class Law:
-    """The joint law of known and linear fields, and how it moves along D directions.
+class MovingLaw(FieldLaw):
+    """The joint law of known and linear fields under one condition, and how it moves along D directions.
 
     Attributes
     ----------
-    mean, root, inverse : (n,), (n, n), (n, n)
-        m, S and its pseudo-inverse.
-    emean, eroot, residual : (L,), (L, n), (L, L)
-        μ, T = Cov(e, ω) S⁻¹, R.
-    dmean, domega, demean, dcross, de : (D, n), (D, n, n), (D, L), (D, L, n), (D, L, L)
+    dmean, domega, demean, dcross, de : (D, n), (D, n, n), (D, J), (D, J, n), (D, J, J)
         Derivatives of m, Ω = S Sᵀ, μ, Cov(e, ω), Cov(e, e).
     """
 
-    mean: np.ndarray
-    root: np.ndarray
-    inverse: np.ndarray
-    emean: np.ndarray
-    eroot: np.ndarray
-    residual: np.ndarray
     dmean: np.ndarray
     domega: np.ndarray
     demean: np.ndarray
     dcross: np.ndarray
     de: np.ndarray
-
-    @property
-    def regression(self) -> np.ndarray:
-        """B = Cov(e, ω) Ω⁻¹, (L, n)."""
-        return np.asarray(self.eroot @ self.inverse)
-
-    def covariance(self) -> np.ndarray:
-        """Joint covariance of (ω, e)."""
-        cross = self.eroot @ self.root
-        return np.block([[self.root @ self.root, cross.T], [cross, self.residual + self.eroot @ self.eroot.T]])
 
 
 def hermite(z: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -59,7 +40,7 @@ def hermite(z: np.ndarray, w: np.ndarray) -> np.ndarray:
 
 
 def derivatives(
-    F: np.ndarray, Fe: np.ndarray, Fee: np.ndarray | None, law: Law, by_explicit: np.ndarray, explicit: np.ndarray
+    F: np.ndarray, Fe: np.ndarray, Fee: np.ndarray | None, law: MovingLaw, by_explicit: np.ndarray, explicit: np.ndarray
 ) -> np.ndarray:
     """Derivatives of E[F] along the directions of a law, (functions, D).
 
@@ -105,7 +86,9 @@ class Gradients:
     gv: np.ndarray
     hv: np.ndarray
 
-    def squares(self, z: np.ndarray, w: np.ndarray, law: Law, explicit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def squares(
+        self, z: np.ndarray, w: np.ndarray, law: MovingLaw, explicit: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """E[g_ca g_ce] for a ≤ e, channel 0 first, and its derivatives along the law's directions."""
         p, weights = self.g.shape[1] // 2, hermite(z, w)
         (L, V), count = (self.h.shape[2], self.gv.shape[2]), p * (p + 1)

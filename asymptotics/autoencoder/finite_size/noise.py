@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..equations.drift import square_root
+from ...common.numerics.gram import square_root
+from ..model.weights import joint_gram
+from .laws import FieldLaws
 
 
 @dataclass(frozen=True)
@@ -81,17 +82,15 @@ class Increments:
 
 
 def inner_products(
-    model: Any, sample: Sample, theta: np.ndarray, q: np.ndarray
+    model: FieldLaws, sample: Sample, theta: np.ndarray, q: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean, regression on f and residual covariance of ζ given the fields of a sample."""
-    S, p, K, c = model.layout.atoms, model.p, model.layout.K, sample.cluster
+    given, S, p, K, c = model.coefficients, model.layout.atoms, model.p, model.layout.K, sample.cluster
     Z, F = S * (p + K), len(sample.fields)
-    gram = np.concatenate(
-        [np.concatenate([q, theta], axis=2), np.concatenate([np.swapaxes(theta, 1, 2), model.T], axis=2)], axis=1
-    )
-    spread = np.stack([np.ones(S), model.varsigma[c]])
+    gram = joint_gram(theta, q, given.T)
+    spread = np.stack([np.ones(S), given.varsigma[c]])
     mean = np.zeros((2, S, p + K))
-    mean[1, :, :p], mean[1, :, p:] = theta @ model.c[c], model.t[c]
+    mean[1, :, :p], mean[1, :, p:] = theta @ given.c[c], given.t[c]
     # Cov(ζ_c(s), f_l) = ς_c(s) Gram(s)[:, a] slopes[c, l, a]
     along = (gram[None, :, :, :p] @ np.swapaxes(sample.slopes, 1, 2)[:, None]).reshape(2, S, p + K, F)
     cross = (spread[:, :, None, None] * along).reshape(2, Z, F)
@@ -105,7 +104,7 @@ def inner_products(
     return mean.reshape(2, Z), regression, residual
 
 
-def increments(model: Any, sample: Sample, scale: float, theta: np.ndarray, q: np.ndarray) -> Increments:
+def increments(model: FieldLaws, sample: Sample, scale: float, theta: np.ndarray, q: np.ndarray) -> Increments:
     """The map from V to Y, with the coefficients that the derivation gives.
 
     Parameters
@@ -116,9 +115,8 @@ def increments(model: Any, sample: Sample, scale: float, theta: np.ndarray, q: n
         s(τ).
     theta, q : (S, p, K), (S, p, p)
     """
-    layout, p, c = model.layout, model.p, sample.cluster
-    S, K, n_pairs, size = layout.atoms, layout.K, len(model.pairs[0]), layout.size
-    Q0, at_b = layout.sizes[0], sum(layout.sizes)
+    given, layout, p, c = model.coefficients, model.layout, model.p, sample.cluster
+    S, K, n_pairs, size, at_b = layout.atoms, layout.K, len(model.pairs[0]), layout.size, layout.at_b
     mean, regression, residual = inner_products(model, sample, theta, q)
     F, Z = len(sample.fields), S * (p + K)
     R, Y = np.zeros((2 * p, size, Z)), np.zeros((size, len(sample.second)))
@@ -128,10 +126,10 @@ def increments(model: Any, sample: Sample, scale: float, theta: np.ndarray, q: n
     Gg, GP, Gs = np.zeros((n_pairs, 2, p, p)), np.zeros((n_pairs, n_pairs)), np.zeros((n_pairs, 2, n_pairs))
     for s in range(S):
         model.kernels.module.increments(
-            float(model.varsigma[c, s]), float(model.mass[s]), theta[s], q[s], model.eta / model.batch,
-            scale * model.rho, Tg, TP, Gg, GP, Gs,
+            float(given.varsigma[c, s]), float(given.mass[s]), theta[s], q[s], given.eta / given.batch,
+            scale * given.rho, Tg, TP, Gg, GP, Gs,
         )  # fmt: skip
-        rows, first = slice(Q0 + s * n_pairs, Q0 + (s + 1) * n_pairs), s * (p + K)
+        rows, first = layout.q(s), s * (p + K)
         R[:, rows, first : first + p] = Gg.reshape(n_pairs, 2 * p, p).transpose(1, 0, 2)
         Y[rows, at_gg:at_P] = Gs.reshape(n_pairs, -1)
         Y[rows, at_P : at_P + n_pairs] = GP
@@ -144,8 +142,8 @@ def increments(model: Any, sample: Sample, scale: float, theta: np.ndarray, q: n
         ch = i // p
         Y[:, 1 + i] = R[i] @ centred[ch]
         Y[:, 1 + 2 * p + i * F : 1 + 2 * p + (i + 1) * F] = R[i] @ regression[ch]
-    trace = float(model.varsigma[c] @ model.mass)
-    Y[at_b, 0] = scale * model.rho_b * (sample.skip[0] + trace * sample.skip[2])
+    trace = float(given.varsigma[c] @ given.mass)
+    Y[at_b, 0] = scale * given.rho_b * (sample.skip[0] + trace * sample.skip[2])
     for k in range(layout.parameters):
         Y[at_b + 1 + k, at_P + n_pairs + k] = scale
     return Increments(Y, R, mean, regression, residual)

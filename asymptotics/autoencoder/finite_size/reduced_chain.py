@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, integer
+from ...common.numerics.gram import INDEFINITE, indefinite, present, rank
 from ...common.numerics.normals import philox_key
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..equations.integrate import check_start
 from ..model.problem import Problem
-from ..model.weights import RANK_TOLERANCE, atom_counts, overlaps
+from ..model.weights import atom_counts, joint_gram, overlaps
 from ..process.ensemble import Runs
 from ..process.problem import SgdProblem
 from ..process.setup import sgd_problem
@@ -51,22 +52,16 @@ class Frame:
     rest: np.ndarray
 
 
-def _rank(gram: np.ndarray) -> int:
-    values = np.linalg.eigvalsh(gram)
-    return int(np.sum(values > RANK_TOLERANCE * max(values[-1], 0.0)))
-
-
 def frame(problem: SgdProblem, theta: np.ndarray, q: np.ndarray, counts: np.ndarray | None = None) -> Frame:
     """The frame of weights with overlaps Θ(s), q(s) at the problem's dimension."""
     T = problem.reference_overlaps
     atoms, K, p = len(T), T.shape[1], q.shape[1]
     if counts is None:
-        grams = [np.block([[q[s], theta[s]], [theta[s].T, T[s]]]) for s in range(atoms)]
-        counts = atom_counts(problem.dimension, problem.masses, [_rank(g) for g in grams])
+        counts = atom_counts(problem.dimension, problem.masses, [rank(g) for g in joint_gram(theta, q, T)])
     parts, ranks = [], np.zeros(atoms, np.int64)
     for s in range(atoms):
         values, vectors = np.linalg.eigh(T[s])
-        kept = values > RANK_TOLERANCE * max(values[-1], 1e-300)
+        kept = present(values)
         ranks[s] = kept.sum()
         parts.append((vectors[:, kept] * np.sqrt(values[kept]), vectors[:, kept] / np.sqrt(values[kept])))
     span = max(1, int(ranks.max()))
@@ -82,7 +77,7 @@ def frame(problem: SgdProblem, theta: np.ndarray, q: np.ndarray, counts: np.ndar
         values, vectors = np.linalg.eigh(q[s] - P[s] @ P[s].T)
         order = np.argsort(-values)
         root = vectors[:, order] * np.sqrt(np.maximum(values[order], 0.0))
-        if np.any(values[order][widths[s] :] > 1e-9 * max(1.0, values[-1])) or values[0] < -1e-9 * max(1.0, values[-1]):
+        if np.any(values[order][widths[s] :] > INDEFINITE * max(1.0, values[-1])) or indefinite(values):
             raise InputError(f"q, Theta, T (atom {s + 1}): no vectors of {counts[s]} coordinates have these overlaps")
         L[s, :, : widths[s]] = root[:, : widths[s]]
     return Frame(P, L, references, ranks, widths.astype(np.int64), (counts - ranks - widths).astype(np.int64))

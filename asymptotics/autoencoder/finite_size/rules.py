@@ -18,7 +18,7 @@ FRACTIONS = (0.2, 1.0)
 def choose_rules(problem: Problem, path: TrainingPath) -> tuple[Terms, str, int]:
     """The cheapest expectations whose refinement moves J and Cov(Y) by less than `TOLERANCE`; how, and evaluations."""
     first = Terms(problem, Rule("hermite", 8), Rule("sobol", 512))
-    n, kink, shared = len(first.encoders), bool(first.kernels.module.KINK), first.shared
+    n, kink, shared = len(first.encoders), bool(first.kernels.module.KINK), first.coefficients.shared_sample
     rungs = [r for r in ladder(n, kink=kink) if r.kind == "sobol" or r.nodes >= 16]
     noise_rungs = ladder(2 * n, kink=kink, largest=40_000) if shared else rungs[:1]
     states = [(f * path.tau_max, path.state(f * path.tau_max)) for f in FRACTIONS]

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
+from ...common.numerics.panels import lobatto, panel_of
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
 from ..equations.path import TrainingPath
 from ..model.problem import Problem
 from ..model.target import GaussianMixture
-from .bias import _advance
+from .bias import advance
 from .fluctuations import NODES, Fluctuations, fluctuations
 
 #: Relative change of the finite differences.
@@ -31,8 +32,8 @@ class Response:
 
     def __call__(self, tau: float) -> np.ndarray:
         f = self.fluctuations
-        k = int(np.clip(np.searchsorted(f.knots, tau, side="right") - 1, 0, len(self.source) - 1))
-        return np.asarray(f.totals() @ _advance(f, k, self.source[k], float(f.knots[k]), tau, self.states[k]))
+        k = int(panel_of(f.knots, tau))
+        return np.asarray(f.totals() @ advance(f, k, self.source[k], tau, self.states[k]))
 
 
 def _scaled(values: Any, factor: float) -> np.ndarray:
@@ -102,8 +103,7 @@ def _solve(path: TrainingPath) -> dict[str, Response]:
 
     base, found = drift(problem), {}
     panels = len(f.knots) - 1
-    x = (1 - np.cos(np.pi * np.arange(NODES) / (NODES - 1))) / 2
-    taus = np.minimum(f.knots[:-1, None] + x * np.diff(f.knots)[:, None], path.tau_max)
+    taus = np.minimum(f.knots[:-1, None] + lobatto(NODES) * np.diff(f.knots)[:, None], path.tau_max)
     states = [[path.state(float(t)) for t in row] for row in taus]
     plain = np.array(
         [[base(float(t), y) for t, y in zip(*pair, strict=True)] for pair in zip(taus, states, strict=True)]
@@ -121,7 +121,7 @@ def _solve(path: TrainingPath) -> dict[str, Response]:
         m = np.zeros((panels + 1, f.layout.size))
         m[0] = (_start(path, problem) - start) / STEP
         for k in range(panels):
-            m[k + 1] = _advance(f, k, source[k], float(f.knots[k]), float(f.knots[k + 1]), m[k])
+            m[k + 1] = advance(f, k, source[k], float(f.knots[k + 1]), m[k])
         found[name] = Response(f, source, m)
     return found
 

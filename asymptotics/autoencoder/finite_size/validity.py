@@ -28,7 +28,7 @@ def nonlinearity(path: TrainingPath, f: Fluctuations, dimension: int) -> float:
     problem, totals = path.problem, f.totals()
     terms = f.terms(problem)
     drift = Drift(problem, kernels_of(problem), terms.rule, terms.noise_rule)
-    at_b = sum(f.layout.sizes)
+    at_b = f.layout.at_b
     worst = 0.0
     for fraction in FRACTIONS:
         tau = fraction * path.tau_max

@@ -18,26 +18,6 @@ from ..kernels.sampler import compile_sampler
 from ..model.problem import Problem
 
 
-def predicted(problem: Problem, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(y₀, y₁) at the times t."""
-    interpolant, denoiser = problem.interpolant, problem.denoiser
-    zero, one = np.zeros_like(t), np.ones_like(t)
-    predicts = denoiser.predicts if denoiser.system is None else denoiser.system.denoiser.predicts
-    if predicts == "data":
-        return zero, one
-    if predicts == "noise":
-        return one, zero
-    if predicts == "velocity":
-        return interpolant.alpha_dot(t), interpolant.beta_dot(t)
-    import sympy
-
-    from derivations.autoencoder.denoiser import alpha, alpha_dot, beta, beta_dot
-
-    values = (interpolant.alpha(t), interpolant.beta(t), interpolant.alpha_dot(t), interpolant.beta_dot(t))
-    functions = [sympy.lambdify([alpha, beta, alpha_dot, beta_dot], y) for y in denoiser.system.denoiser.target()]
-    return tuple(np.broadcast_to(f(*values), t.shape).astype(float) for f in functions)  # type: ignore[return-value]
-
-
 @dataclass(frozen=True)
 class Coefficients:
     """Γ_t, Δ_t and ε_t at an array of times."""
@@ -61,7 +41,7 @@ def coefficients(
     s: Interpolant = problem.interpolant
     eps = (epsilon or problem.sampling.epsilon_function(s))(t)
     alpha, beta, alpha_dot, beta_dot = s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t)
-    y0, y1 = predicted(problem, t)
+    y0, y1 = problem.predicted(t)
     derived = compile_sampler(problem.sampling.drift)
     D = derived.determinant(alpha, beta, y0, y1)
     if np.any(D == 0):

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
+from ...common.numerics.gram import square_root
 from ...common.output.plotting import Drawn
-from ..equations.drift import square_root
 from ..equations.path import OrderParameters, TrainingPath
 from ..model.problem import Problem
 from .exact import check_support

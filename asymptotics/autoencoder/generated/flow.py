@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, fail
-from ..equations.drift import square_root
+from ...common.numerics.gram import square_root
 from ..equations.integrate import kernels_of
 from ..equations.path import OrderParameters
 from ..kernels.sampler import compile_sampler

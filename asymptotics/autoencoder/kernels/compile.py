@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ...common.numerics import codegen
 from . import proof as kernels_proof
 from .closed import IMPORTS, ExactMoments
-from .nodes import MOMENTS, NOISE, SCHEDULE, NodesWriter
+from .nodes import MOMENTS, NOISE, NodesWriter
+from .writer import SCHEDULE
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
@@ -40,18 +41,13 @@ euler(z, gain, growth, coupling, kappa, network): noiseless Euler steps of the n
 runge_kutta(z, gain, growth, h, coupling, kappa, network): the same in continuous time, by RK4 on steps of size h.
 
 With {latent} latent coordinates c at every node (0: clusters have one c each): z = (Gaussian coordinates, c), the roots have
-that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments and noise are then written.
+that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments, noise and channel_weights are then written.
 """
 
 import functools
 import math
 
 import numpy
-
-try:
-    from asymptotics.common.numerics.compiled import njit
-except ImportError:  # the NumPy back end needs no numba
-    njit = None
 '''
 
 
@@ -135,13 +131,13 @@ class _Writer(NodesWriter):
         names = moment_names(self.p, self.encoders, self.decoders, self.scalars, False)
         for centred in (False, True) if form == "closed" else (False,):
             found: dict[str, str] = {}
-            exact = ExactMoments(self.system, self._clean, centred)
+            exact = ExactMoments(self.system, self.clean, centred)
             try:
                 body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
                 found["moments"] = self._over_conditions(MOMENTS, body)
                 if ExactMoments.polynomial(self.system):
                     before, loop, after = exact.noise_body()
-                    weights = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)))
+                    weights = codegen.assignments(list(zip(("c0", "c1"), self.channel_weights(), strict=True)))
                     loop = [*(f"{x} = {x}_[h]" for x in SCHEDULE), *weights, *loop]
                     body = [*before, "for h in range(tw.shape[0]):", *("    " + line for line in loop), *after]
                     found["noise"] = self._over_conditions(NOISE, body)
@@ -156,9 +152,8 @@ class _Writer(NodesWriter):
         return {}
 
     def _over_conditions(self, signature: str, body: list[str]) -> str:
-        lines = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
-        lines += ["    " + line for line in body]
-        return self._decorate(signature + "\n" + textwrap.indent("\n".join(lines), "    "))
+        lines = [*self.constants(), "for i in range(mean.shape[0]):", *("    " + line for line in body)]
+        return self.function(signature, lines)
 
     def source(self) -> str:
         names = self.system.denoiser.vectors
@@ -169,19 +164,23 @@ class _Writer(NodesWriter):
                 decoders=", ".join(names[a] for a in self.decoders),
                 latent=self.latent,
             ),
-            # Array code calls SciPy's special functions; compiled code does without.
-            *(["import scipy.special"] if self.backend == "numpy" else []),
+            # Array code calls SciPy's special functions; compiled code does without, and array code without numba.
+            "import scipy.special"
+            if self.backend == "numpy"
+            else "from asymptotics.common.numerics.compiled import njit",
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
             f"SMOOTH = {self.system.smooth!r}\n",
-            *([] if self.backend == "numpy" else [self._decorate(TANH)]),
+            *([] if self.backend == "numpy" else [self.decorate(TANH)]),
             *([IMPORTS] if self.closed else []),
             self.closed.get("moments") or self.moments(),
             self.closed.get("noise") or self.noise(),
         ]
-        if not self.latent:
-            parts += [self.assemble(), self.bulk(), self.activations()]
+        if self.latent:
+            parts.append(self.weights())
+        else:
+            parts += [self.assemble(), self.bulk() + "\n\n\n" + self.weights(), self.activations()]
         return "\n\n".join(parts)
 
     def assemble(self) -> str:
@@ -208,16 +207,17 @@ class _Writer(NodesWriter):
         if mirror:
             body += "\nfor s in range(q.shape[0]):\n" + textwrap.indent("\n".join(mirror), "    ")
         signature = "def assemble(moments, pi, c, t_, varsigma_, mass, theta, q, eta, lambda_, rho, dtheta, dq):"
-        return self._decorate(signature + "\n" + textwrap.indent(body, "    "))
+        return self.decorate(signature + "\n" + textwrap.indent(body, "    "))
 
     def bulk(self) -> str:
         lines = codegen.assignments([("loss", self.system.bulk), ("slope", self.system.skip_drift)], "numpy")
         body = "\n".join([*lines, "return loss + 0.0 * alpha, slope + 0.0 * alpha"])
-        bulk = "def bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b):\n" + textwrap.indent(body, "    ")
-        lines = codegen.assignments(list(zip(("c0", "c1"), self._channel_weights(), strict=True)), "numpy")
+        return "def bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b):\n" + textwrap.indent(body, "    ")
+
+    def weights(self) -> str:
+        lines = codegen.assignments(list(zip(("c0", "c1"), self.channel_weights(), strict=True)), "numpy")
         body = "\n".join([*lines, "return c0 + 0.0 * alpha, c1 + 0.0 * alpha"])
-        weights = "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ")
-        return bulk + "\n\n\n" + weights + "\n"
+        return "def channel_weights(alpha, beta, alpha_dot, beta_dot, b):\n" + textwrap.indent(body, "    ") + "\n"
 
 
 def write_source(system: System, backend: str = "numba", form: str = "auto", latent: int = 0) -> str:

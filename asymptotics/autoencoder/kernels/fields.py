@@ -1,15 +1,128 @@
-"""Compiled statistics of the local fields: what the expectation kernels need for every cluster and time."""
+"""The Gaussian law of the local fields: means, covariance, and the decoders' residual fields given the encoders' fields.
+
+A sample is x_t = αx₀ + βx₁, with λ₀ = W x₀/√d ~ N(0, Q) and, in cluster c, λ₁ = W x₁/√d ~ N(M(c), Q^c). The encoder fields
+ω = αλ₀ + βλ₁ and the residual fields e = c₀λ₀ + c₁λ₁ of the decoders are jointly Gaussian, at one time; so are λ₀ and λ₁
+themselves, which several times share. All that needs a law of fields takes it from here.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from ...common.numerics.compiled import njit
+from ...common.numerics.gram import COMPUTED, NULL_DEVIATION
 
-#: Standard deviations below this fraction of the largest are null directions.
-NULL = 3e-7
+
+@dataclass(frozen=True)
+class FieldLaw:
+    """Known fields ω = m + S z with z ~ N(0, I), and linear fields e = μ + U z + δ with δ ~ N(0, R) independent of z.
+
+    Attributes
+    ----------
+    mean, root, inverse : (…, n), (…, n, n), (…, n, n)
+        m, S and its pseudo-inverse (directions without variance are null in both).
+    emean, eroot : (…, J), (…, J, n)
+        μ, and U = Cov(e, ω) S⁺.
+    cross, residual : (…, J, n), (…, J, J)
+        Cov(e, ω) and R.
+    """
+
+    mean: np.ndarray
+    root: np.ndarray
+    inverse: np.ndarray
+    emean: np.ndarray
+    eroot: np.ndarray
+    cross: np.ndarray
+    residual: np.ndarray
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """The fields of this class, in order."""
+        return tuple(getattr(self, f.name) for f in fields(FieldLaw))
+
+    def __getitem__(self, index: int | slice) -> FieldLaw:
+        """The law of some conditions."""
+        return FieldLaw(*(np.ascontiguousarray(x[index]) for x in self.arrays()))
+
+    @property
+    def regression(self) -> np.ndarray:
+        """B = Cov(e, ω) Ω⁺, (…, J, n)."""
+        return np.asarray(self.eroot @ self.inverse)
+
+    def covariance(self) -> np.ndarray:
+        """Joint covariance of (ω, e)."""
+        transposed = np.swapaxes(self.eroot, -1, -2)
+        cross = self.eroot @ self.root
+        return np.block(
+            [[self.root @ self.root, np.swapaxes(cross, -1, -2)], [cross, self.residual + self.eroot @ transposed]]
+        )
+
+    def beside(self, other: FieldLaw) -> FieldLaw:
+        """The joint law of two independent sets of fields, known ones first."""
+
+        def block(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+            if x.ndim == 1:
+                return np.concatenate([x, y])
+            out = np.zeros((x.shape[0] + y.shape[0], x.shape[1] + y.shape[1]))
+            out[: x.shape[0], : x.shape[1]], out[x.shape[0] :, x.shape[1] :] = x, y
+            return out
+
+        return FieldLaw(*map(block, self.arrays(), other.arrays()))
+
+    def moved_by(self, along: np.ndarray, eroot: np.ndarray) -> FieldLaw:
+        """The law whose means move with more coordinates of a node: ``along`` (…, n, m) and ``eroot`` (…, J, m) multiply them."""
+        return replace(
+            self,
+            root=np.ascontiguousarray(np.concatenate([self.root, along], axis=-1)),
+            eroot=np.ascontiguousarray(np.concatenate([self.eroot, eroot], axis=-1)),
+        )
+
+
+def mixed_overlaps(
+    theta: np.ndarray, q: np.ndarray, c: np.ndarray, varsigma: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Q (p, p), M(c) (clusters, p) and Q^c (clusters, p, p) of Θ(s) and q(s), for centroids c and eigenvalues ς_s(c)."""
+    C, p = len(c), q.shape[1]
+    Q, M, Qc = np.empty((p, p)), np.empty((C, p)), np.empty((C, p, p))
+    overlap_sums(theta, q, c, varsigma, Q, M, Qc)
+    return Q, M, Qc
+
+
+def fields_at(
+    Q: np.ndarray, M: np.ndarray, Qc: np.ndarray, mixing: np.ndarray, encoders: np.ndarray, decoders: np.ndarray
+) -> FieldLaw:
+    """The law of (ω, e) in every cluster at every time: (cluster 0, time 0), (cluster 0, time 1), ….
+
+    Parameters
+    ----------
+    Q, M, Qc : (p, p), (clusters, p), (clusters, p, p)
+    mixing : (4, times)
+        α, β, c₀, c₁: coefficients of λ₀ and λ₁ in ω, and in e.
+    encoders, decoders : (n,), (J,)
+        Which vectors' fields are known, and which are linear.
+    """
+    count, n, J = len(M) * mixing.shape[1], len(encoders), len(decoders)
+    shapes = ((n,), (n, n), (n, n), (J,), (J, n), (J, n), (J, J))
+    law = FieldLaw(*(np.empty((count, *shape)) for shape in shapes))
+    conditions(Q, M, Qc, *mixing, encoders, decoders, *law.arrays())  # type: ignore[call-arg]
+    return law
+
+
+def channels(
+    Q: np.ndarray, M: np.ndarray, Qc: np.ndarray, encoders: np.ndarray, decoders: np.ndarray
+) -> tuple[FieldLaw, FieldLaw]:
+    """The laws of λ₀ and of λ₁ in every cluster: what several times of one sample share."""
+    both = fields_at(Q, M, Qc, np.tile(np.eye(2), (2, 1)), encoders, decoders)
+    return both[slice(0, None, 2)], both[slice(1, None, 2)]
+
+
+def of_pairs(zero: FieldLaw, one: FieldLaw) -> tuple[np.ndarray, ...]:
+    """What the kernel ``noise`` takes of the laws of both channels."""
+    return (
+        one.mean, zero.root, one.root, one.emean, zero.eroot, one.eroot, zero.residual, one.residual,
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -27,7 +140,8 @@ def _root(c: np.ndarray, root: np.ndarray, inverse: np.ndarray) -> None:
         # Closed form where it is well conditioned: (C + √det 1)/√(tr + 2√det).
         determinant = c[0, 0] * c[1, 1] - c[0, 1] * c[1, 0]
         trace = c[0, 0] + c[1, 1]
-        if determinant > 1e-10 * trace * trace:
+        # (What rounding leaves of a zero covariance may be negative.)
+        if trace > 0.0 and determinant > COMPUTED * trace * trace:
             s = math.sqrt(determinant)
             t = math.sqrt(trace + 2.0 * s)
             root[0, 0], root[1, 1] = (c[0, 0] + s) / t, (c[1, 1] + s) / t
@@ -39,7 +153,7 @@ def _root(c: np.ndarray, root: np.ndarray, inverse: np.ndarray) -> None:
     largest = math.sqrt(max(values[n - 1], 0.0))
     for k in range(n):
         value = math.sqrt(max(values[k], 0.0))
-        if value <= NULL * largest:
+        if value <= NULL_DEVIATION * largest:
             continue
         for i in range(n):
             for j in range(n):

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import textwrap
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...common.numerics import codegen
+from .writer import Writer
 
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.engine import System
 
-
-class ForwardWriter(ABC):
+class ForwardWriter(Writer):
     """Writes ``activations``, ``slopes``, ``euler`` and ``runge_kutta`` (see the header of the generated source)."""
-
-    system: System
-    backend: str
-    encoders: Sequence[int]
-
-    @abstractmethod
-    def _clean(self, expression: sympy.Expr) -> sympy.Expr:
-        """Given by the writer of the whole module."""
-
-    @abstractmethod
-    def _decorate(self, text: str) -> str:
-        """Given by the writer of the whole module."""
-
-    @abstractmethod
-    def _scalar_lines(self) -> list[str]:
-        """Given by the writer of the whole module."""
 
     def activations(self) -> str:
         """φ_j and its derivatives at many points: what the generated density needs of the network."""
         s = self.system
         array = self.backend == "numpy"
         node = [f"omega_{a + 1} = z[{':' if array else 'k'}, {i}]" for i, a in enumerate(self.encoders)]
-        phi = [(f"f_{j}", self._clean(phi)) for j, phi in enumerate(s.denoiser.phi)]
+        phi = [(f"f_{j}", self.clean(phi)) for j, phi in enumerate(s.denoiser.phi)]
         slopes = [
-            (f"f_{j}_{i}", self._clean(s.phi_slope[j].get(s.fields[a], 0 * s.fields[a])))
+            (f"f_{j}_{i}", self.clean(s.phi_slope[j].get(s.fields[a], 0 * s.fields[a])))
             for j, phi in enumerate(s.denoiser.phi)
             for i, a in enumerate(self.encoders)
         ]
@@ -50,12 +31,12 @@ class ForwardWriter(ABC):
             index = ":" if array else "k"
             lines = [*node, *codegen.assignments(outputs, self.backend)]
             lines += [f"out[{index}, {', '.join(key.split('_')[1:])}] = {key}" for key, _ in outputs]
-            body = self._scalar_lines()
+            body = self.scalar_lines()
             body += lines if array else ["for k in range(z.shape[0]):", *("    " + line for line in lines)]
             text = f"def {name}(z, kappa, out):\n" + textwrap.indent("\n".join(body), "    ")
-            functions.append(self._decorate(text))
-        functions.append(self._decorate(self._euler(phi)))
-        functions.append(self._decorate(self._runge_kutta(phi)))
+            functions.append(self.decorate(text))
+        functions.append(self.decorate(self._euler(phi)))
+        functions.append(self.decorate(self._runge_kutta(phi)))
         return f"TERMS = {s.denoiser.decoders!r}\n\n\n" + "\n\n\n".join(functions) + "\n"
 
     def _runge_kutta(self, phi: list[tuple[str, sympy.Expr]]) -> str:
@@ -82,7 +63,7 @@ class ForwardWriter(ABC):
         if not array:
             body = ["for k in range(z.shape[0]):", *("    " + line for line in body)]
         signature = "def runge_kutta(z, gain, growth, h, coupling, kappa, network):\n"
-        return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
+        return signature + textwrap.indent("\n".join([*self.scalar_lines(), *body]), "    ")
 
     def _step_line(self, part: int, name: str, phi: str = "phi") -> str:
         """One derived Euler step of the linear part (0) or the network's part (1), in place."""
@@ -113,4 +94,4 @@ class ForwardWriter(ABC):
         if not array:
             body = ["for k in range(z.shape[0]):", *("    " + line for line in body)]
         signature = "def euler(z, gain, growth, coupling, kappa, network):\n"
-        return signature + textwrap.indent("\n".join([*self._scalar_lines(), *body]), "    ")
+        return signature + textwrap.indent("\n".join([*self.scalar_lines(), *body]), "    ")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.numerics import codegen
-from .nodes import code_names
+from .writer import SCHEDULE, Writer
 
 if TYPE_CHECKING:
     import sympy
@@ -45,9 +45,6 @@ import numpy
 from asymptotics.common.numerics.compiled import njit
 '''
 
-SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
-_JIT = "@njit(cache=True, nogil=True, error_model='numpy', fastmath={'contract', 'nsz', 'arcp'})\n"
-
 
 @dataclass(frozen=True)
 class FluctuationKernels:
@@ -75,21 +72,15 @@ class FluctuationKernels:
         return out
 
 
-def _function(signature: str, body: list[str]) -> str:
-    return _JIT + signature + "\n" + textwrap.indent("\n".join(body), "    ")
-
-
-class _Writer:
+class _Writer(Writer):
     def __init__(self, f: Expansion) -> None:
-        self.f, self.s = f, f.system
-        self.encoders, self.decoders = self.s.denoiser.encoders, self.s.decoder_vectors
-        self.names = [str(a + 1) for a in range(self.s.p)]
-        self.rename, self.scalars = code_names(self.s), len(self.s.denoiser.parameters)
-        self.free = [u for u in self.decoders if u not in self.encoders]
+        super().__init__(f.system, "numba")
+        self.f = f
+        self.names = [str(a + 1) for a in range(self.p)]
 
     def source(self) -> str:
-        s, m = self.s, self.scalars
-        pairs = [f"{a + 1}_{c + 1}" for a, c in self.f.pairs]
+        s, m = self.system, self.scalars
+        pairs = [f"{a + 1}_{c + 1}" for a, c in self.pairs]
         moments = [f"A_{a + 1}" for a in range(s.p)] + [f"H{ch}_{x}" for ch in (0, 1) for x in pairs]
         moments += [f"P_{x}" for x in pairs] + [f"N{ch}_{x}" for ch in (0, 1) for x in pairs]
         explicit = [f"Q_{x}" for x in pairs] + ["b"] + [f"kappa_{k}" for k in range(m)]
@@ -104,22 +95,15 @@ class _Writer:
         parts = [head, single[1], shared[1], self.increments(), self.jacobian(moments), self.skip()]
         return "\n\n\n".join(parts) + "\n"
 
-    def _clean(self, x: sympy.Expr) -> sympy.Expr:
-        return x.xreplace(self.rename)
-
-    def _constants(self) -> list[str]:
-        lines = [f"Q_{a + 1}_{c + 1} = Q[{a}, {c}]" for a, c in self.f.pairs]
-        return lines + [f"kappa_{k} = kappa[{k}]" for k in range(self.scalars)]
-
     def _tabulate(self, table: dict[str, sympy.Expr]) -> tuple[tuple[str, ...], list[str]]:
         """Names of the non-zero columns, and the lines that compute them as y_0, y_1, …."""
-        live = {k: self._clean(x) for k, x in table.items() if x != 0}
+        live = {k: self.clean(x) for k, x in table.items() if x != 0}
         return tuple(live), codegen.assignments([(f"y_{i}", x) for i, x in enumerate(live.values())])
 
     def single(self) -> tuple[tuple[str, ...], str]:
         """Every function with its derivatives by e (slopes), Q, b, κ, and the slopes of g's derivatives."""
         table = {}
-        e = {f"e_{j}": x for j, x in enumerate(self.s.residual_fields)}
+        e = {f"e_{j}": x for j, x in enumerate(self.system.residual_fields)}
         for name, function in self.f.functions.items():
             table[name] = function
             for variable, derivative in self.f.explicit[name].items():
@@ -133,16 +117,16 @@ class _Writer:
             node.append(f"omega_{self.names[a]} = mean[{i}] + " + " + ".join(f"root[{i}, {m}] * z[k, {m}]" for m in n))
         for j, u in enumerate(self.decoders):
             node.append(f"e_{self.names[u]} = emean[{j}] + " + " + ".join(f"eroot[{j}, {m}] * z[k, {m}]" for m in n))
-        body = [*self._constants(), *(f"centre_{i} = mean[{i}]" for i in n), "for k in range(z.shape[0]):"]
+        body = [*self.constants(), *(f"centre_{i} = mean[{i}]" for i in n), "for k in range(z.shape[0]):"]
         body += ["    " + line for line in [*node, *lines, *(f"out[k, {i}] = y_{i}" for i in range(len(names)))]]
         signature = "def single(z, mean, root, emean, eroot, Q, alpha, beta, alpha_dot, beta_dot, b, kappa, out):"
-        return names, _function(signature, body)
+        return names, self.function(signature, body)
 
     def shared(self) -> tuple[tuple[str, ...], str]:
         """g, P and K averaged over times at fixed λ₀, λ₁; slopes by the decoders' fields that are no encoder's."""
         import sympy
 
-        s = self.s
+        s = self.system
         free = {f"l{ch}_{u}": s.channel_fields[ch][u] for ch in (0, 1) for u in self.free}
         b = sympy.Symbol("b", real=True)
 
@@ -165,7 +149,7 @@ class _Writer:
             for variable in self.f.explicit[name]:
                 if variable[0] == "e":
                     continue
-                symbols = {f"Q_{a + 1}_{c + 1}": s.gram[a, c] for a, c in self.f.pairs} | {"b": b}
+                symbols = {f"Q_{a + 1}_{c + 1}": s.gram[a, c] for a, c in self.pairs} | {"b": b}
                 symbols |= {f"kappa_{k}": x for k, x in enumerate(s.denoiser.parameters)}
                 derivative = total(function, symbols[variable])
                 table[f"{name}|{variable}"] = derivative
@@ -190,24 +174,24 @@ class _Writer:
         for a in sorted({*self.encoders, *self.decoders}):
             name = self.names[a]
             time.append(f"omega_{name} = alpha * lambda0_{name} + beta * lambda1_{name}")
-        residuals = [(f"e_{self.names[u]}", self._clean(s.residual_definition[j])) for j, u in enumerate(self.decoders)]
+        residuals = [(f"e_{self.names[u]}", self.clean(s.residual_definition[j])) for j, u in enumerate(self.decoders)]
         time += codegen.assignments(residuals, prefix="r") + lines
         time += [f"s_{i} += tw[h] * y_{i}" for i in range(len(names))]
         inner = [*node, *(f"s_{i} = 0.0" for i in range(len(names))), "for h in range(tw.shape[0]):"]
         inner += ["    " + line for line in time] + [f"out[k, {i}] = s_{i}" for i in range(len(names))]
-        body = [*self._constants(), "for k in range(z.shape[0]):", *("    " + line for line in inner)]
+        body = [*self.constants(), "for k in range(z.shape[0]):", *("    " + line for line in inner)]
         signature = (
             "def shared(z, mean, root0, root1, umean, uroot0, uroot1, Q,"
             " alpha_, beta_, alpha_dot_, beta_dot_, tw, b, kappa, out):"
         )
-        return names, _function(signature, body)
+        return names, self.function(signature, body)
 
     def _overlap_rows(self) -> list[str]:
-        q = [f"q_{a + 1}_{c + 1} = q[{a}, {c}]" for a, c in self.f.pairs]
-        return [f"rho_{a + 1} = rho[{a}]" for a in range(self.s.p)] + q + ["p_s = mass"]
+        q = [f"q_{a + 1}_{c + 1} = q[{a}, {c}]" for a, c in self.pairs]
+        return [f"rho_{a + 1} = rho[{a}]" for a in range(self.p)] + q + ["p_s = mass"]
 
     def increments(self) -> str:
-        pairs = self.f.pairs
+        pairs = self.pairs
         index = {pair: i for i, pair in enumerate(pairs)}
 
         def overlap(row: Increment, array: str, r: int) -> list[tuple[str, sympy.Expr]]:
@@ -227,13 +211,13 @@ class _Writer:
         for a, row in enumerate(self.f.theta_increment):
             gram += overlap(row, "Tg", a)
             theta += [(f"TP[{a}, {index[key]}, k]", x) for key, x in row.gram.items()]
-        column = [f"Theta_{a + 1} = theta[{a}, k]" for a in range(self.s.p)] + codegen.assignments(theta, prefix="t")
+        column = [f"Theta_{a + 1} = theta[{a}, k]" for a in range(self.p)] + codegen.assignments(theta, prefix="t")
         body = [*self._overlap_rows(), *codegen.assignments(gram), "for k in range(theta.shape[1]):"]
         body += ["    " + line for line in column]
-        return _function("def increments(varsigma, mass, theta, q, eta, rho, Tg, TP, Gg, GP, Gs):", body)
+        return self.function("def increments(varsigma, mass, theta, q, eta, rho, Tg, TP, Gg, GP, Gs):", body)
 
     def jacobian(self, moments: list[str]) -> str:
-        p, pairs, column = self.s.p, self.f.pairs, {x: i for i, x in enumerate(moments)}
+        p, pairs, column = self.p, self.pairs, {x: i for i, x in enumerate(moments)}
         theta, gram = self.f.drift_derivatives
         by_q, by_theta = [], []
         for r, pair in enumerate(pairs):
@@ -278,20 +262,19 @@ class _Writer:
         head += ["K = theta.shape[2]", f"Q0 = theta.shape[0] * {p} * K", "local[:] = 0.0", "by_moment[:] = 0.0"]
         body = [*head, "for g in range(pi.shape[0]):\n" + textwrap.indent(outer, "    ")]
         signature = "def jacobian(moments, pi, c, t_, varsigma_, mass, theta, q, eta, lambda_, rho, local, by_moment):"
-        return _function(signature, body)
+        return self.function(signature, body)
 
     def skip(self) -> str:
         import sympy
 
         b = sympy.Symbol("b", real=True)
-        norms = self.f.skip_increment if self.s.denoiser.skip else (sympy.Integer(0),) * 3
-        s, u = self.s, self.decoders[0]
-        weights = [s.residual_definition[0].coeff(s.channel_fields[ch][u], 1) for ch in (0, 1)]
+        s = self.system
+        norms = self.f.skip_increment if s.denoiser.skip else (sympy.Integer(0),) * 3
         parts = []
         for name, arguments, outputs in (
             ("norms", "b", norms),
             ("skip_slope", "Lambda, b", (s.skip_drift.diff(b),)),
-            ("channel_weights", "b", weights),
+            ("channel_weights", "b", self.channel_weights()),
         ):
             values = [f"v{i}" for i in range(len(outputs))]
             lines = codegen.assignments(list(zip(values, outputs, strict=True)), "numpy")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from typing import TYPE_CHECKING
 
 from ...common.numerics import codegen
 from .flow import ForwardWriter
+from .writer import SCHEDULE
 
 if TYPE_CHECKING:
     import sympy
@@ -15,26 +15,11 @@ if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
     from derivations.autoencoder.update import Equations
 
-SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
 MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
 NOISE = (
     "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
     " alpha_, beta_, alpha_dot_, beta_dot_, tw, b, kappa, out):"
 )
-
-
-def code_names(system: Equations) -> dict[sympy.Symbol, sympy.Symbol]:
-    """Names in the code, by number, of what users name: fields of the vectors and trainable scalars."""
-    import sympy
-
-    # Not real: no symbol of the engine is the same.
-    names = {x: sympy.Symbol(f"omega_{a + 1}") for a, x in enumerate(system.fields)}
-    names |= {
-        x: sympy.Symbol(f"e_{u + 1}") for u, x in zip(system.decoder_vectors, system.residual_fields, strict=True)
-    }
-    for ch, fields in enumerate(system.channel_fields):
-        names |= {x: sympy.Symbol(f"lambda{ch}_{a + 1}") for a, x in enumerate(fields)}
-    return names | {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(system.denoiser.parameters)}
 
 
 #: Nodes a tile of the `noise` kernel: all that a tile needs lies in one buffer, so that its loops vectorise.
@@ -48,31 +33,13 @@ class NodesWriter(ForwardWriter):
     kink: bool
 
     def __init__(self, system: System, backend: str, latent: int = 0) -> None:
+        # Sums over nodes may be reassociated: that is what lets them vectorise.
+        super().__init__(system, backend, ("contract", "nsz", "arcp", "reassoc"))
+        self.latent = latent
 
-        self.system, self.backend, self.latent = system, backend, latent
-        self.p = system.p
-        self.encoders = system.denoiser.encoders
-        self.decoders = system.decoder_vectors
-        self.rename = code_names(system)
-        self.scalars = len(system.denoiser.parameters)
-        self.pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
-
-    def _clean(self, expression: sympy.Expr) -> sympy.Expr:
-        return expression.xreplace(self.rename)
-
-    def _decorate(self, text: str) -> str:
-        if self.backend == "numpy":
-            return text
-        # Sums over nodes may be reassociated (that is what lets them vectorise), tanh is an inlined polynomial.
-        flags = "{'contract', 'nsz', 'arcp', 'reassoc'}"
-        text = text.replace("math.tanh(", "_tanh(")
-        return f"@njit(cache=True, nogil=True, error_model='numpy', fastmath={flags})\n{text}"
-
-    def _gram_lines(self) -> list[str]:
-        return [f"Q_{a + 1}_{c + 1} = Q[{a}, {c}]" for a, c in self.pairs]
-
-    def _scalar_lines(self) -> list[str]:
-        return [f"kappa_{k} = kappa[{k}]" for k in range(self.scalars)]
+    def decorate(self, text: str) -> str:
+        """Also tanh as an inlined polynomial."""
+        return super().decorate(text if self.backend == "numpy" else text.replace("math.tanh(", "_tanh("))
 
     def _field_lines(self, condition: str, vector: str = "z[k, {n}]") -> list[str]:
         """Local fields and conditional means of the residual fields at a node."""
@@ -122,7 +89,7 @@ class NodesWriter(ForwardWriter):
         outputs.append(("potential", s.potential))
         latent = sympy.symbols(f"latent_:{self.latent}", real=True)
         outputs += [(f"AC_{a + 1}_{m + 1}", s.gradient[1][a] * x) for a in range(self.p) for m, x in enumerate(latent)]
-        return [(name, self._clean(value)) for name, value in outputs]
+        return [(name, self.clean(value)) for name, value in outputs]
 
     def moments(self) -> str:
         J = len(self.decoders)
@@ -130,7 +97,7 @@ class NodesWriter(ForwardWriter):
         constants += [f"R_{j}_{k} = R[i, {j}, {k}]" for j in range(J) for k in range(j, J)]
         constants += [f"centre_{i} = mean[i, {i}]" for i in range(len(self.encoders))] if self.kink else []
         outputs = self._node_outputs()
-        outer = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
+        outer = [*self.constants(), "for i in range(mean.shape[0]):"]
         if self.backend == "numpy":
             node = self._field_lines("i", "z[:, {n}]")
             node += codegen.assignments([(f"y_{k}", e) for k, (_, e) in enumerate(outputs)], "numpy")
@@ -147,7 +114,7 @@ class NodesWriter(ForwardWriter):
             store = [f"out[i, {k}] = " + (f"s_{k}" if e != 0 else "0.0") for k, (_, e) in enumerate(outputs)]
             body = [*outer, *("    " + line for line in [*constants, *zero, "for k in range(w.shape[0]):"])]
             body += ["        " + line for line in node] + ["    " + line for line in store]
-        return self._decorate(MOMENTS + "\n" + textwrap.indent("\n".join(body), "    "))
+        return self.function(MOMENTS, body)
 
     def noise(self) -> str:
         """E_t E_t′ second moments; scalar code in both back ends (NumPy's is the same loop, unrolled over nodes)."""
@@ -170,8 +137,8 @@ class NodesWriter(ForwardWriter):
         slopes = [
             (f"h{ch}_{a}_{j}", s.residual_slope[ch][a][j]) for ch in (0, 1) for a in range(self.p) for j in range(J)
         ]
-        weights = self._channel_weights()
-        outputs = [(name, self._clean(e)) for name, e in gs + slopes if e != 0]
+        weights = self.channel_weights()
+        outputs = [(name, self.clean(e)) for name, e in gs + slopes if e != 0]
         time += codegen.assignments([("c0", weights[0]), ("c1", weights[1])], self.backend, prefix="c_")
         time += [f"e_{u + 1} = c0 * d0_{j} + c1 * d1_{j}" for j, u in enumerate(self.decoders)]
         time += codegen.assignments(outputs, self.backend)
@@ -179,7 +146,7 @@ class NodesWriter(ForwardWriter):
         live_h = [name for name, e in slopes if e != 0]
         time += [f"G{x} = G{x} + tw[h] * {x}" for x in live_g]
         # A residual field that is itself an encoder's is known at the node and needs no correction.
-        free = [j for j, u in enumerate(self.decoders) if u not in self.encoders]
+        free = [self.decoders.index(u) for u in self.free]
         needed = [x for x in live_h if int(x.rsplit("_", 1)[1]) in free]
         time += [f"{ch}{x} = {ch}{x} + tw[h] * {c} * {x}" for x in needed for ch, c in (("X", "c0"), ("Y", "c1"))]
         zero = [f"G{x} = 0.0" for x in live_g] + [f"{ch}{x} = 0.0" for x in needed for ch in "XY"]
@@ -195,7 +162,7 @@ class NodesWriter(ForwardWriter):
                         if left in needed and right in needed:
                             terms.append(f"X{left} * X{right} * R0[i, {j}, {m}] + Y{left} * Y{right} * R1[i, {j}, {m}]")
                 sums.append((f"N{ch}_{a + 1}_{c + 1}", " + ".join(terms) or "0.0"))
-        head = [*self._gram_lines(), *self._scalar_lines(), "for i in range(mean.shape[0]):"]
+        head = [*self.constants(), "for i in range(mean.shape[0]):"]
         if array:
             inner = [*fields0, *fields1, *linear, *zero, "for h in range(tw.shape[0]):"]
             inner += ["    " + line for line in time]
@@ -203,7 +170,7 @@ class NodesWriter(ForwardWriter):
         else:
             head, inner = self._tiled([*fields0, *fields1, *linear], zero, time, sums, head)
         body = head + ["    " + line for line in inner]
-        return self._decorate(NOISE + "\n" + textwrap.indent("\n".join(body), "    "))
+        return self.function(NOISE, body)
 
     @staticmethod
     def _tiled(
@@ -233,9 +200,3 @@ class NodesWriter(ForwardWriter):
         inner += [f"        s_{k} += w[k] * ({e})" for k, (_, e) in enumerate(sums)]
         inner += [f"out[i, {k}] = s_{k}" for k in range(len(sums))]
         return [*head[:-1], f"tile = numpy.empty({LANES * len(kept)})", head[-1]], inner
-
-    def _channel_weights(self) -> tuple[sympy.Expr, sympy.Expr]:
-        """(y₀ − bα, y₁ − bβ): the coefficients of λ₀ and λ₁ in a residual field."""
-        s = self.system
-        u = self.decoders[0]
-        return tuple(s.residual_definition[0].coeff(s.channel_fields[ch][u], 1) for ch in (0, 1))  # type: ignore[return-value]

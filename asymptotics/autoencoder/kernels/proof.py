@@ -13,8 +13,9 @@ import numpy as np
 
 from ...common.numerics import codegen
 from ...common.numerics.expectations import Rule
-from .fields import conditions
+from .fields import channels, fields_at, of_pairs
 from .nodes import NodesWriter
+from .regression import fill_hessians
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
@@ -102,50 +103,31 @@ class _Law:
         at = dict(zip(("alpha", "beta", "alpha_dot", "beta_dot"), (x[0] for x in self.schedule), strict=True)) | {
             "b": self.b
         }
-        c = [w.xreplace({s: _number(at[s.name]) for s in w.free_symbols}) for w in writer._channel_weights()]
-        self.c = [np.array([float(x)]) for x in c]
-        e, d = len(self.enc), len(self.dec)
-        shapes = ((e,), (e, e), (e, e), (d,), (d, e), (d, e), (d, d))
-        self.conditions = tuple(np.empty((n, *shape)) for shape in shapes)
-        conditions(self.Q, self.M, self.Qc, *self.schedule[:2], *self.c, self.enc, self.dec, *self.conditions)  # type: ignore[call-arg]
+        c = [w.xreplace({s: _number(at[s.name]) for s in w.free_symbols}) for w in writer.channel_weights()]
+        self.mixing = np.array([*self.schedule[:2], *([float(x)] for x in c)])
+        self.fields = fields_at(self.Q, self.M, self.Qc, self.mixing, self.enc, self.dec)
 
     def call(self, moments: Any, rule: Rule, out: np.ndarray) -> None:
         """Moments at one time."""
-        mean, root, _, emean, eroot, _, R = self.conditions
-        schedule = [np.repeat(x, self.count) for x in self.schedule]
-        moments(*rule.points(len(self.enc)), mean, root, emean, eroot, R, self.Q, *schedule, self.b, self.kappa, out)
+        law, schedule = self.fields, [np.repeat(x, self.count) for x in self.schedule]
+        moments(
+            *rule.points(len(self.enc)), law.mean, law.root, law.emean, law.eroot, law.residual, self.Q,
+            *schedule, self.b, self.kappa, out,
+        )  # fmt: skip
 
     def call_noise(self, noise: Any, rule: Rule, out: np.ndarray) -> None:
         """Second moments of g averaged over two times."""
-        enc, dec = self.enc, self.dec
-        columns = []
-        for C in (np.broadcast_to(self.Q, self.Qc.shape), self.Qc):
-            values, vectors = np.linalg.eigh(C[:, enc[:, None], enc])
-            root = (vectors * np.sqrt(values)[:, None]) @ np.swapaxes(vectors, 1, 2)
-            u = C[:, dec[:, None], enc] @ np.linalg.inv(root)
-            columns.append((root, u, C[:, dec[:, None], dec] - u @ np.swapaxes(u, 1, 2)))
-        (root0, u0, R0), (root1, u1, R1) = columns
+        pairs = of_pairs(*channels(self.Q, self.M, self.Qc, self.enc, self.dec))
         schedule = [np.array([x[0], x[0] / 2 + 0.1]) for x in self.schedule]
         noise(
-            *rule.points(2 * len(enc)), self.M[:, enc], root0, root1, self.M[:, dec], u0, u1, R0, R1, self.Q,
-            *schedule, np.array([0.4, 0.6]), self.b, self.kappa, out,
+            *rule.points(2 * len(self.enc)), *pairs, self.Q, *schedule, np.array([0.4, 0.6]), self.b, self.kappa, out,
         )  # fmt: skip
 
     def regressed(self, out: np.ndarray, columns: Sequence[str], names: Sequence[str]) -> np.ndarray:
-        """Columns ``names`` of moments in the regression form: E[∂_ω g] = (E[(ω − Eω) g] − E[∂_e g] Cov(e, ω)) Ω⁻¹."""
-        _, _, inverse, _, _, cross, _ = self.conditions
-        p = len(self.Q)
-        at = {name: out[:, k] for k, name in enumerate(columns)}
-        for ch in (0, 1):
-            W = np.array([[at[f"W{ch}_{a + 1}_{e + 1}"] for e in self.enc] for a in range(p)]).transpose(2, 0, 1)
-            G = np.array([[at[f"G{ch}_{a + 1}_{u + 1}"] for u in self.dec] for a in range(p)]).transpose(2, 0, 1)
-            H = np.zeros((self.count, p, p))
-            H[:, :, self.enc] += self.schedule[ch][0] * ((W - G @ cross) @ inverse @ inverse)
-            H[:, :, self.dec] += self.c[ch][0] * G
-            for name in (x for x in names if x.startswith(f"H{ch}")):
-                a, c = (int(i) - 1 for i in name.split("_")[1:])
-                at[name] = (H[:, a, c] + H[:, c, a]) / 2
-        return np.stack([at[name] for name in names], axis=1)
+        """Columns ``names`` of moments in the regression form."""
+        mixing = np.tile(self.mixing, self.count)
+        fill_hessians(out, columns.index, len(self.Q), self.fields, mixing, self.enc, self.dec)
+        return out[:, [columns.index(name) for name in names]]
 
 
 def _number(value: float) -> Any:

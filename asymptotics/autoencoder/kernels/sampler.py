@@ -5,18 +5,10 @@ from __future__ import annotations
 import textwrap
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...common.input import expressions
-from ...common.input.checks import fail
 from ...common.numerics import codegen
-
-if TYPE_CHECKING:
-    from derivations.autoencoder.sampling import Sampler
-
-KEY = "sampling.drift"
-#: What a drift may contain (`derivations.autoencoder.sampling.SYMBOLS`); it is linear in the first six.
-NAMES = ("x", "f", "noise", "data", "score", "velocity", "t", "epsilon", "alpha", "beta", "alpha_dot", "beta_dot")
+from ..model.sampling import declared
 
 _HEADER = '''"""Generated from the derivation of the sampler {drift!r}: do not edit.
 
@@ -66,25 +58,6 @@ def _source(drift: Any) -> str:
         lines.append("return " + ", ".join(v + shape for v in values))
         parts.append(f"def {name}({arguments}):\n" + textwrap.indent("\n".join(lines), "    "))
     return "\n\n\n".join(parts) + "\n"
-
-
-def declared(drift: Any) -> Sampler:
-    """The symbolic sampler of ``sampling.drift``.
-
-    Raises
-    ------
-    InputError
-        If it is not arithmetic in `NAMES`, or not linear in what the network and the sample say.
-    """
-    from derivations.autoencoder.sampling import Sampler
-
-    if drift is None:
-        return Sampler()
-    expression = expressions.to_sympy(drift, NAMES, KEY)
-    try:
-        return Sampler(expression)
-    except ValueError:
-        fail(KEY, drift, f"linear in {', '.join(NAMES[:6])}, without a constant")
 
 
 @lru_cache(maxsize=64)

@@ -214,6 +214,23 @@ class Denoiser(Settings):
         if name == "b" and self.has_skip and any(name in (v, v.split("_")[0]) for v in self.vectors):
             fail(key, name, "clear: a vector and the skip connection have this name (call the vector otherwise)")
 
+    def target(self, *schedule: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(y₀, y₁), what is predicted, where the schedule has the values α, β, α̇, β̇."""
+        predicts = self.predicts if self.system is None else self.system.denoiser.predicts
+        zero, one = np.zeros_like(schedule[0]), np.ones_like(schedule[0])
+        if predicts == "data":
+            return zero, one
+        if predicts == "noise":
+            return one, zero
+        if predicts == "velocity":
+            return schedule[2], schedule[3]
+        import sympy
+
+        from derivations.autoencoder.denoiser import alpha, alpha_dot, beta, beta_dot
+
+        functions = [sympy.lambdify([alpha, beta, alpha_dot, beta_dot], y) for y in self.system.denoiser.target()]
+        return tuple(np.broadcast_to(f(*schedule), zero.shape).astype(float) for f in functions)  # type: ignore[return-value]
+
     def rates(self, overrides: Mapping[str, float]) -> tuple[np.ndarray, float]:
         """ρ_a of every vector and of b: 1, an override by vector or group name, 0 if frozen."""
         table = {**dict.fromkeys(self.frozen, 0.0), **overrides}

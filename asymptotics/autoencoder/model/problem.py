@@ -50,6 +50,11 @@ class Problem:
             self.target, self.denoiser, self.simulation.dimension if dimension is None else dimension
         )
 
+    def predicted(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(y₀, y₁) at the times t."""
+        s = self.interpolant
+        return self.denoiser.target(s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t))
+
     def mean_coordinates(self) -> np.ndarray:
         """Coordinates of the deterministic part of the initial weights; see `asymptotics.autoencoder.model.start`."""
         return mean_coordinates(self.target, self.denoiser)

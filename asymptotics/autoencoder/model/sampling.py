@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,32 @@ from ...common.input import expressions
 from ...common.input.checks import choice, fail, number
 from ...common.input.settings import Settings
 from ...common.numerics.interpolants import Interpolant
-from ..kernels.sampler import declared
+
+if TYPE_CHECKING:
+    from derivations.autoencoder.sampling import Sampler
+
+KEY = "sampling.drift"
+#: What a drift may contain (`derivations.autoencoder.sampling.SYMBOLS`); it is linear in the first six.
+NAMES = ("x", "f", "noise", "data", "score", "velocity", "t", "epsilon", "alpha", "beta", "alpha_dot", "beta_dot")
+
+
+def declared(drift: Any) -> Sampler:
+    """The symbolic sampler of ``sampling.drift``.
+
+    Raises
+    ------
+    InputError
+        If it is not arithmetic in `NAMES`, or not linear in what the network and the sample say.
+    """
+    from derivations.autoencoder.sampling import Sampler
+
+    if drift is None:
+        return Sampler()
+    expression = expressions.to_sympy(drift, NAMES, KEY)
+    try:
+        return Sampler(expression)
+    except ValueError:
+        fail(KEY, drift, f"linear in {', '.join(NAMES[:6])}, without a constant")
 
 
 @dataclass(frozen=True)

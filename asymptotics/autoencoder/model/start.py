@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.input.checks import InputError, fail
+from ...common.numerics.gram import indefinite
 from .denoiser import Denoiser
 from .target import EmpiricalMixture, GaussianMixture
-from .weights import construct, drawn, overlaps
+from .weights import construct, drawn, joint_gram, overlaps
 
 
 def initial_overlaps(target: GaussianMixture, denoiser: Denoiser, dimension: int) -> tuple[np.ndarray, np.ndarray]:
@@ -75,9 +76,8 @@ def _given(target: GaussianMixture, denoiser: Denoiser) -> tuple[np.ndarray, np.
         fail(init.key("Theta"), init.Theta, f"of shape ({p}, {K}) for one atom, else ({S}, {p}, {K})")
     if q.shape != (S, p, p) or not np.allclose(q, q.transpose(0, 2, 1), atol=1e-12):
         fail(init.key("Q"), init.Q, f"symmetric of shape ({p}, {p}) for one atom, else ({S}, {p}, {p})")
-    for s in range(S):
-        joint = np.block([[q[s], theta[s]], [theta[s].T, target.reference_overlaps[s]]])
-        if np.linalg.eigvalsh(joint)[0] < -1e-9:
+    for s, gram in enumerate(joint_gram(theta, q, target.reference_overlaps)):
+        if indefinite(np.linalg.eigvalsh(gram)):
             raise InputError(
                 f"{init.key('Theta')}, {init.key('Q')}: no weights have these overlaps with the reference directions "
                 f"(atom {s + 1}: [[Q, Theta], [Theta^T, T]] must be positive semi-definite)"

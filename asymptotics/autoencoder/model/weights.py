@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
+from ...common.numerics.gram import INDEFINITE, NULL, TINY, indefinite, present
 from ...common.numerics.normals import fill_normals64, philox_key
 from .streams import INITIAL
 
-#: Eigenvalues of a Gram matrix below this share of the largest count as zero.
-RANK_TOLERANCE = 1e-13
+
+def joint_gram(theta: np.ndarray, q: np.ndarray, T: np.ndarray) -> np.ndarray:
+    """[[q, Θ], [Θᵀ, T]]: the Gram matrix of weights over √d and reference directions; leading axes (atoms) are kept."""
+    return np.block([[q, theta], [np.swapaxes(theta, -1, -2), T]])
 
 
 @dataclass(frozen=True)
@@ -88,18 +91,16 @@ def starts(counts: np.ndarray) -> np.ndarray:
 def _factors(q: np.ndarray, theta: np.ndarray, T: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
     """A(s) with A Aᵀ = [[q, Θ], [Θᵀ, T]] and as many columns as its rank; and the ranks."""
     factors = []
-    for s in range(len(T)):
-        gram = np.block([[q[s], theta[s]], [theta[s].T, T[s]]])
+    for s, gram in enumerate(joint_gram(theta, q, T)):
         if not np.allclose(gram, gram.T, atol=1e-12):
             raise InputError(f"q, T (atom {s + 1}): must be symmetric")
         values, vectors = np.linalg.eigh((gram + gram.T) / 2)
-        largest = max(values[-1], 0.0)
-        if values[0] < -1e-9 * max(largest, 1.0):
+        if indefinite(values):
             raise InputError(
                 f"q, Theta, T (atom {s + 1}): no vectors have these overlaps; [[q, Theta], [Theta^T, T]] has the"
                 f" eigenvalue {values[0]:.3g} and must be positive semi-definite"
             )
-        kept = values > RANK_TOLERANCE * largest
+        kept = present(values)
         factors.append(vectors[:, kept] * np.sqrt(values[kept]))
     return factors, np.array([a.shape[1] for a in factors])
 
@@ -186,13 +187,15 @@ def on_references(
     for s, count in enumerate(counts):
         part = slice(edges[s], edges[s + 1])
         U = references[:, part]
-        along = theta[s] @ np.linalg.pinv(U @ U.T, rcond=RANK_TOLERANCE, hermitian=True)
+        along = theta[s] @ np.linalg.pinv(U @ U.T, rcond=NULL, hermitian=True)
         rest = q[s] - along @ theta[s].T
-        scale = max(float(np.abs(q[s]).max()), 1e-300)
+        scale = max(float(np.abs(q[s]).max()), TINY)
         values, vectors = np.linalg.eigh((rest + rest.T) / 2)
-        if np.abs(along @ (U @ U.T) - theta[s]).max() > 1e-6 * max(1.0, scale) or values[0] < -1e-9 * max(1.0, scale):
+        if np.abs(along @ (U @ U.T) - theta[s]).max() > 1e-6 * max(1.0, scale) or values[0] < -INDEFINITE * max(
+            1.0, scale
+        ):
             raise InputError(f"Theta, q (atom {s + 1}): no weights have these overlaps with the reference directions")
-        kept = values > 1e-12 * scale
+        kept = values > NULL * scale
         weights[:, part] = along @ U
         rank = int(kept.sum())
         if rank == 0:

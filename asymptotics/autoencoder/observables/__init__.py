@@ -8,12 +8,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "errors": [
             "DenoisingError",
-            "NULL",
             "SampleComplexity",
             "centroid_cosines",
             "checked_times",
             "denoising_error",
-            "massless_counts",
             "one_tau",
             "orthonormal",
             "principal_cosines",

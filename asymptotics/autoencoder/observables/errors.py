@@ -15,10 +15,11 @@ import numpy as np
 
 from ...common.input.checks import array, choice, fail, number
 from ...common.numerics.expectations import Rule, ladder
+from ...common.numerics.gram import COMPUTED, present
 from ...common.output.results import Result
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
-from ..equations.loss_terms import NULL, unpredicted
+from ..equations.loss_terms import unpredicted
 from ..equations.path import OrderParameters, TrainingPath
 from ..model.problem import Problem
 
@@ -146,7 +147,7 @@ def principal_cosines(problem: Problem, at: OrderParameters, directions: Any = N
 def whitening(gram: np.ndarray) -> tuple[np.ndarray, int]:
     """B (rank, n) with B gram Bᵀ = identity, and the rank."""
     values, vectors = np.linalg.eigh(gram)
-    kept = values > NULL * max(float(values.sum()), 1e-300)
+    kept = present(values, COMPUTED)
     return vectors[:, kept].T / np.sqrt(values[kept])[:, None], int(kept.sum())
 
 
@@ -169,7 +170,7 @@ def centroid_cosines(problem: Problem, at: OrderParameters) -> np.ndarray:
     """
     target = problem.target
     norms = np.einsum("ck,kl,cl->c", target.centroids, target.gram, target.centroids)
-    inverse = np.linalg.pinv(at.Q, rcond=NULL, hermitian=True)
+    inverse = np.linalg.pinv(at.Q, rcond=COMPUTED, hermitian=True)
     square = np.einsum("...ac,...ab,...bc->...c", at.M, inverse, at.M)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.sqrt(np.clip(np.where(norms > 0, square / norms, np.nan), 0.0, 1.0)))

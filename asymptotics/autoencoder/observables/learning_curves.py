@@ -9,6 +9,7 @@ import numpy as np
 
 from ...common.input.checks import array
 from ...common.numerics.expectations import Rule
+from ...common.numerics.gram import square_root
 from ...common.numerics.transport import Mixture, mixture_w2_squared
 from ...common.output.results import Result
 from ..equations.path import TrainingPath
@@ -130,8 +131,6 @@ def cell_mixture(problem: Problem, points: Any, weights: Any = None, directions:
 
 def target_cells(problem: Problem, directions: Any = None) -> Mixture:
     """`cell_mixture` of the target itself, by scrambled Sobol' points in every cluster."""
-    from ..equations.drift import square_root
-
     B = orthonormal(problem, directions)
     z, w = Rule("sobol", 2**14).points(len(B))
     means = problem.target.projected_centroids() @ B.T

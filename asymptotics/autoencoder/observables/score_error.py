@@ -9,11 +9,10 @@ import numpy as np
 
 from ...common.input.checks import InputError, choice, fail
 from ...common.numerics.expectations import Rule
+from ...common.numerics.gram import square_root
 from ...common.output.results import Result
-from ..equations.drift import square_root
 from ..equations.integrate import kernels_of
 from ..equations.path import OrderParameters
-from ..generated.coefficients import predicted
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from .errors import checked_times, one_tau, orthonormal
@@ -113,7 +112,7 @@ def score_error(
     error, norm = np.empty(len(t)), np.empty(len(t))
     for k, time in enumerate(t):
         alpha, beta = float(problem.interpolant.alpha(time)), float(problem.interpolant.beta(time))
-        y0, y1 = (float(y) for y in predicted(problem, np.array(time)))
+        y0, y1 = (float(y) for y in problem.predicted(np.array(time)))
         D = alpha * y1 - beta * y0
         if D == 0:
             raise InputError(f"times = {time:g}: the prediction determines no score there")

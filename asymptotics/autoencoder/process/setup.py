@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, integer
+from ..equations.coefficients import Coefficients
 from ..kernels.network import Forward
-from ..kernels.sampler import KEY, NAMES
 from ..model.problem import Problem
 from ..model.rate_schedule import rate_schedule
+from ..model.sampling import KEY, NAMES
 from ..model.target import EmpiricalMixture
 from .problem import SgdProblem
 
@@ -51,13 +52,10 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
                 " that theory and experiment have the same atoms and reference directions"
             )
         data, dimension = problem.target.coordinates(data), problem.target.dimension
-    target, training, denoiser, s = problem.target, problem.training, problem.denoiser, problem.interpolant
-    forward = forward_of(problem)
+    target, training, denoiser = problem.target, problem.training, problem.denoiser
+    given, forward = Coefficients.of(problem), forward_of(problem)
     d = problem.simulation.dimension if dimension is None else integer("dimension", dimension, at_least=2)
-    times, time_weights = training.nodes()
-    schedule = [np.atleast_1d(f(times)) for f in (s.alpha, s.beta, s.alpha_dot, s.beta_dot)]
-    y0, y1 = forward.target(*schedule)
-    rates, rate_b = denoiser.rates(training.rates or {})
+    y0, y1 = forward.target(*given.schedule)
     start: dict[str, Any]
     if denoiser.init.realisation is not None:
         start = {"initial": problem.realised_weights(d)}
@@ -70,26 +68,26 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         denoiser=forward,
         dimension=d,
         centroids=target.centroids,
-        alpha=schedule[0],
-        beta=schedule[1],
-        y0=np.broadcast_to(y0, times.shape),
-        y1=np.broadcast_to(y1, times.shape),
-        learning_rate=training.learning_rate,
+        alpha=given.schedule[0],
+        beta=given.schedule[1],
+        y0=y0,
+        y1=y1,
+        learning_rate=given.eta,
         tau=training.tau,
-        weights=target.weights,
-        eigenvalues=target.cluster_eigenvalues,
-        masses=target.masses,
-        reference_overlaps=target.reference_overlaps,
-        time_weights=time_weights,
-        weight_decay=training.weight_decay,
-        rates=rates,
-        rate_b=rate_b,
+        weights=given.pi,
+        eigenvalues=given.varsigma,
+        masses=given.mass,
+        reference_overlaps=given.T,
+        time_weights=given.time_weights,
+        weight_decay=given.decay,
+        rates=given.rho,
+        rate_b=given.rho_b,
         schedule=None
         if training.schedule is None
         else _Schedule(training.schedule, training.tau, 2 * training.learning_rate / d),
         b=denoiser.skip if denoiser.has_skip else 0.0,
         parameters=denoiser.parameters,
-        batch=training.batch,
+        batch=given.batch,
         average=training.average,
         dtype="float32" if problem.simulation.precision == "single" else "float64",
         data=data,
