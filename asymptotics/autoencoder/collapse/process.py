@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
+from ...common.output.ensemble import Ensemble
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..model.problem import Problem
@@ -257,17 +258,11 @@ def simulate_generations(
         part="chains",
         watched=True,
     )
-    main, rest = results[: settings.runs], results[settings.runs :]
-    fields = {}
-    for name in QUANTITIES:
-        field = "mean_" if name == "mean" else name
-        fields[field] = np.stack([r[name] for r in main])
-        fields[f"low_{field}"] = np.stack([r[name] for r in rest]) if rest else fields[field][:0]
+    rest = results[settings.runs :]
+    main = Ensemble.of(results[: settings.runs], d, (*QUANTITIES, "generated"))
     return CollapseRuns(
-        **fields,
-        generated=np.stack([r["generated"] for r in main]),
-        dimension=d,
-        low_dimension=low,
+        main=main,
+        low=Ensemble.of(rest, low, QUANTITIES) if rest else main.take(slice(0), low),
         seed=settings.seed,
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),

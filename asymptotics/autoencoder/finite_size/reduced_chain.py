@@ -15,6 +15,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, integer
 from ...common.numerics.normals import philox_key
+from ...common.output.ensemble import Ensemble
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..equations.integrate import check_start
@@ -261,20 +262,15 @@ def simulate(
         trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}",
         checkpoint=checkpoint, watched=True,
     )  # fmt: skip
-    stacked: dict[str, Any] = {name: np.stack([r[name] for r in results]) for name in Runs.NAMES}
-    none: dict[str, Any] = {f"low_{name}": stacked[name][:0] for name in Runs.NAMES}
-    K = problem.target.directions
+    # No weights, no points.
+    none = {"generated": np.empty((0, problem.target.directions)), "norms": np.empty(0)}
+    main = Ensemble.of([r | none for r in results], d, (*Runs.NAMES, *none))
     tables = problem.to_tables()
     tables["simulation"] |= {"dimension": d, "runs": count, "seed": seed, "samples": 1}
     return Runs(
+        main=main,
+        low=main.take(slice(0), d // 4),
         tau=np.array([setup.step_of(t) * 2 * setup.learning_rate / d for t in taus]),
-        **stacked,
-        generated=np.empty((count, 0, K)),
-        norms=np.empty((count, 0)),
-        **none,
-        low_generated=np.empty((0, 0, K)),
-        dimension=d,
-        low_dimension=d // 4,
         seed=seed,
         seconds=time.perf_counter() - start,
         experiment=tables,

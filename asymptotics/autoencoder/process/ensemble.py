@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array
-from ...common.output.results import Result, dataframe, to_builtin
+from ...common.output.ensemble import Ensemble, Ensembles, Measured
+from ...common.output.results import to_builtin
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..equations.integrate import check_start
@@ -24,7 +25,7 @@ from .setup import sampler_steps, sgd_problem
 
 
 @dataclass(frozen=True)
-class Runs(Result):
+class Runs(Ensembles):
     """An ensemble of trainings in R^d and the points that each trained network generated.
 
     Attributes
@@ -39,70 +40,28 @@ class Runs(Result):
     low_Q, low_Theta, low_M, low_b, low_parameters, low_generated : arrays
         The same from a companion ensemble at ``low_dimension`` = d/4 (no runs where there is none): what the experiment
         itself says about its O(1/d) bias.
-    dimension, low_dimension : int
-    seed : int
-    seconds : float
-    experiment : dict
-        The tables that were simulated.
     data : str
         The samples trained on; empty: fresh ones from the Gaussian target.
     """
 
     tau: np.ndarray
-    Q: np.ndarray
-    Theta: np.ndarray
-    M: np.ndarray
-    b: np.ndarray
-    parameters: np.ndarray
-    generated: np.ndarray
-    norms: np.ndarray
-    low_Q: np.ndarray
-    low_Theta: np.ndarray
-    low_M: np.ndarray
-    low_b: np.ndarray
-    low_parameters: np.ndarray
-    low_generated: np.ndarray
-    dimension: int
-    low_dimension: int
-    seed: int
-    seconds: float
-    experiment: dict[str, Any]
-    version: str
     data: str = ""
 
     #: The order parameters, by the names that theory uses.
     NAMES = ("Q", "Theta", "M", "b", "parameters")
 
-    @property
-    def runs(self) -> int:
-        """Number of independent runs."""
-        return len(self.Q)
+    Q, Theta, M, b, parameters = Measured(), Measured(), Measured(), Measured(), Measured()
+    generated, norms = Measured(), Measured()
+    low_Q, low_Theta, low_M, low_b, low_parameters = Measured(), Measured(), Measured(), Measured(), Measured()
+    low_generated = Measured()
 
-    def mean(self, name: str) -> np.ndarray:
-        """Mean over runs of an order parameter, first axis τ."""
-        return np.asarray(getattr(self, name).mean(axis=0))
-
-    def std(self, name: str) -> np.ndarray:
-        """Standard deviation over runs."""
-        values = getattr(self, name)
-        return np.asarray(values.std(axis=0, ddof=1) if self.runs > 1 else np.full(values.shape[1:], np.nan))
-
-    def sem(self, name: str) -> np.ndarray:
-        """Standard error of the mean over runs."""
-        return self.std(name) / np.sqrt(self.runs)
-
-    def to_dataframe(self) -> Any:
-        """Means and standard errors as a pandas DataFrame, one row a τ (``Q[0,1]``, ``Q_sem[0,1]``; needs pandas)."""
-        columns: dict[str, Any] = {"tau": self.tau}
-        for name in self.NAMES:
-            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
-        return dataframe(columns)
+    def _along(self) -> tuple[str, np.ndarray]:
+        return "tau", self.tau
 
     def to_json(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"tau": self.tau, "mean": {}, "sem": {}, "std": {}}
-        for name in self.NAMES:
-            fields["mean"][name], fields["sem"][name] = self.mean(name), self.sem(name)
-            fields["std"][name] = self.std(name)
+        fields: dict[str, Any] = {"tau": self.tau}
+        for key, statistic in (("mean", self.mean), ("sem", self.sem), ("std", self.std)):
+            fields[key] = {name: statistic(name) for name in self.NAMES}
         if self.generated.size:
             points = self.generated.reshape(-1, self.generated.shape[-1])
             fields["generated"] = {"mean": points.mean(axis=0), "covariance": np.atleast_2d(np.cov(points.T))}
@@ -233,15 +192,13 @@ def simulate(
         checkpoint=checkpoint,
         watched=True,
     )
-    main, rest = results[: settings.runs], results[settings.runs :]
+    names = (*Runs.NAMES, "generated", "norms")
+    main, rest = Ensemble.of(results[: settings.runs], d, names), results[settings.runs :]
     steps = 2 * setup.learning_rate / d
-    names = (*Runs.NAMES, "generated")
     return Runs(
+        main=main,
+        low=Ensemble.of(rest, low, names) if rest else main.take(slice(0), low),
         tau=np.array([setup.step_of(t) * steps for t in taus]),
-        **{name: np.stack([r[name] for r in main]) for name in (*names, "norms")},
-        **{f"low_{n}": np.stack([r[n] for r in rest]) if rest else main[0][n][None][:0] for n in names},
-        dimension=d,
-        low_dimension=low,
         seed=settings.seed,
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),

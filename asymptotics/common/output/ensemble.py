@@ -1,0 +1,181 @@
+"""Independent runs: arrays with a row a run, their means and standard errors, and two such ensembles at different d."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from .results import Result, dataframe
+
+
+def spread(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Standard deviation over independent runs along an axis; one run has none (NaN)."""
+    if values.shape[axis] > 1:
+        return np.asarray(values.std(axis=axis, ddof=1))
+    return np.full(np.delete(values.shape, axis), np.nan)
+
+
+def standard_error(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Standard error of the mean over independent runs along an axis; of one run NaN."""
+    return np.asarray(spread(values, axis) / np.sqrt(values.shape[axis]))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ensemble:
+    """Independent runs at one dimension.
+
+    Parameters
+    ----------
+    arrays : mapping
+        What was measured, (runs, ...) by name.
+    dimension : int
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    dimension: int
+
+    @classmethod
+    def of(cls, results: Sequence[Mapping[str, Any]], dimension: int, names: Iterable[str]) -> Self:
+        """From what every run gave, by name."""
+        return cls({name: np.stack([result[name] for result in results]) for name in names}, dimension)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.arrays[name]
+
+    @property
+    def runs(self) -> int:
+        """Number of runs; 0 where there is no such ensemble."""
+        return len(next(iter(self.arrays.values())))
+
+    def mean(self, name: str) -> np.ndarray:
+        """Mean over runs."""
+        return np.asarray(self[name].mean(axis=0))
+
+    def std(self, name: str) -> np.ndarray:
+        """Standard deviation over runs."""
+        return spread(self[name])
+
+    def sem(self, name: str) -> np.ndarray:
+        """Standard error of the mean over runs."""
+        return standard_error(self[name])
+
+    def take(self, part: slice, dimension: int | None = None) -> Self:
+        """Some of the runs."""
+        arrays = {name: values[part] for name, values in self.arrays.items()}
+        return type(self)(arrays, self.dimension if dimension is None else dimension)
+
+
+class Measured:
+    """Attribute that is an array of an ensemble: named ``Q`` of the main one, named ``low_Q`` of the companion.
+
+    A trailing underscore keeps a quantity apart from a method of that name.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.low, self.name = name.startswith("low_"), name.removeprefix("low_")
+
+    def __get__(self, result: Ensembles | None, owner: type | None = None) -> np.ndarray:
+        if result is None:
+            raise AttributeError(self.name)  # the class itself has no arrays; dataclasses see no default
+        return result.values(self.name, self.low)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensembles(Result):
+    """Runs at dimension d and, where the experiment has one, a companion ensemble at a lower dimension (else without runs).
+
+    The companion is what the experiment itself says about its bias in 1/d. Stored is every array by its name, those of the
+    companion with ``low_`` before it.
+
+    Attributes
+    ----------
+    main, low : Ensemble
+    seed : int
+    seconds : float
+    experiment : dict
+        The tables that were simulated.
+    version : str
+    """
+
+    main: Ensemble
+    low: Ensemble
+    seed: int
+    seconds: float
+    experiment: dict[str, Any]
+    version: str
+
+    #: What tables and JSON show.
+    NAMES: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def runs(self) -> int:
+        """Number of independent runs."""
+        return self.main.runs
+
+    @property
+    def dimension(self) -> int:
+        """d."""
+        return self.main.dimension
+
+    @property
+    def low_dimension(self) -> int:
+        """Dimension of the companion ensemble."""
+        return self.low.dimension
+
+    def values(self, name: str, low: bool = False) -> np.ndarray:
+        """A quantity of every run, (runs, ...); ``low``: of the companion ensemble."""
+        return (self.low if low else self.main)[name.removesuffix("_")]
+
+    def mean(self, name: str, low: bool = False) -> np.ndarray:
+        """Mean over runs."""
+        return (self.low if low else self.main).mean(name)
+
+    def std(self, name: str, low: bool = False) -> np.ndarray:
+        """Standard deviation over runs."""
+        return (self.low if low else self.main).std(name)
+
+    def sem(self, name: str, low: bool = False) -> np.ndarray:
+        """Standard error of the mean over runs."""
+        return (self.low if low else self.main).sem(name)
+
+    def take(self, main: slice, low: slice | None = None) -> Self:
+        """Some of the runs; of the companion all, or some of it."""
+        return dataclasses.replace(self, main=self.main.take(main), low=self.low if low is None else self.low.take(low))
+
+    def alone(self) -> Self:
+        """Without the companion ensemble."""
+        return self.take(slice(None), slice(0))
+
+    def _along(self) -> tuple[str, np.ndarray]:
+        """Name and values of the axis after that of the runs."""
+        raise NotImplementedError
+
+    def to_dataframe(self) -> Any:
+        """Means and standard errors as a pandas DataFrame, a row a time (``Q[0,1]``, ``Q_sem[0,1]``; needs pandas)."""
+        axis, values = self._along()
+        columns: dict[str, Any] = {axis: values}
+        for name in self.NAMES:
+            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
+        return dataframe(columns, axis)
+
+    def _stored(self) -> dict[str, Any]:
+        kept = self._kept()
+        for prefix, ensemble in (("", kept.pop("main")), ("low_", kept.pop("low"))):
+            kept[f"{prefix}dimension"] = ensemble.dimension
+            # As the attribute is called: `mean` is a method.
+            kept |= {f"{prefix}{name}{'_' * (name == 'mean')}": array for name, array in ensemble.arrays.items()}
+        return kept
+
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        own = {f.name for f in dataclasses.fields(cls)}
+        dimensions = stored.pop("dimension"), stored.pop("low_dimension")
+        arrays: tuple[dict[str, np.ndarray], ...] = ({}, {})
+        for name in [name for name in stored if name not in own]:
+            low = name.startswith("low_")
+            arrays[low][name.removeprefix("low_").removesuffix("_")] = stored.pop(name)
+        main, low_ = map(Ensemble, arrays, dimensions)
+        return super()._restored(stored) | {"main": main, "low": low_}
