@@ -12,9 +12,10 @@ import asymptotics as asy
 from asymptotics.autoencoder.collapse.comparison import compare, extrapolated, gaps
 from asymptotics.autoencoder.collapse.generations import generations
 from asymptotics.autoencoder.collapse.latent import GeneratedLaw, GenerationDrift, LatentMoments
+from asymptotics.autoencoder.collapse.observables import QUANTITIES
 from asymptotics.autoencoder.collapse.process import simulate_generations
 from asymptotics.autoencoder.collapse.replica import Trained, fresh_overlaps
-from asymptotics.autoencoder.collapse.result import QUANTITIES, Collapse
+from asymptotics.autoencoder.collapse.result import Collapse
 from asymptotics.autoencoder.collapse.runs import CollapseRuns
 from asymptotics.autoencoder.collapse.stream import DataStream, fresh_weights
 from asymptotics.autoencoder.equations.integrate import SolveError

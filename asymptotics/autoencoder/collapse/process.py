@@ -24,8 +24,7 @@ from ..process.problem import SgdProblem
 from ..process.results import SgdState
 from ..process.setup import sampler_steps, sgd_problem
 from ..process.sgd import DivergedError, Trainer, default_chunk
-from .observables import TargetQuantiles, bulk_distance
-from .result import QUANTITIES
+from .observables import QUANTITIES, TargetQuantiles, bulk_distance
 from .runs import CollapseRuns
 from .stream import DataStream, StreamTrainer, fresh_weights
 

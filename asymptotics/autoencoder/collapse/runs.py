@@ -9,7 +9,7 @@ import numpy as np
 
 from ...common.output.ensemble import Ensembles, Measured
 from ...common.output.results import to_builtin
-from .result import QUANTITIES
+from .observables import QUANTITIES
 
 
 @dataclass(frozen=True)

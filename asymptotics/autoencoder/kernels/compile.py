@@ -49,7 +49,7 @@ import math
 import numpy
 
 try:
-    from asymptotics.common.compiled import njit
+    from asymptotics.common.numerics.compiled import njit
 except ImportError:  # the NumPy back end needs no numba
     njit = None
 '''

@@ -42,7 +42,7 @@ channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of lambda0, l
 import math
 
 import numpy
-from asymptotics.common.compiled import njit
+from asymptotics.common.numerics.compiled import njit
 '''
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")

@@ -34,7 +34,7 @@ target(alpha, beta, alpha_dot, beta_dot)
 import math
 
 import numpy
-from asymptotics.common.compiled import njit
+from asymptotics.common.numerics.compiled import njit
 
 VECTORS = {p}
 DECODERS = {decoder_indices}
