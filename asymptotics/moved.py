@@ -64,6 +64,7 @@ sys.meta_path.append(
             "autoencoder.collapse_result": "autoencoder.collapse.result",
             "autoencoder.generations_comparison": "autoencoder.collapse.comparison",
             "autoencoder.collapse_map": "autoencoder.collapse.collapse_map",
+            "autoencoder.generated_rows": "autoencoder.comparison.generated",
             "autoencoder.score_error": "autoencoder.observables.score_error",
             "autoencoder.learning_curves": "autoencoder.observables.learning_curves",
             "autoencoder.linear_network": "autoencoder.observables.linear_network",

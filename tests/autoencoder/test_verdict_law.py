@@ -38,7 +38,7 @@ def ensembles(problem, dimension, runs, count, taus, companion=True):
     ],
 )
 def test_p_is_uniform_where_the_theory_is_right(three_clusters, monkeypatch, dimension, runs, companion, changes):
-    monkeypatch.setattr(comparison, "_power", lambda *_: {})
+    monkeypatch.setattr(comparison.verdict, "power_of", lambda *_: {})
     exp = three_clusters.replace({"training.tau": 2.0, **changes})
     path = asy.solve(exp)
     taus = [0.0, 1.0, 2.0]
@@ -54,7 +54,7 @@ def test_stated_power_is_the_rate_of_rejection(three_clusters, monkeypatch, name
     runs = list(ensembles(exp.problem, 200, 4, 40, [1.0, 2.0]))
     path = asy.solve(exp)
     change = np.median([asy.compare(path, r).power[name] for r in runs[:4]])
-    monkeypatch.setattr(comparison, "_power", lambda *_: {})
+    monkeypatch.setattr(comparison.verdict, "power_of", lambda *_: {})
     table, key = name.split(".")
     value = getattr(getattr(exp.problem, table), key)
     wrong = asy.solve(exp.replace({name: (np.asarray(value) * (1 + change)).tolist()}))
