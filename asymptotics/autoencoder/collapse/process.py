@@ -14,7 +14,7 @@ import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.output.ensemble import Ensemble
-from ...common.running.checkpoints import Checkpoint
+from ...common.running.checkpoints import Checkpoint, Keeper
 from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..model.problem import Problem
 from ..model.weights import overlaps
@@ -60,7 +60,6 @@ class _Chain:
         self.networks: list[Network] = []
         self.generators: list[Generator] = []
         self.records: list[dict[str, np.ndarray]] = []
-        self.saved = time.monotonic()
 
     def follow(self) -> list[dict[str, np.ndarray]]:
         """Train generation after generation, from the last state kept; the quantities of each."""
@@ -106,27 +105,17 @@ class _Chain:
         return StreamTrainer(own, training, stream), stream
 
     def _train(self, trainer: Trainer, stream: DataStream | None, generation: int) -> None:
-        problem, files = trainer.problem, self.run.files
+        problem = trainer.problem
         chunk = default_chunk(problem)
-        # A copy: Ctrl-C may arrive when a block has been drawn and not yet learned.
-        snapshot = self._state(trainer, stream) if files is not None else None
-        try:
+        with Keeper[dict[str, Any]].of(self.run.files, self._state(trainer, stream)) as keep:
             while trainer.step < problem.steps:
                 trainer.advance(min(chunk, problem.steps - trainer.step))
                 if not trainer.finite():
                     raise DivergedError(
                         f"generation {generation}: SGD diverged at d = {problem.dimension}", trainer.run([])
                     )
-                if files is not None:
-                    snapshot = self._state(trainer, stream)
-                    if time.monotonic() - self.saved > files.every:
-                        files.keep_state(snapshot)
-                        self.saved = time.monotonic()
+                keep(lambda: self._state(trainer, stream))
                 self.run.progress(generation - 1 + trainer.step / problem.steps, self.settings.count)
-        except BaseException:
-            if files is not None:
-                files.keep_state(snapshot)
-            raise
 
     def _state(self, trainer: Trainer | None, stream: DataStream | None) -> dict[str, Any]:
         return {

@@ -16,7 +16,7 @@ import numpy as np
 from ...common.input.checks import InputError, array, integer
 from ...common.numerics.normals import philox_key
 from ...common.output.ensemble import Ensemble
-from ...common.running.checkpoints import Checkpoint
+from ...common.running.checkpoints import Checkpoint, Keeper
 from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..equations.integrate import check_start
 from ..model.problem import Problem
@@ -179,25 +179,16 @@ def trajectory(
     if state is not None:
         chain.restore(state)
         found = {int(step): value for step, value in state["found"].items()}
-    saved, snapshot = time.monotonic(), state
-    try:
+    with Keeper[dict[str, Any]].of(files, state) as keep:
         for step in np.unique(steps):
             while chain.step < step:
                 chain.advance(min(int(step) - chain.step, PIECE))
-                if files is not None:
-                    snapshot = {**chain.state(), "found": {str(k): v for k, v in found.items()}}
-                    if time.monotonic() - saved > files.every:
-                        files.keep_state(snapshot)
-                        saved = time.monotonic()
+                keep(lambda: {**chain.state(), "found": {str(k): v for k, v in found.items()}})
                 if run is not None:
                     run.progress(chain.step, total)
             if int(step) not in found:
                 theta, q = chain.overlaps()
                 found[int(step)] = (q.sum(axis=0), theta.sum(axis=0), chain.scalars.copy())
-    except BaseException:
-        if files is not None and snapshot is not None:
-            files.keep_state(snapshot)
-        raise
     Q, Theta, scalars = (np.stack([found[int(s)][i] for s in steps]) for i in range(3))
     if not np.all(np.isfinite(scalars)) or not np.all(np.isfinite(Q)):
         raise InputError(
