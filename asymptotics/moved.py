@@ -68,7 +68,7 @@ sys.meta_path.append(
             "autoencoder.score_error": "autoencoder.observables.score_error",
             "autoencoder.learning_curves": "autoencoder.observables.learning_curves",
             "autoencoder.linear_network": "autoencoder.observables.linear_network",
-            "autoencoder.result_plots": "autoencoder.plots.results",
+            "autoencoder.result_plots": "autoencoder.plots.observables",
             "autoencoder.collapse_plots": "autoencoder.plots.collapse",
             "common.checks": "common.input.checks",
             "common.settings": "common.input.settings",

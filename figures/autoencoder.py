@@ -9,7 +9,7 @@ import numpy as np
 
 import asymptotics as asy
 from asymptotics.autoencoder.generated.density import GeneratedDensity
-from asymptotics.autoencoder.plots.paths import draw_densities, plot_path, target_density
+from asymptotics.autoencoder.plots import draw_densities, plot_path, target_density
 from asymptotics.autoencoder.process.ensemble import Runs
 from asymptotics.autoencoder.process.measurements import generate, train_networks
 from asymptotics.common.output.plotting import COLOURS, points, style

@@ -9,7 +9,7 @@ import numpy as np
 
 import asymptotics as asy
 from asymptotics.autoencoder.generated.density import GeneratedDensity
-from asymptotics.autoencoder.plots.paths import draw_densities
+from asymptotics.autoencoder.plots import draw_densities
 from asymptotics.common.output.plotting import COLOURS, points, style
 
 from .base import Drawing

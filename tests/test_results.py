@@ -17,8 +17,8 @@ import asymptotics as asy
 import derivations
 from asymptotics.common.output.results import Result
 
-#: States from which work goes on: nobody looks at them.
-NOT_SHOWN = {"autoencoder.SgdState"}
+#: States from which work goes on, and bases of what is shown: nobody looks at them.
+NOT_SHOWN = {"autoencoder.SgdState", "autoencoder.TrainingPath", "common.Ensembles"}
 
 
 def key(kind):
