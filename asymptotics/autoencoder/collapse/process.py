@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.output.ensemble import Ensemble
 from ...common.running.checkpoints import Checkpoint, Keeper
-from ...common.running.ensembles import Run, run_ensemble, spawn
+from ...common.running.ensembles import Run
 from ..model.problem import Problem
 from ..model.weights import overlaps
-from ..process.ensemble import COMPANION
+from ..process.companion import with_companion
 from ..process.generate import Generator
 from ..process.problem import SgdProblem
 from ..process.results import SgdState
 from ..process.setup import sampler_steps, sgd_problem
-from ..process.sgd import DivergedError, Trainer, default_chunk
+from ..process.sgd import DivergedError, Trainer, default_chunk, prepare
 from .observables import QUANTITIES, TargetQuantiles, bulk_distance
 from .runs import CollapseRuns
 from .stream import DataStream, StreamTrainer, fresh_weights
@@ -215,43 +214,20 @@ def simulate_generations(
     from ... import __version__
 
     start = time.perf_counter()
-    settings = problem.simulation
     if problem.denoiser.init.realisation is not None and problem.generations.count > 1:
         raise InputError("denoiser.init.realisation: must be left out for a chain of generations")
-    d = settings.dimension
-    setup, low = sgd_problem(problem), d // COMPANION
-    setup.begin(0)
-    small = None
-    if companion or companion is None:
-        try:
-            small = sgd_problem(problem, dimension=low)
-            small.begin(0)
-        except InputError:
-            if companion:
-                raise
-            small = None
-    seeds = spawn(settings.seed, settings.runs * (1 + COMPANION * (small is not None)))
-    setups = [setup] * settings.runs + [small] * (len(seeds) - settings.runs)
-    Trainer(setup, 0).advance(0)  # compiles before any process starts
-    pairs: Any = list(zip(seeds, setups, strict=True))
-    results = run_ensemble(
-        _chain,
-        pairs,
-        problem,
-        workers=workers,
-        executor=executor,
-        progress=progress,
-        description=f"d = {d}",
-        checkpoint=checkpoint,
-        part="chains",
-        watched=True,
-    )
-    rest = results[settings.runs :]
-    main = Ensemble.of(results[: settings.runs], d, (*QUANTITIES, "generated"))
+    setup = sgd_problem(problem)
+    setup.begin(0)  # refuses impossible overlaps before any process starts
+    # Compiled here, so that worker processes find the machine code instead of each making their own.
+    prepare(setup)
+    main, low = with_companion(
+        _chain, (problem,), problem, setup, (*QUANTITIES, "generated"), QUANTITIES, companion=companion,
+        workers=workers, executor=executor, progress=progress, checkpoint=checkpoint, part="chains",
+    )  # fmt: skip
     return CollapseRuns(
         main=main,
-        low=Ensemble.of(rest, low, QUANTITIES) if rest else main.take(slice(0), low),
-        seed=settings.seed,
+        low=low,
+        seed=problem.simulation.seed,
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),
         version=__version__,
