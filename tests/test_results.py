@@ -139,21 +139,25 @@ MAKE = {
     "autoencoder.Collapse": lambda tmp: chain(),
     "autoencoder.CollapseRuns": lambda tmp: chain().simulation,
     "autoencoder.DenoisingError": lambda tmp: of("observables", "denoising_error", problem(), path()(0.5), [0.2, 0.7]),
-    "autoencoder.Fluctuations": lambda tmp: of("fluctuations", "fluctuations", path()),
+    "autoencoder.Fluctuations": lambda tmp: of("finite_size.fluctuations", "fluctuations", path()),
     "autoencoder.GeneratedPoints": lambda tmp: generated(),
-    "autoencoder.LearningCurves": lambda tmp: of("learning_curves", "learning_curves", path(), [0.2, 0.5]),
+    "autoencoder.LearningCurves": lambda tmp: of("observables.learning_curves", "learning_curves", path(), [0.2, 0.5]),
     "autoencoder.ModeLearning": lambda tmp: of(
-        "linear_network", "learn", asy.solve(asy.example("linear-pca").replace({"training.tau": 2.0})), 51
+        "observables.linear_network", "learn", asy.solve(asy.example("linear-pca").replace({"training.tau": 2.0})), 51
     ),
-    "autoencoder.ModeReport": lambda tmp: of("modes", "mode_report", problem(), path()(0.5), points=2000),
+    "autoencoder.ModeReport": lambda tmp: of("generated.modes", "mode_report", problem(), path()(0.5), points=2000),
     "autoencoder.Modes": lambda tmp: of(
-        "mode_finding", "find_modes", np.random.default_rng(0).standard_normal((2000, 1)) + [[-4.0], [4.0]] * 1000
+        "generated.mode_finding",
+        "find_modes",
+        np.random.default_rng(0).standard_normal((2000, 1)) + [[-4.0], [4.0]] * 1000,
     ),
     "autoencoder.OrderParameterPath": lambda tmp: path(),
     "autoencoder.PhaseDiagram": lambda tmp: phase_diagram(),
     "autoencoder.Runs": lambda tmp: auto_encoder()[2],
     "autoencoder.SampleComplexity": lambda tmp: of("observables", "sample_complexity", path()),
-    "autoencoder.ScoreError": lambda tmp: of("score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]),
+    "autoencoder.ScoreError": lambda tmp: of(
+        "observables.score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]
+    ),
     "autoencoder.TrainedRun": lambda tmp: trained(),
     "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),

@@ -39,9 +39,9 @@ from .plots.collapse import plot_cobweb as plot_cobweb
 from .plots.collapse import plot_collapse as plot_collapse
 from .plots.collapse import plot_generations as plot_generations
 from .plots.collapse import plot_phase_diagram as plot_phase_diagram
+from .plots.densities import target_density as target_density
 from .plots.paths import draw_densities as draw_densities
 from .plots.paths import plot_path as plot_path
-from .plots.paths import target_density as target_density
 from .process.ensemble import Runs as Runs
 from .process.generate import GeneratedPoints as GeneratedPoints
 from .process.generate import Generator as Generator

@@ -29,8 +29,7 @@ def path():
 
 def p_values(path, runs, size):
     parts = [slice(k, k + size) for k in range(0, runs.runs, size)]
-    chosen = [dataclasses.replace(runs, **{name: getattr(runs, name)[s] for name in runs.NAMES}) for s in parts]
-    return np.array([chi_square(path, r).p for r in chosen])
+    return np.array([chi_square(path, runs.take(part)).p for part in parts])
 
 
 def test_statistic_is_the_squared_distance():

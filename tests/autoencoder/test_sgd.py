@@ -11,6 +11,7 @@ import sympy
 from scipy import stats
 
 from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.model import streams
 from asymptotics.autoencoder.process import steps as sgd_kernels
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import DivergedError, SgdState, Trainer, one_run, prepare, train
@@ -69,13 +70,13 @@ def sample_of(problem: SgdProblem, seed, number: int):
     """(x₀, x₁) and the time's index of a sample, from the documented streams."""
     key, d = philox_key(seed), problem.dimension
     z0, z1, pick = np.empty(d, np.float32), np.empty(d, np.float32), np.empty(1, np.int64)
-    fill_normals32(*key, sgd_kernels.BASE, number, z0)
-    fill_normals32(*key, sgd_kernels.TARGET, number, z1)
-    sgd_kernels.choose(*key, sgd_kernels.CLUSTER, number, np.cumsum(problem.weights), pick)
+    fill_normals32(*key, streams.BASE, number, z0)
+    fill_normals32(*key, streams.TARGET, number, z1)
+    sgd_kernels.choose(*key, streams.CLUSTER, number, np.cumsum(problem.weights), pick)
     _, U, counts = problem.begin(seed)
     spread = np.sqrt(np.repeat(problem.eigenvalues[pick[0]], counts))
     x1 = problem.centroids[pick[0]] @ U + spread * z1
-    sgd_kernels.choose(*key, sgd_kernels.TIME, number, np.cumsum(problem.time_weights), pick)
+    sgd_kernels.choose(*key, streams.TIME, number, np.cumsum(problem.time_weights), pick)
     return z0.astype(float), x1, pick[0]
 
 
@@ -224,7 +225,7 @@ def test_samples_of_a_data_set():
         later = np.concatenate([trainer._picks(k, 7)[0] for k in range(0, 70, 7)])
         assert np.array_equal(later, picks[:70])
         z0 = np.empty(7, np.float32)
-        fill_normals32(*philox_key(8), sgd_kernels.BASE, 0, z0)
+        fill_normals32(*philox_key(8), streams.BASE, 0, z0)
         x = 0.3 * z0 + 0.7 * X[picks[0]]
         W, b = trainer.weights, trainer.b
 

@@ -15,8 +15,6 @@ from asymptotics.autoencoder.finite_size.reduced_chain import simulate
 from asymptotics.autoencoder.finite_size.sensitivity import responses
 from asymptotics.common.output.verdict import Verdict
 
-NAMES = ("Q", "Theta", "M", "b", "parameters")
-
 
 def ensembles(problem, dimension, runs, count, taus, companion=True):
     """``count`` experiments with trajectories that have the law of trainings in R^d; the companion as `simulate` has it."""
@@ -24,11 +22,10 @@ def ensembles(problem, dimension, runs, count, taus, companion=True):
     main = simulate(problem, dimension=dimension, runs=runs * count, seed=21, **options)
     low = simulate(problem, dimension=dimension // 4, runs=4 * runs * count, seed=22, **options) if companion else None
     for k in range(count):
-        part = {n: getattr(main, n)[k * runs : (k + 1) * runs] for n in NAMES}
+        part = main.take(slice(k * runs, (k + 1) * runs))
         if low is not None:
-            part |= {f"low_{n}": getattr(low, n)[4 * k * runs : 4 * (k + 1) * runs] for n in NAMES}
-            part["low_dimension"] = dimension // 4
-        yield dataclasses.replace(main, **part)
+            part = dataclasses.replace(part, low=low.main.take(slice(4 * k * runs, 4 * (k + 1) * runs)))
+        yield part
 
 
 @pytest.mark.slow
@@ -41,7 +38,7 @@ def ensembles(problem, dimension, runs, count, taus, companion=True):
     ],
 )
 def test_p_is_uniform_where_the_theory_is_right(three_clusters, monkeypatch, dimension, runs, companion, changes):
-    monkeypatch.setattr(comparison, "_power", lambda *_: {})
+    monkeypatch.setattr(comparison.verdict, "power_of", lambda *_: {})
     exp = three_clusters.replace({"training.tau": 2.0, **changes})
     path = asy.solve(exp)
     taus = [0.0, 1.0, 2.0]
@@ -57,7 +54,7 @@ def test_stated_power_is_the_rate_of_rejection(three_clusters, monkeypatch, name
     runs = list(ensembles(exp.problem, 200, 4, 40, [1.0, 2.0]))
     path = asy.solve(exp)
     change = np.median([asy.compare(path, r).power[name] for r in runs[:4]])
-    monkeypatch.setattr(comparison, "_power", lambda *_: {})
+    monkeypatch.setattr(comparison.verdict, "power_of", lambda *_: {})
     table, key = name.split(".")
     value = getattr(getattr(exp.problem, table), key)
     wrong = asy.solve(exp.replace({name: (np.asarray(value) * (1 + change)).tolist()}))
@@ -72,8 +69,7 @@ def test_p_of_generated_points_is_uniform(three_clusters):
     runs = asy.simulate(exp, runs=400, companion=False, tau=[1.0], workers=1, progress=False)
     path, p = asy.solve(exp), []
     for k in range(200):
-        part = {n: getattr(runs, n)[2 * k : 2 * k + 2] for n in (*NAMES, "generated", "norms")}
-        rows = comparison.generated_rows(path, dataclasses.replace(runs, **part), exp.problem)
+        rows = comparison.generated_rows(path, runs.take(slice(2 * k, 2 * k + 2)), exp.problem)
         p.append(Verdict.of(rows).p_value)
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 

@@ -11,7 +11,7 @@ import pytest
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.output import files
 from asymptotics.common.running import checkpoints
-from asymptotics.common.running.checkpoints import Checkpoint, read, write
+from asymptotics.common.running.checkpoints import Checkpoint, Keeper, read, write
 from asymptotics.common.running.ensembles import Interrupted, run_ensemble, spawn
 
 CONTENT = {
@@ -233,3 +233,20 @@ def test_manifest_says_what_is_kept(tmp_path):
     with Checkpoint(tmp_path / "keep", {"verb": "simulate", "data": np.arange(4)}):
         found = json.loads((tmp_path / "keep" / checkpoints.MANIFEST).read_text())
     assert found["asymptotics"] == "checkpoint" and found["verb"] == "simulate" and found["data"]["shape"] == [4]
+
+
+def test_a_state_is_kept_now_and_then_and_when_the_work_stops():
+    kept: list[int] = []
+    for every, expected in ((1e9, [2]), (-1.0, [1, 2, 2])):
+        kept.clear()
+        with pytest.raises(KeyboardInterrupt), Keeper(kept.append, every) as keep:
+            for step in (1, 2):
+                keep(lambda step=step: step)
+            raise KeyboardInterrupt
+        assert kept == expected
+    kept.clear()
+    with pytest.raises(ValueError, match="early"), Keeper(kept.append, last=0):
+        raise ValueError("early")
+    assert kept == [0]
+    with Keeper(None) as keep:
+        keep(lambda: pytest.fail("nothing is kept: no copy is made"))

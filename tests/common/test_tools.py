@@ -11,7 +11,7 @@ import pytest
 
 from asymptotics.common.input import checks, expressions
 from asymptotics.common.numerics.distances import sliced_wasserstein, wasserstein_1d
-from asymptotics.common.numerics.expectations import Rule, ladder
+from asymptotics.common.numerics.expectations import Rule, climb, ladder
 from asymptotics.common.numerics.interpolants import PRESETS, Interpolant
 from asymptotics.common.output.results import Result, to_builtin, write_atomically
 from asymptotics.common.output.verdict import Row, Verdict
@@ -62,6 +62,14 @@ def test_rules_refuse_nonsense_and_the_ladder_climbs():
     for dimension, kink in ((1, False), (2, False), (4, False), (4, True)):
         sizes = [r.size(dimension) for r in ladder(dimension, kink=kink) if r.kind == "sobol" or dimension <= 2]
         assert sizes == sorted(sizes)
+
+
+def test_climbing_ends_where_a_finer_rung_agrees():
+    rungs = ladder(1)
+    used, finer, value = climb(rungs, lambda rule: 1.0 / rule.nodes, lambda _, before, after: before - after < 0.01)
+    assert (used.nodes, finer.nodes, value) == (20, 24, 1 / 24)
+    used, finer, value = climb(rungs, lambda rule: rule.nodes, lambda *_: False)
+    assert used is finer is rungs[-1] and value == rungs[-1].nodes
 
 
 # expressions -------------------------------------------------------------------------------------------------------

@@ -46,6 +46,17 @@ def test_what_is_not_counted_or_not_tested_is_shown_only():
     assert verdict.to_json()["not_tested"] == [{"name": "loss", "reason": "infinite mean"}]
 
 
+def test_nothing_tested_is_no_pass():
+    """Shown numbers alone, or none at all: neither agreement nor failure, and said in every form."""
+    shown = Verdict.of([Row("M", 0.0, 0.0, 1.0, counted=False)], not_tested=(("b", "the bias is not known"),))
+    for verdict in (shown, Verdict.of([])):
+        assert not verdict.passed and verdict.failures() == [] and verdict.outcome == "NOT TESTED"
+        assert verdict.to_json()["outcome"] == "NOT TESTED" and verdict.to_json()["passed"] is False
+        assert verdict.summary().splitlines()[-1].startswith("NOT TESTED: no number could be compared")
+    assert Verdict.of([], tests=(("chi", 0.5),)).outcome == "PASS"
+    assert Verdict.of([], tests=(("chi", 1e-9),)).outcome == "FAIL"
+
+
 def test_an_exact_number_must_agree_to_rounding():
     x = np.random.default_rng(0).standard_normal((6, 2)) * [1.0, 0.0] + [0.0, 1.0]
     assert Verdict.of([Row.of_runs("x", [0.0, 1.0], x)]).passed

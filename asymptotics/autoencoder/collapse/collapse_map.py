@@ -6,17 +6,19 @@ is a map of the line: fixed points, their stability and basins follow without so
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import ComputationError, array, fail, integer, number
+from ...common.input.checks import array, fail, integer, number
 from ...common.output.plotting import Drawn
 from ...common.output.results import Result, dataframe
-from ..generated.coefficients import Clock, coefficients
 from ..kernels.sampler import compile_sampler
 from ..model.problem import Problem
+from .bulk import BulkVariance
+from .orbits import SETTLED, follow, next_fixed
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,7 @@ class CollapseMap(Drawn):
         self._time_weights = w
         self.tau = self._effective_time()
         self._derived = compile_sampler(problem.sampling.drift)
-        self._epsilon = problem.sampling.epsilon_function(s)
-        self._prepare()
+        self._bulk = BulkVariance(problem)
 
     def _effective_time(self) -> float:
         """ρ_b ∫₀^τ s(τ′) dτ′: zero without a trainable skip connection."""
@@ -80,22 +81,6 @@ class CollapseMap(Drawn):
         _, rate = self.problem.denoiser.rates(training.rates or {})
         schedule = training.rate_schedule()
         return float(rate * (training.tau if schedule is None else schedule.integral(training.tau)))
-
-    def _prepare(self) -> None:
-        sampling = self.problem.sampling
-        if sampling.scheme == "euler":
-            grid = sampling.grid()
-            k = coefficients(self.problem, 0.0, grid[:-1], self._epsilon)
-            h = np.diff(grid)
-            # Growth is linear in b: its values at b = 0 and its slope.
-            gain, growth, noise = self._derived.step(k.gamma, k.delta, k.epsilon, h)
-            self._steps = (growth, gain, noise)
-            return
-        self._clock = Clock(self.problem.interpolant)
-        self._span = (self._clock.of(sampling.start), self._clock.of(sampling.stop), sampling.start)
-        self._noisy = bool(np.any(self._epsilon(np.linspace(sampling.start, sampling.stop, 101)) != 0))
-        if not self._noisy:
-            self._ends = np.log(self._continuous(np.array([0.0, 1.0])))
 
     def skip(self, Lambda: Any, b0: Any = None) -> np.ndarray:
         """b_τ of a training on a target with mean eigenvalue Λ, from ``b0`` (default: the problem's) (any shape)."""
@@ -131,37 +116,7 @@ class CollapseMap(Drawn):
 
     def variance(self, b: Any) -> np.ndarray:
         """v_{t_f} of a sampler whose network has the skip connection b (any shape)."""
-        b = np.asarray(b, dtype=np.float64)
-        flat = b.ravel()
-        with np.errstate(over="ignore"):
-            if self.problem.sampling.scheme == "euler":
-                v = np.ones_like(flat)
-                for growth, gain, noise in zip(*self._steps, strict=True):
-                    v = self._derived.variance_step(growth + gain * flat, noise, v)
-                return v.reshape(b.shape)
-            if not self._noisy:
-                # Without noise ln v = 2 ∫ Δ is linear in b: two values give it everywhere.
-                at_zero, at_one = self._ends
-                return np.exp(at_zero + (at_one - at_zero) * b)
-            return self._continuous(flat).reshape(b.shape)
-
-    def _continuous(self, b: np.ndarray) -> np.ndarray:
-        from scipy.integrate import solve_ivp
-
-        first, last, start = self._span
-
-        def slope(clock: float, y: np.ndarray) -> np.ndarray:
-            t = float(y[0])
-            k = coefficients(self.problem, 0.0, np.array(t), self._epsilon)
-            delta = k.delta + b * k.gamma
-            # ln v: the variance itself ranges over many decades.
-            return self._clock.rate(t) * np.concatenate([[1.0], 2 * delta + 2 * k.epsilon * np.exp(-y[1:])])
-
-        y0 = np.concatenate([[start], np.zeros(len(b))])
-        solved = solve_ivp(slope, (first, last), y0, method="DOP853", rtol=1e-10, atol=1e-12)
-        if not solved.success:
-            raise ComputationError(f"the variance of the bulk could not be integrated: {solved.message}")
-        return np.exp(solved.y[1:, -1])
+        return self._bulk(b)
 
     def __call__(self, Lambda: Any) -> np.ndarray:
         """f(Λ), any shape."""
@@ -214,15 +169,31 @@ class CollapseMap(Drawn):
         return np.array(values)
 
     def attractor(self, Lambda: float | None = None) -> np.ndarray:
-        """The values that Λ takes in the end when the chain starts at Λ (default: the original target's).
+        """The values that Λ takes in the end when the chain starts at Λ (default: the original target's), in increasing order.
 
         One value: the chain converges (0 and inf are possible); more: it alternates between them for ever, which a skip
-        connection that starts above b_∞ can do, since more variance then trains it further down. See
-        `asymptotics.autoencoder.collapse.orbits.attractor`.
-        """
-        from .orbits import attractor
+        connection that starts above b_∞ can do, since more variance then trains it further down.
 
-        return attractor(self, self.start if Lambda is None else number("Lambda", Lambda, at_least=0))
+        The chain is a map of the line: Λ → f(Λ) for fresh weights, b → b_τ(Λ(b), b) with Λ(b) = φΛ₀ + (1 − φ)v(b) for warm ones.
+        Accumulating data take ever smaller steps towards f(Λ): after some exact ones the chain goes on to the next fixed point.
+        """
+        start = self.start if Lambda is None else number("Lambda", Lambda, at_least=0)
+        points = self.fixed_points()
+        if not np.isfinite(float(self(start))):
+            return np.array([np.inf])
+        if self.problem.generations.accumulate:
+            here = float(self.iterate(SETTLED, start)[-1])
+            return np.array([next_fixed(here, float(self(here)) - here, [p.Lambda for p in points], 0.0)])
+        if not self.warm:
+            return np.sort(follow(self, start, [(p.Lambda, p.stable) for p in points], 0.0))
+
+        def train(b: np.ndarray) -> np.ndarray:
+            return self.skip(self.following(b), b)
+
+        states = follow(train, float(self.skip(start)), [(p.b, p.stable) for p in points], -np.inf)
+        by_state = {p.b: p.Lambda for p in points}
+        ends = [by_state[b] if b in by_state else float(self.following(b)) for b in states if np.isfinite(b)]
+        return np.sort(ends) if ends else np.array([np.inf])
 
     def limit(self, Lambda: float | None = None) -> float:
         """Where the chain ends that starts at Λ (default: the original target's); NaN if it alternates for ever."""
@@ -292,8 +263,6 @@ def phase_diagram(problem: Problem, x: tuple[str, Any], y: tuple[str, Any]) -> P
     x, y : (name, values)
         Names from stop (t_f), tau, original (φ), epsilon (a factor on the problem's ε, or ε = factor × (1 − t) if that is 0).
     """
-    import dataclasses
-
     for name, _ in (x, y):
         if name not in AXES:
             fail("axis", name, "one of " + ", ".join(AXES))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.output.ensemble import standard_error
 from ...common.output.verdict import Row, Verdict
 from ..finite_size.extrapolation import paired
 from .result import Collapse
@@ -46,11 +47,11 @@ def gaps(theory: Collapse, runs: CollapseRuns, generation: int) -> dict[str, Any
         if np.size(expected) == 0:
             continue
         rows = {}
-        for label, low, d in (("high", False, runs.dimension), ("low", True, runs.low_dimension)):
-            values = _flat(name, runs.values(name, low)[:, generation - 1])
+        for label, ensemble in (("high", runs.main), ("low", runs.low)):
+            values = _flat(name, ensemble[name][:, generation - 1])
             if len(values) > 1:
-                sem = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-                rows[label] = {"dimension": d, "gap": values.mean(axis=0) - expected, "sem": sem}
+                gap, sem = values.mean(axis=0) - expected, standard_error(values)
+                rows[label] = {"dimension": ensemble.dimension, "gap": gap, "sem": sem}
         out[name] = rows
     return out
 
@@ -63,7 +64,7 @@ def compare(theory: Collapse, runs: CollapseRuns, *, level: float = 0.01) -> Ver
     The sliced distance is not a row: that of a finite sample is biased upwards.
     """
     rows, not_tested, notes = [], [], []
-    extrapolates = len(runs.low_b) > 1
+    extrapolates = runs.low.runs > 1
     for g in range(1, min(theory.count, runs.count) + 1):
         for name in COMPARED:
             expected = _flat(name, getattr(theory, name)[g - 1])

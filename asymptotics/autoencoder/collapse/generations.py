@@ -25,9 +25,11 @@ from ..model.generations import Generations
 from ..model.problem import Problem
 from ..solution import OrderParameterPath
 from ..theory import solve
-from .observables import TargetQuantiles
+from .comparison import compare
+from .observables import QUANTITIES, TargetQuantiles
+from .process import simulate_generations
 from .replica import Replica, Trained
-from .result import QUANTITIES, Collapse
+from .result import Collapse
 
 #: Nodes over both channels in the first training.
 FIRST_PAIRS = Rule("sobol", 2**13)
@@ -218,11 +220,9 @@ def collapse(
     checkpoint: Checkpoint | None = None,
     **options: Any,
 ) -> Collapse:
-    """The chain of `generations` and, with ``simulate``, the one in R^d beside it (``result.simulation``)."""
+    """The chain of `generations` and, with ``simulate``, the one in R^d beside it (``result.simulation``), compared."""
     result = generations(problem, workers=workers, progress=progress, checkpoint=checkpoint, **options)
     if not simulate:
         return result
-    from .process import simulate_generations
-
     runs = simulate_generations(problem, workers=workers, progress=progress, checkpoint=checkpoint)
-    return dataclasses.replace(result, simulation=runs)
+    return dataclasses.replace(result, simulation=runs, verdict=compare(result, runs))

@@ -1,4 +1,4 @@
-"""Distances of generated points to the original target."""
+"""What is followed from generation to generation, and the distances of generated points to the original target."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from ...common.input.checks import array
 from ..model.target import GaussianMixture
 
+#: What is followed from generation to generation.
+QUANTITIES = ("Lambda", "b", "Q", "Theta", "parameters", "v", "mean", "covariance", "distance", "bulk_distance")
 #: Directions of the sliced distance.
 SLICES = 32
 

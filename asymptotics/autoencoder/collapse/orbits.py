@@ -1,14 +1,10 @@
-"""Where a chain of generations ends: a fixed point, or values between which it alternates for ever."""
+"""Where the orbit of a map of the line ends: a fixed point, or values between which it alternates for ever."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from .collapse_map import CollapseMap
 
 #: Generations followed where no argument of monotony decides.
 MOST = 2000
@@ -17,37 +13,10 @@ PERIODS = 32
 #: Relative distance at which a value counts as the same again.
 SAME = 1e-9
 #: Generations of accumulating data after which a step is too short to jump over a fixed point.
-_SETTLED = 64
+SETTLED = 64
 
 
-def attractor(collapse_map: CollapseMap, Lambda: float) -> np.ndarray:
-    """The values that Λ takes in the end, in increasing order (an irregular orbit: its last `PERIODS` values).
-
-    The chain is a map of the line: Λ → f(Λ) for fresh weights, and b → b_τ(Λ(b), b) with Λ(b) = φΛ₀ + (1 − φ)v(b) for warm ones.
-    Where that map increases between the start and the next fixed point in the direction of the first step, the chain ends
-    there; otherwise it is followed. Accumulating data take ever smaller steps towards f(Λ): after some exact ones the chain
-    goes on to the next fixed point.
-    """
-    points = collapse_map.fixed_points()
-    if not np.isfinite(float(collapse_map(Lambda))):
-        return np.array([np.inf])
-    if collapse_map.problem.generations.accumulate:
-        here = float(collapse_map.iterate(_SETTLED, Lambda)[-1])
-        return np.array([_next(here, float(collapse_map(here)) - here, [p.Lambda for p in points], 0.0)])
-    if collapse_map.warm:
-        first = float(collapse_map.skip(Lambda))
-
-        def train(b: np.ndarray) -> np.ndarray:
-            return collapse_map.skip(collapse_map.following(b), b)
-
-        states = _follow(train, first, [(p.b, p.stable) for p in points], -np.inf)
-        by_state = {p.b: p.Lambda for p in points}
-        ends = [by_state[b] if b in by_state else float(collapse_map.following(b)) for b in states if np.isfinite(b)]
-        return np.sort(ends) if ends else np.array([np.inf])
-    return np.sort(_follow(collapse_map, Lambda, [(p.Lambda, p.stable) for p in points], 0.0))
-
-
-def _next(here: float, step: float, points: list[float], lowest: float) -> float:
+def next_fixed(here: float, step: float, points: list[float], lowest: float) -> float:
     """The next fixed point in the direction of ``step``."""
     close = 1e-12 * abs(here)
     if step >= 0:
@@ -55,11 +24,15 @@ def _next(here: float, step: float, points: list[float], lowest: float) -> float
     return max((p for p in points if p <= here + close), default=lowest)
 
 
-def _follow(
+def follow(
     function: Callable[[np.ndarray], np.ndarray], start: float, points: list[tuple[float, bool]], lowest: float
 ) -> np.ndarray:
-    """Values in which x → function(x) ends; ``points``: the fixed ones and whether they are stable."""
-    end = _next(start, float(function(np.asarray(start))) - start, [x for x, _ in points], lowest)
+    """Values in which x → function(x) ends (an irregular orbit: its last `PERIODS`).
+
+    ``points``: the fixed ones and whether they are stable. Where the map increases between the start and the next fixed point
+    in the direction of the first step, the orbit ends there; otherwise it is followed.
+    """
+    end = next_fixed(start, float(function(np.asarray(start))) - start, [x for x, _ in points], lowest)
     if np.isfinite(end):
         between = np.linspace(start, end, 257)
         if lowest == 0.0 and start > 0 and end > 0:

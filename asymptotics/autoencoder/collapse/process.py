@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.running.checkpoints import Checkpoint
-from ...common.running.ensembles import Run, run_ensemble, spawn
+from ...common.running.checkpoints import Checkpoint, Keeper
+from ...common.running.ensembles import Run
 from ..model.problem import Problem
 from ..model.weights import overlaps
-from ..process.ensemble import COMPANION
+from ..process.companion import with_companion
 from ..process.generate import Generator
 from ..process.problem import SgdProblem
 from ..process.results import SgdState
 from ..process.setup import sampler_steps, sgd_problem
-from ..process.sgd import DivergedError, Trainer, default_chunk
-from .observables import TargetQuantiles, bulk_distance
-from .result import QUANTITIES
+from ..process.sgd import DivergedError, Trainer, default_chunk, prepare
+from .observables import QUANTITIES, TargetQuantiles, bulk_distance
 from .runs import CollapseRuns
 from .stream import DataStream, StreamTrainer, fresh_weights
 
@@ -60,7 +59,6 @@ class _Chain:
         self.networks: list[Network] = []
         self.generators: list[Generator] = []
         self.records: list[dict[str, np.ndarray]] = []
-        self.saved = time.monotonic()
 
     def follow(self) -> list[dict[str, np.ndarray]]:
         """Train generation after generation, from the last state kept; the quantities of each."""
@@ -106,27 +104,17 @@ class _Chain:
         return StreamTrainer(own, training, stream), stream
 
     def _train(self, trainer: Trainer, stream: DataStream | None, generation: int) -> None:
-        problem, files = trainer.problem, self.run.files
+        problem = trainer.problem
         chunk = default_chunk(problem)
-        # A copy: Ctrl-C may arrive when a block has been drawn and not yet learned.
-        snapshot = self._state(trainer, stream) if files is not None else None
-        try:
+        with Keeper[dict[str, Any]].of(self.run.files, self._state(trainer, stream)) as keep:
             while trainer.step < problem.steps:
                 trainer.advance(min(chunk, problem.steps - trainer.step))
                 if not trainer.finite():
                     raise DivergedError(
                         f"generation {generation}: SGD diverged at d = {problem.dimension}", trainer.run([])
                     )
-                if files is not None:
-                    snapshot = self._state(trainer, stream)
-                    if time.monotonic() - self.saved > files.every:
-                        files.keep_state(snapshot)
-                        self.saved = time.monotonic()
+                keep(lambda: self._state(trainer, stream))
                 self.run.progress(generation - 1 + trainer.step / problem.steps, self.settings.count)
-        except BaseException:
-            if files is not None:
-                files.keep_state(snapshot)
-            raise
 
     def _state(self, trainer: Trainer | None, stream: DataStream | None) -> dict[str, Any]:
         return {
@@ -226,49 +214,20 @@ def simulate_generations(
     from ... import __version__
 
     start = time.perf_counter()
-    settings = problem.simulation
     if problem.denoiser.init.realisation is not None and problem.generations.count > 1:
         raise InputError("denoiser.init.realisation: must be left out for a chain of generations")
-    d = settings.dimension
-    setup, low = sgd_problem(problem), d // COMPANION
-    setup.begin(0)
-    small = None
-    if companion or companion is None:
-        try:
-            small = sgd_problem(problem, dimension=low)
-            small.begin(0)
-        except InputError:
-            if companion:
-                raise
-            small = None
-    seeds = spawn(settings.seed, settings.runs * (1 + COMPANION * (small is not None)))
-    setups = [setup] * settings.runs + [small] * (len(seeds) - settings.runs)
-    Trainer(setup, 0).advance(0)  # compiles before any process starts
-    pairs: Any = list(zip(seeds, setups, strict=True))
-    results = run_ensemble(
-        _chain,
-        pairs,
-        problem,
-        workers=workers,
-        executor=executor,
-        progress=progress,
-        description=f"d = {d}",
-        checkpoint=checkpoint,
-        part="chains",
-        watched=True,
-    )
-    main, rest = results[: settings.runs], results[settings.runs :]
-    fields = {}
-    for name in QUANTITIES:
-        field = "mean_" if name == "mean" else name
-        fields[field] = np.stack([r[name] for r in main])
-        fields[f"low_{field}"] = np.stack([r[name] for r in rest]) if rest else fields[field][:0]
+    setup = sgd_problem(problem)
+    setup.begin(0)  # refuses impossible overlaps before any process starts
+    # Compiled here, so that worker processes find the machine code instead of each making their own.
+    prepare(setup)
+    main, low = with_companion(
+        _chain, (problem,), problem, setup, (*QUANTITIES, "generated"), QUANTITIES, companion=companion,
+        workers=workers, executor=executor, progress=progress, checkpoint=checkpoint, part="chains",
+    )  # fmt: skip
     return CollapseRuns(
-        **fields,
-        generated=np.stack([r["generated"] for r in main]),
-        dimension=d,
-        low_dimension=low,
-        seed=settings.seed,
+        main=main,
+        low=low,
+        seed=problem.simulation.seed,
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),
         version=__version__,

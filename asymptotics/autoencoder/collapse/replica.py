@@ -16,8 +16,7 @@ from ..equations.stepping import StepError, finite, pieces_of, steps
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from .latent import GeneratedLaw, GenerationDrift, LatentMoments, quasi_normals
-from .observables import TargetQuantiles, bulk_distance
-from .result import QUANTITIES
+from .observables import QUANTITIES, TargetQuantiles, bulk_distance
 
 #: Points for mean, covariance and distance of a generated density.
 POINTS = 2**14

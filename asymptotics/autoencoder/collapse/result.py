@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import fail, integer
 from ...common.output.results import Result, dataframe, to_builtin
+from ...common.output.verdict import Verdict
 from ..equations.path import OrderParameters
+from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
-
-if TYPE_CHECKING:
-    from ..generated.density import GeneratedDensity
-    from .runs import CollapseRuns
-
-#: What is followed from generation to generation.
-QUANTITIES = ("Lambda", "b", "Q", "Theta", "parameters", "v", "mean", "covariance", "distance", "bulk_distance")
+from .observables import QUANTITIES
+from .runs import CollapseRuns
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class Collapse(Result):
         How expectations were computed.
     experiment : dict
         The tables.
-    simulation : CollapseRuns, optional
-        The chain in R^d (not saved with this object).
+    simulation, verdict : CollapseRuns and Verdict, optional
+        The chain in R^d, and theory against it (not saved with this object).
     """
 
     Lambda: np.ndarray
@@ -73,6 +70,7 @@ class Collapse(Result):
     version: str
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
     simulation: CollapseRuns | None = field(default=None, repr=False, compare=False, metadata={"transient": True})
+    verdict: Verdict | None = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
     @property
     def problem(self) -> Problem:
@@ -102,8 +100,6 @@ class Collapse(Result):
 
     def density(self, generation: int, directions: Any = None) -> GeneratedDensity:
         """Law of the projections on the original directions that a generation produces."""
-        from ..generated.density import GeneratedDensity
-
         return GeneratedDensity(self.problem, self.order_parameters(generation), directions)
 
     def to_json(self) -> dict[str, Any]:
@@ -119,13 +115,11 @@ class Collapse(Result):
             fields["comparison"] = self.compare().to_json()
         return dict(to_builtin(fields))
 
-    def compare(self) -> Any:
-        """Theory against the chain in R^d, a `asymptotics.common.output.verdict.Verdict`."""
-        from .comparison import compare
-
-        if self.simulation is None:
+    def compare(self) -> Verdict:
+        """Theory against the chain in R^d that was simulated with it (`asymptotics.autoencoder.collapse.comparison`)."""
+        if self.verdict is None:
             fail("simulation", None, "a simulated chain (--simulate)")
-        return compare(self, self.simulation)
+        return self.verdict
 
     def summary(self) -> str:
         """A table by generation."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.expectations import Rule, ladder
+from ...common.numerics.expectations import Rule, climb, ladder
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from .drift import Drift
@@ -114,21 +114,19 @@ class Chooser:
         if fixed is not None:
             above = [r for r in rungs if r.kind == fixed.kind and r.nodes > 1.2 * fixed.nodes]
             rungs = [fixed, above[0] if above else Rule(fixed.kind, fixed.nodes * 2)]
-        before = self._drifts(pair(rungs[0]), states, taus)
-        used, error = rungs[0], np.inf
-        for finer in rungs[1:]:
-            after = self._drifts(pair(finer), states, taus)
+        error = np.inf
+
+        def agree(finer: Rule, before: np.ndarray, after: np.ndarray) -> bool:
+            nonlocal error
             last, error = error, self._propagate(taus, states, after - before)
             if finer.kind == "sobol" and np.isfinite(last):
                 # Two rungs may agree by chance: no better than half of what the rungs before differed by.
                 error = max(error, last / 2)
-            if fixed is not None:
-                return used, error
-            if error < self.SAFETY * self.tolerance:
-                # Sobol' points gain little from one rung to the next: only the finer one is as good as their difference says.
-                return (finer if finer.kind == "sobol" else used), error
-            used, before = finer, after
-        return used, error
+            return fixed is not None or error < self.SAFETY * self.tolerance
+
+        used, finer, _ = climb(rungs, lambda rule: self._drifts(pair(rule), states, taus), agree)
+        # Sobol' points gain little from one rung to the next: only the finer one is as good as their difference says.
+        return (finer if finer.kind == "sobol" and fixed is None else used), error
 
     def _drifts(self, rules: tuple[Rule, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
         drift = Drift(self.problem, self.kernels, *rules)

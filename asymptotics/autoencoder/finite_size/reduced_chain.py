@@ -16,7 +16,8 @@ import numpy as np
 from ...common.input.checks import InputError, array, integer
 from ...common.numerics.gram import INDEFINITE, indefinite, present, rank
 from ...common.numerics.normals import philox_key
-from ...common.running.checkpoints import Checkpoint
+from ...common.output.ensemble import Ensemble
+from ...common.running.checkpoints import Checkpoint, Keeper
 from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..equations.integrate import check_start
 from ..model.problem import Problem
@@ -173,25 +174,16 @@ def trajectory(
     if state is not None:
         chain.restore(state)
         found = {int(step): value for step, value in state["found"].items()}
-    saved, snapshot = time.monotonic(), state
-    try:
+    with Keeper[dict[str, Any]].of(files, state) as keep:
         for step in np.unique(steps):
             while chain.step < step:
                 chain.advance(min(int(step) - chain.step, PIECE))
-                if files is not None:
-                    snapshot = {**chain.state(), "found": {str(k): v for k, v in found.items()}}
-                    if time.monotonic() - saved > files.every:
-                        files.keep_state(snapshot)
-                        saved = time.monotonic()
+                keep(lambda: {**chain.state(), "found": {str(k): v for k, v in found.items()}})
                 if run is not None:
                     run.progress(chain.step, total)
             if int(step) not in found:
                 theta, q = chain.overlaps()
                 found[int(step)] = (q.sum(axis=0), theta.sum(axis=0), chain.scalars.copy())
-    except BaseException:
-        if files is not None and snapshot is not None:
-            files.keep_state(snapshot)
-        raise
     Q, Theta, scalars = (np.stack([found[int(s)][i] for s in steps]) for i in range(3))
     if not np.all(np.isfinite(scalars)) or not np.all(np.isfinite(Q)):
         raise InputError(
@@ -256,20 +248,15 @@ def simulate(
         trajectory, spawn(seed, count), setup, taus, workers=workers, progress=progress, description=f"d = {d}",
         checkpoint=checkpoint, watched=True,
     )  # fmt: skip
-    stacked: dict[str, Any] = {name: np.stack([r[name] for r in results]) for name in Runs.NAMES}
-    none: dict[str, Any] = {f"low_{name}": stacked[name][:0] for name in Runs.NAMES}
-    K = problem.target.directions
+    # No weights, no points.
+    none = {"generated": np.empty((0, problem.target.directions)), "norms": np.empty(0)}
+    main = Ensemble.of([r | none for r in results], d, (*Runs.NAMES, *none))
     tables = problem.to_tables()
     tables["simulation"] |= {"dimension": d, "runs": count, "seed": seed, "samples": 1}
     return Runs(
+        main=main,
+        low=main.take(slice(0), d // 4),
         tau=np.array([setup.step_of(t) * 2 * setup.learning_rate / d for t in taus]),
-        **stacked,
-        generated=np.empty((count, 0, K)),
-        norms=np.empty((count, 0)),
-        **none,
-        low_generated=np.empty((0, 0, K)),
-        dimension=d,
-        low_dimension=d // 4,
         seed=seed,
         seconds=time.perf_counter() - start,
         experiment=tables,

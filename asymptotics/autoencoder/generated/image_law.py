@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.numerics.expectations import Rule
-from ..equations.drift import square_root
+from ...common.numerics.gram import square_root
 from .binned_distribution import distribution
 from .gaussian_sums import MERGED, Pieces, gaussian_sum, merged
 from .image import resolve

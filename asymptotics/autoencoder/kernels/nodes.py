@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import sympy
 
     from derivations.autoencoder.engine import System
-    from derivations.autoencoder.update import Equations
 
 MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
 NOISE = (

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.engine import System
+    from derivations.autoencoder.update import Equations
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
 
 
-def code_names(system: System) -> dict[sympy.Symbol, sympy.Symbol]:
+def code_names(system: Equations) -> dict[sympy.Symbol, sympy.Symbol]:
     """Names in the code, by number, of what users name: fields of the vectors and trainable scalars."""
     import sympy
 
@@ -33,13 +33,13 @@ class Writer:
 
     Parameters
     ----------
-    system : System
+    system : Equations
     backend : {"numba", "numpy"}
     flags : sequence of str
         What the compiler may do with sums and products.
     """
 
-    def __init__(self, system: System, backend: str, flags: Sequence[str] = ("contract", "nsz", "arcp")) -> None:
+    def __init__(self, system: Equations, backend: str, flags: Sequence[str] = ("contract", "nsz", "arcp")) -> None:
         self.system, self.backend, self.flags = system, backend, flags
         self.p = system.p
         self.encoders, self.decoders = system.denoiser.encoders, system.decoder_vectors

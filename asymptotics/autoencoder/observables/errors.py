@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import array, choice, fail, number
-from ...common.numerics.expectations import Rule, ladder
+from ...common.numerics.expectations import Rule, climb, ladder
 from ...common.numerics.gram import COMPUTED, present
 from ...common.output.results import Result
 from ..equations.drift import Drift
@@ -81,19 +81,11 @@ def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolera
             drift = Drift(one, kernels, rule)
             return drift.loss(drift.layout.pack(at.theta, at.q, float(at.b), np.asarray(at.parameters)))
 
-        bulk[k], potential[k] = _refined(loss, rules, tolerance)
+        def agree(_: Rule, before: tuple[float, float], after: tuple[float, float]) -> bool:
+            return abs(after[1] - before[1]) < tolerance * (1 + abs(after[1]))
+
+        bulk[k], potential[k] = climb(rules[2:], loss, agree)[2]
     return DenoisingError(t, bulk, potential + unpredicted(problem, float(at.b), t))
-
-
-def _refined(loss: Callable[[Rule], tuple[float, float]], rules: list[Rule], tolerance: float) -> tuple[float, float]:
-    """The loss by the first rule that the next one confirms."""
-    before = loss(rules[2])
-    for rule in rules[3:]:
-        after = loss(rule)
-        if abs(after[1] - before[1]) < tolerance * (1 + abs(after[1])):
-            return after
-        before = after
-    return before
 
 
 def checked_times(times: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, integer
+from ...common.output.ensemble import standard_error
 from ...common.output.results import Result
 from ..equations.path import TrainingPath
 from ..model.problem import Problem
@@ -264,5 +265,4 @@ def _predictions(problem: Problem, end: float, start: np.ndarray, final: np.ndar
 def measured(runs: Runs) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """``{"strength": (mean, sem), "captured": (mean, sem)}`` over the runs of a simulation, each (times, modes)."""
     values = {"strength": strengths(runs.Theta), "captured": captured(runs.Theta, runs.Q)}
-    n = max(runs.runs, 2)
-    return {name: (v.mean(axis=0), v.std(axis=0, ddof=1) / np.sqrt(n)) for name, v in values.items()}
+    return {name: (v.mean(axis=0), standard_error(v)) for name, v in values.items()}

@@ -11,7 +11,8 @@ from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..collapse.collapse_map import CollapseMap, PhaseDiagram
 from ..collapse.result import Collapse
 from ..collapse.runs import CollapseRuns
-from .paths import target_density
+from .axes import exact_density, mesh, projections, resolved
+from .densities import target_density
 
 #: Cells a direction of a density's picture.
 CELLS = 100
@@ -82,27 +83,24 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
         low = np.minimum(spread.min(axis=0), centroids.min(axis=0) - 3) - 0.3
         high = np.maximum(spread.max(axis=0), centroids.max(axis=0) + 3) + 0.3
         grid = [np.linspace(low[k], high[k], CELLS + 1) for k in range(2)]
-        mesh = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1)
-        _contours(axes[0], grid, target_density(problem, mesh), COLOURS[0])
+        _contours(axes[0], grid, target_density(problem, mesh(grid)), COLOURS[0])
         axes[0].set_title("target")
         for g, (axis, law, sample) in enumerate(zip(axes[1:], laws, samples, strict=True)):
             if collapse.simulation is not None:
                 cloud = collapse.simulation.generated[:, g].reshape(-1, 2)[:3000]
                 axis.plot(*cloud.T, ".", ms=1.2, color=COLOURS[1], alpha=0.35, rasterized=True)
             cell = float(np.max(np.asarray(high) - low)) / CELLS
-            drawable = (
-                not law.noisy and len(law.Q) <= 2 and np.linalg.eigvalsh(law.span_covariance)[0] > (0.6 * cell) ** 2
-            )
-            if drawable:
-                _contours(axis, grid, law.density(mesh), COLOURS[0])
+            exact = exact_density(law, mesh(grid)) if resolved(law, cell) else None
+            if exact is not None:
+                _contours(axis, grid, exact, COLOURS[0])
             else:
                 axis.plot(*sample[:2000].T, ".", ms=1.2, color=COLOURS[0], alpha=0.5, rasterized=True)
             axis.set_title(f"generation {g + 1}")
         for axis in axes:
             axis.set_xlim(low[0], high[0])
             axis.set_ylim(low[1], high[1])
-            axis.set_xlabel(r"$u_1\cdot x$")
-        axes[0].set_ylabel(r"$u_2\cdot x$")
+            projections(axis, 1)
+        projections(axes[0], 2)
         return figure if figure is not None else axes[0].figure, axes
 
 
@@ -146,6 +144,7 @@ def plot_cobweb(
         return figure, axis
 
 
+#: Axes of a phase diagram.
 LABELS = {
     "stop": "$t_f$",
     "tau": r"training time $\tau$",

@@ -1,4 +1,4 @@
-"""Plots of the auto-encoder: order parameters against τ, densities side by side."""
+"""Order parameters against τ: theory as lines with the predicted spread, experiment as points."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import numpy as np
 
 from ...common.input.checks import InputError, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..finite_size.fluctuations import Fluctuations, fluctuations
 from ..generated.density import GeneratedDensity
-from ..model.problem import Problem
-from ..model.target import GaussianMixture
 from ..process.ensemble import Runs
+from ..process.results import TrainedRun
 from ..solution import OrderParameterPath
+from .axes import TAU
+from .densities import draw_densities
 
 
 def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -34,8 +36,6 @@ def entries(p: int, K: int) -> list[tuple[str, str, tuple[int, ...]]]:
 
 def _bands(path: OrderParameterPath | None, runs: Runs | None, dimension: float | None) -> Any:
     """Predicted standard deviations along τ, or None where there is no dimension or no prediction."""
-    from ..finite_size.fluctuations import fluctuations
-
     dimension = runs.dimension if dimension is None and runs is not None else dimension
     if path is None or dimension is None:
         return None
@@ -73,7 +73,7 @@ def plot_path(
                 error = np.nan_to_num(sem)
                 shown += [float((mean - error).min()), float((mean + error).max())]
         _frame(axis, shown)
-        axis.set_xlabel(r"training time $\tau = 2\eta n/d$")
+        axis.set_xlabel(TAU)
         axis.set_ylabel("order parameters")
         axis.legend(ncols=2)
         return figure, axis
@@ -99,24 +99,37 @@ def _frame(axis: Any, shown: list[float]) -> None:
     axis.set_ylim(max(bottom, low - room / 2), min(top, high + room / 2))
 
 
-def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:
-    """`mixture_density` of the problem's target."""
-    return mixture_density(problem.target, x)
+@draw.register
+def trained_run(run: TrainedRun, ax: Any = None) -> tuple[Any, Any]:
+    """Order parameters of one training against τ: points (a single run has no error bars)."""
+    with style():
+        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        for k, (label, field, index) in enumerate(entries(run.Q.shape[1], run.Theta.shape[2])):
+            axis.plot(
+                run.tau, getattr(run, field)[(slice(None), *index)], "o", ms=3.5, color=COLOURS[k % 8], label=label
+            )
+        axis.set_xlabel(TAU)
+        axis.set_ylabel("order parameters")
+        axis.set_title(f"one run, $d={run.dimension}$")
+        axis.legend(ncols=2)
+        return figure, axis
 
 
-def mixture_density(target: GaussianMixture, x: np.ndarray) -> np.ndarray:
-    """Density of the target's first m ≤ K projections at points (..., m); singular projections give NaN."""
-    m = x.shape[-1]
-    means, covariances = target.projected_centroids()[:, :m], target.projected_covariance()[:, :m, :m]
-    total = np.zeros(x.shape[:-1])
-    for weight, mean, covariance in zip(target.weights, means, covariances, strict=True):
-        sign, log_determinant = np.linalg.slogdet(covariance)
-        if sign <= 0:
-            return np.full(x.shape[:-1], np.nan)
-        deviation = x - mean
-        quadratic = np.einsum("...k,kl,...l->...", deviation, np.linalg.inv(covariance), deviation)
-        total += weight * np.exp(-0.5 * (quadratic + log_determinant + x.shape[-1] * np.log(2 * np.pi)))
-    return total
+@draw.register
+def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
+    """Standard deviation × √d of the diagonal of Q, of Θ's first entries and of b against τ."""
+    tau = np.linspace(0.0, float(result.knots[-1]), 101)
+    at = result.deviations(tau, 1.0)
+    with style():
+        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        for a in range(min(result.p, 3)):
+            axis.plot(tau, at.Q[:, a, a], color=COLOURS[a], label=rf"$Q_{{{a + 1}{a + 1}}}$")
+        for a in range(min(result.p, result.K, 3)):
+            axis.plot(tau, at.Theta[:, a, a], "--", color=COLOURS[a], label=rf"$\Theta_{{{a + 1}{a + 1}}}$")
+        axis.set_xlabel(TAU)
+        axis.set_ylabel(r"standard deviation of one run $\times\sqrt{d}$")
+        axis.legend(ncols=2)
+        return figure, axis
 
 
 def comparison(path: OrderParameterPath, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
@@ -134,83 +147,3 @@ def comparison(path: OrderParameterPath, runs: Runs | None = None, ax: Any = Non
             problem, law, None if runs is None else runs.generated.reshape(-1, runs.generated.shape[-1]), axes[1:]
         )
         return figure, axes
-
-
-def _has_density(law: GeneratedDensity) -> bool:
-    """Whether the law states a density: not with noise, more than two encoders, or confined to a lower dimension."""
-    try:
-        law.density(np.zeros((1, len(law.span_covariance))))
-    except InputError:
-        return False
-    return True
-
-
-def window(problem: Problem, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corners of a box that holds the target's clusters and the bulk of the generated points."""
-    centroids = problem.target.projected_centroids()[:, :2]
-    spread = np.sqrt(np.max(np.diagonal(problem.target.projected_covariance(), axis1=1, axis2=2)[:, :2], axis=0))
-    low, high = np.quantile(sample, 0.004, axis=0), np.quantile(sample, 0.996, axis=0)
-    low = np.minimum(low, centroids.min(axis=0) - 2.5 * spread)
-    high = np.maximum(high, centroids.max(axis=0) + 2.5 * spread)
-    margin = 0.05 * (high - low)
-    return low - margin, high + margin
-
-
-def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarray | None, axes: Any) -> None:
-    """Target, theory and experiment in three axes with one frame."""
-    K = min(problem.target.directions, 2)
-    low, high = window(problem, law.sample(4000, 0)[:, :2])
-    exact = _has_density(law)
-    if K == 1:
-        _draw_line(problem, law, generated, axes, low, high, exact)
-        return
-    grid = [np.linspace(low[k], high[k], 81) for k in range(2)]
-    mesh = np.stack(np.meshgrid(*grid, indexing="ij"), axis=-1)
-    extent = (low[0], high[0], low[1], high[1])
-    axes[0].imshow(
-        target_density(problem, mesh).T, extent=extent, origin="lower", aspect="auto", interpolation="bilinear"
-    )
-    axes[0].set_title("target")
-    bins = [np.linspace(low[k], high[k], 61) for k in range(2)]
-    image = law.density(mesh) if exact else histogram(law.sample(400_000, 0), bins)
-    axes[1].imshow(image.T, extent=extent, origin="lower", aspect="auto", interpolation="bilinear")
-    axes[1].set_title("generated, theory" + ("" if exact else " (samples)"))
-    if generated is not None and generated.size:
-        counted = histogram(generated[:, :2], bins)
-        top = float(np.nanmax(image))
-        axes[2].imshow(counted.T, extent=extent, origin="lower", aspect="auto", vmin=0, vmax=1.25 * top)
-        levels = top * np.array([0.1, 0.35, 0.7])
-        x, y = grid if exact else [(edge[1:] + edge[:-1]) / 2 for edge in bins]
-        axes[2].contour(x, y, image.T, levels=levels, colors="white", linewidths=0.8)
-    axes[2].set_title("generated, experiment (contours: theory)")
-    for axis in axes:
-        axis.set_xlabel(r"$u_1\cdot x$")
-    axes[0].set_ylabel(r"$u_2\cdot x$")
-
-
-def histogram(sample: np.ndarray, bins: list[np.ndarray]) -> np.ndarray:
-    """Density of the first two columns of a sample in the given bins."""
-    return np.histogram2d(sample[:, 0], sample[:, 1], bins=bins, density=True)[0]
-
-
-def _draw_line(
-    problem: Problem, law: GeneratedDensity, generated: Any, axes: Any, low: Any, high: Any, exact: bool
-) -> None:
-    x = np.linspace(low[0], high[0], 401)
-    bins = np.linspace(low[0], high[0], 61)
-    axes[0].plot(x, target_density(problem, x[:, None]), color=COLOURS[6])
-    axes[0].set_title("target")
-    for axis in axes[1:]:
-        if exact:
-            axis.plot(x, law.density(x[:, None]), color=COLOURS[0])
-        else:
-            axis.hist(law.sample(200_000, 0)[:, 0], bins=bins, density=True, histtype="step", color=COLOURS[0])
-    axes[1].set_title("generated, theory")
-    if generated is not None and generated.size:
-        counts, _ = np.histogram(generated[:, 0], bins=bins)
-        width, total = np.diff(bins), len(generated)
-        centre = (bins[1:] + bins[:-1]) / 2
-        points(axes[2], centre, counts / (total * width), np.sqrt(counts) / (total * width), color=COLOURS[1])
-    axes[2].set_title("generated, experiment (line: theory)")
-    for axis in axes:
-        axis.set_xlabel(r"$u_1\cdot x$")

@@ -8,119 +8,25 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, array
-from ...common.output.results import Result, dataframe, to_builtin
+from ...common.input.checks import array
 from ...common.running.checkpoints import Checkpoint
-from ...common.running.ensembles import Run, run_ensemble, spawn
+from ...common.running.ensembles import Run
 from ..equations.integrate import check_start
 from ..model.problem import Problem
+from .companion import COMPANION, with_companion
+from .generate import Generator
+from .generate import prepare as prepare_generator
 from .problem import SgdProblem
+from .results import Runs
 from .setup import sampler_steps, sgd_problem
+from .sgd import prepare as prepare_sgd
+from .sgd import train_member
 
-
-@dataclass(frozen=True)
-class Runs(Result):
-    """An ensemble of trainings in R^d and the points that each trained network generated.
-
-    Attributes
-    ----------
-    tau : (times,)
-    Q, Theta, M : (runs, times, p, p), (runs, times, p, K), (runs, times, p, clusters)
-    b, parameters : (runs, times), (runs, times, n)
-    generated : (runs, samples, K)
-        Projections u_k·X of generated points, at the last τ.
-    norms : (runs, samples)
-        ‖X‖²/d of the generated points.
-    low_Q, low_Theta, low_M, low_b, low_parameters, low_generated : arrays
-        The same from a companion ensemble at ``low_dimension`` = d/4 (no runs where there is none): what the experiment
-        itself says about its O(1/d) bias.
-    dimension, low_dimension : int
-    seed : int
-    seconds : float
-    experiment : dict
-        The tables that were simulated.
-    data : str
-        The samples trained on; empty: fresh ones from the Gaussian target.
-    """
-
-    tau: np.ndarray
-    Q: np.ndarray
-    Theta: np.ndarray
-    M: np.ndarray
-    b: np.ndarray
-    parameters: np.ndarray
-    generated: np.ndarray
-    norms: np.ndarray
-    low_Q: np.ndarray
-    low_Theta: np.ndarray
-    low_M: np.ndarray
-    low_b: np.ndarray
-    low_parameters: np.ndarray
-    low_generated: np.ndarray
-    dimension: int
-    low_dimension: int
-    seed: int
-    seconds: float
-    experiment: dict[str, Any]
-    version: str
-    data: str = ""
-
-    #: The order parameters, by the names that theory uses.
-    NAMES = ("Q", "Theta", "M", "b", "parameters")
-
-    @property
-    def runs(self) -> int:
-        """Number of independent runs."""
-        return len(self.Q)
-
-    def mean(self, name: str) -> np.ndarray:
-        """Mean over runs of an order parameter, first axis τ."""
-        return np.asarray(getattr(self, name).mean(axis=0))
-
-    def std(self, name: str) -> np.ndarray:
-        """Standard deviation over runs."""
-        values = getattr(self, name)
-        return np.asarray(values.std(axis=0, ddof=1) if self.runs > 1 else np.full(values.shape[1:], np.nan))
-
-    def sem(self, name: str) -> np.ndarray:
-        """Standard error of the mean over runs."""
-        return self.std(name) / np.sqrt(self.runs)
-
-    def to_dataframe(self) -> Any:
-        """Means and standard errors as a pandas DataFrame, one row a τ (``Q[0,1]``, ``Q_sem[0,1]``; needs pandas)."""
-        columns: dict[str, Any] = {"tau": self.tau}
-        for name in self.NAMES:
-            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
-        return dataframe(columns)
-
-    def to_json(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"tau": self.tau, "mean": {}, "sem": {}, "std": {}}
-        for name in self.NAMES:
-            fields["mean"][name], fields["sem"][name] = self.mean(name), self.sem(name)
-            fields["std"][name] = self.std(name)
-        if self.generated.size:
-            points = self.generated.reshape(-1, self.generated.shape[-1])
-            fields["generated"] = {"mean": points.mean(axis=0), "covariance": np.atleast_2d(np.cov(points.T))}
-        fields |= {"runs": self.runs, "dimension": self.dimension, "seed": self.seed, "seconds": self.seconds}
-        return dict(to_builtin(fields))
-
-    def summary(self) -> str:
-        """Means and standard errors at the last τ."""
-        of = f" trained on {self.data}" if self.data else ""
-        lines = [f"{self.runs} runs at d = {self.dimension}{of} ({self.seconds:.1f} s), at tau = {self.tau[-1]:g}:"]
-        with np.printoptions(precision=5, suppress=True, linewidth=110):
-            for name in self.NAMES:
-                if getattr(self, name).size:
-                    mean, sem = self.mean(name)[-1], self.sem(name)[-1]
-                    shown = [np.array2string(np.asarray(v)).replace("\n", "") for v in (mean, sem)]
-                    lines.append(f"  {name:<10} {shown[0]} ± {shown[1]}")
-        return "\n".join(lines)
-
+__all__ = ["COMPANION", "Runs", "simulate"]
 
 #: Share of the training in the progress of a run that also generates samples.
 TRAINING_SHARE = 0.95
@@ -130,9 +36,6 @@ def _one(
     pair: tuple[np.random.SeedSequence, SgdProblem], problem: Problem, taus: np.ndarray, samples: int, *, run: Run
 ) -> dict[str, Any]:
     """Train once, then generate from the trained network."""
-    from .generate import Generator
-    from .sgd import train_member
-
     seed, setup = pair
     training_seed, sampling_seed = seed.spawn(2)
     trained = train_member(run, setup, training_seed, taus, share=TRAINING_SHARE if samples else 1.0)
@@ -151,10 +54,6 @@ def _one(
         points = generator.sample(samples, sampling_seed)
         fields |= {"generated": points.projections, "norms": points.squared_norms / setup.dimension}
     return fields
-
-
-#: The companion ensemble at d/4 has this many times the runs: its standard error is then the same.
-COMPANION = 4
 
 
 def simulate(
@@ -195,54 +94,26 @@ def simulate(
         If an argument is not allowed, or the dimension is too small for the initial overlaps.
     """
     from ... import __version__
-    from .generate import prepare as prepare_generator
-    from .sgd import prepare as prepare_sgd
 
     start = time.perf_counter()
-    settings = problem.simulation
     taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
     setup = sgd_problem(problem, data=data)
-    d = setup.dimension
     setup.begin(0)  # refuses impossible overlaps before any process starts
     check_start(problem)
-    low = d // COMPANION
-    small = None
-    if companion or (companion is None and data is None and problem.denoiser.init.realisation is None):
-        try:
-            small = sgd_problem(problem, dimension=low)
-            small.begin(0)
-        except InputError:
-            if companion:
-                raise
-            small = None
     # Compiled here, so that worker processes find the machine code instead of each making their own.
     prepare_sgd(setup)
     prepare_generator(setup.denoiser)
-    seeds = spawn(settings.seed, settings.runs * (1 + COMPANION * (small is not None)))
-    tasks = [setup] * settings.runs + [small] * (len(seeds) - settings.runs)
-    results = run_ensemble(
-        _one,
-        list(zip(seeds, tasks, strict=True)),
-        problem,
-        taus,
-        settings.samples,
-        workers=workers,
-        executor=executor,
-        progress=progress,
-        description=f"d = {d}",
-        checkpoint=checkpoint,
-        watched=True,
-    )
-    main, rest = results[: settings.runs], results[settings.runs :]
-    steps = 2 * setup.learning_rate / d
-    names = (*Runs.NAMES, "generated")
+    measured = (*Runs.NAMES, "generated")
+    main, low = with_companion(
+        _one, (problem, taus, problem.simulation.samples), problem, setup, (*measured, "norms"), measured,
+        companion=companion, workers=workers, executor=executor, progress=progress, checkpoint=checkpoint,
+    )  # fmt: skip
+    steps = 2 * setup.learning_rate / setup.dimension
     return Runs(
+        main=main,
+        low=low,
         tau=np.array([setup.step_of(t) * steps for t in taus]),
-        **{name: np.stack([r[name] for r in main]) for name in (*names, "norms")},
-        **{f"low_{n}": np.stack([r[n] for r in rest]) if rest else main[0][n][None][:0] for n in names},
-        dimension=d,
-        low_dimension=low,
-        seed=settings.seed,
+        seed=problem.simulation.seed,
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),
         version=__version__,

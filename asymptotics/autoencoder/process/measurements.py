@@ -5,17 +5,20 @@ A `Network` is a trained network with the frame it lives in; `train_networks` ke
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import InputError, array, integer
+from ...common.output.ensemble import standard_error
 from ..kernels.network import Forward
 from ..model.problem import Problem
 from ..model.weights import starts
+from .generate import Generator
 from .setup import sampler_steps, sgd_problem
+from .sgd import Trainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +87,6 @@ def train_networks(
     data: Any = None,
 ) -> list[Network]:
     """One training in R^d, with the network kept at each of the training times ``taus`` (ascending)."""
-    from .sgd import Trainer
-
     setup = sgd_problem(problem, dimension=dimension, data=data)
     trainer = Trainer(setup, seed)
     networks = []
@@ -128,7 +129,7 @@ def measure_denoising_error(
             values[k, first : first + len(x1)] = np.sum(added * (added - 2 * plain), axis=1)
     bulk = (y1 - network.b * beta) ** 2 * network.mean_square() + d * (y0 - network.b * alpha) ** 2
     mean = values.mean(axis=1)
-    return {"t": t, "bulk": bulk, "network": mean, "sem": values.std(axis=1, ddof=1) / np.sqrt(n), "total": bulk + mean}
+    return {"t": t, "bulk": bulk, "network": mean, "sem": standard_error(values, axis=1), "total": bulk + mean}
 
 
 def _schedule(network: Network, t: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -147,10 +148,6 @@ def generate(
     keep: bool = False,
 ) -> Any:
     """Points of the generative process of the network in R^d (`asymptotics.autoencoder.process.generate.GeneratedPoints`)."""
-    from dataclasses import replace
-
-    from .generate import Generator
-
     problem = network.problem
     if stop is not None:
         problem = replace(problem, sampling=problem.sampling.replace(stop=stop))

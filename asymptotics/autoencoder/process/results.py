@@ -1,12 +1,14 @@
-"""What a training in R^d leaves behind: its state for going on, and its order parameters along the way."""
+"""What trainings in R^d leave behind: the state for going on, and order parameters along the way, of one run or of many."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ...common.output.results import Result
+from ...common.output.ensemble import Ensembles, Measured
+from ...common.output.results import Result, to_builtin
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,3 +84,60 @@ class TrainedRun(Result):
             return head
         rows = (f"{name} = {np.array2string(getattr(self, name)[-1], precision=6)}" for name in ("Q", "Theta", "b"))
         return "\n".join([f"{head}, the last tau = {self.tau[-1]:g} (step {self.steps[-1]})", *rows])
+
+
+@dataclass(frozen=True)
+class Runs(Ensembles):
+    """An ensemble of trainings in R^d and the points that each trained network generated.
+
+    Attributes
+    ----------
+    tau : (times,)
+    Q, Theta, M : (runs, times, p, p), (runs, times, p, K), (runs, times, p, clusters)
+    b, parameters : (runs, times), (runs, times, n)
+    generated : (runs, samples, K)
+        Projections u_k·X of generated points, at the last τ.
+    norms : (runs, samples)
+        ‖X‖²/d of the generated points.
+    low_Q, low_Theta, low_M, low_b, low_parameters, low_generated : arrays
+        The same from a companion ensemble at ``low_dimension`` = d/4 (no runs where there is none): what the experiment
+        itself says about its O(1/d) bias.
+    data : str
+        The samples trained on; empty: fresh ones from the Gaussian target.
+    """
+
+    tau: np.ndarray
+    data: str = ""
+
+    #: The order parameters, by the names that theory uses.
+    NAMES = ("Q", "Theta", "M", "b", "parameters")
+
+    Q, Theta, M, b, parameters = Measured(), Measured(), Measured(), Measured(), Measured()
+    generated, norms = Measured(), Measured()
+    low_Q, low_Theta, low_M, low_b, low_parameters = Measured(), Measured(), Measured(), Measured(), Measured()
+    low_generated = Measured()
+
+    def _along(self) -> tuple[str, np.ndarray]:
+        return "tau", self.tau
+
+    def to_json(self) -> dict[str, Any]:
+        fields: dict[str, Any] = {"tau": self.tau}
+        for key, statistic in (("mean", self.mean), ("sem", self.sem), ("std", self.std)):
+            fields[key] = {name: statistic(name) for name in self.NAMES}
+        if self.generated.size:
+            points = self.generated.reshape(-1, self.generated.shape[-1])
+            fields["generated"] = {"mean": points.mean(axis=0), "covariance": np.atleast_2d(np.cov(points.T))}
+        fields |= {"runs": self.runs, "dimension": self.dimension, "seed": self.seed, "seconds": self.seconds}
+        return dict(to_builtin(fields))
+
+    def summary(self) -> str:
+        """Means and standard errors at the last τ."""
+        of = f" trained on {self.data}" if self.data else ""
+        lines = [f"{self.runs} runs at d = {self.dimension}{of} ({self.seconds:.1f} s), at tau = {self.tau[-1]:g}:"]
+        with np.printoptions(precision=5, suppress=True, linewidth=110):
+            for name in self.NAMES:
+                if getattr(self, name).size:
+                    mean, sem = self.mean(name)[-1], self.sem(name)[-1]
+                    shown = [np.array2string(np.asarray(v)).replace("\n", "") for v in (mean, sem)]
+                    lines.append(f"  {name:<10} {shown[0]} ± {shown[1]}")
+        return "\n".join(lines)

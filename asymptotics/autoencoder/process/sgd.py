@@ -11,7 +11,6 @@ at every time, loss = E_t ‖y₀x₀ + y₁x₁ − f(x_t)‖², and with η ρ
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, array, integer
 from ...common.numerics.normals import fill_uniforms, philox_key
-from ...common.running.checkpoints import INTERVAL
+from ...common.running.checkpoints import INTERVAL, Keeper
 from ...common.running.ensembles import Run
 from ..model import streams
 from ..model.weights import Overlaps, overlaps
@@ -252,18 +251,12 @@ def train(
     missing = [k for k in wanted if k < trainer.step and not trainer.recorded(int(k))]
     if missing:
         raise InputError(f"taus: step {missing[0]} is behind the checkpoint (step {trainer.step}) and was not recorded")
-    total, saved = problem.steps, time.monotonic()
-    # A copy: Ctrl-C may arrive between the kernel's return and the step count's update.
-    snapshot = trainer.state()
-    try:
+    total = problem.steps
+    with Keeper[SgdState](None if path is None else lambda state: state.save(path), every) as keep:
         while True:
             if trainer.step in wanted:
                 trainer.record()
-            if path is not None:
-                snapshot = trainer.state()
-                if time.monotonic() - saved > every:
-                    snapshot.save(path)
-                    saved = time.monotonic()
+            keep(trainer.state)
             if trainer.step >= total:
                 break
             stops = [trainer.step + chunk, total, *wanted[wanted > trainer.step]]
@@ -275,9 +268,6 @@ def train(
                 )
             if progress is not None:
                 progress(trainer.step, total)
-    finally:
-        if path is not None:
-            snapshot.save(path)
     return trainer.run(wanted)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from ..input.checks import InputError, choice, integer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -107,3 +112,21 @@ def ladder(dimension: int, *, kink: bool = False, largest: int = 400_000) -> lis
         return hermite
     smooth = [r for r in hermite if r.nodes**dimension <= 2_000_000 and r.size(dimension) <= largest]
     return sorted(smooth + sobol, key=lambda r: r.size(dimension))
+
+
+def climb(
+    rungs: Sequence[Rule], value: Callable[[Rule], T], agree: Callable[[Rule, T, T], bool]
+) -> tuple[Rule, Rule, T]:
+    """Go up a ladder until a rung confirms the one before: ``agree(finer, before, after)``.
+
+    Returns
+    -------
+    Rule, Rule, T
+        The rule that was confirmed, the one that did it, and the value by that one. Where none is, twice the last rung.
+    """
+    after = value(rungs[0])
+    for used, finer in pairwise(rungs):
+        before, after = after, value(finer)
+        if agree(finer, before, after):
+            return used, finer, after
+    return rungs[-1], rungs[-1], after

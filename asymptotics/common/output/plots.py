@@ -45,5 +45,5 @@ def _(verdict: Verdict, ax: Axes | None = None) -> tuple[Figure, Axes]:
         shown = names[:: -(-len(names) // 30) or 1]
         axis.set_xticks([x for x, _ in shown], [name for _, name in shown], rotation=90, fontsize=6)
         axis.set_ylabel("(experiment − theory)/largest allowed")
-        axis.set_title(f"{'PASS' if verdict.passed else 'FAIL'}: {verdict.count} numbers, level {verdict.level:g}")
+        axis.set_title(f"{verdict.outcome}: {verdict.count} numbers, level {verdict.level:g}")
         return figure, axis

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .ensemble import standard_error
+
 
 @dataclass(frozen=True)
 class Row:
@@ -50,7 +52,7 @@ class Row:
     def of_runs(cls, name: str, theory: Any, values: Any, **options: Any) -> Row:
         """From the values of independent runs, (runs, ...): Student's t with runs − 1 degrees of freedom."""
         values = np.asarray(values, dtype=np.float64)
-        sem = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+        sem = standard_error(values)
         theory = np.broadcast_to(np.asarray(theory, dtype=np.float64), sem.shape)
         return cls(name, theory, values.mean(axis=0), sem, degrees=len(values) - 1.0, samples=values, **options)
 

@@ -92,12 +92,18 @@ class Verdict(Result):
 
     @property
     def passed(self) -> bool:
-        """True if theory and experiment agree within the error bars."""
-        return not self.failures()
+        """True if theory and experiment agree within the error bars; not where nothing could be tested."""
+        return bool(self.parts) and not self.failures()
+
+    @property
+    def outcome(self) -> str:
+        """PASS, FAIL, or NOT TESTED where no number could be tested: agreement of nothing says nothing."""
+        return "PASS" if self.passed else "FAIL" if self.parts else "NOT TESTED"
 
     def to_json(self) -> dict[str, Any]:
         return {
             "passed": self.passed,
+            "outcome": self.outcome,
             "p": self.p_value,
             "level": self.level,
             "failures": self.failures(),
@@ -194,8 +200,7 @@ class Verdict(Result):
         lines += [f"note: {n}" for n in self.notes]
         if self.power:
             lines.append(f"power: {in_words(self.power)}")
-        lines.append(
-            f"{'PASS' if not bad else 'FAIL'}: {self.count} numbers compared, p = {self.p_value:.3g}, family-wise level"
-            f" {self.level:g}" + (f"; {len(self.not_tested)} not tested" if self.not_tested else "")
-        )
+        found = f"{self.count} numbers compared, p = {self.p_value:.3g}, family-wise level {self.level:g}"
+        left = f"; {len(self.not_tested)} not tested" if self.not_tested else ""
+        lines.append(f"{self.outcome}: {found if self.parts else 'no number could be compared'}{left}")
         return "\n".join(lines)

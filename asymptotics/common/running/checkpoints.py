@@ -13,10 +13,10 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from ..output.files import read_arrays, write_arrays, write_atomically
 from ..output.provenance import plain
 from ..output.versions import changed, versions
 
+S = TypeVar("S")
 _log = logging.getLogger(__name__)
 
 FORMAT = 1
@@ -133,6 +134,44 @@ class RunFiles:
     def keep_state(self, state: Any) -> None:
         """Write the state over the one before."""
         write(self.state, state, self.fingerprint)
+
+
+class Keeper(Generic[S]):
+    """Keeps the state of long work now and then and, when its ``with`` block is left in whatever way, once more.
+
+    Parameters
+    ----------
+    write : callable, optional
+        Puts a state where it is kept; None: nothing is.
+    every : float
+        Seconds between two writes.
+    last : optional
+        A state to keep if the work stops before it has one of its own.
+    """
+
+    def __init__(self, write: Callable[[S], object] | None, every: float = INTERVAL, last: S | None = None) -> None:
+        self._write, self._every, self._last, self._saved = write, every, last, time.monotonic()
+
+    @classmethod
+    def of(cls, files: RunFiles | None, last: S | None = None) -> Self:
+        """Of a member of an ensemble, with or without a checkpoint."""
+        return cls(None) if files is None else cls(files.keep_state, files.every, last)
+
+    def __call__(self, state: Callable[[], S]) -> None:
+        """Between two steps: ``state()`` is a copy, since Ctrl-C may arrive while the work itself is half changed."""
+        if self._write is None:
+            return
+        self._last = state()
+        if time.monotonic() - self._saved > self._every:
+            self._write(self._last)
+            self._saved = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._write is not None and self._last is not None:
+            self._write(self._last)
 
 
 class Checkpoint:

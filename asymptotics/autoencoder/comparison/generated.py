@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..common.output.verdict import Row
-from .equations.path import OrderParameters
-from .generated.density import GeneratedDensity
-from .model.problem import Problem
-from .process.ensemble import Runs
-from .solution import OrderParameterPath
+from ...common.numerics.distances import sliced_wasserstein
+from ...common.output.ensemble import Ensemble
+from ...common.output.verdict import Row
+from ..equations.path import OrderParameters
+from ..generated.density import GeneratedDensity
+from ..model.problem import Problem
+from ..process.ensemble import Runs
+from ..solution import OrderParameterPath
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Points of the law for every generated one: their noise, in every run anew, adds 1/this to its variance.
@@ -60,10 +62,10 @@ def directions_of(K: int) -> np.ndarray:
     return np.concatenate([np.eye(K), oblique / np.linalg.norm(oblique, axis=1, keepdims=True)])
 
 
-def at_end(problem: Problem, runs: Runs, r: int, prefix: str = "") -> OrderParameters:
+def at_end(tau: float, ensemble: Ensemble, r: int) -> OrderParameters:
     """Measured order parameters of one run at the last τ."""
-    Q, Theta, M, b, kappa = (getattr(runs, prefix + n)[r, -1] for n in ("Q", "Theta", "M", "b", "parameters"))
-    return OrderParameters(float(runs.tau[-1]), Q, Theta, M, float(b), kappa, Q[None], Theta[None])
+    Q, Theta, M, b, kappa = (ensemble[name][r, -1] for name in Runs.NAMES)
+    return OrderParameters(tau, Q, Theta, M, float(b), kappa, Q[None], Theta[None])
 
 
 def generated_rows(path: OrderParameterPath, runs: Runs, problem: Problem, seed: int = 1) -> list[Row]:
@@ -76,9 +78,9 @@ def generated_rows(path: OrderParameterPath, runs: Runs, problem: Problem, seed:
     upper = np.triu_indices(problem.target.directions)
     expected = (theory.mean, theory.second[upper], theory.below(levels))
     values: list[list[np.ndarray]] = [[], [], []]
-    for prefix in ("", "low_"):
-        for r, points in enumerate(getattr(runs, f"{prefix}generated")):
-            law = Law(problem, at_end(problem, runs, r, prefix), directions, count, [seed, len(values[0]), 1])
+    for ensemble in (runs.main, runs.low):
+        for r, points in enumerate(ensemble["generated"]):
+            law = Law(problem, at_end(float(runs.tau[-1]), ensemble, r), directions, count, [seed, len(values[0]), 1])
             along = points @ directions.T
             found = (points.mean(axis=0), (points.T @ points)[upper] / len(points))
             shares = np.stack([np.mean(along < line, axis=0) for line in levels])
@@ -87,3 +89,16 @@ def generated_rows(path: OrderParameterPath, runs: Runs, problem: Problem, seed:
                 values[k].append(x - own[k] + expected[k])
     names = ("generated mean", "generated second moments", "generated below quantiles")
     return [Row.of_runs(n, e, v) for n, e, v in zip(names, expected, values, strict=True)]
+
+
+def distances(law: GeneratedDensity, runs: Runs, seed: int = 1) -> tuple[float, float]:
+    """Mean sliced Wasserstein distance of a run's points to theory, and to the other runs (both from as many points)."""
+    points = runs.generated
+    R, n, K = points.shape
+    predicted = law.sample(R * n, np.random.SeedSequence([seed, 2])).reshape(R, n, K)
+    to_theory, to_runs = np.empty(R), np.empty(R)
+    for r in range(R):
+        others = [s for s in range(R) if s != r]
+        to_theory[r] = sliced_wasserstein(points[r], predicted[others].reshape(-1, K), seed=seed)
+        to_runs[r] = sliced_wasserstein(points[r], points[others].reshape(-1, K), seed=seed)
+    return float(to_theory.mean()), float(to_runs.mean())

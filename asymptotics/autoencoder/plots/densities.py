@@ -1,0 +1,158 @@
+"""Densities and points of the first two projections: target, theory and experiment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..generated.density import GeneratedDensity
+from ..model.problem import Problem
+from ..model.target import GaussianMixture
+from ..process.generate import GeneratedPoints
+from .axes import exact_density, histogram, image, mesh, projections, resolved
+
+
+def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """`mixture_density` of the problem's target."""
+    return mixture_density(problem.target, x)
+
+
+def mixture_density(target: GaussianMixture, x: np.ndarray) -> np.ndarray:
+    """Density of the target's first m ≤ K projections at points (..., m); singular projections give NaN."""
+    m = x.shape[-1]
+    means, covariances = target.projected_centroids()[:, :m], target.projected_covariance()[:, :m, :m]
+    total = np.zeros(x.shape[:-1])
+    for weight, mean, covariance in zip(target.weights, means, covariances, strict=True):
+        sign, log_determinant = np.linalg.slogdet(covariance)
+        if sign <= 0:
+            return np.full(x.shape[:-1], np.nan)
+        deviation = x - mean
+        quadratic = np.einsum("...k,kl,...l->...", deviation, np.linalg.inv(covariance), deviation)
+        total += weight * np.exp(-0.5 * (quadratic + log_determinant + x.shape[-1] * np.log(2 * np.pi)))
+    return total
+
+
+@draw.register
+def density(law: GeneratedDensity, ax: Any = None, *, count: int = 200_000, seed: int = 0) -> tuple[Any, Any]:
+    """The generated law of the first two projections as a picture, or of a single one as a line.
+
+    The exact density where there is one that a picture resolves (ε = 0, at most two encoders), else a histogram of
+    ``count`` samples.
+    """
+    m = len(law.span_covariance)
+    low, high = np.quantile(law.sample(4000, seed)[:, :2], [0.001, 0.999], axis=0)
+    low, high = low - 0.12 * (high - low), high + 0.12 * (high - low)
+    with style():
+        figure, axis = axes_of(ax, figsize=(3.6, 3.2))
+        if m == 1:
+            x = np.linspace(low[0], high[0], 401)
+            exact = exact_density(law, x[:, None])
+            if exact is not None:
+                axis.plot(x, exact, color=COLOURS[0])
+            else:
+                axis.hist(law.sample(count, seed)[:, 0], bins=x[::8], density=True, histtype="step", color=COLOURS[0])
+        else:
+            grid = [np.linspace(low[k], high[k], 81) for k in range(2)]
+            fine = m == 2 and resolved(law, np.max(high - low) / 80)
+            shown = exact_density(law, mesh(grid)) if fine else None
+            image(axis, histogram(law.sample(count, seed), grid) if shown is None else shown, low, high)
+        projections(axis, m, "generated density")
+        return figure, axis
+
+
+@draw.register
+def target(mixture: GaussianMixture, ax: Any = None) -> tuple[Any, Any]:
+    """Density of the target's first two projections as a picture with the centroids, or of a single one as a line."""
+    means, covariances = mixture.projected_centroids()[:, :2], mixture.projected_covariance()
+    spread = 3.5 * np.sqrt(np.max(np.diagonal(covariances, axis1=1, axis2=2)[:, :2], axis=0))
+    low, high = means.min(axis=0) - spread, means.max(axis=0) + spread
+    grid = [np.linspace(a, b, 121) for a, b in zip(low, high, strict=True)]
+    with style():
+        figure, axis = axes_of(ax, figsize=(3.6, 3.2))
+        if len(grid) == 1:
+            axis.plot(grid[0], mixture_density(mixture, grid[0][:, None]), color=COLOURS[6])
+        else:
+            image(axis, mixture_density(mixture, mesh(grid)), low, high)
+            axis.plot(*means.T, "+", color="white")
+        projections(axis, len(grid), "target density")
+        return figure, axis
+
+
+@draw.register
+def generated_points(result: GeneratedPoints, ax: Any = None, *, shown: int = 4000) -> tuple[Any, Any]:
+    """The first two projections as points; of a single projection, or of ‖X‖² where none was kept, a histogram."""
+    with style():
+        figure, axis = axes_of(ax, figsize=(3.6, 3.2))
+        if result.projections.shape[1] >= 2:
+            x, y = result.projections[:shown, :2].T
+            axis.plot(x, y, ".", ms=1.8, alpha=0.5, color=COLOURS[1], rasterized=True)
+            axis.set_ylabel(r"$u_2\cdot x$")
+        else:
+            values = result.projections[:, 0] if result.projections.shape[1] else result.squared_norms
+            axis.hist(values, bins="auto", density=True, color=COLOURS[1], alpha=0.6)
+            axis.set_ylabel("density")
+        axis.set_xlabel(r"$u_1\cdot x$" if result.projections.shape[1] else r"$\|x\|^2$")
+        return figure, axis
+
+
+def window(problem: Problem, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of a box that holds the target's clusters and the bulk of the generated points."""
+    centroids = problem.target.projected_centroids()[:, :2]
+    spread = np.sqrt(np.max(np.diagonal(problem.target.projected_covariance(), axis1=1, axis2=2)[:, :2], axis=0))
+    low, high = np.quantile(sample, 0.004, axis=0), np.quantile(sample, 0.996, axis=0)
+    low = np.minimum(low, centroids.min(axis=0) - 2.5 * spread)
+    high = np.maximum(high, centroids.max(axis=0) + 2.5 * spread)
+    margin = 0.05 * (high - low)
+    return low - margin, high + margin
+
+
+def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarray | None, axes: Any) -> None:
+    """Target, theory and experiment in three axes with one frame."""
+    K = min(problem.target.directions, 2)
+    low, high = window(problem, law.sample(4000, 0)[:, :2])
+    if K == 1:
+        _draw_line(problem, law, generated, axes, low, high)
+        return
+    grid = [np.linspace(low[k], high[k], 81) for k in range(2)]
+    bins = [np.linspace(low[k], high[k], 61) for k in range(2)]
+    image(axes[0], target_density(problem, mesh(grid)), low, high)
+    axes[0].set_title("target")
+    exact = exact_density(law, mesh(grid))
+    shown = histogram(law.sample(400_000, 0), bins) if exact is None else exact
+    image(axes[1], shown, low, high)
+    axes[1].set_title("generated, theory" + (" (samples)" if exact is None else ""))
+    if generated is not None and generated.size:
+        top = float(np.nanmax(shown))
+        counted = histogram(generated[:, :2], bins)
+        image(axes[2], counted, low, high, interpolation=None, vmin=0, vmax=1.25 * top)
+        levels = top * np.array([0.1, 0.35, 0.7])
+        x, y = [(edge[1:] + edge[:-1]) / 2 for edge in bins] if exact is None else grid
+        axes[2].contour(x, y, shown.T, levels=levels, colors="white", linewidths=0.8)
+    axes[2].set_title("generated, experiment (contours: theory)")
+    for axis in axes:
+        projections(axis, 1)
+    projections(axes[0], 2)
+
+
+def _draw_line(problem: Problem, law: GeneratedDensity, generated: Any, axes: Any, low: Any, high: Any) -> None:
+    x = np.linspace(low[0], high[0], 401)
+    bins = np.linspace(low[0], high[0], 61)
+    axes[0].plot(x, target_density(problem, x[:, None]), color=COLOURS[6])
+    axes[0].set_title("target")
+    exact = exact_density(law, x[:, None])
+    for axis in axes[1:]:
+        if exact is not None:
+            axis.plot(x, exact, color=COLOURS[0])
+        else:
+            axis.hist(law.sample(200_000, 0)[:, 0], bins=bins, density=True, histtype="step", color=COLOURS[0])
+    axes[1].set_title("generated, theory")
+    if generated is not None and generated.size:
+        counts, _ = np.histogram(generated[:, 0], bins=bins)
+        width, total = np.diff(bins), len(generated)
+        centre = (bins[1:] + bins[:-1]) / 2
+        points(axes[2], centre, counts / (total * width), np.sqrt(counts) / (total * width), color=COLOURS[1])
+    axes[2].set_title("generated, experiment (line: theory)")
+    for axis in axes:
+        projections(axis, 1)
