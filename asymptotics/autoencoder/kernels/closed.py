@@ -17,8 +17,8 @@ from ...common.numerics import codegen
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.engine import System
     from derivations.autoencoder.moments import Reduction, Terms
+    from derivations.autoencoder.update import Equations
 
 #: What the closed forms call.
 IMPORTS = (
@@ -34,7 +34,7 @@ class ExactMoments:
 
     Parameters
     ----------
-    system : System
+    system : Equations
     clean : callable
         Renames the trainable scalars of an expression.
     centred : bool
@@ -46,14 +46,14 @@ class ExactMoments:
         By `moments_body` and `noise_body`, where there is no closed form.
     """
 
-    def __init__(self, system: System, clean: Any, centred: bool) -> None:
+    def __init__(self, system: Equations, clean: Any, centred: bool) -> None:
         self.system, self.clean, self.centred = system, clean, centred
         self.encoders, self.decoders = system.denoiser.encoders, system.decoder_vectors
         self.p = system.p
         self.pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
 
     @staticmethod
-    def polynomial(system: System) -> bool:
+    def polynomial(system: Equations) -> bool:
         """Whether φ is polynomial in the fields."""
         return all(phi.is_polynomial(*system.fields) for phi in system.denoiser.phi)
 

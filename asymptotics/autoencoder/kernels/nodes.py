@@ -12,7 +12,7 @@ from .writer import SCHEDULE
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.engine import System
+    from derivations.autoencoder.update import Equations
 
 MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
 NOISE = (
@@ -31,7 +31,7 @@ class NodesWriter(ForwardWriter):
     #: Whether Hessians come in the regression form.
     kink: bool
 
-    def __init__(self, system: System, backend: str, latent: int = 0) -> None:
+    def __init__(self, system: Equations, backend: str, latent: int = 0) -> None:
         # Sums over nodes may be reassociated: that is what lets them vectorise.
         super().__init__(system, backend, ("contract", "nsz", "arcp", "reassoc"))
         self.latent = latent

@@ -18,14 +18,14 @@ from .nodes import NodesWriter
 from .regression import fill_hessians
 
 if TYPE_CHECKING:
-    from derivations.autoencoder.engine import System
+    from derivations.autoencoder.update import Equations
 
 #: Scramblings of that many points; they must agree with the closed form within so many standard errors.
 _SCRAMBLINGS, _POINTS, _STANDARD_ERRORS = 8, 4096, 8.0
 _HEAD = "import math\n\nimport numpy\nimport scipy.special\n\n"
 
 
-def disagreement(system: System, names: Sequence[str], imports: str, closed: dict[str, str], centred: bool) -> str:
+def disagreement(system: Equations, names: Sequence[str], imports: str, closed: dict[str, str], centred: bool) -> str:
     """What a sum over nodes contradicts in the closed forms of a system; an empty string if nothing.
 
     Parameters
@@ -88,7 +88,7 @@ class _Law:
 
     count = 3
 
-    def __init__(self, system: System, writer: NodesWriter, centred: bool) -> None:
+    def __init__(self, system: Equations, writer: NodesWriter, centred: bool) -> None:
         rng, p, n = np.random.default_rng(14), system.p, self.count
         self.enc, self.dec = np.array(writer.encoders, dtype=int), np.array(writer.decoders, dtype=int)
 
