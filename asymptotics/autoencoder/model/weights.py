@@ -9,7 +9,6 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.numerics.gram import INDEFINITE, NULL, TINY, indefinite, present
-from ...common.numerics.normals import fill_normals64, philox_key
 from .streams import INITIAL
 
 
@@ -135,6 +134,9 @@ def construct(
     InputError
         If no vectors have these overlaps, or an atom has fewer coordinates at this d than they need.
     """
+    # Here, so that reading an experiment does not load numba.
+    from ...common.numerics.normals import fill_normals64, philox_key
+
     T = array("reference_overlaps", reference_overlaps, ndim=3)
     theta, q = array("Theta", theta, ndim=3), array("q", q, ndim=3)
     atoms, K, p = len(T), T.shape[1], q.shape[1]
@@ -181,6 +183,9 @@ def on_references(
     InputError
         If no weights have these overlaps, or an atom has fewer coordinates than they need.
     """
+    # Here, so that reading an experiment does not load numba.
+    from ...common.numerics.normals import fill_normals64, philox_key
+
     theta, q = array("Theta", theta, ndim=3), array("q", q, ndim=3)
     d, edges, key = references.shape[1], starts(counts), philox_key(seed)
     weights = np.zeros((q.shape[1], d))
@@ -229,6 +234,9 @@ def drawn(references: np.ndarray, coordinates: Any, random: float, seed: int | n
         Standard deviation of the entries added.
     seed : int or SeedSequence
     """
+    # Here, so that reading an experiment does not load numba.
+    from ...common.numerics.normals import fill_normals64, philox_key
+
     u = np.asarray(references, dtype=np.float64)
     c = array("coordinates", coordinates, shape=(None, len(u)))
     weights = np.sqrt(u.shape[1]) * c @ u
