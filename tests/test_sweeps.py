@@ -89,7 +89,8 @@ def test_table_holds_the_numbers_of_single_solves(tmp_path):
     rows = list(csv.DictReader(text.decode().splitlines()))
     for k, (n, t) in enumerate((n, t) for n in GRID["one_step.samples"] for t in GRID["one_step.diffusion_time"]):
         alone = asy.solve(asy.example("one-step").replace({"one_step.samples": n, "one_step.diffusion_time": t}))
-        assert table["kl_generated_target.total"][k] == alone.kl_generated_target.total
+        total = alone.kl_generated_target.total  # None where theory has no value: NaN in a column of numbers
+        np.testing.assert_equal(table["kl_generated_target.total"][k], np.nan if total is None else total)
         assert float(rows[k]["hellinger_squared"]) == alone.hellinger_squared == arrays["hellinger_squared"][k]
         assert (int(rows[k]["one_step.samples"]), rows[k]["error"]) == (n, "")
     assert arrays["__shape__"].tolist() == [3, 2]
