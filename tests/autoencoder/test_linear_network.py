@@ -20,7 +20,7 @@ from asymptotics.autoencoder.observables.linear_network import (
     strengths,
 )
 from asymptotics.common.output.verdict import Verdict
-from derivations.autoencoder import linear_network
+from derivations.autoencoder import linear_network, skip
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def test_derived_rate_is_that_of_the_population_loss():
     """In a mode of strength s the loss is E_t[ς(1 − (b+s)β)² + (b+s)²α²]; −½ ∂/∂Θ of it with s = Θ², and the decay."""
     from derivations.autoencoder.names import b, lam, varsigma
 
-    s, a, c, theta = linear_network.s, linear_network.E_alpha2, linear_network.E_beta2, sympy.Symbol("theta")
+    s, a, c, theta = linear_network.s, skip.E_alpha2, skip.E_beta2, sympy.Symbol("theta")
     total = b + theta**2
-    loss = varsigma * (1 - 2 * total * linear_network.E_beta + total**2 * c) + total**2 * a
+    loss = varsigma * (1 - 2 * total * skip.E_beta + total**2 * c) + total**2 * a
     wanted = sympy.expand((-sympy.diff(loss, theta) / 2 - lam / 2 * theta) / theta)
     assert sympy.expand(wanted.subs(theta**2, s) - linear_network.rate()) == 0
     assert sympy.simplify(linear_network.rate().subs(s, linear_network.plateau())) == 0
