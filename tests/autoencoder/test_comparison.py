@@ -109,7 +109,9 @@ def test_a_start_on_a_saddle_is_not_excused(three_clusters):
     drawn = {"denoiser.init": {"centroids": 0.0, "random": 0.5, "realisation": 3}, "simulation.samples": 1}
     exp = three_clusters.replace({**drawn, "simulation.dimension": 200})
     verdict = asy.compare(asy.solve(exp), asy.simulate(exp, workers=1, progress=False))
-    assert verdict.passed and any("fluctuations at d = 200 are not small" in why for _, why in verdict.not_tested)
+    assert verdict.outcome == "NOT TESTED" and any(
+        "fluctuations at d = 200 are not small" in why for _, why in verdict.not_tested
+    )
     assert "not tested" in verdict.summary()
 
 
@@ -120,7 +122,7 @@ def test_one_drawn_start_is_tested_without_an_allowance(three_clusters):
     path, problem = asy.solve(exp), exp.problem
     from asymptotics.autoencoder.finite_size.reduced_chain import simulate
 
-    runs = simulate(problem, dimension=4000, runs=6, taus=[1.0, 2.0], workers=1, progress=False)
+    runs = simulate(problem, dimension=4000, runs=6, tau=[1.0, 2.0], workers=1, progress=False)
     verdict = asy.compare(path, runs)
     assert verdict.passed, verdict.summary()
     assert max(float(np.max(r.allowance)) for r in verdict.rows) < 1e-4
