@@ -109,7 +109,9 @@ def test_a_start_on_a_saddle_is_not_excused(three_clusters):
     drawn = {"denoiser.init": {"centroids": 0.0, "random": 0.5, "realisation": 3}, "simulation.samples": 1}
     exp = three_clusters.replace({**drawn, "simulation.dimension": 200})
     verdict = asy.compare(asy.solve(exp), asy.simulate(exp, workers=1, progress=False))
-    assert verdict.passed and any("fluctuations at d = 200 are not small" in why for _, why in verdict.not_tested)
+    assert verdict.outcome == "NOT TESTED" and any(
+        "fluctuations at d = 200 are not small" in why for _, why in verdict.not_tested
+    )
     assert "not tested" in verdict.summary()
 
 

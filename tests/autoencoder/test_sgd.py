@@ -330,8 +330,8 @@ def test_skip_connection_alone_has_an_exact_mean(target):
 
 
 def test_weight_decay_is_not_rounded_away():
-    """φ = 0: W decays by (1 − ηλ/d) a step, a factor that single precision cannot hold, over many steps and far down."""
-    forward = Forward.of(Denoiser("nothing", ("w",), (("w", sympy.Integer(0)),)))
+    """φ ≈ 0: W decays by (1 − ηλ/d) a step, a factor that single precision cannot hold, over many steps and far down."""
+    forward = Forward.of(Denoiser("nothing", ("w",), (("w", local_field("w") / 10**30),)))
     d, eta, decay, tau = 16, 4e-6, 7.0, 0.5
     W = np.random.default_rng(0).standard_normal((1, d))
     problem = SgdProblem(

@@ -18,7 +18,7 @@ from asymptotics.common.output.verdict import Verdict
 
 def ensembles(problem, dimension, runs, count, taus, companion=True):
     """``count`` experiments with trajectories that have the law of trainings in R^d; the companion as `simulate` has it."""
-    options = {"taus": taus, "workers": 1, "progress": False}
+    options = {"tau": taus, "workers": 1, "progress": False}
     main = simulate(problem, dimension=dimension, runs=runs * count, seed=21, **options)
     low = simulate(problem, dimension=dimension // 4, runs=4 * runs * count, seed=22, **options) if companion else None
     for k in range(count):
