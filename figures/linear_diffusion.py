@@ -54,7 +54,8 @@ def _measure(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ()) ->
 
 def _theory(problem: Problem, **options: Any) -> Averages:
     theory = solve(problem, **options)
-    assert isinstance(theory, Averages)
+    if not isinstance(theory, Averages):
+        raise TypeError(f"theory: must be of one number of samples, not a {type(theory).__name__}")
     return theory
 
 

@@ -50,11 +50,10 @@ import sys
 import numpy as np
 import sympy
 import asymptotics as asy
-from asymptotics.common import expressions
+from asymptotics.common.input import expressions
 from asymptotics.linear_diffusion.settings import LinearDiffusion
-import derivations.collapse, derivations.linear_network, derivations.skip
+import derivations.autoencoder.collapse, derivations.autoencoder.linear_network, derivations.autoencoder.skip
 from derivations import Denoiser, derive, local_field
-from derivations.engine import System
 from derivations.identity import DerivationError
 
 if sys.flags.optimize != 1 or __debug__:
@@ -63,15 +62,14 @@ if sys.flags.optimize != 1 or __debug__:
 
 def increment_that_grows():
     system = derive(Denoiser("d", ("u",), [("u", sympy.tanh(local_field("u")))]))
-    d = sympy.Symbol("d", positive=True)
-    from derivations import engine
-    system._increment(engine.d**2, sympy.Integer(0))
+    from derivations.autoencoder.names import d
+    system._increment(d**2, sympy.Integer(0))
 
 
 def false_claim(module, name, wrong, call):
     def run():
         right = getattr(module, name)
-        setattr(module, name, lambda *arguments: wrong(right(*arguments)))
+        setattr(module, name, lambda *arguments, **options: wrong(right(*arguments, **options)))
         try:
             call()
         finally:
@@ -87,7 +85,13 @@ cases = {
     "constant": (asy.InputError, lambda: expressions.to_sympy("'text' + x", ["x"], "f")),
     "sweep": (asy.InputError, lambda: asy.sweep("one-step", {"one_step.samples": []}, out="unused")),
     "increment": (DerivationError, increment_that_grows),
-    "skip": (DerivationError, false_claim(derivations.autoencoder.skip, "closed_form", lambda x: 2 * x, derivations.autoencoder.skip.step)),
+    "skip": (
+        DerivationError,
+        false_claim(
+            sympy, "dsolve", lambda equation: sympy.Eq(equation.lhs, 2 * equation.rhs),
+            derivations.autoencoder.skip.exponential.__wrapped__,
+        ),
+    ),
     "plateau": (
         DerivationError,
         false_claim(derivations.autoencoder.linear_network, "plateau", lambda x: x + 1, derivations.autoencoder.linear_network.saturation),

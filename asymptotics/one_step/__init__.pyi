@@ -20,8 +20,10 @@ from .closed_forms.multistep import angle_grid as angle_grid
 from .closed_forms.multistep import flow_divergence as flow_divergence
 from .closed_forms.multistep import multistep_fraction as multistep_fraction
 from .closed_forms.multistep import time_grid as time_grid
+from .comparison import compare as compare
 from .prediction import Theory as Theory
 from .problem import Problem as Problem
+from .problem import build as build
 from .process import distances as distances
 from .process.denoiser import Generated as Generated
 from .process.denoiser import fit as fit

@@ -49,3 +49,8 @@ class FromTables:
     def problem(self) -> Problem:
         """The experiment that it was made of."""
         return Problem.from_tables(self.parameters)
+
+
+def build(tables: Mapping[str, Any]) -> Problem:
+    """The problem of the given settings objects: `Problem` with them as keywords, under the name that 0.1.0 had for it."""
+    return Problem(**{"sampling" if name == "sampler" else name: table for name, table in tables.items() if table})
