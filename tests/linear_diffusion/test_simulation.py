@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_generated_points_have_the_predicted_divergence(variance):
 def test_a_wrong_theory_is_noticed():
     problem = build()
     theory, runs = system.solve(problem), system.simulate(problem, workers=1)
-    wrong = type(theory)(**{**theory.__dict__, "test_loss": theory.test_loss * 1.1})
+    wrong = dataclasses.replace(theory, test_loss=theory.test_loss * 1.1)
     assert "test_loss" in system.compare(wrong, runs).failures()
     with pytest.raises(InputError, match="settings"):
         system.compare(system.solve(build(samples=41)), runs)
