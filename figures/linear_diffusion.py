@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.output.plotting import COLOURS, points, style
 from asymptotics.linear_diffusion import (
     Averages,
     LinearDiffusion,
@@ -17,11 +16,13 @@ from asymptotics.linear_diffusion import (
     Simulation,
     compare,
     generated_variance,
+    moments,
+    run_sampler,
     simulate,
     solve,
     sweep,
 )
-from asymptotics.linear_diffusion.process import moments, run_sampler
+from asymptotics.tools import COLOURS, points, style
 
 from .base import Drawing, label_ticks
 from .linear_digits import effective_dimensions, images, spectra

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from asymptotics.common.input.checks import present
-from asymptotics.common.numerics.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
-from asymptotics.common.output.plotting import COLOURS, points, style
-from asymptotics.linear_diffusion import LinearDiffusion, compare_images, digits_effective_dimension, sweep
-from asymptotics.linear_diffusion.images import bilinear
-from asymptotics.linear_diffusion.process import moments
+from asymptotics.linear_diffusion import (
+    LinearDiffusion,
+    bilinear,
+    compare_images,
+    digits_effective_dimension,
+    moments,
+    sweep,
+)
+from asymptotics.tools import (
+    COLOURS,
+    from_data,
+    load_spectrum,
+    mnist_covariance,
+    mnist_digits,
+    points,
+    power_law,
+    style,
+)
 
 from .base import Drawing, label_ticks
 
@@ -22,7 +34,9 @@ def spectra(quick: bool) -> Drawing:
     """Spectra by rank, example digits, leading eigenvectors and the predicted losses for MNIST."""
     mnist = load_spectrum("mnist")
     images, labels = mnist_digits()
-    vectors = present(mnist.eigenvectors, "eigenvectors of mnist")
+    vectors = mnist.eigenvectors
+    if vectors is None:
+        raise RuntimeError("the spectrum of the digits comes with eigenvectors")
     sizes = np.unique(np.round(np.geomspace(20, 5000, 15 if quick else 40)).astype(int))
     losses = sweep(LinearDiffusion(spectrum="mnist", samples=2, regularisation=1e-3), sizes.tolist(), tau=[1.0])
     subset = from_data(images[:1000])

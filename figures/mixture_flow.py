@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.numerics.interpolants import Interpolant
-from asymptotics.common.output.plotting import COLOURS, points, style
+from asymptotics import Interpolant
 from asymptotics.mixture_flow import (
     TABLEAUX,
     Drift,
@@ -32,6 +31,7 @@ from asymptotics.mixture_flow import (
     simulate,
     solve,
 )
+from asymptotics.tools import COLOURS, points, style
 
 from .base import Drawing, label_ticks
 

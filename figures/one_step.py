@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.output.plotting import COLOURS, points, style
 from asymptotics.one_step import (
     OneStep,
     Problem,
@@ -29,6 +28,7 @@ from asymptotics.one_step import (
     signal_fraction,
     solve,
 )
+from asymptotics.tools import COLOURS, points, style
 
 from .base import Drawing
 

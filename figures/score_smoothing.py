@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asymptotics.common.output.plotting import points, style
 from asymptotics.score_smoothing import (
     EmpiricalScore,
     GeneratedLaw,
@@ -21,6 +20,7 @@ from asymptotics.score_smoothing import (
     plots,
     simulate,
 )
+from asymptotics.tools import points, style
 
 from .base import Drawing, label_ticks
 from .score_smoothing_networks import PAPER, experiment, network, panels, variational

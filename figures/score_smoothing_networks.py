@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.common.output.plotting import points, style
 from asymptotics.score_smoothing import (
     EmpiricalScore,
     ScoreSmoothing,
@@ -18,6 +17,7 @@ from asymptotics.score_smoothing import (
     smoothed_path_norm,
     train,
 )
+from asymptotics.tools import points, style
 
 from .base import Drawing, label_ticks
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from asymptotics.common.output.plotting import points, style
 from asymptotics.score_smoothing import (
     CircleLaw,
     EarlyStoppedLaw,
@@ -15,6 +14,7 @@ from asymptotics.score_smoothing import (
     follow_circle,
     plots,
 )
+from asymptotics.tools import points, style
 
 from .base import Drawing
 from .score_smoothing_networks import PAPER, experiment, panels

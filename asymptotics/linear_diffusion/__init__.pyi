@@ -20,11 +20,14 @@ from .diffusion.sampler import generated_mean as generated_mean
 from .diffusion.sampler import generated_variance as generated_variance
 from .diffusion.schedule import Schedule as Schedule
 from .images import ImageComparison as ImageComparison
+from .images import bilinear as bilinear
 from .images import compare_images as compare_images
 from .images import digits_effective_dimension as digits_effective_dimension
 from .prediction import Averages as Averages
 from .prediction import Sweep as Sweep
 from .problem import Problem as Problem
+from .process import moments as moments
+from .process import run_sampler as run_sampler
 from .resolvents.contour import resolvent as resolvent
 from .resolvents.corrections import finite_size_corrections as finite_size_corrections
 from .resolvents.equivalents import Equivalents as Equivalents

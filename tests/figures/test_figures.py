@@ -40,19 +40,9 @@ DOORS = {"asymptotics", "asymptotics.tools", "derivations", *(f"asymptotics.{roo
 FOLDER = Path(figures.__path__[0])
 #: The command and its pages are part of the package, and no figure.
 MODULES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "__main__", "index"))
-#: Until the rooms' own call sites have moved.
-PENDING = {
-    "linear_diffusion",
-    "linear_digits",
-    "mixture_flow",
-    "one_step",
-    "score_smoothing",
-    "score_smoothing_networks",
-    "score_smoothing_plane",
-}
 
 
-@pytest.mark.parametrize("module", sorted(set(MODULES) - PENDING))
+@pytest.mark.parametrize("module", MODULES)
 def test_a_user_could_have_drawn_it(module):
     """A figure imports names of the stubs alone, and reaches no private attribute of what it imports."""
     tree = ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))
