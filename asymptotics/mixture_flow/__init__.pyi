@@ -1,3 +1,4 @@
+from . import plots as plots
 from .comparison import compare as compare
 from .comparison import half_space_bias as half_space_bias
 from .comparison import predict as predict

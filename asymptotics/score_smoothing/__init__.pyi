@@ -1,3 +1,4 @@
+from . import plots as plots
 from .comparison import compare as compare
 from .laws.circle import CircleLaw as CircleLaw
 from .laws.closed import EarlyStoppedLaw as EarlyStoppedLaw
