@@ -252,6 +252,7 @@ def solve_real(model: Model, c0: float, unit: float = 1.0) -> Points:
     scale = max(abs(c0), model.s2 + model.v2, 1e-12)
     start = np.log([1 / (scale + model.b2 + model.alpha2), 1.0, 1.0])
     points = Points(model, *(np.array([np.exp(v)]) for v in start))
+    before = np.inf
     for _ in range(200):
         values = np.array([points.q[0], points.theta[0], points.theta_d[0]])
         residual = points.residual(at, unit)[0]
@@ -268,8 +269,9 @@ def solve_real(model: Model, c0: float, unit: float = 1.0) -> Points:
             break
         values = values * np.exp(step * min(1.0, 2.0 / max(size, 1e-300)))
         points = Points(model, *(np.array([v]) for v in values))
-        if size < 1e-13:
+        if _ended(np.array(size), np.array(before), 1e-13):
             return points
+        before = size
     raise SolveError(f"no positive root of the self-consistent equations at c = {c0:.6g}")
 
 
@@ -277,6 +279,7 @@ def newton(points: Points, c0: np.ndarray, *, steps: int = 30, tolerance: float 
     """Newton's method at complex points c₀; the points and which of them converged."""
     c0 = np.asarray(c0)
     done = np.zeros(c0.shape, dtype=bool)
+    before = np.full(c0.shape, np.inf)
     for _ in range(steps):
         with np.errstate(all="ignore"):
             matrix = tangent(points)[0]
@@ -286,7 +289,14 @@ def newton(points: Points, c0: np.ndarray, *, steps: int = 30, tolerance: float 
             step = -np.linalg.solve(matrix, residual[..., None])[..., 0]
             points = points.moved(step)
             size = np.max(np.abs(step) / np.abs(np.stack([points.q, points.theta, points.theta_d], axis=-1)), axis=-1)
-        done = size < tolerance
+        done = _ended(size, before, tolerance)
         if np.all(done | bad):
             break
+        before = size
     return points, done
+
+
+def _ended(size: np.ndarray, before: np.ndarray, tolerance: float) -> np.ndarray:
+    """Whether relative steps are below the tolerance, or at the rounding of an ill-conditioned root (p near nm)."""
+    r: np.ndarray = (size < tolerance) | ((size < 1e-8) & (size > 0.3 * before))
+    return r
