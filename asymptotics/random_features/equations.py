@@ -289,7 +289,7 @@ def newton(points: Points, c0: np.ndarray, *, steps: int = 30, tolerance: float 
             step = -np.linalg.solve(matrix, residual[..., None])[..., 0]
             points = points.moved(step)
             size = np.max(np.abs(step) / np.abs(np.stack([points.q, points.theta, points.theta_d], axis=-1)), axis=-1)
-        done = _ended(size, before, tolerance)
+        done |= _ended(size, before, tolerance)
         if np.all(done | bad):
             break
         before = size

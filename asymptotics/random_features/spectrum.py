@@ -1,0 +1,198 @@
+r"""Spectrum of U: its atom, its bulks with edges, masses, and their weight in what can be learned.
+
+For ψ_p ≫ ψ_n ≫ 1: an atom at s², a *memory bulk* of d eigenvalues, n − d others and d at the top; the memory bulk carries
+memorisation. The target's weight of a bulk is its contribution to :math:`\int\rho_V(u)/u\,du=1-L_{\rm train}(\infty)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .contour import HEIGHT, along, ellipse
+from .equations import Model, Points, newton, solve_real
+
+#: Grid of the density: points a decade, and decades below the upper end.
+GRID, DECADES = 48, 9
+#: More points at every dip of the density.
+FINER = 16
+#: Below this share of |q| an imaginary part is none.
+FLAT = 1e-7
+#: A bulk of less mass is none.
+EMPTY = 1e-7
+#: Angles on the way from a ray of the upper half-plane to the real axis.
+ANGLES = np.append(HEIGHT * np.geomspace(1, 1e-9, 36)[1:], 0.0)
+
+
+@dataclass(frozen=True)
+class Bulk:
+    """One interval of the spectrum.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Edges.
+    mass : float
+        Number of eigenvalues over d (share × ψ_p).
+    target_weight : float
+        Contribution to 1 − L_train(τ = ∞).
+    """
+
+    lower: float
+    upper: float
+    mass: float
+    target_weight: float
+
+
+@dataclass(frozen=True)
+class Atom:
+    """Eigenvalues in one place.
+
+    Parameters
+    ----------
+    eigenvalue : float
+    mass : float
+        Number of eigenvalues over d (share × ψ_p).
+    share : float
+    """
+
+    eigenvalue: float
+    mass: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Density:
+    """Density of eigenvalues of U on a grid, without the atom.
+
+    Parameters
+    ----------
+    eigenvalues, density : ndarray
+    target : ndarray
+        Density of the target's weight over u, ρ_V(u)/u.
+    """
+
+    eigenvalues: np.ndarray
+    density: np.ndarray
+    target: np.ndarray
+
+
+def bottom(model: Model) -> float:
+    """No eigenvalue of U lies below."""
+    return model.s2 if model.per_noise == 0 else 0.0
+
+
+def on_axis(model: Model) -> tuple[np.ndarray, Points]:
+    """Eigenvalues u on a logarithmic grid above `bottom`, and the order parameters at u + i0."""
+    low = bottom(model)
+    high = np.log10(2 * model.largest())
+    y = 10 ** np.linspace(high, high - DECADES, GRID * DECADES)
+    far = 30 * y[0]
+    # From the left of the spectrum round to a ray, down the ray, then all points at once to the axis.
+    turn = low + np.concatenate([far * np.exp(1j * np.linspace(np.pi, HEIGHT, 24)[1:]), y * np.exp(1j * HEIGHT)])
+    points = along(solve_real(model, far - low), low - far, turn).take(slice(-y.size, None))
+    for angle in ANGLES:
+        moved, done = newton(points, -(low + y * np.exp(1j * angle)), steps=60 if angle == 0 else 12)
+        points = _where(done & (moved.q.imag >= -FLAT * np.abs(moved.q)), moved, points)
+    order = np.argsort(y)
+    return low + y[order], points.take(order)
+
+
+def _where(condition: np.ndarray, yes: Points, no: Points) -> Points:
+    pairs = ((yes.q, no.q), (yes.theta, no.theta), (yes.theta_d, no.theta_d))
+    return Points(yes.model, *(np.where(condition, a, b) for a, b in pairs))
+
+
+def _inside(points: Points) -> np.ndarray:
+    r: np.ndarray = points.q.imag > FLAT * np.abs(points.q)
+    return r
+
+
+def density(model: Model) -> Density:
+    """The density of eigenvalues and of the target's weight over the bulks."""
+    u, points = on_axis(model)
+    target = np.maximum(-points.phi.imag, 0.0) / np.pi / u
+    return Density(u, np.where(_inside(points), points.q.imag, 0.0) / np.pi, target)
+
+
+def bulks(model: Model) -> tuple[tuple[Bulk, ...], Atom | None]:
+    """The bulks in ascending order, and the atom at `bottom` if there is one."""
+    u, points = _dips(model, *on_axis(model))
+    inside = _inside(points)
+    starts = np.flatnonzero(inside & ~np.roll(inside, 1))
+    ends = np.flatnonzero(inside & ~np.roll(inside, -1))
+    found, covered = [], 0.0
+    for k, (i, j) in enumerate(zip(starts, ends, strict=True)):
+        # A support that reaches the grid's end goes down to the bottom itself.
+        hard = i == 0
+        lower = bottom(model) if hard else _edge(u[i - 1], u[i], points.take([i]))
+        upper = _edge(u[j + 1], u[j], points.take([j]))
+        left = i // 2 if k == 0 else (ends[k - 1] + i) // 2
+        right = min(j + 6, u.size - 1) if k == len(starts) - 1 else (j + starts[k + 1]) // 2 + 1
+        mass, weight = (np.nan, np.nan) if hard else _inside_of(model, u, points, max(left, 0), right)
+        # An atom's flank can look like a bulk; it holds nothing.
+        if hard or mass > EMPTY:
+            found.append(Bulk(float(lower), float(upper), mass, weight))
+            covered += 0.0 if hard else mass
+    share = 1 - covered / model.psi_p
+    if found and np.isnan(found[0].mass):
+        found[0] = _rest(model, found, u, points, int(ends[0]), int(starts[1]) if len(starts) > 1 else u.size - 1)
+        return tuple(found), None
+    atom = Atom(bottom(model), share * model.psi_p, share) if share > 1e-6 else None
+    return tuple(found), atom
+
+
+def _dips(model: Model, u: np.ndarray, points: Points) -> tuple[np.ndarray, Points]:
+    """More points where the density has a dip: there may be a gap narrower than the grid."""
+    height = points.q.imag
+    at = 1 + np.flatnonzero((height[1:-1] < height[:-2]) & (height[1:-1] <= height[2:]) & _inside(points)[1:-1])
+    if at.size == 0:
+        return u, points
+    share = np.linspace(0, 1, FINER + 2)[1:-1]
+    more = (u[at - 1, None] * (1 - share) + u[at + 1, None] * share).ravel()
+    near = points.take(np.repeat(at, FINER))
+    found, done = newton(near, -more + 0j, steps=60)
+    keep = done & (found.q.imag >= -FLAT * np.abs(found.q))
+    order = np.argsort(np.concatenate([u, more[keep]]), kind="stable")
+    pairs = ((points.q, found.q), (points.theta, found.theta), (points.theta_d, found.theta_d))
+    joined = Points(model, *(np.concatenate([a, b[keep]])[order] for a, b in pairs))
+    return np.concatenate([u, more[keep]])[order], joined
+
+
+def _edge(outside: float, inside: float, points: Points) -> float:
+    """The end of the support between a point outside and one inside, from the order parameters inside."""
+    for _ in range(26):
+        middle = np.sqrt(outside * inside)
+        moved, done = newton(points, np.array([-middle + 0j]), steps=60)
+        if done[0] and moved.q[0].imag > FLAT * abs(moved.q[0]):
+            inside, points = middle, moved
+        else:
+            outside = middle
+    return inside
+
+
+def _inside_of(model: Model, u: np.ndarray, points: Points, left: int, right: int) -> tuple[float, float]:
+    """Mass (over d) and target's weight between two points of the grid outside the support."""
+    low = bottom(model)
+    half = 0.5 * np.log((u[right] - low) / (u[left] - low))
+    before = np.full(2, np.inf)
+    for count in (48, 96, 192, 384, 768):
+        z, weights, _ = ellipse(u[left], u[right], -low, min(HEIGHT, half), count)
+        there = along(points.take([left]), u[left], z)
+        found = np.array([-model.psi_p * 2 * (weights @ there.q).real, -2 * (weights @ ((1 - there.phi) / z)).real])
+        if np.abs(found - before).max() < 1e-8:
+            break
+        before = found
+    return float(found[0]), float(found[1])
+
+
+def _rest(model: Model, found: list[Bulk], u: np.ndarray, points: Points, end: int, start: int) -> Bulk:
+    """The bulk that reaches down to zero (p = nm): what the others leave."""
+    from .ridge import ridge
+
+    others = sum(b.mass for b in found[1:])
+    # 1 − L_train(∞), just above λ = 0
+    total = 1 - ridge(model, 1e-9 * model.largest()).train_loss
+    weight = total - sum(b.target_weight for b in found[1:])
+    return Bulk(found[0].lower, found[0].upper, model.psi_p - others, weight)
