@@ -23,6 +23,7 @@ FLAT = 1e-7
 EMPTY = 1e-7
 #: Angles on the way from a ray of the upper half-plane to the real axis.
 ANGLES = np.append(HEIGHT * np.geomspace(1, 1e-9, 36)[1:], 0.0)
+LOW_ANGLES = np.append(np.geomspace(0.1, 1e-9, 24), 0.0)
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,18 @@ def on_axis(model: Model) -> tuple[np.ndarray, Points]:
     # From the left of the spectrum round to a ray, down the ray, then all points at once to the axis.
     turn = low + np.concatenate([far * np.exp(1j * np.linspace(np.pi, HEIGHT, 24)[1:]), y * np.exp(1j * HEIGHT)])
     points = along(solve_real(model, far - low), low - far, turn).take(slice(-y.size, None))
-    for angle in ANGLES:
-        moved, done = newton(points, -(low + y * np.exp(1j * angle)), steps=60 if angle == 0 else 12)
-        points = _where(done & (moved.q.imag >= -FLAT * np.abs(moved.q)), moved, points)
+    points = _down(points, y, ANGLES)
     order = np.argsort(y)
     return low + y[order], points.take(order)
+
+
+def _down(points: Points, y: np.ndarray, angles: np.ndarray) -> Points:
+    """From bottom + y exp(i angle) of the first angle down to the axis, all points at once."""
+    for angle in angles:
+        c0 = -(bottom(points.model) + y * np.exp(1j * angle))
+        moved, done = newton(points, c0, steps=60 if angle == 0 else 12)
+        points = _where(done & (moved.q.imag >= -FLAT * np.abs(moved.q)), moved, points)
+    return points
 
 
 def _where(condition: np.ndarray, yes: Points, no: Points) -> Points:
@@ -129,7 +137,7 @@ def bulks(model: Model) -> tuple[tuple[Bulk, ...], Atom | None]:
         lower = bottom(model) if hard else _edge(u[i - 1], u[i], points.take([i]))
         upper = _edge(u[j + 1], u[j], points.take([j]))
         left = i // 2 if k == 0 else (ends[k - 1] + i) // 2
-        right = min(j + 6, u.size - 1) if k == len(starts) - 1 else (j + starts[k + 1]) // 2 + 1
+        right = min(j + 6, u.size - 1) if k == len(starts) - 1 else (j + starts[k + 1]) // 2
         mass, weight = (np.nan, np.nan) if hard else _inside_of(model, u, points, max(left, 0), right)
         # An atom's flank can look like a bulk; it holds nothing.
         if hard or mass > EMPTY:
@@ -151,13 +159,12 @@ def _dips(model: Model, u: np.ndarray, points: Points) -> tuple[np.ndarray, Poin
         return u, points
     share = np.linspace(0, 1, FINER + 2)[1:-1]
     more = (u[at - 1, None] * (1 - share) + u[at + 1, None] * share).ravel()
-    near = points.take(np.repeat(at, FINER))
-    found, done = newton(near, -more + 0j, steps=60)
-    keep = done & (found.q.imag >= -FLAT * np.abs(found.q))
-    order = np.argsort(np.concatenate([u, more[keep]]), kind="stable")
+    # Not straight along the axis: beyond an edge other real roots are near.
+    found = _down(points.take(np.repeat(at, FINER)), more - bottom(model), LOW_ANGLES)
+    order = np.argsort(np.concatenate([u, more]), kind="stable")
     pairs = ((points.q, found.q), (points.theta, found.theta), (points.theta_d, found.theta_d))
-    joined = Points(model, *(np.concatenate([a, b[keep]])[order] for a, b in pairs))
-    return np.concatenate([u, more[keep]])[order], joined
+    joined = Points(model, *(np.concatenate([a, b])[order] for a, b in pairs))
+    return np.concatenate([u, more])[order], joined
 
 
 def _edge(outside: float, inside: float, points: Points) -> float:
