@@ -87,7 +87,8 @@ def _constants(name: str, t: float, variance: float) -> Constants:
     # A linear activation leaves rounding alone.
     floor = 1e-13 * m.square
     s2, v2 = (0.0 if x < floor else float(x) for x in (s2, v2))
-    return Constants(float(a), float(b2), v2, s2, float(alpha2), float(m.mean))
+    mean = float(m.mean) if abs(m.mean) > 1e-13 * np.sqrt(m.square) else 0.0
+    return Constants(float(a), float(b2), v2, s2, float(alpha2), mean)
 
 
 def _closed(name: str, root: float, rho: float, noise: float) -> _Moments | None:
