@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from ..common.input.checks import InputError
 from .constants import Constants, hermite_constants
 from .equations import Model
@@ -50,6 +52,22 @@ class Problem:
     def averaged(self) -> Model:
         """The same with the noise averaged exactly."""
         return replace(self.model, per_noise=0.0)
+
+    def variances(self, dimension: int) -> np.ndarray:
+        """Variances along the axes of a simulation in that dimension, descending: quantiles of the spectrum's law."""
+        values, masses = self.random_features.spectral_law(self.simulation.dimension)
+        ends = np.cumsum(masses)
+        at = (np.arange(dimension) + 0.5) / dimension
+        found: np.ndarray = values[np.minimum(np.searchsorted(ends, at - 1e-12), values.size - 1)]
+        return found
+
+    def simulated(self, dimension: int) -> Model:
+        """The model with exactly the counts and variances of a simulation in that dimension."""
+        table, (p, n, _) = self.random_features, self.counts(dimension)
+        sigma, count = np.unique(self.variances(dimension), return_counts=True)
+        sigma, mass = sigma[::-1], count[::-1] / dimension
+        c = hermite_constants(table.activation, table.diffusion_time, float(mass @ sigma))
+        return Model(p / dimension, n / dimension, table.per_noise, c.alpha2, c.b2, c.v2, c.s2, sigma, mass)
 
     def counts(self, dimension: int) -> tuple[int, int, int]:
         """p, n, and the number of noised samples nm (0: exact average) in that dimension.

@@ -20,14 +20,6 @@ LOSSES = ("train_loss", "test_loss", "memorisation_loss")
 REPLICATES = 4
 
 
-def quantiles(values: np.ndarray, masses: np.ndarray, dimension: int) -> np.ndarray:
-    """``dimension`` variances that represent a law of eigenvalues, descending."""
-    ends = np.cumsum(masses) / np.sum(masses)
-    at = (np.arange(dimension) + 0.5) / dimension
-    found: np.ndarray = values[np.minimum(np.searchsorted(ends, at - 1e-12), values.size - 1)]
-    return found
-
-
 def sizes(problem: Problem) -> list[int]:
     """The dimensions of a run: d and, near d/2 and d/4, those where features and samples are nearest to whole numbers."""
     table, d = problem.random_features, problem.simulation.dimension
@@ -55,7 +47,7 @@ def one_network(rng: np.random.Generator, problem: Problem, dimension: int) -> n
     """Losses of one network: train, test, memorisation × (the ridge, then every time), shape (3, 1 + times)."""
     table = problem.random_features
     p, n, nm = problem.counts(dimension)
-    variances = quantiles(*table.spectral_law(problem.simulation.dimension), dimension)
+    variances = problem.variances(dimension)
     function = activation(table.activation)
     weights = rng.standard_normal((p, dimension)) / np.sqrt(dimension)
     data = np.sqrt(variances)[:, None] * rng.standard_normal((dimension, n))
