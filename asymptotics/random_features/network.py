@@ -102,18 +102,20 @@ class Trained:
 
     Parameters
     ----------
-    train, test, memory : Features
-        Moments of the training set as trained on, of the population, and of the training set without the noise's draws.
+    train : Features
+        Moments of the training set as trained on.
+    *others : Features
+        Moments that further losses are measured with: of the population, of the training set without the noise's draws.
     """
 
-    def __init__(self, train: Features, test: Features, memory: Features | None = None) -> None:
+    def __init__(self, train: Features, *others: Features) -> None:
         values, self.vectors = np.linalg.eigh(train.u)
         self.values = np.where(values < RANK * values[-1], 0.0, values)
         self.dimension = train.v.shape[1]
         self.rotated = self.vectors.T @ train.v
         self.own = np.einsum("ij,ij->i", self.rotated, self.rotated)
         gram = self.rotated @ self.rotated.T
-        self.forms = [self._form(f, gram) for f in ((test,) if memory is None else (test, memory))]
+        self.forms = [self._form(f, gram) for f in others]
 
     def _form(self, features: Features, gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Linear and quadratic part of a loss in f, the filter of the eigenvalues."""
@@ -132,14 +134,14 @@ class Trained:
         return np.where(rate > 0, 1 / np.where(rate > 0, rate, 1.0), 0.0)[None, :]
 
     def losses(self, filters: np.ndarray) -> np.ndarray:
-        """Train, test and memorisation loss per dimension for every filter, shape (3, filters)."""
+        """Train loss and the others, per dimension, for every filter, shape (1 + others, filters)."""
         d = self.dimension
         train = 1 + (filters**2 @ (self.values * self.own) - 2 * filters @ self.own) / d
         others = [
             1 - 2 * filters @ linear / d + np.einsum("ti,ij,tj->t", filters, square, filters, optimize=True) / d
             for linear, square in self.forms
         ]
-        return np.array([train, others[0], others[-1] if len(others) > 1 else train])
+        return np.array([train, *others])
 
     def coefficients(self, filter_: np.ndarray, noise: float) -> np.ndarray:
         """A = −Δ^{−1/2} Vᵀ f(U), shape (d, p)."""
