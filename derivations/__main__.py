@@ -18,6 +18,7 @@ TOPICS = {
     "linear_diffusion": "linear_diffusion.equations",
     "one_step": "one_step.equations",
     "score_smoothing": "score_smoothing",
+    "random_features": "random_features.equations",
     "collapse": "autoencoder.collapse",
     "fluctuations": "autoencoder.fluctuations",
 }

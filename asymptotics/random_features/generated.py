@@ -33,7 +33,14 @@ def step_factors(here: float, there: float) -> tuple[float, float, float]:
     return float(grow), float(grow * noise - np.sqrt(after * noise)), float(noise)
 
 
-def generated_variances(settings: RandomFeatures, sigma_0: np.ndarray, scaled_time: float, times: np.ndarray) -> np.ndarray:
+def generated_variances(
+    settings: RandomFeatures,
+    sigma_0: np.ndarray,
+    scaled_time: float,
+    times: np.ndarray,
+    *,
+    finite_features: bool = False,
+) -> np.ndarray:
     """K(σ₀) of the modes of S with these eigenvalues (real or complex), started from unit variance.
 
     Parameters
@@ -45,18 +52,23 @@ def generated_variances(settings: RandomFeatures, sigma_0: np.ndarray, scaled_ti
         τ'₀: the model of time t is trained until τ' = Δ τ'₀, the same number of gradient steps at all t.
     times : ndarray
         Diffusion times, descending.
+    finite_features : bool
+        Use ψ_pM + s² in place of ψ_pM.
     """
     sigma_0 = np.asarray(sigma_0)
     root = np.ones(sigma_0.shape, dtype=sigma_0.dtype)
     for here, there in zip(times[:-1], times[1:], strict=True):
         model = Problem(settings.replace(diffusion_time=float(here))).model
         keep, score, noise = step_factors(here, there)
-        linear = model.b2 / noise * corner(model, sigma_0, np.array([noise * scaled_time]))[0]
+        shift = model.s2 / model.psi_p if finite_features else 0.0
+        linear = model.b2 / noise * corner(model, sigma_0, np.array([noise * scaled_time]), shift)[0]
         root = root * (keep - score * (linear if np.iscomplexobj(sigma_0) else linear.real))
     return root**2
 
 
-def generated_norm(settings: RandomFeatures, scaled_times: object, times: np.ndarray | None = None) -> np.ndarray:
+def generated_norm(
+    settings: RandomFeatures, scaled_times: object, times: np.ndarray | None = None, *, finite_features: bool = False
+) -> np.ndarray:
     """E|x|²/d of generated samples, Tr K(S)/d, for every τ'₀.
 
     Parameters
@@ -66,9 +78,15 @@ def generated_norm(settings: RandomFeatures, scaled_times: object, times: np.nda
         τ'₀ = ψ_pτ₀.
     times : ndarray, optional
         Diffusion times of the sampler; default `sampling_times`.
+    finite_features : bool
+        Keep s², which hinders memorisation at finite ψ_p.
     """
     wanted = np.atleast_1d(array("scaled_times", scaled_times))
     path = sampling_times() if times is None else array("times", times, ndim=1)
     last = Problem(settings.replace(diffusion_time=float(path[-1]))).model
     average = SampleAverage.of(last, last.b2 / last.alpha2)
-    return np.array([average.trace(generated_variances(settings, average.nodes, t, path)) for t in wanted])
+    found = [
+        average.trace(generated_variances(settings, average.nodes, t, path, finite_features=finite_features))
+        for t in wanted
+    ]
+    return np.array(found)
