@@ -118,7 +118,8 @@ def _step(points: Points, here: complex, wanted: complex) -> Points | None:
     values = np.array([points.q[0], points.theta[0], points.theta_d[0]])
     if not np.all(np.abs(guess) < 0.5 * np.abs(values)):
         return None
-    found, done = newton(points.moved(guess[None, :]), np.array([-wanted]), steps=7)
+    start = Points(points.model, *(values + guess)[:, None])
+    found, done = newton(start, np.array([-wanted]), steps=7)
     new = np.array([found.q[0], found.theta[0], found.theta_d[0]])
     near = np.all(np.abs(new - values - guess) <= 0.3 * np.abs(guess) + 1e-9 * np.abs(values))
     physical = new[0].imag >= 0 and new[1].imag <= 1e-12 * abs(new[1])

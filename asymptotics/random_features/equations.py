@@ -123,10 +123,6 @@ class Points:
         """At the complex conjugate points."""
         return Points(self.model, self.q.conj(), self.theta.conj(), self.theta_d.conj())
 
-    def moved(self, step: np.ndarray) -> Points:
-        """All unknowns changed by ``step`` (points, 3)."""
-        return Points(self.model, self.q + step[:, 0], self.theta + step[:, 1], self.theta_d + step[:, 2])
-
     def residual(self, c0: np.ndarray, unit: float = 1.0) -> np.ndarray:
         """Right-hand side minus left-hand side of the three equations, shape (points, 3)."""
         m = self.model
@@ -275,25 +271,29 @@ def solve_real(model: Model, c0: float, unit: float = 1.0) -> Points:
     raise SolveError(f"no positive root of the self-consistent equations at c = {c0:.6g}")
 
 
-def newton(points: Points, c0: np.ndarray, *, steps: int = 30, tolerance: float = 1e-13) -> tuple[Points, np.ndarray]:
-    """Newton's method at complex points c₀; the points and which of them converged."""
+def newton(points: Points, c0: np.ndarray, *, steps: int = 30, tolerance: float = 1e-9) -> tuple[Points, np.ndarray]:
+    """Newton's method at complex points c₀; the points and which of them converged.
+
+    The error after a last step of relative size 1e-9 is its square.
+    """
     c0 = np.asarray(c0)
-    done = np.zeros(c0.shape, dtype=bool)
-    before = np.full(c0.shape, np.inf)
+    values = np.stack([points.q, points.theta, points.theta_d]).astype(np.result_type(points.q, c0))
+    done, before, left = np.zeros(c0.size, dtype=bool), np.full(c0.size, np.inf), np.arange(c0.size)
     for _ in range(steps):
+        here = Points(points.model, *values[:, left])
         with np.errstate(all="ignore"):
-            matrix = tangent(points)[0]
-            residual = points.residual(c0)
-            bad = ~(np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(residual).all(axis=1))
+            matrix, residual = tangent(here)[0], here.residual(c0[left])
+            bad = ~np.isfinite(matrix.sum(axis=(1, 2)) + residual.sum(axis=1))
             matrix[bad], residual[bad] = np.eye(3), np.nan
-            step = -np.linalg.solve(matrix, residual[..., None])[..., 0]
-            points = points.moved(step)
-            size = np.max(np.abs(step) / np.abs(np.stack([points.q, points.theta, points.theta_d], axis=-1)), axis=-1)
-        done |= _ended(size, before, tolerance)
-        if np.all(done | bad):
+            step = -np.linalg.solve(matrix, residual[..., None])[..., 0].T
+            values[:, left] += step
+            size = np.max(np.abs(step) / np.abs(values[:, left]), axis=0)
+        ended = _ended(size, before[left], tolerance)
+        done[left], before[left] = ended, size
+        left = left[~(ended | bad)]
+        if left.size == 0:
             break
-        before = size
-    return points, done
+    return Points(points.model, *values), done
 
 
 def _ended(size: np.ndarray, before: np.ndarray, tolerance: float) -> np.ndarray:

@@ -15,6 +15,8 @@ from .equations import Model, Points, newton, solve_real
 
 #: Grid of the density: points a decade, and decades below the upper end.
 GRID, DECADES = 48, 9
+#: Points of the grid in one stride down the ray.
+STRIDE = 6
 #: More points at every dip of the density.
 FINER = 16
 #: Below this share of |q| an imaginary part is none.
@@ -22,7 +24,7 @@ FLAT = 1e-7
 #: A bulk of less mass is none.
 EMPTY = 1e-7
 #: Angles on the way from a ray of the upper half-plane to the real axis.
-ANGLES = np.append(HEIGHT * np.geomspace(1, 1e-9, 36)[1:], 0.0)
+ANGLES = np.append(HEIGHT * np.geomspace(1, 1e-9, 36), 0.0)
 LOW_ANGLES = np.append(np.geomspace(0.1, 1e-9, 24), 0.0)
 
 
@@ -90,10 +92,11 @@ def on_axis(model: Model) -> tuple[np.ndarray, Points]:
     high = np.log10(2 * model.largest())
     y = 10 ** np.linspace(high, high - DECADES, GRID * DECADES)
     far = 30 * y[0]
-    # From the left of the spectrum round to a ray, down the ray, then all points at once to the axis.
-    turn = low + np.concatenate([far * np.exp(1j * np.linspace(np.pi, HEIGHT, 24)[1:]), y * np.exp(1j * HEIGHT)])
-    points = along(solve_real(model, far - low), low - far, turn).take(slice(-y.size, None))
-    points = _down(points, y, ANGLES)
+    # From the left of the spectrum round to a ray, down the ray in strides, then all points at once to the axis.
+    round_ = np.exp(1j * np.linspace(np.pi, HEIGHT, 8)[1:])
+    turn = low + np.concatenate([far * round_, y[::STRIDE] * np.exp(1j * HEIGHT)])
+    coarse = along(solve_real(model, far - low), low - far, turn).take(slice(round_.size, None))
+    points = _down(coarse.take(np.arange(y.size) // STRIDE), y, ANGLES)
     order = np.argsort(y)
     return low + y[order], points.take(order)
 
