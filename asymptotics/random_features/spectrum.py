@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .contour import HEIGHT, along, ellipse
-from .equations import Model, Points, newton, solve_real
+from .equations import Model, Points, SolveError, newton, solve_real
 
 #: Grid of the density: points a decade, and decades below the upper end.
 GRID, DECADES = 48, 9
@@ -186,15 +186,25 @@ def _inside_of(model: Model, u: np.ndarray, points: Points, left: int, right: in
     """Mass (over d) and target's weight between two points of the grid outside the support."""
     low = bottom(model)
     half = 0.5 * np.log((u[right] - low) / (u[left] - low))
-    before = np.full(2, np.inf)
+    before, points = np.full(2, np.inf), points.take([left])
     for count in (48, 96, 192, 384, 768):
         z, weights, _ = ellipse(u[left], u[right], -low, min(HEIGHT, half), count)
-        there = along(points.take([left]), u[left], z)
-        found = np.array([-model.psi_p * 2 * (weights @ there.q).real, -2 * (weights @ ((1 - there.phi) / z)).real])
+        points = along(points, u[left], z) if count == 48 else _between(points, z)
+        found = np.array([-model.psi_p * 2 * (weights @ points.q).real, -2 * (weights @ ((1 - points.phi) / z)).real])
         if np.abs(found - before).max() < 1e-8:
             break
         before = found
     return float(found[0]), float(found[1])
+
+
+def _between(points: Points, z: np.ndarray) -> Points:
+    """Order parameters on twice as many nodes of a contour, from those on the fewer."""
+    here, there = (np.arange(n) + 0.5 for n in (points.q.size, z.size))
+    guess = Points(points.model, *(np.interp(there / 2, here, v) for v in (points.q, points.theta, points.theta_d)))
+    found, done = newton(guess, -z)
+    if not np.all(done & (found.q.imag >= 0) & (found.theta.imag <= 0)):
+        raise SolveError("the order parameters of a finer contour are not physical")
+    return found
 
 
 def _rest(model: Model, found: list[Bulk], u: np.ndarray, points: Points, end: int, start: int) -> Bulk:
