@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -115,9 +116,9 @@ class Points:
         r: np.ndarray = self.bar - self.bar**2 * self.model.b2 * self.mean_k
         return r
 
-    def take(self, index: object) -> Points:
+    def take(self, index: Any) -> Points:
         """Some of the points."""
-        return Points(self.model, self.q[index], self.theta[index], self.theta_d[index])  # type: ignore[index]
+        return Points(self.model, self.q[index], self.theta[index], self.theta_d[index])
 
     def conj(self) -> Points:
         """At the complex conjugate points."""

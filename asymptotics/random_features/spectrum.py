@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .contour import HEIGHT, along, ellipse
-from .equations import Model, Points, SolveError, newton, solve_real
+from .equations import Model, Points, SolveError, Source, newton, solve_real, tangent
 
 #: Grid of the density: points a decade, and decades below the upper end.
 GRID, DECADES = 48, 9
@@ -23,9 +23,8 @@ FINER = 16
 FLAT = 1e-7
 #: A bulk of less mass is none.
 EMPTY = 1e-7
-#: Angles on the way from a ray of the upper half-plane to the real axis.
-ANGLES = np.append(HEIGHT * np.geomspace(1, 1e-9, 36), 0.0)
-LOW_ANGLES = np.append(np.geomspace(0.1, 1e-9, 24), 0.0)
+#: Smallest angle above the real axis, and most strides to there.
+LAST, LONGEST = 1e-10, 400
 
 
 @dataclass(frozen=True)
@@ -87,32 +86,75 @@ def bottom(model: Model) -> float:
 
 
 def on_axis(model: Model) -> tuple[np.ndarray, Points]:
-    """Eigenvalues u on a logarithmic grid above `bottom`, and the order parameters at u + i0."""
-    low = bottom(model)
-    high = np.log10(2 * model.largest())
-    y = 10 ** np.linspace(high, high - DECADES, GRID * DECADES)
-    far = 30 * y[0]
-    # From the left of the spectrum round to a ray, down the ray in strides, then all points at once to the axis.
-    round_ = np.exp(1j * np.linspace(np.pi, HEIGHT, 8)[1:])
-    turn = low + np.concatenate([far * round_, y[::STRIDE] * np.exp(1j * HEIGHT)])
-    coarse = along(solve_real(model, far - low), low - far, turn).take(slice(round_.size, None))
-    points = _down(coarse.take(np.arange(y.size) // STRIDE), y, ANGLES)
-    order = np.argsort(y)
-    return low + y[order], points.take(order)
+    """Eigenvalues u on a logarithmic grid above `bottom`, finer where the density has a dip, and the order parameters at u + i0."""
+    low, high = bottom(model), np.log10(2 * model.largest())
+    y = 10 ** np.linspace(high - DECADES, high, GRID * DECADES)
+    # From the left of the spectrum round to a ray of the upper half-plane, and down the ray in strides.
+    far, round_ = 30 * y[-1], np.exp(1j * np.linspace(np.pi, HEIGHT, 8)[1:])
+    strides = y[::-STRIDE]
+    turn = low + np.concatenate([far * round_, strides * np.exp(1j * HEIGHT)])
+    ray = along(solve_real(model, far - low), low - far, turn).take(slice(round_.size, None))
+
+    def reached(at: np.ndarray) -> Points:
+        near = np.abs(np.log(at[:, None] / strides)).argmin(axis=1)
+        return _down(ray.take(near), at, HEIGHT)
+
+    points = reached(y)
+    # There may be a gap narrower than the grid.
+    height = points.q.imag
+    dip = 1 + np.flatnonzero((height[1:-1] < height[:-2]) & (height[1:-1] <= height[2:]) & _inside(points)[1:-1])
+    if dip.size == 0:
+        return low + y, points
+    share = np.linspace(0, 1, FINER + 2)[1:-1]
+    more = (y[dip - 1, None] * (1 - share) + y[dip + 1, None] * share).ravel()
+    finer, together = reached(more), np.concatenate([y, more])
+    pairs = ((points.q, finer.q), (points.theta, finer.theta), (points.theta_d, finer.theta_d))
+    order = np.argsort(together, kind="stable")
+    return low + together[order], Points(model, *(np.concatenate(pair)[order] for pair in pairs))
 
 
-def _down(points: Points, y: np.ndarray, angles: np.ndarray) -> Points:
-    """From bottom + y exp(i angle) of the first angle down to the axis, all points at once."""
-    for angle in angles:
-        c0 = -(bottom(points.model) + y * np.exp(1j * angle))
-        moved, done = newton(points, c0, steps=60 if angle == 0 else 12)
-        points = _where(done & (moved.q.imag >= -FLAT * np.abs(moved.q)), moved, points)
-    return points
+def _down(points: Points, y: np.ndarray, first: float) -> Points:
+    """From bottom + y exp(iφ) at φ = ``first`` to the real axis, all points at once, each in strides as short as it needs."""
+    low = bottom(points.model)
+    # What is given are points nearby.
+    points, done = newton(points, -(low + y * np.exp(1j * first)))
+    if not np.all(done & _physical(points)):
+        raise SolveError(f"no physical root of the self-consistent equations near u = {low + y[np.argmin(done)]:.6g}")
+    angle, ratio = np.full(y.size, first), np.full(y.size, 0.5)
+    for _ in range(LONGEST):
+        left = np.flatnonzero(angle > LAST)
+        if left.size == 0:
+            break
+        here, wanted = points.take(left), angle[left] * ratio[left]
+        moved, done = newton(here, -(low + y[left] * np.exp(1j * wanted)), steps=10)
+        good = done & _physical(moved) & _near(moved, here)
+        points = _put(points, left[good], moved.take(good))
+        angle[left[good]] = wanted[good]
+        ratio[left] = np.where(good, np.maximum(ratio[left] ** 1.5, 0.4), np.sqrt(ratio[left]))
+    moved, done = newton(points, -(low + y) + 0j, steps=60)
+    good = done & (moved.theta.imag <= FLAT * np.abs(moved.theta)) & (moved.q.imag >= -FLAT * np.abs(moved.q))
+    # Outside the support q = ∫ρ/(x − u) rises; a root where it falls is another one.
+    with np.errstate(all="ignore"):
+        matrix, right, _ = tangent(moved, (Source(-1.0),))
+        outside = np.flatnonzero(good & ~_inside(moved))
+        good[outside] = np.linalg.solve(matrix[outside], right[outside])[:, 0, 0].real > 0
+    return _put(points, np.flatnonzero(good), moved.take(good))
 
 
-def _where(condition: np.ndarray, yes: Points, no: Points) -> Points:
-    pairs = ((yes.q, no.q), (yes.theta, no.theta), (yes.theta_d, no.theta_d))
-    return Points(yes.model, *(np.where(condition, a, b) for a, b in pairs))
+def _put(points: Points, index: np.ndarray, some: Points) -> Points:
+    columns = [np.array(v, dtype=complex) for v in (points.q, points.theta, points.theta_d)]
+    for column, values in zip(columns, (some.q, some.theta, some.theta_d), strict=True):
+        column[index] = values
+    return Points(points.model, *columns)
+
+
+def _physical(points: Points) -> np.ndarray:
+    return (points.q.imag > 0) & (points.theta.imag <= 0)
+
+
+def _near(one: Points, two: Points) -> np.ndarray:
+    pairs = ((one.q, two.q), (one.theta, two.theta), (one.theta_d, two.theta_d))
+    return np.all([np.abs(a - b) < 0.2 * np.abs(b) for a, b in pairs], axis=0)
 
 
 def _inside(points: Points) -> np.ndarray:
@@ -129,7 +171,7 @@ def density(model: Model) -> Density:
 
 def bulks(model: Model) -> tuple[tuple[Bulk, ...], Atom | None]:
     """The bulks in ascending order, and the atom at `bottom` if there is one."""
-    u, points = _dips(model, *on_axis(model))
+    u, points = on_axis(model)
     inside = _inside(points)
     starts = np.flatnonzero(inside & ~np.roll(inside, 1))
     ends = np.flatnonzero(inside & ~np.roll(inside, -1))
@@ -152,22 +194,6 @@ def bulks(model: Model) -> tuple[tuple[Bulk, ...], Atom | None]:
         return tuple(found), None
     atom = Atom(bottom(model), share * model.psi_p, share) if share > 1e-6 else None
     return tuple(found), atom
-
-
-def _dips(model: Model, u: np.ndarray, points: Points) -> tuple[np.ndarray, Points]:
-    """More points where the density has a dip: there may be a gap narrower than the grid."""
-    height = points.q.imag
-    at = 1 + np.flatnonzero((height[1:-1] < height[:-2]) & (height[1:-1] <= height[2:]) & _inside(points)[1:-1])
-    if at.size == 0:
-        return u, points
-    share = np.linspace(0, 1, FINER + 2)[1:-1]
-    more = (u[at - 1, None] * (1 - share) + u[at + 1, None] * share).ravel()
-    # Not straight along the axis: beyond an edge other real roots are near.
-    found = _down(points.take(np.repeat(at, FINER)), more - bottom(model), LOW_ANGLES)
-    order = np.argsort(np.concatenate([u, more]), kind="stable")
-    pairs = ((points.q, found.q), (points.theta, found.theta), (points.theta_d, found.theta_d))
-    joined = Points(model, *(np.concatenate([a, b])[order] for a, b in pairs))
-    return np.concatenate([u, more])[order], joined
 
 
 def _edge(outside: float, inside: float, points: Points) -> float:
