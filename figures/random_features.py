@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +38,9 @@ PAPER = "Bonnaire, Urfin, Biroli and Mézard, arXiv 2505.17638"
 GEORGE = "George, Veiga and Macris, arXiv 2502.00336"
 
 
-def _problem(features: float, samples: float, time: float, simulation: Simulation | None = None, **more: Any) -> Problem:
+def _problem(
+    features: float, samples: float, time: float, simulation: Simulation | None = None, **more: Any
+) -> Problem:
     return Problem(RandomFeatures(features, samples, time, **more), simulation or Simulation())
 
 
@@ -68,9 +71,9 @@ def spectrum(quick: bool) -> Drawing:
     counts, _ = np.histogram(values, edges)
     carried, _ = np.histogram(values, edges, weights=weight)
     # What one draw has around each bulk: up to halfway to its neighbours.
-    cuts = [0.0, *(np.sqrt(a.upper * b.lower) for a, b in zip(found[:-1], found[1:], strict=True)), np.inf]
+    cuts = [0.0, *(np.sqrt(a.upper * b.lower) for a, b in itertools.pairwise(found)), np.inf]
     cuts[0] = np.sqrt(problem.model.s2 * found[0].lower)
-    measured = [float(weight[(values > a) & (values < b)].sum()) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    measured = [float(weight[(values > a) & (values < b)].sum()) for a, b in itertools.pairwise(cuts)]
     middle = np.sqrt(edges[1:] * edges[:-1])
     with style() as plt:
         figure, axes = plt.subplots(2, 1, figsize=(7.2, 4.6), layout="constrained", sharex=True)
@@ -114,7 +117,7 @@ def spectrum(quick: bool) -> Drawing:
 
 def training(quick: bool) -> Drawing:
     """Train and test loss against training time for several numbers of samples."""
-    dimension, runs = (32, 4) if quick else (100, 8)
+    dimension, runs = (32, 6) if quick else (100, 8)
     measured = np.geomspace(0.01, 1e4, 7 if quick else 13)
     times = np.geomspace(0.003, 1e4, 200)
     data: dict[str, np.ndarray] = {"tau": times, "measured_tau": measured}
@@ -393,7 +396,9 @@ def digits(quick: bool) -> Drawing:
             values = getattr(found, name)
             axis.plot(fine, line, color=COLOURS[k], label=f"{name}, theory")
             sem = values.std(axis=0, ddof=1) / np.sqrt(runs)
-            points(axis, found.times, values.mean(axis=0), sem, color=COLOURS[k], linestyle="none", label=f"{name}, digits")
+            points(
+                axis, found.times, values.mean(axis=0), sem, color=COLOURS[k], linestyle="none", label=f"{name}, digits"
+            )
         axis.set(xscale="log", xlabel=r"training time $\tau$", ylabel="loss per dimension")
         axis.legend()
     gaps = [float(np.abs(g).max()) for g in found.gap()]

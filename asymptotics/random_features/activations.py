@@ -158,12 +158,12 @@ def activation(name: str, key: str = "activation") -> Activation:
     if not expression.free_symbols:
         raise InputError(f"{key} = {name!r}: must be {allowed} (it does not depend on x)")
     function = to_function(expression, ("x",))
-    grid = np.linspace(-REACH, REACH, 40001) + 1e-7
+    grid = np.linspace(-REACH, REACH, 40001)
     with np.errstate(all="ignore"):
         bad = grid[~np.isfinite(function(grid))]
     if bad.size and np.abs(bad).min() < 10.0:
         raise InputError(f"{key} = {name!r}: has no finite value at x = {bad[np.abs(bad).argmin()]:.4g}")
-    return Activation(name, function, _kinks(expression, grid))
+    return Activation(name, function, _kinks(expression, grid + 1e-7))
 
 
 def _kinks(expression: Any, grid: np.ndarray) -> tuple[float, ...]:

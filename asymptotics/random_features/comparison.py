@@ -45,10 +45,14 @@ def compare(theory: Solution, runs: Runs) -> Verdict:
         expected = getattr(theory, name)
         rows.append(_row(name, expected, runs.values(name) - known + expected, runs.times > 0))
         expected = np.array(getattr(theory.ridge, name))
-        rows.append(_row(f"ridge_{name}", expected, runs.values("ridge")[:, k] - weights @ np.array(points)[:, k] + expected))
+        rows.append(
+            _row(f"ridge_{name}", expected, runs.values("ridge")[:, k] - weights @ np.array(points)[:, k] + expected)
+        )
     order = len(runs.sizes)
     sizes = ", ".join(map(str, runs.sizes))
-    return Verdict.of(rows, notes=(f"extrapolated from d = {sizes}: what is left of the finite size is of order 1/d^{order}",))
+    return Verdict.of(
+        rows, notes=(f"extrapolated from d = {sizes}: what is left of the finite size is of order 1/d^{order}",)
+    )
 
 
 def _predicted(problem: Problem, dimension: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

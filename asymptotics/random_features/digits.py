@@ -108,7 +108,11 @@ def compare_digits(
     images, _ = mnist_digits()
     most = len(images) - 500
     if n > most:
-        fail(settings.key("samples"), settings.samples, f"at most {most / spectrum.dimension:.4g} for the digits there are")
+        fail(
+            settings.key("samples"),
+            settings.samples,
+            f"at most {most / spectrum.dimension:.4g} for the digits there are",
+        )
     theory: Solution = solve(problem)
     found = np.array(
         run_ensemble(

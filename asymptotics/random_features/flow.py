@@ -24,7 +24,8 @@ from .equations import Model, Points, Source, response
 
 def relaxation(z: np.ndarray, times: np.ndarray, decay: float = 0.0) -> np.ndarray:
     """f_τ(z) for every time, shape (times, *z.shape)."""
-    rate = z + decay
+    # f_τ(0) = τ.
+    rate = np.where(z + decay == 0, 1e-200, z + decay)
     x = rate * times.reshape(-1, *(1,) * np.ndim(z))
     r: np.ndarray = -np.expm1(-x) / rate
     return r

@@ -8,6 +8,8 @@ not to training points. That the overlap with single training points stays negli
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ..common.input.checks import array, fail
@@ -57,7 +59,7 @@ def generated_variances(
     """
     sigma_0 = np.asarray(sigma_0)
     root = np.ones(sigma_0.shape, dtype=sigma_0.dtype)
-    for here, there in zip(times[:-1], times[1:], strict=True):
+    for here, there in itertools.pairwise(times):
         model = Problem(settings.replace(diffusion_time=float(here))).model
         keep, score, noise = step_factors(here, there)
         shift = model.s2 / model.psi_p if finite_features else 0.0

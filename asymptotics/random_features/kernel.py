@@ -1,7 +1,7 @@
 r"""Kernel limit p/d → ∞ (after d → ∞): closed form for any ψ_n, through the sample covariance S = XXᵀ/n.
 
-U/ψ_p reduces to one 2 × 2 matrix for every eigenvalue σ₀ of S, :math:`M=\begin{pmatrix}\alpha^2\sigma_0+b^2&\alpha\sqrt{\sigma_0\varepsilon}\\
-\cdot&\varepsilon\end{pmatrix}`, ε = v²/ψ_n, det M = εb²; with τ' = ψ_pτ, a = [f_τ'(M)]₁₁ and G = [f_2τ'(M)]₁₁,
+U/ψ_p reduces to one 2 × 2 matrix for every eigenvalue σ₀ of S,
+:math:`M=\begin{pmatrix}\alpha^2\sigma_0+b^2&\alpha\sqrt{\sigma_0\varepsilon}\\\cdot&\varepsilon\end{pmatrix}`, ε = v²/ψ_n, det M = εb²; with τ' = ψ_pτ, a = [f_τ'(M)]₁₁ and G = [f_2τ'(M)]₁₁,
 
 .. math::
 
@@ -96,9 +96,7 @@ def _root(model: Model, z: complex, kappa: complex, steps: int) -> complex:
     raise SolveError(f"the sample covariance's equation did not converge at z = {z:.6g}")
 
 
-def corner(
-    model: Model, sigma_0: np.ndarray, times: np.ndarray, shift: float = 0.0, power: int = 1
-) -> np.ndarray:
+def corner(model: Model, sigma_0: np.ndarray, times: np.ndarray, shift: float = 0.0, power: int = 1) -> np.ndarray:
     """[f_τ'(M + shift)^power]₁₁ at every time, shape (times, *sigma_0.shape)."""
     epsilon = model.v2 / model.psi_n
     first = model.alpha2 * sigma_0 + model.b2
@@ -106,7 +104,9 @@ def corner(
     root = np.sqrt((half**2 + model.alpha2 * sigma_0 * epsilon).astype(complex))
     # At a double eigenvalue the quotient below stays finite.
     root = np.where(np.abs(root) < 1e-10 * np.abs(middle), 1e-10 * np.abs(middle), root)
-    upper, lower = (relaxation(middle + sign * root + shift, times) ** power for sign in (1, -1))
+    # The smaller eigenvalue from the determinant, without a difference of nearly equal numbers.
+    pair = (middle + root, epsilon * model.b2 / (middle + root))
+    upper, lower = (relaxation(x + shift, times) ** power for x in pair)
     result: np.ndarray = (upper + lower) / 2 + half * (upper - lower) / (2 * root)
     return result
 

@@ -60,7 +60,11 @@ def comparison(theory: Solution, runs: Runs | None = None, ax: Any = None) -> tu
             axis.plot(theory.times[keep], getattr(theory, name)[keep], color=COLOURS[k], label=LABELS[name])
         axis.axhline(theory.bayes_loss, color="0.6", linestyle=":", label="least possible")
         c = theory.characteristic
-        for time, symbol in ((c.generalisation, r"$\tau_{gen}$"), (c.star, r"$\tau^*$"), (c.memorisation, r"$\tau_{mem}$")):
+        for time, symbol in (
+            (c.generalisation, r"$\tau_{gen}$"),
+            (c.star, r"$\tau^*$"),
+            (c.memorisation, r"$\tau_{mem}$"),
+        ):
             if time is not None and keep.any() and theory.times[keep].min() <= time <= theory.times.max():
                 axis.axvline(time, color="0.8", linewidth=0.8)
                 axis.annotate(symbol, (time, 1.0), xycoords=("data", "axes fraction"), va="bottom", ha="center")
@@ -75,7 +79,11 @@ def samples(result: Samples, ax: Any = None) -> tuple[Any, Any]:
     """Norm and recall against training time; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax)
-        shown = (("norm", r"$|x|^2/d$"), ("recall_train", "recall, training points"), ("recall_fresh", "recall, fresh points"))
+        shown = (
+            ("norm", r"$|x|^2/d$"),
+            ("recall_train", "recall, training points"),
+            ("recall_fresh", "recall, fresh points"),
+        )
         for k, (name, label) in enumerate(shown):
             values = getattr(result, name)
             sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
@@ -94,6 +102,14 @@ def digits(result: DigitsComparison, ax: Any = None) -> tuple[Any, Any]:
             values = getattr(result, name)
             sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
             axis.plot(result.times, getattr(result, f"theory_{name}"), color=COLOURS[k], label=f"{name}, theory")
-            points(axis, result.times, values.mean(axis=0), sem, color=COLOURS[k], linestyle="none", label=f"{name}, digits")
+            points(
+                axis,
+                result.times,
+                values.mean(axis=0),
+                sem,
+                color=COLOURS[k],
+                linestyle="none",
+                label=f"{name}, digits",
+            )
         _frame(axis, result.times)
     return figure, axis

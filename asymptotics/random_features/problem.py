@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,7 +27,7 @@ class Problem:
     """
 
     random_features: RandomFeatures
-    simulation: Simulation = Simulation()
+    simulation: Simulation = field(default_factory=Simulation)
 
     def __post_init__(self) -> None:
         # A spectrum that cannot be had is an error already here.

@@ -54,7 +54,9 @@ def ridge(model: Model, strength: float) -> RidgePoint:
         )
     empty = strength == 0 and rank(model) < model.psi_p
     if empty and model.s2 == 0:
-        raise InputError("random_features.ridge = 0: must be > 0 for a linear activation with more features than it resolves")
+        raise InputError(
+            "random_features.ridge = 0: must be > 0 for a linear activation with more features than it resolves"
+        )
     # In units of λ where U has zero eigenvalues: everything below but q, θ, θ_d themselves is free of the unit.
     points = solve_real(model, 1.0, 0.0) if empty else solve_real(model, strength)
     theta, bar, tau_w = float(points.theta[0]), float(points.bar[0]), float(points.tau_w[0])

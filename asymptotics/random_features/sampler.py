@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time as clock
 from dataclasses import dataclass
 from typing import Any
@@ -141,9 +142,11 @@ def sample(
         )
     )
     settings = {"random_features": problem.random_features.to_table(), "simulation": simulation.to_table()}
-    measures = (found[:, k] for k in range(len(MEASURES)))
+    norm, copied, cosine, train, fresh = np.moveaxis(found, 1, 0)
     spent = clock.perf_counter() - started
-    return Samples(simulation.dimension, simulation.runs, points, wanted, *measures, settings, spent)
+    return Samples(
+        simulation.dimension, simulation.runs, points, wanted, norm, copied, cosine, train, fresh, settings, spent
+    )
 
 
 def _one_run(
@@ -163,7 +166,7 @@ def _one_run(
     noise = np.sqrt(-np.expm1(-2 * path[begin]))
     starts = [np.exp(-path[begin]) * x + noise * rng.standard_normal(x.shape) for x in (own, fresh)]
     x = np.stack([np.concatenate([rng.standard_normal((d, points)), *starts], axis=1)] * tau.size)
-    for k, (here, there) in enumerate(zip(path[:-1], path[1:], strict=True)):
+    for k, (here, there) in enumerate(itertools.pairwise(path)):
         if nm == 0:
             features = averaged_features(weights, data, float(here), function)
         else:

@@ -149,7 +149,9 @@ class Runs(Result):
         for k, tau in list(enumerate(self.times))[:: -(-self.times.size // 12)]:
             lines.append(f"  {tau:>12.6g} " + " ".join(f"{m[k]:>13.6g} ± {s[k]:<8.2g}" for m, s in columns[:3]))
         mean, sem = columns[3]
-        return "\n".join([*lines, f"  {'ridge':>12} " + " ".join(f"{m:>13.6g} ± {s:<8.2g}" for m, s in zip(mean, sem, strict=True))])
+        return "\n".join(
+            [*lines, f"  {'ridge':>12} " + " ".join(f"{m:>13.6g} ± {s:<8.2g}" for m, s in zip(mean, sem, strict=True))]
+        )
 
     def to_dataframe(self) -> Any:
         """One row a run in the largest dimension as a pandas DataFrame."""

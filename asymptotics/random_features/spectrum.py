@@ -12,6 +12,7 @@ import numpy as np
 
 from .contour import HEIGHT, along, ellipse
 from .equations import Model, Points, SolveError, Source, newton, solve_real, tangent
+from .ridge import ridge
 
 #: Grid of the density: points a decade, and decades below the upper end.
 GRID, DECADES = 48, 9
@@ -181,16 +182,16 @@ def bulks(model: Model) -> tuple[tuple[Bulk, ...], Atom | None]:
         hard = i == 0
         lower = bottom(model) if hard else _edge(u[i - 1], u[i], points.take([i]))
         upper = _edge(u[j + 1], u[j], points.take([j]))
-        left = i // 2 if k == 0 else (ends[k - 1] + i) // 2
-        right = min(j + 6, u.size - 1) if k == len(starts) - 1 else (j + starts[k + 1]) // 2
-        mass, weight = (np.nan, np.nan) if hard else _inside_of(model, u, points, max(left, 0), right)
+        left = int(i) // 2 if k == 0 else int(ends[k - 1] + i) // 2
+        right = min(int(j) + 6, u.size - 1) if k == len(starts) - 1 else int(j + starts[k + 1]) // 2
+        mass, weight = (np.nan, np.nan) if hard else _inside_of(model, u, points, left, right)
         # An atom's flank can look like a bulk; it holds nothing.
         if hard or mass > EMPTY:
             found.append(Bulk(float(lower), float(upper), mass, weight))
             covered += 0.0 if hard else mass
     share = 1 - covered / model.psi_p
     if found and np.isnan(found[0].mass):
-        found[0] = _rest(model, found, u, points, int(ends[0]), int(starts[1]) if len(starts) > 1 else u.size - 1)
+        found[0] = _rest(model, found)
         return tuple(found), None
     atom = Atom(bottom(model), share * model.psi_p, share) if share > 1e-6 else None
     return tuple(found), atom
@@ -233,10 +234,8 @@ def _between(points: Points, z: np.ndarray) -> Points:
     return found
 
 
-def _rest(model: Model, found: list[Bulk], u: np.ndarray, points: Points, end: int, start: int) -> Bulk:
+def _rest(model: Model, found: list[Bulk]) -> Bulk:
     """The bulk that reaches down to zero (p = nm): what the others leave."""
-    from .ridge import ridge
-
     others = sum(b.mass for b in found[1:])
     # 1 − L_train(∞), just above λ = 0
     total = 1 - ridge(model, 1e-9 * model.largest()).train_loss

@@ -239,5 +239,3 @@ def _notes(problem: Problem, model: Model) -> tuple[str, ...]:
     if problem.constants.mean != 0:
         notes.append("the activation has a mean: it adds one outlying eigenvalue to U, which is not shown")
     return tuple(notes)
-
-

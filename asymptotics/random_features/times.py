@@ -111,15 +111,14 @@ def characteristic_times(flow: Flow, noise: float, until: float) -> Times:
         p_is_nm = "p = nm: the test loss grows without bound" if rank(model) >= model.psi_p else "U is not invertible"
         reasons["final_gap"] = p_is_nm
 
-    def crossing(values: np.ndarray, level: float, what: int) -> float:
-        """First time at which ``values`` falls (rises) through the level; refined on the curve itself."""
-        k = int(np.flatnonzero((values[1:] - level) * (values[0] - level) <= 0)[0])
+    def crossing(level: float, low: float, high: float, minus: int) -> float:
+        """Where the test loss, ``minus`` times the train loss, passes the level between two times."""
 
-        def gap(log_time: float) -> float:
+        def over(log_time: float) -> float:
             found = flow.losses(np.array([np.exp(log_time)]))
-            return float((found[1] - what * found[0])[0]) - level
+            return float((found[1] - minus * found[0])[0]) - level
 
-        return float(np.exp(brentq(gap, np.log(grid[k]), np.log(grid[k + 1]), xtol=1e-12, rtol=1e-12)))
+        return float(np.exp(brentq(over, np.log(low), np.log(high), xtol=1e-12, rtol=1e-12)))
 
     star = star_loss = generalisation = memorisation = None
     best = int(np.argmin(test))
@@ -134,7 +133,7 @@ def characteristic_times(flow: Flow, noise: float, until: float) -> Times:
     least, floor = bayes_loss(model, noise), float(test[best] if star_loss is None else star_loss)
     level = least + GENERALISED * (1 - least)
     if floor < level and "tau_generalisation" not in reasons:
-        generalisation = crossing(test, level, 0)
+        generalisation = crossing(level, grid[0], grid[best] if star is None else star, 0)
     else:
         reasons.setdefault(
             "tau_generalisation",
@@ -152,10 +151,11 @@ def characteristic_times(flow: Flow, noise: float, until: float) -> Times:
         )
     else:
         half = (final.test_loss - final.train_loss) / 2
-        if not np.any(test - train >= half):
+        above = np.flatnonzero(test - train >= half)
+        if above.size == 0:
             reasons["tau_memorisation"] = f"the gap reaches half of its final value after tau = {until:.3g}"
         else:
-            memorisation = crossing(test - train, half, 1)
+            memorisation = crossing(half, grid[max(above[0] - 1, 0)], grid[above[0]], 1)
             if memorisation < SEPARATION * star:
                 reasons["tau_memorisation"] = (
                     f"no separation of times: the gap is half its final value at tau = {memorisation:.6g}, "

@@ -204,7 +204,11 @@ def generating_function() -> Step:
         "equation wᵀ(U + λ)⁻¹w is k; a noise shared with U counts with θ̄.",
         (
             sp.Eq(sp.Function("phi")(lam), bar - bar**2 * b**2 * kbar, evaluate=False),
-            sp.Eq(sp.Symbol("L_train"), sp.Function("phi")(lam) - lam * sp.Derivative(sp.Function("phi")(lam), lam), evaluate=False),
+            sp.Eq(
+                sp.Symbol("L_train"),
+                sp.Function("phi")(lam) - lam * sp.Derivative(sp.Function("phi")(lam), lam),
+                evaluate=False,
+            ),
             sp.Eq(
                 sp.Symbol("L_test"),
                 1 - 2 * b**2 * bar * kbar + sp.Derivative(sp.Function("phi")(sp.Symbol("mu")), sp.Symbol("mu")),
@@ -231,10 +235,16 @@ def two_points() -> Step:
         "each derivative of a product replaced by its divided difference (checked). At equal points they are the derivatives, "
         "and the Jacobian of Newton's method.",
         (
-            sp.Eq(sp.Symbol("delta_k"), sp.Symbol("u_1") * sp.Symbol("u_2") * (psi_p * delta_q - psi_p**2 * q1 * q2 * delta_h), evaluate=False),
+            sp.Eq(
+                sp.Symbol("delta_k"),
+                sp.Symbol("u_1") * sp.Symbol("u_2") * (psi_p * delta_q - psi_p**2 * q1 * q2 * delta_h),
+                evaluate=False,
+            ),
             sp.Eq(
                 sp.Symbol("delta_q") / (q1 * q2),
-                psi_p * h1 * h2 * sp.Symbol("u_1") * sp.Symbol("u_2") * delta_q - sp.Symbol("delta_c") - sp.Symbol("u_1") * sp.Symbol("u_2") * delta_h,
+                psi_p * h1 * h2 * sp.Symbol("u_1") * sp.Symbol("u_2") * delta_q
+                - sp.Symbol("delta_c")
+                - sp.Symbol("u_1") * sp.Symbol("u_2") * delta_h,
                 evaluate=False,
             ),
         ),
@@ -255,7 +265,9 @@ def flow() -> Step:
         "that it is a single contour integral of 1 − φ; V does not commute with U, so that the test loss is a double one.",
         (
             sp.Eq(sp.Function("f_tau")(u), f, evaluate=False),
-            sp.Eq(2 * sp.Function("f_tau")(u) - u * sp.Function("f_tau")(u) ** 2, sp.Function("f_2tau")(u), evaluate=False),
+            sp.Eq(
+                2 * sp.Function("f_tau")(u) - u * sp.Function("f_tau")(u) ** 2, sp.Function("f_2tau")(u), evaluate=False
+            ),
         ),
     )
 

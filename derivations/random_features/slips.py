@@ -56,9 +56,7 @@ def _by_pairs(variance: float, t: float) -> tuple[float, float, float]:
     square = math.fsum(w * math.tanh(root * x) ** 2 for x, w in nodes)
     slope = math.fsum(w / math.cosh(root * x) ** 2 for x, w in nodes)
     shared, own = math.sqrt(decay * variance), math.sqrt(noise)
-    product = math.fsum(
-        w * math.fsum(w2 * math.tanh(shared * x + own * x2) for x2, w2 in nodes) ** 2 for x, w in nodes
-    )
+    product = math.fsum(w * math.fsum(w2 * math.tanh(shared * x + own * x2) for x2, w2 in nodes) ** 2 for x, w in nodes)
     v2 = product - slope**2 * decay * variance
     return slope, v2, square - slope**2 * total - v2
 

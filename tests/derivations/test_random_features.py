@@ -55,7 +55,9 @@ def test_closed_constants(chain, name):
     decay, noise = np.exp(-2 * t), 1 - np.exp(-2 * t)
     total = decay * variance + noise
     values = {"Gamma": np.sqrt(total), "C": decay * variance, "rho": decay * variance / total}
-    found = {e.lhs.name: float(e.rhs.subs({s: values[s.name] for s in e.rhs.free_symbols})) for e in chain[title].equations}
+    found = {
+        e.lhs.name: float(e.rhs.subs({s: values[s.name] for s in e.rhs.free_symbols})) for e in chain[title].equations
+    }
     c = hermite_constants(name, t, variance)
     assert c.a == pytest.approx(found["a"], rel=1e-12)
     assert c.v2 + c.alpha2 * variance + c.mean**2 == pytest.approx(found["E_pair"], rel=1e-12)

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.random_features import Problem, RandomFeatures, Simulation, activation, compare_digits, hermite_constants
+from asymptotics.random_features import (
+    Problem,
+    RandomFeatures,
+    Simulation,
+    activation,
+    compare_digits,
+    hermite_constants,
+)
 from asymptotics.random_features.network import (
     Features,
     Trained,
@@ -103,12 +110,21 @@ def test_sizes_and_extrapolation():
         {"features": 4, "samples": 2, "diffusion_time": 0.05, "ridge": 0.01},
         {"features": 4, "samples": 2, "diffusion_time": 0.05, "noises": 3, "ridge": 0.01, "eigenvalues": [0.5, 1.5]},
         {"features": 1.5, "samples": 3, "diffusion_time": 0.1, "noises": 1, "ridge": 0.02, "activation": "erf"},
-        {"features": 0.5, "samples": 0.5, "diffusion_time": 0.2, "ridge": 0.05, "eigenvalues": [0, 2], "masses": [1, 3]},
+        {
+            "features": 0.5,
+            "samples": 0.5,
+            "diffusion_time": 0.2,
+            "ridge": 0.05,
+            "eigenvalues": [0, 2],
+            "masses": [1, 3],
+        },
         {"features": 2, "samples": 2, "diffusion_time": 0.1, "ridge": 0.1, "weight_decay": 0.1, "activation": "relu"},
     ],
 )
 def test_networks_agree_with_the_theory(table):
-    experiment = asy.Experiment(system="random_features", random_features=table, simulation={"dimension": 60, "runs": 5})
+    experiment = asy.Experiment(
+        system="random_features", random_features=table, simulation={"dimension": 60, "runs": 5}
+    )
     theory, runs = asy.solve(experiment), asy.simulate(experiment, workers=1)
     verdict = asy.compare(theory, runs)
     assert verdict.passed, verdict
@@ -123,11 +139,15 @@ WRONG = {"features": 4.0, "samples": 2.0, "diffusion_time": 0.05, "ridge": 0.01}
 
 @pytest.fixture(scope="module")
 def trained():
-    experiment = asy.Experiment(system="random_features", random_features=WRONG, simulation={"dimension": 48, "runs": 10})
+    experiment = asy.Experiment(
+        system="random_features", random_features=WRONG, simulation={"dimension": 48, "runs": 10}
+    )
     return experiment, asy.simulate(experiment, workers=1)
 
 
-@pytest.mark.parametrize("change", [{"diffusion_time": 0.06}, {"samples": 2.5}, {"features": 5.0}, {"activation": "erf"}])
+@pytest.mark.parametrize(
+    "change", [{"diffusion_time": 0.06}, {"samples": 2.5}, {"features": 5.0}, {"activation": "erf"}]
+)
 def test_a_wrong_theory_is_refused(change, trained):
     experiment, runs = trained
     assert asy.compare(asy.solve(experiment), runs).passed
