@@ -1,7 +1,8 @@
 r"""Kernel limit p/d → ∞ (after d → ∞): closed form for any ψ_n, through the sample covariance S = XXᵀ/n.
 
 U/ψ_p reduces to one 2 × 2 matrix for every eigenvalue σ₀ of S,
-:math:`M=\begin{pmatrix}\alpha^2\sigma_0+b^2&\alpha\sqrt{\sigma_0\varepsilon}\\\cdot&\varepsilon\end{pmatrix}`, ε = v²/ψ_n, det M = εb²; with τ' = ψ_pτ, a = [f_τ'(M)]₁₁ and G = [f_2τ'(M)]₁₁,
+:math:`M=\begin{pmatrix}\alpha^2\sigma_0+b^2&\alpha\sqrt{\sigma_0\varepsilon}\\\cdot&\varepsilon\end{pmatrix}`,
+ε = v²/ψ_n, det M = εb²; with τ' = ψ_pτ, a = [f_τ'(M)]₁₁ and G = [f_2τ'(M)]₁₁,
 
 .. math::
 

@@ -29,7 +29,9 @@ TABLE = {"features": 4.0, "samples": 2.0, "diffusion_time": 0.05, "ridge": 0.01,
 
 def experiment(simulation=None, **changes):
     return asy.Experiment(
-        system="random_features", random_features={**TABLE, **changes}, simulation=simulation or {"dimension": 20, "runs": 3}
+        system="random_features",
+        random_features={**TABLE, **changes},
+        simulation=simulation or {"dimension": 20, "runs": 3},
     )
 
 
@@ -122,7 +124,10 @@ def test_what_cannot_be_had_is_said():
         asy.simulate(experiment(simulation={"dimension": 4000, "runs": 2}))
     with pytest.raises(asy.InputError, match="less than one"):
         asy.simulate(experiment(features=0.01))
-    theory, runs = asy.solve(experiment()), asy.simulate(experiment({"dimension": 20, "runs": 2, "sizes": 1}), workers=1)
+    theory, runs = (
+        asy.solve(experiment()),
+        asy.simulate(experiment({"dimension": 20, "runs": 2, "sizes": 1}), workers=1),
+    )
     with pytest.raises(asy.InputError, match="one size"):
         asy.compare(theory, runs)
     with pytest.raises(asy.InputError, match="settings of the theory"):
