@@ -27,10 +27,20 @@ RANK = 1e-12
 
 @dataclass(frozen=True)
 class Features:
-    """U, shape (p, p), and V, shape (p, d): second moments of features, and of features with the noise."""
+    """Second moments of features and noise.
+
+    Parameters
+    ----------
+    u : ndarray, shape (p, p)
+    v : ndarray, shape (p, d)
+        Of features with the noise.
+    noise : float
+        |ξ|²/d, 1 but for drawn noises: the loss without a network.
+    """
 
     u: np.ndarray
     v: np.ndarray
+    noise: float = 1.0
 
 
 def averaged_features(
@@ -94,7 +104,7 @@ def drawn_features(
     noisy = np.exp(-diffusion_time) * repeated + np.sqrt(-np.expm1(-2 * diffusion_time)) * xi
     phi = function(weights @ noisy)
     count = repeated.shape[1]
-    return Features(phi @ phi.T / count, phi @ xi.T / count)
+    return Features(phi @ phi.T / count, phi @ xi.T / count, float(np.mean(xi**2)))
 
 
 class Trained:
@@ -111,7 +121,7 @@ class Trained:
     def __init__(self, train: Features, *others: Features) -> None:
         values, self.vectors = np.linalg.eigh(train.u)
         self.values = np.where(values < RANK * values[-1], 0.0, values)
-        self.dimension = train.v.shape[1]
+        self.dimension, self.noise = train.v.shape[1], train.noise
         self.rotated = self.vectors.T @ train.v
         self.own = np.einsum("ij,ij->i", self.rotated, self.rotated)
         gram = self.rotated @ self.rotated.T
@@ -136,7 +146,7 @@ class Trained:
     def losses(self, filters: np.ndarray) -> np.ndarray:
         """Train loss and the others, per dimension, for every filter, shape (1 + others, filters)."""
         d = self.dimension
-        train = 1 + (filters**2 @ (self.values * self.own) - 2 * filters @ self.own) / d
+        train = self.noise + (filters**2 @ (self.values * self.own) - 2 * filters @ self.own) / d
         others = [
             1 - 2 * filters @ linear / d + np.einsum("ti,ij,tj->t", filters, square, filters, optimize=True) / d
             for linear, square in self.forms

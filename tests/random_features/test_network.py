@@ -184,3 +184,10 @@ def test_digits():
     assert np.abs(train).max() < 0.05
     assert np.abs(test).max() < 0.05
     assert "largest gap" in found.summary()
+
+
+def test_more_features_than_noised_samples_fit_their_noise_exactly():
+    problem = Problem(RandomFeatures(6, 1, 0.1, noises=2, times=[1e9]), Simulation(dimension=20))
+    train, test, memory = one_network(np.random.default_rng(6), problem, 20)
+    np.testing.assert_allclose(train, 0.0, atol=1e-8)
+    assert np.all(test > memory) and np.all(memory > 0.1)
