@@ -19,6 +19,8 @@ from .activations import Activation, activation
 
 #: Two quadratures must agree to this (relative to E ϱ²).
 AGREEMENT = 1e-11
+#: Ends of panels in any case.
+NEAR = (0.0, *(sign * 2.0**k for k in range(-1, 5) for sign in (-1, 1)))
 #: Ends of the range of a standard normal variable in the quadrature by panels.
 END = 9.0
 
@@ -132,7 +134,8 @@ def _ladder(function: Activation, root: float, rho: float) -> Iterator[_Moments]
             w = w / w.sum()
             inner = np.broadcast_to(z, (nodes, nodes))
             yield _moments(function, root, z, w, rho * z[:, None] + across * inner, np.broadcast_to(w, inner.shape))
-    kinks = np.asarray(function.kinks) / root
+    # Activations vary on the scale one around zero, however large the fields are.
+    kinks = np.array([*function.kinks, *NEAR]) / root
     for panels in (12, 24, 48, 96, 192):
         z, w = (x[0] for x in _panels(np.array([0.0]), 1.0, kinks, panels))
         inner, weights = _panels(rho * z, across, kinks, panels)

@@ -18,6 +18,7 @@ from asymptotics.random_features import (
     activation,
     generated_norm,
     generated_variances,
+    hermite_constants,
     sample,
     sampling_times,
 )
@@ -191,3 +192,11 @@ def test_samples(tmp_path):
     import matplotlib.pyplot as plt
 
     plt.close(figure)
+
+
+def test_large_fields_saturate():
+    """tanh of very large fields is a sign: E ϱϱ' = (2/π) arcsin ρ."""
+    c, t, variance = hermite_constants("tanh", 0.3, 1e4), 0.3, 1e4
+    rho = 1 - (1 - np.exp(-2 * t)) / (np.exp(-2 * t) * variance + 1 - np.exp(-2 * t))
+    assert c.v2 + c.alpha2 * variance == pytest.approx(2 / np.pi * np.arcsin(rho), rel=2e-2)
+    assert c.a == pytest.approx(np.sqrt(2 / np.pi / (np.exp(-2 * t) * variance)), rel=1e-2)
