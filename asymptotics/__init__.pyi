@@ -2,6 +2,7 @@ from . import autoencoder as autoencoder
 from . import linear_diffusion as linear_diffusion
 from . import mixture_flow as mixture_flow
 from . import one_step as one_step
+from . import random_features as random_features
 from . import score_smoothing as score_smoothing
 from . import tools as tools
 from .api import compare as compare

@@ -127,6 +127,25 @@ def probability_curve():
     return curve(one_step().problem, [10, 40], workers=1, progress=False)
 
 
+def features():
+    changes = {"simulation.dimension": 12, "simulation.runs": 2, "random_features.times": [0.1, 1.0, 10.0]}
+    return asy.example("random-features").replace(changes)
+
+
+def generated_features():
+    from asymptotics.random_features import sample
+
+    return sample(features().problem, [1.0, 100.0], points=10, steps=3, workers=1, progress=False)
+
+
+def feature_digits():
+    """Made by hand: `compare_digits` takes a minute, and has its own test."""
+    from asymptotics.random_features import DigitsComparison
+
+    theory, measured = np.array([0.9, 0.8]), np.array([[0.91, 0.82], [0.9, 0.81]])
+    return DigitsComparison(100, 200, 2, np.array([1.0, 10.0]), theory, theory, measured, measured, {}, 1.5)
+
+
 def smoothing():
     return asy.example("score-smoothing").replace(simulation={"samples": 300, "runs": 2})
 
@@ -170,6 +189,10 @@ MAKE = {
     "one_step.Simulated": lambda tmp: asy.simulate(one_step(), workers=1, progress=False),
     "one_step.Theory": lambda tmp: asy.solve(one_step()),
     "one_step.Transition": lambda tmp: probability_curve(),
+    "random_features.DigitsComparison": lambda tmp: feature_digits(),
+    "random_features.Runs": lambda tmp: asy.simulate(features(), workers=1, progress=False),
+    "random_features.Samples": lambda tmp: generated_features(),
+    "random_features.Solution": lambda tmp: asy.solve(features(), kernel_limit=True),
     "score_smoothing.Minimiser": lambda tmp: importlib.import_module(
         "asymptotics.score_smoothing.networks.variational"
     ).convex_program(2, 0.01, 0.1, knots=9),

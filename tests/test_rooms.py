@@ -27,6 +27,10 @@ from asymptotics.experiment import SYSTEMS, system_of
 
 #: An experiment of every room that takes a second: an example, and what is changed in it.
 SMALL = {
+    "random_features": (
+        "random-features",
+        {"simulation.dimension": 16, "simulation.runs": 3, "random_features.features": 4.0, "random_features.samples": 2.0},
+    ),
     "autoencoder": (
         "three-clusters",
         {"training.tau": 0.5, "simulation.dimension": 64, "simulation.runs": 3, "simulation.samples": 40},

@@ -11,7 +11,7 @@ import pytest
 import asymptotics  # noqa: F401  (its import installs the finders of old names)
 from derivations.moved import Moved
 
-ROOMS = ["", ".autoencoder", ".mixture_flow", ".linear_diffusion", ".one_step", ".score_smoothing"]
+ROOMS = ["", ".autoencoder", ".mixture_flow", ".linear_diffusion", ".one_step", ".score_smoothing", ".random_features"]
 MOVED = {old: new for finder in sys.meta_path if isinstance(finder, Moved) for old, new in finder.table.items()}
 
 

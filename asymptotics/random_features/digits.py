@@ -1,0 +1,167 @@
+"""Networks on MNIST digits against the theory with the digits' covariance: how far real data are from the Gaussian theory."""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..common.input.checks import fail, present
+from ..common.numerics.spectra import load_spectrum, mnist_digits
+from ..common.output.results import Result, to_builtin
+from ..common.running.ensembles import run_ensemble, spawn
+from .activations import Activation, activation
+from .network import Features, Trained, averaged_features
+from .problem import Problem
+from .settings import RandomFeatures, Simulation
+from .theory import Solution, solve
+
+#: Digits held out for the test loss, at most.
+HELD_OUT = 3000
+#: Samples averaged at a time (memory).
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class DigitsComparison(Result):
+    """Train and test loss on digits along training time, with the theory of Gaussian data of their covariance.
+
+    Parameters
+    ----------
+    samples, features, runs : int
+        n, p; draws of the weights and of the digits.
+    times : ndarray
+    theory_train, theory_test : ndarray, shape (times,)
+    train, test : ndarray, shape (runs, times)
+    settings : dict
+    seconds : float
+    """
+
+    COLUMNS = ("times", "theory_train", "theory_test")
+
+    samples: int
+    features: int
+    runs: int
+    times: np.ndarray
+    theory_train: np.ndarray
+    theory_test: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    settings: dict[str, Any]
+    seconds: float
+
+    def gap(self) -> tuple[np.ndarray, np.ndarray]:
+        """Digits minus theory, train and test, relative to the theory, shape (times,) each."""
+        return (
+            self.train.mean(axis=0) / self.theory_train - 1,
+            self.test.mean(axis=0) / self.theory_test - 1,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        train, test = self.gap()
+        content = {
+            **{name: value for name, value in self._kept().items() if name not in ("train", "test")},
+            "train": self.train.mean(axis=0),
+            "test": self.test.mean(axis=0),
+            "train_sem": self.train.std(axis=0, ddof=1) / np.sqrt(self.runs),
+            "test_sem": self.test.std(axis=0, ddof=1) / np.sqrt(self.runs),
+            "relative_gap_train": train,
+            "relative_gap_test": test,
+        }
+        found: dict[str, Any] = to_builtin(content)
+        return found
+
+    def summary(self) -> str:
+        lines = [
+            f"random features on MNIST digits: {self.samples} digits, {self.features} features, {self.runs} runs",
+            f"  {'tau':>10} {'train':>10} {'theory':>10} {'test':>10} {'theory':>10}",
+        ]
+        columns = (self.times, self.train.mean(axis=0), self.theory_train, self.test.mean(axis=0), self.theory_test)
+        for row in zip(*columns, strict=True):
+            lines.append(f"  {row[0]:>10.4g} " + " ".join(f"{v:>10.5f}" for v in row[1:]))
+        train, test = self.gap()
+        return "\n".join([*lines, f"  largest gap: train {np.abs(train).max():.1%}, test {np.abs(test).max():.1%}"])
+
+
+def compare_digits(
+    settings: RandomFeatures, simulation: Simulation, *, workers: int | None = None, progress: bool | None = None
+) -> DigitsComparison:
+    """Train on digits (centred, scaled to the trace of the settings' spectrum) and measure the losses on others.
+
+    Parameters
+    ----------
+    settings : RandomFeatures
+        With ``spectrum = "mnist"`` and the noise averaged exactly; ``trace`` sets the scale.
+    simulation : Simulation
+        Runs and seed.
+    """
+    started = clock.perf_counter()
+    if settings.spectrum != "mnist":
+        fail(settings.key("spectrum"), settings.spectrum, '"mnist" for a comparison with digits')
+    if settings.per_noise > 0:
+        fail(settings.key("noises"), settings.noises, '"all" for a comparison with digits')
+    spectrum = load_spectrum("mnist")
+    problem = Problem(settings, simulation.replace(dimension=spectrum.dimension))
+    p, n, _ = problem.counts(spectrum.dimension)
+    images, _ = mnist_digits()
+    most = len(images) - 500
+    if n > most:
+        fail(
+            settings.key("samples"),
+            settings.samples,
+            f"at most {most / spectrum.dimension:.4g} for the digits there are",
+        )
+    theory: Solution = solve(problem)
+    found = np.array(
+        run_ensemble(
+            _one_run,
+            spawn(simulation.seed, simulation.runs),
+            problem,
+            workers=workers,
+            progress=progress,
+            description="digits",
+        )
+    )
+    return DigitsComparison(
+        n,
+        p,
+        simulation.runs,
+        theory.times,
+        theory.train_loss,
+        theory.test_loss,
+        found[:, 0],
+        found[:, 1],
+        {"random_features": settings.to_table(), "simulation": simulation.to_table()},
+        clock.perf_counter() - started,
+    )
+
+
+def _one_run(seed: np.random.SeedSequence, problem: Problem) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    table, spectrum = problem.random_features, load_spectrum("mnist")
+    d = spectrum.dimension
+    p, n, _ = problem.counts(d)
+    images, _ = mnist_digits()
+    mean = present(spectrum.mean, "mean of the digits")
+    scale = 1.0 if table.trace is None else np.sqrt(table.trace / spectrum.trace)
+    order = rng.permutation(len(images))[: n + HELD_OUT]
+    data = scale * (images[order] - mean).T
+    weights = rng.standard_normal((p, d)) / np.sqrt(d)
+    function = activation(table.activation)
+    train = _averaged(weights, data[:, :n], table.diffusion_time, function)
+    test = _averaged(weights, data[:, n:], table.diffusion_time, function)
+    trained = Trained(train, test)
+    return trained.losses(trained.flow_filter(np.asarray(table.times, dtype=float), table.weight_decay))
+
+
+def _averaged(weights: np.ndarray, data: np.ndarray, time: float, function: Activation) -> Features:
+    """`averaged_features` of many samples, some at a time."""
+    count = data.shape[1]
+    u, v = 0.0, 0.0
+    for start in range(0, count, CHUNK):
+        part = averaged_features(weights, data[:, start : start + CHUNK], time, function)
+        share = min(CHUNK, count - start) / count
+        u, v = u + share * part.u, v + share * part.v
+    return Features(np.asarray(u), np.asarray(v))

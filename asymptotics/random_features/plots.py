@@ -1,0 +1,115 @@
+"""Plots of this room: theory as lines, networks as points with error bars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..common.output.plotting import COLOURS, axes_of, draw, points, style
+from .digits import DigitsComparison
+from .sampler import Samples
+from .simulation import LOSSES, Runs
+from .theory import Solution
+
+LABELS = {"train_loss": "train", "test_loss": "test", "memorisation_loss": "memorisation"}
+
+
+def _kinds(settings: dict[str, Any]) -> tuple[str, ...]:
+    """The losses that differ: with the noise averaged exactly the memorisation loss is the train loss."""
+    return LOSSES[:2] if settings["random_features"]["noises"] == "all" else LOSSES
+
+
+def _frame(axis: Any, times: np.ndarray) -> None:
+    if times.size > 1 and times.max() > 0:
+        axis.set_xscale("log")
+    axis.set(xlabel=r"training time $\tau$", ylabel="loss per dimension")
+    axis.legend()
+
+
+@draw.register
+def training(theory: Solution, ax: Any = None) -> tuple[Any, Any]:
+    """Losses against training time with the characteristic times; returns ``(figure, axes)``."""
+    return comparison(theory, ax=ax)
+
+
+@draw.register
+def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+    """Losses of the networks in the largest dimension; returns ``(figure, axes)``."""
+    with style():
+        figure, axis = axes_of(ax)
+        _points(axis, runs)
+        _frame(axis, runs.times)
+    return figure, axis
+
+
+def _points(axis: Any, runs: Runs) -> None:
+    keep = runs.times > 0
+    for k, name in enumerate(_kinds(runs.settings)):
+        mean, sem = runs.mean(name, extrapolated=False), runs.sem(name, extrapolated=False)
+        label = f"{LABELS[name]}, d = {runs.dimension}"
+        points(axis, runs.times[keep], mean[keep], sem[keep], color=COLOURS[k], linestyle="none", label=label)
+
+
+def comparison(theory: Solution, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+    """Losses along gradient flow, networks as points; returns ``(figure, axes)``."""
+    with style():
+        figure, axis = axes_of(ax)
+        keep = theory.times > 0
+        for k, name in enumerate(_kinds(theory.settings)):
+            axis.plot(theory.times[keep], getattr(theory, name)[keep], color=COLOURS[k], label=LABELS[name])
+        axis.axhline(theory.bayes_loss, color="0.6", linestyle=":", label="least possible")
+        c = theory.characteristic
+        for time, symbol in (
+            (c.generalisation, r"$\tau_{gen}$"),
+            (c.star, r"$\tau^*$"),
+            (c.memorisation, r"$\tau_{mem}$"),
+        ):
+            if time is not None and keep.any() and theory.times[keep].min() <= time <= theory.times.max():
+                axis.axvline(time, color="0.8", linewidth=0.8)
+                axis.annotate(symbol, (time, 1.0), xycoords=("data", "axes fraction"), va="bottom", ha="center")
+        if runs is not None:
+            _points(axis, runs)
+        _frame(axis, theory.times[keep])
+    return figure, axis
+
+
+@draw.register
+def samples(result: Samples, ax: Any = None) -> tuple[Any, Any]:
+    """Norm and recall against training time; returns ``(figure, axes)``."""
+    with style():
+        figure, axis = axes_of(ax)
+        shown = (
+            ("norm", r"$|x|^2/d$"),
+            ("recall_train", "recall, training points"),
+            ("recall_fresh", "recall, fresh points"),
+        )
+        for k, (name, label) in enumerate(shown):
+            values = getattr(result, name)
+            sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
+            points(axis, result.tau, values.mean(axis=0), sem, color=COLOURS[k], linestyle="-", label=label)
+        axis.set(xscale="log", xlabel=r"training time $\tau_0$", ylabel="per dimension")
+        axis.legend()
+    return figure, axis
+
+
+@draw.register
+def digits(result: DigitsComparison, ax: Any = None) -> tuple[Any, Any]:
+    """Losses on digits against the theory with their covariance; returns ``(figure, axes)``."""
+    with style():
+        figure, axis = axes_of(ax)
+        for k, name in enumerate(("train", "test")):
+            values = getattr(result, name)
+            sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
+            axis.plot(result.times, getattr(result, f"theory_{name}"), color=COLOURS[k], label=f"{name}, theory")
+            points(
+                axis,
+                result.times,
+                values.mean(axis=0),
+                sem,
+                color=COLOURS[k],
+                linestyle="none",
+                label=f"{name}, digits",
+            )
+        _frame(axis, result.times)
+    return figure, axis

@@ -1,0 +1,225 @@
+"""The tables of an experiment file that belong to this room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..common.input.checks import InputError, array, choice, closest, fail, integer, number
+from ..common.input.settings import Settings
+from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
+from .activations import activation
+
+#: Ratios beyond these are no longer of order one in any dimension that fits a computer.
+SMALLEST, LARGEST = 1e-3, 1e6
+LARGEST_DIMENSION = 100_000
+MOST_TIMES = 10_000
+#: Every noise of a sample: the average over the noise is exact.
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class RandomFeatures(Settings):
+    """Table ``[random_features]``: data, network and training.
+
+    Parameters
+    ----------
+    features : float
+        ψ_p = p/d.
+    samples : float
+        ψ_n = n/d.
+    diffusion_time : float
+        t > 0 of the Ornstein–Uhlenbeck noise, x_t = e^{−t}x + √Δ ξ, Δ = 1 − e^{−2t}; one model a time.
+    noises : int or "all"
+        m, noises drawn for each sample; "all": the average over them is exact (fresh noise at every small step).
+    ridge : float
+        λ ≥ 0 of the ridge estimator.
+    weight_decay : float
+        λ ≥ 0 of the gradient flow.
+    activation : str
+        tanh, erf (the error function itself), relu, sigmoid, softplus, linear, or an expression in x.
+    spectrum : table, str or list, optional
+        ``"isotropic"`` (default); ``{power = k}``; ``{spikes = [...], bulk = 1.0}``; ``"mnist"``; the path of a ``.npy`` or
+        ``.npz`` file; or a list of eigenvalues of equal mass.
+    eigenvalues, masses : list of float, optional
+        Instead of ``spectrum``: distinct eigenvalues of Σ and their shares (default: equal).
+    dimension : int, optional
+        Number of eigenvalues of a power law or a spiked spectrum; default that of the simulation.
+    trace : float, optional
+        Tr Σ over d eigenvalues; default d for a power law, else that of the spectrum.
+    times : list of float
+        τ ≥ 0 of gradient flow, A(τ) = −Δ^{−1/2}Vᵀ(1 − e^{−Uτ})/U; for Ȧ = −∇_A of the loss summed over outputs τ = 2Δ t/d.
+    """
+
+    table: ClassVar[str] = "random_features"
+
+    features: float
+    samples: float
+    diffusion_time: float
+    noises: int | str = ALL
+    ridge: float = 0.0
+    weight_decay: float = 0.0
+    activation: str = "tanh"
+    spectrum: Any = None
+    eigenvalues: Any = None
+    masses: Any = None
+    dimension: int | None = None
+    trace: float | None = None
+    times: Any = (0.1, 1.0, 10.0, 100.0)
+
+    def __post_init__(self) -> None:
+        times = np.atleast_1d(array(self.key("times"), self.times))
+        if times.ndim != 1 or not 0 < times.size <= MOST_TIMES or times.min() < 0 or times.max() > 1e12:
+            fail(self.key("times"), self.times, f"a list of 1 to {MOST_TIMES} numbers from 0 to 1e12")
+        noises = self.noises
+        if isinstance(noises, str):
+            choice(self.key("noises"), noises, (ALL,))
+        else:
+            noises = integer(self.key("noises"), noises, at_least=1, at_most=10**6)
+        if not isinstance(self.activation, str):
+            fail(self.key("activation"), self.activation, "a name or an expression in x")
+        activation(self.activation, self.key("activation"))
+        self.set(
+            features=number(self.key("features"), self.features, at_least=SMALLEST, at_most=LARGEST),
+            samples=number(self.key("samples"), self.samples, at_least=SMALLEST, at_most=LARGEST),
+            diffusion_time=number(self.key("diffusion_time"), self.diffusion_time, at_least=1e-6, at_most=20),
+            noises=noises,
+            ridge=number(self.key("ridge"), self.ridge, at_least=0),
+            weight_decay=number(self.key("weight_decay"), self.weight_decay, at_least=0),
+            times=times.tolist(),
+        )
+        if self.dimension is not None:
+            self.set(dimension=integer(self.key("dimension"), self.dimension, at_least=1, at_most=LARGEST_DIMENSION))
+        if self.trace is not None:
+            self.set(trace=number(self.key("trace"), self.trace, above=0))
+        self._check_spectrum()
+
+    def _check_spectrum(self) -> None:
+        if self.eigenvalues is None:
+            if self.masses is not None:
+                raise InputError(f"{self.key('masses')}: needs {self.key('eigenvalues')}")
+            value = "isotropic" if self.spectrum is None else self.spectrum
+            self.set(spectrum=_checked_spectrum(self.key("spectrum"), value))
+            return
+        if self.spectrum is not None:
+            raise InputError(f"{self.key('eigenvalues')}: excludes {self.key('spectrum')}; give one of them")
+        values = np.atleast_1d(array(self.key("eigenvalues"), self.eigenvalues))
+        if values.ndim != 1 or values.size == 0 or values.min() < 0 or values.max() == 0:
+            fail(self.key("eigenvalues"), self.eigenvalues, "numbers >= 0, not all zero")
+        self.set(eigenvalues=values.tolist())
+        if self.masses is not None:
+            masses = np.atleast_1d(array(self.key("masses"), self.masses))
+            if masses.shape != values.shape or masses.min() <= 0:
+                fail(self.key("masses"), self.masses, f"{values.size} numbers > 0, one an eigenvalue")
+            self.set(masses=masses.tolist())
+
+    @property
+    def per_noise(self) -> float:
+        """1/m; 0 for the exact average."""
+        return 0.0 if isinstance(self.noises, str) else 1.0 / self.noises
+
+    @property
+    def noise(self) -> float:
+        """Δ."""
+        return float(-np.expm1(-2 * self.diffusion_time))
+
+    def spectral_law(self, dimension: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct eigenvalues of Σ, descending, and their shares.
+
+        Parameters
+        ----------
+        dimension : int, optional
+            That of the simulation, where the spectrum needs one and the table has none.
+        """
+        if self.eigenvalues is not None:
+            values = np.asarray(self.eigenvalues, dtype=float)
+            masses = np.ones(values.size) if self.masses is None else np.asarray(self.masses, dtype=float)
+            size = self.dimension or dimension
+        else:
+            values, size = self._values(self.dimension or dimension)
+            masses = np.ones(values.size)
+        distinct, index = np.unique(-values, return_inverse=True)
+        shares = np.bincount(index.ravel(), weights=masses) / masses.sum()
+        values = -distinct
+        if self.trace is not None:
+            if not size:
+                raise InputError(f"{self.key('trace')}: needs {self.key('dimension')}; this spectrum does not say it")
+            values = values * (self.trace / size / float(shares @ values))
+        return values, shares
+
+    def _values(self, dimension: int | None) -> tuple[np.ndarray, int | None]:
+        if self.spectrum == "isotropic":
+            return np.ones(1), dimension
+        if isinstance(self.spectrum, dict):
+            if dimension is None:
+                raise InputError(f"{self.key('dimension')}: missing; this spectrum does not say it")
+            found = (
+                power_law(dimension, self.spectrum["power"])
+                if "power" in self.spectrum
+                else spiked(dimension, self.spectrum["spikes"], self.spectrum["bulk"])
+            )
+        elif isinstance(self.spectrum, list):
+            found = Spectrum(np.array(self.spectrum))
+        else:
+            found = load_spectrum(self.spectrum)
+        if self.dimension is not None and found.dimension != self.dimension:
+            fail(self.key("dimension"), self.dimension, f"{found.dimension}, that of the spectrum (or left out)")
+        return found.eigenvalues, found.dimension
+
+
+def _checked_spectrum(key: str, value: Any) -> Any:
+    allowed = (
+        '"isotropic", {power = k}, {spikes = [...], bulk = 1.0}, "mnist", the path of a .npy or .npz file '
+        "or a list of eigenvalues"
+    )
+    if isinstance(value, Mapping):
+        names = ("power",) if "power" in value else ("spikes", "bulk")
+        for name in value:
+            if name not in names:
+                hint = closest(str(name), ["power", "spikes", "bulk"])
+                raise InputError(f"{key}.{name}: unknown key{hint}; spectrum must be {allowed}")
+        if "power" in value:
+            return {"power": number(f"{key}.power", value["power"], at_least=0)}
+        if "spikes" in value:
+            spikes = np.atleast_1d(array(f"{key}.spikes", value["spikes"]))
+            return {"spikes": spikes.tolist(), "bulk": number(f"{key}.bulk", value.get("bulk", 1.0), at_least=0)}
+        fail(key, dict(value), allowed)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return array(key, value, ndim=1).tolist()
+    fail(key, value, allowed)
+
+
+@dataclass(frozen=True)
+class Simulation(Settings):
+    """Table ``[simulation]``: how the network is run.
+
+    Parameters
+    ----------
+    dimension : int
+        d.
+    runs : int
+        Independent draws of weights and data, at least 2.
+    seed : int
+    sizes : int
+        Dimensions d, about d/2 and d/4 are run too (2 or 3 sizes), so that what is compared is extrapolated in 1/d; 1: only d.
+    """
+
+    table: ClassVar[str] = "simulation"
+
+    dimension: int = 200
+    runs: int = 8
+    seed: int = 0
+    sizes: int = 3
+
+    def __post_init__(self) -> None:
+        self.set(
+            dimension=integer(self.key("dimension"), self.dimension, at_least=4, at_most=4000),
+            runs=integer(self.key("runs"), self.runs, at_least=2),
+            seed=integer(self.key("seed"), self.seed, at_least=0),
+            sizes=integer(self.key("sizes"), self.sizes, at_least=1, at_most=3),
+        )

@@ -1,0 +1,20 @@
+"""What this room says of itself."""
+
+from __future__ import annotations
+
+from ..common.system import Option, System, Verb
+from .problem import Problem
+from .settings import RandomFeatures, Simulation
+
+SYSTEM = System(
+    room=__package__,
+    says="random-feature score models: memorisation in training time (Bonnaire et al. 2025; George et al. 2025)",
+    tables={"random_features": RandomFeatures, "simulation": Simulation},
+    required=("random_features",),
+    problem=Problem,
+    verbs={
+        "solve": Verb((Option("kernel_limit", bool, "add the losses of the kernel limit p/d → ∞"),)),
+        "simulate": Verb(),
+    },
+    exclusive=(("random_features.spectrum", "random_features.eigenvalues"),),
+)

@@ -1,0 +1,28 @@
+"""The printable derivation of random-feature score models."""
+
+from __future__ import annotations
+
+from ..steps import Derivation
+from .equations import (
+    constants,
+    dyson,
+    erf_constants,
+    flow,
+    generating_function,
+    kernel_limit,
+    noises,
+    pencil,
+    relu_constants,
+    times,
+    two_points,
+)
+from .slips import slips
+
+
+def derivation() -> Derivation:
+    """The chain from the constants of an activation to losses and times, and the slips of the published code."""
+    steps = (
+        constants(), erf_constants(), relu_constants(), pencil(), dyson(), noises(), generating_function(), two_points(),
+        flow(), kernel_limit(), times(),
+    )  # fmt: skip
+    return Derivation("random_features", steps, slips())
