@@ -29,7 +29,12 @@ from asymptotics.experiment import SYSTEMS, system_of
 SMALL = {
     "random_features": (
         "random-features",
-        {"simulation.dimension": 16, "simulation.runs": 3, "random_features.features": 4.0, "random_features.samples": 2.0},
+        {
+            "simulation.dimension": 16,
+            "simulation.runs": 3,
+            "random_features.features": 4.0,
+            "random_features.samples": 2.0,
+        },
     ),
     "autoencoder": (
         "three-clusters",

@@ -9,7 +9,7 @@ import sympy as sp
 from asymptotics.random_features import Model, Points, hermite_constants
 from asymptotics.random_features.equations import Source, derivative, tangent
 from asymptotics.random_features.kernel import corner
-from derivations.identity import DerivationError
+from derivations.identity import DerivationError, require_zero
 from derivations.random_features import equations as source
 from derivations.random_features.report import derivation
 from derivations.random_features.slips import slips
@@ -100,4 +100,4 @@ def test_prints(chain):
 
 def test_a_wrong_identity_is_an_error():
     with pytest.raises(DerivationError):
-        source._zero(source.sigma - 1, "one")
+        require_zero(source.sigma - 1, "one")

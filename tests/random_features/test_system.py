@@ -157,7 +157,7 @@ def test_spectra_of_the_other_rooms(spectrum):
 
 def test_averages_over_the_sample_covariance():
     """As in linear diffusion, which estimates the mean: n = N − 1 and eigenvalues smaller by n/N."""
-    from asymptotics.linear_diffusion.contour import resolvent
+    from asymptotics.linear_diffusion.resolvents.contour import resolvent
 
     settings = RandomFeatures(4, 1.5, 0.05, eigenvalues=[0.5, 1.5])
     average = SampleAverage.of(Problem(settings).model, 0.1)
