@@ -344,7 +344,7 @@ def test_moments_and_distance_agree_with_the_density(chain):
 def test_python_interface():
     by_table = asy.generations("model-collapse", count=1, seed=4, progress=False)
     assert by_table.count == 1 and by_table.experiment["generations"]["seed"] == 4
-    with pytest.raises(InputError, match="no generations"):
+    with pytest.raises(InputError, match="collapse: the system one_step has no such verb"):
         asy.generations("one-step")
 
 
