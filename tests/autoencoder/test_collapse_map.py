@@ -107,7 +107,7 @@ def test_pitchfork_at_half_time(stop):
     ],
 )
 def test_iteration_is_the_bulk_of_the_full_chain(changes):
-    p = problem(generations__nodes=64, generations__count=3, **changes)
+    p = problem(generations__nodes=64, generations__replicas=2, generations__count=3, **changes)
     chain = generations(p, progress=False)
     np.testing.assert_allclose(chain.Lambda, CollapseMap(p).iterate(2), rtol=5e-5)
 

@@ -73,9 +73,9 @@ def test_travels_by_its_source():
 def test_second_process_needs_no_sympy(tmp_path):
     code = """
 import sys
-from asymptotics.autoencoder.forward import Forward
+from asymptotics.autoencoder.kernels.network import Forward
 def declare():
-    from derivations.denoiser import tied
+    from derivations.autoencoder.denoiser import tied
     return tied(2, activation="tanh")
 forward = Forward.from_specification(("named", "tied", 2, "tanh"), declare)
 print(forward.decoders.tolist(), "sympy" in sys.modules)

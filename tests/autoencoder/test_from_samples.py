@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import warnings
@@ -16,6 +17,7 @@ from asymptotics.autoencoder.model.samples import load_samples
 from asymptotics.autoencoder.model.weights import on_references, overlaps
 from asymptotics.autoencoder.process.setup import sgd_problem
 from asymptotics.cli import main
+from asymptotics.common.output.verdict import Verdict
 
 
 def known(d: int, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -170,7 +172,11 @@ def test_sgd_on_gaussian_samples_agrees_with_theory() -> None:
     runs = asy.simulate(exp, data=X, workers=1)
     assert runs.dimension == 300 and "20000" in runs.data
     verdict = asy.compare(path, runs)
-    assert verdict.passed, verdict
+    # How samples differ from the Gaussian target is not derived; these are Gaussian and many.
+    assert verdict.outcome == "NOT TESTED" and any("trained on samples" in why for _, why in verdict.not_tested)
+    rows = [dataclasses.replace(row, counted=not row.name.startswith("M(")) for row in verdict.rows]
+    judged = Verdict.of(rows)
+    assert judged.count == 80 and judged.passed, judged
     assert any("not on the Gaussian target" in note for note in verdict.notes)
     # It is a test: means of another mixture are told apart.
     wrong = asy.solve(exp.replace(target=target.target.replace(centroids=1.1 * target.centroids)), tolerance=1e-4)

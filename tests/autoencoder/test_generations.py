@@ -262,7 +262,7 @@ def test_doubling_the_nodes_moves_less_than_the_stated_error(activation):
 
 
 def test_answer_does_not_depend_on_workers():
-    problem = experiment(generations__nodes=256).problem
+    problem = experiment(generations__nodes=256, generations__replicas=3).problem
     a, b = generations(problem, workers=1, progress=False), generations(problem, workers=3, progress=False)
     np.testing.assert_array_equal(a.Q, b.Q)
     np.testing.assert_array_equal(a.distance, b.distance)
@@ -344,7 +344,7 @@ def test_moments_and_distance_agree_with_the_density(chain):
 def test_python_interface():
     by_table = asy.generations("model-collapse", count=1, seed=4, progress=False)
     assert by_table.count == 1 and by_table.experiment["generations"]["seed"] == 4
-    with pytest.raises(InputError, match="no generations"):
+    with pytest.raises(InputError, match="collapse: the system one_step has no such verb"):
         asy.generations("one-step")
 
 
@@ -368,7 +368,8 @@ def test_a_chain_at_small_dimension_is_not_excused(chain):
     assert any("Q" in name for name in compare(wrong, runs).failures())
     # Without a companion there is nothing to know the bias from.
     alone = compare(chain, runs.alone())
-    assert alone.count == 0 and not alone.passed and any("without a companion" in why for _, why in alone.not_tested)
+    assert alone.count == 0 and alone.outcome == "NOT TESTED"
+    assert any("without a companion" in why for _, why in alone.not_tested)
 
 
 def test_finite_size_gap_shrinks_as_one_over_d(chain, runs):

@@ -18,11 +18,24 @@ def coefficients(d: float, low_d: float, order: int) -> tuple[float, float]:
     return 1 / (1 - ratio), -ratio / (1 - ratio)
 
 
-def helmert(n: int) -> np.ndarray:
-    """(n − 1, n) orthonormal contrasts of n runs."""
-    k = np.arange(1, n)[:, None]
-    rows = np.where(np.arange(n) < k, 1.0, 0.0) - np.where(np.arange(n) == k, 1.0, 0.0) * k
-    return np.asarray(rows / np.sqrt(k * (k + 1.0)))
+def _ranks(n: int, like: np.ndarray) -> np.ndarray:
+    return np.arange(1.0, n).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def contrasts(x: np.ndarray) -> np.ndarray:
+    """(n − 1, ...) orthonormal contrasts of n runs (Helmert's): each run against the mean of those before it."""
+    k, x = _ranks(len(x), x), x - x.mean(axis=0)
+    return np.asarray((np.cumsum(x, axis=0)[:-1] - k * x[1:]) / np.sqrt(k * (k + 1)))
+
+
+def from_contrasts(y: np.ndarray) -> np.ndarray:
+    """The n runs of mean zero whose `contrasts` are the n − 1 given ones."""
+    k = _ranks(len(y) + 1, y)
+    y = y / np.sqrt(k * (k + 1))
+    out = np.zeros((len(y) + 1, *y.shape[1:]))
+    out[:-1] = np.cumsum(y[::-1], axis=0)[::-1]
+    out[1:] -= k * y
+    return out
 
 
 def pooled(
@@ -44,10 +57,9 @@ def pooled(
     n, m = len(main), len(low)
     a, b = coefficients(d, low_d, order)
     estimate = a * main.mean(axis=0) + b * low.mean(axis=0)
-    contrasts = [np.tensordot(helmert(k), x, 1) / s for k, x, s in ((n, main, spread), (m, low, low_spread))]
     error = np.sqrt(a**2 * np.square(spread) / n + b**2 * np.square(low_spread) / m)
-    residual = np.concatenate(contrasts) * error * np.sqrt(n + m - 1)
-    return np.asarray(estimate + np.tensordot(helmert(n + m - 1).T, residual, 1))
+    residual = np.concatenate([contrasts(main) / spread, contrasts(low) / low_spread]) * error * np.sqrt(n + m - 1)
+    return np.asarray(estimate + from_contrasts(residual))
 
 
 def paired(main: np.ndarray, low: np.ndarray, d: int, low_d: int, order: int) -> np.ndarray:

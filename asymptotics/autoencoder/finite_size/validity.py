@@ -21,7 +21,7 @@ def nonlinearity(path: TrainingPath, f: Fluctuations, dimension: int) -> float:
     """Relative size of the third order of a fluctuation of one standard deviation, carried to the end of the path.
 
     The largest fluctuation at some τ is followed by the drift itself; the part odd in it is compared with the linear
-    response. The variance is off by about twice this.
+    response. The variance is off by about twice this. Infinite where such a fluctuation diverges.
     """
     from scipy.integrate import solve_ivp
 
@@ -43,7 +43,9 @@ def nonlinearity(path: TrainingPath, f: Fluctuations, dimension: int) -> float:
             found = solve_ivp(drift, (tau, path.tau_max), y + scale * step, method="RK45", rtol=1e-7, atol=1e-9)
             return np.asarray(totals @ found.y[:, -1]) if found.success else np.full(len(totals), np.inf)
 
-        linear = (end(SMALL) - end(-SMALL)) / (2 * SMALL)
-        odd = (end(1.0) - end(-1.0)) / 2
+        ends = np.array([end(scale) for scale in (1.0, -1.0, SMALL, -SMALL)])
+        if not np.all(np.isfinite(ends)):
+            return float(np.inf)
+        odd, linear = (ends[0] - ends[1]) / 2, (ends[2] - ends[3]) / (2 * SMALL)
         worst = max(worst, float(np.linalg.norm(odd - linear) / max(float(np.linalg.norm(linear)), 1e-300)))
     return worst
