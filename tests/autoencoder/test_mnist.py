@@ -24,9 +24,15 @@ def test_mnist_gaussian_at_784() -> None:
     runs = asy.simulate(exp, runs=12, samples=1, tau=[0, 2, 4, 8], workers=1)
     assert np.allclose(runs.mean("Q")[0], path(0.0).Q, atol=1e-6)
     verdict = asy.compare(path, runs)
-    assert verdict.passed, verdict
-    # 784 single directions: no predicted bias, and d/4 does not hold them. 0.1.0 allowed for 10 (1 + |theory|)/d by hand.
+    # 784 single directions: no predicted bias, and d/4 does not hold them.
+    assert verdict.outcome == "NOT TESTED" and not verdict.passed
     assert any("no companion" in why for _, why in verdict.not_tested) and "not tested" in verdict.summary()
+    # What is known is the size of the bias, of order 1/d.
+    for k, tau in enumerate(runs.tau[1:], 1):
+        for name in ("Q", "Theta", "M", "b"):
+            theory = getattr(path(min(float(tau), 8.0)), name)
+            allowed = 10 * (1 + np.abs(theory)) / 784 + path.error_estimate + 4 * runs.sem(name)[k]
+            assert np.all(np.abs(runs.mean(name)[k] - theory) < allowed), (name, tau)
     # How finite d shows: b by 0.013 of Λ = Σ ς/d = 0.067.
     gap = runs.mean("b")[-1] - path(8.0).b
     assert gap > 20 * runs.sem("b")[-1] and 0.008 < gap < 0.018
@@ -77,6 +83,7 @@ def test_ten_gaussian_classes(classes) -> None:
     exp, path = classes
     runs = asy.simulate(exp, runs=3, samples=1, tau=[2, 8], workers=1)
     assert runs.dimension == 3136 and runs.low_dimension == 784
+    assert runs.low.runs == 12
     verdict = asy.compare(path, runs)
     assert verdict.passed, verdict
 
@@ -89,7 +96,7 @@ def gap(a: Runs, b: Runs, name: str) -> tuple[np.ndarray, np.ndarray]:
 def test_sgd_on_the_images_themselves(classes) -> None:
     """Where the Gaussian theory holds for real images and where not, as measured, at d = 784 and τ = 8."""
     exp, path = classes
-    options = {"runs": 12, "samples": 1, "taus": [0, 8], "workers": 1}
+    options = {"runs": 12, "samples": 1, "tau": [0, 8], "workers": 1}
     images = asy.simulate(exp, data="mnist", **options)
     gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
     assert images.dimension == 784 and images.data == "mnist"
@@ -121,7 +128,7 @@ def test_the_gap_is_mostly_that_of_non_commuting_covariances(classes) -> None:
     from figures.mnist_images import gaussian_images
 
     exp, _ = classes
-    options = {"runs": 12, "samples": 1, "taus": [8], "workers": 1}
+    options = {"runs": 12, "samples": 1, "tau": [8], "workers": 1}
     gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
     full = asy.simulate(exp, data=gaussian_images(2, 5), **options)
     images = asy.simulate(exp, data="mnist", **options)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
-from ...common.numerics.gram import INDEFINITE, NULL, TINY, indefinite, present
+from ...common.numerics.gram import COMPUTED, INDEFINITE, NULL, TINY, indefinite, present
 from .streams import INITIAL
 
 
@@ -200,7 +200,8 @@ def on_references(
             1.0, scale
         ):
             raise InputError(f"Theta, q (atom {s + 1}): no weights have these overlaps with the reference directions")
-        kept = values > NULL * scale
+        # What is left of q carries the rounding of T⁺, which grows with the condition of T.
+        kept = values > COMPUTED * scale
         weights[:, part] = along @ U
         rank = int(kept.sum())
         if rank == 0:
