@@ -14,6 +14,7 @@ from asymptotics.autoencoder.process.ensemble import Runs
 from asymptotics.common.numerics.spectra import mnist_digits
 
 TOLERANCE = 3e-3
+OPTIONS: dict[str, Any] = {"runs": 12, "samples": 1, "tau": [0, 8], "workers": 1}
 
 
 def test_mnist_gaussian_at_784() -> None:
@@ -61,6 +62,14 @@ def classes() -> tuple[asy.Experiment, Any]:
     return exp, asy.solve(exp, tolerance=TOLERANCE)
 
 
+@pytest.fixture(scope="module")
+def trained(classes) -> tuple[Runs, Runs]:
+    """SGD on the images, and on Gaussians of the theory in their dimension."""
+    exp, _ = classes
+    images = asy.simulate(exp, data="mnist", **OPTIONS)
+    return images, asy.simulate(exp, dimension=784, companion=False, **OPTIONS)
+
+
 def test_digits_as_a_mixture() -> None:
     with pytest.warns(CommutationWarning, match="do not commute"):
         mixture = GaussianMixture.from_samples("mnist", centre=True)
@@ -93,12 +102,10 @@ def gap(a: Runs, b: Runs, name: str) -> tuple[np.ndarray, np.ndarray]:
     return a.mean(name)[-1] - b.mean(name)[-1], np.hypot(a.sem(name)[-1], b.sem(name)[-1])
 
 
-def test_sgd_on_the_images_themselves(classes) -> None:
+def test_sgd_on_the_images_themselves(classes, trained) -> None:
     """Where the Gaussian theory holds for real images and where not, as measured, at d = 784 and τ = 8."""
-    exp, path = classes
-    options = {"runs": 12, "samples": 1, "tau": [0, 8], "workers": 1}
-    images = asy.simulate(exp, data="mnist", **options)
-    gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
+    _, path = classes
+    images, gaussian = trained
     assert images.dimension == 784 and images.data == "mnist"
     # The same start, by the same observables.
     for name in ("Q", "Theta", "M"):
@@ -123,15 +130,12 @@ def test_sgd_on_the_images_themselves(classes) -> None:
     assert largest < 0.13
 
 
-def test_the_gap_is_mostly_that_of_non_commuting_covariances(classes) -> None:
+def test_the_gap_is_mostly_that_of_non_commuting_covariances(classes, trained) -> None:
     """Gaussian samples with the full class covariances behave like the images: what theory lacks is the off-diagonals."""
     from figures.mnist_images import gaussian_images
 
-    exp, _ = classes
-    options = {"runs": 12, "samples": 1, "tau": [8], "workers": 1}
-    gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
-    full = asy.simulate(exp, data=gaussian_images(2, 5), **options)
-    images = asy.simulate(exp, data="mnist", **options)
+    images, gaussian = trained
+    full = asy.simulate(classes[0], data=gaussian_images(2, 5), **OPTIONS)
 
     def size(a: Runs, b: Runs) -> float:
         """Mean square of the difference of M beyond what the standard errors explain."""
