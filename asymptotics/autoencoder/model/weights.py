@@ -200,7 +200,7 @@ def on_references(
             1.0, scale
         ):
             raise InputError(f"Theta, q (atom {s + 1}): no weights have these overlaps with the reference directions")
-        # What is left of q carries the rounding of T⁺, which grows with the condition of T.
+        # The overlaps are computed elsewhere: with these references they agree to rounding only.
         kept = values > COMPUTED * scale
         weights[:, part] = along @ U
         rank = int(kept.sum())
