@@ -79,7 +79,7 @@ def _convergence(exp: asy.Experiment, sizes: list[tuple[int, int]]) -> tuple[flo
     theta, q = even.problem.initial_overlaps()
     even = even.replace(denoiser={"init": {"random": 0.0, "realisation": None, "Theta": theta, "Q": q}})
     path = asy.solve(even, tolerance=1e-2)
-    options: dict[str, Any] = {"samples": 1, "taus": [path.tau_max], "companion": False, "progress": False}
+    options: dict[str, Any] = {"samples": 1, "tau": [path.tau_max], "companion": False, "progress": False}
     runs = [asy.simulate(even, dimension=d, runs=n, **options) for d, n in sizes]
     b = [(float(r.mean("b")[-1]), float(r.sem("b")[-1])) for r in runs]
     return path(path.tau_max).b, np.array(b)[:, 0], np.array(b)[:, 1]

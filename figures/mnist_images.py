@@ -39,7 +39,7 @@ def images(quick: bool) -> Drawing:
     exp = asy.example("mnist-classes")
     path = asy.solve(exp, tolerance=1e-3)
     runs = 6 if quick else 32
-    options: dict[str, Any] = {"runs": runs, "samples": 1, "progress": False, "taus": np.linspace(0, 8, 9)}
+    options: dict[str, Any] = {"runs": runs, "samples": 1, "progress": False, "tau": np.linspace(0, 8, 9)}
     gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
     full = asy.simulate(exp, data=gaussian_images(2 if quick else 4, 5), **options)
     digits = asy.simulate(exp, data="mnist", **options)

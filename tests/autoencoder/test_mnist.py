@@ -14,6 +14,7 @@ from asymptotics.autoencoder.process.ensemble import Runs
 from asymptotics.common.numerics.spectra import mnist_digits
 
 TOLERANCE = 3e-3
+OPTIONS: dict[str, Any] = {"runs": 12, "samples": 1, "tau": [0, 8], "workers": 1}
 
 
 def test_mnist_gaussian_at_784() -> None:
@@ -24,9 +25,15 @@ def test_mnist_gaussian_at_784() -> None:
     runs = asy.simulate(exp, runs=12, samples=1, tau=[0, 2, 4, 8], workers=1)
     assert np.allclose(runs.mean("Q")[0], path(0.0).Q, atol=1e-6)
     verdict = asy.compare(path, runs)
-    assert verdict.passed, verdict
-    # 784 single directions: no predicted bias, and d/4 does not hold them. 0.1.0 allowed for 10 (1 + |theory|)/d by hand.
+    # 784 single directions: no predicted bias, and d/4 does not hold them.
+    assert verdict.outcome == "NOT TESTED" and not verdict.passed
     assert any("no companion" in why for _, why in verdict.not_tested) and "not tested" in verdict.summary()
+    # What is known is the size of the bias, of order 1/d.
+    for k, tau in enumerate(runs.tau[1:], 1):
+        for name in ("Q", "Theta", "M", "b"):
+            theory = getattr(path(min(float(tau), 8.0)), name)
+            allowed = 10 * (1 + np.abs(theory)) / 784 + path.error_estimate + 4 * runs.sem(name)[k]
+            assert np.all(np.abs(runs.mean(name)[k] - theory) < allowed), (name, tau)
     # How finite d shows: b by 0.013 of Λ = Σ ς/d = 0.067.
     gap = runs.mean("b")[-1] - path(8.0).b
     assert gap > 20 * runs.sem("b")[-1] and 0.008 < gap < 0.018
@@ -55,6 +62,14 @@ def classes() -> tuple[asy.Experiment, Any]:
     return exp, asy.solve(exp, tolerance=TOLERANCE)
 
 
+@pytest.fixture(scope="module")
+def trained(classes) -> tuple[Runs, Runs]:
+    """SGD on the images, and on Gaussians of the theory in their dimension."""
+    exp, _ = classes
+    images = asy.simulate(exp, data="mnist", **OPTIONS)
+    return images, asy.simulate(exp, dimension=784, companion=False, **OPTIONS)
+
+
 def test_digits_as_a_mixture() -> None:
     with pytest.warns(CommutationWarning, match="do not commute"):
         mixture = GaussianMixture.from_samples("mnist", centre=True)
@@ -77,6 +92,7 @@ def test_ten_gaussian_classes(classes) -> None:
     exp, path = classes
     runs = asy.simulate(exp, runs=3, samples=1, tau=[2, 8], workers=1)
     assert runs.dimension == 3136 and runs.low_dimension == 784
+    assert runs.low.runs == 12
     verdict = asy.compare(path, runs)
     assert verdict.passed, verdict
 
@@ -86,12 +102,10 @@ def gap(a: Runs, b: Runs, name: str) -> tuple[np.ndarray, np.ndarray]:
     return a.mean(name)[-1] - b.mean(name)[-1], np.hypot(a.sem(name)[-1], b.sem(name)[-1])
 
 
-def test_sgd_on_the_images_themselves(classes) -> None:
+def test_sgd_on_the_images_themselves(classes, trained) -> None:
     """Where the Gaussian theory holds for real images and where not, as measured, at d = 784 and τ = 8."""
-    exp, path = classes
-    options = {"runs": 12, "samples": 1, "taus": [0, 8], "workers": 1}
-    images = asy.simulate(exp, data="mnist", **options)
-    gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
+    _, path = classes
+    images, gaussian = trained
     assert images.dimension == 784 and images.data == "mnist"
     # The same start, by the same observables.
     for name in ("Q", "Theta", "M"):
@@ -116,15 +130,12 @@ def test_sgd_on_the_images_themselves(classes) -> None:
     assert largest < 0.13
 
 
-def test_the_gap_is_mostly_that_of_non_commuting_covariances(classes) -> None:
+def test_the_gap_is_mostly_that_of_non_commuting_covariances(classes, trained) -> None:
     """Gaussian samples with the full class covariances behave like the images: what theory lacks is the off-diagonals."""
     from figures.mnist_images import gaussian_images
 
-    exp, _ = classes
-    options = {"runs": 12, "samples": 1, "taus": [8], "workers": 1}
-    gaussian = asy.simulate(exp, dimension=784, companion=False, **options)
-    full = asy.simulate(exp, data=gaussian_images(2, 5), **options)
-    images = asy.simulate(exp, data="mnist", **options)
+    images, gaussian = trained
+    full = asy.simulate(classes[0], data=gaussian_images(2, 5), **OPTIONS)
 
     def size(a: Runs, b: Runs) -> float:
         """Mean square of the difference of M beyond what the standard errors explain."""

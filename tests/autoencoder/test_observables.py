@@ -189,17 +189,29 @@ def test_score_error_against_networks(trained, law: str) -> None:
 
 
 def test_score_of_the_perfect_linear_denoiser_vanishes() -> None:
-    """N(0, ς): f = ςβ/(α² + ςβ²) x is optimal at one t, and its score is exact there."""
-    t, s = 0.6, 1.7
-    b = s * t / ((1 - t) ** 2 + s * t**2)
+    """N(0, ς I + spike u uᵀ): f = b x + w (w·x)/d with w along u is optimal at one t, and its score is exact there."""
+    t, bulk, spike = 0.6, 0.7, 1.7
+    # The best slope in a direction of variance s is sβ/(α² + sβ²); along u the network's is b + Q.
+    b, slope = (s * t / ((1 - t) ** 2 + s * t**2) for s in (bulk, spike))
+    Q = slope - b
     exp = asy.Experiment(
-        target={"centroids": [[0.0]], "eigenvalues": [[s]], "masses": [1.0]},
-        denoiser={"skip": b, "init": {"Theta": [[0.0]], "Q": [[0.0]]}},
+        target={
+            "centroids": [[0.0]],
+            "eigenvalues": [[spike, bulk]],
+            "masses": [0.0, 1.0],
+            "reference_overlaps": [[[1.0]], [[0.0]]],
+        },
+        denoiser={
+            "architecture": "linear",
+            "skip": b,
+            "init": {"Theta": [[[np.sqrt(Q)]], [[0.0]]], "Q": [[[Q]], [[0.0]]]},
+        },
         training={"times": [t], "learning_rate": 0.1, "tau": 0.1},
     )
     at = asy.solve(exp)(0.0)
-    found = score_error(exp.problem, at, [t, 0.3], law="target")
-    assert found.error[0] < 1e-20 and found.error[1] > 1e-2
+    for law in ("target", "flow"):
+        found = score_error(exp.problem, at, [t, 0.3], law=law)
+        assert found.error[0] < 1e-20 and found.error[1] > 1e-2
 
 
 def test_sliced_distance_in_closed_form() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.model.weights import atom_counts, construct, drawn, overlaps, starts
+from asymptotics.autoencoder.model.weights import atom_counts, construct, drawn, on_references, overlaps, starts
 from asymptotics.common.input.checks import InputError
 
 
@@ -61,6 +61,19 @@ def test_too_few_coordinates_are_refused():
         construct(50, [1.0], np.eye(1)[None], np.full((1, 1, 1), 2.0), np.ones((1, 1, 1)), 0)
     with pytest.raises(InputError, match="masses"):
         construct(50, [0.5, 0.6], T, theta, q, 0)
+
+
+def test_rounding_of_the_overlaps_is_no_further_coordinate():
+    """As many references as coordinates: overlaps that were computed elsewhere agree with them to rounding only."""
+    rng, size = np.random.default_rng(0), 9
+    U, a = rng.standard_normal((size, size)), rng.standard_normal((2, size))
+    T = (U @ U.T) * (1 - 1e-12)
+    theta, q = (a @ T)[None], (a @ T @ a.T)[None]
+    W = on_references(U, np.array([size]), theta, q, 0)
+    assert np.abs(W @ W.T / size - q[0]).max() < 1e-11 * np.abs(q).max()
+    assert np.abs(W @ U.T / np.sqrt(size) - theta[0]).max() < 1e-11 * np.abs(theta).max()
+    with pytest.raises(InputError, match="9 coordinates, but its overlaps need 11"):
+        on_references(U, np.array([size]), theta, q * (1 + 1e-3), 0)
 
 
 def test_counts_by_largest_remainder():

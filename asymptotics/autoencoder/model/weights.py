@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
-from ...common.numerics.gram import INDEFINITE, NULL, TINY, indefinite, present
+from ...common.numerics.gram import COMPUTED, INDEFINITE, NULL, TINY, indefinite, present
 from .streams import INITIAL
 
 
@@ -200,7 +200,8 @@ def on_references(
             1.0, scale
         ):
             raise InputError(f"Theta, q (atom {s + 1}): no weights have these overlaps with the reference directions")
-        kept = values > NULL * scale
+        # The overlaps are computed elsewhere: with these references they agree to rounding only.
+        kept = values > COMPUTED * scale
         weights[:, part] = along @ U
         rank = int(kept.sum())
         if rank == 0:

@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
 
 _lock = threading.Lock()
-_inside: list[threadpool_limits] = []
+_inside: list[Any] = []
+_found: dict[int, ThreadpoolController] = {}
+
+
+def _libraries() -> ThreadpoolController:
+    """The BLAS libraries of this process: a search of milliseconds, so made again only after further imports."""
+    from threadpoolctl import ThreadpoolController
+
+    imported = len(sys.modules)
+    if imported not in _found:
+        _found.clear()
+        _found[imported] = ThreadpoolController()
+    return _found[imported]
 
 
 @contextmanager
 def single_threaded() -> Iterator[None]:
     """Within the block BLAS libraries use one thread; afterwards as many as before, when the last thread leaves its block."""
-    from threadpoolctl import threadpool_limits
-
     # The limit is the whole process's: of blocks that overlap, the first sets it and the last undoes it.
     with _lock:
-        _inside.append(_inside[0] if _inside else threadpool_limits(limits=1, user_api="blas"))
+        _inside.append(_inside[0] if _inside else _libraries().limit(limits=1, user_api="blas"))
     try:
         yield
     finally:
