@@ -18,7 +18,7 @@ import derivations
 from asymptotics.common.output.results import Result
 
 #: States from which work goes on, and bases of what is shown: nobody looks at them.
-NOT_SHOWN = {"autoencoder.SgdState", "autoencoder.TrainingPath", "common.Ensembles"}
+NOT_SHOWN = {"autoencoder.SgdState", "autoencoder.TrainingPath", "common.Ensembles", "common.Recorded"}
 
 
 def key(kind):

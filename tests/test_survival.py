@@ -34,8 +34,8 @@ def chained(folder):
 
 
 def reduced(folder):
-    from asymptotics.autoencoder import reduced_chain
-    from asymptotics.common.checkpoints import Checkpoint
+    from asymptotics.autoencoder.finite_size import reduced_chain
+    from asymptotics.common.running.checkpoints import Checkpoint
     problem = asy.example("three-clusters").problem
     options = {"dimension": 100_000, "runs": 3, "workers": 2, "progress": False}
     if folder is None:
