@@ -27,27 +27,31 @@ def simulated(folder):
 
 
 def chained(folder):
-    return asy.generations(
-        "three-clusters", count=3, simulate=True, checkpoint=folder, checkpoint_every=0.02, workers=2, progress=False,
-        simulation={"dimension": 400, "runs": 3, "samples": 100},
-    )
+    # The chain in R^d alone: with the theory before it, which is quick and keeps nothing, most kills would hit that.
+    from asymptotics.autoencoder.collapse.process import simulate_generations
+    small = {"dimension": 400, "runs": 3, "samples": 100}
+    problem = asy.example("three-clusters").replace({"generations.count": 3}, simulation=small).problem
+    return kept_in(folder, lambda keep: simulate_generations(problem, workers=2, progress=False, checkpoint=keep))
 
 
 def reduced(folder):
     from asymptotics.autoencoder.finite_size import reduced_chain
-    from asymptotics.common.running.checkpoints import Checkpoint
     problem = asy.example("three-clusters").problem
     options = {"dimension": 100_000, "runs": 3, "workers": 2, "progress": False}
+    return kept_in(folder, lambda keep: reduced_chain.simulate(problem, checkpoint=keep, **options))
+
+
+def kept_in(folder, work):
+    from asymptotics.common.running.checkpoints import Checkpoint
     if folder is None:
-        return reduced_chain.simulate(problem, **options)
+        return work(None)
     with Checkpoint(folder, {}, 0.02) as keep:
-        return reduced_chain.simulate(problem, checkpoint=keep, **options)
+        return work(keep)
 
 
 def arrays(result):
     found = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    if found.get("simulation") is not None:
-        found |= {f"R^d {k}": v for k, v in arrays(found["simulation"]).items()}
+    found |= {f"{part} {name}": value for part in ("main", "low") for name, value in found[part].arrays.items()}
     return {k: v for k, v in found.items() if isinstance(v, np.ndarray)}
 
 
