@@ -117,8 +117,16 @@ def _command(*arguments):
 LONG = ["three-clusters", "--set", "simulation.dimension=2000", "--set", "simulation.runs=6"]
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The file of an undisturbed run."""
+    path = tmp_path_factory.mktemp("undisturbed") / "plain.npz"
+    assert subprocess.run(_command("simulate", *LONG, "--save", str(path)), capture_output=True).returncode == 0
+    return path
+
+
 @pytest.mark.parametrize("group", [True, False], ids=["terminal", "process"])
-def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path, group):
+def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path, group, plain):
     keep, out = tmp_path / "keep", tmp_path / "out.npz"
     options = [*LONG, "--checkpoint", str(keep), "--save", str(out)]
     process = subprocess.Popen(
@@ -136,8 +144,6 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path, group):
     assert error.count("\n") == 1 and "the same command goes on from there" in error and str(keep) in error, error
     assert not out.exists() and list(keep.glob("run-*.state.npz"))
     assert subprocess.run(_command("simulate", *options), capture_output=True).returncode == 0
-    plain = tmp_path / "plain.npz"
-    assert subprocess.run(_command("simulate", *LONG, "--save", str(plain)), capture_output=True).returncode == 0
     with np.load(out) as a, np.load(plain) as b:
         assert a.files == b.files and len(a.files) > 5
         for name in set(a.files) - {"__meta__"}:
