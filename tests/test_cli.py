@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from asymptotics import cli
+from asymptotics import api
 from asymptotics.cli import main
 from asymptotics.common.output.verdict import Verdict
-from asymptotics.common.system import System
 
 
 def run(capsys, *arguments):
@@ -61,9 +60,8 @@ def test_compare_draws_and_judges(capsys, tmp_path):
 
 def test_nothing_tested_is_said_and_exits_with_one(capsys, monkeypatch):
     untested = Verdict.of([], not_tested=(("b", "no companion ensemble"),))
-    for verb in ("solve", "compare"):
-        monkeypatch.setattr(System, verb, lambda *_, **__: untested)
-    monkeypatch.setattr(cli, "simulate", lambda *_, **__: untested)
+    for verb in ("solve", "run", "compare"):
+        monkeypatch.setattr(api, verb, lambda *_, **__: untested)
     status, out, _ = run(capsys, "compare", "three-clusters")
     assert status == 1
     assert out.splitlines()[-1] == "NOT TESTED: no number could be compared; 1 not tested"

@@ -18,7 +18,7 @@ import derivations
 from asymptotics.common.output.results import Result
 
 #: States from which work goes on, and bases of what is shown: nobody looks at them.
-NOT_SHOWN = {"autoencoder.SgdState", "autoencoder.TrainingPath", "common.Ensembles"}
+NOT_SHOWN = {"autoencoder.SgdState", "autoencoder.TrainingPath", "common.Ensembles", "common.Recorded"}
 
 
 def key(kind):
@@ -388,8 +388,12 @@ def test_verdict_plot_is_that_of_its_numbers():
 
 def symbolic():
     """Everything that the symbolic layer gives back."""
+    from derivations.autoencoder.fluctuations import fluctuations
+
     system = derivations.derive(derivations.architecture("tied", 1))
     return {
+        "Fluctuations": fluctuations(system),
+        "Sampler": derivations.Sampler(),
         "Denoiser": system.denoiser,
         "System": system,
         "Derivation": system.derivation,
@@ -399,11 +403,12 @@ def symbolic():
 
 
 def test_symbolic_objects_are_formulae():
-    public = {n for n in derivations.__all__ if inspect.isclass(getattr(derivations, n)) and n[0].isupper()}
+    kinds = {n: getattr(derivations, n) for n in derivations.__all__ if n[0].isupper()}
+    public = {n for n, kind in kinds.items() if inspect.isclass(kind) and not issubclass(kind, Exception)}
     objects = symbolic()
     assert set(objects) == public
     for name, value in objects.items():
         latex = value._repr_latex_()
         assert latex.startswith("$") and latex.rstrip().endswith("$") and latex.count("{") == latex.count("}"), name
-    for name in ("System", "Derivation", "Step"):
+    for name in ("System", "Derivation", "Step", "Fluctuations", "Sampler"):
         assert "### " in objects[name]._repr_markdown_() and "$$" in objects[name]._repr_markdown_()

@@ -117,10 +117,12 @@ class _Chain:
                 self.run.progress(generation - 1 + trainer.step / problem.steps, self.settings.count)
 
     def _state(self, trainer: Trainer | None, stream: DataStream | None) -> dict[str, Any]:
+        # Fields alone: a result's attributes hold more than that (where it comes from).
+        sgd = None if trainer is None else trainer.state()
         return {
             "records": list(self.records),
             "networks": [vars(network) for network in self.networks],
-            "trainer": None if trainer is None else vars(trainer.state()),
+            "trainer": None if sgd is None else {f.name: getattr(sgd, f.name) for f in dataclasses.fields(sgd)},
             "stream": None if stream is None else stream.state(),
         }
 
