@@ -141,7 +141,7 @@ def run(code, home, kept, **variables):
         # A helper of a generated module.
         (
             "asymptotics/common/numerics/closed_forms.py",
-            ("return c - u * v / a if", "return c + u * v / a if"),
+            ("left = c - u * v / a", "left = c + u * v / a"),
             "from asymptotics.common.numerics import codegen; print(codegen.load_module('from"
             " asymptotics.common.numerics.closed_forms import schur\\nfrom asymptotics.common.numerics.compiled import njit"
             "\\n\\n@njit(cache=True)\\ndef f(x):\\n    return schur(x, 2.0, 3.0, 4.0)\\n').f(1.0))",
