@@ -12,6 +12,7 @@ from asymptotics.autoencoder.model.from_samples import CommutationWarning
 from asymptotics.autoencoder.model.target import GaussianMixture
 from asymptotics.autoencoder.process.ensemble import Runs
 from asymptotics.common.numerics.spectra import mnist_digits
+from asymptotics.common.running.threads import single_threaded
 
 TOLERANCE = 3e-3
 OPTIONS: dict[str, Any] = {"runs": 12, "samples": 1, "tau": [0, 8], "workers": 1}
@@ -135,7 +136,9 @@ def test_the_gap_is_mostly_that_of_non_commuting_covariances(classes, trained) -
     from figures.mnist_images import gaussian_images
 
     images, gaussian = trained
-    full = asy.simulate(classes[0], data=gaussian_images(2, 5), **OPTIONS)
+    with single_threaded():
+        data = gaussian_images(2, 5)
+    full = asy.simulate(classes[0], data=data, **OPTIONS)
 
     def size(a: Runs, b: Runs) -> float:
         """Mean square of the difference of M beyond what the standard errors explain."""
