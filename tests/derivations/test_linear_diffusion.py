@@ -78,7 +78,7 @@ def test_losses_agree_with_the_package():
 
 def test_stopping_time_and_limits_agree_with_the_package():
     from asymptotics.linear_diffusion import limits_per_dimension
-    from asymptotics.linear_diffusion.averaged.training import mode_stopping_time
+    from asymptotics.linear_diffusion.diffusion.relaxation import mode_stopping_time
 
     _, best = linear_modes.training()
     found = best.subs({linear_modes.s: 0.4, sp.Symbol("p", positive=True): 1.3})
