@@ -64,11 +64,11 @@ def test_stated_power_is_the_rate_of_rejection(three_clusters, monkeypatch, name
 
 @pytest.mark.slow
 def test_p_of_generated_points_is_uniform(three_clusters):
-    """Points against the law of the network that made them, at a small d where networks differ much."""
+    """Points against the law of the network that made them, at a small d where networks differ much: 100 experiments of two runs."""
     exp = three_clusters.replace({"training.tau": 1.0, "simulation.dimension": 100, "simulation.samples": 100})
-    runs = asy.simulate(exp, runs=400, companion=False, tau=[1.0], workers=1, progress=False)
+    runs = asy.simulate(exp, runs=200, companion=False, tau=[1.0], workers=1, progress=False)
     path, p = asy.solve(exp), []
-    for k in range(200):
+    for k in range(100):
         rows = comparison.generated_rows(path, runs.take(slice(2 * k, 2 * k + 2)), exp.problem)
         p.append(Verdict.of(rows).p_value)
     assert stats.kstest(p, "uniform").pvalue > 1e-3
