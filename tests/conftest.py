@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 import matplotlib
 import pytest
+from threadpoolctl import threadpool_limits
 
 matplotlib.use("Agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread_a_worker():
+    """Workers that share the cores wait for each other's BLAS threads otherwise."""
+    with threadpool_limits(1 if "PYTEST_XDIST_WORKER" in os.environ else None):
+        yield
 
 
 @pytest.fixture(scope="session")

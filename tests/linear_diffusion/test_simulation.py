@@ -35,6 +35,7 @@ def scores(verdict):
     return np.concatenate(found)
 
 
+@pytest.mark.slow
 def test_simulation_agrees_over_sizes_and_hierarchies():
     collected = []
     for exponent in (0, 1, 2):
