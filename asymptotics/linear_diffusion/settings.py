@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, boolean, choice, closest, fail, integer, number
+from ..common.input.checks import InputError, array, boolean, choice, fail, integer, number
 from ..common.input.settings import Settings
+from ..common.input.spectrum import checked_spectrum
 from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
 from .diffusion.sampler import VARIANCES
 from .diffusion.schedule import Schedule
@@ -68,7 +69,7 @@ class LinearDiffusion(Settings):
     def __post_init__(self) -> None:
         steps = integer(self.key("steps"), self.steps, at_least=1, at_most=1_000_000)
         self.set(
-            spectrum=self._checked_spectrum(),
+            spectrum=checked_spectrum(self.key("spectrum"), self.spectrum),
             samples=integer(self.key("samples"), self.samples, at_least=2),
             regularisation=number(self.key("regularisation"), self.regularisation, at_least=0),
             steps=steps,
@@ -87,31 +88,6 @@ class LinearDiffusion(Settings):
                 self.set(**{name: number(self.key(name), getattr(self, name), above=0)})
         if isinstance(self.spectrum, dict) or self.spectrum == "isotropic":
             self._stated()
-
-    def _checked_spectrum(self) -> Any:
-        value, key = self.spectrum, self.key("spectrum")
-        allowed = (
-            '{power = k}, {spikes = [...], bulk = 1.0}, "isotropic", "mnist", the path of a .npy or .npz file '
-            "or a list of eigenvalues"
-        )
-        if isinstance(value, Mapping):
-            names = ("power",) if "power" in value else ("spikes", "bulk")
-            for name in value:
-                if name not in names:
-                    hint = closest(str(name), ["power", "spikes", "bulk"])
-                    raise InputError(f"{key}.{name}: unknown key{hint}; spectrum must be {allowed}")
-            if "power" in value:
-                return {"power": number(f"{key}.power", value["power"], at_least=0)}
-            if "spikes" in value:
-                spikes = np.atleast_1d(array(f"{key}.spikes", value["spikes"]))
-                bulk = number(f"{key}.bulk", value.get("bulk", 1.0), at_least=0)
-                return {"spikes": spikes.tolist(), "bulk": bulk}
-            fail(key, dict(value), allowed)
-        if isinstance(value, str):
-            return value
-        if isinstance(value, (list, tuple, np.ndarray)):
-            return array(key, value, ndim=1).tolist()
-        fail(key, value, allowed)
 
     def _stated(self) -> int:
         """d, where the spectrum does not say it."""

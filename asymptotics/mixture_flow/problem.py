@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, get_type_hints
+from dataclasses import dataclass, field
 
+from ..common.input.tables import Tables
 from ..common.numerics.interpolants import Interpolant
 from .settings import MixtureFlow, Simulation
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(Tables):
     """What `solve` and `simulate` take; schemes that would meet a pole are refused by `simulate` alone, which runs them."""
 
     mixture_flow: MixtureFlow
     interpolant: Interpolant = field(default_factory=Interpolant)
     simulation: Simulation = field(default_factory=Simulation)
-
-    def to_tables(self) -> dict[str, dict[str, Any]]:
-        """The tables as plain values, by name."""
-        return {f.name: dict(getattr(self, f.name).to_table()) for f in fields(self)}
-
-    @classmethod
-    def from_tables(cls, tables: Mapping[str, Any]) -> Problem:
-        """Inverse of `to_tables`."""
-        kinds = get_type_hints(cls)
-        return cls(**{f.name: kinds[f.name].from_table(dict(tables.get(f.name, {}))) for f in fields(cls)})

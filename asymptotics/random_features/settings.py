@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, choice, closest, fail, integer, number
+from ..common.input.checks import InputError, array, choice, fail, integer, number
 from ..common.input.settings import Settings
+from ..common.input.spectrum import checked_spectrum
 from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
 from .activations import activation
 
@@ -102,7 +102,7 @@ class RandomFeatures(Settings):
             if self.masses is not None:
                 raise InputError(f"{self.key('masses')}: needs {self.key('eigenvalues')}")
             value = "isotropic" if self.spectrum is None else self.spectrum
-            self.set(spectrum=_checked_spectrum(self.key("spectrum"), value))
+            self.set(spectrum=checked_spectrum(self.key("spectrum"), value))
             return
         if self.spectrum is not None:
             raise InputError(f"{self.key('eigenvalues')}: excludes {self.key('spectrum')}; give one of them")
@@ -168,30 +168,6 @@ class RandomFeatures(Settings):
         if self.dimension is not None and found.dimension != self.dimension:
             fail(self.key("dimension"), self.dimension, f"{found.dimension}, that of the spectrum (or left out)")
         return found.eigenvalues, found.dimension
-
-
-def _checked_spectrum(key: str, value: Any) -> Any:
-    allowed = (
-        '"isotropic", {power = k}, {spikes = [...], bulk = 1.0}, "mnist", the path of a .npy or .npz file '
-        "or a list of eigenvalues"
-    )
-    if isinstance(value, Mapping):
-        names = ("power",) if "power" in value else ("spikes", "bulk")
-        for name in value:
-            if name not in names:
-                hint = closest(str(name), ["power", "spikes", "bulk"])
-                raise InputError(f"{key}.{name}: unknown key{hint}; spectrum must be {allowed}")
-        if "power" in value:
-            return {"power": number(f"{key}.power", value["power"], at_least=0)}
-        if "spikes" in value:
-            spikes = np.atleast_1d(array(f"{key}.spikes", value["spikes"]))
-            return {"spikes": spikes.tolist(), "bulk": number(f"{key}.bulk", value.get("bulk", 1.0), at_least=0)}
-        fail(key, dict(value), allowed)
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return array(key, value, ndim=1).tolist()
-    fail(key, value, allowed)
 
 
 @dataclass(frozen=True)

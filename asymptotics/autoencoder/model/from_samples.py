@@ -12,9 +12,10 @@ import numpy as np
 
 from ...common.input.checks import InputError, boolean, fail, integer
 from ...common.input.data_files import data_files
-from ...common.numerics.gram import NULL_DEVIATION
 from .samples import SHIPPED, check_labels, load_samples
 
+#: Class means span a direction if its singular value is above this share of the largest: measured means differ by what the data say.
+SPANNED = 1e-9
 #: Off-diagonal mass counts as non-commuting above its sampling noise by this many (Gaussian) standard deviations.
 SIGNIFICANCE = 6.0
 
@@ -142,7 +143,7 @@ def _spectra(within: np.ndarray, index: np.ndarray, clusters: int) -> tuple[np.n
 def _span(means: np.ndarray, weights: np.ndarray, spread: float) -> np.ndarray:
     """Orthonormal basis (K, d) of the span of the class means; the leading eigenvector where they all vanish."""
     _, values, vectors = np.linalg.svd(np.sqrt(weights)[:, None] * means, full_matrices=False)
-    rank = int(np.sum(values > NULL_DEVIATION * max(float(values[0]), spread)))
+    rank = int(np.sum(values > SPANNED * max(float(values[0]), spread)))
     return _oriented(vectors[:rank]) if rank else np.eye(1, means.shape[1])
 
 

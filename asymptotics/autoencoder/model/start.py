@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.input.checks import InputError, fail
-from ...common.numerics.gram import indefinite
+from ...common.numerics.gram import INDEFINITE
 from .denoiser import Denoiser
 from .target import EmpiricalMixture, GaussianMixture
 from .weights import construct, drawn, joint_gram, overlaps
@@ -77,7 +77,7 @@ def _given(target: GaussianMixture, denoiser: Denoiser) -> tuple[np.ndarray, np.
     if q.shape != (S, p, p) or not np.allclose(q, q.transpose(0, 2, 1), atol=1e-12):
         fail(init.key("Q"), init.Q, f"symmetric of shape ({p}, {p}) for one atom, else ({S}, {p}, {p})")
     for s, gram in enumerate(joint_gram(theta, q, target.reference_overlaps)):
-        if indefinite(np.linalg.eigvalsh(gram)):
+        if np.linalg.eigvalsh(gram)[0] < -INDEFINITE:
             raise InputError(
                 f"{init.key('Theta')}, {init.key('Q')}: no weights have these overlaps with the reference directions "
                 f"(atom {s + 1}: [[Q, Theta], [Theta^T, T]] must be positive semi-definite)"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, boolean, fail, integer
 from ...common.input.settings import Settings
-from ...common.numerics.gram import COMPUTED, indefinite
+from ...common.numerics.gram import COMPUTED
 from ...common.output.plotting import Drawn
 from .from_samples import measure, measure_table, warn_of
 from .samples import load_samples
@@ -84,8 +84,8 @@ class GaussianMixture(Drawn, Settings):
         overlaps = self.reference_overlaps
         overlaps = masses[:, None, None] * np.eye(K) if overlaps is None else overlaps
         overlaps = array(self.key("reference_overlaps"), overlaps, shape=(atoms, K, K))
-        if not np.allclose(overlaps, overlaps.transpose(0, 2, 1), atol=COMPUTED) or any(
-            map(indefinite, np.linalg.eigvalsh(overlaps))
+        if not np.allclose(overlaps, overlaps.transpose(0, 2, 1), atol=COMPUTED) or np.any(
+            np.linalg.eigvalsh(overlaps) < -COMPUTED
         ):
             fail(
                 self.key("reference_overlaps"),
