@@ -12,8 +12,9 @@ from ..common.input.checks import fail, integer, number
 from ..common.numerics.expectations import Rule
 from ..common.running import progress as _progress
 from .equations.drift import Drift
+from .equations.errors import path_error
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
-from .equations.nodes import Chooser
+from .equations.nodes import SHARE, Chooser, by_lattice, rough_rule
 from .equations.stability import analyse
 from .model.problem import Problem
 from .solution import OrderParameterPath
@@ -106,27 +107,32 @@ def solve(
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
     drift = Drift(problem, kernels, chosen, noise)
     try:
-        path = integrate(problem, drift, controls, progress)
+        path = integrate(problem, drift, controls, progress, SHARE * tolerance)
     except SolveError as stopped:
         partial = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
         raise SolveError(str(stopped), partial) from None
-    description = "exact moments" if "moments" in kernels.exact else f"{chosen.kind} {chosen.nodes}"
+    description = "exact moments" if "moments" in kernels.exact else drift.rule_name
     if drift.coefficients.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
-    known = analyse(
-        path.knots,
-        np.concatenate([path.values[:1, 0], path.values[:, -1]]),
-        chooser.pilot_drift if chooser.pilot_drift is not None else drift,
-        drift,
-        problem.training.rate_schedule(),
-    )
+    rough = chooser.pilot_drift
+    if rough is None:
+        rough = Drift(problem, kernels, rough_rule(kernels)) if by_lattice(kernels) else drift
+        rough.hold(path.values[0, 0])
+    schedule = drift.coefficients.rate_schedule
+    known, about = analyse(
+        path.knots, np.concatenate([path.values[:1, 0], path.values[:, -1]]), rough, drift, schedule
+    )  # fmt: skip
+    clock = path.knots if schedule is None else np.asarray(schedule.clock(path.knots))
+    carried = path_error(path.taken, path.layout, about, clock)
     scale = max(1.0, float(np.max(np.abs(path.values))))
     # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its size.
     # Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
     amplification = known.amplification if len(known.spread) or known.saddle else 1.0
     error = quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
-    error = min(error + controls.rtol * scale * max(TRANSIENT, amplification), max(quadrature_error, scale))
+    # A method that estimates no local errors is taken to make its tolerance at every growth.
+    stepped = 0.0 if np.any(path.taken.errors) else controls.rtol * scale * max(TRANSIENT, amplification)
+    error = min(error + carried + stepped, max(quadrature_error, scale))
     return OrderParameterPath.of(
         path,
         stability=known,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import ComputationError, InputError
+from ...common.input.checks import ComputationError, InputError, choice
 from ...common.numerics.expectations import Rule
 from ...common.numerics.panels import lobatto
 from ...common.running import progress as _progress
@@ -15,14 +15,16 @@ from ..model.problem import Problem
 from .drift import Drift
 from .loss_terms import averaged_unpredicted
 from .path import TrainingPath
-from .stepping import StepError, finite, pieces_of, steps
-
-#: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
-DENSE_NODES = 8
+from .stepping import RoomError, StepError, finite, pieces_of
+from .steps import DENSE_NODES, Steps, compiled_steps, solver_steps
 
 
 class SolveError(ComputationError):
     """The integration stopped early; ``partial`` is the path up to there (or None)."""
+
+
+class TooWideError(SolveError):
+    """The fields have grown too wide for a lattice with room for them."""
 
 
 def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") -> Kernels:
@@ -73,18 +75,25 @@ class Controls:
     """Method and tolerances of the integrator."""
 
     def __init__(self, method: str, rtol: float, atol: float, max_steps: int) -> None:
-        import scipy.integrate
-
-        from ...common.input.checks import choice
-
         methods = ("RK23", "RK45", "DOP853", "Radau", "BDF", "LSODA")
         self.method = choice("method", method, methods)
-        self.solver = getattr(scipy.integrate, method)
         self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
 
+    @property
+    def solver(self) -> Any:
+        """SciPy's solver of that name."""
+        import scipy.integrate
 
-def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool | None) -> TrainingPath:
-    """Step a SciPy solver to τ_max, keeping its dense output at Chebyshev nodes of every step."""
+        return getattr(scipy.integrate, self.method)
+
+
+def integrate(
+    problem: Problem, drift: Drift, controls: Controls, progress: bool | None, allowed: float = np.inf
+) -> TrainingPath:
+    """Step a solver to τ_max, keeping its dense output at Chebyshev nodes of every step.
+
+    ``allowed`` is what the derivative may be wrong by the nodes before their lattice is made finer.
+    """
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
     drift.hold(y0)
@@ -93,50 +102,47 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
     # Q and Θ are sums over the atoms: their errors are what atol is about.
     atol = np.full(len(y0), controls.atol / problem.target.atoms)
     atol[drift.layout.at_b :] = controls.atol
-    nodes = lobatto(DENSE_NODES)
-    knots: list[float] = [0.0]
-    values: list[np.ndarray] = []
-    message = None
     pieces = pieces_of(drift, tau_max)
     # A solver that starts anew on every piece makes its error anew.
     shares = np.sqrt(len(pieces) - 1)
     options = {"rtol": max(controls.rtol / shares, 3e-14), "atol": atol / shares, "scale": scale_of(problem)}
+    steps_of = compiled_steps if controls.method == "DOP853" and drift.kernels.compiled else solver_steps
+    taken = Steps.none(len(y0))
+    message = None
     with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
         try:
-            for solver in steps(controls.solver, drift, y0, pieces, **options):
-                dense = solver.dense_output()
-                step = solver.t - solver.t_old
-                inside = solver.t_old + step * nodes
-                values.append(np.array([dense(t) for t in inside[:-1]] + [solver.y]))
-                knots.append(float(solver.t))
-                watch.update(int(1000 * solver.t / tau_max) - watch.n)
-                if len(values) >= controls.max_steps and solver.t < tau_max:
-                    raise StepError(solver.t, f"more than max_steps = {controls.max_steps} steps")
+            for more in steps_of(controls, drift, y0, pieces, allowed=allowed, **options):
+                taken = taken.followed_by(more)
+                watch.update(int(1000 * taken.knots[-1] / tau_max) - watch.n)
+                if len(taken.values) >= controls.max_steps and taken.knots[-1] < tau_max:
+                    raise StepError(taken.knots[-1], f"more than max_steps = {controls.max_steps} steps")
+        except RoomError as error:
+            raise TooWideError(f"the solve stopped at tau = {error.tau:.6g}: {error.reason}", None) from None
         except StepError as error:
             message = error.reason
-    path = _path(problem, drift, controls, np.array(knots), values) if values else None
+    path = _path(problem, drift, controls, taken) if len(taken.values) else None
     if message is not None or path is None:
-        raise SolveError(f"the solve stopped at tau = {knots[-1]:.6g} of {tau_max:g}: {message}", path)
+        raise SolveError(f"the solve stopped at tau = {taken.knots[-1]:.6g} of {tau_max:g}: {message}", path)
     return path
 
 
-def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray, values: Any) -> TrainingPath:
+def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> TrainingPath:
     from ... import __version__
 
-    stacked = np.array(values)
+    knots, stacked = taken.knots, taken.values
     if controls.method == "DOP853" and len(knots) <= 400:
         loss_tau = np.concatenate([[knots[0]], stacked_times(knots)])
         loss_states = np.concatenate([stacked[:1, 0], stacked[:, [3, -1]].reshape(-1, stacked.shape[-1])])
     else:
         loss_tau, loss_states = knots, np.concatenate([stacked[:1, 0], stacked[:, -1]])
-    loss = np.array([drift.loss(y) for y in loss_states])
+    bulk, potential = drift.losses(loss_states)
     return TrainingPath(
         knots=knots,
         values=stacked,
         centroids=problem.target.centroids,
         loss_tau=loss_tau,
-        loss_bulk=loss[:, 0],
-        loss_potential=loss[:, 1],
+        loss_bulk=bulk,
+        loss_potential=potential,
         atoms=drift.layout.atoms,
         p=drift.layout.p,
         K=drift.layout.K,
@@ -150,6 +156,7 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
         version=__version__,
         loss_unpredicted=averaged_unpredicted(problem),
         source=problem,
+        taken=taken,
     )
 
 

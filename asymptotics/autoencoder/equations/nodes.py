@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.expectations import Rule, climb, ladder
+from ...common.numerics.expectations import Fields, Lattice, Rule, climb, ladder
+from ...common.numerics.lattices import DIMENSIONS
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from .drift import Drift
@@ -16,6 +17,22 @@ from .integrate import Controls, SolveError, integrate, without_nodes
 UNUSED = Rule("hermite", 1)
 #: Where the ladder of rules is entered.
 _PILOT = {"hermite": 16, "sobol": 512}
+#: Accuracy of a lattice along a pilot path.
+ROUGH = 1e-2
+#: Share of the tolerance that the derivative may be wrong by.
+SHARE = 0.3
+
+
+def by_lattice(kernels: Kernels) -> bool:
+    """Whether the fields at one time have a lattice: φ is smooth, and there are few of them."""
+    return kernels.smooth and 0 < len(kernels.encoders) <= DIMENSIONS and "moments" not in kernels.exact
+
+
+def rough_rule(kernels: Kernels) -> Fields:
+    """Nodes that are right to a few per cent."""
+    if by_lattice(kernels):
+        return Lattice(ROUGH)
+    return Rule("hermite", 4) if kernels.smooth else Rule("sobol", 64)
 
 
 class Chooser:
@@ -40,20 +57,29 @@ class Chooser:
         self.schedule = problem.training.rate_schedule()
         n = len(kernels.encoders)
         self.ladder = ladder(n, kink=not kernels.smooth)
-        self.noise_ladder = ladder(2 * n, kink=not kernels.smooth) if problem.training.shares_samples else []
+        # Above two dimensions Sobol' points are ahead of tensor rules for smooth functions too.
+        self.noise_ladder = ladder(2 * n, kink=not kernels.smooth or n > 1) if problem.training.shares_samples else []
+        self.lattice = by_lattice(kernels) and rule is None
         if "moments" in kernels.exact:
             self.ladder = [UNUSED]
+        if self.lattice:
+            self.ladder = [Lattice(ROUGH)]
         if "noise" in kernels.exact:
             self.noise_ladder = []
 
-    def choose(self, controls: Controls) -> tuple[Rule, Rule, float]:
-        """``(rule, rule for pairs of times, estimated error of the path)``."""
+    def choose(self, controls: Controls) -> tuple[Fields, Rule, float]:
+        """``(rule, rule for pairs of times, estimated error of the path by what is fixed beforehand)``."""
         if without_nodes(self.problem, self.kernels):
             return UNUSED, UNUSED, 0.0
+        if self.lattice and not self.noise_ladder:
+            return Lattice(self.tolerance), UNUSED, 0.0
         taus, states, first = self._pilot(controls)
         noise = self.noise or self.pilot_noise
-        rule, error = UNUSED, 0.0
-        if "moments" not in self.kernels.exact:
+        rule: Fields = UNUSED
+        error = 0.0
+        if self.lattice:
+            rule = Lattice(self.tolerance)
+        elif "moments" not in self.kernels.exact:
             rungs = [r for r in self.ladder if r.nodes >= first.nodes or r.kind != first.kind]
             rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule)
         if self.noise_ladder:
@@ -69,9 +95,11 @@ class Chooser:
 
     def _pilot(self, controls: Controls) -> tuple[np.ndarray, np.ndarray, Rule]:
         """Times and states of a rough solve that is right to a few per cent, and the rule that gave it."""
-        cheap = min(range(len(self.ladder)), key=lambda k: abs(self.ladder[k].nodes - _PILOT[self.ladder[k].kind]))
+        cheap = 0
+        if not self.lattice:
+            cheap = min(range(len(self.ladder)), key=lambda k: abs(self.ladder[k].nodes - _PILOT[self.ladder[k].kind]))
         self.pilot_noise = self.noise_ladder[0] if self.noise_ladder else self.ladder[cheap]
-        rough = Controls("RK45", 2e-3, 2e-3, controls.max_steps)
+        rough = Controls("DOP853", 2e-3, 2e-3, controls.max_steps)
         taus = self._taus()
         for k in range(cheap, len(self.ladder)):
             self.pilot_drift = Drift(self.problem, self.kernels, self.ladder[k], self.noise or self.pilot_noise)

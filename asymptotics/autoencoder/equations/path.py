@@ -87,6 +87,7 @@ class TrainingPath(Result):
     stability: Stability = field(default_factory=Stability)
     shown: np.ndarray | None = None
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
+    taken: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
     @property
     def problem(self) -> Problem:

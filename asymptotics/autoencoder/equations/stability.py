@@ -17,6 +17,7 @@ import numpy as np
 
 from ...common.output.results import to_builtin
 from .drift import Drift
+from .errors import Linearisation
 from .layout import Layout
 from .tangent import WHOLE, Tangent, krylov_rate, propagate
 
@@ -185,8 +186,10 @@ def _label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
     return tuple(name for size, name in sorted(names, key=lambda x: -x[0]) if size > 0.5 * largest)[:4]
 
 
-def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, schedule: Any) -> Stability:
-    """Stability of a path through ``states`` at ``knots``.
+def analyse(
+    knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, schedule: Any
+) -> tuple[Stability, Linearisation]:
+    """Stability of a path through ``states`` at ``knots``, and the Jacobians that it comes from.
 
     Parameters
     ----------
@@ -214,18 +217,17 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
         rate, clock = np.interp(clocks[kept], clocks[some], rates), clocks[kept]
         total = np.concatenate([[0.0], np.cumsum(np.diff(clock) * (rate[1:] + rate[:-1]) / 2)])
         gain = total - np.minimum.accumulate(total)
+        about = Linearisation(knots[kept], clock, np.zeros((len(kept), 0, 0)), rate, np.zeros((layout.size, 0)))
         rate = rate * _speed(schedule, knots[kept])
-        return Stability(knots[kept], rate, gain, np.zeros(0), scales[kept], (), moving, start, asleep)
+        return Stability(knots[kept], rate, gain, np.zeros(0), scales[kept], (), moving, start, asleep), about
     found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
 
-    def look(k: int) -> None:
-        if schedule is not None:
-            tangent.rates(float(schedule(knots[k])))
-        J, noise = tangent.jacobian(states[k])
-        found[k] = J, noise, float(np.linalg.eigvals(J).real.max())
+    def look(at: list[int]) -> None:
+        speeds = np.array([1.0 if schedule is None else float(schedule(knots[k])) for k in at])
+        J, noise = tangent.jacobians(states[at], speeds)
+        found.update(zip(at, zip(J, noise, np.linalg.eigvals(J).real.max(axis=1).tolist(), strict=True), strict=True))
 
-    for k in kept:
-        look(k)
+    look(kept)
     for _ in range(MORE):
         ends = [(a, b) for a, b in itertools.pairwise(kept) if b > a + 1]
         growth = [
@@ -236,15 +238,13 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
             break
         a, b = ends[int(np.argmax(growth))]
         middle = int(np.clip(np.searchsorted(clocks, (clocks[a] + clocks[b]) / 2), a + 1, b - 1))
-        look(middle)
+        look([middle])
         kept = sorted([*kept, middle])
     tau, clock = knots[kept], clocks[kept]
     J, noise = np.array([found[k][0] for k in kept]), np.array([found[k][1] for k in kept])
     if found[kept[-1]][2] > 0 and exact is not drift:
-        own = Tangent(exact, ever)
-        if schedule is not None:
-            own.rates(float(schedule(knots[-1])))
-        J[-1] = own.jacobian(states[-1])[0]
+        last = 1.0 if schedule is None else float(schedule(knots[-1]))
+        J[-1] = Tangent(exact, ever).jacobians(states[-1:], np.array([last]))[0][0]
     values, vectors = np.linalg.eig(J[-1])
     leading = np.asarray(tangent.basis @ vectors[:, int(np.argmax(values.real))].real)
     place, gain, spread = propagate(J, clock, noise)
@@ -252,7 +252,8 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
     rate = np.interp(place, nodes, np.linalg.eigvals(J).real.max(axis=1) * _speed(schedule, tau))
     scale = np.interp(place, nodes, scales[kept])
     at = np.interp(place, nodes, tau)
-    return Stability(at, rate, gain, spread, scale, _label(layout, leading), moving, start, asleep)
+    about = Linearisation(tau, clock, J, np.linalg.eigvals(J).real.max(axis=1), tangent.basis)
+    return Stability(at, rate, gain, spread, scale, _label(layout, leading), moving, start, asleep), about
 
 
 def _speed(schedule: Any, tau: np.ndarray) -> np.ndarray:

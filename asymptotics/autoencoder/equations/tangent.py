@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ class Tangent:
         self.basis: Any = csc_array(block_diag(blocks))
         self.size = int(self.basis.shape[1])
         if self.size <= WHOLE:
-            self.basis = self.basis.toarray()
+            self.basis = np.ascontiguousarray(self.basis.toarray())
 
     def rates(self, s: float) -> None:
         """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1)."""
@@ -62,20 +61,29 @@ class Tangent:
             out[k] = self.basis.T @ (self.drift(y + h * (self.basis @ direction)) - base) / h
         return out / self.clock
 
-    def jacobian(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """J and the covariance of the noise (times d), both per unit of the clock."""
-        base = self.drift(y)
-        return self.slopes(y, base, np.eye(self.size)).T, self.noise(y, base) / self.clock
+    def jacobians(self, states: np.ndarray, speeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """J and the covariance of the noise (times d) at several states, both per unit of the clock.
 
-    def noise(self, y: np.ndarray, base: np.ndarray) -> np.ndarray:
+        Parameters
+        ----------
+        states : (m, size)
+        speeds : (m,)
+            The factor on all learning rates at each.
+        """
+        scales = np.where(speeds > 0, speeds, 1.0)
+        J, base, quiet = self.of.jacobians(states, scales, self.step, self.basis)
+        noise = np.array([self.noise(y, x) for y, x in zip(states, base - quiet, strict=True)])
+        clock = (scales * (1 + scales) / 2)[:, None, None]
+        return J / clock, noise / clock
+
+    def noise(self, y: np.ndarray, excess: np.ndarray) -> np.ndarray:
         """d × covariance per τ of the noise of SGD, as if a step moved the weights alike in all directions.
 
         With increments of w_a and w_b of covariance N_ab, read off the part of dq/dτ that is quadratic in the learning rate,
-        Cov(Θ_ak, Θ_bl) = N_ab T_kl, and so on with q by the product rule.
+        Cov(Θ_ak, Θ_bl) = N_ab T_kl, and so on with q by the product rule. ``excess`` is that part of the derivative.
         """
-        given, layout, quiet = self.of.coefficients, self.of.layout, copy.copy(self.of)
-        quiet.coefficients = replace(given, eta=0.0)
-        _, extra, _, _ = layout.unpack(base - quiet.slope(y, self.scale))
+        given, layout = self.of.coefficients, self.of.layout
+        _, extra, _, _ = layout.unpack(excess)
         theta, q, _, _ = layout.unpack(y)
         N = extra.sum(axis=0) / max(float(given.mass.sum()), TINY)
         p, K, (i, j) = layout.p, layout.K, layout.upper

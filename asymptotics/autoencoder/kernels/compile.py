@@ -17,6 +17,8 @@ from ...common.numerics import codegen
 from . import proof as kernels_proof
 from .closed import IMPORTS, ExactMoments
 from .nodes import MOMENTS, NOISE, NodesWriter
+from .rates import AVERAGE, RATES_TEXT
+from .rates import IMPORTS as RATES_IMPORTS
 from .writer import SCHEDULE
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ class Kernels:
     skip: bool
     exact: tuple[str, ...] = ()
     smooth: bool = True
+    singularity: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    compiled: bool = True
 
     def column(self, name: str) -> int:
         """Column of a named moment in ``out``."""
@@ -171,7 +175,7 @@ class _Writer(NodesWriter):
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
-            f"SMOOTH = {self.system.smooth!r}\n",
+            f"SMOOTH = {self.system.smooth!r}\nSINGULARITY = {(1.5707963267948966, 6.0, 0.0)!r}\n",
             *([] if self.backend == "numpy" else [self.decorate(TANH)]),
             *([IMPORTS] if self.closed else []),
             self.closed.get("moments") or self.moments(),
@@ -181,6 +185,7 @@ class _Writer(NodesWriter):
             parts.append(self.weights())
         else:
             parts += [self.assemble(), self.bulk() + "\n\n\n" + self.weights(), self.activations()]
+            parts.append(self.rates())
         return "\n\n".join(parts)
 
     def assemble(self) -> str:
@@ -208,6 +213,14 @@ class _Writer(NodesWriter):
             body += "\nfor s in range(q.shape[0]):\n" + textwrap.indent("\n".join(mirror), "    ")
         signature = "def assemble(moments, pi, c, t_, varsigma_, mass, theta, q, eta, lambda_, rho, dtheta, dq):"
         return self.decorate(signature + "\n" + textwrap.indent(body, "    "))
+
+    def rates(self) -> str:
+        """The whole right-hand side, which calls the other functions."""
+        if self.backend == "numpy":
+            return f"{RATES_IMPORTS}\n\n\n_weights, _bulk = channel_weights, bulk\n\n{AVERAGE}\n{RATES_TEXT}"
+        head = f"{RATES_IMPORTS}\n\n\n_weights, _bulk = njit(channel_weights), njit(bulk)"
+        options = "cache=True, nogil=True, error_model='numpy'"
+        return f"{head}\n\n\n@njit(AVERAGED, {options}){AVERAGE}\n\n@njit(RATES, {options}){RATES_TEXT}"
 
     def bulk(self) -> str:
         lines = codegen.assignments([("loss", self.system.bulk), ("slope", self.system.skip_drift)], "numpy")
@@ -259,4 +272,6 @@ def compile_kernels(
         skip=module.SKIP,
         exact=module.EXACT,
         smooth=module.SMOOTH,
+        singularity=module.SINGULARITY,
+        compiled=backend == "numba",
     )

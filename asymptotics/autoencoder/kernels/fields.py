@@ -14,6 +14,7 @@ import numpy as np
 
 from ...common.numerics.compiled import njit
 from ...common.numerics.gram import COMPUTED, NULL_DEVIATION
+from ...common.numerics.symmetric import eigen
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def of_pairs(zero: FieldLaw, one: FieldLaw) -> tuple[np.ndarray, ...]:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _root(c: np.ndarray, root: np.ndarray, inverse: np.ndarray) -> None:
     """Symmetric square root of one covariance and its pseudo-inverse."""
     n = c.shape[0]
@@ -149,7 +150,8 @@ def _root(c: np.ndarray, root: np.ndarray, inverse: np.ndarray) -> None:
             inverse[0, 0], inverse[1, 1] = root[1, 1] / s, root[0, 0] / s
             inverse[0, 1] = inverse[1, 0] = -root[0, 1] / s
             return
-    values, vectors = np.linalg.eigh(c)
+    values, vectors = np.empty(n), np.empty((n, n))
+    eigen(c, values, vectors)
     largest = math.sqrt(max(values[n - 1], 0.0))
     for k in range(n):
         value = math.sqrt(max(values[k], 0.0))
@@ -162,7 +164,7 @@ def _root(c: np.ndarray, root: np.ndarray, inverse: np.ndarray) -> None:
                 inverse[i, j] += product / value
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def overlap_sums(
     theta: np.ndarray, q: np.ndarray, c: np.ndarray, varsigma: np.ndarray, Q: np.ndarray, M: np.ndarray, Qc: np.ndarray
 ) -> None:
@@ -188,7 +190,7 @@ def overlap_sums(
             M[g, a] = value
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def conditions(
     Q: np.ndarray,
     M: np.ndarray,
@@ -237,3 +239,25 @@ def conditions(
                     for a in range(n):
                         value -= eroot[i, j, a] * eroot[i, k, a]
                     R[i, j, k] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _channel(
+    Q: np.ndarray, M: np.ndarray, Qc: np.ndarray, zero: float, one: float, enc: np.ndarray, dec: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    C, n, J = M.shape[0], enc.shape[0], dec.shape[0]
+    law = (
+        np.empty((C, n)), np.empty((C, n, n)), np.empty((C, n, n)), np.empty((C, J)), np.empty((C, J, n)),
+        np.empty((C, J, n)), np.empty((C, J, J)),
+    )  # fmt: skip
+    a, b = np.full(1, zero), np.full(1, one)
+    conditions(Q, M, Qc, a, b, a, b, enc, dec, law[0], law[1], law[2], law[3], law[4], law[5], law[6])
+    return law
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def channel_roots(
+    Q: np.ndarray, M: np.ndarray, Qc: np.ndarray, enc: np.ndarray, dec: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """The arrays of both laws of `channels`, from compiled code."""
+    return _channel(Q, M, Qc, 1.0, 0.0, enc, dec), _channel(Q, M, Qc, 0.0, 1.0, enc, dec)

@@ -44,10 +44,31 @@ class Rule:
         """``(z, w)``: nodes (N, dimension) and weights (N,) that sum to one."""
         return _hermite(self.nodes, dimension) if self.kind == "hermite" else _sobol(self.nodes, dimension, self.seed)
 
+    @property
+    def name(self) -> str:
+        """Kind and nodes."""
+        return f"{self.kind} {self.nodes}"
+
     def size(self, dimension: int) -> int:
         """Number of nodes."""
         return len(self.points(dimension)[1])
 
+
+@dataclass(frozen=True)
+class Lattice:
+    """A lattice whose spacing follows the fields' widths, so that the error stays near a tolerance (see `lattices`).
+
+    Parameters
+    ----------
+    tolerance : float
+        Wanted error of the expectations.
+    """
+
+    tolerance: float
+
+
+#: How the expectations over the fields at one time are taken.
+Fields = Rule | Lattice
 
 #: Tensor nodes whose weight, even times the eighth power of their radius, is below this are left out.
 PRUNE = 1e-16

@@ -126,6 +126,7 @@ def _closure(todo: list[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+@lru_cache(maxsize=256)
 def closure_of_text(source: str) -> dict[str, str]:
     """The same for the text of a generated module."""
     return _closure(_needs(source))

@@ -1,0 +1,266 @@
+"""DOP853 in compiled code, over any compiled right-hand side: steps, dense output, local errors, and a check of the nodes.
+
+The step control is that of SciPy's solver of the same name (its numbers agree to rounding). At the end of every step the
+derivative is taken a second time with the nodes shifted by a deep hole of their lattice: the difference says how wrong the
+expectations are. Where that is more than allowed, the lattice is made finer and the step is done again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import float64, int64, types
+
+from ...common.numerics import dop853
+from ...common.numerics.compiled import njit
+from ...common.numerics.panels import lobatto
+from ..kernels.compiled_types import (
+    DECADES,
+    GIVEN,
+    KIND,
+    LATTICE,
+    NODES,
+    OVERFLOW,
+    RATES,
+    REFINED,
+    ROOM,
+    SHIFTED,
+    Given,
+    Nodes,
+    Room,
+)
+
+#: Entries of ``clock``: τ, the next step, the end, the most that a derivative may be wrong, and beyond which |y| has diverged.
+NOW, STEP, END, ALLOWED, LIMIT = range(5)
+#: Entries of ``counts``: trials wanted, steps done, evaluations, status, whether k[0] is known, whether a step was rejected.
+TRIALS, STEPS, EVALUATIONS, STATUS, KNOWN, REJECTED = range(6)
+#: Status: on its way, at the end, diverged, too short a step (by its error; by what is not finite), no room for the nodes.
+RUNNING, DONE, DIVERGED, SHORT, NOT_FINITE, NO_ROOM = range(6)
+#: A lattice that errs by more than allowed is made finer by this factor (up to the second), one that errs by less than this share
+#: of it coarser by what the error's exponential decay allows, at most so much at once (and down to the last).
+FINER, FINEST, IDLE, COARSER, COARSEST = 1.1, 8.0, 0.1, 0.88, 0.3
+
+_A, _B, _E3, _E5, _D = dop853.A, dop853.B, dop853.E3, dop853.E5, dop853.D
+_NODES = np.array(lobatto(8))
+_v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+_SHARED = (_v, _v, _v, _m, _i, _v, _t, _m, _m, GIVEN, NODES, ROOM)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def largest_total(change: np.ndarray, atoms: int, block: int, pairs: int) -> float:
+    """Largest entry of a derivative's Θ, Q (sums over the atoms), b and κ."""
+    worst = 0.0
+    for k in range(block):
+        value = 0.0
+        for s in range(atoms):
+            value += change[s * block + k]
+        worst = max(worst, abs(value))
+    first = atoms * block
+    for k in range(pairs):
+        value = 0.0
+        for s in range(atoms):
+            value += change[first + s * pairs + k]
+        worst = max(worst, abs(value))
+    for k in range(first + atoms * pairs, change.shape[0]):
+        worst = max(worst, abs(change[k]))
+    return worst
+
+
+@njit(types.float64(types.FunctionType(RATES), int64, _v, _v, _v, GIVEN, NODES, ROOM), cache=True, nogil=True, error_model="numpy")
+def nodes_error(f, stage, y, slope, change, given, nodes, room):  # type: ignore[no-untyped-def]
+    """``change`` = the derivative with shifted nodes minus ``slope``; its largest entry."""
+    if nodes.mode[KIND] != LATTICE:
+        change[:] = 0.0
+        return 0.0
+    nodes.mode[SHIFTED] = 1
+    f(stage, y, change, given, nodes, room)
+    nodes.mode[SHIFTED] = 0
+    for i in range(y.shape[0]):
+        change[i] -= slope[i]
+    p = room.q.shape[1]
+    return largest_total(change, room.q.shape[0], room.theta.shape[1] * room.theta.shape[2], p * (p + 1) // 2)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def coarser(worst: float, allowed: float, nodes: Nodes) -> float:
+    """Factor on the dual vectors after which an error of ``worst`` is `IDLE` × allowed, as it falls by e^{decades} with their length."""
+    if nodes.mode[KIND] != LATTICE or not worst < IDLE * allowed:
+        return 1.0
+    spare = math.log(IDLE * allowed / max(worst, 1e-300)) / (2.0 * nodes.law[DECADES])
+    return max(COARSER, 1.0 - spare)
+
+
+@njit(types.void(types.FunctionType(RATES), float64, *_SHARED), cache=True, nogil=True, error_model="numpy")
+def begin(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, given, nodes, room):  # type: ignore[no-untyped-def]
+    """k[0], a lattice fine enough for the start, changes[0], and the first step (as SciPy chooses it)."""
+    n = y.shape[0]
+    f(0, y, k[0], given, nodes, room)
+    counts[EVALUATIONS] += 1
+    finer = False
+    while True:
+        worst = nodes_error(f, 0, y, k[0], changes[0], given, nodes, room)
+        counts[EVALUATIONS] += nodes.mode[KIND] == LATTICE
+        factor = 1.0
+        if not finer and nodes.law[REFINED] > COARSEST:
+            factor = coarser(worst, clock[ALLOWED], nodes)
+        if worst > clock[ALLOWED] and nodes.law[REFINED] < FINEST and nodes.mode[OVERFLOW] == 0:
+            factor, finer = FINER, True
+        if nodes.mode[KIND] != LATTICE or factor > 0.98 and factor <= 1.0:
+            break
+        nodes.law[REFINED] *= factor
+        f(0, y, k[0], given, nodes, room)
+        counts[EVALUATIONS] += 1
+    counts[KNOWN] = 1
+    d0 = d1 = d2 = 0.0
+    for i in range(n):
+        scale = atol[i] + rtol * abs(y[i])
+        d0 += (y[i] / scale) ** 2
+        d1 += (k[0, i] / scale) ** 2
+    d0, d1 = math.sqrt(d0 / n), math.sqrt(d1 / n)
+    length = clock[END] - clock[NOW]
+    h = 1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1
+    h = min(h, length)
+    for i in range(n):
+        k[2, i] = y[i] + h * k[0, i]
+    f(0, k[2], k[1], given, nodes, room)
+    counts[EVALUATIONS] += 1
+    for i in range(n):
+        d2 += ((k[1, i] - k[0, i]) / (atol[i] + rtol * abs(y[i]))) ** 2
+    d2 = math.sqrt(d2 / n) / h
+    largest = max(d1, d2)
+    other = max(1e-6, h * 1e-3) if largest <= 1e-15 else (0.01 / largest) ** (1.0 / 8.0)
+    h = min(100.0 * h, other, length)
+    # (What is not a number here is told by the first step.)
+    clock[STEP] = h if h > 0.0 else 1e-6 * length
+
+
+@njit(types.void(types.FunctionType(RATES), float64, *_SHARED), cache=True, nogil=True, error_model="numpy")
+def advance(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, given, nodes, room):  # type: ignore[no-untyped-def]
+    """Trial steps from clock[NOW] towards clock[END], as many as wanted, there is room for and are needed.
+
+    Parameters
+    ----------
+    f : function
+        The right-hand side (`RATES`).
+    rtol, atol : float, (n,)
+    clock, counts : (5,), (6,)
+        See the names above.
+    y : (n,)
+        The state, in place.
+    k : (16, n)
+        Stages; k[0] is the derivative at y.
+    knots, values, errors, changes : (steps + 1,), (steps, 8, n), (steps, n), (steps + 1, n)
+        Ends of the steps, dense output, local errors, errors of the derivative by its nodes.
+    given, nodes, room :
+        What f takes.
+    """
+    n = y.shape[0]
+    several = 1 if given.schedule.shape[0] > 1 else 0
+    new, dense = np.empty(n), np.empty((7, n))
+    for _ in range(counts[TRIALS]):
+        if counts[STATUS] != RUNNING or counts[STEPS] == values.shape[0]:
+            return
+        t, remaining = clock[NOW], clock[END] - clock[NOW]
+        h = min(clock[STEP], remaining)
+        if counts[KNOWN] == 0:
+            f(0, y, k[0], given, nodes, room)
+            counts[EVALUATIONS] += 1
+            counts[KNOWN] = 1
+        for s in range(1, 12):
+            for i in range(n):
+                value = 0.0
+                for j in range(s):
+                    value += _A[s, j] * k[j, i]
+                new[i] = y[i] + h * value
+            f(s * several, new, k[s], given, nodes, room)
+        for i in range(n):
+            value = 0.0
+            for j in range(12):
+                value += _B[j] * k[j, i]
+            new[i] = y[i] + h * value
+        f(12 * several, new, k[12], given, nodes, room)
+        counts[EVALUATIONS] += 12
+        step = counts[STEPS]
+        e5 = e3 = 0.0
+        finite = True
+        for i in range(n):
+            scale = atol[i] + rtol * max(abs(y[i]), abs(new[i]))
+            u = v = 0.0
+            for j in range(12):
+                u += _E5[j] * k[j, i]
+                v += _E3[j] * k[j, i]
+            errors[step, i] = u
+            e5 += (u / scale) ** 2
+            e3 += (v / scale) ** 2
+            finite = finite and math.isfinite(new[i]) and math.isfinite(k[12, i])
+        total = e5 + 0.01 * e3
+        error = 0.0 if total == 0.0 else abs(h) * e5 / math.sqrt(total * n)
+        if not finite or not error < 1.0:
+            counts[REJECTED] = 1
+            clock[STEP] = h * (max(0.2, 0.9 * error ** (-0.125)) if finite and error >= 1.0 else 0.2)
+            if not clock[STEP] > 1e-14 * clock[END]:
+                counts[STATUS] = SHORT if finite else NOT_FINITE
+            continue
+        worst = nodes_error(f, 12 * several, new, k[12], changes[step + 1], given, nodes, room)
+        counts[EVALUATIONS] += nodes.mode[KIND] == LATTICE
+        if nodes.mode[OVERFLOW] == 1:
+            counts[STATUS] = NO_ROOM
+            continue
+        if worst > clock[ALLOWED] and nodes.law[REFINED] < FINEST:
+            nodes.law[REFINED] *= FINER
+            counts[KNOWN] = 0
+            continue
+        if nodes.law[REFINED] > COARSEST:
+            nodes.law[REFINED] *= coarser(worst, clock[ALLOWED], nodes)
+        largest = 0.0
+        for i in range(n):
+            largest = max(largest, abs(new[i]))
+        if largest > clock[LIMIT]:
+            clock[NOW] = t + h
+            counts[STATUS] = DIVERGED
+            continue
+        share = h * math.sqrt(e5 / total) if total > 0.0 else 0.0
+        for i in range(n):
+            errors[step, i] *= share
+        # Three more stages for the dense output.
+        for s in range(13, 16):
+            for i in range(n):
+                value = 0.0
+                for j in range(s):
+                    value += _A[s, j] * k[j, i]
+                dense[6, i] = y[i] + h * value
+            f(s * several, dense[6], k[s], given, nodes, room)
+        counts[EVALUATIONS] += 3
+        for i in range(n):
+            difference = new[i] - y[i]
+            dense[0, i] = difference
+            dense[1, i] = h * k[0, i] - difference
+            dense[2, i] = 2.0 * difference - h * (k[12, i] + k[0, i])
+            for m in range(4):
+                value = 0.0
+                for j in range(16):
+                    value += _D[m, j] * k[j, i]
+                dense[3 + m, i] = h * value
+        for m in range(7):
+            x = _NODES[m]
+            for i in range(n):
+                value = 0.0
+                for e in range(6, -1, -1):
+                    value = (value + dense[e, i]) * (x if e % 2 == 0 else 1.0 - x)
+                values[step, m, i] = y[i] + value
+        for i in range(n):
+            y[i] = new[i]
+            values[step, 7, i] = new[i]
+            k[0, i] = k[12, i]
+        factor = 10.0 if error == 0.0 else min(10.0, 0.9 * error ** (-0.125))
+        if counts[REJECTED] == 1:
+            factor = min(1.0, factor)
+        counts[REJECTED] = 0
+        last = h >= remaining
+        clock[NOW] = clock[END] if last else t + h
+        clock[STEP] = h * factor
+        counts[STEPS] = step + 1
+        knots[step + 1] = clock[NOW]
+        if last:
+            counts[STATUS] = DONE

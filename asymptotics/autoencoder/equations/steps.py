@@ -1,0 +1,178 @@
+"""The steps of an integration, compiled where the right-hand side is, else by a SciPy solver: dense output and errors of each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...common.numerics import dop853
+from ...common.numerics.panels import lobatto
+from .dormand_prince import (
+    DIVERGED,
+    DONE,
+    EVALUATIONS,
+    KNOWN,
+    LIMIT,
+    NO_ROOM,
+    NOT_FINITE,
+    NOW,
+    RUNNING,
+    SHORT,
+    STATUS,
+    STEP,
+    STEPS,
+    TRIALS,
+    advance,
+    begin,
+)
+from .drift import Drift
+from .stepping import DIVERGED as DIVERGED_BEYOND
+from .stepping import RoomError, StepError, steps
+
+#: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
+DENSE_NODES = 8
+#: Steps that one compiled call may take.
+MANY = 64
+#: Room for what several stages of a step have of their own.
+STAGES = len(dop853.C)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps of an integration.
+
+    Attributes
+    ----------
+    knots : (steps + 1,)
+    values : (steps, nodes, size)
+        The dense output at Chebyshev nodes of every step.
+    errors : (steps, size)
+        Local error of every step as its method estimates it (0 where that does not).
+    changes : (steps + 1, size)
+        What other nodes change the derivative by.
+    """
+
+    knots: np.ndarray
+    values: np.ndarray
+    errors: np.ndarray
+    changes: np.ndarray
+
+    @classmethod
+    def none(cls, size: int) -> Steps:
+        """Before the first."""
+        return cls(np.zeros(1), np.zeros((0, DENSE_NODES, size)), np.zeros((0, size)), np.zeros((0, size)))
+
+    def followed_by(self, other: Steps) -> Steps:
+        """These and the next ones."""
+        if not len(self.values):
+            return other
+        return Steps(
+            np.concatenate([self.knots, other.knots[1:]]),
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.errors, other.errors]),
+            np.concatenate([self.changes, other.changes[1:]]),
+        )
+
+
+class Workspace:
+    """Arrays of the compiled integrator, for states of one size."""
+
+    def __init__(self, size: int) -> None:
+        self.k = np.empty((STAGES, size))
+        self.knots, self.values = np.empty(MANY + 1), np.empty((MANY, DENSE_NODES, size))
+        self.errors, self.changes = np.empty((MANY, size)), np.zeros((MANY + 1, size))
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What the compiled functions write the steps in."""
+        return self.knots, self.values, self.errors, self.changes
+
+    def taken(self, count: int) -> Steps:
+        """The steps of the last call."""
+        parts = self.knots[: count + 1], self.values[:count], self.errors[:count], self.changes[: count + 1]
+        return Steps(*(x.copy() for x in parts))
+
+
+_REASONS = {
+    DIVERGED: f"the order parameters diverge (beyond {DIVERGED_BEYOND:.0e})",
+    SHORT: "Required step size is less than spacing between numbers.",
+    NOT_FINITE: "a value is not finite",
+}
+
+
+def compiled_steps(
+    controls: Any,
+    drift: Drift,
+    y0: np.ndarray,
+    pieces: np.ndarray,
+    *,
+    rtol: float,
+    atol: np.ndarray,
+    scale: float,
+    allowed: float,
+) -> Iterator[Steps]:
+    """Steps of DOP853 from the first to the last of ``pieces``, none of which crosses an end of one."""
+    f, varies = drift.kernels.module.rates, drift.varies
+    given = drift.stages(STAGES) if varies else drift.given
+    work, y = Workspace(len(y0)), y0.copy()
+    counts = np.zeros(6, dtype=np.int64)
+    clock = np.array([0.0, 0.0, 0.0, allowed, DIVERGED_BEYOND * (scale + float(np.max(np.abs(y0))))])
+    usual: float | None = None
+    for left, right in itertools.pairwise(pieces):
+        clock[:3] = left, 0.0, right
+        counts[:] = 0
+        if varies:
+            drift.fill(given, np.full(STAGES, left))
+        begin(f, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
+        if usual is not None:
+            clock[STEP] = min(usual, right - left)
+        counts[TRIALS] = 1 if varies else 10**9
+        while counts[STATUS] == RUNNING:
+            work.knots[0], counts[STEPS] = clock[NOW], 0
+            if varies:
+                drift.fill(given, clock[NOW] + dop853.C * min(clock[STEP], right - clock[NOW]))
+            advance(f, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
+            done = int(counts[STEPS])
+            if done:
+                yield work.taken(done)
+                work.changes[0] = work.changes[done]
+        drift.evaluations += int(counts[EVALUATIONS])
+        if counts[STATUS] == NO_ROOM:
+            raise RoomError(clock[NOW], "the fields have grown too wide for the nodes")
+        if counts[STATUS] != DONE:
+            raise StepError(float(clock[NOW]), _REASONS[int(counts[STATUS])])
+        counts[KNOWN] = 0
+        usual = clock[STEP] if usual is None or right - left > usual else max(usual, clock[STEP])
+
+
+def solver_steps(
+    controls: Any,
+    drift: Drift,
+    y0: np.ndarray,
+    pieces: np.ndarray,
+    *,
+    rtol: float,
+    atol: np.ndarray,
+    scale: float,
+    allowed: float,
+) -> Iterator[Steps]:
+    """The same by one of SciPy's solvers."""
+    nodes = lobatto(DENSE_NODES)
+    before = drift.nodes_error(y0, drift.coefficients.scale(pieces[0]))
+    for solver in steps(controls.solver, drift, y0, pieces, rtol=rtol, atol=atol, scale=scale):
+        dense = solver.dense_output()
+        inside = solver.t_old + (solver.t - solver.t_old) * nodes
+        values = np.array([dense(t) for t in inside[:-1]] + [solver.y])
+        after = drift.nodes_error(solver.y, drift.coefficients.scale(solver.t))
+        if drift.overflowed:
+            raise RoomError(float(solver.t), "the fields have grown too wide for the nodes")
+        yield Steps(
+            np.array([solver.t_old, solver.t]), values[None], np.zeros((1, len(y0))), np.stack([before, after])
+        )
+        before = after
+
+
+Stepper = Callable[..., Iterator[Steps]]

@@ -1,0 +1,132 @@
+"""What compiled right-hand sides are given: coefficients, nodes, room to work in; and the types of the functions that take them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import float64, int64, types
+
+#: How the nodes of an evaluation come about.
+FIXED, LATTICE, ORTHANT = range(3)
+#: Entries of `Nodes.mode`: the kind; whether shifted nodes are wanted; rung and number of the two tables; where room ran out.
+KIND, SHIFTED, RUNG, COUNT, RUNG_SHIFTED, COUNT_SHIFTED, OVERFLOW, USED = range(8)
+#: Entries of `Nodes.law`: −ln of the wanted error; radius of the ball; distance and order of the nearest singularity; Gaussian
+#: factor; what the dual vectors are longer by; weight below which nodes are dropped.
+DECADES, CUT, DISTANCE, ORDER, GAUSSIAN, REFINED, PRUNED = range(7)
+#: Entries of `Given.numbers`.
+SCALE, LAMBDA, ETA, DECAY, RHO_B, BATCH = range(6)
+
+
+class Given(NamedTuple):
+    """Coefficients of the order-parameter equations; the first axis of what depends on τ is the stage of a step (or has length 1).
+
+    Attributes
+    ----------
+    pi, c, t, varsigma, mass, rho : as in `asymptotics.autoencoder.equations.coefficients.Coefficients`
+    held, lift : (n,), (n, K, K)
+        Atoms in which q = Θ T⁺ Θᵀ, and T⁺ there.
+    encoders, decoders : (n,), (J,)
+    columns : (8,)
+        First columns of the moments W0, W1, G0, G1 (−1: no regression), H0, H1, N0, K.
+    schedule : (stages, 4, times)
+        α, β, α̇, β̇.
+    weights : (stages, times)
+        Of E_t.
+    numbers : (stages, 6)
+        s(τ), Λ, η, λ, ρ_b, batch.
+    """
+
+    pi: np.ndarray
+    c: np.ndarray
+    t: np.ndarray
+    varsigma: np.ndarray
+    mass: np.ndarray
+    rho: np.ndarray
+    held: np.ndarray
+    lift: np.ndarray
+    encoders: np.ndarray
+    decoders: np.ndarray
+    columns: np.ndarray
+    schedule: np.ndarray
+    weights: np.ndarray
+    numbers: np.ndarray
+
+
+class Nodes(NamedTuple):
+    """Nodes and how they are made.
+
+    Attributes
+    ----------
+    mode, law : (8,), (7,)
+        See the names above.
+    z, w, shifted_z, shifted_w : (room, n), (room,)
+        Tables for single times, and the same shifted by a deep hole of the lattice.
+    pair_z, pair_w : (N, 2n), (N,)
+        Nodes for pairs of times (none: N = 0).
+    outer, inner : (points, 2, m)
+        Gauss rules of truncated normal laws by the point of truncation, for the outer fields and for the innermost.
+    """
+
+    mode: np.ndarray
+    law: np.ndarray
+    z: np.ndarray
+    w: np.ndarray
+    shifted_z: np.ndarray
+    shifted_w: np.ndarray
+    pair_z: np.ndarray
+    pair_w: np.ndarray
+    outer: np.ndarray
+    inner: np.ndarray
+
+
+class Room(NamedTuple):
+    """Arrays that an evaluation writes in (the caller's own: evaluations of several threads need several).
+
+    Attributes
+    ----------
+    theta, q, kappa, dtheta, dq : the state unpacked, and its derivative
+    Q, M, Qc : (p, p), (clusters, p), (clusters, p, p)
+    mean, root, inverse, emean, eroot, cross, residual : the laws of all conditions (`FieldLaw`)
+    conditional, econditional : (conditions, n, n), (conditions, J, n)
+        Roots for nodes that follow each other.
+    tiled : (4, conditions)
+        The schedule.
+    mixing : (4, conditions)
+    out, averaged, noise : (conditions, names), (clusters, names), (clusters, 2 pairs)
+    """
+
+    theta: np.ndarray
+    q: np.ndarray
+    kappa: np.ndarray
+    dtheta: np.ndarray
+    dq: np.ndarray
+    Q: np.ndarray
+    M: np.ndarray
+    Qc: np.ndarray
+    mean: np.ndarray
+    root: np.ndarray
+    inverse: np.ndarray
+    emean: np.ndarray
+    eroot: np.ndarray
+    cross: np.ndarray
+    residual: np.ndarray
+    conditional: np.ndarray
+    econditional: np.ndarray
+    tiled: np.ndarray
+    mixing: np.ndarray
+    out: np.ndarray
+    averaged: np.ndarray
+    noise: np.ndarray
+
+
+_v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
+GIVEN = types.NamedTuple((_v, _m, _t, _m, _v, _v, _i, _t, _i, _i, _i, _t, _m, _m), Given)
+NODES = types.NamedTuple((_i, _v, _m, _v, _m, _v, _m, _v, _t, _t), Nodes)
+ROOM = types.NamedTuple(
+    (_t, _t, _v, _t, _t, _m, _m, _t, _m, _t, _t, _m, _t, _t, _t, _t, _t, _m, _m, _m, _m, _m), Room
+)
+#: averaged(stage, y, given, nodes, room): fills room.averaged.
+AVERAGED = types.void(int64, _v, GIVEN, NODES, ROOM)
+#: rates(stage, y, dy, given, nodes, room): dy/dτ of a packed state.
+RATES = types.void(int64, _v, _v, GIVEN, NODES, ROOM)
