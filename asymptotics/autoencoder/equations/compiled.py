@@ -29,13 +29,13 @@ def given_of(coefficients: Coefficients, kernels: Kernels) -> Given:
     columns[7] = kernels.column("potential") - kernels.parameters
     K = c.c.shape[1]
     return Given(
-        *(np.ascontiguousarray(x, dtype=np.float64) for x in (c.pi, c.c, c.t, c.varsigma, c.mass, c.rho)),
+        *(np.array(x, dtype=np.float64, order="C") for x in (c.pi, c.c, c.t, c.varsigma, c.mass, c.rho)),
         held=np.zeros(0, dtype=np.int64),
         lift=np.zeros((0, K, K)),
         encoders=encoders,
         decoders=decoders,
         columns=columns,
-        schedule=np.ascontiguousarray(c.schedule[None]),
+        schedule=np.array(c.schedule[None], order="C"),
         weights=np.array([c.time_weights]),
         numbers=np.array([[1.0, c.Lambda, c.eta, c.decay, c.rho_b, float(c.batch)]]),
     )
