@@ -27,18 +27,51 @@ def given_of(coefficients: Coefficients, kernels: Kernels) -> Given:
         columns[:6] = first_columns(kernels.column, encoders, decoders)
     columns[6] = kernels.column("N0_1_1")
     columns[7] = kernels.column("potential") - kernels.parameters
-    K = c.c.shape[1]
-    return Given(
-        *(np.array(x, dtype=np.float64, order="C") for x in (c.pi, c.c, c.t, c.varsigma, c.mass, c.rho)),
+    K, P, T = c.c.shape[1], c.optimiser.size, len(c.times)
+    given = Given(
+        *(np.array(x, dtype=np.float64, order="C") for x in (c.pi, c.c, c.t, c.varsigma, c.mass, c.told)),
         held=np.zeros(0, dtype=np.int64),
         lift=np.zeros((0, K, K)),
         encoders=encoders,
         decoders=decoders,
         columns=columns,
-        schedule=np.array(c.schedule[None], order="C"),
-        weights=np.array([c.time_weights]),
-        numbers=np.array([[1.0, c.Lambda, c.eta, c.decay, c.rho_b, float(c.batch)]]),
+        told=np.empty((1, 5, T)),
+        fixed=np.empty((1, T)),
+        psi=np.empty((1, len(c.start.psi), T)),
+        first=np.empty((1, T)),
+        second=np.empty((1, T)),
+        R=np.empty((1, P, c.optimiser.p)),
+        L=np.empty((1, P, P)),
+        gammas=np.empty((1, len(c.optimiser.averages))),
+        numbers=np.empty((1, 5)),
     )
+    fill(given, c, 0, 0.0, 1.0)
+    return given
+
+
+#: What depends on τ.
+MOVING = ("told", "fixed", "psi", "first", "second", "R", "L", "gammas", "numbers")
+
+
+def stages(given: Given, count: int) -> Given:
+    """The same with room for several stages of a step; `fill` says what they are."""
+    return given._replace(**{name: np.repeat(getattr(given, name), count, axis=0) for name in MOVING})
+
+
+def without_held(given: Given) -> Given:
+    """The same where q is taken as it is."""
+    return given._replace(held=given.held[:0], lift=given.lift[:0])
+
+
+def fill(given: Given, c: Coefficients, stage: int, tau: float, scale: float) -> None:
+    """The coefficients of one stage, at τ with ``scale`` in the place of s(τ)."""
+    now = c.at(tau)
+    given.told[stage], given.fixed[stage], given.psi[stage] = now.told, now.fixed, now.psi
+    given.first[stage], given.second[stage] = now.first, now.second
+    given.R[stage], given.L[stage] = c.optimiser.at(tau, scale, now.decay)
+    given.gammas[stage] = c.optimiser.gammas(tau)
+    of_b, of_kappa = c.optimiser.of_scalar(scale * c.rho_b), c.optimiser.of_scalar(scale)
+    given.numbers[stage] = of_kappa, of_b, c.Lambda, c.eta, float(c.batch)
 
 
 def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
@@ -63,15 +96,17 @@ def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
     return Nodes(mode, law, z, w, other_z, other_w, pair_z, pair_w, table, table)
 
 
-def room_of(given: Given, kernels: Kernels) -> Room:
+def room_of(given: Given, kernels: Kernels, basis: int) -> Room:
     """Arrays to work in."""
-    (C, K), S, p = given.c.shape, len(given.mass), kernels.p
-    n, J, T, names = len(given.encoders), len(given.decoders), given.weights.shape[1], len(kernels.names)
+    (C, K), S, (P, p) = given.c.shape, len(given.mass), given.R.shape[1:]
+    n, J, T, names = len(given.encoders), len(given.decoders), given.first.shape[1], len(kernels.names)
     N, e = C * T, np.empty
     return Room(
-        theta=e((S, p, K)), q=e((S, p, p)), kappa=e(kernels.parameters), dtheta=e((S, p, K)), dq=e((S, p, p)),
-        Q=e((p, p)), M=e((C, p)), Qc=e((C, p, p)),
+        theta=e((S, P, K)), q=e((S, P, P)), dtheta=e((S, P, K)), dq=e((S, P, P)), own_theta=e((S, p, K)),
+        own_q=e((S, p, p)), b=e(basis), kappa=e(kernels.parameters), A=e((C, p)), B=e((S, p, p)), N=e((S, p, p)),
+        Q=e((p, p)), M=e((C, p)), Qc=e((C, p, p)), skip=e(T),
         mean=e((N, n)), root=e((N, n, n)), inverse=e((N, n, n)), emean=e((N, J)), eroot=e((N, J, n)),
         cross=e((N, J, n)), residual=e((N, J, J)), conditional=e((N, n, n)), econditional=e((N, J, n)),
-        tiled=e((4, N)), mixing=e((4, N)), out=e((N, names)), averaged=e((C, names)), noise=e((C, p * (p + 1))),
+        tiled=e((6, N)), told=e((N, given.labels.shape[1])), mixing=e((4, N)), out=e((N, names)),
+        averaged=e((C, names)), noise=e((C, p * (p + 1))),
     )  # fmt: skip

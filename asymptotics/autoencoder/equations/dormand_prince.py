@@ -156,7 +156,7 @@ def advance(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, 
         What f takes.
     """
     n = y.shape[0]
-    several = 1 if given.schedule.shape[0] > 1 else 0
+    several = 1 if given.numbers.shape[0] > 1 else 0
     new, dense = np.empty(n), np.empty((7, n))
     for _ in range(counts[TRIALS]):
         if counts[STATUS] != RUNNING or counts[STEPS] == values.shape[0]:

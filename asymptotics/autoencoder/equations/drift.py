@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ...common.numerics.expectations import Fields, Lattice, Rule
 from ...common.numerics.gram import NULL
+from ..kernels.assembly import assemble
 from ..kernels.compile import Kernels
-from ..kernels.compiled_types import COUNT, KIND, LATTICE, OVERFLOW, SCALE, SHIFTED, USED, Given
+from ..kernels.compiled_types import COUNT, KIND, LATTICE, OVERFLOW, SHIFTED, USED, Given
 from ..kernels.fields import mixed_overlaps
 from ..model.problem import Problem
 from .coefficients import Coefficients
-from .compiled import given_of, nodes_of, room_of
+from .compiled import fill, given_of, nodes_of, room_of, stages, without_held
 from .layout import Layout
 from .linearised import jacobians, potentials
 from .moments import AveragedMoments
@@ -40,38 +42,53 @@ class RightHandSide(ABC):
     def __init__(self, coefficients: Coefficients, kernels: Kernels) -> None:
         self.coefficients, self.kernels = coefficients, kernels
         atoms, directions = coefficients.T.shape[:2]
-        self.layout = Layout(atoms, kernels.p, directions, kernels.parameters)
+        stack = coefficients.optimiser
+        basis = max(1, len(coefficients.start.psi))
+        self.layout = Layout(atoms, stack.size, directions, kernels.parameters, basis, len(stack.averages))
         self.evaluations = 0
 
     @abstractmethod
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
-        """E_t-averaged moments of every cluster, (clusters, names)."""
+    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
+        """E_t-averaged moments of every cell, (cells, names), from Θ and q of the network's own vectors."""
 
-    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-        """Θ(s), q(s), b, κ of one state."""
+    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray]:
+        """Θ(s), q(s), b, κ of one state; b is a number, or (basis,)."""
         theta, q, b, kappa = self.layout.unpack(y)
-        return theta, q, float(b), kappa
+        return theta, q, float(b) if self.layout.basis == 1 else b, kappa
+
+    def network(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The part of Θ(s) and q(s) that is the network's own."""
+        p = self.coefficients.optimiser.p
+        if p == self.layout.p:
+            return theta, q
+        return np.ascontiguousarray(theta[:, :p]), np.ascontiguousarray(q[:, :p, :p])
 
     def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
         """dy/dτ."""
-        return self.slope(y, self.coefficients.scale(tau))
+        return self.slope(y, self.coefficients.scale(tau), tau)
 
-    def slope(self, y: np.ndarray, scale: float) -> np.ndarray:
-        """dy/dτ with ``scale`` in the place of s(τ)."""
+    def slope(self, y: np.ndarray, scale: float, tau: float = 0.0) -> np.ndarray:
+        """dy/dτ at τ, with ``scale`` in the place of s(τ)."""
         self.evaluations += 1
-        given, module = self.coefficients, self.kernels.module
+        given, module, layout = self.coefficients, self.kernels.module, self.layout
+        now = given.at(tau)
         theta, q, b, kappa = self.unpack(y)
-        moments = self.moments(theta, q, b, kappa)
+        moments = self.moments(*self.network(theta, q), b, kappa, tau)
+        p, atoms = given.optimiser.p, layout.atoms
+        A, B, N = np.empty((len(given.pi), p)), np.empty((atoms, p, p)), np.empty((atoms, p, p))
+        module.increments(moments, given.pi, given.varsigma, A, B, N)
+        R, L = given.optimiser.at(tau, scale, now.decay)
         dtheta, dq = np.empty_like(theta), np.empty_like(q)
-        module.assemble(
-            moments, given.pi, given.c, given.t, given.varsigma, given.mass, theta, q,
-            given.eta, given.decay, scale * given.rho, dtheta, dq,
-        )  # fmt: skip
-        _, slope = module.bulk(*given.schedule, given.Lambda, b)
-        db = scale * given.rho_b * float(given.time_weights @ slope)
-        first = len(self.kernels.names) - 1 - self.layout.parameters
-        dkappa = scale * (given.pi @ moments[:, first : first + self.layout.parameters])
-        return self.layout.pack(dtheta, dq, db, dkappa)
+        assemble(A, B, N, given.pi, given.c, given.t, given.mass, theta, q, given.eta, R, L, dtheta, dq)
+        _, slope = module.bulk(*now.told[:4], given.Lambda, now.skip(b))
+        db = np.zeros(layout.basis)
+        db[: len(now.psi)] = given.optimiser.of_scalar(scale * given.rho_b) * (now.psi @ (now.first * slope))
+        first = len(self.kernels.names) - 1 - layout.parameters
+        gradient = given.pi @ moments[:, first : first + layout.parameters]
+        dkappa = given.optimiser.of_scalar(scale) * gradient
+        live = y[layout.at_b : layout.at_b + layout.scalars]
+        averaged = y[layout.at_b + layout.scalars :].reshape(layout.averages, layout.scalars)
+        return layout.pack(dtheta, dq, db, dkappa, given.optimiser.gammas(tau)[:, None] * (live - averaged))
 
 
 class Drift(RightHandSide):
@@ -101,7 +118,7 @@ class Drift(RightHandSide):
         if self.coefficients.shared_sample:
             pairs = noise_rule or (UNPAIRED if isinstance(rule, Lattice) else rule)
         self.given, self.nodes = given_of(self.coefficients, kernels), nodes_of(kernels, rule, pairs)
-        self.room = room_of(self.given, kernels)
+        self.room = room_of(self.given, kernels, self.layout.basis)
 
     def hold(self, y: np.ndarray) -> None:
         """Keep q(s) = Θ(s) T(s)⁺ Θ(s)ᵀ in the atoms of mass 0 where the state ``y`` has it.
@@ -121,7 +138,7 @@ class Drift(RightHandSide):
             lift=np.array([lift for _, lift in self.held]).reshape(-1, *self.given.lift.shape[1:]),
         )
 
-    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray]:
         theta, q, b, kappa = super().unpack(y)
         for s, lift in self.held:
             q[s] = theta[s] @ lift @ theta[s].T
@@ -140,15 +157,17 @@ class Drift(RightHandSide):
         return mixed_overlaps(theta, q, self.coefficients.c, self.coefficients.varsigma)
 
     def jacobians(
-        self, states: np.ndarray, scales: np.ndarray, step: float, basis: np.ndarray
+        self, taus: np.ndarray, states: np.ndarray, scales: np.ndarray, step: float, basis: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """∂(basisᵀ dy/dτ) along the basis at several states, dy/dτ there, and dy/dτ without the noise of SGD (η = 0)."""
         (m, n), r = states.shape, basis.shape[1]
         J, base, quiet = np.empty((m, r, r)), np.empty((m, n)), np.empty((m, n))
-        fill = jacobians if self.kernels.compiled else jacobians.py_func
-        given = self.given._replace(numbers=self.given.numbers.copy())
-        fill(
-            self.kernels.module.rates, np.ascontiguousarray(states), scales, step, basis, J, base, quiet, given, self.nodes,
+        function = jacobians if self.kernels.compiled else jacobians.py_func
+        given = stages(self.given, m if self.varies else 1)
+        if self.varies:
+            self.fill(given, taus, scales)
+        function(
+            self.kernels.module.rates, np.ascontiguousarray(states), step, basis, J, base, quiet, given, self.nodes,
             self.room,
         )  # fmt: skip
         self.evaluations += m * (r + 2)
@@ -157,21 +176,24 @@ class Drift(RightHandSide):
     @property
     def varies(self) -> bool:
         """Whether a coefficient depends on τ."""
-        return self.coefficients.rate_schedule is not None
+        given = self.coefficients
+        return given.rate_schedule is not None or given.moving is not None or given.optimiser.varies
 
-    def stages(self, count: int) -> Given:
-        """Coefficients with room for the stages of a step; `fill` says what they are."""
-        given = self.given
-        return given._replace(
-            schedule=np.repeat(given.schedule, count, axis=0),
-            weights=np.repeat(given.weights, count, axis=0),
-            numbers=np.repeat(given.numbers, count, axis=0),
-        )
-
-    def fill(self, given: Given, taus: np.ndarray) -> None:
-        """The coefficients at τ of every stage."""
+    def fill(self, given: Given, taus: np.ndarray, scales: np.ndarray | None = None) -> None:
+        """The coefficients at τ of every stage (with ``scales`` in the place of s(τ))."""
         for s, tau in enumerate(taus):
-            given.numbers[s, SCALE] = self.coefficients.scale(tau)
+            scale = self.coefficients.scale(tau) if scales is None else scales[s]
+            fill(given, self.coefficients, s, float(tau), float(scale))
+
+    def _now(self, tau: float, scale: float) -> Given:
+        """The coefficients at τ."""
+        if self.varies:
+            fill(self.given, self.coefficients, 0, tau, scale)
+        elif scale != 1.0:
+            given = stages(self.given, 1)
+            fill(given, self.coefficients, 0, tau, scale)
+            return given
+        return self.given
 
     @property
     def rule_name(self) -> str:
@@ -183,43 +205,53 @@ class Drift(RightHandSide):
         """Whether a lattice had no room."""
         return bool(self.nodes.mode[OVERFLOW])
 
-    def nodes_error(self, y: np.ndarray, scale: float) -> np.ndarray:
+    def nodes_error(self, tau: float, y: np.ndarray) -> np.ndarray:
         """What the derivative changes by with the shifted nodes of a lattice (0 for other nodes)."""
         if self.nodes.mode[KIND] != LATTICE:
             return np.zeros_like(y)
-        first = self.slope(y, scale)
+        first = self(tau, y)
         self.nodes.mode[SHIFTED] = 1
         try:
-            return self.slope(y, scale) - first
+            return self(tau, y) - first
         finally:
             self.nodes.mode[SHIFTED] = 0
 
-    def slope(self, y: np.ndarray, scale: float) -> np.ndarray:
+    def slope(self, y: np.ndarray, scale: float, tau: float = 0.0) -> np.ndarray:
         self.evaluations += 1
-        self.given.numbers[0, SCALE] = scale
         out = np.empty(len(y))
-        self.kernels.module.rates(0, np.ascontiguousarray(y), out, self.given, self.nodes, self.room)
+        given = self._now(tau, scale)
+        self.kernels.module.rates(0, np.ascontiguousarray(y), out, given, self.nodes, self.room)
         return out
 
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
-        return self._averaged(self.layout.pack(theta, q, b, kappa)).copy()
+    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
+        layout, (S, p, K) = self.layout, theta.shape
+        stacked, gram = np.zeros((S, layout.p, K)), np.zeros((S, layout.p, layout.p))
+        stacked[:, :p], gram[:, :p, :p] = theta, q
+        y = np.zeros(layout.size)
+        y[: layout.at_b + layout.scalars] = layout.pack(stacked, gram, b, kappa)
+        given = self._now(tau, self.coefficients.scale(tau))
+        # q was unpacked as it is held.
+        self.kernels.module.averaged(0, y, without_held(given), self.nodes, self.room)
+        return self.room.averaged.copy()
 
-    def _averaged(self, y: np.ndarray) -> np.ndarray:
-        self.kernels.module.averaged(0, np.ascontiguousarray(y), self.given, self.nodes, self.room)
-        return self.room.averaged
-
-    def losses(self, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def losses(self, taus: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(bulk per dimension, potential)`` at several states: the denoising loss is d × the first + the second."""
-        given, b = self.coefficients, states[:, self.layout.at_b, None]
-        bulk, _ = self.kernels.module.bulk(*given.schedule, given.Lambda, b)
+        given = self.given
+        if self.varies:
+            given = stages(given, len(states))
+            self.fill(given, taus)
+        told, layout = given.told, self.layout
+        b = states[:, layout.at_b : layout.at_b + given.psi.shape[1]]
+        skip = given.fixed + np.einsum("sk,skt->st", b, np.broadcast_to(given.psi, (len(states), *given.psi.shape[1:])))
+        bulk, _ = self.kernels.module.bulk(*(told[:, k] for k in range(4)), self.coefficients.Lambda, skip)
         potential = np.empty(len(states))
-        fill = potentials if self.kernels.compiled else potentials.py_func
-        fill(
-            self.kernels.module.averaged, np.ascontiguousarray(states), potential, self.given, self.nodes, self.room
+        function = potentials if self.kernels.compiled else potentials.py_func
+        function(
+            self.kernels.module.averaged, np.ascontiguousarray(states), potential, given, self.nodes, self.room
         )  # fmt: skip
-        return bulk @ given.time_weights, potential
+        return np.sum(given.first * bulk, axis=1), potential
 
-    def loss(self, y: np.ndarray) -> tuple[float, float]:
+    def loss(self, y: np.ndarray, tau: float = 0.0) -> tuple[float, float]:
         """The same at one state."""
-        bulk, potential = self.losses(y[None])
+        bulk, potential = self.losses(np.array([tau]), y[None])
         return float(bulk[0]), float(potential[0])

@@ -6,24 +6,24 @@ import numpy as np
 from numba import float64, int64, types
 
 from ...common.numerics.compiled import njit
-from ..kernels.compiled_types import AVERAGED, ETA, GIVEN, NODES, RATES, ROOM, SCALE
+from ..kernels.compiled_types import AVERAGED, ETA, GIVEN, NODES, RATES, ROOM
 
 _v, _m, _t = float64[::1], float64[:, ::1], float64[:, :, ::1]
 
 
 @njit(
-    types.void(types.FunctionType(RATES), _m, _v, float64, _m, _t, _m, _m, GIVEN, NODES, ROOM),
+    types.void(types.FunctionType(RATES), _m, float64, _m, _t, _m, _m, GIVEN, NODES, ROOM),
     cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
-def jacobians(f, states, scales, step, basis, J, base, quiet, given, nodes, room):  # type: ignore[no-untyped-def]
+def jacobians(f, states, step, basis, J, base, quiet, given, nodes, room):  # type: ignore[no-untyped-def]
     """J[i] = basisᵀ ∂f basis at every state by one-sided differences; base[i] = f there; quiet[i] = f there at η = 0.
 
     Parameters
     ----------
     f : function
         The right-hand side.
-    states, scales : (m, n), (m,)
-        And the factor on the learning rates at each.
+    states : (m, n)
+        With coefficients of their own where ``given`` has several stages.
     step : float
         Displacement, in units of 1 + |y|.
     basis : (n, r)
@@ -34,24 +34,25 @@ def jacobians(f, states, scales, step, basis, J, base, quiet, given, nodes, room
     m, n = states.shape
     r = basis.shape[1]
     y, slope = np.empty(n), np.empty(n)
-    eta = given.numbers[0, ETA]
+    several = 1 if given.numbers.shape[0] > 1 else 0
     for i in range(m):
-        given.numbers[0, SCALE] = scales[i]
+        stage = i * several
+        eta = given.numbers[stage, ETA]
         largest = 0.0
         for a in range(n):
             y[a] = states[i, a]
             largest = max(largest, abs(y[a]))
-        given.numbers[0, ETA] = 0.0
-        f(0, y, slope, given, nodes, room)
+        given.numbers[stage, ETA] = 0.0
+        f(stage, y, slope, given, nodes, room)
         quiet[i] = slope
-        given.numbers[0, ETA] = eta
-        f(0, y, slope, given, nodes, room)
+        given.numbers[stage, ETA] = eta
+        f(stage, y, slope, given, nodes, room)
         base[i] = slope
         h = step * (1.0 + largest)
         for e in range(r):
             for a in range(n):
                 y[a] = states[i, a] + h * basis[a, e]
-            f(0, y, slope, given, nodes, room)
+            f(stage, y, slope, given, nodes, room)
             for a in range(n):
                 slope[a] = (slope[a] - base[i, a]) / h
             for c in range(r):
@@ -68,9 +69,10 @@ def jacobians(f, states, scales, step, basis, J, base, quiet, given, nodes, room
 def potentials(averaged, states, out, given, nodes, room):  # type: ignore[no-untyped-def]
     """out = E[ℓ] averaged over clusters and times, at every state."""
     y = np.empty(states.shape[1])
+    several = 1 if given.numbers.shape[0] > 1 else 0
     for i in range(states.shape[0]):
         y[:] = states[i]
-        averaged(0, y, given, nodes, room)
+        averaged(i * several, y, given, nodes, room)
         value = 0.0
         for g in range(given.pi.shape[0]):
             value += given.pi[g] * room.averaged[g, room.averaged.shape[1] - 1]

@@ -179,7 +179,7 @@ def _nodes(knots: np.ndarray, states: np.ndarray) -> np.ndarray:
 def _label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
     """The order parameters that carry a direction: those above half of the largest entry."""
     theta, q, b, _ = layout.unpack(vector)
-    names: list[tuple[float, str]] = [(abs(float(b)), "b")]
+    names: list[tuple[float, str]] = [(abs(float(v)), "b") for v in np.atleast_1d(b)]
     names += [(abs(v), f"Theta_{a + 1}{k + 1}") for (a, k), v in np.ndenumerate(theta.sum(axis=0))]
     names += [(abs(v), f"Q_{a + 1}{c + 1}") for (a, c), v in np.ndenumerate(q.sum(axis=0)) if a <= c]
     largest = max(size for size, _ in names)
@@ -224,7 +224,7 @@ def analyse(
 
     def look(at: list[int]) -> None:
         speeds = np.array([1.0 if schedule is None else float(schedule(knots[k])) for k in at])
-        J, noise = tangent.jacobians(states[at], speeds)
+        J, noise = tangent.jacobians(knots[at], states[at], speeds)
         found.update(zip(at, zip(J, noise, np.linalg.eigvals(J).real.max(axis=1).tolist(), strict=True), strict=True))
 
     look(kept)
@@ -244,7 +244,7 @@ def analyse(
     J, noise = np.array([found[k][0] for k in kept]), np.array([found[k][1] for k in kept])
     if found[kept[-1]][2] > 0 and exact is not drift:
         last = 1.0 if schedule is None else float(schedule(knots[-1]))
-        J[-1] = Tangent(exact, ever).jacobians(states[-1:], np.array([last]))[0][0]
+        J[-1] = Tangent(exact, ever).jacobians(knots[-1:], states[-1:], np.array([last]))[0][0]
     values, vectors = np.linalg.eig(J[-1])
     leading = np.asarray(tangent.basis @ vectors[:, int(np.argmax(values.real))].real)
     place, gain, spread = propagate(J, clock, noise)

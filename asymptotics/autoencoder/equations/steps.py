@@ -161,12 +161,12 @@ def solver_steps(
 ) -> Iterator[Steps]:
     """The same by one of SciPy's solvers."""
     nodes = lobatto(DENSE_NODES)
-    before = drift.nodes_error(y0, drift.coefficients.scale(pieces[0]))
+    before = drift.nodes_error(pieces[0], y0)
     for solver in steps(controls.solver, drift, y0, pieces, rtol=rtol, atol=atol, scale=scale):
         dense = solver.dense_output()
         inside = solver.t_old + (solver.t - solver.t_old) * nodes
         values = np.array([dense(t) for t in inside[:-1]] + [solver.y])
-        after = drift.nodes_error(solver.y, drift.coefficients.scale(solver.t))
+        after = drift.nodes_error(solver.t, solver.y)
         if drift.overflowed:
             raise RoomError(float(solver.t), "the fields have grown too wide for the nodes")
         yield Steps(

@@ -38,20 +38,20 @@ class Tangent:
         pairs = np.eye(len(i))[:, ever[i] & ever[j]]
         # Where the weights lie in the span of the reference directions, q follows Θ.
         blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
-        blocks.append(np.eye(1 + layout.parameters))
+        blocks.append(np.eye(layout.size - layout.at_b))
         self.basis: Any = csc_array(block_diag(blocks))
         self.size = int(self.basis.shape[1])
         if self.size <= WHOLE:
             self.basis = np.ascontiguousarray(self.basis.toarray())
 
-    def rates(self, s: float) -> None:
-        """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1)."""
+    def rates(self, s: float, tau: float = 0.0) -> None:
+        """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1) and the time τ."""
         s = s if s > 0 else 1.0
-        self.scale, self.clock = s, s * (1 + s) / 2
+        self.scale, self.clock, self.tau = s, s * (1 + s) / 2, tau
 
     def drift(self, y: np.ndarray) -> np.ndarray:
         """dy/dτ at these rates."""
-        return self.of.slope(y, self.scale)
+        return self.of.slope(y, self.scale, self.tau)
 
     def slopes(self, y: np.ndarray, base: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """J times each row of ``directions``."""
@@ -61,17 +61,17 @@ class Tangent:
             out[k] = self.basis.T @ (self.drift(y + h * (self.basis @ direction)) - base) / h
         return out / self.clock
 
-    def jacobians(self, states: np.ndarray, speeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def jacobians(self, taus: np.ndarray, states: np.ndarray, speeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """J and the covariance of the noise (times d) at several states, both per unit of the clock.
 
         Parameters
         ----------
-        states : (m, size)
+        taus, states : (m,), (m, size)
         speeds : (m,)
             The factor on all learning rates at each.
         """
         scales = np.where(speeds > 0, speeds, 1.0)
-        J, base, quiet = self.of.jacobians(states, scales, self.step, self.basis)
+        J, base, quiet = self.of.jacobians(taus, states, scales, self.step, self.basis)
         noise = np.array([self.noise(y, x) for y, x in zip(states, base - quiet, strict=True)])
         clock = (scales * (1 + scales) / 2)[:, None, None]
         return J / clock, noise / clock

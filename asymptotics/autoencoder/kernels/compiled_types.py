@@ -14,8 +14,8 @@ KIND, SHIFTED, RUNG, COUNT, RUNG_SHIFTED, COUNT_SHIFTED, OVERFLOW, USED = range(
 #: Entries of `Nodes.law`: −ln of the wanted error; radius of the ball; distance and order of the nearest singularity; Gaussian
 #: factor; what the dual vectors are longer by; weight below which nodes are dropped.
 DECADES, CUT, DISTANCE, ORDER, GAUSSIAN, REFINED, PRUNED = range(7)
-#: Entries of `Given.numbers`.
-SCALE, LAMBDA, ETA, DECAY, RHO_B, BATCH = range(6)
+#: Entries of `Given.numbers`: factors on the gradients of κ and of b; Λ, η, samples a step.
+OF_KAPPA, OF_B, LAMBDA, ETA, BATCH = range(5)
 
 
 class Given(NamedTuple):
@@ -23,18 +23,25 @@ class Given(NamedTuple):
 
     Attributes
     ----------
-    pi, c, t, varsigma, mass, rho : as in `asymptotics.autoencoder.equations.coefficients.Coefficients`
+    pi, c, t, varsigma, mass : as in `asymptotics.autoencoder.equations.coefficients.Coefficients`
+    labels : (cells, L)
+        The one-hot label of every cell.
     held, lift : (n,), (n, K, K)
         Atoms in which q = Θ T⁺ Θᵀ, and T⁺ there.
     encoders, decoders : (n,), (J,)
     columns : (8,)
         First columns of the moments W0, W1, G0, G1 (−1: no regression), H0, H1, N0, K.
-    schedule : (stages, 4, times)
-        α, β, α̇, β̇.
-    weights : (stages, times)
-        Of E_t.
-    numbers : (stages, 6)
-        s(τ), Λ, η, λ, ρ_b, batch.
+    told : (stages, 5, times)
+        α, β, α̇, β̇, t.
+    fixed, psi : (stages, times), (stages, basis, times)
+        s₀ and the ψ_k.
+    first, second : (stages, times)
+        Weights of E_t for all that is linear in the gradient, and for its squares.
+    R, L : (stages, P, p), (stages, P, P)
+        The optimiser's linear map on the stacked vectors.
+    gammas : (stages, averages)
+    numbers : (stages, 5)
+        See the names above.
     """
 
     pi: np.ndarray
@@ -42,14 +49,20 @@ class Given(NamedTuple):
     t: np.ndarray
     varsigma: np.ndarray
     mass: np.ndarray
-    rho: np.ndarray
+    labels: np.ndarray
     held: np.ndarray
     lift: np.ndarray
     encoders: np.ndarray
     decoders: np.ndarray
     columns: np.ndarray
-    schedule: np.ndarray
-    weights: np.ndarray
+    told: np.ndarray
+    fixed: np.ndarray
+    psi: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    R: np.ndarray
+    L: np.ndarray
+    gammas: np.ndarray
     numbers: np.ndarray
 
 
@@ -85,25 +98,42 @@ class Room(NamedTuple):
 
     Attributes
     ----------
-    theta, q, kappa, dtheta, dq : the state unpacked, and its derivative
-    Q, M, Qc : (p, p), (clusters, p), (clusters, p, p)
+    theta, q, dtheta, dq : (atoms, P, K), (atoms, P, P), …
+        The state unpacked, and its derivative.
+    own_theta, own_q : (atoms, p, K), (atoms, p, p)
+        The part of the network's own vectors.
+    b, kappa : (basis,), (parameters,)
+    A, B, N : (cells, p), (atoms, p, p), (atoms, p, p)
+        Drift and noise of a gradient step.
+    Q, M, Qc : (p, p), (cells, p), (cells, p, p)
+    skip : (times,)
+        s(t).
     mean, root, inverse, emean, eroot, cross, residual : the laws of all conditions (`FieldLaw`)
     conditional, econditional : (conditions, n, n), (conditions, J, n)
         Roots for nodes that follow each other.
-    tiled : (4, conditions)
-        The schedule.
+    tiled : (6, conditions)
+        α, β, α̇, β̇, t and s(t).
+    told : (conditions, L)
+        One-hot labels.
     mixing : (4, conditions)
     out, averaged, noise : (conditions, names), (clusters, names), (clusters, 2 pairs)
     """
 
     theta: np.ndarray
     q: np.ndarray
-    kappa: np.ndarray
     dtheta: np.ndarray
     dq: np.ndarray
+    own_theta: np.ndarray
+    own_q: np.ndarray
+    b: np.ndarray
+    kappa: np.ndarray
+    A: np.ndarray
+    B: np.ndarray
+    N: np.ndarray
     Q: np.ndarray
     M: np.ndarray
     Qc: np.ndarray
+    skip: np.ndarray
     mean: np.ndarray
     root: np.ndarray
     inverse: np.ndarray
@@ -114,6 +144,7 @@ class Room(NamedTuple):
     conditional: np.ndarray
     econditional: np.ndarray
     tiled: np.ndarray
+    told: np.ndarray
     mixing: np.ndarray
     out: np.ndarray
     averaged: np.ndarray
@@ -121,11 +152,17 @@ class Room(NamedTuple):
 
 
 _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
-GIVEN = types.NamedTuple((_v, _m, _t, _m, _v, _v, _i, _t, _i, _i, _i, _t, _m, _m), Given)
+GIVEN = types.NamedTuple(
+    (_v, _m, _t, _m, _v, _m, _i, _t, _i, _i, _i, _t, _m, _t, _m, _m, _t, _t, _m, _m), Given
+)
 NODES = types.NamedTuple((_i, _v, _m, _v, _m, _v, _m, _v, _t, _t), Nodes)
 ROOM = types.NamedTuple(
-    (_t, _t, _v, _t, _t, _m, _m, _t, _m, _t, _t, _m, _t, _t, _t, _t, _t, _m, _m, _m, _m, _m), Room
-)
+    (
+        _t, _t, _t, _t, _t, _t, _v, _v, _m, _t, _t, _m, _m, _t, _v,
+        _m, _t, _t, _m, _t, _t, _t, _t, _t, _m, _m, _m, _m, _m, _m,
+    ),
+    Room,
+)  # fmt: skip
 #: averaged(stage, y, given, nodes, room): fills room.averaged.
 AVERAGED = types.void(int64, _v, GIVEN, NODES, ROOM)
 #: rates(stage, y, dy, given, nodes, room): dy/dτ of a packed state.

@@ -13,6 +13,7 @@ import numpy as np
 from ...common.numerics.compiled import njit
 from ...common.numerics.lattices import dual_radius, fill_lattice, level_of
 from .compiled_types import (
+    BATCH,
     COUNT,
     COUNT_SHIFTED,
     CUT,
@@ -21,6 +22,8 @@ from .compiled_types import (
     GAUSSIAN,
     KIND,
     LATTICE,
+    OF_B,
+    OF_KAPPA,
     ORDER,
     OVERFLOW,
     REFINED,
@@ -33,49 +36,43 @@ from .compiled_types import (
     Room,
 )
 
-#: Added to every generated module of the compiled back end.
+#: Added to every generated module.
 IMPORTS = (
+    "from asymptotics.autoencoder.kernels.assembly import assemble\n"
     "from asymptotics.autoencoder.kernels.compiled_types import AVERAGED, ORTHANT, RATES\n"
     "from asymptotics.autoencoder.kernels.fields import channel_roots, conditions, overlap_sums\n"
-    "from asymptotics.autoencoder.kernels.rates import "
-    "average_over_times, lattice_nodes, orthant_nodes, pack, share_noise, unpack\n"
+    "from asymptotics.autoencoder.kernels.rates import (\n"
+    "    average_over_times, lattice_nodes, orthant_nodes, pack, share_noise, tile, unpack,\n)\n"
     "from asymptotics.autoencoder.kernels.regression import regress"
 )
 
 AVERAGE = '''
 def averaged(stage, y, given, nodes, room):
-    """Fills room.averaged with the moments of every cluster, averaged over the times."""
-    unpack(y, given, room)
-    schedule, b = given.schedule[stage], y[room.theta.size + room.q.shape[0] * VECTORS * (VECTORS + 1) // 2]
-    c0, c1 = _weights(schedule[0], schedule[1], schedule[2], schedule[3], b)
-    overlap_sums(room.theta, room.q, given.c, given.varsigma, room.Q, room.M, room.Qc)
-    tiled, mixing = room.tiled, room.mixing
-    times = schedule.shape[1]
-    for i in range(tiled.shape[1]):
-        h = i % times
-        for k in range(4):
-            tiled[k, i] = schedule[k, h]
-        mixing[0, i], mixing[1, i], mixing[2, i], mixing[3, i] = schedule[0, h], schedule[1, h], c0[h], c1[h]
+    """Fills room.averaged with the moments of every cell, averaged over the times."""
+    unpack(stage, y, given, room)
+    told, skip, tiled = given.told[stage], room.skip, room.tiled
+    c0, c1 = _weights(told[0], told[1], told[2], told[3], skip)
+    tile(told, c0, c1, given, room)
+    overlap_sums(room.own_theta, room.own_q, given.c, given.varsigma, room.Q, room.M, room.Qc)
     conditions(
-        room.Q, room.M, room.Qc, schedule[0], schedule[1], c0, c1, given.encoders, given.decoders, room.mean, room.root,
+        room.Q, room.M, room.Qc, told[0], told[1], c0, c1, given.encoders, given.decoders, room.mean, room.root,
         room.inverse, room.emean, room.eroot, room.cross, room.residual,
     )
-    kind = nodes.mode[0]
-    if kind == ORTHANT:
+    if nodes.mode[0] == ORTHANT:
         for i in range(room.mean.shape[0]):
             count = orthant_nodes(i, nodes, room)
             moments(
                 nodes.z[:count], nodes.w[:count], room.mean[i : i + 1], room.conditional[i : i + 1],
                 room.emean[i : i + 1], room.econditional[i : i + 1], room.residual[i : i + 1], room.Q,
-                tiled[0, i : i + 1], tiled[1, i : i + 1], tiled[2, i : i + 1], tiled[3, i : i + 1], b, room.kappa,
-                room.out[i : i + 1],
+                tiled[0, i : i + 1], tiled[1, i : i + 1], tiled[2, i : i + 1], tiled[3, i : i + 1],
+                tiled[4, i : i + 1], tiled[5, i : i + 1], room.told[i : i + 1], room.kappa, room.out[i : i + 1],
             )
     else:
         shifted, count = lattice_nodes(nodes, room)
         z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
         moments(
             z[:count], w[:count], room.mean, room.root, room.emean, room.eroot, room.residual, room.Q,
-            tiled[0], tiled[1], tiled[2], tiled[3], b, room.kappa, room.out,
+            tiled[0], tiled[1], tiled[2], tiled[3], tiled[4], tiled[5], room.told, room.kappa, room.out,
         )
     regress(room.out, given, room)
     average_over_times(stage, given, room)
@@ -83,7 +80,7 @@ def averaged(stage, y, given, nodes, room):
         zero, one = channel_roots(room.Q, room.M, room.Qc, given.encoders, given.decoders)
         noise(
             nodes.pair_z, nodes.pair_w, one[0], zero[1], one[1], one[3], zero[4], one[4], zero[6], one[6], room.Q,
-            schedule[0], schedule[1], schedule[2], schedule[3], given.weights[stage], b, room.kappa, room.noise,
+            told[0], told[1], told[2], told[3], told[4], given.first[stage], skip, given.labels, room.kappa, room.noise,
         )
     share_noise(stage, given, nodes, room)
 '''
@@ -92,50 +89,74 @@ RATES_TEXT = '''
 def rates(stage, y, dy, given, nodes, room):
     """dy/dtau of a packed state."""
     averaged(stage, y, given, nodes, room)
-    scale, Lambda, eta, decay, rho_b = (
-        given.numbers[stage, 0], given.numbers[stage, 1], given.numbers[stage, 2], given.numbers[stage, 3],
-        given.numbers[stage, 4],
-    )
-    b = y[room.theta.size + room.q.shape[0] * VECTORS * (VECTORS + 1) // 2]
+    increments(room.averaged, given.pi, given.varsigma, room.A, room.B, room.N)
     assemble(
-        room.averaged, given.pi, given.c, given.t, given.varsigma, given.mass, room.theta, room.q, eta, decay,
-        scale * given.rho, room.dtheta, room.dq,
+        room.A, room.B, room.N, given.pi, given.c, given.t, given.mass, room.theta, room.q, given.numbers[stage, 3],
+        given.R[stage], given.L[stage], room.dtheta, room.dq,
     )
-    schedule = given.schedule[stage]
-    _, slope = _bulk(schedule[0], schedule[1], schedule[2], schedule[3], Lambda, b)
-    pack(stage, rho_b * scale, slope, given, room, dy)
+    told = given.told[stage]
+    _, slope = _bulk(told[0], told[1], told[2], told[3], given.numbers[stage, 2], room.skip)
+    pack(stage, y, slope, given, room, dy)
 '''
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def unpack(y: np.ndarray, given: Given, room: Room) -> None:
-    """Θ(s), q(s), κ of a packed state (see `Layout`), q held where it follows Θ."""
+def unpack(stage: int, y: np.ndarray, given: Given, room: Room) -> None:
+    """Θ(s), q(s), b, κ of a packed state (see `Layout`), q held where it follows Θ; the network's own part; s(t)."""
     theta, q = room.theta, room.q
-    S, p, K = theta.shape
+    S, P, K = theta.shape
     m = 0
     for s in range(S):
-        for a in range(p):
+        for a in range(P):
             for k in range(K):
                 theta[s, a, k] = y[m]
                 m += 1
     for s in range(S):
-        for a in range(p):
-            for e in range(a, p):
+        for a in range(P):
+            for e in range(a, P):
                 q[s, a, e] = y[m]
                 q[s, e, a] = y[m]
                 m += 1
-    m += 1
+    for k in range(room.b.shape[0]):
+        room.b[k] = y[m]
+        m += 1
     for k in range(room.kappa.shape[0]):
         room.kappa[k] = y[m + k]
     for n in range(given.held.shape[0]):
         s = given.held[n]
-        for a in range(p):
-            for e in range(p):
+        for a in range(P):
+            for e in range(P):
                 value = 0.0
                 for k in range(K):
-                    for m in range(K):
-                        value += theta[s, a, k] * given.lift[n, k, m] * theta[s, e, m]
+                    for j in range(K):
+                        value += theta[s, a, k] * given.lift[n, k, j] * theta[s, e, j]
                 q[s, a, e] = value
+    p = room.own_q.shape[1]
+    for s in range(S):
+        for a in range(p):
+            for k in range(K):
+                room.own_theta[s, a, k] = theta[s, a, k]
+            for e in range(p):
+                room.own_q[s, a, e] = q[s, a, e]
+    for h in range(room.skip.shape[0]):
+        value = given.fixed[stage, h]
+        for k in range(given.psi.shape[1]):
+            value += room.b[k] * given.psi[stage, k, h]
+        room.skip[h] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def tile(told: np.ndarray, c0: np.ndarray, c1: np.ndarray, given: Given, room: Room) -> None:
+    """What depends on the time and the cell, for every condition (cell 0 at all times, cell 1 …)."""
+    times = told.shape[1]
+    for i in range(room.tiled.shape[1]):
+        h = i % times
+        for k in range(5):
+            room.tiled[k, i] = told[k, h]
+        room.tiled[5, i] = room.skip[h]
+        for k in range(room.told.shape[1]):
+            room.told[i, k] = given.labels[i // times, k]
+        room.mixing[0, i], room.mixing[1, i], room.mixing[2, i], room.mixing[3, i] = told[0, h], told[1, h], c0[h], c1[h]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -176,20 +197,22 @@ def lattice_nodes(nodes: Nodes, room: Room) -> tuple[bool, int]:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def average_over_times(stage: int, given: Given, room: Room) -> None:
-    """room.averaged = E_t of room.out, cluster by cluster."""
-    times = given.weights.shape[1]
+    """room.averaged = E_t of room.out, cell by cell; N with the weights of squares."""
+    times, first, count = given.first.shape[1], given.columns[6], room.noise.shape[1]
     for g in range(room.averaged.shape[0]):
         for k in range(room.averaged.shape[1]):
+            squared = first <= k < first + count
             value = 0.0
             for h in range(times):
-                value += given.weights[stage, h] * room.out[g * times + h, k]
+                weight = given.second[stage, h] if squared else given.first[stage, h]
+                value += weight * room.out[g * times + h, k]
             room.averaged[g, k] = value
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def share_noise(stage: int, given: Given, nodes: Nodes, room: Room) -> None:
     """N of a sample that serves all times in its columns, and all N over the samples of a step."""
-    first, count, batch = given.columns[6], room.noise.shape[1], given.numbers[stage, 5]
+    first, count, batch = given.columns[6], room.noise.shape[1], given.numbers[stage, BATCH]
     for g in range(room.averaged.shape[0]):
         for k in range(count):
             value = room.noise[g, k] if nodes.pair_w.shape[0] > 0 else room.averaged[g, first + k]
@@ -197,30 +220,38 @@ def share_noise(stage: int, given: Given, nodes: Nodes, room: Room) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pack(stage: int, rate: float, slope: np.ndarray, given: Given, room: Room, dy: np.ndarray) -> None:
-    """dΘ(s), upper dq(s), db, dκ in one vector."""
-    S, p, K = room.dtheta.shape
+def pack(stage: int, y: np.ndarray, slope: np.ndarray, given: Given, room: Room, dy: np.ndarray) -> None:
+    """dΘ(s), upper dq(s), db, dκ, and what the averages of b and κ do, in one vector."""
+    S, P, K = room.dtheta.shape
     m = 0
     for s in range(S):
-        for a in range(p):
+        for a in range(P):
             for k in range(K):
                 dy[m] = room.dtheta[s, a, k]
                 m += 1
     for s in range(S):
-        for a in range(p):
-            for e in range(a, p):
+        for a in range(P):
+            for e in range(a, P):
                 dy[m] = room.dq[s, a, e]
                 m += 1
-    value = 0.0
-    for h in range(slope.shape[0]):
-        value += given.weights[stage, h] * slope[h]
-    dy[m] = rate * value
-    first, scale = given.columns[7], given.numbers[stage, 0]
-    for k in range(room.kappa.shape[0]):
+    start, basis, parameters = m, room.b.shape[0], room.kappa.shape[0]
+    for k in range(basis):
+        value = 0.0
+        if k < given.psi.shape[1]:
+            for h in range(slope.shape[0]):
+                value += given.psi[stage, k, h] * given.first[stage, h] * slope[h]
+        dy[m] = given.numbers[stage, OF_B] * value
+        m += 1
+    for k in range(parameters):
         value = 0.0
         for g in range(given.pi.shape[0]):
-            value += given.pi[g] * room.averaged[g, first + k]
-        dy[m + 1 + k] = scale * value
+            value += given.pi[g] * room.averaged[g, given.columns[7] + k]
+        dy[m] = given.numbers[stage, OF_KAPPA] * value
+        m += 1
+    for a in range(given.gammas.shape[1]):
+        for k in range(basis + parameters):
+            dy[m] = given.gammas[stage, a] * (y[start + k] - y[m])
+            m += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -54,7 +54,7 @@ def regress(out: np.ndarray, given: Given, room: Room) -> None:
     """The same for all conditions of a compiled right-hand side; nothing where φ is smooth."""
     if given.columns[0] >= 0:
         _fill(
-            out, given.columns, room.q.shape[1], room.root, room.inverse, room.cross, room.mixing, given.encoders,
+            out, given.columns, room.own_q.shape[1], room.root, room.inverse, room.cross, room.mixing, given.encoders,
             given.decoders,
         )  # fmt: skip
 
