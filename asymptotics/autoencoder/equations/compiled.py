@@ -104,7 +104,7 @@ def room_of(given: Given, kernels: Kernels, basis: int) -> Room:
     return Room(
         theta=e((S, P, K)), q=e((S, P, P)), dtheta=e((S, P, K)), dq=e((S, P, P)), own_theta=e((S, p, K)),
         own_q=e((S, p, p)), b=e(basis), kappa=e(kernels.parameters), A=e((C, p)), B=e((S, p, p)), N=e((S, p, p)),
-        Q=e((p, p)), M=e((C, p)), Qc=e((C, p, p)), skip=e(T),
+        Q=e((p, p)), M=e((C, p)), Qc=e((C, p, p)), skip=e(T), c0=e(T), c1=e(T), bulk=e(T), slope=e(T),
         mean=e((N, n)), root=e((N, n, n)), inverse=e((N, n, n)), emean=e((N, J)), eroot=e((N, J, n)),
         cross=e((N, J, n)), residual=e((N, J, J)), conditional=e((N, n, n)), econditional=e((N, J, n)),
         tiled=e((6, N)), told=e((N, given.labels.shape[1])), mixing=e((4, N)), out=e((N, names)),

@@ -22,7 +22,6 @@ from ..kernels.compiled_types import (
     LATTICE,
     NODES,
     OVERFLOW,
-    RATES,
     REFINED,
     ROOM,
     SHIFTED,
@@ -30,6 +29,7 @@ from ..kernels.compiled_types import (
     Nodes,
     Room,
 )
+from ..kernels.rates import rates
 
 #: Entries of ``clock``: τ, the next step, the end, the most that a derivative may be wrong, and beyond which |y| has diverged.
 NOW, STEP, END, ALLOWED, LIMIT = range(5)
@@ -67,14 +67,14 @@ def largest_total(change: np.ndarray, atoms: int, block: int, pairs: int) -> flo
     return worst
 
 
-@njit(types.float64(types.FunctionType(RATES), int64, _v, _v, _v, GIVEN, NODES, ROOM), cache=True, nogil=True, error_model="numpy")
-def nodes_error(f, stage, y, slope, change, given, nodes, room):  # type: ignore[no-untyped-def]
+@njit(types.float64(_i, int64, _v, _v, _v, GIVEN, NODES, ROOM), cache=True, nogil=True, error_model="numpy")
+def nodes_error(functions, stage, y, slope, change, given, nodes, room):  # type: ignore[no-untyped-def]
     """``change`` = the derivative with shifted nodes minus ``slope``; its largest entry."""
     if nodes.mode[KIND] != LATTICE:
         change[:] = 0.0
         return 0.0
     nodes.mode[SHIFTED] = 1
-    f(stage, y, change, given, nodes, room)
+    rates(functions, stage, y, change, given, nodes, room)
     nodes.mode[SHIFTED] = 0
     for i in range(y.shape[0]):
         change[i] -= slope[i]
@@ -91,15 +91,15 @@ def coarser(worst: float, allowed: float, nodes: Nodes) -> float:
     return max(COARSER, 1.0 - spare)
 
 
-@njit(types.void(types.FunctionType(RATES), float64, *_SHARED), cache=True, nogil=True, error_model="numpy")
-def begin(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, given, nodes, room):  # type: ignore[no-untyped-def]
+@njit(types.void(_i, float64, *_SHARED), cache=True, nogil=True, error_model="numpy")
+def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, changes, given, nodes, room):  # type: ignore[no-untyped-def]
     """k[0], a lattice fine enough for the start, changes[0], and the first step (as SciPy chooses it)."""
     n = y.shape[0]
-    f(0, y, k[0], given, nodes, room)
+    rates(functions, 0, y, k[0], given, nodes, room)
     counts[EVALUATIONS] += 1
     finer = False
     while True:
-        worst = nodes_error(f, 0, y, k[0], changes[0], given, nodes, room)
+        worst = nodes_error(functions, 0, y, k[0], changes[0], given, nodes, room)
         counts[EVALUATIONS] += nodes.mode[KIND] == LATTICE
         factor = 1.0
         if not finer and nodes.law[REFINED] > COARSEST:
@@ -109,7 +109,7 @@ def begin(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, gi
         if nodes.mode[KIND] != LATTICE or factor > 0.98 and factor <= 1.0:
             break
         nodes.law[REFINED] *= factor
-        f(0, y, k[0], given, nodes, room)
+        rates(functions, 0, y, k[0], given, nodes, room)
         counts[EVALUATIONS] += 1
     counts[KNOWN] = 1
     d0 = d1 = d2 = 0.0
@@ -123,7 +123,7 @@ def begin(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, gi
     h = min(h, length)
     for i in range(n):
         k[2, i] = y[i] + h * k[0, i]
-    f(0, k[2], k[1], given, nodes, room)
+    rates(functions, 0, k[2], k[1], given, nodes, room)
     counts[EVALUATIONS] += 1
     for i in range(n):
         d2 += ((k[1, i] - k[0, i]) / (atol[i] + rtol * abs(y[i]))) ** 2
@@ -135,14 +135,14 @@ def begin(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, gi
     clock[STEP] = h if h > 0.0 else 1e-6 * length
 
 
-@njit(types.void(types.FunctionType(RATES), float64, *_SHARED), cache=True, nogil=True, error_model="numpy")
-def advance(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, given, nodes, room):  # type: ignore[no-untyped-def]
+@njit(types.void(_i, float64, *_SHARED), cache=True, nogil=True, error_model="numpy")
+def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, changes, given, nodes, room):  # type: ignore[no-untyped-def]
     """Trial steps from clock[NOW] towards clock[END], as many as wanted, there is room for and are needed.
 
     Parameters
     ----------
-    f : function
-        The right-hand side (`RATES`).
+    functions : (4,)
+        Addresses of a denoiser's own functions.
     rtol, atol : float, (n,)
     clock, counts : (5,), (6,)
         See the names above.
@@ -153,7 +153,7 @@ def advance(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, 
     knots, values, errors, changes : (steps + 1,), (steps, 8, n), (steps, n), (steps + 1, n)
         Ends of the steps, dense output, local errors, errors of the derivative by its nodes.
     given, nodes, room :
-        What f takes.
+        What `rates` takes.
     """
     n = y.shape[0]
     several = 1 if given.numbers.shape[0] > 1 else 0
@@ -164,7 +164,7 @@ def advance(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, 
         t, remaining = clock[NOW], clock[END] - clock[NOW]
         h = min(clock[STEP], remaining)
         if counts[KNOWN] == 0:
-            f(0, y, k[0], given, nodes, room)
+            rates(functions, 0, y, k[0], given, nodes, room)
             counts[EVALUATIONS] += 1
             counts[KNOWN] = 1
         for s in range(1, 12):
@@ -173,13 +173,13 @@ def advance(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, 
                 for j in range(s):
                     value += _A[s, j] * k[j, i]
                 new[i] = y[i] + h * value
-            f(s * several, new, k[s], given, nodes, room)
+            rates(functions, s * several, new, k[s], given, nodes, room)
         for i in range(n):
             value = 0.0
             for j in range(12):
                 value += _B[j] * k[j, i]
             new[i] = y[i] + h * value
-        f(12 * several, new, k[12], given, nodes, room)
+        rates(functions, 12 * several, new, k[12], given, nodes, room)
         counts[EVALUATIONS] += 12
         step = counts[STEPS]
         e5 = e3 = 0.0
@@ -202,7 +202,7 @@ def advance(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, 
             if not clock[STEP] > 1e-14 * clock[END]:
                 counts[STATUS] = SHORT if finite else NOT_FINITE
             continue
-        worst = nodes_error(f, 12 * several, new, k[12], changes[step + 1], given, nodes, room)
+        worst = nodes_error(functions, 12 * several, new, k[12], changes[step + 1], given, nodes, room)
         counts[EVALUATIONS] += nodes.mode[KIND] == LATTICE
         if nodes.mode[OVERFLOW] == 1:
             counts[STATUS] = NO_ROOM
@@ -230,7 +230,7 @@ def advance(f, rtol, clock, atol, y, k, counts, knots, values, errors, changes, 
                 for j in range(s):
                     value += _A[s, j] * k[j, i]
                 dense[6, i] = y[i] + h * value
-            f(s * several, dense[6], k[s], given, nodes, room)
+            rates(functions, s * several, dense[6], k[s], given, nodes, room)
         counts[EVALUATIONS] += 3
         for i in range(n):
             difference = new[i] - y[i]

@@ -12,8 +12,9 @@ from ...common.numerics.expectations import Fields, Lattice, Rule
 from ...common.numerics.gram import NULL
 from ..kernels.assembly import assemble
 from ..kernels.compile import Kernels
-from ..kernels.compiled_types import COUNT, KIND, LATTICE, OVERFLOW, SHIFTED, USED, Given
+from ..kernels.compiled_types import COUNT, ETA, KIND, LATTICE, OVERFLOW, SHIFTED, USED, Given
 from ..kernels.fields import mixed_overlaps
+from ..kernels.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
 from ..model.problem import Problem
 from .coefficients import Coefficients
 from .compiled import fill, given_of, nodes_of, room_of, stages, without_held
@@ -162,16 +163,31 @@ class Drift(RightHandSide):
         """∂(basisᵀ dy/dτ) along the basis at several states, dy/dτ there, and dy/dτ without the noise of SGD (η = 0)."""
         (m, n), r = states.shape, basis.shape[1]
         J, base, quiet = np.empty((m, r, r)), np.empty((m, n)), np.empty((m, n))
-        function = jacobians if self.kernels.compiled else jacobians.py_func
         given = stages(self.given, m if self.varies else 1)
         if self.varies:
             self.fill(given, taus, scales)
-        function(
-            self.kernels.module.rates, np.ascontiguousarray(states), step, basis, J, base, quiet, given, self.nodes,
-            self.room,
-        )  # fmt: skip
+        if self.kernels.compiled:
+            states = np.ascontiguousarray(states)
+            jacobians(self.kernels.addresses, states, step, basis, J, base, quiet, given, self.nodes, self.room)
+        else:
+            for i, y in enumerate(states):
+                self._differences(i if self.varies else 0, y, step, basis, (J[i], base[i], quiet[i]), given)
         self.evaluations += m * (r + 2)
         return J, base, quiet
+
+    def _differences(
+        self, stage: int, y: np.ndarray, step: float, basis: np.ndarray, out: tuple[np.ndarray, ...], given: Given
+    ) -> None:
+        """`jacobians` at one state, of the NumPy back end."""
+        J, base, quiet = out
+        still = given._replace(numbers=given.numbers.copy())
+        still.numbers[:, ETA] = 0.0
+        rates_by_arrays(self.kernels.module, stage, y, quiet, still, self.nodes, self.room)
+        rates_by_arrays(self.kernels.module, stage, y, base, given, self.nodes, self.room)
+        h, moved = step * (1.0 + np.max(np.abs(y))), np.empty_like(y)
+        for e in range(basis.shape[1]):
+            rates_by_arrays(self.kernels.module, stage, y + h * basis[:, e], moved, given, self.nodes, self.room)
+            J[:, e] = basis.T @ (moved - base) / h
 
     @property
     def varies(self) -> bool:
@@ -219,8 +235,11 @@ class Drift(RightHandSide):
     def slope(self, y: np.ndarray, scale: float, tau: float = 0.0) -> np.ndarray:
         self.evaluations += 1
         out = np.empty(len(y))
-        given = self._now(tau, scale)
-        self.kernels.module.rates(0, np.ascontiguousarray(y), out, given, self.nodes, self.room)
+        of = 0, np.ascontiguousarray(y), out, self._now(tau, scale), self.nodes, self.room
+        if self.kernels.compiled:
+            rates(self.kernels.addresses, *of)
+        else:
+            rates_by_arrays(self.kernels.module, *of)
         return out
 
     def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
@@ -229,10 +248,15 @@ class Drift(RightHandSide):
         stacked[:, :p], gram[:, :p, :p] = theta, q
         y = np.zeros(layout.size)
         y[: layout.at_b + layout.scalars] = layout.pack(stacked, gram, b, kappa)
-        given = self._now(tau, self.coefficients.scale(tau))
         # q was unpacked as it is held.
-        self.kernels.module.averaged(0, y, without_held(given), self.nodes, self.room)
+        self._average(0, y, without_held(self._now(tau, self.coefficients.scale(tau))))
         return self.room.averaged.copy()
+
+    def _average(self, stage: int, y: np.ndarray, given: Given) -> None:
+        if self.kernels.compiled:
+            averaged(self.kernels.addresses, stage, y, given, self.nodes, self.room)
+        else:
+            averaged_by_arrays(self.kernels.module, stage, y, given, self.nodes, self.room)
 
     def losses(self, taus: np.ndarray, states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(bulk per dimension, potential)`` at several states: the denoising loss is d × the first + the second."""
@@ -245,10 +269,13 @@ class Drift(RightHandSide):
         skip = given.fixed + np.einsum("sk,skt->st", b, np.broadcast_to(given.psi, (len(states), *given.psi.shape[1:])))
         bulk, _ = self.kernels.module.bulk(*(told[:, k] for k in range(4)), self.coefficients.Lambda, skip)
         potential = np.empty(len(states))
-        function = potentials if self.kernels.compiled else potentials.py_func
-        function(
-            self.kernels.module.averaged, np.ascontiguousarray(states), potential, given, self.nodes, self.room
-        )  # fmt: skip
+        states = np.ascontiguousarray(states)
+        if self.kernels.compiled:
+            potentials(self.kernels.addresses, states, potential, given, self.nodes, self.room)
+        else:
+            for i, y in enumerate(states):
+                self._average(i if self.varies else 0, y, given)
+                potential[i] = given.pi @ self.room.averaged[:, -1]
         return np.sum(given.first * bulk, axis=1), potential
 
     def loss(self, y: np.ndarray, tau: float = 0.0) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...common.numerics import dop853
 from ...common.numerics.panels import lobatto
+from .compiled import stages
 from .dormand_prince import (
     DIVERGED,
     DONE,
@@ -115,8 +116,8 @@ def compiled_steps(
     allowed: float,
 ) -> Iterator[Steps]:
     """Steps of DOP853 from the first to the last of ``pieces``, none of which crosses an end of one."""
-    f, varies = drift.kernels.module.rates, drift.varies
-    given = drift.stages(STAGES) if varies else drift.given
+    functions, varies = drift.kernels.addresses, drift.varies
+    given = stages(drift.given, STAGES) if varies else drift.given
     work, y = Workspace(len(y0)), y0.copy()
     counts = np.zeros(6, dtype=np.int64)
     clock = np.array([0.0, 0.0, 0.0, allowed, DIVERGED_BEYOND * (scale + float(np.max(np.abs(y0))))])
@@ -126,7 +127,7 @@ def compiled_steps(
         counts[:] = 0
         if varies:
             drift.fill(given, np.full(STAGES, left))
-        begin(f, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
+        begin(functions, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
         if usual is not None:
             clock[STEP] = min(usual, right - left)
         counts[TRIALS] = 1 if varies else 10**9
@@ -134,7 +135,7 @@ def compiled_steps(
             work.knots[0], counts[STEPS] = clock[NOW], 0
             if varies:
                 drift.fill(given, clock[NOW] + dop853.C * min(clock[STEP], right - clock[NOW]))
-            advance(f, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
+            advance(functions, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
             done = int(counts[STEPS])
             if done:
                 yield work.taken(done)

@@ -10,16 +10,19 @@ import logging
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...common.numerics import codegen
+from ...common.numerics.pointers import address_of
 from . import proof as kernels_proof
 from .closed import IMPORTS, ExactMoments
+from .compiled_types import FUNCTIONS
 from .nodes import MOMENTS, NOISE, NodesWriter
-from .rates import AVERAGE, RATES_TEXT
-from .rates import IMPORTS as RATES_IMPORTS
-from .writer import TOLD
+from .writer import SCHEDULE, TOLD
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
@@ -40,6 +43,7 @@ increments(moments, pi, varsigma, A, B, N)
     noise, per share of the directions and 2 eta.
 bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b): (loss/d, db/dτ) at one time.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of λ0 and λ1 in a residual field.
+linear(told, Lambda, skip, c0, c1, loss, slope): both at all times, where b = skip[h].
 activations(z, now, told, kappa, phi), slopes(z, now, told, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points,
     encoders), at the time of now = (alpha, beta, alpha_dot, beta_dot, time), with the one-hot label told.
 euler(z, gain, growth, now, told, guidance, coupling, kappa, network): noiseless Euler steps of the network part of a generated
@@ -78,6 +82,11 @@ class Kernels:
     smooth: bool = True
     singularity: tuple[float, float, float] = (0.0, 1.0, 0.0)
     compiled: bool = True
+
+    @cached_property
+    def addresses(self) -> np.ndarray:
+        """Of the compiled functions that `rates` calls."""
+        return np.array([address_of(getattr(self.module, name), kind) for name, kind in FUNCTIONS], dtype=np.int64)
 
     def column(self, name: str) -> int:
         """Column of a named moment in ``out``."""
@@ -194,7 +203,7 @@ class _Writer(NodesWriter):
         if self.latent:
             parts.append(self.weights())
         else:
-            parts += [self.increments(), self.bulk() + "\n\n\n" + self.weights(), self.activations(), self.rates()]
+            parts += [self.increments(), self.bulk() + "\n\n\n" + self.weights(), self.activations(), self.linear()]
         return "\n\n".join(parts)
 
     def increments(self) -> str:
@@ -218,13 +227,15 @@ class _Writer(NodesWriter):
             body += ["for s in range(varsigma_.shape[1]):", *("    " + x for x in mirror)]
         return self.function("def increments(moments, pi, varsigma_, A, B, N):", body)
 
-    def rates(self) -> str:
-        """The whole right-hand side, which calls the other functions."""
-        if self.backend == "numpy":
-            return f"{RATES_IMPORTS}\n\n\n_weights, _bulk = channel_weights, bulk\n\n{AVERAGE}\n{RATES_TEXT}"
-        head = f"{RATES_IMPORTS}\n\n\n_weights, _bulk = njit(channel_weights), njit(bulk)"
-        options = "cache=True, nogil=True, error_model='numpy'"
-        return f"{head}\n\n\n@njit(AVERAGED, {options}){AVERAGE}\n\n@njit(RATES, {options}){RATES_TEXT}"
+    def linear(self) -> str:
+        """`channel_weights` and `bulk` at all times, into arrays."""
+        weights = self.channel_weights()
+        outputs = [("c0[h]", weights[0]), ("c1[h]", weights[1])]
+        outputs += [("loss[h]", self.clean(self.system.bulk)), ("slope[h]", self.clean(self.system.skip_drift))]
+        lines = [f"{x} = told[{k}, h]" for k, x in enumerate(SCHEDULE)] + ["b = skip[h]"]
+        lines += codegen.assignments(outputs, "numba", prefix="v")
+        body = ["for h in range(skip.shape[0]):", *("    " + line for line in lines)]
+        return self.function("def linear(told, Lambda, skip, c0, c1, loss, slope):", body)
 
     def bulk(self) -> str:
         outputs = [("loss", self.clean(self.system.bulk)), ("slope", self.clean(self.system.skip_drift))]

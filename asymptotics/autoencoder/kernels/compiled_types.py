@@ -106,8 +106,8 @@ class Room(NamedTuple):
     A, B, N : (cells, p), (atoms, p, p), (atoms, p, p)
         Drift and noise of a gradient step.
     Q, M, Qc : (p, p), (cells, p), (cells, p, p)
-    skip : (times,)
-        s(t).
+    skip, c0, c1, bulk, slope : (times,)
+        s(t); coefficients of λ₀ and λ₁ in a residual field; the loss per dimension and its share of db/dτ.
     mean, root, inverse, emean, eroot, cross, residual : the laws of all conditions (`FieldLaw`)
     conditional, econditional : (conditions, n, n), (conditions, J, n)
         Roots for nodes that follow each other.
@@ -134,6 +134,10 @@ class Room(NamedTuple):
     M: np.ndarray
     Qc: np.ndarray
     skip: np.ndarray
+    c0: np.ndarray
+    c1: np.ndarray
+    bulk: np.ndarray
+    slope: np.ndarray
     mean: np.ndarray
     root: np.ndarray
     inverse: np.ndarray
@@ -158,12 +162,19 @@ GIVEN = types.NamedTuple(
 NODES = types.NamedTuple((_i, _v, _m, _v, _m, _v, _m, _v, _t, _t), Nodes)
 ROOM = types.NamedTuple(
     (
-        _t, _t, _t, _t, _t, _t, _v, _v, _m, _t, _t, _m, _m, _t, _v,
+        _t, _t, _t, _t, _t, _t, _v, _v, _m, _t, _t, _m, _m, _t, _v, _v, _v, _v, _v,
         _m, _t, _t, _m, _t, _t, _t, _t, _t, _m, _m, _m, _m, _m, _m,
     ),
     Room,
 )  # fmt: skip
-#: averaged(stage, y, given, nodes, room): fills room.averaged.
-AVERAGED = types.void(int64, _v, GIVEN, NODES, ROOM)
-#: rates(stage, y, dy, given, nodes, room): dy/dτ of a packed state.
-RATES = types.void(int64, _v, _v, GIVEN, NODES, ROOM)
+#: Types of the functions that a denoiser has of its own, in the order of their addresses in ``functions``: `moments`, `noise`,
+#: `increments` and `linear` of its generated module.
+_CONDITION = (_m, _t, _m, _t, _t, _m, _v, _v, _v, _v, _v, _v, _m, _v, _m)
+MOMENTS = types.void(_m, _v, *_CONDITION)
+NOISE = types.void(_m, _v, _m, _t, _t, _m, _t, _t, _t, _t, _m, _v, _v, _v, _v, _v, _v, _v, _m, _v, _m)
+INCREMENTS = types.void(_m, _v, _m, _m, _t, _t)
+LINEAR = types.void(_m, float64, _v, _v, _v, _v, _v)
+FUNCTIONS = (("moments", MOMENTS), ("noise", NOISE), ("increments", INCREMENTS), ("linear", LINEAR))
+#: Of the functions that take a stage, a state and an array to fill, or not.
+RATES = types.void(_i, int64, _v, _v, GIVEN, NODES, ROOM)
+AVERAGED = types.void(_i, int64, _v, GIVEN, NODES, ROOM)

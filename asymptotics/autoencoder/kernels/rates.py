@@ -1,31 +1,40 @@
 """The whole right-hand side in compiled code: packed state → fields → nodes → moments → packed derivative.
 
-What every denoiser shares stands here as compiled functions; what a denoiser has of its own (``moments``, ``noise``, ``assemble``,
-``bulk``, ``channel_weights``) is called by the few lines that `RatesWriter` adds to its generated module.
+What every denoiser shares stands here, compiled once for all; what a denoiser has of its own (``moments``, ``noise``,
+``increments`` and ``linear`` of its generated module) is called by its address.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ...common.numerics.compiled import njit
 from ...common.numerics.lattices import dual_radius, fill_lattice, level_of
+from ...common.numerics.pointers import function_at
+from .assembly import assemble
 from .compiled_types import (
+    AVERAGED,
     BATCH,
     COUNT,
     COUNT_SHIFTED,
     CUT,
     DECADES,
     DISTANCE,
+    ETA,
+    FUNCTIONS,
     GAUSSIAN,
     KIND,
+    LAMBDA,
     LATTICE,
     OF_B,
     OF_KAPPA,
     ORDER,
+    ORTHANT,
     OVERFLOW,
+    RATES,
     REFINED,
     RUNG,
     RUNG_SHIFTED,
@@ -35,69 +44,10 @@ from .compiled_types import (
     Nodes,
     Room,
 )
+from .fields import channel_roots, conditions, overlap_sums
+from .regression import regress
 
-#: Added to every generated module.
-IMPORTS = (
-    "from asymptotics.autoencoder.kernels.assembly import assemble\n"
-    "from asymptotics.autoencoder.kernels.compiled_types import AVERAGED, ORTHANT, RATES\n"
-    "from asymptotics.autoencoder.kernels.fields import channel_roots, conditions, overlap_sums\n"
-    "from asymptotics.autoencoder.kernels.rates import (\n"
-    "    average_over_times, lattice_nodes, orthant_nodes, pack, share_noise, tile, unpack,\n)\n"
-    "from asymptotics.autoencoder.kernels.regression import regress"
-)
-
-AVERAGE = '''
-def averaged(stage, y, given, nodes, room):
-    """Fills room.averaged with the moments of every cell, averaged over the times."""
-    unpack(stage, y, given, room)
-    told, skip, tiled = given.told[stage], room.skip, room.tiled
-    c0, c1 = _weights(told[0], told[1], told[2], told[3], skip)
-    tile(told, c0, c1, given, room)
-    overlap_sums(room.own_theta, room.own_q, given.c, given.varsigma, room.Q, room.M, room.Qc)
-    conditions(
-        room.Q, room.M, room.Qc, told[0], told[1], c0, c1, given.encoders, given.decoders, room.mean, room.root,
-        room.inverse, room.emean, room.eroot, room.cross, room.residual,
-    )
-    if nodes.mode[0] == ORTHANT:
-        for i in range(room.mean.shape[0]):
-            count = orthant_nodes(i, nodes, room)
-            moments(
-                nodes.z[:count], nodes.w[:count], room.mean[i : i + 1], room.conditional[i : i + 1],
-                room.emean[i : i + 1], room.econditional[i : i + 1], room.residual[i : i + 1], room.Q,
-                tiled[0, i : i + 1], tiled[1, i : i + 1], tiled[2, i : i + 1], tiled[3, i : i + 1],
-                tiled[4, i : i + 1], tiled[5, i : i + 1], room.told[i : i + 1], room.kappa, room.out[i : i + 1],
-            )
-    else:
-        shifted, count = lattice_nodes(nodes, room)
-        z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
-        moments(
-            z[:count], w[:count], room.mean, room.root, room.emean, room.eroot, room.residual, room.Q,
-            tiled[0], tiled[1], tiled[2], tiled[3], tiled[4], tiled[5], room.told, room.kappa, room.out,
-        )
-    regress(room.out, given, room)
-    average_over_times(stage, given, room)
-    if nodes.pair_w.shape[0] > 0:
-        zero, one = channel_roots(room.Q, room.M, room.Qc, given.encoders, given.decoders)
-        noise(
-            nodes.pair_z, nodes.pair_w, one[0], zero[1], one[1], one[3], zero[4], one[4], zero[6], one[6], room.Q,
-            told[0], told[1], told[2], told[3], told[4], given.first[stage], skip, given.labels, room.kappa, room.noise,
-        )
-    share_noise(stage, given, nodes, room)
-'''
-
-RATES_TEXT = '''
-def rates(stage, y, dy, given, nodes, room):
-    """dy/dtau of a packed state."""
-    averaged(stage, y, given, nodes, room)
-    increments(room.averaged, given.pi, given.varsigma, room.A, room.B, room.N)
-    assemble(
-        room.A, room.B, room.N, given.pi, given.c, given.t, given.mass, room.theta, room.q, given.numbers[stage, 3],
-        given.R[stage], given.L[stage], room.dtheta, room.dq,
-    )
-    told = given.told[stage]
-    _, slope = _bulk(told[0], told[1], told[2], told[3], given.numbers[stage, 2], room.skip)
-    pack(stage, y, slope, given, room, dy)
-'''
+_moments, _noise, _increments, _linear = (function_at(signature) for _, signature in FUNCTIONS)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -146,8 +96,9 @@ def unpack(stage: int, y: np.ndarray, given: Given, room: Room) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def tile(told: np.ndarray, c0: np.ndarray, c1: np.ndarray, given: Given, room: Room) -> None:
-    """What depends on the time and the cell, for every condition (cell 0 at all times, cell 1 …)."""
+def set_laws(stage: int, given: Given, room: Room) -> None:
+    """The laws of the fields in every condition (cell 0 at all times, cell 1 …), and what else depends on the time and the cell."""
+    told = given.told[stage]
     times = told.shape[1]
     for i in range(room.tiled.shape[1]):
         h = i % times
@@ -156,7 +107,13 @@ def tile(told: np.ndarray, c0: np.ndarray, c1: np.ndarray, given: Given, room: R
         room.tiled[5, i] = room.skip[h]
         for k in range(room.told.shape[1]):
             room.told[i, k] = given.labels[i // times, k]
-        room.mixing[0, i], room.mixing[1, i], room.mixing[2, i], room.mixing[3, i] = told[0, h], told[1, h], c0[h], c1[h]
+        room.mixing[0, i], room.mixing[1, i] = told[0, h], told[1, h]
+        room.mixing[2, i], room.mixing[3, i] = room.c0[h], room.c1[h]
+    overlap_sums(room.own_theta, room.own_q, given.c, given.varsigma, room.Q, room.M, room.Qc)
+    conditions(
+        room.Q, room.M, room.Qc, told[0], told[1], room.c0, room.c1, given.encoders, given.decoders, room.mean,
+        room.root, room.inverse, room.emean, room.eroot, room.cross, room.residual,
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -220,7 +177,7 @@ def share_noise(stage: int, given: Given, nodes: Nodes, room: Room) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def pack(stage: int, y: np.ndarray, slope: np.ndarray, given: Given, room: Room, dy: np.ndarray) -> None:
+def pack(stage: int, y: np.ndarray, given: Given, room: Room, dy: np.ndarray) -> None:
     """dΘ(s), upper dq(s), db, dκ, and what the averages of b and κ do, in one vector."""
     S, P, K = room.dtheta.shape
     m = 0
@@ -238,8 +195,8 @@ def pack(stage: int, y: np.ndarray, slope: np.ndarray, given: Given, room: Room,
     for k in range(basis):
         value = 0.0
         if k < given.psi.shape[1]:
-            for h in range(slope.shape[0]):
-                value += given.psi[stage, k, h] * given.first[stage, h] * slope[h]
+            for h in range(room.slope.shape[0]):
+                value += given.psi[stage, k, h] * given.first[stage, h] * room.slope[h]
         dy[m] = given.numbers[stage, OF_B] * value
         m += 1
     for k in range(parameters):
@@ -258,3 +215,96 @@ def pack(stage: int, y: np.ndarray, slope: np.ndarray, given: Given, room: Room,
 def orthant_nodes(i: int, nodes: Nodes, room: Room) -> int:
     """Nodes of condition i split at every field's zero."""
     return 0
+
+
+@njit(AVERAGED, cache=True, nogil=True, error_model="numpy")
+def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped-def]
+    """Fills room.averaged with the moments of every cell, averaged over the times.
+
+    Parameters
+    ----------
+    functions : (4,)
+        Addresses (`FUNCTIONS`).
+    stage : int
+        Which of the coefficients to take.
+    y : (size,)
+    given, nodes, room : Given, Nodes, Room
+    """
+    moments, noise, linear = _moments(functions[0]), _noise(functions[1]), _linear(functions[3])
+    unpack(stage, y, given, room)
+    told, tiled = given.told[stage], room.tiled
+    linear(told, given.numbers[stage, LAMBDA], room.skip, room.c0, room.c1, room.bulk, room.slope)
+    set_laws(stage, given, room)
+    if nodes.mode[KIND] == ORTHANT:
+        for i in range(room.mean.shape[0]):
+            count = orthant_nodes(i, nodes, room)
+            moments(
+                nodes.z[:count], nodes.w[:count], room.mean[i : i + 1], room.conditional[i : i + 1],
+                room.emean[i : i + 1], room.econditional[i : i + 1], room.residual[i : i + 1], room.Q,
+                tiled[0, i : i + 1], tiled[1, i : i + 1], tiled[2, i : i + 1], tiled[3, i : i + 1],
+                tiled[4, i : i + 1], tiled[5, i : i + 1], room.told[i : i + 1], room.kappa, room.out[i : i + 1],
+            )  # fmt: skip
+    else:
+        shifted, count = lattice_nodes(nodes, room)
+        z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
+        moments(
+            z[:count], w[:count], room.mean, room.root, room.emean, room.eroot, room.residual, room.Q,
+            tiled[0], tiled[1], tiled[2], tiled[3], tiled[4], tiled[5], room.told, room.kappa, room.out,
+        )  # fmt: skip
+    regress(room.out, given, room)
+    average_over_times(stage, given, room)
+    if nodes.pair_w.shape[0] > 0:
+        zero, one = channel_roots(room.Q, room.M, room.Qc, given.encoders, given.decoders)
+        noise(
+            nodes.pair_z, nodes.pair_w, one[0], zero[1], one[1], one[3], zero[4], one[4], zero[6], one[6], room.Q,
+            told[0], told[1], told[2], told[3], told[4], given.first[stage], room.skip, given.labels, room.kappa,
+            room.noise,
+        )  # fmt: skip
+    share_noise(stage, given, nodes, room)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def finish(stage: int, y: np.ndarray, dy: np.ndarray, given: Given, room: Room) -> None:
+    """dy/dτ from what a gradient step does."""
+    assemble(
+        room.A, room.B, room.N, given.pi, given.c, given.t, given.mass, room.theta, room.q, given.numbers[stage, ETA],
+        given.R[stage], given.L[stage], room.dtheta, room.dq,
+    )  # fmt: skip
+    pack(stage, y, given, room, dy)
+
+
+@njit(RATES, cache=True, nogil=True, error_model="numpy")
+def rates(functions, stage, y, dy, given, nodes, room):  # type: ignore[no-untyped-def]
+    """dy/dτ of a packed state; arguments as those of `averaged`."""
+    averaged(functions, stage, y, given, nodes, room)
+    _increments(functions[2])(room.averaged, given.pi, given.varsigma, room.A, room.B, room.N)
+    finish(stage, y, dy, given, room)
+
+
+def averaged_by_arrays(module: Any, stage: int, y: np.ndarray, given: Given, nodes: Nodes, room: Room) -> None:
+    """`averaged` with the functions of the NumPy back end."""
+    unpack(stage, y, given, room)
+    told, tiled = given.told[stage], room.tiled
+    module.linear(told, given.numbers[stage, LAMBDA], room.skip, room.c0, room.c1, room.bulk, room.slope)
+    set_laws(stage, given, room)
+    shifted, count = lattice_nodes(nodes, room)
+    z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
+    fields = room.mean, room.root, room.emean, room.eroot, room.residual
+    module.moments(z[:count], w[:count], *fields, room.Q, *tiled, room.told, room.kappa, room.out)
+    regress(room.out, given, room)
+    average_over_times(stage, given, room)
+    if len(nodes.pair_w):
+        zero, one = channel_roots(room.Q, room.M, room.Qc, given.encoders, given.decoders)
+        laws = one[0], zero[1], one[1], one[3], zero[4], one[4], zero[6], one[6]
+        times = *told, given.first[stage], room.skip
+        module.noise(nodes.pair_z, nodes.pair_w, *laws, room.Q, *times, given.labels, room.kappa, room.noise)
+    share_noise(stage, given, nodes, room)
+
+
+def rates_by_arrays(
+    module: Any, stage: int, y: np.ndarray, dy: np.ndarray, given: Given, nodes: Nodes, room: Room
+) -> None:
+    """`rates` with the functions of the NumPy back end."""
+    averaged_by_arrays(module, stage, y, given, nodes, room)
+    module.increments(room.averaged, given.pi, given.varsigma, room.A, room.B, room.N)
+    finish(stage, y, dy, given, room)

@@ -1,0 +1,39 @@
+"""Compiled functions by their address: generic compiled code that calls any of a kind, without being compiled anew for each.
+
+numba takes a function as an argument too, but looks its address up in Python at every call; here that is done once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+def address_of(function: Any, signature: Any) -> int:
+    """Address of a function of `compiled.njit` for the types of a signature (compiled now, if it is not yet)."""
+    if not hasattr(function, "get_compile_result"):
+        raise TypeError(f"{function!r}: is not compiled")
+    result = function.get_compile_result(signature)
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
+
+
+def function_at(signature: Any) -> Any:
+    """A function for compiled code: address → the function of that signature there."""
+    kind = types.FunctionType(signature)
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def at(typingctx: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, own: Any, arguments: Any) -> Any:
+            found = cgutils.create_struct_proxy(kind)(context, builder)
+            place = builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+            found.c_addr = found.jit_addr = place
+            found.py_addr = cgutils.get_null_value(found.py_addr.type)
+            return found._getvalue()
+
+        return kind(numba.int64), generate
+
+    return at
