@@ -14,7 +14,7 @@ from ..common.running import progress as _progress
 from .equations.drift import Drift
 from .equations.errors import path_error
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
-from .equations.nodes import SHARE, Chooser, by_lattice, rough_rule
+from .equations.nodes import SHARE, Chooser, rough_rule
 from .equations.stability import analyse
 from .model.problem import Problem
 from .solution import OrderParameterPath
@@ -117,7 +117,7 @@ def solve(
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     rough = chooser.pilot_drift
     if rough is None:
-        rough = Drift(problem, kernels, rough_rule(kernels)) if by_lattice(kernels) else drift
+        rough = drift if isinstance(chosen, Rule) else Drift(problem, kernels, rough_rule(kernels))
         rough.hold(path.values[0, 0])
     schedule = drift.coefficients.rate_schedule
     known, about = analyse(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -113,7 +115,15 @@ class Coefficients:
 
     @classmethod
     def of(cls, problem: Problem) -> Coefficients:
-        """Those of a problem."""
+        """Those of a problem (the last ones are kept: a solve asks several times)."""
+        for known, found in _recent:
+            if known() is problem:
+                return found
+        _recent.append((weakref.ref(problem), cls._read(problem)))
+        return _recent[-1][1]
+
+    @classmethod
+    def _read(cls, problem: Problem) -> Coefficients:
         target, training, cells = problem.target, problem.training, problem.cells
         _, rho_b = problem.denoiser.rates(training.rates or {})
         t = along(target.reference_overlaps, target.centroids)
@@ -178,6 +188,9 @@ class Coefficients:
     def decay(self) -> float:
         """Weight decay λ at τ = 0."""
         return self.start.decay
+
+
+_recent: deque[tuple[weakref.ref[Problem], Coefficients]] = deque(maxlen=2)
 
 
 def along(T: np.ndarray, c: np.ndarray) -> np.ndarray:

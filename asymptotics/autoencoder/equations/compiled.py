@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from ...common.numerics.expectations import Fields, Lattice, Rule
+from ...common.numerics.expectations import Fields, Lattice, Rule, Split
+from ...common.numerics.truncated import half_rules
 from ..kernels.compile import Kernels
-from ..kernels.compiled_types import FIXED, LATTICE, ORDER, Given, Nodes, Room
+from ..kernels.compiled_types import FIXED, LATTICE, ORTHANT, PRUNED, REFINED, Given, Nodes, Room
 from ..kernels.regression import first_columns
 from .coefficients import Coefficients
 
@@ -79,7 +80,8 @@ def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
     n = len(kernels.encoders)
     mode, law = np.zeros(8, dtype=np.int64), np.zeros(7)
     mode[2] = mode[4] = np.iinfo(np.int64).min
-    law[ORDER + 2] = 1.0
+    law[REFINED] = 1.0
+    tables = [np.zeros((0, 2, 0))] * 4
     if isinstance(rule, Lattice):
         mode[0] = LATTICE
         decades = math.log(1.0 / rule.tolerance) + RESERVE
@@ -87,13 +89,19 @@ def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
         law[:5] = decades, math.sqrt(2.0 * decades) + BEYOND, distance, order, gaussian
         room = LARGEST[n]
         z, w, other_z, other_w = np.empty((room, n)), np.empty(room), np.empty((room, n)), np.empty(room)
+    elif isinstance(rule, Split):
+        mode[0] = ORTHANT
+        law[PRUNED] = rule.pruned
+        # On each side of an axis; the check has a node more on each.
+        room = (2 * (rule.outer + 1)) ** (n - 1) * 2 * (rule.inner + 1)
+        z, w, other_z, other_w = np.empty((room, n)), np.empty(room), np.empty((0, n)), np.empty(0)
+        tables = [half_rules(k) for k in (rule.outer, rule.inner, rule.outer + 1, rule.inner + 1)]
     else:
         mode[0] = FIXED
         z, w = (np.array(x) for x in rule.points(n))
         other_z, other_w = np.empty((0, n)), np.empty(0)
     pair_z, pair_w = (np.zeros((0, 2 * n)), np.zeros(0)) if pairs is None else map(np.array, pairs.points(2 * n))
-    table = np.zeros((0, 2, 0))
-    return Nodes(mode, law, z, w, other_z, other_w, pair_z, pair_w, table, table)
+    return Nodes(mode, law, z, w, other_z, other_w, pair_z, pair_w, *tables)
 
 
 def room_of(given: Given, kernels: Kernels, basis: int) -> Room:
@@ -107,6 +115,6 @@ def room_of(given: Given, kernels: Kernels, basis: int) -> Room:
         Q=e((p, p)), M=e((C, p)), Qc=e((C, p, p)), skip=e(T), c0=e(T), c1=e(T), bulk=e(T), slope=e(T),
         mean=e((N, n)), root=e((N, n, n)), inverse=e((N, n, n)), emean=e((N, J)), eroot=e((N, J, n)),
         cross=e((N, J, n)), residual=e((N, J, J)), conditional=e((N, n, n)), econditional=e((N, J, n)),
-        tiled=e((6, N)), told=e((N, given.labels.shape[1])), mixing=e((4, N)), out=e((N, names)),
+        tiled=e((6, N)), told=e((N, given.labels.shape[1])), breaks=e((N, n)), mixing=e((4, N)), out=e((N, names)),
         averaged=e((C, names)), noise=e((C, p * (p + 1))),
     )  # fmt: skip

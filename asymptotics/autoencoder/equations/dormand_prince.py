@@ -17,6 +17,7 @@ from ...common.numerics.compiled import njit
 from ...common.numerics.panels import lobatto
 from ..kernels.compiled_types import (
     DECADES,
+    FIXED,
     GIVEN,
     KIND,
     LATTICE,
@@ -70,7 +71,7 @@ def largest_total(change: np.ndarray, atoms: int, block: int, pairs: int) -> flo
 @njit(types.float64(_i, int64, _v, _v, _v, GIVEN, NODES, ROOM), cache=True, nogil=True, error_model="numpy")
 def nodes_error(functions, stage, y, slope, change, given, nodes, room):  # type: ignore[no-untyped-def]
     """``change`` = the derivative with shifted nodes minus ``slope``; its largest entry."""
-    if nodes.mode[KIND] != LATTICE:
+    if nodes.mode[KIND] == FIXED:
         change[:] = 0.0
         return 0.0
     nodes.mode[SHIFTED] = 1
@@ -100,7 +101,7 @@ def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, cha
     finer = False
     while True:
         worst = nodes_error(functions, 0, y, k[0], changes[0], given, nodes, room)
-        counts[EVALUATIONS] += nodes.mode[KIND] == LATTICE
+        counts[EVALUATIONS] += nodes.mode[KIND] != FIXED
         factor = 1.0
         if not finer and nodes.law[REFINED] > COARSEST:
             factor = coarser(worst, clock[ALLOWED], nodes)
@@ -203,11 +204,11 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
                 counts[STATUS] = SHORT if finite else NOT_FINITE
             continue
         worst = nodes_error(functions, 12 * several, new, k[12], changes[step + 1], given, nodes, room)
-        counts[EVALUATIONS] += nodes.mode[KIND] == LATTICE
+        counts[EVALUATIONS] += nodes.mode[KIND] != FIXED
         if nodes.mode[OVERFLOW] == 1:
             counts[STATUS] = NO_ROOM
             continue
-        if worst > clock[ALLOWED] and nodes.law[REFINED] < FINEST:
+        if nodes.mode[KIND] == LATTICE and worst > clock[ALLOWED] and nodes.law[REFINED] < FINEST:
             nodes.law[REFINED] *= FINER
             counts[KNOWN] = 0
             continue

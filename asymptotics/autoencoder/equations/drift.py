@@ -12,7 +12,7 @@ from ...common.numerics.expectations import Fields, Lattice, Rule
 from ...common.numerics.gram import NULL
 from ..kernels.assembly import assemble
 from ..kernels.compile import Kernels
-from ..kernels.compiled_types import COUNT, ETA, KIND, LATTICE, OVERFLOW, SHIFTED, USED, Given
+from ..kernels.compiled_types import COUNT, ETA, FIXED, KIND, LATTICE, OVERFLOW, SHIFTED, USED, Given
 from ..kernels.fields import mixed_overlaps
 from ..kernels.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
 from ..model.problem import Problem
@@ -117,7 +117,7 @@ class Drift(RightHandSide):
         self.rule = rule
         pairs = None
         if self.coefficients.shared_sample:
-            pairs = noise_rule or (UNPAIRED if isinstance(rule, Lattice) else rule)
+            pairs = noise_rule or (rule if isinstance(rule, Rule) else UNPAIRED)
         self.given, self.nodes = given_of(self.coefficients, kernels), nodes_of(kernels, rule, pairs)
         self.room = room_of(self.given, kernels, self.layout.basis)
 
@@ -214,7 +214,9 @@ class Drift(RightHandSide):
     @property
     def rule_name(self) -> str:
         """How the expectations at single times are taken."""
-        return self.rule.name if isinstance(self.rule, Rule) else f"lattice {self.nodes.mode[USED]}"
+        if isinstance(self.rule, Rule):
+            return self.rule.name
+        return f"{'lattice' if isinstance(self.rule, Lattice) else 'split'} {self.nodes.mode[USED]}"
 
     @property
     def overflowed(self) -> bool:
@@ -222,8 +224,8 @@ class Drift(RightHandSide):
         return bool(self.nodes.mode[OVERFLOW])
 
     def nodes_error(self, tau: float, y: np.ndarray) -> np.ndarray:
-        """What the derivative changes by with the shifted nodes of a lattice (0 for other nodes)."""
-        if self.nodes.mode[KIND] != LATTICE:
+        """What the derivative changes by with the shifted nodes of a lattice, or more nodes of a split rule (0 for fixed ones)."""
+        if self.nodes.mode[KIND] == FIXED:
             return np.zeros_like(y)
         first = self(tau, y)
         self.nodes.mode[SHIFTED] = 1

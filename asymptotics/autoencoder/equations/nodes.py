@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from ...common.numerics.expectations import Fields, Lattice, Rule, climb, ladder
+from ...common.numerics.expectations import Fields, Lattice, Rule, Split, climb, ladder
 from ...common.numerics.lattices import DIMENSIONS
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
@@ -19,6 +20,8 @@ UNUSED = Rule("hermite", 1)
 _PILOT = {"hermite": 16, "sobol": 512}
 #: Accuracy of a lattice along a pilot path.
 ROUGH = 1e-2
+#: Most fields that are split one after the other.
+SPLIT = 4
 #: Share of the tolerance that the derivative may be wrong by.
 SHARE = 0.3
 
@@ -28,10 +31,26 @@ def by_lattice(kernels: Kernels) -> bool:
     return kernels.smooth and 0 < len(kernels.encoders) <= DIMENSIONS and "moments" not in kernels.exact
 
 
+def by_splitting(kernels: Kernels) -> bool:
+    """Whether φ is polynomial between breaks that are one field's own each, and there are few fields."""
+    return kernels.split and kernels.compiled and 0 < len(kernels.encoders) <= SPLIT and "moments" not in kernels.exact
+
+
+def natural_rule(kernels: Kernels, tolerance: float) -> Fields | None:
+    """Nodes that follow the fields, for a wanted error of the derivative; None where there are no such."""
+    if by_lattice(kernels):
+        return Lattice(tolerance)
+    if by_splitting(kernels):
+        decades = max(1.0, -math.log10(tolerance))
+        return Split(max(2, round(1.5 * decades)), 3, 1e-3 * tolerance)
+    return None
+
+
 def rough_rule(kernels: Kernels) -> Fields:
     """Nodes that are right to a few per cent."""
-    if by_lattice(kernels):
-        return Lattice(ROUGH)
+    natural = natural_rule(kernels, ROUGH)
+    if natural is not None:
+        return natural
     return Rule("hermite", 4) if kernels.smooth else Rule("sobol", 64)
 
 
@@ -59,11 +78,11 @@ class Chooser:
         self.ladder = ladder(n, kink=not kernels.smooth)
         # Above two dimensions Sobol' points are ahead of tensor rules for smooth functions too.
         self.noise_ladder = ladder(2 * n, kink=not kernels.smooth or n > 1) if problem.training.shares_samples else []
-        self.lattice = by_lattice(kernels) and rule is None
+        self.natural = natural_rule(kernels, tolerance) if rule is None else None
         if "moments" in kernels.exact:
             self.ladder = [UNUSED]
-        if self.lattice:
-            self.ladder = [Lattice(ROUGH)]
+        if self.natural is not None:
+            self.ladder = [rough_rule(kernels)]
         if "noise" in kernels.exact:
             self.noise_ladder = []
 
@@ -71,14 +90,14 @@ class Chooser:
         """``(rule, rule for pairs of times, estimated error of the path by what is fixed beforehand)``."""
         if without_nodes(self.problem, self.kernels):
             return UNUSED, UNUSED, 0.0
-        if self.lattice and not self.noise_ladder:
-            return Lattice(self.tolerance), UNUSED, 0.0
+        if self.natural is not None and not self.noise_ladder:
+            return self.natural, UNUSED, 0.0
         taus, states, first = self._pilot(controls)
         noise = self.noise or self.pilot_noise
         rule: Fields = UNUSED
         error = 0.0
-        if self.lattice:
-            rule = Lattice(self.tolerance)
+        if self.natural is not None:
+            rule = self.natural
         elif "moments" not in self.kernels.exact:
             rungs = [r for r in self.ladder if r.nodes >= first.nodes or r.kind != first.kind]
             rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule)
@@ -96,7 +115,7 @@ class Chooser:
     def _pilot(self, controls: Controls) -> tuple[np.ndarray, np.ndarray, Rule]:
         """Times and states of a rough solve that is right to a few per cent, and the rule that gave it."""
         cheap = 0
-        if not self.lattice:
+        if self.natural is None:
             cheap = min(range(len(self.ladder)), key=lambda k: abs(self.ladder[k].nodes - _PILOT[self.ladder[k].kind]))
         self.pilot_noise = self.noise_ladder[0] if self.noise_ladder else self.ladder[cheap]
         rough = Controls("DOP853", 2e-3, 2e-3, controls.max_steps)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.numerics import codegen
+from ...common.numerics.cache import cache_directory
 from ...common.numerics.pointers import address_of
 from . import proof as kernels_proof
 from .closed import IMPORTS, ExactMoments
@@ -25,6 +26,8 @@ from .nodes import MOMENTS, NOISE, NodesWriter
 from .writer import SCHEDULE, TOLD
 
 if TYPE_CHECKING:
+    import sympy
+
     from derivations.autoencoder.engine import System
 
 _log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ increments(moments, pi, varsigma, A, B, N)
     noise, per share of the directions and 2 eta.
 bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b): (loss/d, db/dτ) at one time.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of λ0 and λ1 in a residual field.
+breaks(now, told, kappa, out): where every encoder's field has its break.
 linear(told, Lambda, skip, c0, c1, loss, slope): both at all times, where b = skip[h].
 activations(z, now, told, kappa, phi), slopes(z, now, told, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points,
     encoders), at the time of now = (alpha, beta, alpha_dot, beta_dot, time), with the one-hot label told.
@@ -83,6 +87,7 @@ class Kernels:
     smooth: bool = True
     singularity: tuple[float, float, float] = (0.0, 1.0, 0.0)
     compiled: bool = True
+    split: bool = False
 
     @cached_property
     def addresses(self) -> np.ndarray:
@@ -195,7 +200,8 @@ class _Writer(NodesWriter):
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
-            f"SMOOTH = {self.system.smooth!r}\nSINGULARITY = {(1.5707963267948966, 6.0, 0.0)!r}\n",
+            f"SMOOTH = {self.system.smooth!r}\n"
+            f"SINGULARITY = {self._singularity()!r}\nSPLIT = {self._breaks is not None!r}\n",
             *([] if self.backend == "numpy" else [self.decorate(TANH)]),
             *([IMPORTS] if self.closed else []),
             self.closed.get("moments") or self.moments(),
@@ -204,7 +210,7 @@ class _Writer(NodesWriter):
         if self.latent:
             parts.append(self.weights())
         else:
-            parts += [self.increments(), self.bulk() + "\n\n\n" + self.weights(), self.activations(), self.linear()]
+            parts += [self.increments(), self.bulk() + "\n\n\n" + self.weights(), self.activations(), self.linear(), self.breaks()]
         return "\n\n".join(parts)
 
     def increments(self) -> str:
@@ -238,6 +244,28 @@ class _Writer(NodesWriter):
         body = ["for h in range(skip.shape[0]):", *("    " + line for line in lines)]
         return self.function("def linear(told, Lambda, skip, c0, c1, loss, slope):", body)
 
+    @cached_property
+    def _breaks(self) -> dict[int, sympy.Expr] | None:
+        """Where every field has its break, if quadrature can be split there."""
+        from derivations.autoencoder.regularity import single_breaks
+
+        return None if self.system.smooth else single_breaks(self.system)
+
+    def _singularity(self) -> tuple[float, float, float]:
+        from derivations.autoencoder.regularity import nearest_singularity
+
+        return nearest_singularity(self.system) if self.system.smooth else (0.0, 1.0, 0.0)
+
+    def breaks(self) -> str:
+        """Where every encoder's field has its break (far away where it has none)."""
+        found = self._breaks or {}
+        lines = [f"{x} = now[{k}]" for k, x in enumerate(TOLD)]
+        lines += [f"label_{k} = told[{k}]" for k in range(self.system.denoiser.labels)] + self.scalar_lines()
+        places = [(f"out[{i}]", self.clean(found[a])) for i, a in enumerate(self.encoders) if a in found]
+        lines += [f"out[{i}] = 1e30" for i, a in enumerate(self.encoders) if a not in found]
+        lines += codegen.assignments(places, "numba", prefix="v")
+        return self.function("def breaks(now, told, kappa, out):", lines)
+
     def bulk(self) -> str:
         outputs = [("loss", self.clean(self.system.bulk)), ("slope", self.clean(self.system.skip_drift))]
         lines = codegen.assignments(outputs, "numpy")
@@ -253,6 +281,10 @@ class _Writer(NodesWriter):
 def write_source(system: System, backend: str = "numba", form: str = "auto", latent: int = 0) -> str:
     """The generated source of a system's kernels."""
     return _Writer(system, backend, form, latent).source()
+
+
+#: What this process has loaded.
+_loaded: dict[tuple[str, str], Kernels] = {}
 
 
 def compile_kernels(
@@ -276,9 +308,12 @@ def compile_kernels(
         Number of latent coordinates at every node (a continuous latent measure); 0: one c a cluster.
     """
     key = (specification, backend, form, *([latent] if latent else []))
+    known = (repr(key), str(cache_directory()))
+    if known in _loaded:
+        return _loaded[known]
     source = codegen.cached_source(key, [__name__, "derivations"], lambda: write_source(build(), backend, form, latent))
     module = codegen.load_module(source, backend)
-    return Kernels(
+    _loaded[known] = Kernels(
         module=module,
         p=module.VECTORS,
         encoders=module.ENCODERS,
@@ -291,4 +326,6 @@ def compile_kernels(
         smooth=module.SMOOTH,
         singularity=module.SINGULARITY,
         compiled=backend == "numba",
+        split=module.SPLIT,
     )
+    return _loaded[known]

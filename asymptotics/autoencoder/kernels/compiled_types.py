@@ -77,8 +77,8 @@ class Nodes(NamedTuple):
         Tables for single times, and the same shifted by a deep hole of the lattice.
     pair_z, pair_w : (N, 2n), (N,)
         Nodes for pairs of times (none: N = 0).
-    outer, inner : (points, 2, m)
-        Gauss rules of truncated normal laws by the point of truncation, for the outer fields and for the innermost.
+    outer, inner, shifted_outer, shifted_inner : (points, 2, m)
+        Gauss rules of truncated normal laws by the point of truncation, for the outer fields and for the innermost; and larger ones.
     """
 
     mode: np.ndarray
@@ -91,6 +91,8 @@ class Nodes(NamedTuple):
     pair_w: np.ndarray
     outer: np.ndarray
     inner: np.ndarray
+    shifted_outer: np.ndarray
+    shifted_inner: np.ndarray
 
 
 class Room(NamedTuple):
@@ -115,6 +117,8 @@ class Room(NamedTuple):
         α, β, α̇, β̇, t and s(t).
     told : (conditions, L)
         One-hot labels.
+    breaks : (conditions, n)
+        Where the fields have their breaks.
     mixing : (4, conditions)
     out, averaged, noise : (conditions, names), (clusters, names), (clusters, 2 pairs)
     """
@@ -149,6 +153,7 @@ class Room(NamedTuple):
     econditional: np.ndarray
     tiled: np.ndarray
     told: np.ndarray
+    breaks: np.ndarray
     mixing: np.ndarray
     out: np.ndarray
     averaged: np.ndarray
@@ -159,22 +164,25 @@ _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
 GIVEN = types.NamedTuple(
     (_v, _m, _t, _m, _v, _m, _i, _t, _i, _i, _i, _t, _m, _t, _m, _m, _t, _t, _m, _m), Given
 )
-NODES = types.NamedTuple((_i, _v, _m, _v, _m, _v, _m, _v, _t, _t), Nodes)
+NODES = types.NamedTuple((_i, _v, _m, _v, _m, _v, _m, _v, _t, _t, _t, _t), Nodes)
 ROOM = types.NamedTuple(
     (
         _t, _t, _t, _t, _t, _t, _v, _v, _m, _t, _t, _m, _m, _t, _v, _v, _v, _v, _v,
-        _m, _t, _t, _m, _t, _t, _t, _t, _t, _m, _m, _m, _m, _m, _m,
+        _m, _t, _t, _m, _t, _t, _t, _t, _t, _m, _m, _m, _m, _m, _m, _m,
     ),
     Room,
 )  # fmt: skip
 #: Types of the functions that a denoiser has of its own, in the order of their addresses in ``functions``: `moments`, `noise`,
-#: `increments` and `linear` of its generated module.
+#: `increments`, `linear` and `breaks` of its generated module.
 _CONDITION = (_m, _t, _m, _t, _t, _m, _v, _v, _v, _v, _v, _v, _m, _v, _m)
 MOMENTS = types.void(_m, _v, *_CONDITION)
 NOISE = types.void(_m, _v, _m, _t, _t, _m, _t, _t, _t, _t, _m, _v, _v, _v, _v, _v, _v, _v, _m, _v, _m)
 INCREMENTS = types.void(_m, _v, _m, _m, _t, _t)
 LINEAR = types.void(_m, float64, _v, _v, _v, _v, _v)
-FUNCTIONS = (("moments", MOMENTS), ("noise", NOISE), ("increments", INCREMENTS), ("linear", LINEAR))
+BREAKS = types.void(_v, _v, _v, _v)
+FUNCTIONS = (
+    ("moments", MOMENTS), ("noise", NOISE), ("increments", INCREMENTS), ("linear", LINEAR), ("breaks", BREAKS),
+)  # fmt: skip
 #: Of the functions that take a stage, a state and an array to fill, or not.
 RATES = types.void(_i, int64, _v, _v, GIVEN, NODES, ROOM)
 AVERAGED = types.void(_i, int64, _v, GIVEN, NODES, ROOM)

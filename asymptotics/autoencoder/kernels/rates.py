@@ -14,6 +14,7 @@ import numpy as np
 from ...common.numerics.compiled import njit
 from ...common.numerics.lattices import dual_radius, fill_lattice, level_of
 from ...common.numerics.pointers import function_at
+from ...common.numerics.truncated import split_axis
 from .assembly import assemble
 from .compiled_types import (
     AVERAGED,
@@ -34,6 +35,7 @@ from .compiled_types import (
     ORDER,
     ORTHANT,
     OVERFLOW,
+    PRUNED,
     RATES,
     REFINED,
     RUNG,
@@ -47,7 +49,7 @@ from .compiled_types import (
 from .fields import channel_roots, conditions, overlap_sums
 from .regression import regress
 
-_moments, _noise, _increments, _linear = (function_at(signature) for _, signature in FUNCTIONS)
+_moments, _noise, _increments, _linear, _breaks = (function_at(signature) for _, signature in FUNCTIONS)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -212,9 +214,108 @@ def pack(stage: int, y: np.ndarray, given: Given, room: Room, dy: np.ndarray) ->
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _conditional(i: int, room: Room) -> np.ndarray:
+    """Order of the fields of condition i, widest first, and the triangular root in that order (`room.conditional`)."""
+    root, L = room.root[i], room.conditional[i]
+    n, J = root.shape[0], room.eroot.shape[1]
+    omega, order = np.empty((n, n)), np.arange(n)
+    for a in range(n):
+        for e in range(n):
+            value = 0.0
+            for k in range(n):
+                value += root[a, k] * root[e, k]
+            omega[a, e] = value
+    # Cholesky with pivoting: at every step the field that is widest given the ones before.
+    left = np.empty(n)
+    for a in range(n):
+        left[a] = omega[a, a]
+    scale = 1e-14 * max(np.max(left), 1e-300)
+    L[:] = 0.0
+    for k in range(n):
+        widest = k
+        for a in range(k + 1, n):
+            if left[order[a]] > left[order[widest]]:
+                widest = a
+        order[k], order[widest] = order[widest], order[k]
+        at = order[k]
+        if left[at] <= scale:
+            break
+        pivot = math.sqrt(left[at])
+        L[at, k] = pivot
+        for a in range(k + 1, n):
+            other = order[a]
+            value = omega[other, at]
+            for m in range(k):
+                value -= L[other, m] * L[at, m]
+            L[other, k] = value / pivot
+            left[other] -= L[other, k] * L[other, k]
+    # e = … + Cov(e, ω) Ω⁺ L z.
+    for j in range(J):
+        for k in range(n):
+            value = 0.0
+            for a in range(n):
+                inner = 0.0
+                for m in range(n):
+                    inner += room.inverse[i, a, m] * L[m, k]
+                value += room.eroot[i, j, a] * inner
+            room.econditional[i, j, k] = value
+    return order
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def orthant_nodes(i: int, nodes: Nodes, room: Room) -> int:
-    """Nodes of condition i split at every field's zero."""
-    return 0
+    """Nodes of condition i: every field given the ones before, split at its break; their number."""
+    shifted = nodes.mode[SHIFTED] == 1
+    outer, inner = (nodes.shifted_outer, nodes.shifted_inner) if shifted else (nodes.outer, nodes.inner)
+    pruned = nodes.law[PRUNED] * (0.1 if shifted else 1.0)
+    order, L = _conditional(i, room), room.conditional[i]
+    n = L.shape[0]
+    most = 2 * max(outer.shape[2], inner.shape[2])
+    z, w = np.empty((n, most)), np.empty((n, most))
+    number, place, weight = np.zeros(n, np.int64), np.zeros(n, np.int64), np.ones(n + 1)
+    count, level = 0, 0
+    fresh = True
+    while level >= 0:
+        if fresh:
+            at = order[level]
+            s = L[at, level]
+            if s > 0.0:
+                mean = room.mean[i, at]
+                for k in range(level):
+                    mean += L[at, k] * z[k, place[k]]
+                t = (room.breaks[i, at] - mean) / s
+                negligible = pruned / max(weight[level], 1e-300)
+                number[level] = split_axis(t, inner if level == n - 1 else outer, negligible, z[level], w[level])
+            else:
+                z[level, 0], w[level, 0] = 0.0, 1.0
+                number[level] = 1
+            place[level] = 0
+        else:
+            place[level] += 1
+        if place[level] >= number[level]:
+            level -= 1
+            fresh = False
+            continue
+        weight[level + 1] = weight[level] * w[level, place[level]]
+        if weight[level + 1] < pruned:
+            fresh = False
+            continue
+        if level < n - 1:
+            level += 1
+            fresh = True
+            continue
+        for k in range(n):
+            nodes.z[count, k] = z[k, place[k]]
+        nodes.w[count] = weight[n]
+        count += 1
+        fresh = False
+    total = 0.0
+    for k in range(count):
+        total += nodes.w[k]
+    for k in range(count):
+        nodes.w[k] /= total
+    nodes.mode[USED] = max(nodes.mode[USED], count)
+    return count
 
 
 @njit(AVERAGED, cache=True, nogil=True, error_model="numpy")
@@ -223,7 +324,7 @@ def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untype
 
     Parameters
     ----------
-    functions : (4,)
+    functions : (5,)
         Addresses (`FUNCTIONS`).
     stage : int
         Which of the coefficients to take.
@@ -231,12 +332,17 @@ def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untype
     given, nodes, room : Given, Nodes, Room
     """
     moments, noise, linear = _moments(functions[0]), _noise(functions[1]), _linear(functions[3])
+    breaks = _breaks(functions[4])
     unpack(stage, y, given, room)
     told, tiled = given.told[stage], room.tiled
     linear(told, given.numbers[stage, LAMBDA], room.skip, room.c0, room.c1, room.bulk, room.slope)
     set_laws(stage, given, room)
     if nodes.mode[KIND] == ORTHANT:
+        now = np.empty(5)
         for i in range(room.mean.shape[0]):
+            for k in range(5):
+                now[k] = tiled[k, i]
+            breaks(now, room.told[i], room.kappa, room.breaks[i])
             count = orthant_nodes(i, nodes, room)
             moments(
                 nodes.z[:count], nodes.w[:count], room.mean[i : i + 1], room.conditional[i : i + 1],

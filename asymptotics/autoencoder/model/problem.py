@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -159,9 +160,15 @@ class Problem:
 
     def initial_overlaps(self, dimension: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Θ(s) and q(s) of the initial weights; of a drawn matrix at ``dimension`` (default: that of the simulation)."""
-        return initial_overlaps(
-            self.target, self.denoiser, self.simulation.dimension if dimension is None else dimension
-        )
+        if dimension is None or dimension == self.simulation.dimension:
+            theta, q = self._start
+            return theta.copy(), q.copy()
+        return initial_overlaps(self.target, self.denoiser, dimension)
+
+    @cached_property
+    def _start(self) -> tuple[np.ndarray, np.ndarray]:
+        """The overlaps at the simulation's dimension: drawn weights are drawn once."""
+        return initial_overlaps(self.target, self.denoiser, self.simulation.dimension)
 
     def predicted(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(y₀, y₁) at the times t."""

@@ -67,8 +67,25 @@ class Lattice:
     tolerance: float
 
 
+@dataclass(frozen=True)
+class Split:
+    """Fields conditioned one after the other, each split at its break, with Gauss rules on both sides (see `truncated`).
+
+    Parameters
+    ----------
+    outer, inner : int
+        Nodes a side of all fields but the last, and of the last, in which the function is polynomial between the breaks.
+    pruned : float
+        Branches of less weight are dropped.
+    """
+
+    outer: int
+    inner: int
+    pruned: float
+
+
 #: How the expectations over the fields at one time are taken.
-Fields = Rule | Lattice
+Fields = Rule | Lattice | Split
 
 #: Tensor nodes whose weight, even times the eighth power of their radius, is below this are left out.
 PRUNE = 1e-16

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import lru_cache
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 # What ``enabled=None`` means: None shows a bar on a terminal.
 _default: bool | None = None
@@ -49,6 +50,17 @@ class LogHandler(logging.Handler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
+@lru_cache(maxsize=1)
+def _quiet() -> Any:
+    from tqdm import tqdm
+
+    class Quiet(tqdm):
+        # tqdm's monitor is a thread, after which no process may fork (see `pool`).
+        monitor_interval = 0
+
+    return Quiet
+
+
 def bar(
     total: float | None, description: str, *, enabled: bool | None = None, unit: str = "step", unit_scale: bool = False
 ) -> Bar:
@@ -56,15 +68,9 @@ def bar(
 
     ``unit_scale`` writes fractions of a unit (3.27/8.00).
     """
-    from tqdm import tqdm
-
-    class Quiet(tqdm):
-        # tqdm's monitor is a thread, after which no process may fork (see `pool`).
-        monitor_interval = 0
-
     if enabled is None:
         enabled = sys.stderr.isatty() if _default is None else _default
-    watch: Bar = Quiet(
+    watch: Bar = _quiet()(
         total=total,
         desc=description,
         unit=unit,
