@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,23 @@ from .equations.drift import Drift
 from .equations.errors import path_error
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
 from .equations.nodes import SHARE, Chooser, rough_rule
-from .equations.stability import analyse
+from .equations.path import TrainingPath
+from .equations.stability import Stability, analyse
 from .model.problem import Problem
 from .solution import OrderParameterPath
 
 #: Amplification of errors that any training has: the first growth of the weights.
 TRANSIENT = 10.0
+#: Over longer trainings the nodes' errors add up: they are allowed less.
+LONG = 4.0
 
 _log = logging.getLogger(__name__)
+
+
+def stability_of(path: TrainingPath, rough: Drift, exact: Drift) -> Stability:
+    """How deviations from a path grow."""
+    states = np.concatenate([path.values[:1, 0], path.values[:, -1]])
+    return analyse(path.knots, states, rough, exact, exact.coefficients.rate_schedule)
 
 
 def solve(
@@ -107,10 +118,10 @@ def solve(
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
     drift = Drift(problem, kernels, chosen, noise)
     try:
-        path = integrate(problem, drift, controls, progress, SHARE * tolerance)
+        path = integrate(problem, drift, controls, progress, SHARE * tolerance * min(1.0, LONG / problem.training.tau))
     except SolveError as stopped:
-        partial = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
-        raise SolveError(str(stopped), partial) from None
+        reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
+        raise SolveError(str(stopped), reached) from None
     description = "exact moments" if "moments" in kernels.exact else drift.rule_name
     if drift.coefficients.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
@@ -119,20 +130,23 @@ def solve(
     if rough is None:
         rough = drift if isinstance(chosen, Rule) else Drift(problem, kernels, rough_rule(kernels))
         rough.hold(path.values[0, 0])
-    schedule = drift.coefficients.rate_schedule
-    known, about = analyse(
-        path.knots, np.concatenate([path.values[:1, 0], path.values[:, -1]]), rough, drift, schedule
-    )  # fmt: skip
-    clock = path.knots if schedule is None else np.asarray(schedule.clock(path.knots))
-    carried = path_error(path.taken, path.layout, about, clock)
+    known: Stability | Callable[[], Stability] = partial(stability_of, path, rough, drift)
+    error = path_error(path.taken, rough)
     scale = max(1.0, float(np.max(np.abs(path.values))))
-    # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its size.
-    # Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
-    amplification = known.amplification if len(known.spread) or known.saddle else 1.0
-    error = quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
-    # A method that estimates no local errors is taken to make its tolerance at every growth.
-    stepped = 0.0 if np.any(path.taken.errors) else controls.rtol * scale * max(TRANSIENT, amplification)
-    error = min(error + carried + stepped, max(quadrature_error, scale))
+    if quadrature_error or not np.any(path.taken.errors):
+        # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its
+        # size. Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
+        known = found = stability_of(path, rough, drift)
+        amplification = found.amplification if len(found.spread) or found.saddle else 1.0
+        error += quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
+        if not np.any(path.taken.errors):
+            # A method that says nothing of its local errors is taken to make its tolerance, at every growth.
+            error += controls.rtol * scale * max(TRANSIENT, amplification)
+    error = min(error, max(quadrature_error, scale))
+    if error > tolerance and chooser.rule is None and rtol is None and atol is None:
+        _log.warning(
+            "tolerance = %g is not reached: the path's estimated error is %.1e (%s)", tolerance, error, description
+        )
     return OrderParameterPath.of(
         path,
         stability=known,

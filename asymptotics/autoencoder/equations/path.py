@@ -18,6 +18,21 @@ from .state import OrderParameters as OrderParameters
 from .state import state_of
 
 
+class LaterStability:
+    """A field that may be given as a function: it is called when somebody asks."""
+
+    def __get__(self, path: Any, kind: Any = None) -> Any:
+        if path is None:
+            return Stability()
+        held = path.__dict__["_stability"]
+        if callable(held):
+            held = path.__dict__["_stability"] = held()
+        return held
+
+    def __set__(self, path: Any, value: Any) -> None:
+        path.__dict__["_stability"] = value
+
+
 @dataclass(frozen=True)
 class TrainingPath(Result):
     """Solution of the order-parameter equations on [0, τ_max]; ``path(tau)`` gives `OrderParameters`.
@@ -74,13 +89,19 @@ class TrainingPath(Result):
     experiment: dict[str, Any]
     version: str
     loss_unpredicted: Any = None
-    stability: Stability = field(default_factory=Stability)
+    stability: Stability = LaterStability()  # type: ignore[assignment]
     shown: np.ndarray | None = None
     basis: int = 1
     averages: Any = ()
     moving: bool = False
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
     taken: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
+
+    def __getstate__(self) -> dict[str, Any]:
+        _ = self.stability  # a function does not travel
+        return {name: value for name, value in vars(self).items() if name not in ("source", "taken")} | {
+            "source": None, "taken": None,
+        }  # fmt: skip
 
     @property
     def problem(self) -> Problem:

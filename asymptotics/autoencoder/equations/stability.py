@@ -17,7 +17,6 @@ import numpy as np
 
 from ...common.output.results import to_builtin
 from .drift import Drift
-from .errors import Linearisation
 from .layout import Layout
 from .tangent import WHOLE, Tangent, krylov_rate, propagate
 
@@ -186,10 +185,8 @@ def _label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
     return tuple(name for size, name in sorted(names, key=lambda x: -x[0]) if size > 0.5 * largest)[:4]
 
 
-def analyse(
-    knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, schedule: Any
-) -> tuple[Stability, Linearisation]:
-    """Stability of a path through ``states`` at ``knots``, and the Jacobians that it comes from.
+def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, schedule: Any) -> Stability:
+    """Stability of a path through ``states`` at ``knots``.
 
     Parameters
     ----------
@@ -217,9 +214,8 @@ def analyse(
         rate, clock = np.interp(clocks[kept], clocks[some], rates), clocks[kept]
         total = np.concatenate([[0.0], np.cumsum(np.diff(clock) * (rate[1:] + rate[:-1]) / 2)])
         gain = total - np.minimum.accumulate(total)
-        about = Linearisation(knots[kept], clock, np.zeros((len(kept), 0, 0)), rate, np.zeros((layout.size, 0)))
         rate = rate * _speed(schedule, knots[kept])
-        return Stability(knots[kept], rate, gain, np.zeros(0), scales[kept], (), moving, start, asleep), about
+        return Stability(knots[kept], rate, gain, np.zeros(0), scales[kept], (), moving, start, asleep)
     found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
 
     def look(at: list[int]) -> None:
@@ -252,8 +248,7 @@ def analyse(
     rate = np.interp(place, nodes, np.linalg.eigvals(J).real.max(axis=1) * _speed(schedule, tau))
     scale = np.interp(place, nodes, scales[kept])
     at = np.interp(place, nodes, tau)
-    about = Linearisation(tau, clock, J, np.linalg.eigvals(J).real.max(axis=1), tangent.basis)
-    return Stability(at, rate, gain, spread, scale, _label(layout, leading), moving, start, asleep), about
+    return Stability(at, rate, gain, spread, scale, _label(layout, leading), moving, start, asleep)
 
 
 def _speed(schedule: Any, tau: np.ndarray) -> np.ndarray:
