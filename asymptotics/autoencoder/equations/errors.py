@@ -10,8 +10,6 @@ from .steps import Steps
 
 #: Displacement of a difference along an error, in units of 1 + |y|.
 STEP = 1e-5
-#: Reserve for what grows in other directions than the error itself.
-RESERVE = 2.0
 
 
 def path_error(steps: Steps, drift: Drift) -> float:
@@ -40,8 +38,8 @@ def path_error(steps: Steps, drift: Drift) -> float:
         factor = np.exp(min(growth, 50.0))
         whole = whole * factor + length * steps.changes[k + 1] + steps.errors[k]
         error = error * factor + added[k]
-        worst = max(worst, error)
-    return RESERVE * float(worst)
+        worst = max(worst, error + steps.inside[k])
+    return float(worst)
 
 
 def _totals(layout: Layout, y: np.ndarray) -> np.ndarray:

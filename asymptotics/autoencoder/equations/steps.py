@@ -16,6 +16,7 @@ from .dormand_prince import (
     DIVERGED,
     DONE,
     EVALUATIONS,
+    INSIDE,
     KNOWN,
     LIMIT,
     NO_ROOM,
@@ -39,7 +40,8 @@ DENSE_NODES = 8
 #: Steps that one compiled call may take.
 MANY = 64
 #: Room for what several stages of a step have of their own.
-STAGES = len(dop853.C)
+PLACES = np.append(dop853.C, lobatto(DENSE_NODES)[INSIDE])
+STAGES = len(PLACES)
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,20 @@ class Steps:
         Local error of every step as its method estimates it (0 where that does not).
     changes : (steps + 1, size)
         What other nodes change the derivative by.
+    inside : (steps,)
+        Largest error of the dense output between the ends of a step.
     """
 
     knots: np.ndarray
     values: np.ndarray
     errors: np.ndarray
     changes: np.ndarray
+    inside: np.ndarray
 
     @classmethod
     def none(cls, size: int) -> Steps:
         """Before the first."""
-        return cls(np.zeros(1), np.zeros((0, DENSE_NODES, size)), np.zeros((0, size)), np.zeros((0, size)))
+        return cls(np.zeros(1), np.zeros((0, DENSE_NODES, size)), np.zeros((0, size)), np.zeros((0, size)), np.zeros(0))
 
     def followed_by(self, other: Steps) -> Steps:
         """These and the next ones."""
@@ -76,6 +81,7 @@ class Steps:
             np.concatenate([self.values, other.values]),
             np.concatenate([self.errors, other.errors]),
             np.concatenate([self.changes, other.changes[1:]]),
+            np.concatenate([self.inside, other.inside]),
         )
 
 
@@ -83,17 +89,20 @@ class Workspace:
     """Arrays of the compiled integrator, for states of one size."""
 
     def __init__(self, size: int) -> None:
-        self.k = np.empty((STAGES, size))
+        self.k = np.empty((len(dop853.C), size))
         self.knots, self.values = np.empty(MANY + 1), np.empty((MANY, DENSE_NODES, size))
-        self.errors, self.changes = np.empty((MANY, size)), np.zeros((MANY + 1, size))
+        self.errors, self.changes, self.inside = np.empty((MANY, size)), np.zeros((MANY + 1, size)), np.empty(MANY)
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """What the compiled functions write the steps in."""
-        return self.knots, self.values, self.errors, self.changes
+        return self.knots, self.values, self.errors, self.changes, self.inside
 
     def taken(self, count: int) -> Steps:
         """The steps of the last call."""
-        parts = self.knots[: count + 1], self.values[:count], self.errors[:count], self.changes[: count + 1]
+        parts = (
+            self.knots[: count + 1], self.values[:count], self.errors[:count], self.changes[: count + 1],
+            self.inside[:count],
+        )  # fmt: skip
         return Steps(*(x.copy() for x in parts))
 
 
@@ -134,7 +143,7 @@ def compiled_steps(
         while counts[STATUS] == RUNNING:
             work.knots[0], counts[STEPS] = clock[NOW], 0
             if varies:
-                drift.fill(given, clock[NOW] + dop853.C * min(clock[STEP], right - clock[NOW]))
+                drift.fill(given, clock[NOW] + PLACES * min(clock[STEP], right - clock[NOW]))
             advance(functions, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
             done = int(counts[STEPS])
             if done:
@@ -171,7 +180,8 @@ def solver_steps(
         if drift.overflowed:
             raise RoomError(float(solver.t), "the fields have grown too wide for the nodes")
         yield Steps(
-            np.array([solver.t_old, solver.t]), values[None], np.zeros((1, len(y0))), np.stack([before, after])
+            np.array([solver.t_old, solver.t]), values[None], np.zeros((1, len(y0))), np.stack([before, after]),
+            np.zeros(1),
         )
         before = after
 
