@@ -18,7 +18,8 @@ from .equations.errors import path_error
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
 from .equations.nodes import SHARE, Chooser, rough_rule
 from .equations.path import TrainingPath
-from .equations.stability import Stability, analyse
+from .equations.stability import Stability, analyse, growing
+from .kernels.compile import Kernels
 from .model.problem import Problem
 from .solution import OrderParameterPath
 
@@ -26,8 +27,34 @@ from .solution import OrderParameterPath
 TRANSIENT = 10.0
 #: Over longer trainings the nodes' errors add up: they are allowed less.
 LONG = 4.0
+#: Dimensions in which a lattice has room for all fields that a training makes.
+WIDE = 2
 
 _log = logging.getLogger(__name__)
+
+
+def _integrated(
+    problem: Problem,
+    kernels: Kernels,
+    tolerance: float,
+    rules: tuple[Rule | None, Rule | None],
+    controls: Controls,
+    progress: bool | None,
+    natural: bool = True,
+) -> tuple[Chooser, Drift, TrainingPath, float]:
+    """A path by the nodes that a `Chooser` takes, and the error that those of them make which are fixed beforehand."""
+    chooser = Chooser(problem, kernels, tolerance, *rules, natural=natural)
+    with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
+        chosen, noise, error = chooser.choose(controls)
+    _log.info("nodes chosen after %d evaluations", chooser.evaluations)
+    drift = Drift(problem, kernels, chosen, noise)
+    allowed = SHARE * tolerance * min(1.0, LONG / problem.training.tau)
+    try:
+        path = integrate(problem, drift, controls, progress, allowed)
+    except SolveError as stopped:
+        reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
+        raise SolveError(str(stopped), reached) from None
+    return chooser, drift, path, error
 
 
 def stability_of(path: TrainingPath, rough: Drift, exact: Drift) -> Stability:
@@ -112,35 +139,32 @@ def solve(
         time.perf_counter() - start,
         tolerance,
     )
-    chooser = Chooser(problem, kernels, tolerance, rule, noise_rule)
-    with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
-        chosen, noise, quadrature_error = chooser.choose(controls)
-    _log.info("nodes chosen after %d evaluations", chooser.evaluations)
-    drift = Drift(problem, kernels, chosen, noise)
-    try:
-        path = integrate(problem, drift, controls, progress, SHARE * tolerance * min(1.0, LONG / problem.training.tau))
-    except SolveError as stopped:
-        reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
-        raise SolveError(str(stopped), reached) from None
+    chooser, drift, path, quadrature_error = _integrated(problem, kernels, tolerance, (rule, noise_rule), controls, progress)
+    if drift.crowded and len(kernels.encoders) > WIDE:
+        # The fields have grown too wide for a lattice of so many dimensions.
+        chooser, drift, path, quadrature_error = _integrated(
+            problem, kernels, tolerance, (rule, noise_rule), controls, progress, natural=False
+        )  # fmt: skip
     description = "exact moments" if "moments" in kernels.exact else drift.rule_name
     if drift.coefficients.shared_sample and not without_nodes(problem, kernels):
-        description += f", pairs of times: {noise.kind} {noise.nodes}"
+        description += f", pairs of times: {drift.pairs.name}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     rough = chooser.pilot_drift
     if rough is None:
-        rough = drift if isinstance(chosen, Rule) else Drift(problem, kernels, rough_rule(kernels))
+        rough = drift if isinstance(drift.rule, Rule) else Drift(problem, kernels, rough_rule(kernels))
         rough.hold(path.values[0, 0])
     known: Stability | Callable[[], Stability] = partial(stability_of, path, rough, drift)
     error = path_error(path.taken, rough)
     scale = max(1.0, float(np.max(np.abs(path.values))))
-    if quadrature_error or not np.any(path.taken.errors):
+    if quadrature_error or not np.any(path.taken.errors) or growing(path.knots[-1], path.values[-1, -1], rough):
         # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its
         # size. Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
         known = found = stability_of(path, rough, drift)
         amplification = found.amplification if len(found.spread) or found.saddle else 1.0
         error += quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
-        if not np.any(path.taken.errors):
-            # A method that says nothing of its local errors is taken to make its tolerance, at every growth.
+        if not np.any(path.taken.errors) or found.saddle:
+            # A method that says nothing of its local errors is taken to make its tolerance, at every growth; and on a saddle
+            # errors grow in directions that the path itself never takes.
             error += controls.rtol * scale * max(TRANSIENT, amplification)
     error = min(error, max(quadrature_error, scale))
     if error > tolerance and chooser.rule is None and rtol is None and atol is None:

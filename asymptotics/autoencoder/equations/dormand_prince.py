@@ -34,10 +34,11 @@ from ..kernels.rates import rates
 
 #: Entries of ``clock``: τ, the next step, the end, the most that a derivative may be wrong, and beyond which |y| has diverged.
 NOW, STEP, END, ALLOWED, LIMIT = range(5)
-#: Entries of ``counts``: trials wanted, steps done, evaluations, status, whether k[0] is known, whether a step was rejected.
-TRIALS, STEPS, EVALUATIONS, STATUS, KNOWN, REJECTED = range(6)
-#: Status: on its way, at the end, diverged, too short a step (by its error; by what is not finite), no room for the nodes.
-RUNNING, DONE, DIVERGED, SHORT, NOT_FINITE, NO_ROOM = range(6)
+#: Entries of ``counts``: trials wanted, steps done, evaluations, status, whether k[0] is known, whether a step was rejected, states
+#: of the path for whose nodes there was no room.
+TRIALS, STEPS, EVALUATIONS, STATUS, KNOWN, REJECTED, CROWDED = range(7)
+#: Status: on its way, at the end, diverged, too short a step (by its error; by what is not finite).
+RUNNING, DONE, DIVERGED, SHORT, NOT_FINITE = range(5)
 #: A lattice that errs by more than allowed is made finer by this factor (up to the second), one that errs by less than this share
 #: of it coarser by what the error's exponential decay allows, at most so much at once (and down to the last).
 FINER, FINEST, IDLE, COARSER, COARSEST = 1.1, 8.0, 0.1, 0.88, 0.3
@@ -102,6 +103,7 @@ def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, cha
     n = y.shape[0]
     rates(functions, 0, y, k[0], given, nodes, room)
     counts[EVALUATIONS] += 1
+    nodes.mode[OVERFLOW] = 0
     finer = False
     while True:
         worst = nodes_error(functions, 0, y, k[0], changes[0], given, nodes, room)
@@ -149,7 +151,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
     functions : (4,)
         Addresses of a denoiser's own functions.
     rtol, atol : float, (n,)
-    clock, counts : (5,), (6,)
+    clock, counts : (5,), (7,)
         See the names above.
     y : (n,)
         The state, in place.
@@ -255,12 +257,11 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
                 counts[STATUS] = SHORT
             continue
         inside[step] = largest_total(defect, room.q.shape[0], room.theta.shape[1] * room.theta.shape[2], room.q.shape[1])
+        nodes.mode[OVERFLOW] = 0
         worst = nodes_error(functions, 12 * several, new, k[12], changes[step + 1], given, nodes, room)
         counts[EVALUATIONS] += nodes.mode[KIND] != FIXED
-        if nodes.mode[OVERFLOW] == 1:
-            counts[STATUS] = NO_ROOM
-            continue
-        if nodes.mode[KIND] == LATTICE and worst > clock[ALLOWED] and nodes.law[REFINED] < FINEST:
+        crowded = nodes.mode[OVERFLOW] == 1
+        if not crowded and nodes.mode[KIND] == LATTICE and worst > clock[ALLOWED] and nodes.law[REFINED] < FINEST:
             nodes.law[REFINED] *= FINER
             counts[KNOWN] = 0
             continue
@@ -285,6 +286,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
         if counts[REJECTED] == 1:
             factor = min(1.0, factor)
         counts[REJECTED] = 0
+        counts[CROWDED] += crowded
         last = h >= remaining
         clock[NOW] = clock[END] if last else t + h
         clock[STEP] = h * factor

@@ -114,10 +114,12 @@ class Drift(RightHandSide):
     def __init__(self, problem: Problem, kernels: Kernels, rule: Fields, noise_rule: Rule | None = None) -> None:
         super().__init__(Coefficients.of(problem), kernels)
         self.held: list[tuple[int, np.ndarray]] = []
-        self.rule = rule
+        #: States of a path for whose nodes there was no room.
+        self.crowded = 0
         pairs = None
         if self.coefficients.shared_sample:
             pairs = noise_rule or (rule if isinstance(rule, Rule) else UNPAIRED)
+        self.rule, self.pairs = rule, pairs
         self.given, self.nodes = given_of(self.coefficients, kernels), nodes_of(kernels, rule, pairs)
         self.room = room_of(self.given, kernels, self.layout.basis)
 

@@ -15,16 +15,12 @@ from ..model.problem import Problem
 from .drift import Drift
 from .loss_terms import unpredicted_along
 from .path import TrainingPath
-from .stepping import RoomError, StepError, finite, pieces_of
+from .stepping import StepError, finite, pieces_of
 from .steps import DENSE_NODES, Steps, compiled_steps, solver_steps
 
 
 class SolveError(ComputationError):
     """The integration stopped early; ``partial`` is the path up to there (or None)."""
-
-
-class TooWideError(SolveError):
-    """The fields have grown too wide for a lattice with room for them."""
 
 
 def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") -> Kernels:
@@ -125,8 +121,6 @@ def integrate(
                 watch.update(int(1000 * taken.knots[-1] / tau_max) - watch.n)
                 if len(taken.values) >= controls.max_steps and taken.knots[-1] < tau_max:
                     raise StepError(taken.knots[-1], f"more than max_steps = {controls.max_steps} steps")
-        except RoomError as error:
-            raise TooWideError(f"the solve stopped at tau = {error.tau:.6g}: {error.reason}", None) from None
         except StepError as error:
             message = error.reason
     path = _path(problem, drift, controls, taken) if len(taken.values) else None

@@ -63,7 +63,13 @@ class Chooser:
     SAFETY = 0.5
 
     def __init__(
-        self, problem: Problem, kernels: Kernels, tolerance: float, rule: Rule | None, noise: Rule | None
+        self,
+        problem: Problem,
+        kernels: Kernels,
+        tolerance: float,
+        rule: Rule | None,
+        noise: Rule | None,
+        natural: bool = True,
     ) -> None:
         self.problem, self.kernels, self.tolerance = problem, kernels, tolerance
         self.rule, self.noise = rule, noise
@@ -78,7 +84,7 @@ class Chooser:
         self.ladder = ladder(n, kink=not kernels.smooth)
         # Above two dimensions Sobol' points are ahead of tensor rules for smooth functions too.
         self.noise_ladder = ladder(2 * n, kink=not kernels.smooth or n > 1) if problem.training.shares_samples else []
-        self.natural = natural_rule(kernels, tolerance) if rule is None else None
+        self.natural = natural_rule(kernels, tolerance) if rule is None and natural else None
         if "moments" in kernels.exact:
             self.ladder = [UNUSED]
         if self.natural is not None:

@@ -185,6 +185,19 @@ def _label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
     return tuple(name for size, name in sorted(names, key=lambda x: -x[0]) if size > 0.5 * largest)[:4]
 
 
+def growing(tau: float, y: np.ndarray, drift: Drift) -> bool:
+    """Whether deviations from a state grow, by a factor of e before all of the training is done again."""
+    schedule = drift.coefficients.rate_schedule
+    speed = 1.0 if schedule is None else float(schedule(tau))
+    theta, q, _, _ = drift.layout.unpack(y)
+    tangent = Tangent(drift, np.diagonal(q.sum(axis=0)) > 0)
+    if tangent.size > WHOLE:
+        tangent.rates(speed, tau)
+        return krylov_rate(tangent, y, tangent.drift(y)) * tau > 1.0
+    J, _ = tangent.jacobians(np.array([tau]), y[None], np.array([speed]))
+    return bool(np.linalg.eigvals(J[0]).real.max() * tau > 1.0)
+
+
 def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, schedule: Any) -> Stability:
     """Stability of a path through ``states`` at ``knots``.
 

@@ -24,10 +24,6 @@ class StepError(Exception):
         self.tau, self.reason = tau, reason
 
 
-class RoomError(StepError):
-    """The nodes do not suffice any more."""
-
-
 def finite(drift: Function) -> Function:
     """The drift, not-a-number where a trial state leaves what has one: step controls reject that and go on shorter."""
 

@@ -11,15 +11,16 @@ import numpy as np
 
 from ...common.numerics import dop853
 from ...common.numerics.panels import lobatto
+from ..kernels.compiled_types import OVERFLOW
 from .compiled import stages
 from .dormand_prince import (
+    CROWDED,
     DIVERGED,
     DONE,
     EVALUATIONS,
     INSIDE,
     KNOWN,
     LIMIT,
-    NO_ROOM,
     NOT_FINITE,
     NOW,
     RUNNING,
@@ -33,7 +34,7 @@ from .dormand_prince import (
 )
 from .drift import Drift
 from .stepping import DIVERGED as DIVERGED_BEYOND
-from .stepping import RoomError, StepError, steps
+from .stepping import StepError, steps
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
@@ -128,7 +129,7 @@ def compiled_steps(
     functions, varies = drift.kernels.addresses, drift.varies
     given = stages(drift.given, STAGES) if varies else drift.given
     work, y = Workspace(len(y0)), y0.copy()
-    counts = np.zeros(6, dtype=np.int64)
+    counts = np.zeros(7, dtype=np.int64)
     clock = np.array([0.0, 0.0, 0.0, allowed, DIVERGED_BEYOND * (scale + float(np.max(np.abs(y0))))])
     usual: float | None = None
     for left, right in itertools.pairwise(pieces):
@@ -150,8 +151,7 @@ def compiled_steps(
                 yield work.taken(done)
                 work.changes[0] = work.changes[done]
         drift.evaluations += int(counts[EVALUATIONS])
-        if counts[STATUS] == NO_ROOM:
-            raise RoomError(clock[NOW], "the fields have grown too wide for the nodes")
+        drift.crowded += int(counts[CROWDED])
         if counts[STATUS] != DONE:
             raise StepError(float(clock[NOW]), _REASONS[int(counts[STATUS])])
         counts[KNOWN] = 0
@@ -176,9 +176,9 @@ def solver_steps(
         dense = solver.dense_output()
         inside = solver.t_old + (solver.t - solver.t_old) * nodes
         values = np.array([dense(t) for t in inside[:-1]] + [solver.y])
+        drift.nodes.mode[OVERFLOW] = 0
         after = drift.nodes_error(solver.t, solver.y)
-        if drift.overflowed:
-            raise RoomError(float(solver.t), "the fields have grown too wide for the nodes")
+        drift.crowded += drift.overflowed
         yield Steps(
             np.array([solver.t_old, solver.t]), values[None], np.zeros((1, len(y0))), np.stack([before, after]),
             np.zeros(1),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...common.numerics.compiled import njit
-from ...common.numerics.lattices import dual_radius, fill_lattice, level_of
+from ...common.numerics.lattices import dual_radius, fill_lattice, finest_level, level_of
 from ...common.numerics.pointers import function_at
 from ...common.numerics.truncated import split_axis
 from .assembly import assemble
@@ -138,17 +138,17 @@ def lattice_nodes(nodes: Nodes, room: Room) -> tuple[bool, int]:
     radius = dual_radius(math.sqrt(widest), law[DECADES], law[DISTANCE], law[ORDER], law[GAUSSIAN])
     rung = level_of(radius * law[REFINED])
     which, number = (RUNG_SHIFTED, COUNT_SHIFTED) if shifted else (RUNG, COUNT)
+    z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
+    # The shifted nodes reach farther: a ball that is too small shows too.
+    cut = law[CUT] + (0.5 if shifted else 0.0)
+    finest = finest_level(z.shape[1], cut, w.shape[0])
+    if rung < finest:
+        # No room: the caller is told, and the check of the nodes says how wrong that is.
+        rung = finest
+        mode[OVERFLOW] = 1
     if rung != mode[which]:
-        z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
-        # The shifted nodes reach farther: a ball that is too small shows too.
-        count = fill_lattice(rung, law[CUT] + (0.5 if shifted else 0.0), shifted, z, w)
-        if count < 0:
-            # No room: the rung that there is stays, and the caller is told.
-            mode[OVERFLOW] = 1
-            count = max(mode[number], 1)
-        else:
-            mode[which] = rung
-            mode[number] = count
+        mode[which] = rung
+        mode[number] = max(fill_lattice(rung, cut, shifted, z, w), 1)
     count = mode[number]
     mode[USED] = max(mode[USED], count)
     return shifted, count

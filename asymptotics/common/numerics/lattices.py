@@ -62,6 +62,16 @@ def level_of(radius: float) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def finest_level(dimension: int, cut: float, room: int) -> int:
+    """The finest rung of which a ball of radius ``cut`` has room for all nodes."""
+    ball = math.pi ** (0.5 * dimension) / math.gamma(0.5 * dimension + 1.0) * cut**dimension
+    # Cells of volume (GRID^level / MARGIN)^n × that of the lattice; a tenth and some more for the surface.
+    cell = 1.0 if dimension == 1 else MARGIN**2 if dimension == 2 else math.sqrt(2.0) if dimension == 3 else 2.0
+    smallest = (1.15 * ball / (cell * max(room - 16, 1))) ** (1.0 / dimension) * MARGIN
+    return int(math.ceil(math.log(smallest) / math.log(GRID)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.ndarray) -> int:
     """Nodes z (:, n) inside the ball of radius ``cut`` and their weights, which sum to one; their number, −1 where there is no room.
 
@@ -70,7 +80,7 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
     n, room = z.shape[1], w.shape[0]
     h = GRID**level / MARGIN
     if n == 1:
-        rows, first, basis = 1, 0.5, h
+        basis = h
     elif n == 2:
         # Cells of the area of a square lattice; rows b apart, points a apart.
         basis = MARGIN * h * math.sqrt(2.0 / math.sqrt(3.0))
