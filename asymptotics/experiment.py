@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from .common.input.checks import InputError, choice, closest, fail
+from .common.input.collecting import settle
 from .common.input.data_files import data_files
 from .common.input.settings import Settings
 from .common.output.provenance import made_from
 from .common.system import System
+from .places import key_elsewhere, stand_ins, unknown_table
 
 #: Rooms by the name of their solvable system.
 SYSTEMS = ("autoencoder", "mixture_flow", "linear_diffusion", "one_step", "score_smoothing", "random_features")
@@ -28,6 +30,11 @@ def system_of(name: str) -> System:
     choice("system", name, SYSTEMS)
     system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
     return system
+
+
+def all_systems() -> Iterator[System]:
+    """What every room says of itself."""
+    return map(system_of, SYSTEMS)
 
 
 class Experiment:
@@ -63,20 +70,41 @@ class Experiment:
     ) -> None:
         self.system, self.name, self.description = system, str(name), str(description)
         self.room = system_of(system)
-        allowed = self.room.tables
         tables = self.room.present_tables(tables)
-        for table in tables:
-            if table not in allowed:
-                raise InputError(
-                    f"{table}: unknown table; allowed are {', '.join(allowed)}{closest(table, list(allowed))}"
-                )
+        allowed = self.room.tables
+        errors = [unknown_table(table, self.room, all_systems) for table in tables if table not in allowed]
+        meant = " ".join(map(str, errors))
         for table in self.room.required:
-            if table not in tables:
-                raise InputError(f"{table}: missing; an experiment of the system {system} needs this table")
+            if table not in tables and f"did you mean {table}?" not in meant:
+                errors.append(
+                    InputError(f"{table}: missing; an experiment of the system {system} needs this table", key=table)
+                )
         self.tables: dict[str, Any] = {k: _copy(v) for k, v in tables.items()}
+        settings, wrong = self._settings(allowed)
+        errors += [
+            key_elsewhere(error, self.room, all_systems)
+            for error in wrong
+            if error.key.partition(".")[0] in self.tables
+        ]
+        if errors:
+            raise InputError.of(errors)
         self.data = data_files(self.tables)
-        settings = {name: kind.from_table(_copy(self.tables.get(name, {}))) for name, kind in allowed.items()}
         self.problem = self.room.problem(**settings)
+
+    def _settings(self, allowed: Mapping[str, type]) -> tuple[dict[str, Any], list[InputError]]:
+        """The settings of every table, and what is wrong with any of them."""
+        settings: dict[str, Any] = {}
+        errors: list[InputError] = []
+        for name, kind in allowed.items():
+            if name in self.room.required and name not in self.tables:
+                continue
+
+            def examples(table: str = name) -> Mapping[str, Any]:
+                return stand_ins(self.system).get(table, {})
+
+            settings[name], wrong = settle(kind, name, _copy(self.tables.get(name, {})), examples)
+            errors += wrong
+        return settings, errors
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], name: str = "experiment") -> Experiment:
