@@ -81,11 +81,7 @@ class Experiment:
                 )
         self.tables: dict[str, Any] = {k: _copy(v) for k, v in tables.items()}
         settings, wrong = self._settings(allowed)
-        errors += [
-            key_elsewhere(error, self.room, all_systems)
-            for error in wrong
-            if error.key.partition(".")[0] in self.tables
-        ]
+        errors += [key_elsewhere(error, self.room, all_systems) for error in wrong]
         if errors:
             raise InputError.of(errors)
         self.data = data_files(self.tables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -37,7 +38,7 @@ def stand_ins(system: str) -> Mapping[str, Mapping[str, Any]]:
 def _names(kind: type) -> set[str]:
     if not issubclass(kind, Settings):
         return set()
-    return {*getattr(kind, "__dataclass_fields__", {}), *kind.also()}
+    return {*(f.name for f in dataclasses.fields(kind)), *kind.also()}  # type: ignore[arg-type]
 
 
 def _holders(key: str, system: System) -> Iterator[str]:

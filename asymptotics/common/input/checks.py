@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class InputError(ValueError):
-    """Bad input. The message is one line an error: argument, value, what is allowed.
+    """Bad input. The message is one line: argument, value, what is allowed; of several errors one after the other.
 
     Attributes
     ----------
@@ -33,10 +33,10 @@ class InputError(ValueError):
 
     @classmethod
     def of(cls, errors: Sequence[InputError]) -> Self | InputError:
-        """One error that says them all, a line each."""
+        """One error that says them all."""
         if len(errors) == 1:
             return errors[0]
-        several = cls("\n".join(map(str, errors)))
+        several = cls("; ".join(map(str, errors)))
         several.all = tuple(errors)
         return several
 
@@ -48,7 +48,7 @@ class InputError(ValueError):
 
     @property
     def lines(self) -> list[str]:
-        """The message, each error in one line."""
+        """The errors one by one, each in one line."""
         return [" ".join(str(error).split()) for error in self.all or (self,)]
 
 

@@ -71,8 +71,8 @@ class Settings(metaclass=_Renaming):
     @classmethod
     def requires(cls, field: str) -> bool:
         """Whether a field has no default."""
-        f = {f.name: f for f in dataclasses.fields(cls)}[field]  # type: ignore[arg-type]
-        return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        f = {f.name: f for f in dataclasses.fields(cls)}.get(field)  # type: ignore[arg-type]
+        return f is not None and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
 
     def set(self, **values: Any) -> None:
         """Store checked values; for use in ``__post_init__`` alone."""
