@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 from .common.input.checks import InputError, closest
 from .common.input.notation import TABLES
@@ -36,9 +37,7 @@ def stand_ins(system: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _names(kind: type) -> set[str]:
-    if not issubclass(kind, Settings):
-        return set()
-    return {*(f.name for f in dataclasses.fields(kind)), *kind.also()}  # type: ignore[arg-type]
+    return {*keys_of(kind), *kind.also()} if issubclass(kind, Settings) else set()
 
 
 def _holders(key: str, system: System) -> Iterator[str]:
@@ -95,3 +94,38 @@ def option_elsewhere(error: InputError, system: System, systems: Systems) -> Inp
             if other.name != system.name and error.key in found.names:
                 return _added(error, f" (an option of {verb} for the system {other.name}; this is {system.name})")
     return error
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def with_options(verb: str, systems: Systems) -> Callable[[F], F]:
+    """Decorator: the docstring also lists the options of a verb, system by system, so that ``help`` shows them all."""
+
+    def told(function: F) -> F:
+        lines = ["", "Options by system", "-----------------"]
+        for system in systems():
+            if verb not in system.verbs:
+                continue
+            door = system.verb(verb)
+            lines.append(system.name)
+            for option in door.options:
+                kind = (
+                    f"{option.kind.__name__}{' or list of them' * option.many}"
+                    if option.kind is not object
+                    else "object"
+                )
+                lines.append(f"    {option.name} : {kind}: {option.says}")
+            if not door.options:
+                lines.append("    none")
+            if door.table:
+                lines.append(f"    and the keys of [{door.table}] ({', '.join(keys_of(system.tables[door.table]))})")
+        function.__doc__ = inspect.cleandoc(function.__doc__ or "") + "\n".join(["", *lines])
+        return function
+
+    return told
+
+
+def keys_of(kind: type) -> list[str]:
+    """The keys of a table, where its class says them."""
+    return [f.name for f in dataclasses.fields(kind)] if issubclass(kind, Settings) else []  # type: ignore[arg-type]

@@ -175,6 +175,8 @@ class System:
         Earlier names of tables, ``{"sampler": "sampling"}``; those of the keys within a table are its settings' ``ALIASES``.
     key_aliases : mapping
         Keys that stand in another table now, dotted: ``{"model.steps": "sampling.steps"}`` (present names of tables).
+    takes_measured : bool
+        Whether the room has a module ``measured``, whose ``as_runs`` makes runs of a user's own arrays.
     """
 
     room: str
@@ -186,6 +188,7 @@ class System:
     exclusive: tuple[tuple[str, str], ...] = ()
     table_aliases: Mapping[str, str] = field(default_factory=dict)
     key_aliases: Mapping[str, str] = field(default_factory=dict)
+    takes_measured: bool = False
 
     @property
     def name(self) -> str:
@@ -275,6 +278,19 @@ class System:
         """Theory against experiment."""
         verdict: Verdict = self.module("comparison").compare(theory, runs, **options)
         return verdict
+
+    def measured(self, theory: Result, given: Any, options: Mapping[str, Any]) -> tuple[Result, dict[str, Any]]:
+        """A user's own measurements as the runs that `compare` takes, and the options left for it.
+
+        Raises
+        ------
+        InputError
+            If the room takes none, or they do not fit.
+        """
+        if not self.takes_measured:
+            raise InputError(f"runs: the system {self.name} takes no arrays; give what simulate gives")
+        runs, left = self.module("measured").as_runs(theory, given, **options)
+        return runs, left
 
     def plot(self, theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
         """Theory as lines, experiment as points."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, NoReturn, Self, TypeVar
@@ -160,7 +161,8 @@ def array(name: str, value: Any, *, ndim: int | None = None, shape: tuple[int | 
         allowed += " of shape (" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     elif ndim is not None:
         allowed += f" with {ndim} axes"
-    if isinstance(value, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # not loaded for its own sake
+    if masked is not None and isinstance(value, masked.MaskedArray):
         fail(name, "a masked array", f"{allowed} (what stands for the masked entries? fill them, or leave them out)")
     try:
         a = np.asarray(value)

@@ -107,7 +107,14 @@ class Result(Drawn):
         arrays = {name: value for name, value in stored.items() if isinstance(value, np.ndarray)}
         plain = {name: value for name, value in stored.items() if name not in arrays}
         made = self.provenance
-        head = {"class": type(self).__name__, "format": FORMAT, "versions": made.versions, "provenance": made.to_json()}
+        kind = type(self)
+        head = {
+            "class": kind.__name__,
+            "module": kind.__module__,
+            "format": FORMAT,
+            "versions": made.versions,
+            "provenance": made.to_json(),
+        }
         return write_arrays(path, {**head, "fields": plain}, arrays)
 
     @classmethod
