@@ -6,7 +6,7 @@ import inspect
 import re
 from dataclasses import dataclass
 
-SECTIONS = ("Parameters", "Attributes")
+SECTIONS = ("Parameters", "Other Parameters", "Attributes")
 
 
 @dataclass(frozen=True)
