@@ -19,7 +19,7 @@ from .common.numerics.interpolants import Interpolant as Interpolant
 from .experiment import Experiment as Experiment
 from .experiment import example as example
 from .experiment import examples as examples
-from .experiment import load as load
+from .opening import load as load
 from .sweeps import sweep as sweep
 
 __version__: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ..common.output.records import Record, Recorded
 from ..common.output.results import Result, dataframe, to_builtin
@@ -130,6 +131,13 @@ class Averages(Recorded):
         How much the last term included moves each of them (0: exact; None: not known).
     """
 
+    JSON: ClassVar[Mapping[str, str]] = {
+        "kl_generated_target_corrected": "with the correction of the next order",
+        "kl_target_generated_corrected": "with the correction of the next order",
+        "null_directions": "directions that no sample reaches",
+        "*": "",
+    }
+
     dimension: int
     samples: int
     regularisation: float
@@ -229,6 +237,10 @@ class Sweep(Result):
 
     In ``stopping`` the training times ``tau`` are the same for all N; ``loss`` has one list for each N.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "samples": "numbers of samples N; every other field is that of one N as a list over these",
+    }
 
     samples: list[int]
     columns: dict[str, Any] = field(default_factory=dict)

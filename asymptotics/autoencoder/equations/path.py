@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -65,6 +66,23 @@ class TrainingPath(Result):
     stability : Stability
         How deviations from the path grow, and when runs at finite dimension leave it (unknown of paths of version 0.1.0).
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "tau": "training times reported, τ = 2η × steps/d",
+        "Q": "Q = w_a·w_b/d, overlaps of the weight vectors, (p, p)",
+        "Theta": "Θ = w_a·u_k/√d, overlaps with the reference directions, (p, K)",
+        "M": "M = Θ c, overlaps with the centroids, (p, clusters)",
+        "b": "skip connection",
+        "parameters": "trained scalars κ",
+        "loss_bulk": "loss per dimension",
+        "loss_potential": "E[ℓ], the part of order one that depends on the weights",
+        "loss_order_one": "the loss minus d × bulk",
+        "evaluations": "",
+        "error_estimate": "",
+        "seconds": "",
+        "rule": "",
+        "stability": "",
+    }
 
     knots: np.ndarray
     values: np.ndarray

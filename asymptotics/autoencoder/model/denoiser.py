@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from derivations.autoencoder.catalogue import ARCHITECTURES, FORMULAE, TARGETS
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, closest, fail, integer, number
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ class Init(Settings):
     """
 
     table = "denoiser.init"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "Theta": Notation("Θ(0)", ("theta", "Theta0")),
+        "Q": Notation("Q(0)", ("q", "Q0")),
+        "random": Notation("", ("std", "scale"), "standard deviation an entry"),
+        "realisation": Notation("", ("realization",), "seed"),
+    }
 
     centroids: float = 0.0
     random: float = 0.0
@@ -86,6 +93,13 @@ class Denoiser(Settings):
     """
 
     table = "denoiser"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "hidden_units": Notation("r", ("r", "hidden", "width", "units", "n_hidden"), "units"),
+        "activation": Notation("σ", ("sigma", "nonlinearity", "phi")),
+        "skip": Notation("b(0)", ("b0", "b", "skip_init")),
+        "parameters": Notation("κ(0)", ("kappa",)),
+        "predicts": Notation("", ("prediction", "parametrization", "parametrisation", "predict")),
+    }
 
     architecture: str = "tied"
     hidden_units: int = 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -105,6 +106,18 @@ class Runs(Ensembles):
     data : str
         The samples trained on; empty: fresh ones from the Gaussian target.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "tau": "training times recorded, of the nearest steps",
+        "mean": "means over runs of Q, Theta, M, b, parameters, by name",
+        "sem": "standard errors of these means",
+        "std": "standard deviations over runs",
+        "generated": "mean and covariance of the projections u_k·X of all generated points",
+        "runs": "",
+        "dimension": "",
+        "seed": "seed of the ensemble",
+        "seconds": "",
+    }
 
     tau: np.ndarray
     data: str = ""

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import html
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -67,6 +67,8 @@ class Result(Drawn):
 
     #: Fields of one length, which are the columns of `to_dataframe`; none: the object is one row.
     COLUMNS: ClassVar[tuple[str, ...]] = ()
+    #: What `to_json` has beside or instead of the fields (``"*"``: all fields too), with their meanings where the docstring has none.
+    JSON: ClassVar[Mapping[str, str]] = {}
     # No field of the dataclass: two results of equal numbers are equal, and who copies fields makes a new result.
     provenance: Provenance
 
@@ -107,7 +109,14 @@ class Result(Drawn):
         arrays = {name: value for name, value in stored.items() if isinstance(value, np.ndarray)}
         plain = {name: value for name, value in stored.items() if name not in arrays}
         made = self.provenance
-        head = {"class": type(self).__name__, "format": FORMAT, "versions": made.versions, "provenance": made.to_json()}
+        kind = type(self)
+        head = {
+            "class": kind.__name__,
+            "module": kind.__module__,
+            "format": FORMAT,
+            "versions": made.versions,
+            "provenance": made.to_json(),
+        }
         return write_arrays(path, {**head, "fields": plain}, arrays)
 
     @classmethod
