@@ -183,6 +183,12 @@ def _derive(name: str, arguments: Sequence[str]) -> int:
             raise InputError(str(error)) from None
 
 
+def _explore(name: str, arguments: Sequence[str]) -> int:
+    from .explore.server import run
+
+    return run(name, arguments, commands()[name].says)
+
+
 def _figure(name: str, arguments: Sequence[str]) -> int:
     from figures.__main__ import run
 
@@ -202,6 +208,7 @@ def commands() -> dict[str, Command]:
             ("solve", "simulate"),
         ),
         "sweep": Command("An experiment over a grid of any of its keys; goes on where it was interrupted.", _sweep),
+        "explore": Command("A local page with a slider for every number of an experiment.", _explore),
         "figure": Command("Draw a figure of the gallery.", _figure),
         "derive": Command("Print a derivation.", _derive),
     }
