@@ -86,6 +86,8 @@ def address(tmp_path_factory):
         line = process.stdout.readline()
         yield re.search(r"http://127\.0\.0\.1:\d+/", line).group()
         process.terminate()
+        # The server says that it ends: its pipe must stay open until then.
+        process.communicate(timeout=30)
 
 
 def test_the_server_listens_on_this_machine_alone(address):
