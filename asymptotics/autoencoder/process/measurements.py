@@ -154,7 +154,7 @@ def generate(
     scheme = sampler_steps(problem, network.b)
     generator = Generator(
         network.denoiser, network.weights, scheme["gamma"], scheme["delta"], scheme["epsilon"], scheme["h"],
-        network.references, network.parameters,
+        network.references, network.parameters, clock=scheme["clock"],
     )  # fmt: skip
     return generator.sample(samples, seed, keep_points=keep)
 

@@ -86,6 +86,7 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         if training.schedule is None
         else _Schedule(training.schedule, training.tau, 2 * training.learning_rate / d),
         b=denoiser.skip if denoiser.has_skip else 0.0,
+        clock=np.stack([*given.schedule[2:], given.times]),
         parameters=denoiser.parameters,
         batch=given.batch,
         average=training.average,
@@ -95,8 +96,8 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
     )
 
 
-def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[str, Any]:
-    """Γ_k, Δ_k, ε_k and h_k of the sampler's steps, from x̂₀ and x̂₁ solved for at each time.
+def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str, Any]:
+    """Γ_k, Δ_k, ε_k and h_k of the sampler's steps, from x̂₀ and x̂₁ solved for at each time, and what the network is told there.
 
     The continuous scheme is followed by steps of equal length in −ln α, ``fine`` each.
     """
@@ -110,7 +111,10 @@ def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[s
     t, h = grid[:-1], np.diff(grid)
     alpha, beta, alpha_dot, beta_dot = s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t)
     epsilon = sampling.epsilon_function(s)(t)
-    y0, y1 = forward_of(problem).target(alpha, beta, alpha_dot, beta_dot)
+    forward, clock = forward_of(problem), np.stack([alpha, beta, alpha_dot, beta_dot, t])
+    y0, y1 = forward.target(alpha, beta, alpha_dot, beta_dot)
+    fixed, *psi = forward.skips(clock)
+    skip = fixed + np.atleast_1d(b) @ np.stack(psi)
     gamma, delta = np.empty(len(t)), np.empty(len(t))
     drift = _drift(sampling.drift)
     for k in range(len(t)):
@@ -124,8 +128,8 @@ def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[s
         of_x, of_f = (drift(*point, *(inverse @ point), now) for point in np.eye(2))
         if not np.isfinite(of_x + of_f):
             raise InputError(f"sampling: the prediction determines no velocity at t = {t[k]:g}; start later")
-        gamma[k], delta[k] = of_f, of_x + of_f * b
-    return {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h}
+        gamma[k], delta[k] = of_f, of_x + of_f * skip[k]
+    return {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h, "clock": clock}
 
 
 def _drift(text: Any) -> Any:
