@@ -28,14 +28,27 @@ class Equations(Potential):
     def step(self) -> tuple[VectorSum, ...]:
         """w_a after one step: w_a − ρ_a η (∇_{w_a} loss + (λ/d) w_a), in terms of g and P̂ (not yet averaged).
 
+        Or, by an `Optimiser`, w_a + η Σ_b R_ab (−∇_{w_b} loss) + (2η/d) Σ_b A_ab w_b.
         ∂λ_{ca}/∂w_a = x_c/√d and ∂Q_ab/∂w_a = (1 + δ_ab) w_b/d.
         """
-        after = []
+        slopes = []
         for a in range(self.p):
             slope = VectorSum({f"x{c}": -2 * symbol("g", c, a + 1) / sympy.sqrt(d) for c in (0, 1)})
             for c in range(self.p):
                 slope = slope + VectorSum({c: -2 * symmetric("P", a, c) / d})
-            after.append(VectorSum({a: 1}) - self.rates[a] * eta * (slope + VectorSum({a: lam / d})))
+            slopes.append(slope)
+        if self.optimiser is None:
+            return tuple(
+                VectorSum({a: 1}) - self.rates[a] * eta * (slope + VectorSum({a: lam / d}))
+                for a, slope in enumerate(slopes)
+            )
+        R, A = self.optimiser.matrices(self.denoiser.vectors)
+        after = []
+        for a in range(self.p):
+            moved = VectorSum({a: 1}) + VectorSum({c: 2 * eta / d * A[a, c] for c in range(self.p)})
+            for c, slope in enumerate(slopes):
+                moved = moved - eta * R[a, c] * slope
+            after.append(moved)
         return tuple(after)
 
     def _atom_table(self, m: Hashable, n: Hashable) -> sympy.Expr:
@@ -134,5 +147,5 @@ class Equations(Potential):
 
     @cached_property
     def skip_drift(self) -> sympy.Expr:
-        """db/dτ = −½ ∂_b bulk, from the update of b (per time; E_t is linear)."""
-        return sympy.factor_terms(skip.drift(self.bulk)) if self.denoiser.skip else sympy.Integer(0)
+        """db/dτ = −½ ∂_b bulk, from the update of b (per time; E_t is linear); db_k/dτ is ψ_k(t) times this, with ∂_s for ∂_b."""
+        return sympy.factor_terms(skip.drift(self.bulk, self.skip)) if self.skip != 0 else sympy.Integer(0)
