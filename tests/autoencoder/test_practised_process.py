@@ -52,7 +52,7 @@ def conditioned() -> Forward:
 
 def skips_by_hand(now):
     alpha, beta, alpha_dot, _, t = now
-    return beta / (alpha**2 + beta**2), np.array([1.0, t * alpha_dot])
+    return beta / (alpha**2 + beta**2), np.array([np.ones_like(t), t * alpha_dot])
 
 
 def gates_by_hand(omega, kappa, now, hot):
@@ -111,7 +111,7 @@ class ByHand:
         for i in range(problem.batch):
             x0, x1, hot, drawn = self.sample(step * problem.batch + i)
             for m in range(clocks.shape[1]):
-                weight = problem.gains[m] / problem.batch
+                weight = clocks[7, m] / problem.batch
                 weight *= problem.time_weights[m] if problem.average == "times" else float(m == drawn)
                 now = clocks[:5, m]
                 x = now[0] * x0 + now[1] * x1
@@ -184,14 +184,15 @@ class Falling:
 
 
 class Moving:
-    """One time along τ: α, β, α̇, β̇, t, y₀, y₁."""
+    """One time along τ: α, β, α̇, β̇, t, y₀, y₁, w, s₀, ψ₁, ψ₂."""
 
     text = "0.3 + tau/2"
 
     def __call__(self, tau):
         t = 0.3 + tau / 2
         one = np.ones_like(t)
-        return np.stack([1 - t, t, -one, one, t, -one, one])[:, :, None]
+        fixed, psi = skips_by_hand(np.stack([1 - t, t, -one, one, t]))
+        return np.stack([1 - t, t, -one, one, t, -one, one, 1 + t, fixed, psi[0] * one, psi[1]])[:, :, None]
 
 
 def small(network: str, **changes) -> SgdProblem:
@@ -199,8 +200,11 @@ def small(network: str, **changes) -> SgdProblem:
     rng = np.random.default_rng(0)
     forward = NETWORKS[network][0]()
     p = forward.vectors
-    skips = len(forward.skips(CLOCK)) - 1
-    target = dict(y0=-np.ones(3), y1=np.ones(3)) if skips > 1 else dict(y0=np.zeros(3), y1=np.ones(3))
+    skips = 1 + (network == "conditioned")
+    target = dict(y0=np.zeros(3), y1=np.ones(3))
+    if network == "conditioned":
+        fixed, psi = skips_by_hand(CLOCK)
+        target = dict(y0=-np.ones(3), y1=np.ones(3), skips=[fixed, *psi])
     options = dict(
         dimension=9, centroids=[[1.5, 0.3], [-0.7, 1.1], [0.2, -2.0]], weights=[0.5, 0.3, 0.2], masses=[0.6, 0.4],
         eigenvalues=[[1.0, 0.3], [0.5, 2.0], [0.2, 1.4]], alpha=CLOCK[0], beta=CLOCK[1], clock=CLOCK[2:], learning_rate=0.3,
@@ -229,7 +233,7 @@ CASES = {
     "a map of one's own": ("gates", dict(linear_map=(R, A), weight_decay=0.0, averages=(1.5,))),
     "a moving time": (
         "conditioned",
-        dict(clock=Moving(), alpha=[0.0], beta=[0.0], y0=[0.0], y1=[0.0], time_weights=None, weight_decay=Falling()),
+        dict(moving=Moving(), skips=np.zeros((1, 1)), clock=None, gains=None, alpha=[0.0], beta=[0.0], y0=[0.0], y1=[0.0], time_weights=None, weight_decay=Falling()),
     ),
 }  # fmt: skip
 

@@ -132,7 +132,7 @@ _slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _mat
 @njit(
     types.void(
         _slopes, _integers, _cube, _cube, _matrix, _integers, _integers, _integers, _cube, _matrix, _vector, _vector, boolean,
-        _integers, int64, float64, _cube, _vector, _vector, _vector, _vector, _vector, _pairs, _matrix, _pairs, _matrix,
+        _integers, int64, float64, _cube, _vector, _vector, _vector, _vector, _pairs, _matrix, _pairs, _matrix,
         _vector, _pairs, _matrix, float64, uint32, uint32, int64, int64,
     ),
     cache=True, nogil=True, error_model="numpy",
@@ -140,7 +140,7 @@ _slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _mat
 def advance(
     slopes: Any, decoders: Any, P: Any, L: Any, scalars: Any, ranks: Any, widths: Any, rest: Any, means: Any, spreads: Any,
     cumulative: Any, cumulative_times: Any, random_time: Any, labels: Any, label_count: Any, dropout: Any, clock: Any,
-    time_weights: Any, gains: Any, factors: Any, rates: Any, decays: Any, gradient_of: Any, gradient_by: Any, linear_of: Any,
+    time_weights: Any, factors: Any, rates: Any, decays: Any, gradient_of: Any, gradient_by: Any, linear_of: Any,
     linear_by: Any, scalar_gradient: Any, scalar_of: Any, scalar_by: Any, d: Any, key0: Any, key1: Any, first: Any, batch: Any,
 ) -> None:  # fmt: skip
     """SGD steps first, first + 1, … (as many as ``factors``), in place.
@@ -161,13 +161,13 @@ def advance(
         Weights of clusters and times; whether a time is drawn for every sample.
     labels, label_count, dropout
         Label of every cluster (−1: none), how many there are, and the probability that it is dropped.
-    clock, time_weights, gains, factors, rates, decays, first, batch, gradient_of … scalar_by
+    clock, time_weights, factors, rates, decays, first, batch, gradient_of … scalar_by
         As in `asymptotics.autoencoder.process.steps`.
     d : float
         Dimension.
     """
     atoms, rows, span = P.shape
-    p, skips = rates.shape[0] - 2, clock.shape[1] - 8
+    p, skips = rates.shape[0] - 2, clock.shape[1] - 9
     terms, times, parameters = decoders.shape[0], time_weights.shape[0], scalars.shape[1] - skips
     stacked = gradient_of.shape[0] > 0
     m = 2 * batch
@@ -273,12 +273,12 @@ def advance(
             for h in range(times):
                 if chosen >= 0 and h != chosen:
                     continue
-                weight = gains[h] * (1.0 if chosen >= 0 else time_weights[h]) / batch
+                weight = clock[moment, 7, h] * (1.0 if chosen >= 0 else time_weights[h]) / batch
                 for i in range(5):
                     now[i] = clock[moment, i, h]
-                alpha, beta, skip = now[0], now[1], clock[moment, 7, h]
+                alpha, beta, skip = now[0], now[1], clock[moment, 8, h]
                 for i in range(skips):
-                    skip += b[i] * clock[moment, 8 + i, h]
+                    skip += b[i] * clock[moment, 9 + i, h]
                 r0, r1 = clock[moment, 5, h] - skip * alpha, clock[moment, 6, h] - skip * beta
                 for a in range(p):
                     omega[a] = alpha * lambda0[a] + beta * lambda1[a]
@@ -299,7 +299,7 @@ def advance(
                     for i in range(parameters):
                         slope_kappa[i] -= 2.0 * weight * e * by_parameter[j, i]
                 for i in range(skips):
-                    slope_b[i] -= 2.0 * weight * aligned * clock[moment, 8 + i, h]
+                    slope_b[i] -= 2.0 * weight * aligned * clock[moment, 9 + i, h]
                 for a in range(p):
                     coefficients[a, 2 * draw] += weight * (total[a] * r0 + encoded[a] * alpha)
                     coefficients[a, 2 * draw + 1] += weight * (total[a] * r1 + encoded[a] * beta)

@@ -155,7 +155,7 @@ class Chain:
                 problem.denoiser.module.slopes, problem.denoiser.decoders, self.P, self.L, self.scalars, f.ranks, f.widths,
                 f.rest, self._means, self._spreads, self._cumulative, self._cumulative_times, problem.average == "random",
                 self._labels, problem.denoiser.labels, float(problem.label_dropout), problem.clocks(self.step, count),
-                problem.time_weights, problem.gains, problem.factors(self.step, count), self._rates,
+                problem.time_weights, problem.factors(self.step, count), self._rates,
                 problem.decays(self.step, count), gradient.places, gradient.values, linear.places, linear.values,
                 self.optimiser.scalar_gradient, scalars.places, scalars.values, float(problem.dimension), *self.key,
                 self.step, problem.batch,

@@ -30,8 +30,6 @@ slopes(omega, kappa, now, values, by_field, by_parameter)
     The same, and by_field[j, a] = d phi_j/d omega_a, by_parameter[j, k] = d phi_j/d kappa_k.
 target(alpha, beta, alpha_dot, beta_dot)
     (y0, y1): the network predicts y0 x0 + y1 x1.
-skips(alpha, beta, alpha_dot, beta_dot, t)
-    (s0, psi_1, psi_2, ...): the skip connection is s0 + sum of b_k psi_k.
 """
 
 import math
@@ -61,10 +59,6 @@ def slopes(omega, kappa, now, values, by_field, by_parameter):
 
 def target(alpha, beta, alpha_dot, beta_dot):
     return {target}
-
-
-def skips(alpha, beta, alpha_dot, beta_dot, t):
-    return {skip_values},
 '''
 
 
@@ -93,8 +87,6 @@ def _write(denoiser: derivations.Denoiser) -> str:
         return textwrap.indent("\n".join([*inputs, *codegen.assignments(outputs)]), "    ")
 
     print_ = codegen.printer("numpy")
-    # Without a trained skip connection b is a number that nothing multiplies.
-    skips = (denoiser.skip_fixed, *(denoiser.psi or (sympy.Integer(0),)))
     return _SOURCE.format(
         name=denoiser.name,
         vectors=", ".join(denoiser.vectors),
@@ -108,7 +100,6 @@ def _write(denoiser: derivations.Denoiser) -> str:
         phi=body(values),
         slopes=body([*values, *jacobian]),
         target=", ".join(print_.doprint(y) for y in denoiser.target()),
-        skip_values=", ".join(print_.doprint(y) for y in skips),
     )
 
 
@@ -186,10 +177,6 @@ class Forward:
     def labels(self) -> int:
         """Number of labels, 0 without."""
         return int(self.module.LABELS)
-
-    def skips(self, clock: np.ndarray) -> np.ndarray:
-        """s₀ and the ψ_k, (1 + skips, ...), where α, β, α̇, β̇, t have the values ``clock`` (5, ...)."""
-        return np.stack([np.broadcast_to(x, clock.shape[1:]).astype(np.float64) for x in self.module.skips(*clock)])
 
     def values(self, omega: np.ndarray, kappa: np.ndarray, now: np.ndarray | None = None) -> np.ndarray:
         """φ_j at one vector of local fields; ``now`` is α, β, α̇, β̇, t and the one-hot label (default zeros)."""

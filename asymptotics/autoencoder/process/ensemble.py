@@ -47,13 +47,10 @@ def _one(
     K = setup.centroids.shape[1]
     fields |= {"generated": np.empty((0, K)), "norms": np.empty(0)}
     if samples:
+        weights, b, parameters = trained.network(StackedOptimiser(setup), problem.generating)
         generator = Generator(
-            setup.denoiser,
-            trained.weights,
-            **sampler_steps(problem, trained.b[-1]),
-            directions=trained.references,
-            parameters=trained.parameters[-1],
-        )
+            setup.denoiser, weights, **sampler_steps(problem, b), directions=trained.references, parameters=parameters
+        )  # fmt: skip
         points = generator.sample(samples, sampling_seed)
         fields |= {"generated": points.projections, "norms": points.squared_norms / setup.dimension}
     return fields

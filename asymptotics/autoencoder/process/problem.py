@@ -43,9 +43,13 @@ class SgdProblem:
         Weights of E_t, or of the draw if ``average`` is "random"; default equal.
     gains : (times,), optional
         w(t) ≥ 0: factor on the loss at every time, whether it is averaged over or drawn; default 1.
-    clock : (3, times) or callable, optional
-        α̇, β̇ and t, for networks that know the time; default zero. Or, for times that move along τ, a picklable function of
-        arrays of τ that gives α, β, α̇, β̇, t, y₀ and y₁, (7, len(τ), times), instead of ``alpha`` … ``y1``.
+    clock : (3, times), optional
+        α̇, β̇ and t, for networks that know the time; default zero.
+    skips : (1 + skips, times), optional
+        s₀ and the ψ_k; default 0 and, of a network with a skip connection, 1.
+    moving : callable, optional
+        For a time that moves along τ: a picklable function of arrays of τ that gives α, β, α̇, β̇, t, y₀, y₁, w, s₀, ψ_1, …,
+        (9 + skips, len(τ), 1), instead of ``alpha`` … ``skips``.
     labels : (clusters,), optional
         Label of every cluster, for labelled networks.
     label_dropout : float
@@ -115,6 +119,8 @@ class SgdProblem:
     time_weights: Any = None
     gains: Any = None
     clock: Any = None
+    skips: Any = None
+    moving: Any = None
     labels: Any = None
     label_dropout: float = 0.0
     weight_decay: AlongTau = 0.0
@@ -176,8 +182,8 @@ class SgdProblem:
         self._check_times(times)
         self._check_optimiser()
         self._check_labels(clusters)
-        skips = len(self.denoiser.skips(np.zeros((5, 0)))) - 1
-        self._store(b=array("b", np.atleast_1d(np.asarray(self.b, dtype=np.float64)), shape=(skips,)))
+        b = np.atleast_1d(np.asarray(self.b, dtype=np.float64))
+        self._store(b=array("b", b, shape=(self.clocks(0, 1).shape[1] - 9,)))
         integer("batch", self.batch, at_least=1)
         choice("average", self.average, ("times", "random"))
         choice("dtype", self.dtype, ("float32", "float64"))
@@ -193,9 +199,10 @@ class SgdProblem:
         if np.any(gains < 0):
             fail("gains", self.gains, ">= 0")
         self._store(gains=gains)
-        if not callable(self.clock):
-            clock = np.zeros((3, times)) if self.clock is None else self.clock
-            self._store(clock=array("clock", clock, shape=(3, times)))
+        clock = np.zeros((3, times)) if self.clock is None else self.clock
+        plain = np.outer([0.0, float(self.denoiser.skip)], np.ones(times))
+        self._store(clock=array("clock", clock, shape=(3, times)))
+        self._store(skips=array("skips", plain if self.skips is None else self.skips, shape=(None, times)))
 
     def _check_optimiser(self) -> None:
         if not callable(self.weight_decay):
@@ -296,18 +303,14 @@ class SgdProblem:
         return values
 
     def clocks(self, first: int, count: int) -> np.ndarray:
-        """α, β, α̇, β̇, t, y₀, y₁, s₀, ψ_1, … (1 or count, 8 + skips, times): the same for all steps, or those of each."""
-        if callable(self.clock):
-            values = np.asarray(self.clock(self.midpoints(first, count)), dtype=np.float64)
-            now, target = values[:5], values[5:]
+        """α, β, α̇, β̇, t, y₀, y₁, w, s₀, ψ_1, … (1 or count, 9 + skips, times): the same for all steps, or those of each."""
+        if self.moving is None:
+            values = np.stack([self.alpha, self.beta, *self.clock, self.y0, self.y1, self.gains, *self.skips])[:, None]
         else:
-            now = np.stack([self.alpha, self.beta, *self.clock])[:, None]
-            target = np.stack([self.y0, self.y1])[:, None]
-        with np.errstate(all="ignore"):
-            skips = self.denoiser.skips(now)
-        if not (np.all(np.isfinite(skips)) and np.all(np.isfinite(now))):
-            raise InputError("times: the skip connection and the schedule must be finite at every one of them")
-        return np.ascontiguousarray(np.concatenate([now, target, skips]).transpose(1, 0, 2))
+            values = np.asarray(self.moving(self.midpoints(first, count)), dtype=np.float64)
+            if not np.all(np.isfinite(values)):
+                raise InputError("moving: the schedule, the weight of the loss and the skip connection must be finite at every step")
+        return np.ascontiguousarray(values.transpose(1, 0, 2))
 
     def fingerprint(self) -> str:
         """Hash of all that a step depends on (not of how long the training is)."""

@@ -126,6 +126,13 @@ class TrainedRun(Result):
 
     COLUMNS = ("tau", "steps", "Q", "Theta", "M", "b", "parameters")
 
+    def network(self, optimiser: StackedOptimiser, average: int | None = None) -> tuple[np.ndarray, Any, np.ndarray]:
+        """W (p, d), b and κ at the last recorded time, of the network itself or of one of its averages."""
+        part, row = slice(0, optimiser.p), 0
+        if average is not None:
+            part, row = optimiser.averages[average], optimiser.scalar_averages[average]
+        return self.stacked_weights[part], trained_skip(self.stacked_b[-1, row]), self.stacked_parameters[-1, row]
+
     def summary(self) -> str:
         """The last order parameters."""
         head = f"SGD at d = {self.dimension}: {len(self.tau)} recorded times"

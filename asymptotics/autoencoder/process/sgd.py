@@ -142,7 +142,7 @@ class Trainer:
             problem.denoiser.module.slopes, problem.denoiser.decoders, self._V, self._scale, self._scalars,
             self._references, problem.centroids, self._roots, self._root_of, self._data, picks, times,
             self._labels(self.step * batch, picks), problem.denoiser.labels, problem.clocks(self.step, steps),
-            problem.time_weights, problem.gains, problem.factors(self.step, steps), self._rates,
+            problem.time_weights, problem.factors(self.step, steps), self._rates,
             problem.decays(self.step, steps), gradient.places, gradient.values, linear.places, linear.values,
             self.optimiser.scalar_gradient, scalars.places, scalars.values, *self.key, self.step, batch,
         )  # fmt: skip

@@ -115,7 +115,7 @@ _slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _mat
 def _advance(
     slopes: Any, decoders: Any, V: Any, scale: Any, scalars: Any, references: Any, coordinates: Any, spreads: Any,
     spread_of: Any, data: Any, picks: Any, time_picks: Any, labels: Any, label_count: Any, clock: Any, time_weights: Any,
-    gains: Any, factors: Any, rates: Any, decays: Any, gradient_of: Any, gradient_by: Any, linear_of: Any, linear_by: Any,
+    factors: Any, rates: Any, decays: Any, gradient_of: Any, gradient_by: Any, linear_of: Any, linear_by: Any,
     scalar_gradient: Any, scalar_of: Any, scalar_by: Any, key0: Any, key1: Any, first: Any, batch: Any,
 ) -> None:  # fmt: skip
     """SGD steps first, first + 1, … (as many as ``factors``), in place.
@@ -143,10 +143,11 @@ def _advance(
         Index of the one time used for a sample, or −1 for all.
     labels, label_count : (samples,), int
         Label of every sample (−1: dropped or none), and how many there are.
-    clock : (1 or steps, 8 + skips, times)
-        α, β, α̇, β̇, t, y₀, y₁, s₀, ψ_1, ψ_2, …: the same at every step, or one table a step.
-    time_weights, gains : (times,)
-        Weights of E_t, and the factor on the gradient of a time (whether it is averaged over or drawn).
+    clock : (1 or steps, 9 + skips, times)
+        α, β, α̇, β̇, t, y₀, y₁, w, s₀, ψ_1, ψ_2, …: the same at every step, or one table a step. w is a factor on the gradient of
+        a time, whether it is averaged over or drawn.
+    time_weights : (times,)
+        Weights of E_t.
     factors, decays : (steps,)
         Factor on the learning rates, and λ, at every step.
     rates : (p + 2,)
@@ -158,7 +159,7 @@ def _advance(
     first, batch :
         Number of the first step, samples a step.
     """
-    p, d, skips = rates.shape[0] - 2, V.shape[1], clock.shape[1] - 8
+    p, d, skips = rates.shape[0] - 2, V.shape[1], clock.shape[1] - 9
     terms, times, parameters = decoders.shape[0], time_weights.shape[0], scalars.shape[1] - skips
     stacked = gradient_of.shape[0] > 0
     root = np.sqrt(np.float64(d))
@@ -230,12 +231,12 @@ def _advance(
             for t_index in range(times):
                 if chosen >= 0 and t_index != chosen:
                     continue
-                weight = gains[t_index] * (1.0 if chosen >= 0 else time_weights[t_index]) / batch
+                weight = clock[frame, 7, t_index] * (1.0 if chosen >= 0 else time_weights[t_index]) / batch
                 for m in range(5):
                     now[m] = clock[frame, m, t_index]
-                alpha, beta, skip = now[0], now[1], clock[frame, 7, t_index]
+                alpha, beta, skip = now[0], now[1], clock[frame, 8, t_index]
                 for m in range(skips):
-                    skip += b[m] * clock[frame, 8 + m, t_index]
+                    skip += b[m] * clock[frame, 9 + m, t_index]
                 r0, r1 = clock[frame, 5, t_index] - skip * alpha, clock[frame, 6, t_index] - skip * beta
                 for a in range(p):
                     omega[a] = alpha * lambda0[a] + beta * lambda1[a]
@@ -254,7 +255,7 @@ def _advance(
                     for m in range(parameters):
                         slope_kappa[m] -= 2.0 * weight * residual[j] * by_parameter[j, m]
                 for m in range(skips):
-                    slope_b[m] -= 2.0 * weight * aligned * clock[frame, 8 + m, t_index]
+                    slope_b[m] -= 2.0 * weight * aligned * clock[frame, 9 + m, t_index]
                 for a in range(p):
                     a0[a] += weight * (total[a] * r0 + encoded[a] * alpha)
                     a1[a] += weight * (total[a] * r1 + encoded[a] * beta)
@@ -302,7 +303,7 @@ def _signature(real: Any) -> Any:
     rows = real[:, ::1]
     return types.void(
         _slopes, _integers, rows, _vector, _matrix, rows, _matrix, rows, _integers, rows, _integers, _integers, _integers,
-        int64, _cube, _vector, _vector, _vector, _vector, _vector, _pairs, _matrix, _pairs, _matrix, _vector, _pairs, _matrix,
+        int64, _cube, _vector, _vector, _vector, _vector, _pairs, _matrix, _pairs, _matrix, _vector, _pairs, _matrix,
         uint32, uint32, int64, int64,
     )  # fmt: skip
 
