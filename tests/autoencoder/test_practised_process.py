@@ -16,6 +16,7 @@ from asymptotics.autoencoder.finite_size.reduced_chain import trajectory
 from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.model import streams
 from asymptotics.autoencoder.process import steps as sgd_kernels
+from asymptotics.autoencoder.process.optimiser import Optimiser
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import Trainer, one_run, train
 from asymptotics.common.input.checks import InputError
@@ -33,7 +34,9 @@ def scaled_by_hand(omega, kappa, now, hot):
     alpha, beta = now[:2]
     scale = (alpha**2 + beta**2) ** -0.5
     bias = hot[0] * kappa[0] + hot[1] * kappa[1]
-    return np.stack([alpha * np.tanh(scale * omega[0] + bias), now[4] ** 2 * omega[1] * np.tanh(omega[0] * beta - kappa[1])])
+    return np.stack(
+        [alpha * np.tanh(scale * omega[0] + bias), now[4] ** 2 * omega[1] * np.tanh(omega[0] * beta - kappa[1])]
+    )
 
 
 def conditioned() -> Forward:
@@ -81,7 +84,7 @@ class ByHand:
         self.problem, self.seed = problem, seed
         self.W, self.b, self.kappa = problem.initial[0].copy(), problem.b.copy(), problem.parameters.copy()
         self.velocity = [np.zeros_like(x) for x in (self.W, self.b, self.kappa)]
-        self.averages = [[x.copy() for x in (self.W, self.b, self.kappa)] for _ in problem.averages]
+        self.averages = [[x.copy() for x in (self.W, self.b, self.kappa)] for _ in problem.optimiser.averages]
 
     def sample(self, number: int):
         problem, key = self.problem, philox_key(self.seed)
@@ -99,8 +102,11 @@ class ByHand:
         hot = np.zeros(2)
         if draw(streams.LABEL, [problem.label_dropout, 1 - problem.label_dropout]):
             hot[problem.labels[cluster]] = 1.0
-        return z0.astype(float), problem.centroids[cluster] @ problem.initial[1] + spread * z1, hot, draw(
-            streams.TIME, problem.time_weights
+        return (
+            z0.astype(float),
+            problem.centroids[cluster] @ problem.initial[1] + spread * z1,
+            hot,
+            draw(streams.TIME, problem.time_weights),
         )
 
     def gradient(self, step: int):
@@ -143,22 +149,24 @@ class ByHand:
         db, dk = 2 * eta * s * problem.rate_b / d**2 * gb, 2 * eta * s * problem.rate_parameters / d * gk
         shrink = -eta * s * problem.rates[:, None] * decay / d * self.W
         old = [self.W, self.b, self.kappa]
-        if problem.momentum:
-            self.velocity = [problem.momentum * v + x for v, x in zip(self.velocity, (dw + shrink, db, dk), strict=True)]
+        if problem.optimiser.momentum:
+            self.velocity = [
+                problem.optimiser.momentum * v + x for v, x in zip(self.velocity, (dw + shrink, db, dk), strict=True)
+            ]
             new = [x + v for x, v in zip(old, self.velocity, strict=True)]
-        elif problem.heavy_ball:
-            friction, gain = problem.heavy_ball
+        elif problem.optimiser.heavy_ball:
+            friction, gain = problem.optimiser.heavy_ball
             new = [self.W + shrink + 2 * eta * gain / d * self.velocity[0], self.b + db, self.kappa + dk]
             self.velocity[0] = (1 - 2 * eta * friction / d) * self.velocity[0] + dw
-        elif problem.linear_map:
+        elif problem.optimiser.linear_map:
             R, A = (
                 np.array([[float(x(middle)[0]) if callable(x) else x for x in row] for row in table])
-                for table in problem.linear_map
+                for table in problem.optimiser.linear_map
             )
             new = [self.W + R @ dw + 2 * eta / d * A @ self.W, self.b + db, self.kappa + dk]
         else:
             new = [self.W + dw + shrink, self.b + db, self.kappa + dk]
-        for gamma, average in zip(problem.averages, self.averages, strict=True):
+        for gamma, average in zip(problem.optimiser.averages, self.averages, strict=True):
             share = min(1.0, 2 * eta / d * (float(gamma(middle)[0]) if callable(gamma) else gamma))
             average[:] = [x + share * (y - x) for x, y in zip(average, old, strict=True)]
         self.W, self.b, self.kappa = new
@@ -212,7 +220,8 @@ def small(network: str, **changes) -> SgdProblem:
         time_weights=[0.5, 0.2, 0.3], initial=(rng.standard_normal((p, 9)), rng.standard_normal((2, 9))),
         parameters=rng.standard_normal(forward.parameters), dtype="float64",
     ) | target | changes  # fmt: skip
-    return SgdProblem(forward, **options)
+    given = {f.name: options.pop(f.name) for f in dataclasses.fields(Optimiser) if f.name in options}
+    return SgdProblem(forward, optimiser=Optimiser(**given), **options)
 
 
 BALL = dict(heavy_ball=(2.0, 1.5))
@@ -233,7 +242,8 @@ CASES = {
     "a map of one's own": ("gates", dict(linear_map=(R, A), weight_decay=0.0, averages=(1.5,))),
     "a moving time": (
         "conditioned",
-        dict(moving=Moving(), skips=np.zeros((1, 1)), clock=None, gains=None, alpha=[0.0], beta=[0.0], y0=[0.0], y1=[0.0], time_weights=None, weight_decay=Falling()),
+        {key: [0.0] for key in ("alpha", "beta", "y0", "y1")}
+        | dict(moving=Moving(), skips=np.zeros((1, 1)), clock=None, time_weights=None, weight_decay=Falling()),
     ),
 }  # fmt: skip
 
@@ -246,16 +256,16 @@ def test_every_step_is_that_of_the_loss_in_numpy(case):
     for n in range(12):
         trainer.advance(1)
         hand.step(n)
-    p, optimiser = problem.denoiser.vectors, trainer.optimiser
+    p, stack = problem.denoiser.vectors, trainer.stack
     assert np.allclose(trainer.weights, hand.W, rtol=0, atol=1e-9)
     assert np.abs(trainer.weights - problem.initial[0]).max() > 0.05  # the steps are no small thing here
     n = len(problem.b)
     assert np.allclose(trainer._scalars[0], [*hand.b, *hand.kappa], rtol=0, atol=1e-10)
-    if problem.momentum or problem.heavy_ball:
+    if problem.optimiser.momentum or problem.optimiser.heavy_ball:
         assert np.allclose(trainer.stacked[p : 2 * p], hand.velocity[0], rtol=0, atol=1e-9)
-    if problem.momentum:
+    if problem.optimiser.momentum:
         assert np.allclose(trainer._scalars[1], np.concatenate(hand.velocity[1:]), rtol=0, atol=1e-10)
-    for part, row, average in zip(optimiser.averages, optimiser.scalar_averages, hand.averages, strict=True):
+    for part, row, average in zip(stack.averages, stack.scalar_averages, hand.averages, strict=True):
         assert np.allclose(trainer.stacked[part], average[0], rtol=0, atol=1e-9)
         assert np.allclose(trainer._scalars[row, :n], average[1], rtol=0, atol=1e-10)
         assert np.allclose(trainer._scalars[row, n:], average[2], rtol=0, atol=1e-10)
@@ -264,7 +274,17 @@ def test_every_step_is_that_of_the_loss_in_numpy(case):
 def test_averages_and_labels_depend_on_no_chunk_and_resume_bit_for_bit(tmp_path):
     problem = small("conditioned", averages=(1.0, Power(2.0)), momentum=0.6, tau=20.0, batch=2)
     whole = train(problem, 5, [0.0, 8.0, 20.0])
-    names = ("Q", "Theta", "b", "parameters", "weights", "stacked_Q", "stacked_b", "stacked_parameters", "stacked_weights")
+    names = (
+        "Q",
+        "Theta",
+        "b",
+        "parameters",
+        "weights",
+        "stacked_Q",
+        "stacked_b",
+        "stacked_parameters",
+        "stacked_weights",
+    )
 
     def stop(done: int, total: int) -> None:
         if done > 150:
@@ -277,7 +297,7 @@ def test_averages_and_labels_depend_on_no_chunk_and_resume_bit_for_bit(tmp_path)
     for name in names:
         assert np.array_equal(getattr(resumed, name), getattr(whole, name)), name
     with pytest.raises(InputError, match="another problem"):
-        train(dataclasses.replace(problem, averages=(1.0, Power(3.0))), 5, checkpoint=path)
+        train(dataclasses.replace(problem, optimiser=Optimiser(0.6, averages=(1.0, Power(3.0)))), 5, checkpoint=path)
 
 
 def test_averages_leave_the_network_alone():
@@ -289,7 +309,7 @@ def test_averages_leave_the_network_alone():
     before = trainer.weights
     trainer.advance(1)
     assert np.allclose(trainer.weights, plain.weights, rtol=0, atol=1e-13)
-    assert np.array_equal(trainer.stacked[trainer.optimiser.averages[1]], before)
+    assert np.array_equal(trainer.stacked[trainer.stack.averages[1]], before)
 
 
 @pytest.mark.parametrize(
@@ -323,19 +343,23 @@ def test_bad_input_is_one_line(changes, words):
 )
 def test_the_reduced_chain_has_the_same_law(network, changes):
     """Means and standard deviations of all stacked order parameters, 1 500 runs each, in R^30 and as a chain."""
-    options = dict(dimension=30, learning_rate=0.2, tau=1.5, weight_decay=0.3, masses=[1.0], eigenvalues=[[0.6]], **changes)
+    options = dict(
+        dimension=30, learning_rate=0.2, tau=1.5, weight_decay=0.3, masses=[1.0], eigenvalues=[[0.6]], **changes
+    )
     rng = np.random.default_rng(1)
     W, E = rng.standard_normal((4 if network == "gates" else 2, 30)), np.linalg.qr(rng.standard_normal((30, 2)))[0].T
     problem = small(network, initial=(0.7 * W, E), **options)
     taus, n = np.array([0.7, 1.5]), 1500
     runs = [train(problem, s, taus) for s in spawn(0, n)]
     chains = [trajectory(s, problem, taus) for s in spawn(1, n)]
-    followed = Trainer(problem, 0).optimiser.followed
+    followed = Trainer(problem, 0).stack.followed
 
     def flat(rows):
         return np.array([np.concatenate([np.ravel(x) for x in row]) for row in rows])
 
-    left = flat([(r.stacked_Q[:, followed][:, :, followed], r.stacked_Theta[:, followed], r.b, r.parameters) for r in runs])
+    left = flat(
+        [(r.stacked_Q[:, followed][:, :, followed], r.stacked_Theta[:, followed], r.b, r.parameters) for r in runs]
+    )
     right = flat([(c["stacked_Q"], c["stacked_Theta"], c["b"], c["parameters"]) for c in chains])
     sem = np.sqrt((left.var(axis=0, ddof=1) + right.var(axis=0, ddof=1)) / n)
     assert np.all(np.abs(left.mean(axis=0) - right.mean(axis=0)) < 4.5 * sem + 1e-12)

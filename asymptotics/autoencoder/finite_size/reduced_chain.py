@@ -23,7 +23,6 @@ from ..equations.integrate import check_start
 from ..model.problem import Problem
 from ..model.weights import atom_counts, joint_gram, overlaps
 from ..process.ensemble import Runs
-from ..process.optimiser import StackedOptimiser
 from ..process.problem import SgdProblem
 from ..process.results import measured
 from ..process.setup import sgd_problem
@@ -101,10 +100,11 @@ class Chain:
             raise InputError("data: must be left out; the reduced chain draws fresh samples of a Gaussian mixture")
         self.problem, self.step = problem, 0
         self.key = philox_key(seed)
-        self.optimiser = StackedOptimiser(problem)
+        self.stack = problem.stack
         f = self._stacked(self._start(seed))
         self.frame, self.P, self.L = f, f.P.copy(), f.L.copy()
-        self.scalars = self.optimiser.start(np.zeros((self.optimiser.p, 0)), np.concatenate([problem.b, problem.parameters]))[1]
+        scalars = np.concatenate([problem.b, problem.parameters])
+        self.scalars = self.stack.start(np.zeros((self.stack.p, 0)), scalars)[1]
         self._labels = np.full(len(problem.weights), -1) if problem.labels is None else problem.labels
         self._means = np.ascontiguousarray(np.einsum("ck,ski->csi", problem.centroids, f.references))
         self._spreads = np.ascontiguousarray(np.sqrt(problem.eigenvalues))
@@ -138,8 +138,8 @@ class Chain:
 
     def _stacked(self, f: Frame) -> Frame:
         """The frame with the rows that the optimiser carries along; its further directions are empty so far."""
-        p, rows, atoms = self.optimiser.p, self.optimiser.rows, len(f.P)
-        start = np.stack([self.optimiser.start(np.eye(p), np.zeros(0))[0]] * atoms)
+        p, rows, atoms = self.stack.p, self.stack.rows, len(f.P)
+        start = np.stack([self.stack.start(np.eye(p), np.zeros(0))[0]] * atoms)
         L = np.zeros((atoms, rows, rows))
         L[:, :, :p] = start @ f.L
         widths = np.minimum(rows, f.widths + f.rest)
@@ -150,14 +150,14 @@ class Chain:
         problem, f = self.problem, self.frame
         while steps > 0:
             count = min(steps, PIECE)
-            gradient, linear, scalars = self.optimiser.entries(self.step, count)
+            gradient, linear, scalars = problem.entries(self.step, count)
             advance(
                 problem.denoiser.module.slopes, problem.denoiser.decoders, self.P, self.L, self.scalars, f.ranks, f.widths,
                 f.rest, self._means, self._spreads, self._cumulative, self._cumulative_times, problem.average == "random",
                 self._labels, problem.denoiser.labels, float(problem.label_dropout), problem.clocks(self.step, count),
                 problem.time_weights, problem.factors(self.step, count), self._rates,
                 problem.decays(self.step, count), gradient.places, gradient.values, linear.places, linear.values,
-                self.optimiser.scalar_gradient, scalars.places, scalars.values, float(problem.dimension), *self.key,
+                self.stack.scalar_gradient, scalars.places, scalars.values, float(problem.dimension), *self.key,
                 self.step, problem.batch,
             )  # fmt: skip
             self.step += count
@@ -206,7 +206,7 @@ def trajectory(
             f"training.learning_rate = {problem.learning_rate:g}: SGD diverged; must be smaller at this dimension"
         )
     skips = len(problem.b)
-    return measured(chain.optimiser, problem.centroids, Q, Theta, scalars[..., :skips], scalars[..., skips:])
+    return measured(chain.stack, problem.centroids, Q, Theta, scalars[..., :skips], scalars[..., skips:])
 
 
 def simulate(

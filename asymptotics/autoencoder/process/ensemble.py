@@ -20,7 +20,6 @@ from ..model.problem import Problem
 from .companion import COMPANION, with_companion
 from .generate import Generator
 from .generate import prepare as prepare_generator
-from .optimiser import StackedOptimiser
 from .problem import SgdProblem
 from .results import STACKED, Runs, measured
 from .setup import sampler_steps, sgd_problem
@@ -41,13 +40,13 @@ def _one(
     training_seed, sampling_seed = seed.spawn(2)
     trained = train_member(run, setup, training_seed, taus, share=TRAINING_SHARE if samples else 1.0)
     fields: dict[str, Any] = measured(
-        StackedOptimiser(setup), setup.centroids, trained.stacked_Q, trained.stacked_Theta, trained.stacked_b,
+        setup.stack, setup.centroids, trained.stacked_Q, trained.stacked_Theta, trained.stacked_b,
         trained.stacked_parameters,
     )  # fmt: skip
     K = setup.centroids.shape[1]
     fields |= {"generated": np.empty((0, K)), "norms": np.empty(0)}
     if samples:
-        weights, b, parameters = trained.network(StackedOptimiser(setup), problem.generating)
+        weights, b, parameters = trained.network(setup.stack, problem.generating)
         generator = Generator(
             setup.denoiser, weights, **sampler_steps(problem, b), directions=trained.references, parameters=parameters
         )  # fmt: skip
@@ -103,7 +102,7 @@ def simulate(
     # Compiled here, so that worker processes find the machine code instead of each making their own.
     prepare_sgd(setup)
     prepare_generator(setup.denoiser)
-    names = (*Runs.NAMES, *(() if StackedOptimiser(setup).plain else STACKED), "generated")
+    names = (*Runs.NAMES, *(() if setup.stack.plain else STACKED), "generated")
     main, low = with_companion(
         _one, (problem, taus, problem.simulation.samples), problem, setup, (*names, "norms"), names,
         companion=companion, workers=workers, executor=executor, progress=progress, checkpoint=checkpoint,

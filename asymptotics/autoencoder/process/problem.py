@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from ...common.input.checks import InputError, array, choice, fail, integer, number
 from ..kernels.network import Forward
 from ..model.weights import atom_counts, construct, drawn, on_references
-from .optimiser import AlongTau, StackedOptimiser, along
+from .optimiser import AlongTau, Entries, Optimiser, Stack, along
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,14 +56,8 @@ class SgdProblem:
         Probability that a sample's label is dropped.
     weight_decay : float or callable
         λ ≥ 0, or a picklable function of arrays of τ.
-    momentum : float
-        β_m, on everything; or
-    heavy_ball : (float, float), optional
-        friction and gain of order 1/d, on the vectors; or
-    linear_map : (R, A), optional
-        p × p lists of numbers and functions of τ, all that moves the vectors (the weight decay is then in A).
-    averages : sequence of float or callable
-        γ(τ) of every average that is kept of vectors and scalars. See `asymptotics.autoencoder.process.optimiser`.
+    optimiser : Optimiser
+        Momentum, or a linear map, and averages; default plain SGD.
     rates : (p,), optional
         ρ_a ≥ 0; 0 freezes a vector (its weight decay too). Default 1.
     rate_b, rate_parameters : float
@@ -124,10 +118,7 @@ class SgdProblem:
     labels: Any = None
     label_dropout: float = 0.0
     weight_decay: AlongTau = 0.0
-    momentum: float = 0.0
-    heavy_ball: tuple[float, float] | None = None
-    linear_map: Any = None
-    averages: tuple[AlongTau, ...] = ()
+    optimiser: Optimiser = field(default_factory=Optimiser)
     rates: Any = None
     rate_b: float = 1.0
     rate_parameters: float = 1.0
@@ -180,7 +171,10 @@ class SgdProblem:
         for name in ("rate_b", "rate_parameters"):
             number(name, getattr(self, name), at_least=0)
         self._check_times(times)
-        self._check_optimiser()
+        if not callable(self.weight_decay):
+            number("weight_decay", self.weight_decay, at_least=0)
+        if not self.optimiser.plain:
+            self._store(dtype="float64")
         self._check_labels(clusters)
         b = np.atleast_1d(np.asarray(self.b, dtype=np.float64))
         self._store(b=array("b", b, shape=(self.clocks(0, 1).shape[1] - 9,)))
@@ -203,22 +197,6 @@ class SgdProblem:
         plain = np.outer([0.0, float(self.denoiser.skip)], np.ones(times))
         self._store(clock=array("clock", clock, shape=(3, times)))
         self._store(skips=array("skips", plain if self.skips is None else self.skips, shape=(None, times)))
-
-    def _check_optimiser(self) -> None:
-        if not callable(self.weight_decay):
-            number("weight_decay", self.weight_decay, at_least=0)
-        number("momentum", self.momentum, at_least=0, below=1)
-        if bool(self.momentum) + (self.heavy_ball is not None) + (self.linear_map is not None) > 1:
-            raise InputError("momentum, heavy_ball, linear_map: at most one of the three can be given")
-        if self.heavy_ball is not None:
-            for name, value in zip(("friction", "gain"), self.heavy_ball, strict=True):
-                number(f"heavy_ball {name}", value, at_least=0)
-        self._store(averages=tuple(self.averages))
-        for gamma in self.averages:
-            if not callable(gamma):
-                number("averages", gamma, above=0)
-        if not StackedOptimiser(self).plain:
-            self._store(dtype="float64")
 
     def _check_labels(self, clusters: int) -> None:
         count = self.denoiser.labels
@@ -282,7 +260,11 @@ class SgdProblem:
             values = np.asarray(self.schedule, dtype=np.float64)[first : first + count]
         if len(values) < count or not np.all(np.isfinite(values)) or np.any(values < 0):
             raise InputError("schedule: must be finite, >= 0 and defined at every step")
-        largest = self.learning_rate * float(self.rates.max()) * float(np.max(values * self.decays(first, count), initial=0.0))
+        largest = (
+            self.learning_rate
+            * float(self.rates.max())
+            * float(np.max(values * self.decays(first, count), initial=0.0))
+        )
         if largest >= self.dimension:
             fail(
                 "weight_decay",
@@ -290,6 +272,17 @@ class SgdProblem:
                 f"such that eta rho lambda/d < 1 (it is {largest / self.dimension:g})",
             )
         return np.array(values)
+
+    @property
+    def stack(self) -> Stack:
+        """The rows that the optimiser moves."""
+        return Stack(self.optimiser, self.denoiser.vectors)
+
+    def entries(self, first: int, count: int) -> tuple[Entries, Entries, Entries]:
+        """The optimiser's map at the steps first, first + 1, …: R and L of the vectors, L of the scalars."""
+        h = 2 * self.learning_rate / self.dimension
+        decay = self.factors(first, count) * self.decays(first, count)
+        return self.stack.entries(self.midpoints(first, count), h, self.rates, decay)
 
     def midpoints(self, first: int, count: int) -> np.ndarray:
         """τ in the middle of the steps first, first + 1, …."""
@@ -309,7 +302,9 @@ class SgdProblem:
         else:
             values = np.asarray(self.moving(self.midpoints(first, count)), dtype=np.float64)
             if not np.all(np.isfinite(values)):
-                raise InputError("moving: the schedule, the weight of the loss and the skip connection must be finite at every step")
+                raise InputError(
+                    "moving: the schedule, the weight of the loss and the skip connection must be finite at every step"
+                )
         return np.ascontiguousarray(values.transpose(1, 0, 2))
 
     def fingerprint(self) -> str:
@@ -348,7 +343,9 @@ class SgdProblem:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """A value, or what nested sequences hold."""
+    """A value, or what nested sequences and an optimiser hold."""
+    if isinstance(value, Optimiser):
+        value = [getattr(value, f.name) for f in fields(value)]
     if isinstance(value, (tuple, list)):
         for part in value:
             yield from _parts(part)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.output.ensemble import Ensembles, Measured
 from ...common.output.results import Result, to_builtin
-from .optimiser import StackedOptimiser
+from .optimiser import Stack
 
 
 def trained_skip(b: np.ndarray) -> Any:
@@ -25,7 +25,12 @@ STACKED = ("stacked_Q", "stacked_Theta", "stacked_M", "stacked_b", "stacked_para
 
 
 def measured(
-    optimiser: StackedOptimiser, centroids: np.ndarray, Q: np.ndarray, Theta: np.ndarray, b: np.ndarray, kappa: np.ndarray
+    stack: Stack,
+    centroids: np.ndarray,
+    Q: np.ndarray,
+    Theta: np.ndarray,
+    b: np.ndarray,
+    kappa: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Order parameters of a run by name: of the network, and of all stacked vectors where the optimiser carries some along.
 
@@ -35,11 +40,11 @@ def measured(
     ----------
     Q, Theta, b, kappa : (n, P, P), (n, P, K), (n, S, skips), (n, S, parameters)
     """
-    p = optimiser.p
+    p = stack.p
     found = {"Q": Q[:, :p, :p], "Theta": Theta[:, :p], "M": Theta[:, :p] @ centroids.T}
     found |= {"b": trained_skip(b[:, 0]), "parameters": kappa[:, 0]}
-    if not optimiser.plain:
-        kept, rows = optimiser.followed, optimiser.followed_scalars
+    if not stack.plain:
+        kept, rows = stack.followed, stack.followed_scalars
         values = (Q[:, kept][:, :, kept], Theta[:, kept], Theta[:, kept] @ centroids.T, b[:, rows], kappa[:, rows])
         found |= dict(zip(STACKED, values, strict=True))
     return found
@@ -126,11 +131,9 @@ class TrainedRun(Result):
 
     COLUMNS = ("tau", "steps", "Q", "Theta", "M", "b", "parameters")
 
-    def network(self, optimiser: StackedOptimiser, average: int | None = None) -> tuple[np.ndarray, Any, np.ndarray]:
+    def network(self, stack: Stack, average: int | None = None) -> tuple[np.ndarray, Any, np.ndarray]:
         """W (p, d), b and κ at the last recorded time, of the network itself or of one of its averages."""
-        part, row = slice(0, optimiser.p), 0
-        if average is not None:
-            part, row = optimiser.averages[average], optimiser.scalar_averages[average]
+        part, row = stack.place(average)
         return self.stacked_weights[part], trained_skip(self.stacked_b[-1, row]), self.stacked_parameters[-1, row]
 
     def summary(self) -> str:

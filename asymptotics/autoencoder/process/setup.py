@@ -12,8 +12,10 @@ from ..kernels.network import Forward
 from ..model.functions import OfTime
 from ..model.problem import Problem
 from ..model.rate_schedule import rate_schedule
+from ..model.samples import load_samples
 from ..model.sampling import KEY, NAMES
 from ..model.target import EmpiricalMixture
+from .optimiser import Optimiser
 from .problem import SgdProblem
 
 
@@ -48,7 +50,13 @@ class _Moving:
     def text(self) -> Any:
         """What says which function this is."""
         denoiser, training = self.problem.denoiser, self.problem.training
-        return training.times, training.weights, denoiser.skip_fixed, denoiser.skip_basis, repr(self.problem.interpolant)
+        return (
+            training.times,
+            training.weights,
+            denoiser.skip_fixed,
+            denoiser.skip_basis,
+            repr(self.problem.interpolant),
+        )
 
     def __call__(self, tau: np.ndarray) -> np.ndarray:
         moving = self.problem.training.moving_time
@@ -126,28 +134,23 @@ def times_of(problem: Problem) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def optimiser_of(problem: Problem) -> dict[str, Any]:
-    """Weight decay, momentum, averages, or a declared linear map, in numbers and functions of τ."""
-    training = problem.training
-    decay = training.moving_decay
-    found: dict[str, Any] = {"weight_decay": training.weight_decay if decay is None else decay}
-    found["averages"] = tuple(
-        _Power(float(a.power or 0.0)) if a.gamma is None else a.gamma for a in training.averages
-    )
-    momentum = training.moved_by
-    if momentum.friction is not None:
-        found["heavy_ball"] = momentum.friction, momentum.gain
-    elif momentum.fixed:
-        found["momentum"] = momentum.fixed
+def optimiser_of(problem: Problem) -> Optimiser:
+    """Momentum and averages, or a declared linear map, in numbers and functions of τ."""
+    training, momentum = problem.training, problem.training.moved_by
     declared = training.optimiser
     if declared is None and problem.denoiser.system is not None:
         declared = problem.denoiser.system.optimiser
     if declared is not None:
-        found["linear_map"] = tuple(
+        declared = tuple(
             [[_Entry(x) if x.free_symbols else float(x) for x in row] for row in matrix.tolist()]
             for matrix in declared.matrices(problem.denoiser.vectors)
         )
-    return found
+    return Optimiser(
+        momentum=momentum.fixed,
+        heavy_ball=None if momentum.friction is None else (momentum.friction, momentum.gain),
+        linear_map=declared,
+        averages=tuple(_Power(a.power or 0.0) if a.gamma is None else a.gamma for a in training.averages),
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,10 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
                 "data: the target must be made from samples (GaussianMixture.from_samples, or target.samples in a file), so"
                 " that theory and experiment have the same atoms and reference directions"
             )
+        labels = _labels_of(problem.target, data) if problem.denoiser.labelled else None
         data, dimension = problem.target.coordinates(data), problem.target.dimension
+    else:
+        labels = None
     target, training, denoiser = problem.target, problem.training, problem.denoiser
     forward = forward_of(problem)
     d = problem.simulation.dimension if dimension is None else integer("dimension", dimension, at_least=2)
@@ -215,10 +221,23 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         average=training.average,
         dtype="float32" if problem.simulation.precision == "single" else "float64",
         data=data,
+        data_labels=labels,
         **times_of(problem),
-        **optimiser_of(problem),
+        weight_decay=training.weight_decay if training.moving_decay is None else training.moving_decay,
+        optimiser=optimiser_of(problem),
         **start,
     )
+
+
+def _labels_of(target: EmpiricalMixture, data: Any) -> np.ndarray:
+    """The label of every sample, numbered as the target's clusters are."""
+    _, labels = load_samples(data)
+    known = np.asarray(target.labels)
+    if labels is None or not np.all(np.isin(labels, known)):
+        raise InputError(
+            "data: must come with labels that the target has, for a network that is told them (a file with data and labels)"
+        )
+    return np.asarray(np.searchsorted(known, labels), dtype=np.int64)
 
 
 def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str, Any]:
@@ -253,8 +272,9 @@ def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str
             raise InputError(f"sampling: the prediction determines no velocity at t = {t[k]:g}; start later")
         gamma[k], delta[k] = of_f, of_x + of_f * skip[k]
     found = {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h, "clock": problem.told(t)}
-    if problem.denoiser.labelled:
-        weights = np.bincount(problem.target.cluster_labels, problem.target.weights)
+    labels = problem.target.cluster_labels
+    if problem.denoiser.labelled and labels is not None:
+        weights = np.bincount(labels, problem.target.weights)
         found["label"] = weights if sampling.label is None else sampling.label
         found["guidance"] = sampling.guidance_at(s, t)
     return found

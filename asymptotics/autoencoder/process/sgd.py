@@ -24,7 +24,6 @@ from ...common.running.ensembles import Run
 from ..model import streams
 from ..model.weights import Overlaps, overlaps
 from . import steps
-from .optimiser import StackedOptimiser
 from .problem import SgdProblem
 from .results import SgdState, TrainedRun, trained_skip
 
@@ -51,8 +50,8 @@ class Trainer:
         self.references = references
         dtype = np.dtype(problem.dtype)
         self.step = 0
-        self.optimiser = StackedOptimiser(problem)
-        stacked, self._scalars = self.optimiser.start(weights, np.concatenate([problem.b, problem.parameters]))
+        self.stack = problem.stack
+        stacked, self._scalars = self.stack.start(weights, np.concatenate([problem.b, problem.parameters]))
         self._V = np.array(stacked, dtype=dtype, order="C")
         self._scale = np.ones(len(stacked))
         self._recorded: dict[int, np.ndarray] = {}
@@ -79,7 +78,7 @@ class Trainer:
     @property
     def weights(self) -> np.ndarray:
         """W, (p, d), in double precision."""
-        return self.stacked[: self.optimiser.p]
+        return self.stacked[: self.stack.p]
 
     @property
     def stacked(self) -> np.ndarray:
@@ -95,6 +94,11 @@ class Trainer:
     def parameters(self) -> np.ndarray:
         """κ."""
         return self._scalars[0, len(self.problem.b) :].copy()
+
+    def network(self, average: int | None = None) -> tuple[np.ndarray, Any, np.ndarray]:
+        """W (p, d), b and κ of the network itself or of one of its averages."""
+        part, row, skips = *self.stack.place(average), len(self.problem.b)
+        return self.stacked[part], trained_skip(self._scalars[row, :skips]), self._scalars[row, skips:].copy()
 
     def overlaps(self) -> Overlaps:
         """Order parameters of the present weights."""
@@ -137,14 +141,14 @@ class Trainer:
         """Make this many SGD steps."""
         problem, batch = self.problem, self.problem.batch
         picks, times = self._picks(self.step * batch, steps * batch)
-        gradient, linear, scalars = self.optimiser.entries(self.step, steps)
+        gradient, linear, scalars = problem.entries(self.step, steps)
         self._advance(
             problem.denoiser.module.slopes, problem.denoiser.decoders, self._V, self._scale, self._scalars,
             self._references, problem.centroids, self._roots, self._root_of, self._data, picks, times,
             self._labels(self.step * batch, picks), problem.denoiser.labels, problem.clocks(self.step, steps),
             problem.time_weights, problem.factors(self.step, steps), self._rates,
             problem.decays(self.step, steps), gradient.places, gradient.values, linear.places, linear.values,
-            self.optimiser.scalar_gradient, scalars.places, scalars.values, *self.key, self.step, batch,
+            self.stack.scalar_gradient, scalars.places, scalars.values, *self.key, self.step, batch,
         )  # fmt: skip
         self.step += steps
 
@@ -190,11 +194,11 @@ class Trainer:
         """The result at recorded steps."""
         problem = self.problem
         steps = np.array([k for k in steps if int(k) in self._recorded], dtype=np.int64)
-        atoms, P, K = len(problem.masses), self.optimiser.rows, problem.centroids.shape[1]
+        atoms, P, K = len(problem.masses), self.stack.rows, problem.centroids.shape[1]
         rows = np.array([self._recorded[int(k)] for k in steps]).reshape(len(steps), self._width)
         q, theta, scalars = np.split(rows, [atoms * P * P, atoms * P * (P + K)], axis=1)
         q, theta = q.reshape(-1, atoms, P, P), theta.reshape(-1, atoms, P, K)
-        p, n = self.optimiser.p, len(problem.b)
+        p, n = self.stack.p, len(problem.b)
         scalars = scalars.reshape(len(steps), *self._scalars.shape)
         stacked_Q, stacked_Theta = q.sum(axis=1), theta.sum(axis=1)
         q, theta = np.ascontiguousarray(q[..., :p, :p]), np.ascontiguousarray(theta[..., :p, :])
@@ -231,8 +235,8 @@ def default_chunk(problem: SgdProblem) -> int:
     """Steps that take about a fifth of a second (only how often Ctrl-C and the progress bar are looked at)."""
     p, d = problem.denoiser.vectors, problem.dimension
     nanoseconds = problem.batch * ((2.0 + 0.2 * p) * d + 100.0 * (1 + p) * len(problem.alpha)) + 0.1 * p * p * d
-    if not StackedOptimiser(problem).plain:
-        nanoseconds += 0.3 * (StackedOptimiser(problem).rows + p) * d
+    if not problem.stack.plain:
+        nanoseconds += 0.3 * (problem.stack.rows + p) * d
     return max(1, int(2e8 / nanoseconds))
 
 
