@@ -15,7 +15,6 @@ from .equations.drift import Drift
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
 from .equations.nodes import Chooser
 from .equations.stability import analyse
-from .model.extensions import refuse
 from .model.problem import Problem
 from .solution import OrderParameterPath
 
@@ -81,7 +80,6 @@ def solve(
         fail("tau", tau, f"in [0, training.tau] = [0, {problem.training.tau:g}]")
     integer("max_steps", max_steps, at_least=1)
     by_hand = form == "auto" and not (rule is None and noise_rule is None)
-    refuse(problem, "the theory")
     check_start(problem)
     kernels = kernels_of(problem, backend=backend, form="nodes" if by_hand else form)
     if tolerance is None:

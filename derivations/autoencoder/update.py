@@ -146,6 +146,27 @@ class Equations(Potential):
         return {key: self.average(x) for key, x in self.gram_increment.items()}
 
     @cached_property
+    def gradient_drift(self) -> tuple[tuple[sympy.Expr, ...], sympy.Matrix, dict[tuple[int, int], sympy.Expr]]:
+        """(A_a, B_ab, N_ab): a gradient step moves w_a·v by A_a (v·μ) + Σ_b B_ab (w_b·v) on average, along any v, and spreads by N.
+
+        Sorted out of the equations of plain SGD (ρ = 1, λ = 0), and these put together of them again:
+        dq_ab = X_ab + X_ba + 2η p_s N_ab with X_ab = A_a m_b + Σ_e B_ae q_eb.
+        """
+        one = {rho: sympy.Integer(1) for rho in self.rates} | {lam: sympy.Integer(0)}
+        plain = self if self.optimiser is None else Equations(self.denoiser)
+        theta = [sympy.expand(x.xreplace(one)) for x in plain.theta_drift]
+        A = tuple(x.coeff(symbol("t"), 1) for x in theta)
+        B = sympy.Matrix(self.p, self.p, lambda a, e: theta[a].coeff(symbol("Theta", e + 1), 1))
+        N = {}
+        for (a, c), drift in plain.gram_drift.items():
+            X = A[a] * symbol("m", c + 1) + sympy.Add(*[B[a, e] * symmetric("q", e, c) for e in range(self.p)])
+            Y = A[c] * symbol("m", a + 1) + sympy.Add(*[B[c, e] * symmetric("q", e, a) for e in range(self.p)])
+            N[a, c] = sympy.expand(sympy.expand(drift.xreplace(one) - X - Y) / (2 * eta * mass))
+            noise = {x for ch in (0, 1) for x in (symmetric(f"N{ch}", a, c), varsigma)}
+            require(N[a, c].free_symbols <= noise, "what is left of a Gram matrix's drift is the noise")
+        return A, B, N
+
+    @cached_property
     def skip_drift(self) -> sympy.Expr:
         """db/dτ = −½ ∂_b bulk, from the update of b (per time; E_t is linear); db_k/dτ is ψ_k(t) times this, with ∂_s for ∂_b."""
         return sympy.factor_terms(skip.drift(self.bulk, self.skip)) if self.skip != 0 else sympy.Integer(0)
