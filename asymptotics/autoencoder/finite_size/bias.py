@@ -160,8 +160,8 @@ class _Source:
             maps[k, :, 1 + k] = centred[k // p]
             maps[k, :, 1 + 2 * p + k * F : 1 + 2 * p + (k + 1) * F] = of.regression[k // p]
         P = np.zeros((p, p, count))
-        for n, (a, c) in enumerate(zip(*model.pairs, strict=True)):
-            P[a, c, at_P + n] = P[c, a, at_P + n] = 1.0
+        for n, (i, j) in enumerate(zip(*model.pairs, strict=True)):
+            P[i, j, at_P + n] = P[j, i, at_P + n] = 1.0
         gg = V[1 : 1 + 2 * p, 1 : 1 + 2 * p]
         Z = S * width
         residual = of.residual.reshape(2, Z, 2, Z)
