@@ -119,8 +119,8 @@ class LatentFlow:
 
     def phi(self, z: np.ndarray, t: float) -> np.ndarray:
         """Every φ_j, guided, at encoder fields z (points, encoders) and the time t."""
-        now, label, guidance = self._told(np.array(t))
-        z, omega = np.ascontiguousarray(z), float(guidance)
+        now, label, guidance = self._told(np.array([t]))
+        z, now, omega = np.ascontiguousarray(z), np.ascontiguousarray(now[:, 0]), float(guidance[0])
         out = np.empty((len(z), self.coupling.shape[1]))
         self.kernels.module.activations(z, now, label, self.kappa, out)
         if omega == 0.0:
