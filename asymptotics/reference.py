@@ -108,9 +108,11 @@ def _kind(entry: Described | None, hint: object) -> str:
 
 
 def _nested(kind: type[Settings]) -> Iterator[type[Settings]]:
-    """Settings of tables within a table, ``[denoiser.init]`` of ``[denoiser]``: they stand in the same module."""
+    """Settings of tables within a table, ``[denoiser.init]`` of ``[denoiser]``: they stand in the same package."""
     for other in Settings.__subclasses__():
-        if other.__module__ == kind.__module__ and other.table.startswith(f"{kind.table}."):
+        if other.__module__.rpartition(".")[0] == kind.__module__.rpartition(".")[0] and other.table.startswith(
+            f"{kind.table}."
+        ):
             yield other
 
 

@@ -12,7 +12,30 @@ from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, fail, integer, number
 from ...common.input.notation import Notation
 from ...common.input.settings import Settings
+from ...common.numerics.interpolants import Interpolant
+from .functions import OfTau, OfTime, constant
+from .optimiser import Average, Momentum, averages_of, refuse_adaptive
 from .rate_schedule import RateSchedule, rate_schedule
+from .tau_table import TauTable, frozen, is_table
+
+
+@dataclass(frozen=True)
+class TimeAverage:
+    """How E_t averages at one τ: E_t f = Σ_i first_i f(t_i), and a noise that is made time by time takes ``second``.
+
+    Attributes
+    ----------
+    times : (n,)
+        In rising order, each once.
+    first : (n,)
+        Σ p w: of all that is linear in the gradient. One sample at all times is averaged with these before it is squared.
+    second : (n,)
+        Σ p w²: of the squares of the gradient, where every step takes one time (of one fixed time: the square of ``first``).
+    """
+
+    times: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -22,11 +45,12 @@ class Training(Settings):
     Parameters
     ----------
     times : list of float
-        The times t ∈ [0, 1] that E_t averages over; or
+        The times t ∈ [0, 1] that E_t averages over; or one time along the training, an expression in tau or a table
+        ``[["tau", "time"], [0.0, 0.3], [4.0, 0.7]]`` between whose rows it is linear; or
     quadrature : int
         that many Gauss–Legendre times, for E_t over all of [0, 1].
     learning_rate, weight_decay : float
-        η > 0, λ ≥ 0.
+        η > 0, λ ≥ 0 (also an expression in tau, or a table).
     tau : float
         Training time reached.
     average : {"times", "random"}
@@ -34,9 +58,23 @@ class Training(Settings):
     batch : int
         Fresh samples a step (their gradients averaged).
     schedule : str
-        Factor s(τ) on all learning rates, an expression in tau.
+        Factor s(τ) on all learning rates, an expression in tau or a table.
     rates : dict
         Factor on the learning rate of a vector, a group ("u", "v", "w") or "b".
+    weights : list of float, or str
+        Weights of the loss: a list w_i in the order of ``times``, E_t f = Σ_i w_i f(t_i) in place of 1/T; or an expression w(t)
+        that multiplies the weights of the times; or a table of the w_i along τ.
+    time_probabilities : list of float
+        With ``average = "random"``: p_i in the order of ``times`` (default 1/T), or a table of them along τ. A gradient is
+        multiplied by w_i.
+    label_dropout : float
+        Probability p₀ that a sample's label is dropped.
+    ema : float, dict or list
+        Averages of the weights: γ per τ, {power = k} for γ = (1 + k)/τ, or several.
+    momentum : float or dict
+        Fixed β_m in [0, 1); or {friction = g, gain = k} of order 1/d, for the vectors alone.
+    optimiser : derivations.Optimiser
+        R and A in place of SGD's (Python only).
     """
 
     table = "training"
@@ -61,50 +99,243 @@ class Training(Settings):
     tau: float
     times: Any = None
     quadrature: int | None = None
-    weight_decay: float = 0.0
+    weight_decay: Any = 0.0
     average: str = "times"
     batch: int = 1
     schedule: Any = None
     rates: Any = None
+    weights: Any = None
+    time_probabilities: Any = None
+    label_dropout: float = 0.0
+    ema: Any = None
+    momentum: Any = None
+    optimiser: Any = None
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.quadrature is None):
             raise InputError(f"{self.key('times')}: give either times or quadrature (and not both)")
-        if self.times is not None:
-            times = array(
-                self.key("times"), np.atleast_1d(self.times) if np.isscalar(self.times) else self.times, ndim=1
-            )
-            if times.size == 0 or np.any(times < 0) or np.any(times > 1):
-                fail(self.key("times"), self.times, "at least one number, all in [0, 1]")
-            self.set(times=times)
-        else:
-            self.set(quadrature=integer(self.key("quadrature"), self.quadrature, at_least=1, at_most=512))
         self.set(
             learning_rate=number(self.key("learning_rate"), self.learning_rate, above=0),
-            weight_decay=number(self.key("weight_decay"), self.weight_decay, at_least=0),
             tau=number(self.key("tau"), self.tau, above=0),
             average=choice(self.key("average"), self.average, ("times", "random")),
             batch=integer(self.key("batch"), self.batch, at_least=1),
+            label_dropout=number(self.key("label_dropout"), self.label_dropout, at_least=0, at_most=1),
         )
-        if self.schedule is not None:
+        self._check_times()
+        self._check_decay()
+        self._check_weights()
+        if is_table(self.schedule):
+            self._freeze("schedule")
+        elif self.schedule is not None:
             expressions.check(self.schedule, ["tau"], self.key("schedule"))
         if self.rates is not None:
             if not isinstance(self.rates, Mapping):
                 fail(self.key("rates"), self.rates, "a table of factors by vector, group or b")
             self.set(rates={k: number(f"{self.key('rates')}.{k}", v, at_least=0) for k, v in self.rates.items()})
+        _ = self.averages, self.moved_by
+        self._check_optimiser()
+
+    def _check_times(self) -> None:
+        if self.times is None:
+            self.set(quadrature=integer(self.key("quadrature"), self.quadrature, at_least=1, at_most=512))
+            return
+        if isinstance(self.times, str) or is_table(self.times):
+            self._freeze("times")
+            OfTau(self.times, self.key("times"), self.tau).within(0.0, 1.0)
+            return
+        times = array(self.key("times"), np.atleast_1d(self.times) if np.isscalar(self.times) else self.times, ndim=1)
+        if times.size == 0 or np.any(times < 0) or np.any(times > 1):
+            fail(self.key("times"), self.times, "at least one number, all in [0, 1]")
+        self.set(times=times)
+
+    def _freeze(self, name: str) -> None:
+        """A table as what can be kept by its value."""
+        value = getattr(self, name)
+        self.set(**{name: frozen(value) if is_table(value) else value})
+
+    def _check_decay(self) -> None:
+        if is_table(self.weight_decay):
+            self._freeze("weight_decay")
+            OfTau(self.weight_decay, self.key("weight_decay"), self.tau).within(0.0, np.inf)
+            return
+        value = constant(self.weight_decay) if isinstance(self.weight_decay, str) else self.weight_decay
+        if isinstance(value, (int, float)) or value is not None:
+            self.set(weight_decay=number(self.key("weight_decay"), value, at_least=0))
+        else:
+            OfTau(self.weight_decay, self.key("weight_decay"), self.tau).within(0.0, np.inf)
+
+    @property
+    def _count(self) -> int | None:
+        """Number of times as they are given; None of a quadrature."""
+        if self.times is None:
+            return None
+        return len(self.times) if isinstance(self.times, np.ndarray) else 1
+
+    def _check_weights(self) -> None:
+        count, key = self._count, self.key("weights")
+        if isinstance(self.weights, str):
+            OfTime(self.weights, key)
+        elif self.weights is not None:
+            if count is None:
+                fail(key, self.weights, "an expression in t where training.quadrature is given")
+            if is_table(self.weights):
+                self._freeze("weights")
+                OfTau(self.weights, key, self.tau, count).within(0.0, np.inf)
+            else:
+                weights = array(key, self.weights, ndim=1)
+                if len(weights) != count or np.any(weights < 0) or not np.any(weights > 0):
+                    fail(
+                        key,
+                        self.weights,
+                        f"{count} numbers >= 0, one for each time and not all 0, or an expression in t",
+                    )
+                self.set(weights=weights)
+        self._check_probabilities(count)
+
+    def _check_probabilities(self, count: int | None) -> None:
+        given, key = self.time_probabilities, self.key("time_probabilities")
+        if given is None:
+            return
+        if self.average != "random" or count is None:
+            raise InputError(f'{key}: must be left out unless average = "random" and times are given')
+        allowed = f"{count} numbers >= 0, one for each time, that sum to 1"
+        if is_table(given):
+            self._freeze("time_probabilities")
+            rows = TauTable(self.time_probabilities, self.tau, key, count).knots[:, 1:]
+            if np.any(rows < 0) or np.any(np.abs(rows.sum(axis=1) - 1) > 1e-8):
+                fail(key, given, f"in every row {allowed}")
+            return
+        p = array(key, given, ndim=1)
+        if len(p) != count or np.any(p < 0) or abs(p.sum() - 1) > 1e-8:
+            fail(key, given, allowed)
+        self.set(time_probabilities=p / p.sum())
+
+    def _check_optimiser(self) -> None:
+        if self.optimiser is None:
+            return
+        key = self.key("optimiser")
+        refuse_adaptive(key, self.optimiser)
+        if not hasattr(self.optimiser, "matrices"):
+            fail(key, self.optimiser, "a derivations.Optimiser (left out: SGD)")
+        if self.momentum is not None:
+            raise InputError(f"{self.key('momentum')}: must be left out where {key} is given")
+        if self.weight_decay != 0:
+            fail(
+                self.key("weight_decay"),
+                self.weight_decay,
+                f"0 where {key} is given, whose linear part holds it (-lambda/2)",
+            )
+
+    # along the training ----------------------------------------------------------------------------------------
+
+    @property
+    def averages(self) -> tuple[Average, ...]:
+        """The averages of the weights that are followed."""
+        return averages_of(self.key("ema"), self.ema)
+
+    @property
+    def moved_by(self) -> Momentum:
+        """The momentum, none by default."""
+        return Momentum.of(self.key("momentum"), self.momentum)
+
+    @property
+    def moving_time(self) -> OfTau | None:
+        """The one time as a function of τ, where it moves."""
+        if self.times is None or isinstance(self.times, np.ndarray):
+            return None
+        return OfTau(self.times, self.key("times"), self.tau)
+
+    @property
+    def moving_decay(self) -> OfTau | None:
+        """λ as a function of τ, where it moves."""
+        if isinstance(self.weight_decay, float):
+            return None
+        return OfTau(self.weight_decay, self.key("weight_decay"), self.tau)
+
+    @property
+    def moving_weights(self) -> OfTau | None:
+        """The w_i as a function of τ, where they move."""
+        if not is_table(self.weights):
+            return None
+        return OfTau(self.weights, self.key("weights"), self.tau, int(self._count or 1))
+
+    @property
+    def moving_probabilities(self) -> OfTau | None:
+        """The p_i as a function of τ, where they move."""
+        if not is_table(self.time_probabilities):
+            return None
+        return OfTau(self.time_probabilities, self.key("time_probabilities"), self.tau, int(self._count or 1))
+
+    @property
+    def moving(self) -> tuple[OfTau, ...]:
+        """What moves along τ beside the learning rate."""
+        found = self.moving_time, self.moving_decay, self.moving_weights, self.moving_probabilities
+        return tuple(f for f in found if f is not None)
+
+    def pieces(self) -> np.ndarray:
+        """Ends of pieces of [0, τ] that no step of an integrator should cross."""
+        schedule = self.rate_schedule()
+        ends = [f.pieces for f in ((schedule, *self.moving) if schedule is not None else self.moving)]
+        return np.unique(np.concatenate([[0.0, self.tau], *ends]))
+
+    def time_average(self, interpolant: Interpolant, tau: float = 0.0) -> TimeAverage:
+        """E_t at the training time τ: probabilities of the times, and weights of the loss.
+
+        Raises
+        ------
+        InputError
+            If a weight is not finite and ≥ 0 at a time.
+        """
+        moving = self.moving_time
+        if moving is not None:
+            times, p = np.array([float(moving(tau))]), np.ones(1)
+        elif self.times is not None:
+            times, p = self.times, np.full(len(self.times), 1.0 / len(self.times))
+        else:
+            x, w = np.polynomial.legendre.leggauss(int(self.quadrature or 1))
+            times, p = (x + 1) / 2, w / 2
+        moving_p, moving_w = self.moving_probabilities, self.moving_weights
+        if self.time_probabilities is not None:
+            p = self.time_probabilities if moving_p is None else np.atleast_1d(moving_p(tau))
+        w = np.ones(len(times))
+        if isinstance(self.weights, str):
+            w = OfTime(self.weights, self.key("weights"))(interpolant, times)
+            if not np.all(np.isfinite(w) & (w >= 0)):
+                bad = float(times[~(np.isfinite(w) & (w >= 0))][0])
+                fail(
+                    self.key("weights"),
+                    self.weights,
+                    f"finite and >= 0 at the training times (it is not at t = {bad:g})",
+                )
+        elif self.weights is not None:
+            w = self.weights if moving_w is None else np.atleast_1d(moving_w(tau))
+            if self.average == "times":
+                p = np.ones(len(times))
+        there, index = np.unique(times, return_inverse=True)
+        first = np.bincount(index, p * w)
+        # One sample at all times: its gradients are averaged before they are squared.
+        return TimeAverage(there, first, first**2 if self.average == "times" else np.bincount(index, p * w**2))
 
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
-        """``(times, weights)`` of E_t."""
-        if self.times is not None:
-            times, index = np.unique(self.times, return_inverse=True)
-            return times, np.bincount(index) / len(index)
-        x, w = np.polynomial.legendre.leggauss(int(self.quadrature or 1))
-        return (x + 1) / 2, w / 2
+        """``(times, weights)`` of E_t, where they need no more than this table; see `time_average`."""
+        if isinstance(self.weights, str):
+            raise InputError(
+                f"{self.key('weights')}: is a function of the schedule; Problem.time_average gives its values"
+            )
+        average = self.time_average(Interpolant())
+        return average.times, average.first
 
     @property
     def shares_samples(self) -> bool:
         """Whether one sample serves several times at once (N then couples pairs of times)."""
-        return self.average == "times" and len(self.nodes()[0]) > 1
+        count = (
+            self.quadrature
+            if self.times is None
+            else len(np.unique(self.times))
+            if isinstance(self.times, np.ndarray)
+            else 1
+        )
+        return self.average == "times" and int(count or 1) > 1
 
     def rate_schedule(self) -> RateSchedule | None:
         """s(τ) as a function that knows its own structure, or None for the constant 1."""
