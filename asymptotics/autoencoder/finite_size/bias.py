@@ -87,7 +87,7 @@ class _Source:
         self.displacement = KINK_DISPLACEMENT if terms.kernels.module.KINK else DISPLACEMENT
 
     def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
-        at = self.terms(tau, y)
+        at = self.f.evaluation(tau) or self.terms(tau, y)
         out = self.curvature(tau, y) - self.terms.coefficients.eta * self.acceleration(tau, y, at)
         return out + self.beyond_leading(tau, y, at)
 

@@ -22,7 +22,7 @@ from .search import candidates
 from .spectrum import Spectrum, kind_of, spectrum_of
 
 #: A root is confirmed where finer expectations move it by less than this, in units of 1 + |y|; with a kink, where rungs gain little.
-CONFIRMED, KINK_CONFIRMED = 1e-7, 2e-3
+CONFIRMED, KINK_CONFIRMED = 1e-9, 2e-3
 #: Where the search is made: the first rung with this many nodes in one direction (points of Sobol').
 FIRST = {"hermite": 32, "sobol": 4096}
 #: A root whose order parameters are this many times what the target's are measured in is at the edge of the search.

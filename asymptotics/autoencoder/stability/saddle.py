@@ -82,14 +82,14 @@ def default_start(problem: Problem, initial: str | None) -> str:
     return initial
 
 
-def fine_flow(problem: Problem, states: list[np.ndarray]) -> Flow:
-    """The flow with the first expectations that finer ones confirm at all the states."""
+def fine_flow(problem: Problem, states: list[np.ndarray], tolerance: float = FINE) -> Flow:
+    """The flow with the first expectations that finer ones confirm at all the states, relative to ``tolerance``."""
     ladder = rungs(problem)
     flow = Flow(problem, ladder[0])
     for finer_rules in ladder[1:]:
         finer = flow.finer(finer_rules)
         change = max(float(np.linalg.norm(finer(y) - flow(y)) / (1e-3 + np.linalg.norm(finer(y)))) for y in states)
-        if change < (FINE if flow.drift.kernels.smooth else 1e-3):
+        if change < (tolerance if flow.drift.kernels.smooth else max(tolerance, 1e-3)):
             break
         flow = finer
     return flow
