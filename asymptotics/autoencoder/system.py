@@ -13,7 +13,9 @@ from .model.target import GaussianMixture
 from .model.training import Training
 
 TAU = "training times to report (theory) or record (simulation), instead of nine equally spaced ones"
-INITIAL = Option("initial", str, "exact: every run starts from the same overlaps; drawn: its random weights are drawn anew")
+INITIAL = Option(
+    "initial", str, "exact: every run starts from the same overlaps; drawn: its random weights are drawn anew"
+)
 
 SYSTEM = System(
     room=__package__,

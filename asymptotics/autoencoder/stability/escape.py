@@ -105,7 +105,11 @@ class Escape(Result):
         return dict(to_builtin({**fields, "levels": levels, "quantiles": self.quantile(np.array(levels))}))
 
     def summary(self) -> str:
-        how = "weights drawn anew in every run" if self.initial == "drawn" else "exact initial overlaps: by the noise of SGD alone"
+        how = (
+            "weights drawn anew in every run"
+            if self.initial == "drawn"
+            else "exact initial overlaps: by the noise of SGD alone"
+        )
         several = f", {self.degeneracy} directions alike" if self.degeneracy > 1 else ""
         lines = [
             f"escape from the saddle at d = {self.dimension} ({how}): rate {self.rate:+.6f} per tau along "
@@ -165,7 +169,10 @@ def escape(
     mean, std, quantiles = law_at_rest(saddle, d, threshold) if saddle.resting else law_along(saddle, d, threshold)
     found: dict[str, np.ndarray] = {}
     measured: dict[str, dict[str, float]] = {}
-    for name, count in (("chain", integer("chain", chain, at_least=0)), ("simulation", integer("full", full, at_least=0))):
+    for name, count in (
+        ("chain", integer("chain", chain, at_least=0)),
+        ("simulation", integer("full", full, at_least=0)),
+    ):
         found[name] = np.zeros(0)
         if count:
             end = float(quantiles[-1]) + LATE / saddle.rate
@@ -215,7 +222,9 @@ def _growth(saddle: Saddle) -> float:
     from .orbits import backward
 
     forms = backward(fluctuations(saddle.path, initial=saddle.initial), saddle.left)[0]
-    theta = np.concatenate([np.arange(s.start, s.stop) for s in map(saddle.flow.layout.theta, range(saddle.flow.layout.atoms))])
+    theta = np.concatenate(
+        [np.arange(s.start, s.stop) for s in map(saddle.flow.layout.theta, range(saddle.flow.layout.atoms))]
+    )
     return float(np.log(np.linalg.norm(forms[:, theta], 2) / np.linalg.norm(saddle.left[:, theta], 2)))
 
 

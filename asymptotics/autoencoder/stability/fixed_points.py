@@ -25,6 +25,9 @@ from .spectrum import Spectrum, kind_of, spectrum_of
 CONFIRMED, KINK_CONFIRMED = 1e-9, 2e-3
 #: Where the search is made: the first rung with this many nodes in one direction (points of Sobol').
 FIRST = {"hermite": 32, "sobol": 4096}
+#: From states with larger order parameters than this a root is looked for with so many nodes in one direction at once: coarse
+#: ones do not see what is that far out.
+WIDE, WIDE_NODES = 4.0, 200
 #: A root whose order parameters are this many times what the target's are measured in is at the edge of the search.
 FAR = 1e4
 
@@ -163,7 +166,9 @@ class FixedPoints(Result):
         points = list(self)
         columns = {name: np.array([point[name] for point in points]) for name in ("Theta", "Q", "b", "rate")}
         kinds = {"kind": [p.kind for p in points], "unstable": [p.unstable for p in points], "copies": self.copies}
-        return dataframe({"number": np.arange(1, len(self) + 1), **columns, **kinds, "potential": self.potential}, "number")
+        return dataframe(
+            {"number": np.arange(1, len(self) + 1), **columns, **kinds, "potential": self.potential}, "number"
+        )
 
     def summary(self) -> str:
         lines = [
@@ -295,7 +300,11 @@ class Found:
 
     def add(self, y: np.ndarray) -> None:
         """Newton's method from a state; what it finds, if it is new and no artefact of the nodes."""
-        coarse = self.flow.root(y)
+        first = 0
+        if np.max(np.abs(y)) > WIDE and len(self.ladder) > 1:
+            finest = len(self.ladder) - 2
+            first = next((k for k, (r, _) in enumerate(self.ladder[:finest]) if r.nodes >= WIDE_NODES), finest)
+        coarse = self._finer(first).root(y)
         if coarse is None or np.max(np.abs(coarse)) > FAR * self.flow.scale:
             return
         size = 1e-5 * (1 + float(np.max(np.abs(coarse))))
@@ -304,7 +313,7 @@ class Found:
         self.coarse.append(coarse)
         if len(self.states) == 0:
             self.end = coarse
-        root, flow, moved = self._confirm(coarse)
+        root, flow, moved = self._confirm(coarse, first + 1)
         if root is None:
             self.rejected += 1
             return
@@ -318,10 +327,10 @@ class Found:
         self.potential.append(potential)
         self.flows.append(flow)
 
-    def _confirm(self, y: np.ndarray) -> tuple[np.ndarray | None, Flow, float]:
+    def _confirm(self, y: np.ndarray, first: int) -> tuple[np.ndarray | None, Flow, float]:
         if len(self.ladder) == 1:
             return self._clean(self.flow, y), self.flow, 0.0
-        for k in range(1, len(self.ladder)):
+        for k in range(first, len(self.ladder)):
             finer = self._finer(k)
             root = finer.root(y)
             if root is None:

@@ -53,7 +53,9 @@ def _time(
         theta = found[0] if isinstance(found, tuple) else found.theta
         distance = float(np.linalg.norm(theta.sum(axis=0) - reference[k]))
         if not np.isfinite(distance):
-            raise InputError(f"training.learning_rate: SGD diverged at dimension = {problem.dimension}; must be smaller")
+            raise InputError(
+                f"training.learning_rate: SGD diverged at dimension = {problem.dimension}; must be smaller"
+            )
         if distance >= threshold:
             part = (threshold - before) / (distance - before) if k else 1.0
             return float(taus[k - 1] + part * (tau - taus[k - 1])) if k else float(tau)

@@ -28,7 +28,9 @@ def relaxed(flow: Flow, y: np.ndarray, length: float) -> list[np.ndarray]:
 
     away.terminal = True  # type: ignore[attr-defined]
     with np.errstate(all="ignore"):
-        found = solve_ivp(drift, (0.0, length), y, method="LSODA", rtol=1e-5, atol=1e-8, events=away, max_step=length / 8)
+        found = solve_ivp(
+            drift, (0.0, length), y, method="LSODA", rtol=1e-5, atol=1e-8, events=away, max_step=length / 8
+        )
     states = found.y.T[np.all(np.isfinite(found.y.T), axis=1)]
     if len(states) < 3:
         return []
@@ -70,7 +72,7 @@ def candidates(flow: Flow, known: list[np.ndarray], count: int, seed: int) -> It
         return layout.pack(theta, q, b, kappa)
 
     p, K = layout.p, layout.K
-    for size in (0.0, 0.1, 0.3, 0.7, 1.5):
+    for size in (0.0, 0.1, 0.3, 0.7, 1.5, 5.0, 12.0):
         yield state(np.zeros((p, K)), size * np.eye(p), kappa0)
     directions = np.concatenate([given.c, np.eye(K)]) if K else np.zeros((1, 0))
     done = 0

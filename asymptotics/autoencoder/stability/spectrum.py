@@ -44,7 +44,7 @@ class Spectrum(Result):
     @property
     def rate(self) -> float:
         """The largest growth rate."""
-        return float(self.eigenvalues.real.max(initial=0.0)) if len(self.eigenvalues) else 0.0
+        return float(self.eigenvalues.real.max()) if len(self.eigenvalues) else 0.0
 
     @property
     def unstable(self) -> int:
@@ -144,7 +144,9 @@ def growth_rates(
     flow.drift.hold(y)
     room = flow.room(y)
     if room < -1e-7 * (1 + float(np.max(np.abs(q)))):
-        raise InputError(f"Theta, Q: no weights have these overlaps ([[Q, Theta], [Theta^T, T]] has the eigenvalue {room:.3g})")
+        raise InputError(
+            f"Theta, Q: no weights have these overlaps ([[Q, Theta], [Theta^T, T]] has the eigenvalue {room:.3g})"
+        )
     found, tolerance = spectrum_of(flow, y), agreed(problem, flow)
     for _, finer in pairwise(ladder_):
         before, found = found, spectrum_of(flow.finer(finer), y)
