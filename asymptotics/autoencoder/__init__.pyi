@@ -58,7 +58,6 @@ from .process.sgd import Trainer as Trainer
 from .process.sgd import train as train
 from .simulation import simulate as simulate
 from .solution import OrderParameterPath as OrderParameterPath
-from .theory import solve as solve
 from .stability.escape import Escape as Escape
 from .stability.escape import escape as escape
 from .stability.fixed_points import FixedPoint as FixedPoint
@@ -68,3 +67,4 @@ from .stability.spectrum import Spectrum as Spectrum
 from .stability.spectrum import growth_rates as growth_rates
 from .stability.typical import Typical as Typical
 from .stability.typical import typical as typical
+from .theory import solve as solve

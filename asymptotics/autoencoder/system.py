@@ -52,6 +52,7 @@ SYSTEM = System(
                 Option(
                     "data", str, "train on these samples (a file, or mnist) instead of Gaussian ones", metavar="X.npz"
                 ),
+                INITIAL,
                 Option("companion", object, "whether a companion ensemble at d/4 runs too"),
                 Option("executor", object, "runs the ensemble (concurrent.futures)"),
             )

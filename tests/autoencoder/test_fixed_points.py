@@ -85,7 +85,7 @@ def test_three_clusters():
     assert set(saddle.direction) == {"Theta_12", "Theta_21"}
     (end,) = [p for p in points if p.kind == "stable"]
     assert np.abs(end.Theta) == pytest.approx(np.array([[0.340290, 0.308651], [0.340290, 0.308651]]), abs=1e-6)
-    assert end.Q == pytest.approx(np.array([[0.225001, 0.021015], [0.021015, 0.225001]]), abs=1e-6)
+    assert pytest.approx(np.array([[0.225001, 0.021015], [0.021015, 0.225001]]), abs=1e-6) == end.Q
     assert end.rate == pytest.approx(-0.091376, abs=1e-6) and end.copies == 8
     # No other starts find anything lower.
     assert points.potential[0] == points.potential.min() and points[0].kind == "stable"
@@ -106,7 +106,7 @@ def test_the_end_of_a_long_path_is_among_them(denoiser, eta):
     points = asy.fixed_points(changed.replace({"training.tau": 6.0}), starts=4, progress=False)
     near = min(points, key=lambda p: float(np.max(np.abs(np.abs(p.Theta) - np.abs(end.Theta)))))
     assert np.abs(near.Theta) == pytest.approx(np.abs(end.Theta), abs=1e-5)
-    assert near.Q == pytest.approx(end.Q, abs=1e-5) and near.kind in ("stable", "marginal")
+    assert pytest.approx(end.Q, abs=1e-5) == near.Q and near.kind in ("stable", "marginal")
 
 
 def test_growth_rates_at_any_state():

@@ -104,10 +104,13 @@ class Runs(Ensembles):
         itself says about its O(1/d) bias.
     data : str
         The samples trained on; empty: fresh ones from the Gaussian target.
+    initial : {"exact", "drawn"}
+        Whether every run started from the same overlaps, or drew its random weights anew.
     """
 
     tau: np.ndarray
     data: str = ""
+    initial: str = "exact"
 
     #: The order parameters, by the names that theory uses.
     NAMES = ("Q", "Theta", "M", "b", "parameters")

@@ -35,7 +35,7 @@ TOLERANCE = 1e-6
 #: Relative accuracy of the first branch's expectations.
 ROUGH = 1e-4
 #: Expectations of a branch's error bars, which need them to a few per cent; where moments are polynomials they are exact.
-NOISE_NODES, EXACT_NODES = {"hermite": 20, "sobol": 2048}, 8
+NOISE_NODES, EXACT_NODES = {"hermite": 24, "sobol": 2048}, 8
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ class Branches:
     def __init__(self, path: TrainingPath, start: Leaving, dimension: int) -> None:
         self.path, self.start, self.dimension = path, start, dimension
         problem = path.problem
+        self.encoders = len(kernels_of(problem).encoders)
         self.flow = fine_flow(problem, [path.state(x * path.tau_max) for x in (0.0, 1.0)], ROUGH)
         values, axes = np.linalg.eigh(start.covariance)
         self._choose(start.mean)
@@ -148,10 +149,10 @@ class Branches:
         self.rest = later(self.path.problem, self.flow, self.start.tau, self.flow.physical(y))
         self.drift = Drift(self.rest, kernels_of(self.rest), *self.flow.rules)
 
-    @staticmethod
-    def _coarser(rule: Rule) -> Rule:
+    def _coarser(self, rule: Rule) -> Rule:
         kind = rule.kind if rule.kind in NOISE_NODES else "hermite"
-        return Rule(kind, min(rule.nodes, NOISE_NODES[kind]) if rule.nodes > 1 else EXACT_NODES)
+        enough = NOISE_NODES[kind] if kind != "hermite" else max(EXACT_NODES, NOISE_NODES[kind] // self.encoders)
+        return Rule(kind, min(rule.nodes, enough) if rule.nodes > 1 else EXACT_NODES)
 
     def path_from(self, y: np.ndarray, tau: float | None = None) -> TrainingPath:
         """The path from the state y at τ (default: the time of leaving)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..finite_size.reduced_chain import Chain
 from ..model.problem import Problem
 from ..process.problem import SgdProblem
-from ..process.setup import sgd_problem
+from ..process.setup import drawn_start, sgd_problem
 from ..process.sgd import Trainer, prepare
 from .orbits import Orbits
 from .saddle import Saddle, longer
@@ -26,11 +25,7 @@ PART = {True: "full", False: "chain"}
 
 def setup_of(problem: Problem, dimension: int, initial: str) -> SgdProblem:
     """What one run is told; its random weights are drawn anew where ``initial`` says so."""
-    setup = sgd_problem(problem, dimension=dimension)
-    if initial == "exact":
-        return setup
-    start = problem.mean_coordinates(), problem.denoiser.init.random
-    return replace(setup, theta=None, q=None, initial=None, frame=None, start=start)
+    return drawn_start(sgd_problem(problem, dimension=dimension), problem, initial)
 
 
 def _time(
