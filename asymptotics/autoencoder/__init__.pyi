@@ -67,4 +67,6 @@ from .stability.spectrum import Spectrum as Spectrum
 from .stability.spectrum import growth_rates as growth_rates
 from .stability.typical import Typical as Typical
 from .stability.typical import typical as typical
+from .stability.vanishing import Vanishing as Vanishing
+from .stability.vanishing import vanishing_overlap as vanishing_overlap
 from .theory import solve as solve
