@@ -87,7 +87,9 @@ def first_order(cumulants: dict[int, sympy.Expr], bulk: dict[int, sympy.Expr]) -
 
 def derivation() -> Derivation:
     """The printable derivation, each order checked against the engine's equations."""
-    return Derivation("saddles: the drift at vanishing overlap", (_edgeworth(), _flow(), _first(), _second(), _fourth()))
+    return Derivation(
+        "saddles: the drift at vanishing overlap", (_edgeworth(), _flow(), _first(), _second(), _fourth())
+    )
 
 
 def _edgeworth() -> Step:
@@ -105,7 +107,9 @@ def _edgeworth() -> Step:
 def _flow() -> Step:
     tau, kappa, E0 = sympy.Symbol("tau"), sympy.Symbol("Delta_kappa_n"), sympy.Function("E_0")
     n, rate = sympy.Symbol("n"), sympy.Symbol("r_bulk")
-    drift = rate * Theta - kappa / sympy.factorial(n) * n * Theta ** (n - 1) / 2 * E0(sympy.Symbol("d^n ell/d lambda1^n"))
+    drift = rate * Theta - kappa / sympy.factorial(n) * n * Theta ** (n - 1) / 2 * E0(
+        sympy.Symbol("d^n ell/d lambda1^n")
+    )
     return Step(
         "Leading power",
         "Theta moves along -1/2 of the gradient of E[ell] at fixed Q. With n the first order in which the cumulants differ, "
@@ -118,7 +122,8 @@ def _flow() -> Step:
 def _first() -> Step:
     system = Equations(tied(1))
     require_zero(
-        along(system, 1) - _in_channels(system, system.gradient[1][0]), "order 1 is the engine's gradient g_1: dTheta/dtau = A t"
+        along(system, 1) - _in_channels(system, system.gradient[1][0]),
+        "order 1 is the engine's gradient g_1: dTheta/dtau = A t",
     )
     return Step(
         "Order 1: a mean",
@@ -131,10 +136,13 @@ def _first() -> Step:
 def _second() -> Step:
     system = Equations(tied(1))
     require_zero(
-        along(system, 2) - _in_channels(system, system.hessian[1][0][0]), "order 2 is the engine's Hessian h_1 of channel 1"
+        along(system, 2) - _in_channels(system, system.hessian[1][0][0]),
+        "order 2 is the engine's Hessian h_1 of channel 1",
     )
     rate = sympy.diff(system.theta_drift[0].subs(symbol("t"), 0), symbol("Theta", 1))
-    require_zero(sympy.diff(rate, varsigma) - system.rates[0] * symmetric("H1", 0, 0), "the rate is linear in the variance")
+    require_zero(
+        sympy.diff(rate, varsigma) - system.rates[0] * symmetric("H1", 0, 0), "the rate is linear in the variance"
+    )
     return Step(
         "Order 2: a variance",
         "The term is Delta_kappa_2 H_1 Theta: with it the rate of the direction is the engine's, at its own variance "

@@ -55,6 +55,7 @@ def test_a_path_still_on_its_way(initial, mean):
     assert law.mean == pytest.approx(mean, abs=0.045)
 
 
+@pytest.mark.slow
 def test_three_clusters_leave_late():
     # Full simulation at d = 300: root mean square Θ₁₂ .101 at τ = 20, .185 at 30, .244 at 40 of .31 in the end.
     law = asy.escape(THREE, 300)
@@ -88,6 +89,7 @@ def test_nothing_to_escape_from():
         asy.escape(THREE, 300, initial="drawn")
 
 
+@pytest.mark.slow
 def test_typical_runs_of_one_direction():
     # The exact chain, 4000 runs at d = 500: mean |Θ| .0606 .2756 .6405 .9028 1.0806 at τ = 1, 2, 3, 4, 6 (± .0007 to .0035).
     law = asy.typical(TANH, 500, 40, 0, tau=[0.0, 1.0, 2.0, 3.0, 4.0, 6.0], progress=False)
@@ -99,6 +101,34 @@ def test_typical_runs_of_one_direction():
     # Both signs: the mean of Θ is not what a run has.
     signs = np.sign(law.Theta[:, -1, 0, 0])
     assert abs(signs.sum()) < 0.4 * len(signs)
+
+
+def test_typical_runs_on_the_way_out():
+    # The same chain at τ = 2.
+    law = asy.typical(TANH, 500, 10, 0, tau=[2.0], progress=False)
+    assert law.unstable and 0.3 < law.leaving < 0.8
+    assert np.abs(law.sample(60)[:, 0, 0]).mean() == pytest.approx(0.2756, rel=0.12)
+    assert law.mean("Q")[0, 0, 0] == pytest.approx(0.1812, rel=0.15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("initial", ["exact", "drawn"])
+def test_runs_that_leave_are_compared_with_their_law(initial):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    changed = TANH.replace({"simulation.method": "chain", "simulation.runs": 40, "training.tau": 3.0})
+    path = asy.solve(changed, progress=False)
+    runs = asy.simulate(changed, initial=initial, workers=1, progress=False)
+    assert runs.initial == initial and (np.ptp(runs.Theta[:, 0]) > 0) == (initial == "drawn")
+    verdict = asy.compare(path, runs)
+    assert verdict.passed and any("Kolmogorov" in name for name, _ in verdict.tests)
+    assert any(("drew their weights anew" in note) == (initial == "drawn") for note in verdict.notes if "typical" in note)
+    # Runs of the other kind are told apart.
+    other = asy.simulate(changed, initial="exact" if initial == "drawn" else "drawn", workers=1, progress=False)
+    object.__setattr__(other, "initial", initial)
+    assert min(p for _, p in asy.compare(path, other).tests) < 1e-3
+    assert asy.plot(path, runs)[1] is not None
 
 
 def test_a_stable_path_is_its_own_law():

@@ -36,7 +36,9 @@ def test_the_printed_derivation_and_its_example():
 def test_cumulants():
     assert [symmetric_pair(n) for n in (1, 2, 3, 4)] == [0, m**2, 0, -2 * m**4]
     # A Gaussian has two; ±m with variance 1 − m² has −2m⁴ and 16 m⁶.
-    assert cumulants(np.array([1.0]), np.array([0.7]), np.array([0.4]), 6)[1:] == pytest.approx([0.7, 0.4, 0, 0, 0, 0], abs=1e-12)
+    assert cumulants(np.array([1.0]), np.array([0.7]), np.array([0.4]), 6)[1:] == pytest.approx(
+        [0.7, 0.4, 0, 0, 0, 0], abs=1e-12
+    )
     found = cumulants(np.full(2, 0.5), np.array([0.8, -0.8]), np.full(2, 0.36), 6)[1:]
     assert found == pytest.approx([0, 1, 0, -2 * 0.8**4, 0, 16 * 0.8**6], abs=1e-12)
     assert first_order({1: sympy.S(0), 2: sympy.S(1), 4: -2 * m**4}, {2: sympy.S(1)}) == 4
@@ -51,7 +53,9 @@ def test_power_three():
     flow = Flow(problem, (asy.Rule("hermite", 80), asy.Rule("hermite", 80)))
 
     def beyond(theta):
-        y = flow.layout.pack(np.array([[[0.0]], [[theta]]]), np.array([[[0.3 - theta**2]], [[theta**2]]]), 1.0, np.zeros(0))
+        y = flow.layout.pack(
+            np.array([[[0.0]], [[theta]]]), np.array([[[0.3 - theta**2]], [[theta**2]]]), 1.0, np.zeros(0)
+        )
         return float(flow(y)[1]) - found.bulk_rate[0] * theta
 
     slope = np.log(beyond(0.08) / beyond(0.04)) / np.log(2)

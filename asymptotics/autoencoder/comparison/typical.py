@@ -14,6 +14,8 @@ from ..stability.typical import Typical, of_path
 
 #: Branches of the law that runs are compared with.
 DRAWS = 32
+#: Fewer runs say nothing about a law.
+FEWEST = 3
 #: Above this many order parameters a branch's noise takes long: the path is then compared alone.
 LARGEST = 40
 
@@ -40,7 +42,7 @@ class TypicalRuns:
 def leaves(path: OrderParameterPath, runs: Runs) -> float | None:
     """τ from which the runs have left an unstable path, None where they stay until the last recorded one (or are too many)."""
     left = path.stability.departure(runs.dimension)
-    if left is None or left >= float(runs.tau[-1]) or runs.data or path.layout.size > LARGEST:
+    if runs.runs < FEWEST or left is None or left >= float(runs.tau[-1]) or runs.data or path.layout.size > LARGEST:
         return None
     return left
 
@@ -68,7 +70,9 @@ def typical_runs(path: OrderParameterPath, runs: Runs) -> TypicalRuns:
             for direction in range(K):
                 p_value = float(ks_2samp(theta[:, k, direction], found[0][:, k, direction]).pvalue)
                 tests.append((f"typical |Theta_.{direction + 1}|({tau:.3g}): Kolmogorov-Smirnov", p_value))
-            tests.append((f"typical tr Q({tau:.3g}): Kolmogorov-Smirnov", float(ks_2samp(trace[:, k], found[1][:, k]).pvalue)))
+            tests.append(
+                (f"typical tr Q({tau:.3g}): Kolmogorov-Smirnov", float(ks_2samp(trace[:, k], found[1][:, k]).pvalue))
+            )
     return TypicalRuns(law, tuple(rows), tuple(tests))
 
 

@@ -35,8 +35,10 @@ def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Ver
     """All order parameters and, where points were generated, the generated density; one `Verdict`."""
     problem, finite = path.problem, FiniteSize(path, runs)
     rows = order_parameter_rows(path, runs, finite)
-    tests, shares, not_tested = [], {}, finite.not_tested()
-    left = leaves(path, runs) if runs.runs > 2 else None
+    tests: list[tuple[str, float]] = []
+    shares: dict[str, float] = {}
+    not_tested = finite.not_tested()
+    left = leaves(path, runs)
     notes, warning = schedule_notes(problem, runs.dimension), path.stability.message(runs.dimension)
     if runs.data:
         notes.insert(0, f"the experiment trained on samples ({runs.data}), not on the Gaussian target of the theory")
@@ -68,4 +70,8 @@ def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Ver
         rows, level=level, tests=tuple(tests), notes=tuple(notes), details=details, shares=shares,
         not_tested=tuple(not_tested),
     )  # fmt: skip
-    return dataclasses.replace(verdict, power=power_of(verdict, path, finite.runs)) if finite.predicted and left is None else verdict
+    return (
+        dataclasses.replace(verdict, power=power_of(verdict, path, finite.runs))
+        if finite.predicted and left is None
+        else verdict
+    )

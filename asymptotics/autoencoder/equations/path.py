@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
 from .layout import Layout
 from .loss_terms import averaged_unpredicted
+from .plateaus import POINTS, Plateau, plateaus_of
 from .stability import Stability
 
 
@@ -118,6 +120,12 @@ class TrainingPath(Result):
         """End of the path."""
         return float(self.knots[-1])
 
+    @cached_property
+    def plateaus(self) -> tuple[Plateau, ...]:
+        """Stretches on which the path is slow although deviations grow."""
+        tau = np.linspace(0.0, self.tau_max, POINTS)
+        return plateaus_of(tau, self.state(tau), self.layout, self.stability)
+
     def state(self, tau: Any) -> np.ndarray:
         """Packed state(s) at τ by barycentric interpolation in the step that holds it."""
         taus = np.atleast_1d(np.asarray(tau, dtype=np.float64))
@@ -180,12 +188,15 @@ class TrainingPath(Result):
         fields |= {"evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
         fields["stability"] = self.stability.to_table(self.dimension)
+        fields["plateaus"] = [plateau.to_json() for plateau in self.plateaus]
         return {name: to_builtin(value) for name, value in fields.items()}
 
     def to_dataframe(self, taus: Any = None) -> Any:
         """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
         times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
-        return dataframe({name: value for name, value in self.table(times).items() if name != "stability"})
+        return dataframe(
+            {name: value for name, value in self.table(times).items() if name not in ("stability", "plateaus")}
+        )
 
     def to_json(self) -> dict[str, Any]:
         return self.table(np.linspace(0.0, self.tau_max, 9) if self.shown is None else self.shown)
@@ -199,6 +210,7 @@ class TrainingPath(Result):
                 q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
                 theta = np.array2string(at.Theta).replace("\n", "")
                 lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
+        lines += [str(plateau) for plateau in self.plateaus]
         warning = self.stability.message(self.dimension)
         if warning:
             lines.append(f"note: {warning}")

@@ -101,7 +101,7 @@ class Images:
         images = self.of(y)
         distances = np.round([float(np.linalg.norm(image - to)) for image in images], 6)
         near = [image for image, x in zip(images, distances, strict=True) if x == distances.min()]
-        return max(near, key=lambda image: tuple(np.round(image, 6))), len(images)
+        return max(near, key=lambda image: np.round(image, 6).tolist()), len(images)
 
 
 def _signed(n: int) -> Iterator[np.ndarray]:

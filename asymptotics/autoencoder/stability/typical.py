@@ -266,7 +266,7 @@ def _law(
         branches, rng = Branches(path, start, d), np.random.default_rng([seed, 2])
         with _progress.bar(draws, "branches", enabled=progress, unit="branch") as watch:
             for y in start.draw(draws, seed):
-                rest = []
+                rest: list[tuple[np.ndarray, np.ndarray]] = []
                 for piece in branches.pieces(y, rng):
                     upto = taus[~early][len(rest) :]
                     for t in upto[upto <= piece.stop * (1 + 1e-12)]:

@@ -65,7 +65,11 @@ class Vanishing(Result):
         lines = [f"drift at vanishing overlap (Q = {self.Q:g}, b = {self.b:.6g}):"]
         for n, k in enumerate(self.order):
             rate = f"{self.bulk_rate[n]:+.6g} Theta"
-            term = f"{self.coefficient[n]:+.8g} Theta^{self.power[n]} (cumulant {k}: {self.cumulant[n]:+.6g})" if k else "nothing more"
+            term = (
+                f"{self.coefficient[n]:+.8g} Theta^{self.power[n]} (cumulant {k}: {self.cumulant[n]:+.6g})"
+                if k
+                else "nothing more"
+            )
             lines.append(f"  direction {n + 1}: dTheta/dtau = {rate} {term}")
         return "\n".join(lines)
 
@@ -96,7 +100,9 @@ def _term(specification: Any, order: int, build: Callable[[], System]) -> Callab
     system = build()
     arguments = [*system.channel_fields[0], *system.channel_fields[1], *sorted(set(system.gram), key=str)]
     arguments += [alpha, beta, alpha_dot, beta_dot, b, *system.denoiser.parameters]
-    function: Callable[..., np.ndarray] = sympy.lambdify(arguments, along(system, order), modules=["numpy", "scipy"], cse=True)
+    function: Callable[..., np.ndarray] = sympy.lambdify(
+        arguments, along(system, order), modules=["numpy", "scipy"], cse=True
+    )
     return function
 
 
@@ -135,7 +141,9 @@ def vanishing_overlap(
     massive = target.masses > 0
     bulk = (target.cluster_eigenvalues[:, massive] @ target.masses[massive]) / target.masses[massive].sum()
     if np.ptp(bulk) > SAME or np.ptp(target.cluster_eigenvalues[:, massive]) > SAME:
-        raise InputError("target.eigenvalues: differ in the bulk, by cluster or atom; the expansion needs one Gaussian bulk")
+        raise InputError(
+            "target.eigenvalues: differ in the bulk, by cluster or atom; the expansion needs one Gaussian bulk"
+        )
     K, spread = target.directions, float(bulk[0])
     rows = [_direction(problem, k, spread, largest) for k in range(K)]
     rate = _bulk_rate(problem, size, skip, spread)
@@ -193,9 +201,13 @@ def _average(problem: Problem, order: int, size: float, skip: float, spread: flo
 def _bulk_rate(problem: Problem, size: float, skip: float, spread: float) -> float:
     """ς H₁ + H₀ + P − λ/2 of the first vector, ς that of the bulk."""
     # A direction of the bulk is one whose centroids and eigenvalue are those of the bulk: the same problem without centroids.
-    plain = GaussianMixture.from_table({"weights": [1.0], "centroids": [[0.0]], "eigenvalues": [[spread]], "masses": [1.0]})
+    plain = GaussianMixture.from_table(
+        {"weights": [1.0], "centroids": [[0.0]], "eigenvalues": [[spread]], "masses": [1.0]}
+    )
     p = len(problem.denoiser.vectors)
-    init = problem.denoiser.init.replace(centroids=0.0, random=float(np.sqrt(size)), Theta=None, Q=None, realisation=None)
+    init = problem.denoiser.init.replace(
+        centroids=0.0, random=float(np.sqrt(size)), Theta=None, Q=None, realisation=None
+    )
     bare = replace(problem, target=plain, denoiser=problem.denoiser.replace(init=init))
     found = growth_rates(bare, np.zeros((p, 1)), size * np.eye(p), skip)
     values = found.eigenvalues.real
