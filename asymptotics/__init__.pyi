@@ -6,10 +6,13 @@ from . import random_features as random_features
 from . import score_smoothing as score_smoothing
 from . import tools as tools
 from .api import compare as compare
+from .api import escape as escape
+from .api import fixed_points as fixed_points
 from .api import generations as generations
 from .api import plot as plot
 from .api import simulate as simulate
 from .api import solve as solve
+from .api import typical as typical
 from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity
 from .autoencoder.model.target import EmpiricalMixture as EmpiricalMixture
 from .autoencoder.model.target import GaussianMixture as GaussianMixture

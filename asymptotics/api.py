@@ -256,3 +256,20 @@ def generations(
         changed, "collapse", simulate=simulate, workers=workers, progress=progress, checkpoint=checkpoint,
         checkpoint_every=checkpoint_every, **options,
     )  # fmt: skip
+
+
+def fixed_points(experiment: Experiment | str, **options: Any) -> Any:
+    """Fixed points of the training flow, each confirmed by finer expectations: a sequence of {Theta, Q, b, eigenvalues, kind}."""
+    return run(_experiment(experiment), "fixed_points", **options)
+
+
+def escape(experiment: Experiment | str, dimension: int | None = None, **options: Any) -> Any:
+    """When runs at ``dimension`` leave the saddle of an experiment's path: {rate, direction, mean, std} and the whole law."""
+    return run(_experiment(experiment), "escape", dimension=dimension, **options)
+
+
+def typical(
+    experiment: Experiment | str, dimension: int | None = None, draws: int = 64, seed: int = 0, **options: Any
+) -> Any:
+    """The law of runs at ``dimension``, also where they leave an unstable path: a mixture of branches with their own noise."""
+    return run(_experiment(experiment), "typical", dimension=dimension, draws=draws, seed=seed, **options)

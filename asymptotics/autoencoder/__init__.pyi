@@ -58,4 +58,15 @@ from .process.sgd import Trainer as Trainer
 from .process.sgd import train as train
 from .simulation import simulate as simulate
 from .solution import OrderParameterPath as OrderParameterPath
+from .stability.escape import Escape as Escape
+from .stability.escape import escape as escape
+from .stability.fixed_points import FixedPoint as FixedPoint
+from .stability.fixed_points import FixedPoints as FixedPoints
+from .stability.fixed_points import fixed_points as fixed_points
+from .stability.spectrum import Spectrum as Spectrum
+from .stability.spectrum import growth_rates as growth_rates
+from .stability.typical import Typical as Typical
+from .stability.typical import typical as typical
+from .stability.vanishing import Vanishing as Vanishing
+from .stability.vanishing import vanishing_overlap as vanishing_overlap
 from .theory import solve as solve

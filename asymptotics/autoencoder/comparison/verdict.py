@@ -13,6 +13,7 @@ from ..solution import OrderParameterPath
 from .finite import JOINT, FiniteSize
 from .generated import densities, distances, generated_rows
 from .order_parameters import order_parameter_rows, power_of
+from .typical import leaves, note, typical_runs
 
 #: Share of the level of the test with the predicted covariance.
 SHARE = 0.5
@@ -33,16 +34,26 @@ def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Ver
     """All order parameters and, where points were generated, the generated density; one `Verdict`."""
     problem, finite = path.problem, FiniteSize(path, runs)
     rows = order_parameter_rows(path, runs, finite)
-    tests, shares, not_tested = [], {}, finite.not_tested()
+    tests: list[tuple[str, float]] = []
+    shares: dict[str, float] = {}
+    not_tested = finite.not_tested()
+    left = leaves(path, runs)
     notes, warning = schedule_notes(problem, runs.dimension), path.stability.message(runs.dimension)
     if runs.data:
         notes.insert(0, f"the experiment trained on samples ({runs.data}), not on the Gaussian target of the theory")
     if warning:
         notes.append(warning)
-    notes += finite.notes()
+    if left is None:
+        notes += finite.notes()
+    else:
+        typical = typical_runs(path, runs)
+        rows = [dataclasses.replace(row, counted=False) for row in rows] + list(typical.rows)
+        tests += typical.tests
+        notes.append(note(path, runs, left))
+        not_tested = [(name, reason) for name, reason in not_tested if name == JOINT]
     details: dict[str, Any] = {"stability": path.stability.to_table(runs.dimension)}
-    if finite.predicted:
-        test = chi_square(path, finite.runs)
+    if finite.predicted and left is None:
+        test = chi_square(path, finite.runs, initial=runs.initial)
         tests.append((JOINT, test.p))
         shares[JOINT] = SHARE
         notes.append(f"order parameters: {test}")
@@ -58,4 +69,8 @@ def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Ver
         rows, level=level, tests=tuple(tests), notes=tuple(notes), details=details, shares=shares,
         not_tested=tuple(not_tested),
     )  # fmt: skip
-    return dataclasses.replace(verdict, power=power_of(verdict, path, finite.runs)) if finite.predicted else verdict
+    return (
+        dataclasses.replace(verdict, power=power_of(verdict, path, finite.runs))
+        if finite.predicted and left is None
+        else verdict
+    )

@@ -8,13 +8,16 @@ import numpy as np
 
 from ...common.input.checks import InputError, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..comparison.typical import DRAWS, leaves
 from ..finite_size.fluctuations import Fluctuations, fluctuations
 from ..generated.density import GeneratedDensity
 from ..process.ensemble import Runs
 from ..process.results import TrainedRun
 from ..solution import OrderParameterPath
+from ..stability.typical import of_path
 from .axes import TAU
 from .densities import draw_densities
+from .stability import bands
 
 
 def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -45,12 +48,30 @@ def _bands(path: OrderParameterPath | None, runs: Runs | None, dimension: float 
         return None
 
 
+def _typical(
+    axis: Any, path: OrderParameterPath, runs: Runs | None, dimension: float | None, shown: list[float]
+) -> None:
+    """The law of runs that leave an unstable path: |Θ| by direction and Q averaged over units, dotted in black."""
+    d = runs.dimension if runs is not None and dimension is None else dimension
+    if d is None or runs is None or leaves(path, runs) is None:
+        return
+    taus = np.minimum(runs.tau, path.tau_max)
+    law = of_path(path, int(d), DRAWS, 0, taus, runs.initial)
+    for k, (label, (low, middle, high)) in enumerate(bands(law).items()):
+        colour = ("black", "0.45", "0.65", "0.3")[k % 4]
+        axis.plot(taus, middle, ":", color=colour, label=f"{label}, typical")
+        axis.fill_between(taus, low, high, color=colour, alpha=0.12, linewidth=0)
+        shown += [float(low.min()), float(high.max())]
+
+
 def plot_path(
     path: OrderParameterPath | None, runs: Runs | None = None, ax: Any = None, *, dimension: float | None = None
 ) -> tuple[Any, Any]:
     """Order parameters against τ: theory as lines, mean over runs as points with standard errors.
 
-    The shaded band is the predicted standard deviation of one run at ``dimension`` (default: that of the runs).
+    The shaded band is the predicted standard deviation of one run at ``dimension`` (default: that of the runs). Plateaus are
+    grey. Where runs leave an unstable path, dotted lines are the median and the middle 80 % of the law of typical runs, of
+    |Θ| and of the diagonal of Q.
     """
     bands = _bands(path, runs, dimension)
     shown: list[float] = []
@@ -72,7 +93,11 @@ def plot_path(
                 points(axis, runs.tau, mean, sem, color=colour, label=None if path is not None else label)
                 error = np.nan_to_num(sem)
                 shown += [float((mean - error).min()), float((mean + error).max())]
+        if path is not None:
+            _typical(axis, path, runs, dimension, shown)
         _frame(axis, shown)
+        for plateau in () if path is None else path.plateaus:
+            axis.axvspan(plateau.start, plateau.end, color="0.93", zorder=-2, linewidth=0)
         axis.set_xlabel(TAU)
         axis.set_ylabel("order parameters")
         axis.legend(ncols=2)

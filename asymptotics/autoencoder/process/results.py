@@ -163,6 +163,8 @@ class Runs(Ensembles):
         itself says about its O(1/d) bias.
     data : str
         The samples trained on; empty: fresh ones from the Gaussian target.
+    initial : {"exact", "drawn"}
+        Whether every run started from the same overlaps, or drew its random weights anew.
 
     Notes
     -----
@@ -184,6 +186,7 @@ class Runs(Ensembles):
 
     tau: np.ndarray
     data: str = ""
+    initial: str = "exact"
 
     #: The order parameters, by the names that theory uses.
     NAMES = ("Q", "Theta", "M", "b", "parameters")
