@@ -8,6 +8,7 @@ from . import tools as tools
 from .api import compare as compare
 from .api import generations as generations
 from .api import plot as plot
+from .api import regimes as regimes
 from .api import simulate as simulate
 from .api import solve as solve
 from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity

@@ -64,6 +64,25 @@ SYSTEM = System(
             table="generations",
             says="Generations trained on each other's samples.",
         ),
+        "regimes": Verb(
+            (
+                Option("tau", float, "training times; clones are those of the last one", many=True, metavar="A,B,…"),
+                Option(
+                    "clones",
+                    float,
+                    "times in sampling at which clones split and U-turns turn",
+                    many=True,
+                    metavar="A,B,…",
+                ),
+                Option("pairs", int, "pairs of trajectories (where these are needed, and in R^d)"),
+                Option("seed", int, "seed of the trajectories (default: that of the simulation)"),
+                Option("path", object, "the solved training"),
+            ),
+            module="regimes.theory",
+            function="regimes",
+            table="simulation",
+            says="Speciation, landscapes, clones and U-turns of the trained network, beside the exact score's.",
+        ),
     },
     exclusive=(("training.times", "training.quadrature"),),
 )

@@ -1,0 +1,228 @@
+"""The sampling flow of one trained network as functions of time: dZ = (Δ_t Z + Γ_t C φ(Z; t)) dt + √(2ε_t) Q^{1/2} dW.
+
+C_{aj} = w_a·u_j/d are the overlaps of the encoder vectors with the decoder vector of each term (C = Q of a tied network).
+Everything in this package asks the network for Γ, Δ, ε, φ and the slopes of φ alone, so that it holds for every network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ...common.input.checks import fail
+from ...common.numerics.gram import square_root
+from ..equations.integrate import kernels_of
+from ..equations.path import OrderParameters
+from ..generated.coefficients import Coefficients, coefficients
+from ..kernels.compile import Kernels
+from ..model.problem import Problem
+
+#: Times at which signs are looked at: equally spaced ones, and ever closer ones to t = 1, where the flow goes on for ever.
+LAST = 1e-9
+TIMES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 801)[:-1], 1.0 - np.geomspace(1e-2, LAST, 141)]))
+#: Steps of a difference quotient of φ's slopes, and its weights (second derivative, sixth order).
+STEP = 1e-2
+SECOND = np.array([1 / 90, -3 / 20, 3 / 2, -49 / 18, 3 / 2, -3 / 20, 1 / 90])
+#: Random points at which symmetries of φ are looked at.
+POINTS = 64
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Overlaps of one part of the spectrum, or of all of it: Gram matrices of (encoder vectors, reference directions)."""
+
+    Q: np.ndarray
+    Theta: np.ndarray
+    G: np.ndarray
+
+    @property
+    def joint(self) -> np.ndarray:
+        """Covariance of (w_a·x/√d, u_k·x) for a standard Gaussian x of that part."""
+        return np.block([[self.Q, self.Theta], [self.Theta.T, self.G]])
+
+
+class Fields:
+    """The local fields of one trained network under its sampling flow.
+
+    Parameters
+    ----------
+    problem : Problem
+    at : OrderParameters
+        One τ.
+    kernels : Kernels, optional
+        Those of the problem, where they are at hand.
+
+    Attributes
+    ----------
+    Q, C : (n, n), (n, terms)
+    theta_terms : (terms, K)
+        Overlaps of each term's decoder with the reference directions.
+    root, inverse_root : (n, n)
+        Q^{1/2} and its pseudo-inverse.
+    tied : bool
+        Whether each encoder is the decoder of its own term, so that projections of a sample are those of its fields.
+    odd : bool
+        Whether φ(−z) = −φ(z) at all times: z = 0 is then the symmetric point.
+    """
+
+    def __init__(self, problem: Problem, at: OrderParameters, kernels: Kernels | None = None) -> None:
+        if np.ndim(at.tau):
+            fail("at", at.tau, "the order parameters at one tau")
+        self.problem, self.order_parameters = problem, at
+        kernels = kernels_of(problem) if kernels is None else kernels
+        self.encoders = np.array(kernels.encoders, dtype=int)
+        self.terms = np.array(kernels.module.TERMS, dtype=int)
+        self.smooth = bool(kernels.smooth)
+        self._module = kernels.module
+        self._kappa = np.ascontiguousarray(at.parameters, dtype=np.float64)
+        self.b = at.b
+        self.Q = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.encoders)])
+        self.C = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.terms)])
+        self.theta, self.theta_terms = at.Theta[self.encoders], at.Theta[self.terms]
+        self.root, self.inverse_root = square_root(self.Q)
+        self.epsilon = problem.sampling.epsilon_function(problem.interpolant)
+        s = problem.sampling
+        self.start, self.stop = s.start, s.stop
+        self.noisy = bool(np.any(self.epsilon(np.linspace(s.start, s.stop, 257)) > 0))
+        self.tied = len(self.encoders) == len(self.terms) and bool(np.all(self.encoders == self.terms))
+        probe = 2.0 * np.random.default_rng(0).standard_normal((POINTS, self.n))
+        scale = np.sqrt(np.maximum(np.diag(self.Q), 1e-12))
+        self._probe = probe * scale
+        self.odd = all(
+            np.allclose(self.phi(-self._probe, t), -self.phi(self._probe, t), atol=1e-12) for t in (0.25, 0.75)
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of encoder fields."""
+        return len(self.encoders)
+
+    # the network -----------------------------------------------------------------------------------------------
+
+    def phi(self, z: np.ndarray, t: float) -> np.ndarray:
+        """φ_j at fields z (points, n) and time t, (points, terms)."""
+        out = np.empty((len(z), len(self.terms)))
+        self._module.activations(np.ascontiguousarray(z, dtype=np.float64), self._kappa, out)
+        return out
+
+    def slopes(self, z: np.ndarray, t: float) -> np.ndarray:
+        """∂φ_j/∂z_a at fields z (points, n) and time t, (points, terms, n)."""
+        out = np.empty((len(z), len(self.terms), self.n))
+        self._module.slopes(np.ascontiguousarray(z, dtype=np.float64), self._kappa, out)
+        return out
+
+    def skip(self, t: float) -> float:
+        """What multiplies the sample in the prediction at time t."""
+        return float(self.b)
+
+    def coefficients(self, t: np.ndarray) -> Coefficients:
+        """Γ_t, Δ_t, ε_t at an array of times."""
+        return coefficients(self.problem, float(self.b), t, self.epsilon)
+
+    def schedule(self, t: float) -> tuple[float, float, float, float]:
+        """α, β and (y₀, y₁) at a time."""
+        s, now = self.problem.interpolant, np.asarray(t, dtype=np.float64)
+        y0, y1 = self.problem.predicted(now)
+        return float(s.alpha(now)), float(s.beta(now)), float(y0), float(y1)
+
+    # the flow --------------------------------------------------------------------------------------------------
+
+    def drift(self, z: np.ndarray, t: float) -> np.ndarray:
+        """Δ z + Γ C φ(z; t) at points (points, n)."""
+        k = self.coefficients(np.asarray(t))
+        return np.asarray(float(k.delta) * z + float(k.gamma) * self.phi(z, t) @ self.C.T)
+
+    def response(self, z: np.ndarray, t: float) -> np.ndarray:
+        """C ∂φ/∂z at points (points, n), (points, n, n): what the network adds to Δ/Γ in the drift's Jacobian."""
+        return np.asarray(np.einsum("aj,pjb->pab", self.C, self.slopes(z, t)))
+
+    def jacobian(self, z: np.ndarray, t: float) -> np.ndarray:
+        """Jacobian of the drift at points (points, n), (points, n, n)."""
+        k = self.coefficients(np.asarray(t))
+        return np.asarray(float(k.delta) * np.eye(self.n) + float(k.gamma) * self.response(z, t))
+
+    def trace_curvature(self, z: np.ndarray, t: float) -> np.ndarray:
+        """Second derivatives of tr(C ∂φ/∂z) at one point (n,), (n, n), by differences of sixth order."""
+        h = STEP * np.maximum(np.sqrt(np.diag(self.Q)), 1e-3)
+        steps = np.arange(-3, 4)
+        out = np.empty((self.n, self.n))
+
+        def along(direction: np.ndarray) -> float:
+            traces = np.trace(self.response(z + steps[:, None] * direction, t), axis1=1, axis2=2)
+            return float(SECOND @ traces)
+
+        eye = np.diag(h)
+        for a in range(self.n):
+            out[a, a] = along(eye[a]) / h[a] ** 2
+        for a in range(self.n):
+            for b in range(a):
+                mixed = along(eye[a] + eye[b]) - along(eye[a] - eye[b])
+                out[a, b] = out[b, a] = mixed / (4 * h[a] * h[b])
+        return out
+
+    def kappa(self, z: np.ndarray, t: float) -> np.ndarray:
+        """Eigenvalues of s(t) + C ∂φ/∂z at one point (n,), descending real parts: of the prediction's Jacobian in the span."""
+        values = np.linalg.eigvals(self.response(z[None], t)[0])
+        return self.skip(t) + np.sort(values.real)[::-1]
+
+    def score_curvature(self, z: np.ndarray, t: float) -> float:
+        """Largest eigenvalue of the learned score's Jacobian in the span at one point, times α² > 0 (its sign is meant).
+
+        ŝ = −x̂₀/α with x̂₀ = (y₁x − βf)/(αy₁ − βy₀): the eigenvalues are −(y₁ − βκ)/(α(αy₁ − βy₀)); (βκ − 1)/α² for data.
+        """
+        alpha, beta, y0, y1 = self.schedule(t)
+        D = alpha * y1 - beta * y0
+        return float(np.max(alpha * (beta * self.kappa(z, t) - y1) / D)) if D else -1.0
+
+    def drift_curvature(self, z: np.ndarray, t: float) -> float:
+        """Largest real part of the drift's Jacobian's eigenvalues at one point, in units of 1 + |Δ|."""
+        k = self.coefficients(np.asarray(t))
+        top = float(np.max(float(k.delta) + float(k.gamma) * (self.kappa(z, t) - self.skip(t))))
+        return top / (1.0 + abs(float(k.delta)))
+
+    def end(self) -> float:
+        """A time at which the flow's fixed points are those of its landscape: t → 1, where x̂₁ depends on the network there."""
+        y0, _ = self.problem.predicted(np.array(1.0 - LAST))
+        return 1.0 - LAST if float(y0) == 0.0 else self.stop
+
+    @cached_property
+    def end_pull(self) -> float:
+        """Δ/Γ at `end`: b − 1 of a data prediction."""
+        k = self.coefficients(np.asarray(self.end()))
+        return float(k.delta) / float(k.gamma)
+
+    def gradient(self) -> bool:
+        """Whether C φ is a gradient in the metric Q: Q⁺ C ∂φ/∂z is symmetric everywhere."""
+        metric = self.inverse_root @ self.inverse_root
+        for t in (self.start, self.stop):
+            found = metric @ self.response(self._probe, t)
+            size = max(float(np.max(np.abs(found))), 1e-300)
+            # The null directions of Q, in which no field moves, do not count.
+            if np.max(np.abs(found - np.swapaxes(found, 1, 2))) > 1e-8 * size:
+                return False
+        return True
+
+    # projections -----------------------------------------------------------------------------------------------
+
+    def shares(self, spectrum: np.ndarray | None = None) -> Shares:
+        """Overlaps weighted with one number an atom (an eigenvalue ς_s); default 1."""
+        at, target = self.order_parameters, self.problem.target
+        if spectrum is None:
+            return Shares(self.Q, self.theta, target.gram)
+        q = np.einsum("s,sab->ab", spectrum, at.q[:, self.encoders][:, :, self.encoders])
+        theta = np.einsum("s,sak->ak", spectrum, at.theta[:, self.encoders])
+        return Shares(q, theta, np.einsum("s,skl->kl", spectrum, target.reference_overlaps))
+
+    @property
+    def lift(self) -> np.ndarray:
+        """ΘᵀQ⁺, (K, n): mean of the projections u_k·X given the fields of a Gaussian sample."""
+        return np.asarray((self.inverse_root @ self.inverse_root @ self.theta).T)
+
+    def place(self, z: np.ndarray, t: float) -> np.ndarray:
+        """K coordinates of a resting point of the flow with fields z (points, n): ΘᵀQ⁺z of a tied network, else by its decoders."""
+        if self.tied:
+            return np.asarray(z @ self.lift.T)
+        k = self.coefficients(np.asarray(t))
+        return np.asarray(-(float(k.gamma) / float(k.delta)) * self.phi(z, t) @ self.theta_terms)
