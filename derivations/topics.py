@@ -40,6 +40,7 @@ TOPICS = {
         "autoencoder.fluctuations", "the auto-encoder at finite d: noise and bias of order parameters"
     ),
     "sampling": Topic("autoencoder.sampling", "what a trained network does to a sample"),
+    "regimes": Topic("autoencoder.regimes", "when the sampling flow of a trained network bifurcates"),
 }
 
 

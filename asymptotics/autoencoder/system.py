@@ -76,6 +76,7 @@ SYSTEM = System(
                 ),
                 Option("pairs", int, "pairs of trajectories (where these are needed, and in R^d)"),
                 Option("seed", int, "seed of the trajectories (default: that of the simulation)"),
+                Option("simulate", bool, "clones and U-turns of networks trained in R^d too, and a comparison"),
                 Option("path", object, "the solved training"),
             ),
             module="regimes.theory",

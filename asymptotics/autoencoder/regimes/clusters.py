@@ -8,8 +8,11 @@ quadrature. Otherwise many trajectories of fields and projections (`paths`), wit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as of_class
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +50,11 @@ class Curve(Record):
     phi: np.ndarray
     sem: np.ndarray
     exact: np.ndarray
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Curve:
+        """From its JSON form."""
+        return cls(*(np.asarray(table[f.name], dtype=np.float64) for f in of_class(cls)))
 
 
 def checked_times(fields: Fields, name: str, t: object) -> np.ndarray:

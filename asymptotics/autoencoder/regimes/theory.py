@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from .fields import Fields
 from .landscape import Landscape, landscape
 from .points import Point, relevant
 from .result import Regimes
+from .space import simulate_clusters
 from .times import crossings, drift_times, score_times
+from .verdict import compare_clusters
 
 #: Training times at which signs are looked at, and pairs of trajectories.
 LOOKS, PAIRS = 401, 20_000
@@ -36,6 +39,7 @@ def regimes(
     clones: Any = None,
     pairs: int = PAIRS,
     seed: int | None = None,
+    simulate: bool = False,
     progress: bool | None = None,
     workers: int | None = None,
     checkpoint: Checkpoint | None = None,
@@ -55,6 +59,10 @@ def regimes(
         Trajectories, where these are needed.
     seed : int, optional
         Default: that of the simulation.
+    simulate : bool
+        Train networks in R^d too, and compare their clones and U-turns with the reduced SDE.
+    workers, progress, checkpoint
+        Of these trainings.
 
     Raises
     ------
@@ -98,7 +106,7 @@ def regimes(
         curves = cluster_curves(last, times, pairs, chosen)
         for text in _said_of_clones(last):
             notes.setdefault(text, [])
-    return Regimes(
+    found = Regimes(
         tau=taus,
         kappa=np.array([f.kappa(np.zeros(f.n), f.stop) for f, _, _ in rows]),
         t_bimodal=lines["t_bimodal"],
@@ -118,6 +126,15 @@ def regimes(
         version=__version__,
         path=path,
     )
+    if not simulate:
+        return found
+    if clones is None:
+        raise InputError("simulate: needs clones, the times in sampling at which they split (--clones 0.1,0.2)")
+    times = checked_times(last, "clones", clones)
+    runs = simulate_clusters(
+        problem, float(taus[-1]), times, pairs, chosen, workers=workers, progress=progress, checkpoint=checkpoint
+    )
+    return replace(found, simulation=runs, verdict=compare_clusters(found, runs))
 
 
 def _modes(ground: Landscape) -> list[dict[str, Any]]:
