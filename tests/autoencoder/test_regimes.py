@@ -15,7 +15,7 @@ from asymptotics.autoencoder.regimes.bimodality import bimodality_time
 from asymptotics.autoencoder.regimes.clusters import _by_paths, by_line, cluster_curves
 from asymptotics.autoencoder.regimes.fields import Fields
 from asymptotics.autoencoder.regimes.landscape import landscape
-from asymptotics.autoencoder.regimes.points import relevant
+from asymptotics.autoencoder.regimes.points import points_of
 from asymptotics.autoencoder.regimes.times import drift_times, score_times
 from asymptotics.cli import main
 from asymptotics.common.input.checks import InputError
@@ -60,8 +60,8 @@ def optimal(m, variance, **sampling):
 @pytest.mark.parametrize(("m", "variance", "t_exact", "t_score", "t_bimodal"), TABLE)
 def test_times_of_two_clusters(m, variance, t_exact, t_score, t_bimodal):
     fields = optimal(m, variance)
-    point = relevant(fields)
-    assert point.symmetric and fields.tied and fields.gradient()
+    point, _ = points_of(fields)
+    assert fields.odd and fields.tied and fields.gradient()
     np.testing.assert_allclose(score_times(fields, point), [t_score], atol=6e-7)
     assert bimodality_time(fields, point)[0] == pytest.approx(t_bimodal, abs=6e-7)
     np.testing.assert_allclose(exact.score_times(fields.problem), [t_exact], atol=6e-7)
@@ -97,7 +97,7 @@ def test_constant_noise_turns_the_drift():
         fields = network(problem, 1.0, 0.9, 0.6)
         kappa = 0.6 + slope
         assert fields.kappa(np.zeros(1), 0.3) == pytest.approx([kappa])
-        assert drift_times(fields, relevant(fields)) == pytest.approx(
+        assert drift_times(fields, points_of(fields)[0]) == pytest.approx(
             [(1 + epsilon - kappa) / (1 - kappa + kappa * epsilon)], abs=1e-9
         )
 
@@ -108,7 +108,7 @@ def test_bimodality_against_the_transported_density():
     problem = two_clusters(2.0, 0.5, {"hidden_units": 2}, schedule, scheme="continuous")
     Q = np.array([[1.3, 0.4], [0.4, 0.7]])
     fields = network(problem, Q, [[0.8], [0.3]], 0.4)
-    t_B, _ = bimodality_time(fields, relevant(fields))
+    t_B, _ = bimodality_time(fields, points_of(fields)[0])
     assert t_B is not None
 
     def curvature(t):
@@ -188,8 +188,8 @@ def test_a_network_without_symmetry():
     Q = np.array([[9.0, 5.0], [5.0, 9.0]])
     fields = network(problem, Q, [[2.8], [2.8]], 0.2, [-3.0])
     assert not fields.odd and not fields.tied
-    point = relevant(fields)
-    assert not point.symmetric and np.max(np.abs(fields.drift(point.places[:1], 0.0))) < 1e-9
+    point = points_of(fields)[0]
+    assert not fields.resting and np.max(np.abs(fields.drift(point.places[:1], 0.0))) < 1e-9
     ground = landscape(fields)
     assert ground.weights.sum() == pytest.approx(1.0, abs=1e-6) and np.all(np.diff(ground.weights) <= 0)
     law = GeneratedDensity(problem, fields.order_parameters)

@@ -17,7 +17,7 @@ from ...common.input.checks import ComputationError
 from ..generated.coefficients import Clock
 from .fields import LAST, Fields
 from .kolmogorov import curvature_time
-from .points import Point, at
+from .points import Point
 
 #: Steps of the difference quotients of log p, in standard deviations of Z₀.
 SPREAD = 0.02
@@ -32,12 +32,12 @@ def bimodality_time(fields: Fields, point: Point) -> tuple[float | None, str]:
     if not fields.smooth:
         return None, "phi has kinks, and the law of the fields edges"
     if fields.noisy:
-        if not point.symmetric:
-            return None, "epsilon > 0 at a point without symmetry: not computed"
+        if not fields.odd:
+            return None, "epsilon > 0 without symmetry"
         if fields.n == 1:
             return curvature_time(fields), ""
         return None, "epsilon > 0 with more than one field: the law's curvature is not computed"
-    return (_symmetric(fields) if point.symmetric else _moving(fields, point)), ""
+    return (_symmetric(fields) if fields.odd else _moving(fields, point)), ""
 
 
 def _symmetric(fields: Fields) -> float | None:
@@ -77,17 +77,17 @@ def _log_density(fields: Fields, points: np.ndarray, t: float) -> np.ndarray:
     clock, n = Clock(fields.problem.interpolant), fields.n
     m = len(points)
 
-    def slope(s: float, y: np.ndarray) -> np.ndarray:
-        now = clock.time(s, fields.start, t)
+    def slope(_: float, y: np.ndarray) -> np.ndarray:
+        now = min(max(float(y[-1]), fields.start), t)
         z, rate = y[: m * n].reshape(m, n), clock.rate(now)
         trace = np.trace(fields.jacobian(z, now), axis1=1, axis2=2)
-        return np.asarray(rate * np.concatenate([fields.drift(z, now).ravel(), trace]))
+        return np.asarray(rate * np.concatenate([fields.drift(z, now).ravel(), trace, [1.0]]))
 
-    y = np.concatenate([points.ravel(), np.zeros(m)])
-    solved = solve_ivp(slope, (clock.of(t), clock.of(fields.start)), y, method="DOP853", rtol=1e-11, atol=1e-12)
+    y = np.concatenate([points.ravel(), np.zeros(m), [t]])
+    solved = solve_ivp(slope, (clock.of(t), clock.of(fields.start)), y, method="DOP853", rtol=1e-10, atol=1e-11)
     if not solved.success:
         raise ComputationError(f"the sampling flow could not be followed back: {solved.message}")
-    z0, contracted = solved.y[: m * n, -1].reshape(m, n), solved.y[m * n :, -1]
+    z0, contracted = solved.y[: m * n, -1].reshape(m, n), solved.y[m * n : -1, -1]
     whitened = z0 @ fields.inverse_root
     return np.asarray(-0.5 * np.sum(whitened**2, axis=1) + contracted)
 
@@ -104,7 +104,7 @@ def _moving(fields: Fields, point: Point) -> float | None:
     ]
 
     def curvature(t: float) -> float:
-        z = at(fields, point, t)
+        z = point.at(t)
         values = _log_density(fields, z + np.array(offsets), t)
         H = np.empty((n, n))
         for a in range(n):

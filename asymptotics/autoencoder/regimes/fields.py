@@ -65,6 +65,8 @@ class Fields:
         Whether each encoder is the decoder of its own term, so that projections of a sample are those of its fields.
     odd : bool
         Whether φ(−z) = −φ(z) at all times: z = 0 is then the symmetric point.
+    resting : bool
+        Whether Cφ(0) = 0 at all times: z = 0 is then a fixed point of the drift and a zero of the learned score.
     """
 
     def __init__(self, problem: Problem, at: OrderParameters, kernels: Kernels | None = None) -> None:
@@ -90,6 +92,8 @@ class Fields:
         probe = 2.0 * np.random.default_rng(0).standard_normal((POINTS, self.n))
         scale = np.sqrt(np.maximum(np.diag(self.Q), 1e-12))
         self._probe = probe * scale
+        zero = np.zeros((1, self.n))
+        self.resting = all(bool(np.all(np.abs(self.phi(zero, t) @ self.C.T) < 1e-12)) for t in (0.25, 0.75))
         self.odd = all(
             np.allclose(self.phi(-self._probe, t), -self.phi(self._probe, t), atol=1e-12) for t in (0.25, 0.75)
         )
@@ -167,6 +171,18 @@ class Fields:
         values = np.linalg.eigvals(self.response(z[None], t)[0])
         return self.skip(t) + np.sort(values.real)[::-1]
 
+    def score(self, z: np.ndarray, t: float) -> np.ndarray:
+        """α(y₁z − β(s z + Cφ))/(αy₁ − βy₀) at points (points, n): −α² times the learned score in the span; z − βF for data."""
+        alpha, beta, y0, y1 = self.schedule(t)
+        found = y1 * z - beta * (self.skip(t) * z + self.phi(z, t) @ self.C.T)
+        return np.asarray(alpha / (alpha * y1 - beta * y0) * found)
+
+    def score_slope(self, z: np.ndarray, t: float) -> np.ndarray:
+        """Jacobian of `score`, (points, n, n)."""
+        alpha, beta, y0, y1 = self.schedule(t)
+        found = (y1 - beta * self.skip(t)) * np.eye(self.n) - beta * self.response(z, t)
+        return np.asarray(alpha / (alpha * y1 - beta * y0) * found)
+
     def score_curvature(self, z: np.ndarray, t: float) -> float:
         """Largest eigenvalue of the learned score's Jacobian in the span at one point, times α² > 0 (its sign is meant).
 
@@ -188,10 +204,10 @@ class Fields:
         return 1.0 - LAST if float(y0) == 0.0 else self.stop
 
     @cached_property
-    def end_pull(self) -> float:
-        """Δ/Γ at `end`: b − 1 of a data prediction."""
+    def end_pull(self) -> tuple[float, float]:
+        """Δ/|Γ| and the sign of Γ at `end`: b − 1 and 1 of a data prediction."""
         k = self.coefficients(np.asarray(self.end()))
-        return float(k.delta) / float(k.gamma)
+        return float(k.delta) / abs(float(k.gamma)), float(np.sign(k.gamma))
 
     def gradient(self) -> bool:
         """Whether C φ is a gradient in the metric Q: Q⁺ C ∂φ/∂z is symmetric everywhere."""

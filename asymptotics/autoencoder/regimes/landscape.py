@@ -67,17 +67,20 @@ def potential(fields: Fields, z: np.ndarray) -> np.ndarray:
     t = fields.end()
     metric = fields.inverse_root @ fields.inverse_root
     pulls = sum(weight / 2 * fields.phi((1 + node) / 2 * z, t) @ fields.C.T for node, weight in zip(x, w, strict=True))
-    quadratic = -fields.end_pull / 2 * np.einsum("pa,ab,pb->p", z, metric, z)
-    return np.asarray(quadratic - np.einsum("pa,ab,pb->p", z, metric, pulls))
+    pull, sign = fields.end_pull
+    quadratic = -pull / 2 * np.einsum("pa,ab,pb->p", z, metric, z)
+    return np.asarray(quadratic - sign * np.einsum("pa,ab,pb->p", z, metric, pulls))
 
 
 def frozen(fields: Fields, z: np.ndarray) -> np.ndarray:
-    """The drift at t → 1 over Γ, (points, n): (b − 1)z + Cφ(z)."""
-    return np.asarray(fields.end_pull * z + fields.phi(z, fields.end()) @ fields.C.T)
+    """The drift at t → 1 over |Γ|, (points, n): (b − 1)z + Cφ(z)."""
+    pull, sign = fields.end_pull
+    return np.asarray(pull * z + sign * fields.phi(z, fields.end()) @ fields.C.T)
 
 
 def _slope(fields: Fields, z: np.ndarray) -> np.ndarray:
-    return np.asarray(fields.end_pull * np.eye(fields.n) + fields.response(z, fields.end()))
+    pull, sign = fields.end_pull
+    return np.asarray(pull * np.eye(fields.n) + sign * fields.response(z, fields.end()))
 
 
 def landscape(fields: Fields, seed: int = 0) -> Landscape:
@@ -137,7 +140,7 @@ def _line(fields: Fields) -> tuple[np.ndarray, np.ndarray, float]:
 def _bound(fields: Fields) -> float:
     """How far the drift can push: beyond |Cφ|/(1 − b) it points inward, where φ is bounded."""
     t = fields.end()
-    pull = -fields.end_pull
+    pull = -fields.end_pull[0]
     far = np.abs(fields.phi(np.array([[-50.0], [50.0]]), t) @ fields.C.T).max()
     return float(min(far / pull, 1e3 * np.sqrt(fields.Q[0, 0]))) if pull > 0 else 0.0
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 #: Points of the grid; steps in continuous time, per unit of the clock and at least.
-CELLS, STEPS, FEWEST = 1001, 150, 300
+CELLS, STEPS, FEWEST = 801, 100, 300
 #: Where a kernel is cut off, in standard deviations, and the width below which it is spread between grid points, in cells.
 CUT, NARROW = 7.0, 0.9
 GAMMA = 1.0 - np.sqrt(0.5)

@@ -35,9 +35,10 @@ class Regimes(Recorded):
     t_bimodal, t_score, t_drift : list of list of float
         Sampling times at which the lines are crossed, per τ: of the law of the fields (the first), of the learned score, of the drift.
     symmetric : (n,)
-        Whether the times are those at z = 0, the symmetric point of an odd network.
+        Whether the network is odd: the times are then those at z = 0, its symmetric point.
     points : (n, encoders)
-        The point at the start of sampling that they belong to (NaN: there is none).
+        The point at the start of sampling that t_B and t_c belong to (NaN: there is none): z = 0 where it rests, else the drift's
+        fixed point that is stable there. t_S belongs to the learned score's zero, which starts at z = 0.
     modes : list of list of dict
         Per τ the minima of the landscape: ``place`` (K coordinates), ``cluster`` (of the nearest centroid), ``weight`` (of
         its basin).
@@ -143,4 +144,6 @@ class Regimes(Recorded):
     def _where(self) -> str:
         if np.all(self.symmetric):
             return "symmetric point"
-        return "continuation of the drift's fixed point that is stable at the start"
+        if np.all(self.points == 0):
+            return "fixed point z = 0"
+        return "fixed points that are stable at the start, continued"

@@ -21,7 +21,7 @@ from .bimodality import bimodality_time
 from .clusters import Curve, by_line, checked_times, cluster_curves
 from .fields import Fields
 from .landscape import Landscape, landscape
-from .points import Point, relevant
+from .points import Point, points_of
 from .result import Regimes
 from .space import simulate_clusters
 from .times import crossings, drift_times, score_times
@@ -91,13 +91,13 @@ def regimes(
     lines: dict[str, list[list[float]]] = {"t_bimodal": [], "t_score": [], "t_drift": []}
     for value in taus:
         fields = Fields(problem, path(float(value)), kernels)
-        point, ground = relevant(fields), landscape(fields)
+        (point, turning), ground = points_of(fields), landscape(fields)
         rows.append((fields, point, ground))
         first, reason = bimodality_time(fields, point)
         lines["t_bimodal"].append([] if first is None else [first])
-        lines["t_score"].append(score_times(fields, point))
+        lines["t_score"].append(score_times(fields, turning))
         lines["t_drift"].append(drift_times(fields, point))
-        for text in _said(fields, point, ground, first, reason):
+        for text in _said(fields, (point, turning), ground, first, reason):
             notes.setdefault(text, []).append(float(value))
     last = rows[-1][0]
     curves: tuple[Curve | None, Curve | None] = (None, None)
@@ -112,7 +112,7 @@ def regimes(
         t_bimodal=lines["t_bimodal"],
         t_score=lines["t_score"],
         t_drift=lines["t_drift"],
-        symmetric=np.array([point.symmetric for _, point, _ in rows]),
+        symmetric=np.array([f.odd for f, _, _ in rows]),
         points=np.array([point.places[0] if point.exists else np.full(f.n, np.nan) for f, point, _ in rows]),
         modes=[_modes(ground) for _, _, ground in rows],
         gradient=np.array([ground.gradient for _, _, ground in rows]),
@@ -148,7 +148,9 @@ def _with_times(text: str, times: list[float], of: int) -> str:
     return text if not times or len(times) == of else f"{text} (tau = {', '.join(f'{t:g}' for t in times)})"
 
 
-def _said(fields: Fields, point: Point, ground: Landscape, first: float | None, reason: str) -> list[str]:
+def _said(
+    fields: Fields, points: tuple[Point, Point], ground: Landscape, first: float | None, reason: str
+) -> list[str]:
     """What has to be said of one network."""
     said = []
     if not ground.gradient:
@@ -157,8 +159,12 @@ def _said(fields: Fields, point: Point, ground: Landscape, first: float | None, 
         said.append("the flow has no stable fixed point as t -> 1: samples run away, there are no modes")
     elif ground.lost > 1e-6:
         said.append("some samples run away: the weights of the modes do not sum to 1")
+    point, turning = points
+    same = point is turning
     if point.reason:
-        said.append(f"t_B, t_S, t_c: {point.reason}")
+        said.append(f"t_B, {'t_S, ' if same else ''}t_c: {point.reason}")
+    if turning.reason and not same:
+        said.append(f"t_S: {turning.reason}")
     if reason and reason != point.reason:
         said.append(f"t_B is not computed: {reason}")
     if first is not None and first > fields.stop:
@@ -184,16 +190,17 @@ def _said_of_clones(fields: Fields) -> list[str]:
 def training_bifurcations(path: OrderParameterPath, problem: Problem, kernels: Kernels) -> np.ndarray:
     """Training times at which an eigenvalue of the flow's Jacobian at z = 0 changes its sign as t → 1: λ_i(Q) = 1 − b of tied tanh.
 
-    Only an odd network has a fixed point at z = 0 for all τ; of others there are none.
+    Only where φ(0) = 0 is z = 0 a fixed point for all τ; of other networks there are none.
     """
     probe = Fields(problem, path(path.tau_max), kernels)
-    if not probe.odd:
+    if not probe.resting:
         return np.zeros(0)
     zero, end = np.zeros(probe.n), probe.end()
 
     def eigenvalues(tau: float) -> np.ndarray:
         fields = Fields(problem, path(tau), kernels)
-        return np.asarray(fields.end_pull + fields.kappa(zero, end) - fields.skip(end))
+        pull, sign = fields.end_pull
+        return np.asarray(pull + sign * (fields.kappa(zero, end) - fields.skip(end)))
 
     taus = np.linspace(0.0, path.tau_max, LOOKS)
     found = []

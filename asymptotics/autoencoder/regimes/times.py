@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .fields import Fields
-from .points import Point, at
+from .points import Point
 
 
 def crossings(function: Callable[[float], float], times: np.ndarray) -> list[float]:
@@ -26,9 +26,15 @@ def crossings(function: Callable[[float], float], times: np.ndarray) -> list[flo
 
 def score_times(fields: Fields, point: Point) -> list[float]:
     """t_S: where the top eigenvalue of the learned score's Jacobian changes sign; (βκ − 1)/α² for a data prediction."""
-    return crossings(lambda t: fields.score_curvature(at(fields, point, t), t), point.times) if point.exists else []
+    if not point.exists:
+        return []
+    found = crossings(lambda t: fields.score_curvature(point.at(t), t), point.times)
+    return [*found, *([] if point.fold is None else [point.fold])]
 
 
 def drift_times(fields: Fields, point: Point) -> list[float]:
     """t_c: where the top eigenvalue of the drift's Jacobian changes sign."""
-    return crossings(lambda t: fields.drift_curvature(at(fields, point, t), t), point.times) if point.exists else []
+    if not point.exists:
+        return []
+    found = crossings(lambda t: fields.drift_curvature(point.at(t), t), point.times)
+    return [*found, *([] if point.fold is None else [point.fold])]
