@@ -38,8 +38,8 @@ def plot_phase(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
         for k, t in enumerate(found.exact_t_score):
             axis.axhline(t, color="0.2", ls="--", lw=1.0, label=r"$t_S$, exact score" if k == 0 else None)
         for k, tau in enumerate(found.training_bifurcations):
-            label = "the origin loses a direction" if k == 0 else None
-            axis.axvline(tau, color="0.6", ls=":", lw=1.0, label=label)
+            said = "the origin loses a direction" if k == 0 else None
+            axis.axvline(tau, color="0.6", ls=":", lw=1.0, label=said)
         spread = max(float(found.tau.max() - found.tau.min()), 1e-9)
         axis.set_xlim(found.tau.min() - 0.02 * spread, found.tau.max() + 0.02 * spread)
         axis.set_ylim(0.0, 1.0)

@@ -44,7 +44,7 @@ def _symmetric(fields: Fields) -> float | None:
     from scipy.integrate import solve_ivp
 
     n, clock, zero = fields.n, Clock(fields.problem.interpolant), np.zeros(fields.n)
-    start, stop = clock.of(fields.start), clock.of(1.0 - LAST)
+    start, stop = clock.of(fields.start), clock.of(fields.horizon)
 
     def slope(_: float, y: np.ndarray) -> np.ndarray:
         t = min(max(float(y[0]), fields.start), 1.0 - LAST / 2)

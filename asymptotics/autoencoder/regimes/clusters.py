@@ -82,7 +82,7 @@ def by_line(fields: Fields) -> bool:
 def cluster_curves(fields: Fields, times: np.ndarray, pairs: int, seed: int) -> tuple[Curve, Curve]:
     """Clones and U-turns at the given times."""
     values = _Projected(fields).curves(times) if by_line(fields) else _by_paths(fields, times, pairs, seed)
-    exact = np.array([agreement(fields.problem, float(t)) for t in times])
+    exact = np.array([agreement(fields.problem, float(t), fields.weights) for t in times])
     return Curve(times, *values[:2], exact), Curve(times, *values[2:], exact)
 
 
@@ -143,7 +143,7 @@ class _Projected:
 
     def curves(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Clones, their (vanishing) errors, U-turns, theirs."""
-        fields, target = self.fields, self.fields.problem.target
+        fields = self.fields
         starts = {float(t): joint_law(fields, float(t)) for t in times}
         if not fields.noisy:
             return np.ones(len(times)), np.zeros(len(times)), self._without_noise(times), np.zeros(len(times))
@@ -182,14 +182,14 @@ class _Projected:
                     clones[which] = laws[k] @ same
                 else:
                     law = self._given_rest(line, *starts[float(times[which])][kind])
-                    turns[which] += target.weights[kind] * float(np.sum((law * values) @ w))
+                    turns[which] += fields.weights[kind] * float(np.sum((law * values) @ w))
             if not readers:
                 break
         return clones, np.zeros(len(times)), turns, np.zeros(len(times))
 
     def _without_noise(self, times: np.ndarray) -> np.ndarray:
         """U-turns by the flow itself: a grid of z carried from t to the end, for nodes of Y."""
-        fields, target = self.fields, self.fields.problem.target
+        fields = self.fields
         stepping = Stepping.of(fields, times)
         kept = np.zeros(len(times))
         for which, t in enumerate(times):
@@ -208,7 +208,7 @@ class _Projected:
                 ends = stepping.advance(state, i, last, np.random.default_rng(0))[:, 0].reshape(z.shape)
                 along = self.lift * ends + growth * y
                 inside = (along > self.cells[c, 0]) & (along <= self.cells[c, 1])
-                kept[which] += target.weights[c] * float(share @ inside @ w)
+                kept[which] += fields.weights[c] * float(share @ inside @ w)
         return kept
 
     def _laws(self, line: Line, wanted: list[int]) -> dict[int, np.ndarray]:
@@ -256,7 +256,7 @@ def _by_paths(
                 same[which] += np.sum(ends[0] == ends[1])
             else:
                 same[which] += count
-            cluster = rng.choice(target.clusters, size=count, p=target.weights)
+            cluster = rng.choice(target.clusters, size=count, p=fields.weights)
             state = np.empty_like(trunk)
             for c, (mean, covariance) in enumerate(joint_law(fields, float(times[which]))):
                 own = cluster == c

@@ -30,10 +30,9 @@ def law_of(problem: Problem, t: float) -> tuple[np.ndarray, np.ndarray]:
     return beta * target.projected_centroids(), alpha**2 * target.gram + beta**2 * target.projected_covariance()
 
 
-def curvature(problem: Problem, t: float) -> float:
+def curvature(problem: Problem, t: float, weights: np.ndarray) -> float:
     """Largest eigenvalue of the Hessian of log ρ_t at x = β_t Σ_c π_c μ_c, times its smallest variance."""
     means, covariances = law_of(problem, t)
-    weights = problem.target.weights
     values, axes = np.linalg.eigh(problem.target.gram)
     frame = axes[:, values > 1e-12 * values[-1]]
     means, covariances = means @ frame, frame.T @ covariances @ frame
@@ -52,11 +51,12 @@ def curvature(problem: Problem, t: float) -> float:
     return float(np.max(np.linalg.eigvalsh(hessian)) * np.min(np.linalg.eigvalsh(covariances)))
 
 
-def score_times(problem: Problem) -> list[float]:
-    """t_S of the exact score: where its Jacobian at x = β_t Σ_c π_c μ_c gets, or loses, a positive eigenvalue."""
+def score_times(problem: Problem, weights: np.ndarray | None = None) -> list[float]:
+    """t_S of the exact score: where its Jacobian at x = β_t Σ_c π_c μ_c gets, or loses, a positive eigenvalue (π: default the target's)."""
+    w = np.asarray(problem.target.weights) if weights is None else weights
     # As t → 1 a target without variance somewhere has no density.
     times = TIMES[TIMES < 1.0 - 1e-6]
-    return crossings(lambda t: curvature(problem, t), times)
+    return crossings(lambda t: curvature(problem, t, w), times)
 
 
 def posterior_agreement(weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> float:
@@ -121,9 +121,9 @@ def _log_terms(x: np.ndarray, w: np.ndarray, means: np.ndarray, C: np.ndarray) -
     return out
 
 
-def agreement(problem: Problem, t: float) -> float:
+def agreement(problem: Problem, t: float, weights: np.ndarray) -> float:
     """φ(t) of the exact score, by the posterior of the clusters given the projections at time t."""
     means, covariances = law_of(problem, t)
     values, axes = np.linalg.eigh(problem.target.gram)
     frame = axes[:, values > 1e-12 * values[-1]]
-    return posterior_agreement(problem.target.weights, means @ frame, frame.T @ covariances @ frame)
+    return posterior_agreement(weights, means @ frame, frame.T @ covariances @ frame)

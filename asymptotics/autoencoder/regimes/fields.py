@@ -6,17 +6,19 @@ Everything in this package asks the network for Γ, Δ, ε, φ and the slopes of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ...common.input.checks import fail
+from ...common.input.checks import InputError, fail
 from ...common.numerics.gram import square_root
 from ..equations.integrate import kernels_of
 from ..equations.path import OrderParameters
 from ..generated.coefficients import Coefficients, coefficients
 from ..kernels.compile import Kernels
+from ..model.cells import DROPPED, told
 from ..model.problem import Problem
 
 #: Times at which signs are looked at: equally spaced ones, and ever closer ones to t = 1, where the flow goes on for ever.
@@ -63,6 +65,8 @@ class Fields:
         Q^{1/2} and its pseudo-inverse.
     tied : bool
         Whether each encoder is the decoder of its own term, so that projections of a sample are those of its fields.
+    timed : bool
+        Whether the network depends on the time (its guidance too).
     odd : bool
         Whether φ(−z) = −φ(z) at all times: z = 0 is then the symmetric point.
     resting : bool
@@ -72,7 +76,15 @@ class Fields:
     def __init__(self, problem: Problem, at: OrderParameters, kernels: Kernels | None = None) -> None:
         if np.ndim(at.tau):
             fail("at", at.tau, "the order parameters at one tau")
+        at = at.network(problem.generating) if at.averages else at
+        sampling, denoiser = problem.sampling, problem.denoiser
+        if denoiser.labelled and sampling.label is None:
+            raise InputError(
+                "sampling.label: missing; a network that is told labels has one flow for each: give the label"
+            )
         self.problem, self.order_parameters = problem, at
+        self._label = told(DROPPED if sampling.label is None else sampling.label, denoiser.labels or 0)
+        self.timed = denoiser.conditioned or not denoiser.plain_skip or bool(sampling.guided)
         kernels = kernels_of(problem) if kernels is None else kernels
         self.encoders = np.array(kernels.encoders, dtype=int)
         self.terms = np.array(kernels.module.TERMS, dtype=int)
@@ -105,25 +117,42 @@ class Fields:
 
     # the network -----------------------------------------------------------------------------------------------
 
+    def _guided(self, function: Callable[..., None], z: np.ndarray, t: float, shape: tuple[int, ...]) -> np.ndarray:
+        """(1 + ω) f(z; label) − ω f(z; no label) of a compiled function of the network."""
+        now, z = np.ascontiguousarray(self.problem.told(np.asarray(t))), np.ascontiguousarray(z, dtype=np.float64)
+        out = np.empty(shape)
+        function(z, now, self._label, self._kappa, out)
+        if not self.problem.sampling.guided:
+            return out
+        omega = float(self.problem.sampling.guidance_at(self.problem.interpolant, np.asarray(t)))
+        free = np.empty(shape)
+        function(z, now, np.zeros_like(self._label), self._kappa, free)
+        return np.asarray((1 + omega) * out - omega * free)
+
     def phi(self, z: np.ndarray, t: float) -> np.ndarray:
-        """φ_j at fields z (points, n) and time t, (points, terms)."""
-        out = np.empty((len(z), len(self.terms)))
-        self._module.activations(np.ascontiguousarray(z, dtype=np.float64), self._kappa, out)
-        return out
+        """φ_j, guided, at fields z (points, n) and time t, (points, terms)."""
+        return self._guided(self._module.activations, z, t, (len(z), len(self.terms)))
 
     def slopes(self, z: np.ndarray, t: float) -> np.ndarray:
         """∂φ_j/∂z_a at fields z (points, n) and time t, (points, terms, n)."""
-        out = np.empty((len(z), len(self.terms), self.n))
-        self._module.slopes(np.ascontiguousarray(z, dtype=np.float64), self._kappa, out)
-        return out
+        return self._guided(self._module.slopes, z, t, (len(z), len(self.terms), self.n))
 
     def skip(self, t: float) -> float:
         """What multiplies the sample in the prediction at time t."""
-        return float(self.b)
+        return float(self.problem.skip_at(self.b, np.asarray(t)))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the clusters that the network is asked for: all, or those of the label that it is told."""
+        target, label = self.problem.target, self.problem.sampling.label
+        if label is None or target.cluster_labels is None:
+            return np.asarray(target.weights)
+        own = np.where(target.cluster_labels == label, target.weights, 0.0)
+        return np.asarray(own / own.sum())
 
     def coefficients(self, t: np.ndarray) -> Coefficients:
         """Γ_t, Δ_t, ε_t at an array of times."""
-        return coefficients(self.problem, float(self.b), t, self.epsilon)
+        return coefficients(self.problem, self.b, t, self.epsilon)
 
     def schedule(self, t: float) -> tuple[float, float, float, float]:
         """α, β and (y₀, y₁) at a time."""
@@ -198,16 +227,34 @@ class Fields:
         top = float(np.max(float(k.delta) + float(k.gamma) * (self.kappa(z, t) - self.skip(t))))
         return top / (1.0 + abs(float(k.delta)))
 
+    @cached_property
+    def horizon(self) -> float:
+        """Until when lines are followed: t → 1, or the sampler's stop where the flow does not reach so far."""
+        last = 1.0 - LAST
+        y0, _ = self.problem.predicted(np.array(last))
+        with np.errstate(all="ignore"):
+            finite = bool(np.isfinite(self.skip(last)) and np.all(np.isfinite(self.phi(self._probe, last))))
+        return last if float(y0) == 0.0 and finite else self.stop
+
+    @cached_property
     def end(self) -> float:
-        """A time at which the flow's fixed points are those of its landscape: t → 1, where x̂₁ depends on the network there."""
-        y0, _ = self.problem.predicted(np.array(1.0 - LAST))
-        return 1.0 - LAST if float(y0) == 0.0 else self.stop
+        """The time of the landscape: `horizon`, or the sampler's stop of a network that depends on the time."""
+        return self.stop if self.timed else self.horizon
 
     @cached_property
     def end_pull(self) -> tuple[float, float]:
-        """Δ/|Γ| and the sign of Γ at `end`: b − 1 and 1 of a data prediction."""
-        k = self.coefficients(np.asarray(self.end()))
-        return float(k.delta) / abs(float(k.gamma)), float(np.sign(k.gamma))
+        """The landscape's pull (a z + c Cφ(z))/|c|: a/|c| and the sign of c; b − 1 and 1 of a data prediction.
+
+        The drift as t → 1; of a network that depends on the time, whose flow comes to rest nowhere, the learned score at the stop.
+        """
+        if not self.timed:
+            k = self.coefficients(np.asarray(self.end))
+            a, c = float(k.delta), float(k.gamma)
+        else:
+            alpha, beta, y0, y1 = self.schedule(self.end)
+            scale = alpha / (alpha * y1 - beta * y0)
+            a, c = -scale * (y1 - beta * self.skip(self.end)), scale * beta
+        return a / abs(c), float(np.sign(c))
 
     def gradient(self) -> bool:
         """Whether C φ is a gradient in the metric Q: Q⁺ C ∂φ/∂z is symmetric everywhere."""
@@ -236,9 +283,9 @@ class Fields:
         """ΘᵀQ⁺, (K, n): mean of the projections u_k·X given the fields of a Gaussian sample."""
         return np.asarray((self.inverse_root @ self.inverse_root @ self.theta).T)
 
-    def place(self, z: np.ndarray, t: float) -> np.ndarray:
-        """K coordinates of a resting point of the flow with fields z (points, n): ΘᵀQ⁺z of a tied network, else by its decoders."""
+    def place(self, z: np.ndarray) -> np.ndarray:
+        """K coordinates of a resting point with fields z (points, n): ΘᵀQ⁺z of a tied network, else by its decoders."""
         if self.tied:
             return np.asarray(z @ self.lift.T)
-        k = self.coefficients(np.asarray(t))
-        return np.asarray(-(float(k.gamma) / float(k.delta)) * self.phi(z, t) @ self.theta_terms)
+        pull, sign = self.end_pull
+        return np.asarray(-(sign / pull) * self.phi(z, self.end) @ self.theta_terms)

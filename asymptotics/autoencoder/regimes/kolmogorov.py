@@ -71,7 +71,8 @@ def law_at_stop(fields: Fields) -> Law:
 
 def curvature_time(fields: Fields) -> float | None:
     """First time at which (log p_t)″(0) > 0, for one field and ε > 0."""
-    line = line_of(fields, np.zeros(0), stop=LATEST)
+    latest = min(LATEST, fields.horizon)
+    line = line_of(fields, np.zeros(0), stop=latest)
     mass = line.gaussian(0.0, float(fields.Q[0, 0]))[:, None]
     centre = len(line.z) // 2
     step = max(1, round(0.1 * float(fields.root[0, 0]) / line.dz))
@@ -84,6 +85,6 @@ def curvature_time(fields: Fields) -> float | None:
         if curvature > 0:
             share = before / (before - curvature)
             s = [clock.of(float(line.times[k + j])) for j in (0, 1)]
-            return clock.time(s[0] + share * (s[1] - s[0]), fields.start, LATEST)
+            return clock.time(s[0] + share * (s[1] - s[0]), fields.start, latest)
         before = curvature
     return None

@@ -5,7 +5,8 @@ Q⁺Cφ has a symmetric Jacobian it is the gradient flow, in the metric Q, of
 
     V(z) = (1 − b)/2 zᵀQ⁺z − ∫₀¹ zᵀQ⁺Cφ(λz) dλ        (tied tanh: − Σ_γ ln cosh z_γ, a Hopfield energy).
 
-The weight of a basin is the probability that a generated sample's fields end in it.
+A network that depends on the time comes to rest nowhere; its landscape is that of the learned score at the sampler's stop (minima:
+modes of the learned density). The weight of a basin is the probability that a generated sample's fields end in it.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def nearest(places: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 def potential(fields: Fields, z: np.ndarray) -> np.ndarray:
     """V at fields z (points, n), by Gauss and Legendre's rule along the line from 0."""
     x, w = np.polynomial.legendre.leggauss(64)
-    t = fields.end()
+    t = fields.end
     metric = fields.inverse_root @ fields.inverse_root
     pulls = sum(weight / 2 * fields.phi((1 + node) / 2 * z, t) @ fields.C.T for node, weight in zip(x, w, strict=True))
     pull, sign = fields.end_pull
@@ -73,14 +74,14 @@ def potential(fields: Fields, z: np.ndarray) -> np.ndarray:
 
 
 def frozen(fields: Fields, z: np.ndarray) -> np.ndarray:
-    """The drift at t → 1 over |Γ|, (points, n): (b − 1)z + Cφ(z)."""
+    """The landscape's pull at fields z, (points, n): (b − 1)z + Cφ(z) as t → 1 (`Fields.end_pull`)."""
     pull, sign = fields.end_pull
-    return np.asarray(pull * z + sign * fields.phi(z, fields.end()) @ fields.C.T)
+    return np.asarray(pull * z + sign * fields.phi(z, fields.end) @ fields.C.T)
 
 
 def _slope(fields: Fields, z: np.ndarray) -> np.ndarray:
     pull, sign = fields.end_pull
-    return np.asarray(pull * np.eye(fields.n) + sign * fields.response(z, fields.end()))
+    return np.asarray(pull * np.eye(fields.n) + sign * fields.response(z, fields.end))
 
 
 def landscape(fields: Fields, seed: int = 0) -> Landscape:
@@ -88,7 +89,7 @@ def landscape(fields: Fields, seed: int = 0) -> Landscape:
     places, weights, lost = _line(fields) if fields.n == 1 else _space(fields, seed)
     order = np.argsort(-weights, kind="stable")
     places, weights = places[order], weights[order]
-    projected = fields.place(places, fields.end())
+    projected = fields.place(places)
     clusters = (
         nearest(projected, fields.problem.target.projected_centroids()) if len(places) else np.zeros(0, dtype=int)
     )
@@ -139,7 +140,7 @@ def _line(fields: Fields) -> tuple[np.ndarray, np.ndarray, float]:
 
 def _bound(fields: Fields) -> float:
     """How far the drift can push: beyond |Cφ|/(1 − b) it points inward, where φ is bounded."""
-    t = fields.end()
+    t = fields.end
     pull = -fields.end_pull[0]
     far = np.abs(fields.phi(np.array([[-50.0], [50.0]]), t) @ fields.C.T).max()
     return float(min(far / pull, 1e3 * np.sqrt(fields.Q[0, 0]))) if pull > 0 else 0.0

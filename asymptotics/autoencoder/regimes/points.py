@@ -141,7 +141,7 @@ def _continued(fields: Fields, value: Function, slope: Function, z: np.ndarray, 
 
 def points_of(fields: Fields) -> tuple[Point, Point]:
     """The point of the law and the drift, and the point of the learned score."""
-    times = TIMES[slice(*np.searchsorted(TIMES, [fields.start, fields.end()]))]
+    times = TIMES[slice(*np.searchsorted(TIMES, [fields.start, fields.horizon]))]
     zero, none = np.zeros(fields.n), (times[:0], np.zeros((0, fields.n)))
     if fields.resting:
         if kinked(fields, zero, 0.5):

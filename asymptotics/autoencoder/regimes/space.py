@@ -8,7 +8,7 @@ from any step on; two clones have different keys of their random numbers from th
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -23,11 +23,13 @@ from ...common.output.results import Result, to_builtin
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import run_ensemble, spawn
 from ..equations.path import OrderParameters
+from ..model.cells import DROPPED, told
 from ..model.problem import Problem
 from ..model.weights import starts
-from ..process.measurements import Network, train_networks
+from ..process.arithmetic import BLOCK, add, combined, dot, scaled
+from ..process.measurements import Network
 from ..process.setup import sampler_steps, sgd_problem
-from ..process.steps import BLOCK, add, combined, dot, scaled
+from ..process.sgd import Trainer
 from .clusters import cluster_curves
 from .fields import Fields
 from .landscape import nearest
@@ -37,14 +39,19 @@ TOGETHER, FINE = 500, 0.02
 
 
 def _carry(
-    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, first_step: Any, key0: Any, key1: Any, first: Any, points: Any
+    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, clock: Any, guidance: Any, told: Any, first_step: Any,
+    key0: Any, key1: Any, first: Any, points: Any,
 ) -> None:  # fmt: skip
-    """Points (n, d) carried through the steps of ``scheme`` (3, steps: hΓ/√d, 1 + hΔ, √(2εh)), in place."""
+    """Points (n, d) carried through the steps of ``scheme`` (3, steps: hΓ/√d, 1 + hΔ, √(2εh)), in place.
+
+    ``clock`` (5, steps) and ``guidance`` (steps,) are what the network is told of the time, and ω; ``told`` (labels,) its label.
+    """
     p, d = W.shape
     terms, root = decoders.shape[0], np.sqrt(np.float64(d))
     words = np.empty((4, LANES), np.uint32)
     z = np.empty(BLOCK, W.dtype)
     Z, following, values, pull = np.empty(p), np.empty(p), np.empty(terms), np.empty(p)
+    now, free = np.zeros(5 + told.shape[0]), np.empty(terms)
     for n in range(points.shape[0]):
         x = points[n]
         for a in range(p):
@@ -53,7 +60,13 @@ def _carry(
                 hi = min(lo + BLOCK, d)
                 Z[a] += dot(W[a, lo:hi], x[lo:hi]) / root
         for k in range(scheme.shape[1]):
-            phi(Z, kappa, values)
+            now[:5], now[5:] = clock[:, k], 0.0
+            if guidance[k] != 0.0:
+                phi(Z, kappa, now, free)
+            now[5:] = told
+            phi(Z, kappa, now, values)
+            if guidance[k] != 0.0:
+                values[:] = (1.0 + guidance[k]) * values - guidance[k] * free
             pull[:], following[:] = 0.0, 0.0
             for j in range(terms):
                 pull[decoders[j]] += scheme[0, k] * values[j]
@@ -83,8 +96,10 @@ def kernel() -> Any:
     with LOCK:
         if "carry" not in _compiled:
             rows = float32[:, ::1]
-            phi = types.FunctionType(types.void(_vector, _vector, _vector))
-            signature = types.void(phi, int64[::1], rows, _vector, _matrix, int64, uint32, uint32, int64, rows)
+            phi = types.FunctionType(types.void(_vector, _vector, _vector, _vector))
+            signature = types.void(
+                phi, int64[::1], rows, _vector, _matrix, _matrix, _vector, _vector, int64, uint32, uint32, int64, rows
+            )
             _compiled["carry"] = njit(signature, cache=True, nogil=True, error_model="numpy")(_carry)
     return _compiled["carry"]
 
@@ -170,6 +185,15 @@ def overlaps(network: Network) -> OrderParameters:
     return OrderParameters(network.tau, q.sum(axis=0), Theta, M, network.b, network.parameters, q, theta)
 
 
+def trained(problem: Problem, tau: float, seed: np.random.SeedSequence) -> Network:
+    """One training in R^d up to τ: the network that generates."""
+    setup = sgd_problem(problem)
+    trainer = Trainer(setup, seed)
+    trainer.advance(setup.step_of(tau))
+    own = trainer.network(problem.generating)
+    return Network(problem, setup.denoiser, *own, trainer.references, trainer.counts, tau)
+
+
 class _Sampler:
     """Whole samples of one network, from any step to any other."""
 
@@ -181,6 +205,10 @@ class _Sampler:
         self.scheme = np.stack(
             [h * steps["gamma"] / np.sqrt(d), 1.0 + h * steps["delta"], np.sqrt(2.0 * steps["epsilon"] * h)]
         )
+        self._clock = steps["clock"]
+        self._guidance = steps.get("guidance", np.zeros(len(h)))
+        label = network.problem.sampling.label
+        self._told = told(DROPPED if label is None else label, network.denoiser.labels)
         self._W = np.ascontiguousarray(network.weights, dtype=np.float32)
         self._kappa = np.ascontiguousarray(network.parameters, dtype=np.float64)
 
@@ -188,10 +216,13 @@ class _Sampler:
         """Samples at step ``last`` from those at step ``first``; x stays as it is."""
         points = np.array(x, dtype=np.float32, order="C")
         if last > first:
-            denoiser = self.network.denoiser
-            scheme = np.ascontiguousarray(self.scheme[:, first:last])
+            denoiser, steps = self.network.denoiser, slice(first, last)
+            scheme, clock, guidance = (
+                np.ascontiguousarray(x[..., steps]) for x in (self.scheme, self._clock, self._guidance)
+            )
             kernel()(
-                denoiser.module.phi, denoiser.decoders, self._W, self._kappa, scheme, first + 1, *philox_key(seed), 0, points
+                denoiser.module.phi, denoiser.decoders, self._W, self._kappa, scheme, clock, guidance, self._told,
+                first + 1, *philox_key(seed), 0, points,
             )  # fmt: skip
         return points
 
@@ -212,8 +243,9 @@ def _member(
 ) -> dict[str, np.ndarray]:
     """Train one network; its curves in R^d and what the reduced SDE says of it."""
     training, reduced, *blocks = seed.spawn(2 + -(-pairs // TOGETHER))
-    network = train_networks(problem, [tau], training)[0]
+    network = trained(problem, tau, training)
     sampler, target = _Sampler(network), problem.target
+    own_law = Fields(problem, overlaps(network))
     last = sampler.scheme.shape[1]
     centroids, order = target.projected_centroids(), np.argsort(times, kind="stable")
     same, kept = np.zeros(len(times)), np.zeros(len(times))
@@ -232,9 +264,9 @@ def _member(
             trunk, here = sampler.carry(trunk, here, i, own[0]), i
             same[which] += np.sum(ends(trunk, i, own[1]) == ends(trunk, i, own[2]))
             fresh = np.random.default_rng(own[3])
-            cluster = fresh.choice(target.clusters, size=count, p=target.weights)
+            cluster = fresh.choice(target.clusters, size=count, p=own_law.weights)
             kept[which] += np.sum(ends(sampler.noised(float(times[which]), cluster, fresh), i, own[4]) == cluster)
-    theory = cluster_curves(Fields(problem, overlaps(network)), times, 20 * pairs, int(reduced.generate_state(1)[0]))
+    theory = cluster_curves(own_law, times, 20 * pairs, int(reduced.generate_state(1)[0]))
     return {
         "clones": same / pairs, "uturns": kept / pairs,
         "reduced_clones": theory[0].phi, "reduced_uturns": theory[1].phi,
@@ -258,11 +290,10 @@ def simulate_clusters(
     each = -(-pairs // runs)
     if tau <= 0:
         raise InputError(f"tau = {tau:g}: must be > 0 where networks are trained in R^d")
-    short = replace(problem, training=problem.training.replace(tau=tau)) if tau < problem.training.tau else problem
-    sgd_problem(short).begin(0)
+    sgd_problem(problem).begin(0)
     kernel()
     found = run_ensemble(
-        _member, spawn(seed, runs), short, tau, times, each,
+        _member, spawn(seed, runs), problem, tau, times, each,
         workers=workers, progress=progress, checkpoint=checkpoint, description=f"clones, d = {problem.simulation.dimension}",
     )  # fmt: skip
     stacked = {name: np.stack([run[name] for run in found]) for name in found[0]}

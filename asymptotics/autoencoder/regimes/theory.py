@@ -117,7 +117,7 @@ def regimes(
         modes=[_modes(ground) for _, _, ground in rows],
         gradient=np.array([ground.gradient for _, _, ground in rows]),
         training_bifurcations=training_bifurcations(path, problem, kernels),
-        exact_t_score=exact.score_times(problem),
+        exact_t_score=exact.score_times(problem, last.weights),
         clones=curves[0],
         uturns=curves[1],
         notes=tuple(_with_times(text, times, len(taus)) for text, times in notes.items()),
@@ -153,10 +153,14 @@ def _said(
 ) -> list[str]:
     """What has to be said of one network."""
     said = []
+    if fields.timed:
+        said.append(
+            f"the network depends on the time: the landscape is that of its learned score at the stop, t = {fields.stop:g}"
+        )
     if not ground.gradient:
         said.append("the flow is no gradient flow: modes are stable fixed points, there is no landscape V")
     if not len(ground.places):
-        said.append("the flow has no stable fixed point as t -> 1: samples run away, there are no modes")
+        said.append("the landscape has no minimum: the flow has no stable fixed point as t -> 1 and samples run away")
     elif ground.lost > 1e-6:
         said.append("some samples run away: the weights of the modes do not sum to 1")
     point, turning = points
@@ -195,7 +199,7 @@ def training_bifurcations(path: OrderParameterPath, problem: Problem, kernels: K
     probe = Fields(problem, path(path.tau_max), kernels)
     if not probe.resting:
         return np.zeros(0)
-    zero, end = np.zeros(probe.n), probe.end()
+    zero, end = np.zeros(probe.n), probe.end
 
     def eigenvalues(tau: float) -> np.ndarray:
         fields = Fields(problem, path(tau), kernels)
