@@ -17,9 +17,9 @@ from itertools import pairwise
 import numpy as np
 
 from ...common.numerics.expectations import Rule
-from ..generated.flow import LatentFlow
 from .fields import Fields
 from .kolmogorov import law_at_stop
+from .paths import Stepping
 
 #: Points of z₀ that are carried, of one field (a grid: weights to 1e-7) and of more (Sobol').
 LINE, POINTS = 20_001, 2**14
@@ -101,11 +101,9 @@ def _line(fields: Fields) -> tuple[np.ndarray, np.ndarray, float]:
     from scipy.optimize import brentq
 
     size = float(np.sqrt(fields.Q[0, 0]))
-    flow = None if fields.noisy else LatentFlow(fields.problem, fields.order_parameters)
     y = np.linspace(-9.0, 9.0, LINE)
-    if flow is not None:
-        moved = flow.transport(y[:, None] * size)
-        ends = (moved.linear + moved.network @ flow.coupling.T)[:, 0]
+    if not fields.noisy:
+        ends = _carried(fields, y[:, None] * size, 0)[:, 0]
         reach = float(np.max(np.abs(ends[np.abs(y) < 7])))
     else:
         law = law_at_stop(fields)
@@ -134,8 +132,15 @@ def _line(fields: Fields) -> tuple[np.ndarray, np.ndarray, float]:
         if not inside:
             continue
         places.append(inside[0])
-        weights.append(law.between(low, high) if flow is None else _mass(y, ends, low, high))
+        weights.append(law.between(low, high) if fields.noisy else _mass(y, ends, low, high))
     return np.array(places).reshape(-1, 1), np.array(weights), max(0.0, 1.0 - float(np.sum(weights)))
+
+
+def _carried(fields: Fields, z: np.ndarray, seed: int) -> np.ndarray:
+    """Fields (points, n) at the sampler's stop of those at its start."""
+    stepping = Stepping.of(fields, np.zeros(0))
+    state = stepping.advance(stepping.begin(z), 0, stepping.count, np.random.default_rng(seed))
+    return np.array(state[:, : fields.n])
 
 
 def _bound(fields: Fields) -> float:
@@ -168,9 +173,7 @@ def _mass(y: np.ndarray, ends: np.ndarray, low: float, high: float) -> float:
 def _space(fields: Fields, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Several fields: points of the generated law, followed to rest."""
     y, w = Rule("sobol", POINTS, seed).points(fields.n)
-    flow = LatentFlow(fields.problem, fields.order_parameters)
-    moved = flow.transport(y @ fields.root, rng=np.random.default_rng(seed) if flow.noisy else None)
-    z = moved.linear + moved.network @ flow.coupling.T
+    z = _carried(fields, y @ fields.root, seed)
     size = float(np.sqrt(np.trace(fields.Q)))
     rate = 0.5 / max(float(np.max(np.abs(np.linalg.eigvals(_slope(fields, np.zeros((1, fields.n)))[0])))), 1e-12)
     label = np.full(len(z), -1)

@@ -36,6 +36,8 @@ from .landscape import nearest
 
 #: Samples at once, and steps of the continuous scheme's clock.
 TOGETHER, FINE = 500, 0.02
+#: Trajectories of the reduced SDE for every pair in R^d, where it has to be sampled.
+REDUCED = 20
 
 
 def _carry(
@@ -266,7 +268,7 @@ def _member(
             fresh = np.random.default_rng(own[3])
             cluster = fresh.choice(target.clusters, size=count, p=own_law.weights)
             kept[which] += np.sum(ends(sampler.noised(float(times[which]), cluster, fresh), i, own[4]) == cluster)
-    theory = cluster_curves(own_law, times, 20 * pairs, int(reduced.generate_state(1)[0]))
+    theory = cluster_curves(own_law, times, REDUCED * pairs, int(reduced.generate_state(1)[0]))
     return {
         "clones": same / pairs, "uturns": kept / pairs,
         "reduced_clones": theory[0].phi, "reduced_uturns": theory[1].phi,

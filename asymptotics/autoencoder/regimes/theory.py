@@ -153,6 +153,10 @@ def _said(
 ) -> list[str]:
     """What has to be said of one network."""
     said = []
+    if fields.problem.sampling.label is not None:
+        said.append(
+            f"the network is told the label {fields.problem.sampling.label}: the exact score is that of its clusters alone"
+        )
     if fields.timed:
         said.append(
             f"the network depends on the time: the landscape is that of its learned score at the stop, t = {fields.stop:g}"
