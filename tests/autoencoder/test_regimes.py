@@ -32,11 +32,11 @@ SPLITS = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.5])
 CLONES = [0.7751, 0.8126, 0.8464, 0.9034, 0.9470, 0.9918]
 
 
-def two_clusters(m, variance, denoiser=None, interpolant=None, **sampling):
+def two_clusters(m, variance, denoiser=None, interpolant=None, times=(float(T0),), **sampling):
     return asy.Experiment(
         target={"weights": [0.5, 0.5], "centroids": [[m], [-m]], "eigenvalues": [[variance]]},
         denoiser={"hidden_units": 1, "init": {"centroids": 0.1}} | (denoiser or {}),
-        training={"times": [float(T0)], "learning_rate": 0.1, "tau": 1.0},
+        training={"times": list(times), "learning_rate": 0.1, "tau": 1.0},
         interpolant=interpolant or {},
         sampling=sampling,
     ).problem
@@ -198,6 +198,48 @@ def test_a_network_without_symmetry():
         middle = ground.fields[:, 0].mean()
         heavy = np.mean((z > middle) == (ground.fields[0, 0] > middle))
         assert heavy == pytest.approx(ground.weights[0], abs=0.05)
+
+
+def test_a_time_conditioned_network_enters_and_leaves():
+    """β_t κ_t = 1 with κ_t = s₀(t) + b₁ + b₂β + c_out(t) c_in(t) Q, entered and left again."""
+    timed = {
+        "input_scale": "1/sqrt(alpha**2+beta**2)",
+        "output_scale": "alpha/sqrt(alpha**2+beta**2)",
+        "skip_fixed": "beta/(alpha**2+beta**2)",
+        "skip_basis": ["1", "beta"],
+        "skip": [0.0, 0.0],
+    }
+    fields = network(
+        two_clusters(2.0, 0.5, timed, times=(0.25, 0.75)), 1.34488, 1.06925, np.array([-0.12948, -0.03384])
+    )
+    assert fields.timed and fields.odd
+
+    def excess(t):
+        norm = (1 - t) ** 2 + t**2
+        return t * (t / norm - 0.12948 - 0.03384 * t + (1 - t) / norm * 1.34488) - 1
+
+    found = score_times(fields, points_of(fields)[1])
+    assert len(found) == 2 and np.max(np.abs([excess(t) for t in found])) < 1e-9
+    assert excess(found[0] + 0.01) > 0 > excess(found[0] - 0.01) and excess(found[1] + 0.01) < 0
+
+
+def test_guided_average_in_space():
+    """The average of the weights of a guided network of labels, with noise: whole samples in R^d against the reduced SDE."""
+    experiment = asy.Experiment(
+        target={"weights": [0.5, 0.5], "centroids": [[1.8], [-1.8]], "eigenvalues": [[0.5]], "labels": [0, 1]},
+        denoiser={
+            "architecture": "labelled_bias", "hidden_units": 1, "output_scale": "alpha", "skip_basis": ["1", "t"],
+            "skip": [0.0, 0.0], "init": {"Theta": [[0.4]], "Q": [[0.4]]},
+        },
+        training={"times": [0.3, 0.6], "learning_rate": 0.2, "tau": 1.0, "label_dropout": 0.2, "ema": 1.0},
+        sampling={"epsilon": "0.5*(1-t)", "step": 0.05, "stop": 0.9, "label": 0, "guidance": 1.0, "network": "ema"},
+        simulation={"dimension": 60, "runs": 3},
+    )  # fmt: skip
+    found = asy.regimes(experiment, tau=[1.0], clones=[0.1, 0.5], pairs=4000, simulate=True, workers=1, progress=False)
+    assert found.compare().passed, found.compare().summary()
+    assert 0.5 < found.clones.phi[0] < found.clones.phi[1] < 1
+    with pytest.raises(InputError, match=r"sampling\.label"):
+        asy.regimes(experiment.replace(sampling={"label": None, "guidance": 0.0}), tau=[1.0])
 
 
 def test_what_does_not_hold_is_said():

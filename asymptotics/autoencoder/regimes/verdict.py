@@ -42,7 +42,7 @@ def compare_clusters(theory: Regimes, runs: SpaceRuns, *, level: float = 0.01) -
             mean = expected + np.mean(measured - own, axis=0)
             rows.append(Row(name, expected[many], mean[many], np.sqrt(variance[many])))
         for k in np.flatnonzero(~many):
-            count = int(round(float(measured[:, k].sum() * runs.pairs)))
+            count = round(float(measured[:, k].sum() * runs.pairs))
             chance = binomtest(count, total, float(np.clip(p[k], 0.0, 1.0))).pvalue
             tests.append((f"{name}, t = {runs.t[k]:g}", float(min(chance, 1.0))))
     notes = [
