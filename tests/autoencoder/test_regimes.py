@@ -133,6 +133,21 @@ def test_bimodality_against_the_transported_density():
     assert curvature(t_B - 0.004) < 0 < curvature(t_B + 0.004)
 
 
+def test_bimodality_with_noise():
+    """Two independent units: the faster one alone. Two fields as ε → 0: the expansion's t_B (linear in ε)."""
+    both = {"epsilon": "0.8", "scheme": "continuous"}
+    one = network(two_clusters(2.0, 0.5, **both), 2.0, 0.5, 0.5)
+    two = network(two_clusters(2.0, 0.5, {"hidden_units": 2}, **both), [[2.0, 0], [0, 0.7]], [[0.5], [0.3]], 0.5)
+    times = [bimodality_time(f, points_of(f)[0])[0] for f in (one, two)]
+    assert times[1] == pytest.approx(times[0], abs=3e-4)
+    Q, found = [[1.3, 0.5], [0.5, 0.9]], []
+    for epsilon in ("0.16", "0.08", "0"):
+        problem = two_clusters(2.0, 0.5, {"hidden_units": 2}, epsilon=epsilon, scheme="continuous")
+        fields = network(problem, Q, [[0.5], [0.3]], 0.4)
+        found.append(bimodality_time(fields, points_of(fields)[0])[0])
+    assert 2 * found[1] - found[0] == pytest.approx(found[2], abs=2e-3)
+
+
 def test_clones_of_the_closed_example():
     fields = optimal(3.0, 1.0, epsilon="1 - t", scheme="continuous", stop=0.99)
     clones, turns = cluster_curves(fields, SPLITS, 100, 0)

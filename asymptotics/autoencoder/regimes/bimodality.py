@@ -6,7 +6,7 @@ Hessian is congruent to −(1 + E_t) with z₀ = Q^{1/2}y₀,
     E_t = ∫ Mᵀ (Γ ∇² tr(C ∂φ/∂z)) M dt,   Ṁ = (Δ + ΓC ∂φ/∂z) M,   M₀ = Q^{1/2},
 
 the expansion of the odd map z₀ → z_t to third order (for one field Q²σ'''(0) ∫ΓG² = −1). At a point without symmetry the flow is
-followed back from points around it. With noise p_t solves Fokker and Planck's equation (`kolmogorov`).
+followed back from points around it. With noise p_t solves Fokker and Planck's equation (`kolmogorov`, `plane`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from ...common.input.checks import ComputationError
 from ..generated.coefficients import Clock
 from .fields import LAST, Fields
 from .kolmogorov import curvature_time
+from .plane import plane_curvature_time
 from .points import Point
 
+#: Fields up to which Fokker and Planck's equation is solved on a grid.
+GRID_FIELDS = 2
 #: Steps of the difference quotients of log p, in standard deviations of Z₀.
 SPREAD = 0.02
 #: Times at which a moving point is looked at.
@@ -36,7 +39,9 @@ def bimodality_time(fields: Fields, point: Point) -> tuple[float | None, str]:
             return None, "epsilon > 0 without symmetry"
         if fields.n == 1:
             return curvature_time(fields), ""
-        return None, "epsilon > 0 with more than one field: the law's curvature is not computed"
+        if fields.n == GRID_FIELDS and np.linalg.matrix_rank(fields.root) == GRID_FIELDS:
+            return plane_curvature_time(fields), ""
+        return None, "epsilon > 0 with more than two fields"
     return (_symmetric(fields) if fields.odd else _moving(fields, point)), ""
 
 

@@ -108,8 +108,8 @@ class Line:
         D, dz = max(self.diffusion(t), 1e-12), self.dz
         peclet = self.drift((self.z[1:] + self.z[:-1]) / 2, t) * dz / D
         up, down = np.zeros(len(self.z)), np.zeros(len(self.z))
-        up[:-1] = D / dz**2 * _bernoulli(-peclet)
-        down[1:] = D / dz**2 * _bernoulli(peclet)
+        up[:-1] = D / dz**2 * bernoulli(-peclet)
+        down[1:] = D / dz**2 * bernoulli(peclet)
         return up, down
 
     def _kernel(self, k: int) -> csr_array:
@@ -151,7 +151,7 @@ def time_grid(sampling: Sampling, interpolant: Interpolant, wanted: np.ndarray, 
     return np.asarray(times[np.concatenate([[True], np.diff(times) > 1e-12])])
 
 
-def _bernoulli(x: np.ndarray) -> np.ndarray:
+def bernoulli(x: np.ndarray) -> np.ndarray:
     """x/(eˣ − 1)."""
     small = np.abs(x) < 1e-6
     safe = np.where(small, 1.0, x)
