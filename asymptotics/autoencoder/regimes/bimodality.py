@@ -53,11 +53,11 @@ def _symmetric(fields: Fields) -> float | None:
 
     def slope(_: float, y: np.ndarray) -> np.ndarray:
         t = min(max(float(y[0]), fields.start), 1.0 - LAST / 2)
-        rate, k = clock.rate(t), fields.coefficients(np.asarray(t))
+        rate, k = clock.rate(t), fields.now(t)
         M = y[1 : 1 + n * n].reshape(n, n)
         response, curvature = fields.response(zero[None], t)[0], fields.trace_curvature(zero, t)
-        dM = (float(k.delta) * np.eye(n) + float(k.gamma) * response) @ M
-        dE = float(k.gamma) * M.T @ curvature @ M
+        dM = (k.delta * np.eye(n) + k.gamma * response) @ M
+        dE = k.gamma * M.T @ curvature @ M
         return rate * np.concatenate([[1.0], dM.ravel(), dE.ravel()])
 
     def bends(_: float, y: np.ndarray) -> float:

@@ -27,6 +27,8 @@ TIMES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 801)[:-1], 1.0 - np.geom
 #: Steps of a difference quotient of φ's slopes, and its weights (second derivative, sixth order).
 STEP = 1e-2
 SECOND = np.array([1 / 90, -3 / 20, 3 / 2, -49 / 18, 3 / 2, -3 / 20, 1 / 90])
+#: Times that are kept.
+KEPT = 8192
 #: Random points at which symmetries of φ are looked at.
 POINTS = 64
 
@@ -43,6 +45,21 @@ class Shares:
     def joint(self) -> np.ndarray:
         """Covariance of (w_a·x/√d, u_k·x) for a standard Gaussian x of that part."""
         return np.block([[self.Q, self.Theta], [self.Theta.T, self.G]])
+
+
+@dataclass(frozen=True)
+class Now:
+    """What is known of one time: the schedule, the prediction, the skip connection, the drift's coefficients, what φ is told."""
+
+    alpha: float
+    beta: float
+    y0: float
+    y1: float
+    skip: float
+    gamma: float
+    delta: float
+    told: np.ndarray
+    guidance: float
 
 
 class Fields:
@@ -96,6 +113,7 @@ class Fields:
         self.C = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.terms)])
         self.theta, self.theta_terms = at.Theta[self.encoders], at.Theta[self.terms]
         self.root, self.inverse_root = square_root(self.Q)
+        self._known: dict[float, Now] = {}
         self.epsilon = problem.sampling.epsilon_function(problem.interpolant)
         s = problem.sampling
         self.start, self.stop = s.start, s.stop
@@ -117,17 +135,31 @@ class Fields:
 
     # the network -----------------------------------------------------------------------------------------------
 
+    def now(self, t: float) -> Now:
+        """What is known of a time (kept: lines look at the same times again and again)."""
+        t = float(t)
+        if t not in self._known:
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            time, problem = np.asarray(t), self.problem
+            s, k = problem.interpolant, coefficients(problem, self.b, time, self.epsilon)
+            y0, y1 = problem.predicted(time)
+            told = np.ascontiguousarray(problem.told(time))
+            guidance = float(problem.sampling.guidance_at(s, time)) if problem.sampling.guided else 0.0
+            values = (s.alpha(time), s.beta(time), y0, y1, problem.skip_at(self.b, time), k.gamma, k.delta)
+            self._known[t] = Now(*map(float, values), told, guidance)
+        return self._known[t]
+
     def _guided(self, function: Callable[..., None], z: np.ndarray, t: float, shape: tuple[int, ...]) -> np.ndarray:
         """(1 + ω) f(z; label) − ω f(z; no label) of a compiled function of the network."""
-        now, z = np.ascontiguousarray(self.problem.told(np.asarray(t))), np.ascontiguousarray(z, dtype=np.float64)
+        now, z = self.now(t), np.ascontiguousarray(z, dtype=np.float64)
         out = np.empty(shape)
-        function(z, now, self._label, self._kappa, out)
-        if not self.problem.sampling.guided:
+        function(z, now.told, self._label, self._kappa, out)
+        if now.guidance == 0.0:
             return out
-        omega = float(self.problem.sampling.guidance_at(self.problem.interpolant, np.asarray(t)))
         free = np.empty(shape)
-        function(z, now, np.zeros_like(self._label), self._kappa, free)
-        return np.asarray((1 + omega) * out - omega * free)
+        function(z, now.told, np.zeros_like(self._label), self._kappa, free)
+        return np.asarray((1 + now.guidance) * out - now.guidance * free)
 
     def phi(self, z: np.ndarray, t: float) -> np.ndarray:
         """φ_j, guided, at fields z (points, n) and time t, (points, terms)."""
@@ -139,7 +171,7 @@ class Fields:
 
     def skip(self, t: float) -> float:
         """What multiplies the sample in the prediction at time t."""
-        return float(self.problem.skip_at(self.b, np.asarray(t)))
+        return self.now(t).skip
 
     @property
     def weights(self) -> np.ndarray:
@@ -156,16 +188,15 @@ class Fields:
 
     def schedule(self, t: float) -> tuple[float, float, float, float]:
         """α, β and (y₀, y₁) at a time."""
-        s, now = self.problem.interpolant, np.asarray(t, dtype=np.float64)
-        y0, y1 = self.problem.predicted(now)
-        return float(s.alpha(now)), float(s.beta(now)), float(y0), float(y1)
+        now = self.now(t)
+        return now.alpha, now.beta, now.y0, now.y1
 
     # the flow --------------------------------------------------------------------------------------------------
 
     def drift(self, z: np.ndarray, t: float) -> np.ndarray:
         """Δ z + Γ C φ(z; t) at points (points, n)."""
-        k = self.coefficients(np.asarray(t))
-        return np.asarray(float(k.delta) * z + float(k.gamma) * self.phi(z, t) @ self.C.T)
+        k = self.now(t)
+        return np.asarray(k.delta * z + k.gamma * self.phi(z, t) @ self.C.T)
 
     def response(self, z: np.ndarray, t: float) -> np.ndarray:
         """C ∂φ/∂z at points (points, n), (points, n, n): what the network adds to Δ/Γ in the drift's Jacobian."""
@@ -173,8 +204,8 @@ class Fields:
 
     def jacobian(self, z: np.ndarray, t: float) -> np.ndarray:
         """Jacobian of the drift at points (points, n), (points, n, n)."""
-        k = self.coefficients(np.asarray(t))
-        return np.asarray(float(k.delta) * np.eye(self.n) + float(k.gamma) * self.response(z, t))
+        k = self.now(t)
+        return np.asarray(k.delta * np.eye(self.n) + k.gamma * self.response(z, t))
 
     def trace_curvature(self, z: np.ndarray, t: float) -> np.ndarray:
         """Second derivatives of tr(C ∂φ/∂z) at one point (n,), (n, n), by differences of sixth order."""
@@ -223,18 +254,29 @@ class Fields:
 
     def drift_curvature(self, z: np.ndarray, t: float) -> float:
         """Largest real part of the drift's Jacobian's eigenvalues at one point, in units of 1 + |Δ|."""
-        k = self.coefficients(np.asarray(t))
-        top = float(np.max(float(k.delta) + float(k.gamma) * (self.kappa(z, t) - self.skip(t))))
-        return top / (1.0 + abs(float(k.delta)))
+        k = self.now(t)
+        return float(np.max(k.delta + k.gamma * (self.kappa(z, t) - k.skip))) / (1.0 + abs(k.delta))
 
     @cached_property
     def horizon(self) -> float:
         """Until when lines are followed: t → 1, or the sampler's stop where the flow does not reach so far."""
         last = 1.0 - LAST
         y0, _ = self.problem.predicted(np.array(last))
+        if float(y0) != 0.0 or not self._goes_on():
+            return self.stop
         with np.errstate(all="ignore"):
             finite = bool(np.isfinite(self.skip(last)) and np.all(np.isfinite(self.phi(self._probe, last))))
-        return last if float(y0) == 0.0 and finite else self.stop
+        return last if finite else self.stop
+
+    def _goes_on(self) -> bool:
+        """Whether ε and the guidance, which are asked for up to the stop alone, are defined (and not negative) beyond it too."""
+        beyond = TIMES[np.searchsorted(TIMES, self.stop) :]
+        try:
+            self.epsilon(beyond)
+            self.problem.sampling.guidance_at(self.problem.interpolant, beyond)
+        except InputError:
+            return False
+        return True
 
     @cached_property
     def end(self) -> float:
@@ -248,8 +290,7 @@ class Fields:
         The drift as t → 1; of a network that depends on the time, whose flow comes to rest nowhere, the learned score at the stop.
         """
         if not self.timed:
-            k = self.coefficients(np.asarray(self.end))
-            a, c = float(k.delta), float(k.gamma)
+            a, c = self.now(self.end).delta, self.now(self.end).gamma
         else:
             alpha, beta, y0, y1 = self.schedule(self.end)
             scale = alpha / (alpha * y1 - beta * y0)
