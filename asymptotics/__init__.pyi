@@ -10,6 +10,7 @@ from .api import escape as escape
 from .api import fixed_points as fixed_points
 from .api import generations as generations
 from .api import plot as plot
+from .api import regimes as regimes
 from .api import simulate as simulate
 from .api import solve as solve
 from .api import typical as typical

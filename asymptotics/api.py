@@ -229,6 +229,26 @@ def plot(theory: Result, runs: Result | None = None, ax: Axes | None = None) -> 
     return _room_of(theory).plot(theory, runs, ax=ax)
 
 
+def regimes(subject: Experiment | Result | str, **options: Any) -> Any:
+    """Dynamical regimes of a trained network: bifurcation times, landscapes, clones and U-turns, beside the exact score's.
+
+    Parameters
+    ----------
+    subject : Experiment, str or result of `solve`
+        An experiment, the name or file of one, or its solved path (which is then not solved again).
+    **options
+        ``tau`` (training times), ``clones`` (times in sampling), ``pairs``, ``seed``, ``simulate``, and keys of ``[simulation]``.
+    """
+    if not isinstance(subject, Result):
+        return run(_experiment(subject), "regimes", **options)
+    room = _room_of(subject)
+    room.verb("regimes")
+    if not hasattr(subject, "problem"):
+        raise InputError(f"subject = {type(subject).__name__}: must be an experiment or the result of solve")
+    with made_from(subject.provenance.experiment, subject.provenance.seed):
+        return room.run("regimes", subject.problem, path=subject, **options)
+
+
 @with_options("collapse", all_systems)
 def generations(
     experiment: Experiment | str | None = None,

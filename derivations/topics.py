@@ -43,6 +43,7 @@ TOPICS = {
         "autoencoder.saddles", "the auto-encoder at vanishing overlap: the power that leads out of a saddle"
     ),
     "sampling": Topic("autoencoder.sampling", "what a trained network does to a sample"),
+    "regimes": Topic("autoencoder.regimes", "when the sampling flow of a trained network bifurcates"),
 }
 
 

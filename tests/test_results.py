@@ -96,6 +96,16 @@ def of(module, name, *arguments, **options):
     return getattr(importlib.import_module(f"asymptotics.autoencoder.{module}"), name)(*arguments, **options)
 
 
+def regimes():
+    return asy.regimes(path(), tau=[0.2, 0.5], clones=[0.2, 0.6], pairs=200)
+
+
+def clones_in_space():
+    from asymptotics.autoencoder.regimes.space import simulate_clusters
+
+    return simulate_clusters(problem(), 0.5, np.array([0.2, 0.6]), 30, 0, workers=1, progress=False)
+
+
 def images():
     """Made by hand: `compare_images` takes seconds, and has its own tests."""
     from asymptotics.linear_diffusion.images import ImageComparison
@@ -172,11 +182,13 @@ MAKE = {
     ),
     "autoencoder.OrderParameterPath": lambda tmp: path(),
     "autoencoder.PhaseDiagram": lambda tmp: phase_diagram(),
+    "autoencoder.Regimes": lambda tmp: regimes(),
     "autoencoder.Runs": lambda tmp: auto_encoder()[2],
     "autoencoder.SampleComplexity": lambda tmp: of("observables", "sample_complexity", path()),
     "autoencoder.ScoreError": lambda tmp: of(
         "observables.score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]
     ),
+    "autoencoder.SpaceRuns": lambda tmp: clones_in_space(),
     "autoencoder.TrainedRun": lambda tmp: trained(),
     "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),

@@ -42,6 +42,9 @@ from .plots.collapse import plot_phase_diagram as plot_phase_diagram
 from .plots.densities import target_density as target_density
 from .plots.paths import draw_densities as draw_densities
 from .plots.paths import plot_path as plot_path
+from .plots.regimes import plot_clusters as plot_clusters
+from .plots.regimes import plot_landscape as plot_landscape
+from .plots.regimes import plot_phase as plot_phase
 from .process.ensemble import Runs as Runs
 from .process.generate import GeneratedPoints as GeneratedPoints
 from .process.generate import Generator as Generator
@@ -56,6 +59,15 @@ from .process.setup import sgd_problem as sgd_problem
 from .process.sgd import DivergedError as DivergedError
 from .process.sgd import Trainer as Trainer
 from .process.sgd import train as train
+from .regimes.clusters import Curve as Curve
+from .regimes.clusters import cluster_curves as cluster_curves
+from .regimes.exact import posterior_agreement as posterior_agreement
+from .regimes.fields import Fields as Fields
+from .regimes.landscape import Landscape as Landscape
+from .regimes.landscape import landscape as landscape
+from .regimes.landscape import potential as potential
+from .regimes.result import Regimes as Regimes
+from .regimes.space import SpaceRuns as SpaceRuns
 from .simulation import simulate as simulate
 from .solution import OrderParameterPath as OrderParameterPath
 from .stability.escape import Escape as Escape

@@ -102,6 +102,26 @@ SYSTEM = System(
             function="typical",
             says="The law of runs at finite dimension, also where they leave an unstable path.",
         ),
+        "regimes": Verb(
+            (
+                Option("tau", float, "training times; clones are those of the last one", many=True, metavar="A,B,…"),
+                Option(
+                    "clones",
+                    float,
+                    "times in sampling at which clones split and U-turns turn",
+                    many=True,
+                    metavar="A,B,…",
+                ),
+                Option("pairs", int, "pairs of trajectories (where these are needed, and in R^d)"),
+                Option("seed", int, "seed of the trajectories (default: that of the simulation)"),
+                Option("simulate", bool, "clones and U-turns of networks trained in R^d too, and a comparison"),
+                Option("path", object, "the solved training"),
+            ),
+            module="regimes.theory",
+            function="regimes",
+            table="simulation",
+            says="Speciation, landscapes, clones and U-turns of the trained network, beside the exact score's.",
+        ),
     },
     exclusive=(("training.times", "training.quadrature"),),
 )
