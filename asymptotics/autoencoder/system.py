@@ -66,4 +66,5 @@ SYSTEM = System(
         ),
     },
     exclusive=(("training.times", "training.quadrature"),),
+    example="three-clusters",
 )

@@ -82,6 +82,7 @@ class Denoiser(Settings):
     skip : float
         b at τ = 0.
     predicts : {"data", "noise", "velocity"}
+        What the network is trained to give of x_t: x₁, x₀ or α̇ x₀ + β̇ x₁.
     shift : float
         Fixed number added inside the activation (untied only).
     parameters : list of float
