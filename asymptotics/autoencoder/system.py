@@ -67,4 +67,5 @@ SYSTEM = System(
     },
     exclusive=(("training.times", "training.quadrature"),),
     example="three-clusters",
+    takes_measured=True,
 )
