@@ -7,7 +7,7 @@ import inspect
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from . import __version__
 from .common.input.checks import InputError
@@ -207,9 +207,8 @@ def _check_roles(room: System, theory: Result, runs: Result) -> None:
         ("theory", "runs"), names, (theory, runs), ("solve", "simulate"), strict=True
     ):
         if not isinstance(value, hints[name]):
-            raise InputError(
-                f"{argument} = {type(value).__name__}: must be what {verb} gives (a {hints[name].__name__})"
-            )
+            kinds = " or ".join(kind.__name__ for kind in (get_args(hints[name]) or (hints[name],)))
+            raise InputError(f"{argument} = {type(value).__name__}: must be what {verb} gives (a {kinds})")
 
 
 @contextlib.contextmanager

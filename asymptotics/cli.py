@@ -130,9 +130,14 @@ def _sweep(name: str, arguments: Sequence[str]) -> int:
         "--scheduler", metavar="ADDRESS", help="a Dask scheduler (tcp://…), or local: a cluster of our own"
     )
     parser.add_argument("--json", action="store_true", help="the table as one JSON object on standard output")
+    parser.add_argument(
+        "--plot", metavar="OUT.png", help="draw it: curves over one key, a picture over two (png, pdf or svg)"
+    )
+    parser.add_argument("--columns", metavar="NAME,NAME,…", help="the results to draw (default: those that vary)")
     add_loudness(parser)
     options = parser.parse_args(arguments)
     set_loudness(options)
+    said = "" if options.plot is None else check_output("--plot", options.plot, (".png", ".pdf", ".svg"))
     experiment = load(options.experiment).replace(changes_of(options.set))
     over: dict[str, Any] = {}
     for key, found in map(values_of, options.over):
@@ -147,11 +152,16 @@ def _sweep(name: str, arguments: Sequence[str]) -> int:
         table = sweep(
             experiment, over, out=options.out, simulate=options.simulate, executor=executor, workers=options.workers,
         )  # fmt: skip
+    if options.plot is not None:
+        columns = None if options.columns is None else options.columns.split(",")
+        save_figure(table.plot(columns=columns)[0], options.plot)
     print(
         json.dumps(table.to_json())
         if options.json
         else f"{table.summary()}\nwrote {options.out}/table.csv and table.npz"
     )
+    if said and (said != "wrote" or not options.json):
+        print(f"{said} {options.plot}", file=sys.stderr if options.json else sys.stdout)
     return 0
 
 

@@ -69,7 +69,9 @@ class Training(Settings):
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.quadrature is None):
-            raise InputError(f"{self.key('times')}: give either times or quadrature (and not both)")
+            kind = "missing" if self.times is None else ""
+            message = f"{self.key('times')}: give either times or quadrature (and not both)"
+            raise InputError(message, key=self.key("times"), kind=kind)
         if self.times is not None:
             times = array(
                 self.key("times"), np.atleast_1d(self.times) if np.isscalar(self.times) else self.times, ndim=1

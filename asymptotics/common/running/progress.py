@@ -58,7 +58,7 @@ class LogHandler(logging.Handler):
 
 
 #: Seconds after which it is known how long the work will take, and what is long enough to be said.
-KNOWN_AFTER, LONG = 5.0, 60.0
+KNOWN_AFTER, LONG = 5.0, 120.0
 
 
 class Forecast:
@@ -76,21 +76,26 @@ class Forecast:
 
     def __init__(self, what: str, total: float, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit
-        self.start, self.said = time.monotonic(), False
+        self.first: tuple[float, float] | None = None
+        self.said = False
 
     def at(self, done: float) -> None:
-        """Look at the clock."""
-        if self.said or not 0 < done < self.total:
+        """Look at the clock; it starts here for the first time, when what has to be compiled is compiled."""
+        if self.said or done >= self.total:
             return
-        spent = time.monotonic() - self.start
-        if spent < KNOWN_AFTER:
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (now, done)
+            return
+        spent, gained = now - self.first[0], done - self.first[1]
+        if spent < KNOWN_AFTER or gained <= 0:
             return
         self.said = True
-        left = spent * (self.total - done) / done
+        left = spent * (self.total - done) / gained
         if left > LONG:
             _log.warning(
-                "%s: about %s more (%.3g of %.3g %s after %.0f s); Ctrl-C stops it",
-                self.what, in_words(left), done, self.total, self.unit, spent,
+                "%s: about %s more at this pace (%.3g of %.3g %s after %.0f s); Ctrl-C stops it",
+                self.what, in_words(left), done, self.total, self.unit.strip().removeprefix("of "), spent,
             )  # fmt: skip
 
 
