@@ -215,10 +215,10 @@ def test_one_rule_for_outputs(tmp_path, capsys):
         assert err == f"overwrote {path}\n"
     readme = tmp_path / "README.md"
     readme.write_text("# mine\n\nText.\n")
-    assert run(capsys, "derive", "one-step", "--report", str(readme))[0] == 2
+    assert run(capsys, "derive", "tied", "--report", str(readme))[0] == 2
     readme.unlink()
-    assert "wrote " in run(capsys, "derive", "one-step", "--report", str(readme))[1]
-    assert "overwrote " in run(capsys, "derive", "one-step", "--report", str(readme))[1]
+    assert "wrote " in run(capsys, "derive", "tied", "--report", str(readme))[1]
+    assert "overwrote " in run(capsys, "derive", "tied", "--report", str(readme))[1]
 
 
 def test_a_sweep_is_drawn_and_becomes_a_dataset(tmp_path, capsys):

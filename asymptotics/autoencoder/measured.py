@@ -79,12 +79,12 @@ def as_runs(theory: OrderParameterPath, given: Any, **options: Any) -> tuple[Run
     if not present:
         raise InputError(f"measured: holds none of {', '.join(needed)}; it has {', '.join(tables) or 'nothing'}")
     if any(f"{name}_sem" in tables for name in needed):
-        values = {name: array(name, tables[name], shape=(len(tau), *shapes[name])) for name in present}
+        values = {name: _means(name, tables[name], (len(tau), *shapes[name])) for name in present}
         sems = {}
         for name in present:
             if f"{name}_sem" not in tables:
                 raise InputError(f"{name}_sem: missing; {name} has no standard errors, but others have")
-            sems[name] = array(f"{name}_sem", tables[f"{name}_sem"], shape=(len(tau), *shapes[name]))
+            sems[name] = _means(f"{name}_sem", tables[f"{name}_sem"], (len(tau), *shapes[name]))
             if np.any(sems[name] < 0):
                 fail(f"{name}_sem", sems[name], ">= 0")
         runs = integer("runs", _plain(tables["runs"]), at_least=2) if "runs" in tables else 0
@@ -155,7 +155,15 @@ def _over_runs(name: str, value: Any, times: int, shape: tuple[int, ...]) -> np.
         found = found[None]
     if found.shape[1:] != (times, *shape):
         words = ", ".join(map(str, (times, *shape)))
-        fail(name, found.shape, f"of shape ({words}) or (runs, {words})", "shape")
+        fail(name, np.shape(value), f"of shape ({words}) or (runs, {words})", "shape")
+    return found
+
+
+def _means(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Means over runs, or their standard errors, at every time."""
+    found = array(name, value)
+    if found.shape != shape:
+        fail(name, found.shape, f"of shape ({', '.join(map(str, shape))}), means over runs at every time", "shape")
     return found
 
 
