@@ -223,9 +223,14 @@ def option_said(system: str) -> Iterator[None]:
         raise InputError(f"{found[1]}: the comparison of the system {system} has no such option") from None
 
 
-def plot(theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Theory as lines, experiment as points with error bars; returns ``(figure, axes)``."""
-    return _room_of(theory).plot(theory, runs, ax=ax)
+def plot(theory: Result, runs: Any = None, ax: Axes | None = None, **options: Any) -> tuple[Figure, Axes]:
+    """Theory as lines, experiment (or your own measurements, as `compare` takes them) as points; returns ``(figure, axes)``."""
+    room = _room_of(theory)
+    if isinstance(runs, (Mapping, str, os.PathLike)):
+        runs, options = room.measured(theory, runs, options)
+    if options:
+        raise InputError(f"{next(iter(options))}: unknown option; a drawing has none but those of measurements")
+    return room.plot(theory, runs, ax=ax)
 
 
 @with_options("collapse", all_systems)

@@ -79,16 +79,7 @@ def as_runs(theory: OrderParameterPath, given: Any, **options: Any) -> tuple[Run
     if not present:
         raise InputError(f"measured: holds none of {', '.join(needed)}; it has {', '.join(tables) or 'nothing'}")
     if any(f"{name}_sem" in tables for name in needed):
-        values = {name: _means(name, tables[name], (len(tau), *shapes[name])) for name in present}
-        sems = {}
-        for name in present:
-            if f"{name}_sem" not in tables:
-                raise InputError(f"{name}_sem: missing; {name} has no standard errors, but others have")
-            sems[name] = _means(f"{name}_sem", tables[f"{name}_sem"], (len(tau), *shapes[name]))
-            if np.any(sems[name] < 0):
-                fail(f"{name}_sem", sems[name], ">= 0")
-        runs = integer("runs", _plain(tables["runs"]), at_least=2) if "runs" in tables else 0
-        return Means(tau, values, sems, d, runs), options
+        return _as_means(tables, tau, shapes, d), options
     missing = [name for name in needed if name not in tables]
     if missing:
         raise InputError(f"{missing[0]}: missing; single trainings are judged by {', '.join(needed)} together")
@@ -157,6 +148,21 @@ def _over_runs(name: str, value: Any, times: int, shape: tuple[int, ...]) -> np.
         words = ", ".join(map(str, (times, *shape)))
         fail(name, np.shape(value), f"of shape ({words}) or (runs, {words})", "shape")
     return found
+
+
+def _as_means(tables: Mapping[str, Any], tau: np.ndarray, shapes: dict[str, tuple[int, ...]], d: int) -> Means:
+    """Means with standard errors; what was not measured is NaN."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, shape in shapes.items():
+        full = (len(tau), *shape)
+        for part in (name, f"{name}_sem"):
+            arrays[part] = _means(part, tables[part], full) if part in tables else np.full(full, np.nan)
+        if (name in tables) != (f"{name}_sem" in tables):
+            raise InputError(f"{name}: its means and standard errors {name}_sem must be given together")
+        if np.any(arrays[f"{name}_sem"] < 0):
+            fail(f"{name}_sem", arrays[f"{name}_sem"], ">= 0")
+    runs = integer("runs", _plain(tables["runs"]), at_least=2) if "runs" in tables else 0
+    return Means(tau=tau, dimension=d, runs=runs, **arrays)
 
 
 def _means(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:

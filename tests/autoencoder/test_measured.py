@@ -89,6 +89,7 @@ def test_means_with_standard_errors(path, wrong, measured):
     assert not asy.compare(wrong, means | {"runs": 1000}).passed
     part = {name: means[name] for name in ("steps", "dimension", "b", "b_sem")}
     assert asy.compare(path, part).count == 2
+    assert len(asy.plot(path, part)[1].containers) == 6  # Q11, Q22, Q12, Θ11, Θ22, b
 
 
 def test_weights_from_another_framework(path, wrong, trained, tmp_path):

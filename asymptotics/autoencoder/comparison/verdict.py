@@ -54,9 +54,9 @@ def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0
         bias = np.broadcast_to(finite.bias(float(tau), d), stacked(path(float(tau)), path.p).shape)
         expected = stacked(path(float(tau)), path.p) + bias
         for name, place in places(path).items():
-            if name not in measured.values:
+            if not measured.measured(name):
                 continue
-            mean, sem = (np.asarray(table[name])[k] for table in (measured.values, measured.sems))
+            mean, sem = measured.mean(name)[k], measured.sem(name)[k]
             if name == "Q":
                 mean, sem = mean[upper], sem[upper]
             theory = np.reshape(expected[place], np.shape(mean))
