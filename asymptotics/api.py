@@ -7,7 +7,7 @@ import inspect
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from . import __version__
 from .common.input.checks import InputError
@@ -207,9 +207,8 @@ def _check_roles(room: System, theory: Result, runs: Result) -> None:
         ("theory", "runs"), names, (theory, runs), ("solve", "simulate"), strict=True
     ):
         if not isinstance(value, hints[name]):
-            raise InputError(
-                f"{argument} = {type(value).__name__}: must be what {verb} gives (a {hints[name].__name__})"
-            )
+            kinds = " or ".join(kind.__name__ for kind in (get_args(hints[name]) or (hints[name],)))
+            raise InputError(f"{argument} = {type(value).__name__}: must be what {verb} gives (a {kinds})")
 
 
 @contextlib.contextmanager
@@ -224,9 +223,14 @@ def option_said(system: str) -> Iterator[None]:
         raise InputError(f"{found[1]}: the comparison of the system {system} has no such option") from None
 
 
-def plot(theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Theory as lines, experiment as points with error bars; returns ``(figure, axes)``."""
-    return _room_of(theory).plot(theory, runs, ax=ax)
+def plot(theory: Result, runs: Any = None, ax: Axes | None = None, **options: Any) -> tuple[Figure, Axes]:
+    """Theory as lines, experiment (or your own measurements, as `compare` takes them) as points; returns ``(figure, axes)``."""
+    room = _room_of(theory)
+    if isinstance(runs, (Mapping, str, os.PathLike)):
+        runs, options = room.measured(theory, runs, options)
+    if options:
+        raise InputError(f"{next(iter(options))}: unknown option; a drawing has none but those of measurements")
+    return room.plot(theory, runs, ax=ax)
 
 
 def regimes(subject: Experiment | Result | str, **options: Any) -> Any:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_type_hints
 
 from .common.input.checks import InputError, choice, closest
@@ -25,6 +26,7 @@ from .experiment import SYSTEMS, all_systems, system_of
 #: What fields mean that many results have, where their own docstrings do not say it.
 SHARED = {
     "seconds": "time taken",
+    "seed": "root of all random numbers",
     "notes": "remarks: why a number is null, what was neglected",
     "runs": "number of independent runs",
     "dimension": "d",
@@ -92,14 +94,17 @@ class JsonField:
     meaning: str
 
 
-def _in_toml(value: object) -> str:
+def in_toml(value: object) -> str:
+    """A value as a file says it; nothing for None."""
     if value is None or value is dataclasses.MISSING or value is inspect.Parameter.empty:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_in_toml, value))}]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+        return f"[{', '.join(map(in_toml, value))}]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{k} = {in_toml(v)}" for k, v in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
 
 
 def _kind(entry: Described | None, hint: object) -> str:
@@ -122,10 +127,11 @@ def _keys_of(system: str, table: str, kind: Any) -> Iterator[Key]:
         inner = {other.table.rpartition(".")[2]: other for other in _nested(kind)}
         for f in dataclasses.fields(kind):  # type: ignore[arg-type]
             if f.name in inner:
-                yield from _keys_of(system, f"{table}.{f.name}", inner[f.name])
                 continue
             default = f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
             yield _key(system, table, f.name, kind.notation(f.name), words.get(f.name), f.type, default)
+        for name, other in inner.items():
+            yield from _keys_of(system, f"{table}.{name}", other)
         return
     defaults = {name: p.default for name, p in inspect.signature(kind).parameters.items()}
     for name in getattr(kind, "KEYS", defaults):
@@ -136,11 +142,11 @@ def _keys_of(system: str, table: str, kind: Any) -> Iterator[Key]:
 def _key(
     system: str, table: str, name: str, notation: Notation, entry: Described | None, hint: object, default: object
 ) -> Key:
-    meaning = "" if entry is None else entry.meaning
+    meaning = (entry.meaning if entry is not None else "") or SHARED.get(name, "")
     required = default is dataclasses.MISSING
     kind = _kind(entry, hint)
     return Key(
-        system, table, name, notation.symbol, notation.names, kind, _in_toml(default), meaning, notation.unit, required
+        system, table, name, notation.symbol, notation.names, kind, in_toml(default), meaning, notation.unit, required
     )
 
 
@@ -201,7 +207,7 @@ def _results(room: System, verb: str) -> list[type[Result]]:
 
 
 def _fields(kind: type[Result]) -> dict[str, tuple[str, str]]:
-    words, added = described(kind), dict(kind.JSON)
+    words, added, hints = described(kind), dict(kind.JSON), get_type_hints(kind)
     own = [f.name for f in dataclasses.fields(kind) if not f.metadata.get("transient")]  # type: ignore[arg-type]
     names = [*([n for n in added if n != "*"] if added else own)]
     if "*" in added:
@@ -210,8 +216,17 @@ def _fields(kind: type[Result]) -> dict[str, tuple[str, str]]:
     for name in [*names, "provenance"]:
         entry = words.get(name)
         meaning = added.get(name) or (entry.meaning if entry is not None else "") or SHARED.get(name, "")
+        meaning = meaning or _of_class(hints.get(name))
         found[name] = ("" if entry is None or added.get(name) else entry.kind, meaning)
     return found
+
+
+def _of_class(hint: object) -> str:
+    """What a field is that holds a small class of its own: the first sentence of that."""
+    for part in (hint, *get_args(hint)):
+        if dataclasses.is_dataclass(part) and isinstance(part, type):
+            return summary(part)
+    return ""
 
 
 def table_of(system: System, table: str) -> str:

@@ -69,6 +69,15 @@ def problem():
     return auto_encoder()[0].problem
 
 
+def means():
+    """Somebody else's measurements."""
+    from asymptotics.autoencoder.measured import as_runs
+
+    tau = [0.1, 0.3]
+    b = {"tau": tau, "b": path()(np.array(tau)).b, "b_sem": [0.01, 0.02], "runs": 4}
+    return as_runs(path(), b, dimension=100)[0]
+
+
 def trained():
     from asymptotics.autoencoder.process.setup import sgd_problem
     from asymptotics.autoencoder.process.sgd import train
@@ -171,6 +180,7 @@ MAKE = {
     "autoencoder.Fluctuations": lambda tmp: of("finite_size.fluctuations", "fluctuations", path()),
     "autoencoder.GeneratedPoints": lambda tmp: generated(),
     "autoencoder.LearningCurves": lambda tmp: of("observables.learning_curves", "learning_curves", path(), [0.2, 0.5]),
+    "autoencoder.Means": lambda tmp: means(),
     "autoencoder.ModeLearning": lambda tmp: of(
         "observables.linear_network", "learn", asy.solve(asy.example("linear-pca").replace({"training.tau": 2.0})), 51
     ),

@@ -124,4 +124,6 @@ SYSTEM = System(
         ),
     },
     exclusive=(("training.times", "training.quadrature"),),
+    example="three-clusters",
+    takes_measured=True,
 )

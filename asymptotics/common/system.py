@@ -175,6 +175,8 @@ class System:
         Earlier names of tables, ``{"sampler": "sampling"}``; those of the keys within a table are its settings' ``ALIASES``.
     key_aliases : mapping
         Keys that stand in another table now, dotted: ``{"model.steps": "sampling.steps"}`` (present names of tables).
+    example : str
+        The built-in experiment that templates are made from.
     takes_measured : bool
         Whether the room has a module ``measured``, whose ``as_runs`` makes runs of a user's own arrays.
     """
@@ -188,6 +190,7 @@ class System:
     exclusive: tuple[tuple[str, str], ...] = ()
     table_aliases: Mapping[str, str] = field(default_factory=dict)
     key_aliases: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
     takes_measured: bool = False
 
     @property

@@ -27,6 +27,10 @@ class BestRegularisation(Record):
     reverse: float | None
 
 
+#: So many training times of the early-stopping curve are written out.
+SHOWN_TIMES = 12
+
+
 @dataclass(frozen=True)
 class Optimum(Record):
     """The best stopping time, None where the loss falls for ever, and the test loss there."""
@@ -203,6 +207,12 @@ class Averages(Recorded):
             f"  agreement         two models {show(self.cosine_models)}, with the truth {show(self.cosine_truth)}",
             f"  d_eff {show(self.d_eff)}, null mass {show(self.null_mass)} in {self.null_directions} directions",
         ]
+        curve = self.stopping
+        if len(curve.tau) <= SHOWN_TIMES:  # asked for one by one
+            lines.append(
+                "  at tau            "
+                + ", ".join(f"{tau:g}: {loss:.6g}" for tau, loss in zip(curve.tau, curve.loss, strict=True))
+            )
         if self.corrected:
             names = (
                 "train_loss",

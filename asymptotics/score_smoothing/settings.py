@@ -43,6 +43,7 @@ class ScoreSmoothing(Settings):
     dimension : int
         d of R^d in which the line lies; the normal part is N(0, s I).
     curve : {"line", "circle"}
+        What the training points lie on.
     process : {"variance-exploding", "ornstein-uhlenbeck"}
         Also "ve", "ou". Times are those of the process.
 

@@ -42,6 +42,7 @@ class Denoiser(Settings):
     skip : float or list of float
         b at τ = 0; where there are several functions in ``skip_basis``, one number for each.
     predicts : {"data", "noise", "velocity"}
+        What the network is trained to give of x_t: x₁, x₀ or α̇ x₀ + β̇ x₁.
     shift : float
         Fixed number added inside the activation (untied only).
     parameters : list of float

@@ -113,7 +113,9 @@ class Training(Settings):
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.quadrature is None):
-            raise InputError(f"{self.key('times')}: give either times or quadrature (and not both)")
+            kind = "missing" if self.times is None else ""
+            message = f"{self.key('times')}: give either times or quadrature (and not both)"
+            raise InputError(message, key=self.key("times"), kind=kind)
         self.set(
             learning_rate=number(self.key("learning_rate"), self.learning_rate, above=0),
             tau=number(self.key("tau"), self.tau, above=0),

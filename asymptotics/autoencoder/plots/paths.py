@@ -12,6 +12,7 @@ from ..comparison.typical import DRAWS, leaves
 from ..finite_size.fluctuations import Fluctuations, fluctuations
 from ..generated.density import GeneratedDensity
 from ..process.ensemble import Runs
+from ..process.measured import Means
 from ..process.results import TrainedRun
 from ..solution import OrderParameterPath
 from ..stability.typical import of_path
@@ -20,12 +21,12 @@ from .densities import draw_densities
 from .stability import bands
 
 
-def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[str, str, tuple[int, ...]]]:
+def _series(path: OrderParameterPath | None, runs: Runs | Means | None) -> list[tuple[str, str, tuple[int, ...]]]:
     """`entries` of the path or else of the runs."""
     if path is not None:
         return entries(path.p, path.K)
-    runs = present(runs, "path or runs")
-    return entries(runs.Q.shape[2], runs.Theta.shape[3])
+    p, K = present(None if runs is None else runs.Theta, "path or runs").shape[-2:]
+    return entries(p, K)
 
 
 def entries(p: int, K: int) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -37,7 +38,7 @@ def entries(p: int, K: int) -> list[tuple[str, str, tuple[int, ...]]]:
     return [*shown, ("$b$", "b", ())]
 
 
-def _bands(path: OrderParameterPath | None, runs: Runs | None, dimension: float | None) -> Any:
+def _bands(path: OrderParameterPath | None, runs: Runs | Means | None, dimension: float | None) -> Any:
     """Predicted standard deviations along τ, or None where there is no dimension or no prediction."""
     dimension = runs.dimension if dimension is None and runs is not None else dimension
     if path is None or dimension is None:
@@ -65,7 +66,7 @@ def _typical(
 
 
 def plot_path(
-    path: OrderParameterPath | None, runs: Runs | None = None, ax: Any = None, *, dimension: float | None = None
+    path: OrderParameterPath | None, runs: Runs | Means | None = None, ax: Any = None, *, dimension: float | None = None
 ) -> tuple[Any, Any]:
     """Order parameters against τ: theory as lines, mean over runs as points with standard errors.
 
@@ -92,8 +93,9 @@ def plot_path(
                 mean, sem = runs.mean(field)[entry], runs.sem(field)[entry]
                 points(axis, runs.tau, mean, sem, color=colour, label=None if path is not None else label)
                 error = np.nan_to_num(sem)
-                shown += [float((mean - error).min()), float((mean + error).max())]
-        if path is not None:
+                if not np.all(np.isnan(mean)):
+                    shown += [float(np.nanmin(mean - error)), float(np.nanmax(mean + error))]
+        if path is not None and isinstance(runs, Runs):
             _typical(axis, path, runs, dimension, shown)
         _frame(axis, shown)
         for plateau in () if path is None else path.plateaus:
@@ -114,6 +116,12 @@ def solved(path: OrderParameterPath, ax: Any = None) -> tuple[Any, Any]:
 def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters against τ: points with error bars."""
     return plot_path(None, runs, ax)
+
+
+@draw.register
+def means(measured: Means, ax: Any = None) -> tuple[Any, Any]:
+    """Order parameters against τ: points with error bars."""
+    return plot_path(None, measured, ax)
 
 
 def _frame(axis: Any, shown: list[float]) -> None:
@@ -157,18 +165,19 @@ def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
-def comparison(path: OrderParameterPath, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(path: OrderParameterPath, runs: Runs | Means | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters against τ, and target, theory and experiment densities of the first two projections side by side."""
     problem = path.problem
     with style() as plt:
         if ax is not None:
             return plot_path(path, runs, ax)
-        if problem.target.directions < 1:
+        if problem.target.directions < 1 or isinstance(runs, Means):
             return plot_path(path, runs)
         figure, axes = plt.subplots(1, 4, figsize=(13.2, 3.2), layout="constrained", width_ratios=(1.35, 1, 1, 1))
         plot_path(path, runs, axes[0])
         law = GeneratedDensity.from_path(path, problem, None, np.eye(problem.target.directions)[:2])
+        generated = None if runs is None or not runs.generated.size else runs.generated
         draw_densities(
-            problem, law, None if runs is None else runs.generated.reshape(-1, runs.generated.shape[-1]), axes[1:]
+            problem, law, None if generated is None else generated.reshape(-1, generated.shape[-1]), axes[1:]
         )
         return figure, axes

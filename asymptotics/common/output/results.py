@@ -17,10 +17,11 @@ from .files import read_arrays, write_arrays, write_atomically
 from .plain import to_builtin
 from .plotting import Drawn
 from .provenance import Provenance, current
-from .tables import dataframe, numbers
+from .tables import dataframe, dataset, numbers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from xarray import Dataset
 
 __all__ = ["Result", "dataframe", "read_arrays", "to_builtin", "write_arrays", "write_atomically"]
 
@@ -145,6 +146,19 @@ class Result(Drawn):
         return dataframe({name: [value] for name, value in {"": 0, **numbers(self.to_json())}.items()}, "").drop(
             columns=""
         )
+
+    def to_xarray(self) -> Dataset:
+        """The table as an xarray Dataset (needs xarray): `to_dataframe` along its first column."""
+        table = self.to_dataframe()
+        axis = str(table.columns[0])
+        variables = {str(name): ((axis,), table[name].to_numpy()) for name in table.columns[1:]}
+        made = self.provenance
+        notes = {
+            "result": type(self).__name__,
+            "version": made.version,
+            "experiment": str(made.experiment.get("name", "")),
+        }
+        return dataset({axis: table[axis].tolist()}, variables, notes)
 
     def summary(self) -> str:
         """A few lines for a person: what it is, and every field in a few words."""
