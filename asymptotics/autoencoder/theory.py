@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import fail, integer, number
+from ..common.input.checks import boolean, fail, integer, number
 from ..common.numerics.expectations import Rule
 from ..common.running import progress as _progress
 from .equations.drift import Drift
@@ -19,6 +19,7 @@ from .equations.integrate import Controls, SolveError, check_start, integrate, k
 from .equations.nodes import SHARE, Chooser, rough_rule
 from .equations.path import TrainingPath
 from .equations.stability import Stability, analyse, growing
+from .generated.law import reported
 from .kernels.compile import Kernels
 from .model.problem import Problem
 from .solution import OrderParameterPath
@@ -44,13 +45,14 @@ def _integrated(
 ) -> tuple[Chooser, Drift, TrainingPath, float]:
     """A path by the nodes that a `Chooser` takes, and the error that those of them make which are fixed beforehand."""
     chooser = Chooser(problem, kernels, tolerance, *rules, natural=natural)
+    chooser.clock = _progress.forecast("a first rough solve", problem.training.tau, "tau", progress)
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
     drift = Drift(problem, kernels, chosen, noise)
     allowed = SHARE * tolerance * min(1.0, LONG / problem.training.tau)
     try:
-        path = integrate(problem, drift, controls, progress, allowed)
+        path = integrate(problem, drift, controls, progress, allowed=allowed)
     except SolveError as stopped:
         reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
         raise SolveError(str(stopped), reached) from None
@@ -77,6 +79,7 @@ def solve(
     form: str = "auto",
     max_steps: int = 100_000,
     progress: bool | None = None,
+    generated: bool = False,
 ) -> OrderParameterPath:
     """Solve the order-parameter equations of an auto-encoder experiment.
 
@@ -102,6 +105,8 @@ def solve(
         A solve that needs more raises `SolveError`.
     progress : bool, optional
         Show a bar; default on a terminal.
+    generated : bool
+        Report the generated law at the last of ``tau`` too (`OrderParameterPath.generated`).
 
     Raises
     ------
@@ -139,7 +144,9 @@ def solve(
         time.perf_counter() - start,
         tolerance,
     )
-    chooser, drift, path, quadrature_error = _integrated(problem, kernels, tolerance, (rule, noise_rule), controls, progress)
+    chooser, drift, path, quadrature_error = _integrated(
+        problem, kernels, tolerance, (rule, noise_rule), controls, progress
+    )
     if drift.crowded and len(kernels.encoders) > WIDE:
         # The fields have grown too wide for a lattice of so many dimensions.
         chooser, drift, path, quadrature_error = _integrated(
@@ -171,12 +178,16 @@ def solve(
         _log.warning(
             "tolerance = %g is not reached: the path's estimated error is %.1e (%s)", tolerance, error, description
         )
-    return OrderParameterPath.of(
+    solved = OrderParameterPath.of(
         path,
         stability=known,
         evaluations=drift.evaluations + chooser.evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - start,
         rule=description,
-        shown=None if tau is None else np.asarray(tau, dtype=np.float64),
+        shown=None if tau is None else np.atleast_1d(np.asarray(tau, dtype=np.float64)),
     )
+    if not boolean("generated", generated):
+        return solved
+    last = solved.tau_max if solved.shown is None else float(solved.shown[-1])
+    return OrderParameterPath.of(solved, generated=reported(solved, problem, last))

@@ -26,9 +26,7 @@ from ..kernels.compiled_types import (
     REFINED,
     ROOM,
     SHIFTED,
-    Given,
     Nodes,
-    Room,
 )
 from ..kernels.rates import rates
 
@@ -43,8 +41,8 @@ RUNNING, DONE, DIVERGED, SHORT, NOT_FINITE = range(5)
 #: of it coarser by what the error's exponential decay allows, at most so much at once (and down to the last).
 FINER, FINEST, IDLE, COARSER, COARSEST = 1.1, 8.0, 0.1, 0.88, 0.3
 
-#: Node of the dense output at which its defect is taken; its largest error between the ends of a step in units of step × defect there
-#: (where steps are limited by stability the error is largest near x = 0.8, and nothing below 0.2); how much less exact than the ends of the steps it may be.
+#: Node of the dense output at which its defect is taken; its largest error between the ends in units of step × defect there
+#: (steps that stability limits err most near x = 0.8, and not below 0.2); how much less exact than the ends it may be.
 INSIDE, BETWEEN, LOOSER = 6, 0.25, 5.0
 
 _A, _B, _E3, _E5, _D = dop853.A, dop853.B, dop853.E3, dop853.E5, dop853.D
@@ -113,7 +111,7 @@ def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, cha
             factor = coarser(worst, clock[ALLOWED], nodes)
         if worst > clock[ALLOWED] and nodes.law[REFINED] < FINEST and nodes.mode[OVERFLOW] == 0:
             factor, finer = FINER, True
-        if nodes.mode[KIND] != LATTICE or factor > 0.98 and factor <= 1.0:
+        if nodes.mode[KIND] != LATTICE or (factor > 0.98 and factor <= 1.0):
             break
         nodes.law[REFINED] *= factor
         rates(functions, 0, y, k[0], given, nodes, room)
@@ -256,7 +254,9 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
             if not clock[STEP] > 1e-14 * clock[END]:
                 counts[STATUS] = SHORT
             continue
-        inside[step] = largest_total(defect, room.q.shape[0], room.theta.shape[1] * room.theta.shape[2], room.q.shape[1])
+        inside[step] = largest_total(
+            defect, room.q.shape[0], room.theta.shape[1] * room.theta.shape[2], room.q.shape[1]
+        )
         nodes.mode[OVERFLOW] = 0
         worst = nodes_error(functions, 12 * several, new, k[12], changes[step + 1], given, nodes, room)
         counts[EVALUATIONS] += nodes.mode[KIND] != FIXED

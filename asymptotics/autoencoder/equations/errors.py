@@ -26,7 +26,8 @@ def path_error(steps: Steps, drift: Drift) -> float:
     """
     whole, error, worst = np.zeros(steps.changes.shape[1]), 0.0, 0.0
     states, lengths = steps.values[:, steps.values.shape[1] // 2], np.diff(steps.knots)
-    changes = np.maximum(np.abs(_totals(drift.layout, steps.changes[1:])), np.abs(_totals(drift.layout, steps.changes[:-1])))
+    changes = np.abs(_totals(drift.layout, steps.changes))
+    changes = np.maximum(changes[1:], changes[:-1])
     added = lengths * changes.max(axis=1) + np.abs(_totals(drift.layout, steps.errors)).max(axis=1)
     for k, length in enumerate(lengths):
         size = float(np.linalg.norm(whole))
@@ -44,6 +45,6 @@ def path_error(steps: Steps, drift: Drift) -> float:
 
 def _totals(layout: Layout, y: np.ndarray) -> np.ndarray:
     """(Θ, Q, b, κ) of the changes of packed states."""
-    (n_theta, n_q), S = layout.sizes, layout.atoms
-    parts = y[:, :n_theta].reshape(len(y), S, -1).sum(axis=1), y[:, n_theta : layout.at_b].reshape(len(y), S, -1).sum(axis=1)
+    n = layout.sizes[0]
+    parts = [part.reshape(len(y), layout.atoms, -1).sum(axis=1) for part in (y[:, :n], y[:, n : layout.at_b])]
     return np.concatenate([*parts, y[:, layout.at_b :]], axis=1)

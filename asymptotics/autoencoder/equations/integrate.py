@@ -93,7 +93,12 @@ class Controls:
 
 
 def integrate(
-    problem: Problem, drift: Drift, controls: Controls, progress: bool | None, allowed: float = np.inf
+    problem: Problem,
+    drift: Drift,
+    controls: Controls,
+    progress: bool | None,
+    clock: _progress.Forecast | None = None,
+    allowed: float = np.inf,
 ) -> TrainingPath:
     """Step a solver to τ_max, keeping its dense output at Chebyshev nodes of every step.
 
@@ -114,11 +119,13 @@ def integrate(
     steps_of = compiled_steps if controls.method == "DOP853" and drift.kernels.compiled else solver_steps
     taken = Steps.none(len(y0))
     message = None
-    with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
+    with _progress.bar(tau_max, "order parameters", enabled=progress, unit=" of tau", unit_scale=True) as watch:
         try:
             for more in steps_of(controls, drift, y0, pieces, allowed=allowed, **options):
                 taken = taken.followed_by(more)
-                watch.update(int(1000 * taken.knots[-1] / tau_max) - watch.n)
+                watch.update(float(taken.knots[-1]) - watch.n)
+                if clock is not None:
+                    clock.at(float(taken.knots[-1]))
                 if len(taken.values) >= controls.max_steps and taken.knots[-1] < tau_max:
                     raise StepError(taken.knots[-1], f"more than max_steps = {controls.max_steps} steps")
         except StepError as error:

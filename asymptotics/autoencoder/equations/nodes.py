@@ -9,6 +9,7 @@ import numpy as np
 
 from ...common.numerics.expectations import Fields, Lattice, Rule, Split, climb, ladder
 from ...common.numerics.lattices import DIMENSIONS
+from ...common.running.progress import Forecast
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from .drift import Drift
@@ -75,6 +76,8 @@ class Chooser:
         self.rule, self.noise = rule, noise
         self.evaluations = 0
         self.watch: Any = None
+        #: Says how long the pilot takes, where that is long.
+        self.clock: Forecast | None = None
         self.pilot_drift: Any = None
         #: Growth of an error of the drift that the estimated error already contains.
         self.amplification = 1.0
@@ -131,7 +134,7 @@ class Chooser:
             self.growth_rates = None
             last = k + 1 == len(self.ladder)
             try:
-                states = integrate(self.problem, self.pilot_drift, rough, False).state(taus)
+                states = integrate(self.problem, self.pilot_drift, rough, False, self.clock).state(taus)
             except SolveError:
                 if last:
                     raise

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...common.numerics import dop853
 from ...common.numerics.panels import lobatto
-from ..kernels.compiled_types import OVERFLOW
+from ..kernels.compiled_types import COUNT, OVERFLOW
 from .compiled import stages
 from .dormand_prince import (
     CROWDED,
@@ -20,7 +20,6 @@ from .dormand_prince import (
     EVALUATIONS,
     INSIDE,
     KNOWN,
-    LIMIT,
     NOT_FINITE,
     NOW,
     RUNNING,
@@ -38,6 +37,8 @@ from .stepping import StepError, steps
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
+#: Nodes of all conditions up to which many steps are taken at once.
+LIGHT = 20_000
 #: Steps that one compiled call may take.
 MANY = 64
 #: Room for what several stages of a step have of their own.
@@ -140,7 +141,9 @@ def compiled_steps(
         begin(functions, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
         if usual is not None:
             clock[STEP] = min(usual, right - left)
-        counts[TRIALS] = 1 if varies else 10**9
+        # Long work is looked at between its steps.
+        many = max(int(drift.nodes.mode[COUNT]), len(drift.nodes.pair_w)) * len(drift.room.mean) < LIGHT
+        counts[TRIALS] = 10**9 if many and not varies else 1
         while counts[STATUS] == RUNNING:
             work.knots[0], counts[STEPS] = clock[NOW], 0
             if varies:
@@ -180,7 +183,10 @@ def solver_steps(
         after = drift.nodes_error(solver.t, solver.y)
         drift.crowded += drift.overflowed
         yield Steps(
-            np.array([solver.t_old, solver.t]), values[None], np.zeros((1, len(y0))), np.stack([before, after]),
+            np.array([solver.t_old, solver.t]),
+            values[None],
+            np.zeros((1, len(y0))),
+            np.stack([before, after]),
             np.zeros(1),
         )
         before = after

@@ -210,7 +210,13 @@ class _Writer(NodesWriter):
         if self.latent:
             parts.append(self.weights())
         else:
-            parts += [self.increments(), self.bulk() + "\n\n\n" + self.weights(), self.activations(), self.linear(), self.breaks()]
+            parts += [
+                self.increments(),
+                self.bulk() + "\n\n\n" + self.weights(),
+                self.activations(),
+                self.linear(),
+                self.breaks(),
+            ]
         return "\n\n".join(parts)
 
     def increments(self) -> str:

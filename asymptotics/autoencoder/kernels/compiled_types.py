@@ -161,9 +161,7 @@ class Room(NamedTuple):
 
 
 _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
-GIVEN = types.NamedTuple(
-    (_v, _m, _t, _m, _v, _m, _i, _t, _i, _i, _i, _t, _m, _t, _m, _m, _t, _t, _m, _m), Given
-)
+GIVEN = types.NamedTuple((_v, _m, _t, _m, _v, _m, _i, _t, _i, _i, _i, _t, _m, _t, _m, _m, _t, _t, _m, _m), Given)
 NODES = types.NamedTuple((_i, _v, _m, _v, _m, _v, _m, _v, _t, _t, _t, _t), Nodes)
 ROOM = types.NamedTuple(
     (

@@ -58,7 +58,7 @@ def dual_radius(deviation: float, decades: float, distance: float, order: float,
 @njit(cache=True, nogil=True, error_model="numpy")
 def level_of(radius: float) -> int:
     """The rung of the ladder of spacings whose dual vectors are at least this long."""
-    return int(math.floor(math.log(2.0 * math.pi / radius) / math.log(GRID)))
+    return math.floor(math.log(2.0 * math.pi / radius) / math.log(GRID))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -68,7 +68,7 @@ def finest_level(dimension: int, cut: float, room: int) -> int:
     # Cells of volume (GRID^level / MARGIN)^n × that of the lattice; a tenth and some more for the surface.
     cell = 1.0 if dimension == 1 else MARGIN**2 if dimension == 2 else math.sqrt(2.0) if dimension == 3 else 2.0
     smallest = (1.15 * ball / (cell * max(room - 16, 1))) ** (1.0 / dimension) * MARGIN
-    return int(math.ceil(math.log(smallest) / math.log(GRID)))
+    return math.ceil(math.log(smallest) / math.log(GRID))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -44,9 +44,7 @@ def half_rules(count: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _side(
-    t: float, table: np.ndarray, mass: float, sign: float, z: np.ndarray, w: np.ndarray, first: int
-) -> int:
+def _side(t: float, table: np.ndarray, mass: float, sign: float, z: np.ndarray, w: np.ndarray, first: int) -> int:
     """Nodes of N(0, 1) above t (mirrored if sign is −1), with the weights times ``mass``."""
     u = (min(max(t, -FAR), FAR) + FAR) / SPACING
     i = min(max(int(u), 1), table.shape[0] - 3)
