@@ -13,6 +13,7 @@ from .api import plot as plot
 from .api import regimes as regimes
 from .api import simulate as simulate
 from .api import solve as solve
+from .api import solve_many as solve_many
 from .api import typical as typical
 from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity
 from .autoencoder.model.target import EmpiricalMixture as EmpiricalMixture

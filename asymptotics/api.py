@@ -69,6 +69,47 @@ def solve(experiment: Experiment | str, **options: Any) -> Any:
         return experiment.room.solve(experiment.problem, **options)
 
 
+def solve_many(
+    experiment: Experiment | str | Sequence[Experiment | str],
+    changes: Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]] | None = None,
+    **options: Any,
+) -> list[Any]:
+    """The theory's predictions for several experiments, in this process, one after the other in compiled code.
+
+    Parameters
+    ----------
+    experiment : Experiment, str or a sequence of them
+        One experiment that ``changes`` vary, or all of them.
+    changes : sequence of mappings, or mapping of sequences, optional
+        Dotted keys and their values: one mapping for every prediction (``[{"training.tau": 1.0}, {"training.tau": 2.0}]``), or
+        a mapping of all values, of which every combination is taken, as by `sweep` (``{"training.tau": [1.0, 2.0]}``).
+    **options
+        Options of the room's `solve`, the same for all.
+
+    Returns
+    -------
+    list
+        One result an experiment, in their order (of combinations: the last key varies fastest).
+
+    Raises
+    ------
+    InputError
+        If a change makes no valid experiment, or there are changes for several experiments.
+    """
+    if not isinstance(experiment, (Experiment, str)):
+        if changes is not None:
+            raise InputError("changes: must be left out where several experiments are given")
+        return [solve(one, **options) for one in experiment]
+    base = _experiment(experiment)
+    if changes is None:
+        raise InputError("changes: missing; must be a list of changes, or of experiments in the first place")
+    if isinstance(changes, Mapping):
+        changes = [dict(zip(changes, values, strict=True)) for values in itertools.product(*changes.values())]
+    every = [base.replace(one) for one in changes]
+    options.setdefault("progress", False)
+    return [solve(one, **options) for one in every]
+
+
 def kept_in(
     folder: str | os.PathLike[str] | None,
     experiment: Experiment,

@@ -1,0 +1,131 @@
+"""One table of jobs: ``python -m tests.benchmarks [names]``. Baseline and ours turn by turn in this one process, CPU seconds, best of several."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import asymptotics as asy
+from tests.benchmarks import jax_baseline
+
+Job = Callable[[], object]
+#: Name → (baseline's name, baseline or None, ours, goal, repeats).
+JOBS: dict[str, Callable[[], tuple[str, Job | None, Job, str, int]]] = {}
+
+
+def job(name: str) -> Callable[[Callable[[], tuple[str, Job | None, Job, str, int]]], None]:
+    """Declare a job."""
+    return lambda make: JOBS.__setitem__(name, make)
+
+
+def best(repeats: int, *jobs: Job | None) -> list[float]:
+    """Least CPU seconds of each job, interleaved; nan where there is none."""
+    times: list[list[float]] = [[] for _ in jobs]
+    for k, one in enumerate(jobs):
+        if one is not None:
+            one()
+            times[k] = []
+    for _ in range(repeats):
+        for k, one in enumerate(jobs):
+            if one is not None:
+                start = time.process_time()
+                one()
+                times[k].append(time.process_time() - start)
+    return [min(t) if t else float("nan") for t in times]
+
+
+def _jax(many: bool) -> Job | None:
+    if not jax_baseline.available():
+        return None
+    import jax
+
+    etas = np.linspace(0.05, 0.4, 64) if many else 0.1
+    solve = jax_baseline.solver()[1 if many else 0]
+    return lambda: jax.block_until_ready(solve(etas))
+
+
+@job("three-clusters, 1e-6")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    exp = asy.example("three-clusters")
+    return "JAX, diffrax", _jax(False), lambda: asy.solve(exp, tolerance=1e-6), "<= 4 ms, >= 5 x", 15
+
+
+@job("64 learning rates, solve_many")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    changes = [{"training.learning_rate": float(x)} for x in np.linspace(0.05, 0.4, 64)]
+    exp = asy.example("three-clusters")
+    return "JAX vmap", _jax(True), lambda: asy.solve_many(exp, changes, tolerance=1e-6), "<= .12 s, >= 25 x", 2
+
+
+@job("64 learning rates, sweep")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    exp, values = asy.example("three-clusters"), np.linspace(0.05, 0.4, 64).tolist()
+
+    def whole() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            asy.sweep(exp, {"training.learning_rate": values}, out=folder, workers=1, progress=False)
+
+    return "", None, whole, "<= .7 s", 2
+
+
+@job("mnist-gaussian, 1e-6")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    exp = asy.example("mnist-gaussian")
+    by_hand = asy.Rule("hermite", 208)
+    return "Gauss–Hermite 208²", lambda: asy.solve(exp, rule=by_hand), lambda: asy.solve(exp, tolerance=1e-6), "<= .1 s", 2
+
+
+@job("relu-four-units, 1e-4")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    exp, points = asy.example("relu-four-units"), asy.Rule("sobol", 2**17)
+    baseline = lambda: asy.solve(exp, tolerance=1e-4, rule=points)  # noqa: E731
+    return "Sobol' 131 072", baseline, lambda: asy.solve(exp, tolerance=1e-4), "<= .2 s", 2
+
+
+def _tanh(changes: dict[str, object], nodes: int, goal: str) -> tuple[str, Job | None, Job, str, int]:
+    exp, rule = asy.example("three-clusters").replace(changes), asy.Rule("hermite", nodes)
+    return f"Gauss–Hermite {nodes}", lambda: asy.solve(exp, rule=rule, tolerance=2e-5), lambda: asy.solve(exp), goal, 2
+
+
+@job("16 quadrature times")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    exp = asy.example("three-clusters").replace({"training.quadrature": 16})
+    return "", None, lambda: asy.solve(exp), "<= 1 s", 2
+
+
+@job("tanh, r = 3")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    return _tanh({"denoiser.hidden_units": 3}, 32, "<= .05 s")
+
+
+@job("tanh, r = 4")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    return _tanh({"denoiser.hidden_units": 4}, 24, "<= .5 s")
+
+
+@job("covariance of three-clusters")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    path = asy.solve("three-clusters")
+    return "", None, lambda: path.covariance(4.0, 1000), "<= 25 ms", 3
+
+
+def main(names: list[str]) -> None:
+    """Print the table."""
+    print(f"{'job':<32} {'baseline':<22} {'baseline/s':>10} {'ours/s':>9} {'ratio':>7}  goal")
+    for name, make in JOBS.items():
+        if names and not any(part in name for part in names):
+            continue
+        what, baseline, ours, goal, repeats = make()
+        other, own = best(repeats, baseline, ours)
+        missing = "(not installed)" if what.startswith("JAX") and baseline is None else what
+        ratio = f"{other / own:7.1f}" if other == other else f"{'':>7}"
+        first = f"{other:10.4f}" if other == other else f"{'':>10}"
+        print(f"{name:<32} {missing:<22} {first} {own:9.4f} {ratio}  {goal}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
