@@ -153,7 +153,7 @@ def solve(
             problem, kernels, tolerance, (rule, noise_rule), controls, progress, natural=False
         )  # fmt: skip
     description = "exact moments" if "moments" in kernels.exact else drift.rule_name
-    if drift.coefficients.shared_sample and not without_nodes(problem, kernels):
+    if drift.pairs is not None and not without_nodes(problem, kernels):
         description += f", pairs of times: {drift.pairs.name}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     rough = chooser.pilot_drift

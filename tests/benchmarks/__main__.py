@@ -76,7 +76,13 @@ def _() -> tuple[str, Job | None, Job, str, int]:
 def _() -> tuple[str, Job | None, Job, str, int]:
     exp = asy.example("mnist-gaussian")
     by_hand = asy.Rule("hermite", 208)
-    return "Gauss–Hermite 208²", lambda: asy.solve(exp, rule=by_hand), lambda: asy.solve(exp, tolerance=1e-6), "<= .1 s", 2
+    return (
+        "Gauss–Hermite 208²",
+        lambda: asy.solve(exp, rule=by_hand),
+        lambda: asy.solve(exp, tolerance=1e-6),
+        "<= .1 s",
+        2,
+    )
 
 
 @job("relu-four-units, 1e-4")

@@ -29,8 +29,16 @@ def given_of(coefficients: Coefficients, kernels: Kernels) -> Given:
     columns[6] = kernels.column("N0_1_1")
     columns[7] = kernels.column("potential") - kernels.parameters
     K, P, T = c.c.shape[1], c.optimiser.size, len(c.times)
+    pi, centroids, t, varsigma, mass, labels = (
+        np.array(x, dtype=np.float64, order="C") for x in (c.pi, c.c, c.t, c.varsigma, c.mass, c.told)
+    )
     given = Given(
-        *(np.array(x, dtype=np.float64, order="C") for x in (c.pi, c.c, c.t, c.varsigma, c.mass, c.told)),
+        pi=pi,
+        c=centroids,
+        t=t,
+        varsigma=varsigma,
+        mass=mass,
+        labels=labels,
         held=np.zeros(0, dtype=np.int64),
         lift=np.zeros((0, K, K)),
         encoders=encoders,

@@ -36,14 +36,19 @@ NOW, STEP, END, ALLOWED, LIMIT = range(5)
 #: of the path for whose nodes there was no room.
 TRIALS, STEPS, EVALUATIONS, STATUS, KNOWN, REJECTED, CROWDED = range(7)
 #: Status: on its way, at the end, diverged, too short a step (by its error; by what is not finite).
-RUNNING, DONE, DIVERGED, SHORT, NOT_FINITE = range(5)
+RUNNING: int = 0
+DONE: int = 1
+DIVERGED: int = 2
+SHORT: int = 3
+NOT_FINITE: int = 4
 #: A lattice that errs by more than allowed is made finer by this factor (up to the second), one that errs by less than this share
 #: of it coarser by what the error's exponential decay allows, at most so much at once (and down to the last).
 FINER, FINEST, IDLE, COARSER, COARSEST = 1.1, 8.0, 0.1, 0.88, 0.3
 
 #: Node of the dense output at which its defect is taken; its largest error between the ends in units of step × defect there
 #: (steps that stability limits err most near x = 0.8, and not below 0.2); how much less exact than the ends it may be.
-INSIDE, BETWEEN, LOOSER = 6, 0.25, 5.0
+INSIDE: int = 6
+BETWEEN, LOOSER = 0.25, 5.0
 
 _A, _B, _E3, _E5, _D = dop853.A, dop853.B, dop853.E3, dop853.E5, dop853.D
 _NODES = np.array(lobatto(8))

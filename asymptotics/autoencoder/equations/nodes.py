@@ -84,7 +84,7 @@ class Chooser:
         self.growth_rates: np.ndarray | None = None
         self.schedule = problem.training.rate_schedule()
         n = len(kernels.encoders)
-        self.ladder = ladder(n, kink=not kernels.smooth)
+        self.ladder: list[Any] = ladder(n, kink=not kernels.smooth)
         # Above two dimensions Sobol' points are ahead of tensor rules for smooth functions too.
         self.noise_ladder = ladder(2 * n, kink=not kernels.smooth or n > 1) if problem.training.shares_samples else []
         self.natural = natural_rule(kernels, tolerance) if rule is None and natural else None
