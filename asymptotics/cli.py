@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from derivations.autoencoder.engine import System
+
 _log = logging.getLogger("asymptotics.cli")
 
 
@@ -178,6 +180,17 @@ def _examples(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
+def _declared(name: str) -> System | None:
+    """The derived system of the denoiser in a file; None where the name is no file."""
+    if not name.endswith(".toml"):
+        return None
+    problem = load(name).problem
+    if not hasattr(problem, "denoiser"):
+        raise InputError(f"derive {name}: its system has no denoiser to derive; try derive list")
+    found: System = problem.denoiser.derived()
+    return found
+
+
 def _derive(name: str, arguments: Sequence[str]) -> int:
     from derivations.__main__ import run
     from derivations.steps import listening
@@ -200,7 +213,7 @@ def _derive(name: str, arguments: Sequence[str]) -> int:
 
         try:
             with listening(listener):
-                return run(rest, prog=f"asymptotics {name}", also=add_loudness)
+                return run(rest, prog=f"asymptotics {name}", also=add_loudness, declared=_declared)
         except ValueError as error:
             raise InputError(str(error)) from None
 
