@@ -144,10 +144,11 @@ class Fields:
             time, problem = np.asarray(t), self.problem
             s, k = problem.interpolant, coefficients(problem, self.b, time, self.epsilon)
             y0, y1 = problem.predicted(time)
-            told = np.ascontiguousarray(problem.told(time))
             guidance = float(problem.sampling.guidance_at(s, time)) if problem.sampling.guided else 0.0
-            values = (s.alpha(time), s.beta(time), y0, y1, problem.skip_at(self.b, time), k.gamma, k.delta)
-            self._known[t] = Now(*map(float, values), told, guidance)
+            self._known[t] = Now(
+                float(s.alpha(time)), float(s.beta(time)), float(y0), float(y1), float(problem.skip_at(self.b, time)),
+                float(k.gamma), float(k.delta), np.ascontiguousarray(problem.told(time)), guidance,
+            )  # fmt: skip
         return self._known[t]
 
     def _guided(self, function: Callable[..., None], z: np.ndarray, t: float, shape: tuple[int, ...]) -> np.ndarray:
