@@ -23,7 +23,7 @@ from ..model.problem import Problem
 
 #: Times at which signs are looked at: equally spaced ones, and ever closer ones to t = 1, where the flow goes on for ever.
 LAST = 1e-9
-TIMES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 801)[:-1], 1.0 - np.geomspace(1e-2, LAST, 141)]))
+TIMES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 401)[:-1], 1.0 - np.geomspace(1e-2, LAST, 121)]))
 #: Steps of a difference quotient of φ's slopes, and its weights (second derivative, sixth order).
 STEP = 1e-2
 SECOND = np.array([1 / 90, -3 / 20, 3 / 2, -49 / 18, 3 / 2, -3 / 20, 1 / 90])

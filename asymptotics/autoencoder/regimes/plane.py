@@ -20,7 +20,7 @@ from .paths import Stepping
 #: Points an axis; paths that say how far the fields go, their spread and room beyond them.
 CELLS, SCOUTS, FAR, ROOM = 301, 512, 5.5, 1.15
 #: Until when a law without end is followed, and the share of the steps of one field that is taken.
-LATEST, SHARE = 1.0 - 1e-4, 2
+LATEST, SHARE = 1.0 - 1e-4, 3
 
 
 @njit(void(float64[:, ::1], float64[:, ::1], float64, float64[:, ::1]), cache=True, nogil=True, error_model="numpy")
