@@ -140,6 +140,9 @@ def test_bimodality_with_noise():
     two = network(two_clusters(2.0, 0.5, {"hidden_units": 2}, **both), [[2.0, 0], [0, 0.7]], [[0.5], [0.3]], 0.5)
     times = [bimodality_time(f, points_of(f)[0])[0] for f in (one, two)]
     assert times[1] == pytest.approx(times[0], abs=3e-4)
+    # κ < 1: the law contracts to z = 0, far below the grid's resolution, and never becomes bimodal.
+    still = network(two_clusters(2.0, 0.5, **both), 0.3, 0.5, 0.3)
+    assert bimodality_time(still, points_of(still)[0])[0] is None
 
 
 @pytest.mark.slow
