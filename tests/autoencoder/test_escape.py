@@ -123,7 +123,9 @@ def test_runs_that_leave_are_compared_with_their_law(initial):
     assert runs.initial == initial and (np.ptp(runs.Theta[:, 0]) > 0) == (initial == "drawn")
     verdict = asy.compare(path, runs)
     assert verdict.passed and any("Kolmogorov" in name for name, _ in verdict.tests)
-    assert any(("drew their weights anew" in note) == (initial == "drawn") for note in verdict.notes if "typical" in note)
+    assert any(
+        ("drew their weights anew" in note) == (initial == "drawn") for note in verdict.notes if "typical" in note
+    )
     # Runs of the other kind are told apart.
     other = asy.simulate(changed, initial="exact" if initial == "drawn" else "drawn", workers=1, progress=False)
     object.__setattr__(other, "initial", initial)

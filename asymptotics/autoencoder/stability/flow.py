@@ -22,6 +22,8 @@ STEP, KINK_STEP = 1e-3, 3e-2
 LARGEST = 300
 #: A root: |dy/dτ| below this, in units of 1 + |y|.
 ROOT = 1e-11
+#: The next Newton step at a root is below this, in the same units.
+MOVES = 1e-8
 #: Most steps of Newton's method, the longest step in units of 1 + |y|, and the most halvings of one.
 STEPS, LONGEST, HALVINGS = 40, 0.5, 12
 
@@ -220,14 +222,16 @@ class Flow:
             if not np.all(np.isfinite(f)):
                 return None
             size = 1.0 + float(np.max(np.abs(y)))
-            if float(np.max(np.abs(self.basis.T @ f))) < ROOT * size:
-                return y
             J = self.jacobian(y)
             if not np.all(np.isfinite(J)):
                 return None
             # Families of fixed points (rotations of units) leave null directions: the shortest step.
             step = self.basis @ np.linalg.lstsq(J, -self.basis.T @ f, rcond=1e-9)[0]
-            step *= min(1.0, LONGEST * size / max(float(np.max(np.abs(step))), TINY))
+            longest = float(np.max(np.abs(step)))
+            # Close in value and in place: at a bifurcation a small rate of change is not enough.
+            if self._small(f, size) and longest < MOVES * size:
+                return y
+            step *= min(1.0, LONGEST * size / max(longest, TINY))
             for _ in range(HALVINGS):
                 trial = self.physical(y + step)
                 value = self(trial)
@@ -235,7 +239,9 @@ class Flow:
                     break
                 step = step / 2
             else:
-                near = float(np.max(np.abs(self.basis.T @ f))) < 1e3 * ROOT * size
-                return y if near else None
+                return y if self._small(f, 1e3 * size) else None
             y, f = trial, value
-        return None
+        return y if self._small(f, 1.0 + float(np.max(np.abs(y)))) else None
+
+    def _small(self, f: np.ndarray, size: float) -> bool:
+        return float(np.max(np.abs(self.basis.T @ f))) < ROOT * size
