@@ -27,6 +27,8 @@ MOVES = 1e-8
 #: Most steps of Newton's method, the longest step in units of 1 + |y|, and the most halvings of one.
 STEPS, LONGEST, HALVINGS = 40, 0.5, 12
 
+#: From so many encoder fields on product rules are expensive, and roots are known to this only.
+MANY, MANY_KNOWN = 3, 1e-6
 #: Gauss–Hermite nodes of one variable up to which there are equally spaced ones instead, their numbers, and how far they reach.
 WIDE, TRAPEZOIDS, REACH = 160, (801, 3201, 12801), 11.0
 
@@ -59,7 +61,10 @@ def rungs(problem: Problem) -> list[tuple[Rule, Rule]]:
     if without_nodes(problem, kernels):
         return [(UNUSED, UNUSED)]
     n, kink = len(kernels.encoders), not kernels.smooth
-    single = [r for r in ladder(n, kink=kink) if r.kind == "sobol" or r.nodes >= 16]
+    single = [r for r in ladder(n, kink=kink) if r.kind == "sobol" or r.nodes >= (16 if n < MANY else 8)]
+    if n >= MANY and not kink:
+        # Points of Sobol' are too rough to confirm a root.
+        single = [r for r in single if r.kind == "hermite"]
     if n == 1 and not kink:
         single = [r for r in single if r.nodes <= WIDE] + [Trapezoid("trapezoid", k) for k in TRAPEZOIDS]
     if "moments" in kernels.exact:
@@ -69,6 +74,11 @@ def rungs(problem: Problem) -> list[tuple[Rule, Rule]]:
         pairs = [r for r in ladder(2 * n, kink=kink, largest=100_000) if r.kind == "sobol" or r.nodes >= 12]
     count = max(len(single), len(pairs))
     return [(single[min(k, len(single) - 1)], pairs[min(k, len(pairs) - 1)]) for k in range(count)]
+
+
+def known_to(problem: Problem, wanted: float) -> float:
+    """The accuracy that product rules can give of what is wanted."""
+    return wanted if len(kernels_of(problem).encoders) < MANY else max(wanted, MANY_KNOWN)
 
 
 @lru_cache(maxsize=8)
