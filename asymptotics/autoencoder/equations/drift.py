@@ -53,9 +53,14 @@ class RightHandSide(ABC):
     def slope(self, y: np.ndarray, scale: float) -> np.ndarray:
         """dy/dτ with ``scale`` in the place of s(τ)."""
         self.evaluations += 1
-        given, module = self.coefficients, self.kernels.module
         theta, q, b, kappa = self.unpack(y)
-        moments = self.moments(theta, q, b, kappa)
+        return self.assembled(theta, q, b, self.moments(theta, q, b, kappa), scale)
+
+    def assembled(
+        self, theta: np.ndarray, q: np.ndarray, b: float, moments: np.ndarray, scale: float
+    ) -> np.ndarray:
+        """dy/dτ from the moments of every cluster."""
+        given, module = self.coefficients, self.kernels.module
         dtheta, dq = np.empty_like(theta), np.empty_like(q)
         module.assemble(
             moments, given.pi, given.c, given.t, given.varsigma, given.mass, theta, q,
