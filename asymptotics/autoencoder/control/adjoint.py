@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
+from ..equations.coefficients import Coefficients
 from ..equations.drift import Drift
 from ..kernels.adjoint import compile_adjoints
 from ..kernels.field_adjoints import conditions_adjoint
@@ -79,6 +80,10 @@ class AdjointDrift:
         self.given, self.kernels, self.averages = drift.coefficients, drift.kernels, drift.averages
         self.worths = Worths.zeros(self.given)
         self.evaluations = 0
+
+    def at(self, given: Coefficients) -> AdjointDrift:
+        """The same drift with other coefficients."""
+        return AdjointDrift(self.drift.at(given), self.adjoints)
 
     # forward ---------------------------------------------------------------------------------------------------
 

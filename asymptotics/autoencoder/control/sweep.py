@@ -10,14 +10,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.integrate import DOP853
+from scipy.integrate import DOP853, RK45
 
 from ..equations.stepping import DIVERGED, StepError
 from .adjoint import AdjointDrift, Tape
 
-#: Stages, weights and places of the method: Dormand and Prince's of order 8, as in SciPy.
-A, B, C = (np.asarray(x) for x in (DOP853.A, DOP853.B, DOP853.C))
-STAGES = len(B)
+
+@dataclass(frozen=True)
+class Tableau:
+    """Stages, weights and places of an explicit method."""
+
+    A: np.ndarray
+    B: np.ndarray
+    C: np.ndarray
+
+
+#: Dormand and Prince's methods of order 8 and of order 5, as in SciPy.
+FINE, COARSE = (Tableau(np.asarray(m.A)[:, : len(m.B)], np.asarray(m.B), np.asarray(m.C)) for m in (DOP853, RK45))
 
 #: s(τ): a number, or a function of τ.
 Scale = float | Callable[[float], float]
@@ -57,6 +66,7 @@ class Sweep:
     """
 
     segments: Sequence[Segment]
+    method: Tableau = FINE
     states: list[np.ndarray] = field(default_factory=list)
     taus: list[float] = field(default_factory=list)
     _tapes: list[list[Tape]] = field(default_factory=list)
@@ -83,8 +93,9 @@ class Sweep:
         return y
 
     def _step(self, segment: Segment, tau: float, h: float, y: np.ndarray) -> np.ndarray:
-        slopes, tapes = np.empty((STAGES, len(y))), []
-        for i in range(STAGES):
+        A, B, C = self.method.A, self.method.B, self.method.C
+        slopes, tapes = np.empty((len(B), len(y))), []
+        for i in range(len(B)):
             at = y + h * (A[i, :i] @ slopes[:i])
             tapes.append(segment.drift.record(at, segment.scale_at(tau + C[i] * h)))
             slopes[i] = tapes[-1].slope
@@ -98,7 +109,7 @@ class Sweep:
     def cut(self, step: int, tau: float) -> Sweep:
         """The same flow up to a τ within a step, taken again there."""
         segment = self.segments[self._of[step]]
-        short = Sweep(self.segments, self.states[: step + 1], self.taus[: step + 1], self._tapes[:step], self._of[:step])
+        short = Sweep(self.segments, self.method, self.states[: step + 1], self.taus[: step + 1], self._tapes[:step], self._of[:step])
         short.states.append(short._step(segment, self.taus[step], tau - self.taus[step], self.states[step]))
         short.taus.append(tau)
         short._of.append(self._of[step])
@@ -118,12 +129,14 @@ class Sweep:
 
     def costates(self, worth: np.ndarray, visit: Callable[[int], None] | None = None) -> list[np.ndarray]:
         """The worth of the state at the ends of all steps, the start first."""
+        A, B = self.method.A, self.method.B
         found = [worth]
         for k in reversed(range(len(self._tapes))):
             drift, h = self.segments[self._of[k]].drift, self.taus[k + 1] - self.taus[k]
-            given = np.zeros((STAGES, len(worth)))
-            for i in reversed(range(STAGES)):
-                total = h * (B[i] * worth + A[i + 1 :, i] @ given[i + 1 :])
+            given = np.zeros((len(B), len(worth)))
+            for i in reversed(range(len(B))):
+                later = A[i + 1 :, i] @ given[i + 1 :] if i + 1 < len(B) else 0.0
+                total = h * (B[i] * worth + later)
                 given[i] = drift.pull(self._tapes[k][i], total)
             worth = worth + given.sum(axis=0)
             found.append(worth)

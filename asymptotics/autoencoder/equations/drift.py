@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -98,6 +99,12 @@ class Drift(RightHandSide):
         noise_nodes = (noise_rule or rule).points(2 * n) if self.coefficients.shared_sample else None
         self.averages = AveragedMoments(self.coefficients, kernels, rule.points(n), noise_nodes)
         self.held: list[tuple[int, np.ndarray]] = []
+
+    def at(self, coefficients: Coefficients) -> Drift:
+        """The same drift, nodes and all, with other coefficients of the same shapes."""
+        other = copy.copy(self)
+        other.coefficients, other.averages = coefficients, self.averages.at(coefficients)
+        return other
 
     def hold(self, y: np.ndarray) -> None:
         """Keep q(s) = Θ(s) T(s)⁺ Θ(s)ᵀ in the atoms of mass 0 where the state ``y`` has it.

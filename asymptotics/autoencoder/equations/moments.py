@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 
 from ...common.input.checks import present
@@ -34,6 +36,12 @@ class AveragedMoments:
         first, pairs = kernels.column("N0_1_1"), kernels.p * (kernels.p + 1) // 2
         self.noise_columns = slice(first, first + 2 * pairs)
         self._tiled: dict[int, np.ndarray] = {}
+
+    def at(self, coefficients: Coefficients) -> AveragedMoments:
+        """The same nodes with other coefficients."""
+        other = copy.copy(self)
+        other.coefficients, other._tiled = coefficients, {}
+        return other
 
     def mixing(self, b: float) -> np.ndarray:
         """α, β, y₀ − bα, y₁ − bβ at every time: coefficients of λ₀ and λ₁ in the fields, and in a residual field."""
