@@ -17,7 +17,7 @@ from .setting import Setting
 from .sweep import COARSE, FINE, Segment, Sweep, Tableau
 
 #: Longest step, in units of 1/(the rates' factor s(1 + s)/2): what the method of each order resolves to about 1e-7.
-LONGEST = {id(COARSE): 0.12, id(FINE): 0.4}
+LONGEST = {id(COARSE): 0.25, id(FINE): 0.4}
 
 
 @dataclass(frozen=True)
