@@ -14,7 +14,9 @@ from ..model.problem import Problem
 from .worths import Worths
 
 #: Pieces of a control unless said otherwise.
-PIECES = 50
+PIECES = 100
+#: A learning rate that stands for 0.
+STANDSTILL = 1e-9
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ class LearningRate(Control):
 
     def present(self, problem: Problem) -> np.ndarray:
         return np.array([problem.training.learning_rate])
+
+    def setting(self, value: np.ndarray) -> dict[str, Any]:
+        # No training has the rate 0: one that changes nothing stands for it.
+        return {self.key: max(float(value[0]), STANDSTILL), "training.schedule": None}
 
 
 class WeightDecay(Control):

@@ -31,8 +31,6 @@ class Evaluation:
         By the entries of all controls, control by control, piece by piece.
     state : (size,)
         At the end.
-    taus, costates : (steps + 1,), (steps + 1, size)
-        Along the way, by the reference clock τ = 2η_ref n/d.
     """
 
     value: float
@@ -105,28 +103,12 @@ class Protocols:
 
     # evaluation ------------------------------------------------------------------------------------------------
 
-    def __call__(
-        self, u: np.ndarray, knots: np.ndarray | None = None, places: Sequence[np.ndarray] | None = None
-    ) -> Evaluation:
-        """The objective of a protocol, and its gradient.
-
-        Parameters
-        ----------
-        u : (n,)
-        knots, places : optional
-            Other ends of the parts of the horizon, and the piece of every control that each belongs to.
-
-        Raises
-        ------
-        StepError
-            Where the training diverges.
-        """
+    def _carried_out(
+        self, values: Sequence[np.ndarray], knots: np.ndarray, places: Sequence[np.ndarray]
+    ) -> tuple[Sweep, list[list[np.ndarray]], float, np.ndarray]:
+        """The flow, the values of the controls on every part, the objective, and the worth of the end."""
         self.evaluations += 1
-        if knots is None or places is None:
-            knots = self.knots()
-            places = self.places(knots)
-        values, problem = self.split(u), self.setting.problem
-        segments, used = [], []
+        problem, segments, used = self.setting.problem, [], []
         for j, (left, right) in enumerate(zip(knots[:-1], knots[1:], strict=True)):
             given, scale = self.base.given, 1.0
             current = [v[where[j]] for v, where in zip(values, places, strict=True)]
@@ -151,22 +133,56 @@ class Protocols:
             last = sweep.segments[sweep.segment_of(-1)]
             speed = last.drift.record(end, last.scale_at(sweep.taus[-1])).slope
             worth, value = -worth / (worth @ speed) / self.clock, sweep.taus[-1] / self.clock
+        return sweep, used, float(value), worth
+
+    def __call__(self, u: np.ndarray) -> Evaluation:
+        """The objective of a protocol, and its gradient.
+
+        Raises
+        ------
+        StepError
+            Where the training diverges.
+        ComputationError
+            Where a time that is to be hit is not reached.
+        """
+        knots, values, problem = self.knots(), self.split(u), self.setting.problem
+        places = self.places(knots)
+        sweep, used, value, worth = self._carried_out(values, knots, places)
         gradients = [np.zeros_like(v) for v in values]
 
         def visit(j: int) -> None:
-            worths = segments[j].drift.worths
+            drift = sweep.segments[j].drift
             for k, control in enumerate(self.controls):
-                given = segments[j].drift.given
-                gradients[k][places[k][j]] += control.pull(worths, given, used[j][k], problem)
-            worths.clear()
+                gradients[k][places[k][j]] += control.pull(drift.worths, drift.given, used[j][k], problem)
+            drift.worths.clear()
 
         self.base.worths.clear()
         sweep.backward(worth, visit)
-        return Evaluation(float(value), np.concatenate([g.ravel() for g in gradients]), end)
+        return Evaluation(value, np.concatenate([g.ravel() for g in gradients]), sweep.states[-1])
+
+    def switched(self, values: np.ndarray, knots: np.ndarray) -> tuple[float, np.ndarray]:
+        """The objective where the one control has ``values`` between ``knots``, and its derivatives by the inner knots.
+
+        d𝒥/dx = p·(F before − F after): what the Hamiltonian jumps by.
+        """
+        sweep, _, value, worth = self._carried_out([values], knots, [np.arange(len(values))])
+        costates = sweep.costates(worth)
+        out = np.zeros(len(knots) - 2)
+        for k in range(1, len(costates) - 1):
+            left, right = sweep.segment_of(k - 1), sweep.segment_of(k)
+            if left == right:
+                continue
+            y, tau = sweep.states[k], sweep.taus[k]
+            before, after = (
+                sweep.segments[j].drift.record(y, sweep.segments[j].scale_at(tau)).slope for j in (left, right)
+            )
+            out[left] = self.clock * costates[k] @ (before - after)
+        return value, out
 
     def value(self, u: np.ndarray) -> float:
-        """The objective; infinity where the training diverges."""
+        """The objective alone; infinity where the training diverges."""
+        knots = self.knots()
         try:
-            return self(u).value
+            return self._carried_out(self.split(u), knots, self.places(knots))[2]
         except StepError:
             return float("inf")

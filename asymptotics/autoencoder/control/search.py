@@ -99,11 +99,14 @@ def with_pieces(protocols: Protocols, pieces: Sequence[int], **changes: Any) -> 
 
 
 def spread(controls: Sequence[Control], values: Sequence[np.ndarray]) -> np.ndarray:
-    """The vector of controls whose values (pieces, size) are read off coarser or constant ones, piece by piece."""
+    """The vector of controls whose values (pieces, size) are read off coarser or constant ones."""
     out = []
     for control, value in zip(controls, values, strict=True):
-        place = (np.arange(control.pieces) + 0.5) / control.pieces * len(value)
-        out.append(np.asarray(value)[np.minimum(place.astype(int), len(value) - 1)].ravel())
+        middle = (np.arange(control.pieces) + 0.5) / control.pieces * len(value)
+        if control.share:
+            out.append(np.asarray(value)[np.minimum(middle.astype(int), len(value) - 1)].ravel())
+        else:
+            out.append(np.interp(middle, np.arange(len(value)) + 0.5, np.ravel(value)))
     return np.concatenate(out)
 
 
