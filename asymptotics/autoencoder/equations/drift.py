@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -54,14 +53,9 @@ class RightHandSide(ABC):
     def slope(self, y: np.ndarray, scale: float) -> np.ndarray:
         """dy/dτ with ``scale`` in the place of s(τ)."""
         self.evaluations += 1
-        theta, q, b, kappa = self.unpack(y)
-        return self.assembled(theta, q, b, self.moments(theta, q, b, kappa), scale)
-
-    def assembled(
-        self, theta: np.ndarray, q: np.ndarray, b: float, moments: np.ndarray, scale: float
-    ) -> np.ndarray:
-        """dy/dτ from the moments of every cluster."""
         given, module = self.coefficients, self.kernels.module
+        theta, q, b, kappa = self.unpack(y)
+        moments = self.moments(theta, q, b, kappa)
         dtheta, dq = np.empty_like(theta), np.empty_like(q)
         module.assemble(
             moments, given.pi, given.c, given.t, given.varsigma, given.mass, theta, q,
@@ -99,12 +93,6 @@ class Drift(RightHandSide):
         noise_nodes = (noise_rule or rule).points(2 * n) if self.coefficients.shared_sample else None
         self.averages = AveragedMoments(self.coefficients, kernels, rule.points(n), noise_nodes)
         self.held: list[tuple[int, np.ndarray]] = []
-
-    def at(self, coefficients: Coefficients) -> Drift:
-        """The same drift, nodes and all, with other coefficients of the same shapes."""
-        other = copy.copy(self)
-        other.coefficients, other.averages = coefficients, self.averages.at(coefficients)
-        return other
 
     def hold(self, y: np.ndarray) -> None:
         """Keep q(s) = Θ(s) T(s)⁺ Θ(s)ᵀ in the atoms of mass 0 where the state ``y`` has it.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 
 from ...common.input.checks import present
@@ -34,14 +32,8 @@ class AveragedMoments:
         self.nodes, self.noise_nodes = nodes, noise_nodes
         self.encoders, self.decoders = np.array(kernels.encoders, dtype=int), np.array(kernels.decoders, dtype=int)
         first, pairs = kernels.column("N0_1_1"), kernels.p * (kernels.p + 1) // 2
-        self.noise_columns = slice(first, first + 2 * pairs)
+        self._noise = slice(first, first + 2 * pairs)
         self._tiled: dict[int, np.ndarray] = {}
-
-    def at(self, coefficients: Coefficients) -> AveragedMoments:
-        """The same nodes with other coefficients."""
-        other = copy.copy(self)
-        other.coefficients, other._tiled = coefficients, {}
-        return other
 
     def mixing(self, b: float) -> np.ndarray:
         """α, β, y₀ − bα, y₁ − bβ at every time: coefficients of λ₀ and λ₁ in the fields, and in a residual field."""
@@ -66,10 +58,6 @@ class AveragedMoments:
             Of both channels in every cluster, where several times share one sample.
         Q, b, kappa : (p, p), float, (parameters,)
         """
-        return self.combine(self.single(law, Q, b, kappa), pairs, Q, b, kappa)
-
-    def single(self, law: FieldLaw, Q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
-        """Moments of every cluster at every time, (clusters × times, names)."""
         given, module = self.coefficients, self.kernels.module
         count, times = len(law.mean), len(given.times)
         clusters = count // times
@@ -79,34 +67,16 @@ class AveragedMoments:
         if self.kernels.kink:
             mixing = np.tile(self.mixing(b), clusters)
             fill_hessians(out, self.kernels.column, self.kernels.p, law, mixing, self.encoders, self.decoders)
-        return out
-
-    def combine(
-        self,
-        single: np.ndarray,
-        pairs: tuple[FieldLaw, FieldLaw] | None,
-        Q: np.ndarray,
-        b: float,
-        kappa: np.ndarray,
-    ) -> np.ndarray:
-        """`average` of what `single` gives."""
-        given = self.coefficients
-        times = len(given.times)
-        averaged = single.copy() if times == 1 else given.time_weights @ single.reshape(-1, times, single.shape[1])
+        averaged = out if times == 1 else given.time_weights @ out.reshape(clusters, times, -1)
         if pairs is not None:
-            averaged[:, self.noise_columns] = self._over_pairs(pairs, Q, b, kappa)
+            averaged[:, self._noise] = self._over_pairs(pairs, Q, b, kappa)
         if given.batch > 1:
-            averaged[:, self.noise_columns] /= given.batch
+            averaged[:, self._noise] /= given.batch
         return averaged
-
-    @property
-    def nodes_of_pairs(self) -> Nodes:
-        """The nodes over both channels."""
-        return present(self.noise_nodes, "noise_nodes")
 
     def _over_pairs(self, pairs: tuple[FieldLaw, FieldLaw], Q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
         """N where one sample serves all times: g averaged over t first, then multiplied."""
-        given, nodes = self.coefficients, self.nodes_of_pairs
-        out = np.empty((len(pairs[0].mean), self.noise_columns.stop - self.noise_columns.start))
+        given, nodes = self.coefficients, present(self.noise_nodes, "noise_nodes")
+        out = np.empty((len(pairs[0].mean), self._noise.stop - self._noise.start))
         self.kernels.module.noise(*nodes, *of_pairs(*pairs), Q, *given.schedule, given.time_weights, b, kappa, out)
         return out
