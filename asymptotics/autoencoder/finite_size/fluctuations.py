@@ -20,6 +20,7 @@ from ...common.numerics.panels import lagrange, lobatto, panel_of, runge_kutta
 from ...common.output.results import Result, dataframe
 from ..equations.layout import Layout
 from ..equations.path import TrainingPath
+from ..model.extensions import refuse
 from ..model.problem import Problem
 from .rules import choose_rules
 from .terms import Terms
@@ -270,6 +271,7 @@ def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule
     from ... import __version__
 
     start, problem, layout = time.perf_counter(), path.problem, path.layout
+    refuse(problem, "fluctuations at finite dimension")
     if layout.size > LARGEST:
         raise InputError(
             f"target: {layout.size} order parameters over {layout.atoms} atoms; fluctuations are available up to {LARGEST}"

@@ -10,6 +10,7 @@ import numpy as np
 from ...common.input.checks import InputError, integer
 from ..equations.coefficients import Coefficients
 from ..kernels.network import Forward
+from ..model.extensions import refuse
 from ..model.problem import Problem
 from ..model.rate_schedule import rate_schedule
 from ..model.sampling import KEY, NAMES
@@ -45,6 +46,7 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
     matrix, the same in every run. ``data`` are samples to train on (array (n, d), name or path); the target must have been
     measured on samples, so that atoms and reference directions are those of its eigenbasis.
     """
+    refuse(problem, "the simulation")
     if data is not None:
         if not isinstance(problem.target, EmpiricalMixture):
             raise InputError(
