@@ -6,19 +6,22 @@ whatever the number of parameters.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError
-from ..equations.coefficients import Coefficients
+from ...common.input.checks import InputError, present
+from ..equations.assembly import assemble
+from ..equations.coefficients import Coefficients, Instant
 from ..equations.drift import Drift
 from ..kernels.adjoint import compile_adjoints
 from ..kernels.field_adjoints import conditions_adjoint
 from ..kernels.fields import FieldLaw, channels, fields_at, of_pairs
 from ..model.problem import Problem
+from .assembly import assembly_adjoint, by_parameter, optimiser_adjoint
 from .worths import Worths
 
 #: Fields of a law that have worths, in the order of `conditions_adjoint`.
@@ -41,11 +44,16 @@ class Tape:
     slope: np.ndarray
     y: np.ndarray
     scale: float
+    tau: float
+    now: Instant
+    skip: np.ndarray
     overlaps: tuple[np.ndarray, ...]
     law: FieldLaw
     pairs: tuple[FieldLaw, FieldLaw] | None
-    moments: np.ndarray
+    #: Of every cell at every time, and averaged over the times.
     single: np.ndarray
+    moments: np.ndarray
+    increments: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class AdjointDrift:
@@ -57,6 +65,8 @@ class AdjointDrift:
         With its nodes, which stay.
     adjoints : ModuleType
         Of the same kernels (`adjoints_of`).
+    given : Coefficients, optional
+        In place of those of the drift.
 
     Attributes
     ----------
@@ -69,7 +79,7 @@ class AdjointDrift:
         Where a kink is integrated over nodes: such a sum jumps when a node crosses the kink, and has no useful derivative.
     """
 
-    def __init__(self, drift: Drift, adjoints: ModuleType) -> None:
+    def __init__(self, drift: Drift, adjoints: ModuleType, given: Coefficients | None = None) -> None:
         if drift.kernels.kink:
             raise InputError(
                 "denoiser.activation: has a kink and no closed form for this network, so that sums over nodes jump where a node "
@@ -77,91 +87,151 @@ class AdjointDrift:
                 "time and at most two units)"
             )
         self.drift, self.adjoints = drift, adjoints
-        self.given, self.kernels, self.averages = drift.coefficients, drift.kernels, drift.averages
+        self.given = drift.coefficients if given is None else given
+        self.kernels, self.layout = drift.kernels, drift.layout
+        of = drift.averages
+        self.nodes, self.noise_nodes, self.encoders, self.decoders = of.nodes, of.noise_nodes, of.encoders, of.decoders
+        first, pairs = drift.kernels.column("N0_1_1"), drift.kernels.p * (drift.kernels.p + 1) // 2
+        self._noise = slice(first, first + 2 * pairs)
+        first = len(drift.kernels.names) - 1 - drift.layout.parameters
+        self._scalars = slice(first, first + drift.layout.parameters)
         self.worths = Worths.zeros(self.given)
         self.evaluations = 0
 
     def at(self, given: Coefficients) -> AdjointDrift:
         """The same drift with other coefficients."""
-        return AdjointDrift(self.drift.at(given), self.adjoints)
+        other = copy.copy(self)
+        other.given, other.worths = given, Worths.zeros(given)
+        return other
 
     # forward ---------------------------------------------------------------------------------------------------
 
-    def record(self, y: np.ndarray, scale: float) -> Tape:
-        """dy/dτ at the factor ``scale`` on the rates, kept for `pull`."""
-        drift, given, of = self.drift, self.given, self.averages
+    def record(self, y: np.ndarray, scale: float, tau: float = 0.0) -> Tape:
+        """dy/dτ at τ with the factor ``scale`` on the rates, kept for `pull`."""
+        drift, given, layout, module = self.drift, self.given, self.layout, self.kernels.module
+        now = given.at(tau)
         theta, q, b, kappa = drift.unpack(y)
-        Q, M, Qc = drift.fields(theta, q)
-        law = fields_at(Q, M, Qc, of.mixing(b), of.encoders, of.decoders)
-        pairs = channels(Q, M, Qc, of.encoders, of.decoders) if given.shared_sample else None
-        single = of.single(law, Q, b, kappa)
-        moments = of.combine(single, pairs, Q, b, kappa)
-        slope = drift.assembled(theta, q, b, moments, scale)
+        skip = now.skip(b)
+        Q, M, Qc = drift.fields(*drift.network(theta, q)) if given is drift.coefficients else self._fields(theta, q)
+        law = fields_at(Q, M, Qc, self._mixing(now, skip), self.encoders, self.decoders)
+        pairs = channels(Q, M, Qc, self.encoders, self.decoders) if given.shared_sample else None
+        cells, times = len(given.pi), len(now.times)
+        single = np.empty((cells * times, len(self.kernels.names)))
+        module.moments(
+            *self.nodes, law.mean, law.root, law.emean, law.eroot, law.residual, Q, *np.tile(now.told, cells),
+            np.tile(skip, cells), np.repeat(given.told, times, axis=0), kappa, single,
+        )  # fmt: skip
+        by_time = single.reshape(cells, times, -1)
+        moments = now.first @ by_time
+        if pairs is None:
+            moments[:, self._noise] = now.second @ by_time[:, :, self._noise]
+        else:
+            out = np.empty((cells, self._noise.stop - self._noise.start))
+            nodes = present(self.noise_nodes, "noise_nodes")
+            module.noise(*nodes, *of_pairs(*pairs), Q, *now.told, now.first, skip, given.told, kappa, out)
+            moments[:, self._noise] = out
+        moments[:, self._noise] /= given.batch
+        p, atoms = given.optimiser.p, layout.atoms
+        increments = np.empty((cells, p)), np.empty((atoms, p, p)), np.empty((atoms, p, p))
+        module.increments(moments, given.pi, given.varsigma, *increments)
         self.evaluations += 1
-        return Tape(slope, y, scale, (Q, M, Qc), law, pairs, moments, single)
+        tape = Tape(np.empty(0), y, scale, tau, now, skip, (Q, M, Qc), law, pairs, single, moments, increments)
+        tape.slope = self._assembled(tape, theta, q)
+        return tape
+
+    def _fields(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Those of `Drift.fields` with these coefficients."""
+        theta, q = self.drift.network(theta, q)
+        Qc = np.einsum("cs,sab->cab", self.given.varsigma, q)
+        return q.sum(axis=0), self.given.c @ theta.sum(axis=0).T, np.ascontiguousarray(Qc)
+
+    def _mixing(self, now: Instant, skip: np.ndarray) -> np.ndarray:
+        return np.stack([*now.told[:2], *self.kernels.module.channel_weights(*now.told[:4], skip)])
+
+    def _assembled(self, tape: Tape, theta: np.ndarray, q: np.ndarray) -> np.ndarray:
+        given, layout, now, y = self.given, self.layout, tape.now, tape.y
+        dtheta, dq = np.empty_like(theta), np.empty_like(q)
+        R, L = given.optimiser.at(tape.tau, tape.scale, now.decay)
+        assemble(*tape.increments, given.pi, given.c, given.t, given.mass, theta, q, given.eta, R, L, dtheta, dq)
+        db = np.zeros(layout.basis)
+        slope = self._bulk(now, tape.skip)[:, 1]
+        db[: len(now.psi)] = given.optimiser.of_scalar(tape.scale * given.rho_b) * (now.psi @ (now.first * slope))
+        dkappa = given.optimiser.of_scalar(tape.scale) * (given.pi @ tape.moments[:, self._scalars])
+        live, averaged = self._live(y)
+        gammas = given.optimiser.gammas(tape.tau)[:, None]
+        return layout.pack(dtheta, dq, db, dkappa, gammas * (live - averaged))
+
+    def _live(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The scalars of the network, and those of the averages (averages, scalars)."""
+        n, first = self.layout.scalars, self.layout.at_b
+        return y[first : first + n], y[first + n :].reshape(self.layout.averages, n)
 
     # backward --------------------------------------------------------------------------------------------------
 
     def pull(self, tape: Tape, worth: np.ndarray) -> np.ndarray:
         """Jᵀ ``worth``; the coefficients' share is added to `worths`."""
-        drift, given, w = self.drift, self.given, self.worths
-        layout, (theta, q, b, kappa) = drift.layout, drift.unpack(tape.y)
+        given, w, now, layout = self.given, self.worths, tape.now, self.layout
+        theta, q, _, _ = self.drift.unpack(tape.y)
         bar_dtheta, bar_dq, bar_db, bar_dkappa = self._worth_of(worth)
+        map_ = given.optimiser
+        R, L = map_.at(tape.tau, tape.scale, now.decay)
+        bar_theta, bar_q, bar_increments, bar_R, bar_L = assembly_adjoint(
+            tape.increments, given, theta, q, R, L, bar_dtheta, bar_dq, w
+        )
         bar_moments = np.zeros_like(tape.moments)
-        bar_theta, bar_q, bar_rho = np.zeros_like(theta), np.zeros_like(q), np.zeros_like(given.rho)
-        scaled = tape.scale * given.rho
-        self.adjoints.assemble_adjoint(
-            tape.moments, given.pi, given.c, given.t, given.varsigma, given.mass, theta, q, given.eta, given.decay,
-            scaled, bar_dtheta, bar_dq, bar_moments, w.pi, w.c, w.t, w.varsigma, w.mass, bar_theta, bar_q, w.eta,
-            w.decay, bar_rho,
-        )  # fmt: skip
-        w.rho += tape.scale * bar_rho
-        w.scale[0] += given.rho @ bar_rho
-        # db = s ρ_b Σ_t w_t slope_t, dκ = s Σ_c π_c K_c
-        terms, bar_terms = self._bulk(b), np.zeros((len(given.times), 2))
-        total = float(given.time_weights @ terms[:, 1])
-        w.rho_b[0] += bar_db * tape.scale * total
-        w.scale[0] += bar_db * given.rho_b * total
-        w.time_weights += bar_db * tape.scale * given.rho_b * terms[:, 1]
-        bar_terms[:, 1] = bar_db * tape.scale * given.rho_b * given.time_weights
-        bar_b, bar_kappa = np.zeros(1), np.zeros(layout.parameters)
-        self._pull_bulk(b, bar_terms, bar_b)
+        self.adjoints.increments_adjoint(
+            tape.moments, given.pi, given.varsigma, *bar_increments, bar_moments, w["pi"], w["varsigma"]
+        )
+        optimiser_adjoint(map_, tape.tau, tape.scale, now.decay, R, bar_R, bar_L, w)
+        # db_k = f s ρ_b Σ_t first_t ψ_k slope_t, dκ = f s Σ_c π_c K_c, with the factor f of the momentum.
+        terms, rate = self._bulk(now, tape.skip), map_.of_scalar(tape.scale)
+        by_time = bar_db[: len(now.psi)] @ now.psi
+        total = float(np.sum(by_time * now.first * terms[:, 1]))
+        w["rho_b"] += rate * total
+        by_rate = given.rho_b * total
+        w["first"] += rate * given.rho_b * by_time * terms[:, 1]
+        w["psi"] += rate * given.rho_b * np.outer(bar_db[: len(now.psi)], now.first * terms[:, 1])
+        bar_terms = np.zeros_like(terms)
+        bar_terms[:, 1] = rate * given.rho_b * by_time * now.first
+        bar_skip = np.zeros_like(tape.skip)
+        self._pull_bulk(now, tape.skip, bar_terms, bar_skip)
         if layout.parameters:
-            first = len(self.kernels.names) - 1 - layout.parameters
-            columns = slice(first, first + layout.parameters)
-            slopes = tape.moments[:, columns]
-            w.pi += tape.scale * slopes @ bar_dkappa
-            w.scale[0] += given.pi @ slopes @ bar_dkappa
-            bar_moments[:, columns] += tape.scale * given.pi[:, None] * bar_dkappa
-        self._pull_moments(tape, bar_moments, bar_theta, bar_q, bar_b, bar_kappa)
-        return self._packed(theta, bar_theta, bar_q, bar_b, bar_kappa)
+            slopes = tape.moments[:, self._scalars]
+            w["pi"] += rate * slopes @ bar_dkappa
+            by_rate += float(given.pi @ slopes @ bar_dkappa)
+            bar_moments[:, self._scalars] += rate * given.pi[:, None] * bar_dkappa
+        w["scale"] += map_.momentum.factor * by_rate
+        w["factor"] += tape.scale * by_rate
+        return self._packed(tape, worth, bar_moments, bar_theta, bar_q, bar_skip)
 
-    def potential(self, y: np.ndarray, worth: tuple[float, float]) -> tuple[tuple[float, float], np.ndarray]:
+    def potential(
+        self, y: np.ndarray, worth: tuple[float, float], tau: float = 0.0
+    ) -> tuple[tuple[float, float], np.ndarray]:
         """``((bulk, E[ℓ]), gradient)`` of worth·(bulk, E[ℓ]) at a state, averaged over the times of this drift."""
-        given, layout = self.given, self.drift.layout
-        tape = self.record(y, 1.0)
-        theta, q, b, _ = self.drift.unpack(y)
-        terms = self._bulk(b)
-        values = float(given.time_weights @ terms[:, 0]), float(given.pi @ tape.moments[:, -1])
-        bar_moments, bar_b = np.zeros_like(tape.moments), np.zeros(1)
+        given = self.given
+        tape = self.record(y, 1.0, tau)
+        now = tape.now
+        theta, q, _, _ = self.drift.unpack(y)
+        terms = self._bulk(now, tape.skip)
+        values = float(now.first @ terms[:, 0]), float(given.pi @ tape.moments[:, -1])
+        bar_moments, bar_skip = np.zeros_like(tape.moments), np.zeros_like(tape.skip)
         bar_moments[:, -1] = worth[1] * given.pi
         bar_terms = np.zeros_like(terms)
-        bar_terms[:, 0] = worth[0] * given.time_weights
-        self.worths.time_weights += worth[0] * terms[:, 0]
-        self.worths.pi += worth[1] * tape.moments[:, -1]
-        self._pull_bulk(b, bar_terms, bar_b)
-        bar_theta, bar_q, bar_kappa = np.zeros_like(theta), np.zeros_like(q), np.zeros(layout.parameters)
-        self._pull_moments(tape, bar_moments, bar_theta, bar_q, bar_b, bar_kappa)
-        return values, self._packed(theta, bar_theta, bar_q, bar_b, bar_kappa)
+        bar_terms[:, 0] = worth[0] * now.first
+        self._pull_bulk(now, tape.skip, bar_terms, bar_skip)
+        gradient = self._packed(
+            tape, np.zeros_like(y), bar_moments, np.zeros_like(theta), np.zeros_like(q), bar_skip
+        )
+        return values, gradient
 
-    def _bulk(self, b: float) -> np.ndarray:
-        """(bulk, db/dτ) at every time."""
-        return np.stack(self.kernels.module.bulk(*self.given.schedule, self.given.Lambda, b), axis=1)
+    def _bulk(self, now: Instant, skip: np.ndarray) -> np.ndarray:
+        """(bulk, its part of db/dτ) at every time."""
+        return np.stack(self.kernels.module.bulk(*now.told[:4], self.given.Lambda, skip), axis=1)
 
-    def _pull_bulk(self, b: float, bar_terms: np.ndarray, bar_b: np.ndarray) -> None:
+    def _pull_bulk(self, now: Instant, skip: np.ndarray, bar_terms: np.ndarray, bar_skip: np.ndarray) -> None:
         w = self.worths
         self.adjoints.bulk_terms_adjoint(
-            *self.given.schedule, self.given.Lambda, b, bar_terms, *w.schedule, w.Lambda, bar_b
+            *now.told[:4], self.given.Lambda, skip, bar_terms, *w["told"][:4], w["Lambda"], bar_skip
         )
 
     def _pull_moments(
@@ -170,58 +240,56 @@ class AdjointDrift:
         bar: np.ndarray,
         bar_theta: np.ndarray,
         bar_q: np.ndarray,
-        bar_b: np.ndarray,
+        bar_skip: np.ndarray,
         bar_kappa: np.ndarray,
     ) -> None:
-        """From worths of the averaged moments to those of the overlaps, of b, κ and the coefficients."""
-        given, of, w = self.given, self.averages, self.worths
-        theta, q, b, kappa = self.drift.unpack(tape.y)
+        """From worths of the averaged moments to those of the overlaps, of s, κ and the coefficients."""
+        given, w, now = self.given, self.worths, tape.now
+        theta, q, _, kappa = self.drift.unpack(tape.y)
         (Q, M, Qc), bar = tape.overlaps, bar.copy()
         bars = np.zeros_like(Q), np.zeros_like(M), np.zeros_like(Qc)
-        bar_mixing = np.zeros((4, len(given.times)))
-        bar[:, of.noise_columns] /= given.batch
+        cells, times = len(given.pi), len(now.times)
+        bar[:, self._noise] /= given.batch
+        by_time = tape.single.reshape(cells, times, -1)
+        of_noise = bar[:, self._noise].copy()
+        bar[:, self._noise] = 0.0
+        w["first"] += np.einsum("cn,ctn->t", bar, by_time)
+        spread = bar[:, None, :] * now.first[:, None]
         if tape.pairs is not None:
-            self._pull_pairs(tape, bar[:, of.noise_columns], bars, bar_b, bar_kappa)
-            bar[:, of.noise_columns] = 0.0
-        # averaged = Σ_t w_t single_t
-        clusters, times = len(M), len(given.times)
-        if times == 1:
-            w.time_weights += np.sum(bar * tape.single)
-            spread = bar
+            self._pull_pairs(tape, of_noise, bars, bar_skip, bar_kappa)
         else:
-            single = tape.single.reshape(clusters, times, -1)
-            w.time_weights += np.einsum("cn,ctn->t", bar, single)
-            spread = (bar[:, None, :] * given.time_weights[:, None]).reshape(clusters * times, -1)
+            w["second"] += np.einsum("cn,ctn->t", of_noise, by_time[:, :, self._noise])
+            spread[:, :, self._noise] = of_noise[:, None, :] * now.second[:, None]
         law = tape.law
         by = {name: np.zeros_like(getattr(law, name)) for name in _OF_LAW}
-        schedule = np.tile(given.schedule, clusters)
-        bar_schedule = np.zeros_like(schedule)
-        # One time needs its whole weight: that is 1 unless the time has another.
+        told, skip = np.tile(now.told, cells), np.tile(tape.skip, cells)
+        bar_told, bar_skips = np.zeros_like(told), np.zeros_like(skip)
         self.adjoints.moments_adjoint(
-            *of.nodes, law.mean, law.root, law.emean, law.eroot, law.residual, Q, *schedule, b, kappa,
-            np.ascontiguousarray(spread), by["mean"], by["root"], by["emean"], by["eroot"], by["residual"], bars[0],
-            *bar_schedule, bar_b, bar_kappa,
+            *self.nodes, law.mean, law.root, law.emean, law.eroot, law.residual, Q, *told, skip,
+            np.repeat(given.told, times, axis=0), kappa, spread.reshape(cells * times, -1), by["mean"], by["root"],
+            by["emean"], by["eroot"], by["residual"], bars[0], *bar_told, bar_skips, bar_kappa,
         )  # fmt: skip
-        w.schedule += bar_schedule.reshape(4, clusters, times).sum(axis=1)
-        mixing = of.mixing(b)
+        w["told"] += bar_told.reshape(5, cells, times).sum(axis=1)
+        bar_skip += bar_skips.reshape(cells, times).sum(axis=0)
+        bar_mixing = np.zeros((4, times))
         conditions_adjoint(
-            Q, M, Qc, *mixing, of.encoders, of.decoders, law.inverse, law.eroot, law.cross,
+            Q, M, Qc, *self._mixing(now, tape.skip), self.encoders, self.decoders, law.inverse, law.eroot, law.cross,
             *(by[name] for name in _OF_LAW), *bars, bar_mixing,
         )  # fmt: skip
-        w.schedule[:2] += bar_mixing[:2]
+        w["told"][:2] += bar_mixing[:2]
         self.adjoints.weight_terms_adjoint(
-            *given.schedule, b, np.ascontiguousarray(bar_mixing[2:].T), *w.schedule, bar_b
+            *now.told[:4], tape.skip, np.ascontiguousarray(bar_mixing[2:].T), *w["told"][:4], bar_skip
         )
         self._pull_overlaps(theta, q, bars, bar_theta, bar_q)
 
     def _pull_pairs(
-        self, tape: Tape, bar: np.ndarray, bars: tuple[np.ndarray, ...], bar_b: np.ndarray, bar_kappa: np.ndarray
+        self, tape: Tape, bar: np.ndarray, bars: tuple[np.ndarray, ...], bar_skip: np.ndarray, bar_kappa: np.ndarray
     ) -> None:
         """The same for N where one sample serves several times."""
-        given, of, w = self.given, self.averages, self.worths
+        given, w, now = self.given, self.worths, tape.now
         Q, M, Qc = tape.overlaps
-        _, _, b, kappa = self.drift.unpack(tape.y)
-        both = fields_at(Q, M, Qc, _CHANNELS, of.encoders, of.decoders)
+        _, _, _, kappa = self.drift.unpack(tape.y)
+        both = fields_at(Q, M, Qc, _CHANNELS, self.encoders, self.decoders)
         by: dict[str, Any] = {name: np.zeros_like(getattr(both, name)) for name in _OF_LAW}
         zero, one = slice(0, None, 2), slice(1, None, 2)
         order = (
@@ -230,45 +298,69 @@ class AdjointDrift:
         )  # fmt: skip
         worths = [np.zeros_like(np.ascontiguousarray(by[name][part])) for name, part in order]
         self.adjoints.noise_adjoint(
-            *of.nodes_of_pairs, *of_pairs(both[zero], both[one]), Q, *given.schedule, given.time_weights, b, kappa,
-            np.ascontiguousarray(bar), *worths, bars[0], *w.schedule, w.time_weights, bar_b, bar_kappa,
+            *present(self.noise_nodes, "noise_nodes"), *of_pairs(both[zero], both[one]), Q, *now.told, now.first, tape.skip,
+            given.told, kappa, np.ascontiguousarray(bar), *worths, bars[0], *w["told"], w["first"], bar_skip, bar_kappa,
         )  # fmt: skip
         for (name, part), worth in zip(order, worths, strict=True):
             by[name][part] += worth
         conditions_adjoint(
-            Q, M, Qc, *_CHANNELS, of.encoders, of.decoders, both.inverse, both.eroot, both.cross,
+            Q, M, Qc, *_CHANNELS, self.encoders, self.decoders, both.inverse, both.eroot, both.cross,
             *(by[name] for name in _OF_LAW), *bars, np.zeros((4, 2)),
         )  # fmt: skip
 
     def _pull_overlaps(
         self, theta: np.ndarray, q: np.ndarray, bars: tuple[np.ndarray, ...], bar_theta: np.ndarray, bar_q: np.ndarray
     ) -> None:
-        """Adjoint of Q = Σ q(s), M(c) = Σ Θ(s)c, Q^c = Σ ς_s(c) q(s)."""
-        given, w = self.given, self.worths
+        """Adjoint of Q = Σ q(s), M(c) = Σ Θ(s)c, Q^c = Σ ς_s(c) q(s), over the network's vectors."""
+        given, w, p = self.given, self.worths, self.given.optimiser.p
         bar_Q, bar_M, bar_Qc = bars
-        bar_q += bar_Q + np.einsum("cs,cab->sab", given.varsigma, bar_Qc)
-        w.varsigma += np.einsum("cab,sab->cs", bar_Qc, q)
-        bar_theta += bar_M.T @ given.c
-        w.c += bar_M @ theta.sum(axis=0)
+        bar_q[:, :p, :p] += bar_Q + np.einsum("cs,cab->sab", given.varsigma, bar_Qc)
+        w["varsigma"] += np.einsum("cab,sab->cs", bar_Qc, q[:, :p, :p])
+        bar_theta[:, :p] += bar_M.T @ given.c
+        w["c"] += bar_M @ theta[:, :p].sum(axis=0)
 
     # packing ---------------------------------------------------------------------------------------------------
 
-    def _worth_of(self, worth: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    def _worth_of(self, worth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Worths of dΘ, dq (upper triangles alone), db and dκ."""
-        layout = self.drift.layout
-        theta, q, b, kappa = layout.unpack(worth)
-        return np.ascontiguousarray(theta), np.ascontiguousarray(np.triu(q)), float(b), kappa
+        theta, q, b, kappa = self.layout.unpack(worth)
+        return theta, np.triu(q), np.atleast_1d(np.asarray(b, dtype=np.float64)), kappa
 
     def _packed(
-        self, theta: np.ndarray, bar_theta: np.ndarray, bar_q: np.ndarray, bar_b: np.ndarray, bar_kappa: np.ndarray
+        self,
+        tape: Tape,
+        worth: np.ndarray,
+        bar_moments: np.ndarray,
+        bar_theta: np.ndarray,
+        bar_q: np.ndarray,
+        bar_skip: np.ndarray,
     ) -> np.ndarray:
+        """The worth of the state, from that of the averaged moments and of what the drift has from it directly."""
+        layout, now, w = self.layout, tape.now, self.worths
+        bar_kappa = np.zeros(layout.parameters)
+        self._pull_moments(tape, bar_moments, bar_theta, bar_q, bar_skip, bar_kappa)
+        theta, _, b, _ = self.drift.unpack(tape.y)
+        # s = s₀ + Σ_k b_k ψ_k at every time
+        bar_b = np.zeros(layout.basis)
+        bar_b[: len(now.psi)] = now.psi @ bar_skip
+        w["fixed"] += bar_skip
+        w["psi"] += np.outer(np.atleast_1d(b)[: len(now.psi)], bar_skip)
         for s, lift in self.drift.held:
             # There q(s) = Θ T⁺ Θᵀ.
             both = bar_q[s] + bar_q[s].T
             bar_theta[s] += both @ theta[s] @ lift
-            self.worths.T[s] -= lift @ theta[s].T @ bar_q[s] @ theta[s] @ lift
+            w["T"][s] -= lift @ theta[s].T @ bar_q[s] @ theta[s] @ lift
             bar_q[s] = 0.0
-        layout = self.drift.layout
         i, j = layout.upper
         upper = bar_q[:, i, j] + np.where(i == j, 0.0, bar_q[:, j, i])
-        return np.concatenate([bar_theta.ravel(), upper.ravel(), bar_b, bar_kappa])
+        # averages of b and κ: dx̄ = γ(x − x̄)
+        _, bar_averaged = self._live(worth)
+        live, averaged = self._live(tape.y)
+        passed = self.given.optimiser.gammas(tape.tau)[:, None] * bar_averaged
+        for k, average in enumerate(self.given.optimiser.averages):
+            w["average"][k] += float(bar_averaged[k] @ (live - averaged[k])) * by_parameter(
+                average, tape.tau, self.given.optimiser.end
+            )
+        scalars = np.concatenate([bar_b, bar_kappa]) + passed.sum(axis=0)
+        return np.concatenate([bar_theta.ravel(), upper.ravel(), scalars, -passed.ravel()])
+

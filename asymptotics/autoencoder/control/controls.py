@@ -11,6 +11,7 @@ import numpy as np
 from ...common.input.checks import InputError, closest, fail, integer, number
 from ..equations.coefficients import Coefficients
 from ..model.problem import Problem
+from .differences import STEP, rate
 from .worths import Worths
 
 #: Pieces of a control unless said otherwise.
@@ -70,7 +71,7 @@ class LearningRate(Control):
         return given, float(value[0]) / given.eta
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
-        return worths.scale / given.eta
+        return worths["scale"] / given.eta
 
     def present(self, problem: Problem) -> np.ndarray:
         return np.array([problem.training.learning_rate])
@@ -84,13 +85,13 @@ class WeightDecay(Control):
     """λ."""
 
     def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
-        return replace(given, decay=float(value[0])), scale
+        return replace(given, start=replace(given.start, decay=float(value[0])), moving=None), scale
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
-        return worths.decay.copy()
+        return worths["decay"].copy()
 
     def present(self, problem: Problem) -> np.ndarray:
-        return np.array([float(problem.training.weight_decay)])
+        return np.array([problem.decay()])
 
 
 class Rate(Control):
@@ -104,12 +105,12 @@ class Rate(Control):
 
     def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
         rho, rho_b = self._members(problem)
-        rho = np.where(rho > 0, value[0], given.rho)
-        return replace(given, rho=rho, rho_b=float(value[0]) if rho_b > 0 else given.rho_b), scale
+        optimiser = replace(given.optimiser, rho=np.where(rho > 0, value[0], given.rho))
+        return replace(given, optimiser=optimiser, rho_b=float(value[0]) if rho_b > 0 else given.rho_b), scale
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
         rho, rho_b = self._members(problem)
-        return np.array([float(rho @ worths.rho + rho_b * worths.rho_b[0])])
+        return np.array([float(rho @ worths["rho"] + rho_b * worths["rho_b"][0])])
 
     def present(self, problem: Problem) -> np.ndarray:
         name = self.key.rpartition(".")[2]
@@ -120,16 +121,26 @@ class Time(Control):
     """The one time t of the training: the noise level."""
 
     def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
-        s, t = problem.interpolant, value
-        return replace(given, times=t, schedule=np.stack([f(t) for f in (s.alpha, s.beta, s.alpha_dot, s.beta_dot)])), scale
+        fixed, psi = problem.skip_functions(value)
+        told = np.ascontiguousarray(problem.told(value))
+        return replace(given, start=replace(given.start, times=value, told=told, fixed=fixed, psi=psi), moving=None), scale
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
-        s = problem.interpolant
-        slopes = [s.alpha_dot(value)[0], s.beta_dot(value)[0], *s.second(float(value[0]))]
-        return np.array([worths.schedule[:, 0] @ slopes])
+        s, t = problem.interpolant, float(value[0])
+        slopes = np.array([s.alpha_dot(value)[0], s.beta_dot(value)[0], *s.second(t), 1.0])
+        total = float(worths["told"][:, 0] @ slopes)
+        # s₀(t) and ψ_k(t) are expressions of a user's.
+        room = min(1e-3, t / 4, (1 - t) / 4)
+
+        def functions(by: float) -> dict[str, np.ndarray]:
+            return dict(zip(("fixed", "psi"), problem.skip_functions(np.array([t + by])), strict=True))
+
+        if np.any(worths["fixed"]) or np.any(worths["psi"]):
+            total += worths.of_change(rate(functions, (room if room > 0 else 1e-3) / STEP))
+        return np.array([total])
 
     def present(self, problem: Problem) -> np.ndarray:
-        return np.asarray(problem.training.nodes()[0][:1])
+        return np.asarray(problem.time_average().times[:1])
 
 
 class TimeProbabilities(Control):
@@ -137,14 +148,44 @@ class TimeProbabilities(Control):
 
     share = True
 
+    def _weights(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+        """w and w² of the loss at the times."""
+        average = problem.training.replace(time_probabilities=None).time_average(problem.interpolant)
+        return average.first * self.size, average.second * self.size
+
     def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
-        return replace(given, time_weights=np.ascontiguousarray(value)), scale
+        w, square = self._weights(problem)
+        return replace(given, start=replace(given.start, first=value * w, second=value * square)), scale
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
-        return worths.time_weights.copy()
+        w, square = self._weights(problem)
+        return np.asarray(worths["first"] * w + worths["second"] * square)
 
     def present(self, problem: Problem) -> np.ndarray:
-        return np.asarray(problem.training.nodes()[1])
+        average = problem.time_average()
+        return np.asarray(average.first / self._weights(problem)[0])
+
+
+class Weights(Control):
+    """Weights of the loss at the times, not renormalised."""
+
+    def _probabilities(self, problem: Problem) -> np.ndarray:
+        """What a weight multiplies in the drift: 1, or the probability of the time."""
+        if problem.training.average == "times":
+            return np.ones(self.size)
+        return np.asarray(problem.training.replace(weights=None).time_average(problem.interpolant).first)
+
+    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
+        p, one = self._probabilities(problem), problem.training.average == "times"
+        first = p * value
+        return replace(given, start=replace(given.start, first=first, second=first**2 if one else first * value)), scale
+
+    def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
+        p, one = self._probabilities(problem), problem.training.average == "times"
+        return np.asarray(p * worths["first"] + 2 * value * p * worths["second"] * (p if one else 1.0))
+
+    def present(self, problem: Problem) -> np.ndarray:
+        return np.asarray(problem.time_average().first / self._probabilities(problem))
 
 
 #: Kinds of controls by key; those of rates by their table.
@@ -153,6 +194,7 @@ KINDS: dict[str, type[Control]] = {
     "training.weight_decay": WeightDecay,
     "training.times": Time,
     "training.time_probabilities": TimeProbabilities,
+    "training.weights": Weights,
 }
 #: Bounds that a value can have at all.
 LIMITS = {"training.times": (0.0, 1.0), "training.time_probabilities": (0.0, 1.0)}
@@ -184,10 +226,17 @@ def control_of(problem: Problem, key: str, bounds: Any) -> Control:
     low = number(f"controls: {key}: low", bounds[0], at_least=least, at_most=most)
     high = number(f"controls: {key}: high", bounds[1], above=low, at_most=most)
     pieces = integer(f"controls: {key}: pieces", bounds[2] if len(bounds) == 3 else PIECES, at_least=1, at_most=10_000)
-    times = problem.training.nodes()[0]
+    times = problem.time_average().times
+    if kind in (Time, TimeProbabilities, Weights) and isinstance(problem.training.times, np.ndarray):
+        if len(times) != len(problem.training.times) or np.any(np.diff(problem.training.times) < 0):
+            fail("training.times", problem.training.times, f"in rising order, each once, where {key} is controlled")
     if kind is Time and len(times) != 1:
         fail("training.times", problem.training.times, "one time where it is controlled")
     size = 1
+    if kind in (TimeProbabilities, Weights) and not isinstance(problem.training.times, np.ndarray):
+        raise InputError(f"controls: {key}: needs training.times as a list")
+    if kind is Weights:
+        size = len(times)
     if kind is TimeProbabilities:
         if problem.training.average != "random" or len(times) < 2:
             raise InputError(f'controls: {key}: needs training.average = "random" and at least two times')

@@ -84,7 +84,7 @@ def gradient(
     tau = sweep.taus[-1]
     value, worth = wanted.gradient(setting, end)
     adjoint = sweep.segments[0].drift
-    last = adjoint.record(end, sweep.segments[-1].scale_at(tau)).slope
+    last = adjoint.record(end, sweep.segments[-1].scale_at(tau), tau).slope
     if isinstance(wanted, Hitting):
         # δT = −(∇c·δy)/(∇c·F), in samples n/d = m τ/(2η).
         worth = -worth / (worth @ last) * wanted.per_tau(problem)
@@ -148,7 +148,7 @@ def hit(setting: Setting, sweep: Sweep, wanted: Hitting) -> tuple[Sweep, np.ndar
         value = wanted.value(setting, setting.problem, end)
         low, high = (guess, high) if value < 0 else (low, guess)
         _, slope = wanted.gradient(setting, end)
-        speed = float(slope @ segment.drift.record(end, segment.scale_at(tau + guess)).slope)
+        speed = float(slope @ segment.drift.record(end, segment.scale_at(tau + guess), tau + guess).slope)
         step = value / speed if speed != 0 else np.inf
         if abs(step) <= 1e-14 * (tau + guess) or high - low <= 1e-15 * (tau + guess):
             break

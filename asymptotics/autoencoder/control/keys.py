@@ -21,7 +21,7 @@ from ..equations.integrate import initial_state
 from ..model.problem import Problem
 from .differences import rate
 from .setting import Setting
-from .worths import smooth_values
+from .worths import INSTANT, smooth_values
 
 #: From changed keys to the problem.
 Make = Callable[[Mapping[str, Any]], Problem]
@@ -121,4 +121,7 @@ def changes(
         values = smooth_values(Coefficients.of(problem))
         return {**values, "start": initial_state(problem, drift), "also": np.array(also(problem))}
 
-    return rate(everything, key.unit(entry))
+    found = rate(everything, key.unit(entry))
+    if setting.problem.training.moving_time is not None and any(np.any(found[name]) for name in INSTANT):
+        raise InputError(f"wrt: {key.name}: acts through the times, which move along the training; not available there")
+    return found

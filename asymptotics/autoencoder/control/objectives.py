@@ -11,8 +11,8 @@ import numpy as np
 
 from ...common.input.checks import number
 from ..equations.layout import Layout
-from ..equations.loss_terms import averaged_unpredicted
-from ..equations.path import OrderParameters
+from ..equations.loss_terms import averaged_unpredicted, quadratic
+from ..equations.state import OrderParameters, state_of
 from ..model.problem import Problem
 from ..observables.errors import centroid_cosines
 from .differences import differentiate
@@ -24,10 +24,8 @@ StateFunction = Callable[[OrderParameters], float]
 
 def order_parameters(problem: Problem, layout: Layout, y: np.ndarray, tau: float) -> OrderParameters:
     """A packed state as its user sees it."""
-    theta, q, b, kappa = layout.unpack(y)
-    Theta = theta.sum(axis=0)
-    M = Theta @ problem.target.centroids.T
-    return OrderParameters(tau, q.sum(axis=0), Theta, M, float(b), kappa, q, theta)
+    averages = tuple(a.to_builtin() for a in problem.training.averages)
+    return state_of(tau, y, layout, problem.target.centroids, averages, problem.optimiser.moving)
 
 
 @dataclass(frozen=True)
@@ -71,37 +69,46 @@ class Loss(Objective):
     _kept: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def problem_at(self, problem: Problem) -> Problem:
-        """The problem whose drift averages over the wanted times, one at a time."""
+        """The problem whose drift averages over the wanted times, one at a time, at the end of the training."""
         changes: dict[str, Any] = {"average": "random"}
         if self.times is not None:
-            changes |= {"times": list(self.times), "quadrature": None}
+            changes |= {"times": list(self.times), "quadrature": None, "weights": None, "time_probabilities": None}
+        elif problem.training.average == "times" and isinstance(problem.training.weights, np.ndarray):
+            # Weights of one sample at all times do not come with 1/T.
+            changes["weights"] = problem.training.weights * len(problem.training.weights)
         return replace(problem, training=problem.training.replace(**changes))
 
     def _worth(self, problem: Problem) -> float:
         """Of the bulk per dimension."""
         return 0.0 if self.name == "order_one" else float(problem.simulation.dimension)
 
+    def _beyond(self, problem: Problem, layout: Layout) -> np.ndarray:
+        """What is neither bulk nor potential, as a quadratic form of (1, b)."""
+        if self.name == "potential":
+            return np.zeros((1 + layout.basis, 1 + layout.basis))
+        form = averaged_unpredicted(problem, problem.training.tau)
+        return np.pad(form, (0, 1 + layout.basis - len(form)))
+
     def value(self, setting: Setting, problem: Problem, y: np.ndarray) -> float:
         at = self.problem_at(problem)
         drift = setting.drift(at)
-        bulk, potential = drift.loss(y)
-        beyond = np.zeros(3) if self.name == "potential" else averaged_unpredicted(at)
-        b = y[drift.layout.at_b]
-        return self._worth(problem) * bulk + potential + float(beyond @ [1.0, b, b * b])
+        bulk, potential = drift.loss(y, problem.training.tau)
+        beyond = quadratic(self._beyond(at, drift.layout), drift.layout.unpack(y)[2])
+        return self._worth(problem) * bulk + potential + float(beyond)
 
     def gradient(self, setting: Setting, y: np.ndarray) -> tuple[float, np.ndarray]:
         if id(setting) not in self._kept:
             at = self.problem_at(setting.problem)
-            beyond = np.zeros(3) if self.name == "potential" else averaged_unpredicted(at)
             self._kept.clear()
-            self._kept[id(setting)] = setting.adjoint(setting.drift(at)), beyond
-        adjoint, beyond = self._kept[id(setting)]
-        worth = self._worth(setting.problem)
-        (bulk, potential), gradient = adjoint.potential(y, (worth, 1.0))
-        place = adjoint.drift.layout.at_b
+            adjoint = setting.adjoint(setting.drift(at))
+            self._kept[id(setting)] = setting, adjoint, self._beyond(at, adjoint.layout)
+        _, adjoint, beyond = self._kept[id(setting)]
+        worth, layout = self._worth(setting.problem), adjoint.layout
+        (bulk, potential), gradient = adjoint.potential(y, (worth, 1.0), setting.problem.training.tau)
+        place = slice(layout.at_b, layout.at_b + layout.basis)
         b = y[place]
-        gradient[place] += beyond[1] + 2 * beyond[2] * b
-        return worth * bulk + potential + float(beyond @ [1.0, b, b * b]), gradient
+        gradient[place] += 2 * (beyond[1:, 0] + beyond[1:, 1:] @ b)
+        return worth * bulk + potential + float(quadratic(beyond, layout.unpack(y)[2])), gradient
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ class Protocols:
         value, worth = self.objective.gradient(self.setting, end)
         if isinstance(self.objective, Hitting):
             last = sweep.segments[sweep.segment_of(-1)]
-            speed = last.drift.record(end, last.scale_at(sweep.taus[-1])).slope
+            speed = last.drift.record(end, last.scale_at(sweep.taus[-1]), sweep.taus[-1]).slope
             worth, value = -worth / (worth @ speed) / self.clock, sweep.taus[-1] / self.clock
         return sweep, used, float(value), worth
 
@@ -154,9 +154,9 @@ class Protocols:
             drift = sweep.segments[j].drift
             for k, control in enumerate(self.controls):
                 gradients[k][places[k][j]] += control.pull(drift.worths, drift.given, used[j][k], problem)
-            drift.worths.clear()
+            drift.worths.wipe()
 
-        self.base.worths.clear()
+        self.base.worths.wipe()
         sweep.backward(worth, visit)
         return Evaluation(value, np.concatenate([g.ravel() for g in gradients]), sweep.states[-1])
 
@@ -174,7 +174,7 @@ class Protocols:
                 continue
             y, tau = sweep.states[k], sweep.taus[k]
             before, after = (
-                sweep.segments[j].drift.record(y, sweep.segments[j].scale_at(tau)).slope for j in (left, right)
+                sweep.segments[j].drift.record(y, sweep.segments[j].scale_at(tau), tau).slope for j in (left, right)
             )
             out[left] = self.clock * costates[k] @ (before - after)
         return value, out

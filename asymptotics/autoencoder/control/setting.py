@@ -83,8 +83,7 @@ class Setting:
     @property
     def layout(self) -> Layout:
         """How states are packed."""
-        target = self.problem.target
-        return Layout(target.atoms, self.kernels.p, target.directions, self.kernels.parameters)
+        return self.drift().layout
 
     def adaptive(self, drift: Drift, y: np.ndarray, tolerance: float = STEPS) -> list[Segment]:
         """Segments whose steps are those of an adaptive solve over [0, τ]."""

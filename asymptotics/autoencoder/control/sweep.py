@@ -97,7 +97,7 @@ class Sweep:
         slopes, tapes = np.empty((len(B), len(y))), []
         for i in range(len(B)):
             at = y + h * (A[i, :i] @ slopes[:i])
-            tapes.append(segment.drift.record(at, segment.scale_at(tau + C[i] * h)))
+            tapes.append(segment.drift.record(at, segment.scale_at(tau + C[i] * h), tau + C[i] * h))
             slopes[i] = tapes[-1].slope
         self._tapes.append(tapes)
         return y + h * (B @ slopes)

@@ -14,32 +14,22 @@ from ...common.numerics import codegen, slopes
 from ...common.numerics.reverse import adjoint_source
 from .closed import IMPORTS
 from .compile import TANH, SystemWriter
+from .writer import SCHEDULE, TOLD
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
 
-_SCHEDULE = ("alpha_", "beta_", "alpha_dot_", "beta_dot_")
+_SCHEDULE = tuple(f"{x}_" for x in SCHEDULE)
+_TOLD = tuple(f"{x}_" for x in TOLD)
 #: Kernel → (arguments to differentiate by, those of them that are numbers, arrays that it fills).
 DIFFERENTIATED: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "moments": (
-        ("mean", "root", "emean", "eroot", "R", "Q", *_SCHEDULE, "b", "kappa"),
-        ("b",),
-        ("out",),
-    ),
+    "moments": (("mean", "root", "emean", "eroot", "R", "Q", *_TOLD, "b_", "kappa"), (), ("out",)),
     "noise": (
-        (
-            "mean", "root0", "root1", "umean", "uroot0", "uroot1", "R0", "R1", "Q", *_SCHEDULE, "tw", "b", "kappa",
-        ),
-        ("b",),
-        ("out",),
+        ("mean", "root0", "root1", "umean", "uroot0", "uroot1", "R0", "R1", "Q", *_TOLD, "tw", "b_", "kappa"), (), ("out",),
     ),
-    "assemble": (
-        ("moments", "pi", "c", "t_", "varsigma_", "mass", "theta", "q", "eta", "lambda_", "rho"),
-        ("eta", "lambda_"),
-        ("dtheta", "dq"),
-    ),
-    "bulk_terms": (("alpha_", "beta_", "alpha_dot_", "beta_dot_", "Lambda", "b"), ("Lambda", "b"), ("out",)),
-    "weight_terms": (("alpha_", "beta_", "alpha_dot_", "beta_dot_", "b"), ("b",), ("out",)),
+    "increments": (("moments", "pi", "varsigma_"), (), ("A", "B", "N")),
+    "bulk_terms": ((*_SCHEDULE, "Lambda", "b_"), ("Lambda",), ("out",)),
+    "weight_terms": ((*_SCHEDULE, "b_"), (), ("out",)),
 }  # fmt: skip
 
 
@@ -48,20 +38,26 @@ class AdjointWriter(SystemWriter):
 
     @staticmethod
     def _tiled(
-        fields: list[str], zero: list[str], time: list[str], sums: list[tuple[str, str]], head: list[str]
+        fields: list[str],
+        zero: list[str],
+        constant: list[str],
+        varying: list[str],
+        sums: list[tuple[str, str]],
+        head: list[str],
     ) -> tuple[list[str], list[str]]:
         inner = [f"s_{k} = 0.0" for k in range(len(sums))]
         inner += ["for k in range(w.shape[0]):", *("    " + line for line in [*fields, *zero])]
-        inner += ["    for h in range(tw.shape[0]):", *("        " + line for line in time)]
+        inner += ["    for h in range(tw.shape[0]):", *("        " + line for line in [*constant, *varying])]
         inner += [f"    s_{k} += w[k] * ({e})" for k, (_, e) in enumerate(sums)]
         return head, [*inner, *(f"out[i, {k}] = s_{k}" for k in range(len(sums)))]
 
     def _over_times(self, name: str, arguments: str, outputs: list[Any]) -> str:
-        lines = codegen.assignments([(f"y_{k}", e) for k, e in enumerate(outputs)])
-        lines = [f"{x} = {x}_[h]" for x in ("alpha", "beta", "alpha_dot", "beta_dot")] + lines
+        """A kernel of functions of the time, given the skip connection at every time."""
+        lines = [f"{x} = {x}_[h]" for x in (*SCHEDULE, "b")]
+        lines += codegen.assignments([(f"y_{k}", self.clean(e)) for k, e in enumerate(outputs)])
         lines += [f"out[h, {k}] = y_{k}" for k in range(len(outputs))]
         body = ["for h in range(alpha_.shape[0]):", *("    " + line for line in lines)]
-        return self.function(f"def {name}(alpha_, beta_, alpha_dot_, beta_dot_, {arguments}, out):", body)
+        return self.function(f"def {name}({', '.join(_SCHEDULE)}, {arguments}, out):", body)
 
     def adjoints(self) -> str:
         """The source of a module."""
@@ -69,9 +65,9 @@ class AdjointWriter(SystemWriter):
             [
                 self.closed.get("moments") or self.moments(),
                 self.closed.get("noise") or self.noise(),
-                self.assemble(),
-                self._over_times("bulk_terms", "Lambda, b", [self.system.bulk, self.system.skip_drift]),
-                self._over_times("weight_terms", "b", [*self.channel_weights()]),
+                self.increments(),
+                self._over_times("bulk_terms", "Lambda, b_", [self.system.bulk, self.system.skip_drift]),
+                self._over_times("weight_terms", "b_", [*self.channel_weights()]),
             ]
         )
         parts = [self.head()]
