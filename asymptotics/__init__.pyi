@@ -7,6 +7,8 @@ from . import score_smoothing as score_smoothing
 from . import tools as tools
 from .api import compare as compare
 from .api import generations as generations
+from .api import gradient as gradient
+from .api import optimise as optimise
 from .api import plot as plot
 from .api import simulate as simulate
 from .api import solve as solve

@@ -1,4 +1,4 @@
-"""Command line: ``asymptotics examples | solve | simulate | compare | collapse | sweep | figure | derive``."""
+"""Command line: ``asymptotics examples | solve | simulate | compare | optimise | collapse | sweep | figure | derive``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from . import __version__, api
-from .arguments import Parser, changes_of, experiment_parser, load_arguments
+from .arguments import Parser, changes_of, controls_of, experiment_parser, load_arguments
 from .common.input.checks import ComputationError, InputError, choice
 from .common.output.files import save_figure
 from .common.output.plain import to_builtin
@@ -89,6 +89,18 @@ def _solve(name: str, arguments: Sequence[str]) -> int:
 def _long(name: str, arguments: Sequence[str]) -> int:
     experiment, common, options = _load(name, arguments)
     result = api.run(experiment, name, **_resources(common), **options[name])
+    _emit(common, result, result.to_json(), lambda: result.plot())
+    return 0
+
+
+def _optimise(name: str, arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(name, arguments)
+    given = experiment.room.verb(name).checked(options[name])
+    controls = controls_of(given.pop("control", None) or [])
+    if common.checkpoint is not None:
+        raise InputError("--checkpoint: must be left out; an optimisation keeps none")
+    simulate = not given.pop("no_simulation", False)
+    result = api.optimise(experiment, controls=controls, simulate=simulate, workers=common.workers, **given)
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 
@@ -200,6 +212,11 @@ def commands() -> dict[str, Command]:
             "Both, with a statistical verdict (exit status 0: they agree, 1: they do not).",
             _compare,
             ("solve", "simulate"),
+        ),
+        "optimise": Command(
+            "Controls along the training that make an objective least, beside the best constant.",
+            _optimise,
+            ("optimise",),
         ),
         "sweep": Command("An experiment over a grid of any of its keys; goes on where it was interrupted.", _sweep),
         "figure": Command("Draw a figure of the gallery.", _figure),

@@ -219,9 +219,7 @@ class AdjointDrift:
         bar_terms = np.zeros_like(terms)
         bar_terms[:, 0] = worth[0] * now.first
         self._pull_bulk(now, tape.skip, bar_terms, bar_skip)
-        gradient = self._packed(
-            tape, np.zeros_like(y), bar_moments, np.zeros_like(theta), np.zeros_like(q), bar_skip
-        )
+        gradient = self._packed(tape, np.zeros_like(y), bar_moments, np.zeros_like(theta), np.zeros_like(q), bar_skip)
         return values, gradient
 
     def _bulk(self, now: Instant, skip: np.ndarray) -> np.ndarray:
@@ -363,4 +361,3 @@ class AdjointDrift:
             )
         scalars = np.concatenate([bar_b, bar_kappa]) + passed.sum(axis=0)
         return np.concatenate([bar_theta.ravel(), upper.ravel(), scalars, -passed.ravel()])
-

@@ -61,7 +61,14 @@ def assembly_adjoint(
 
 
 def optimiser_adjoint(
-    of: LinearMap, tau: float, scale: float, decay: float, R: np.ndarray, bar_R: np.ndarray, bar_L: np.ndarray, worths: Worths
+    of: LinearMap,
+    tau: float,
+    scale: float,
+    decay: float,
+    R: np.ndarray,
+    bar_R: np.ndarray,
+    bar_L: np.ndarray,
+    worths: Worths,
 ) -> None:
     """From worths of R (P, p) and L (P, P) to those of the rates, the weight decay, momentum and averages."""
     p = of.p

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...common.input.checks import InputError, array, choice, fail, number
+from .collapsed import Collapsed
+from .generated import Moments, Wasserstein
 from .objectives import Function, Hitting, Loss, Objective
 
 #: Parts of the loss.
 LOSSES = ("potential", "order_one", "loss")
-NAMES = (*LOSSES, "hitting")
+NAMES = (*LOSSES, "moments", "w2", "collapse", "hitting")
+#: Those that have no options.
+PLAIN: dict[str, type[Objective]] = {"moments": Moments, "w2": Wasserstein, "collapse": Collapsed}
 
 
 def objective_of(objective: Any, *, at: Sequence[float] | None = None, cosine: float | None = None) -> Objective:
@@ -39,6 +43,8 @@ def objective_of(objective: Any, *, at: Sequence[float] | None = None, cosine: f
         raise InputError(f"at: says at which times a loss is taken; must be left out for the objective {objective}")
     if cosine is not None and objective != "hitting":
         raise InputError(f"cosine: must be left out for the objective {objective}; hitting has one")
+    if objective in PLAIN:
+        return PLAIN[objective](objective)
     if objective in LOSSES:
         if at is None:
             return Loss(objective)

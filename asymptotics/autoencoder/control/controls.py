@@ -44,7 +44,9 @@ class Control(ABC):
     share = False
 
     @abstractmethod
-    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
+    def enter(
+        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
+    ) -> tuple[Coefficients, float]:
         """The coefficients and the factor on the rates with this value."""
 
     @abstractmethod
@@ -67,7 +69,9 @@ class Control(ABC):
 class LearningRate(Control):
     """η: a factor on all rates (b's and weight decay's too); takes the place of ``training.schedule``."""
 
-    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
+    def enter(
+        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
+    ) -> tuple[Coefficients, float]:
         return given, float(value[0]) / given.eta
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
@@ -84,7 +88,9 @@ class LearningRate(Control):
 class WeightDecay(Control):
     """λ."""
 
-    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
+    def enter(
+        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
+    ) -> tuple[Coefficients, float]:
         return replace(given, start=replace(given.start, decay=float(value[0])), moving=None), scale
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
@@ -103,7 +109,9 @@ class Rate(Control):
         one, zero = of.rates({**others, name: 1.0}), of.rates({**others, name: 0.0})
         return one[0] - zero[0], one[1] - zero[1]
 
-    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
+    def enter(
+        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
+    ) -> tuple[Coefficients, float]:
         rho, rho_b = self._members(problem)
         optimiser = replace(given.optimiser, rho=np.where(rho > 0, value[0], given.rho))
         return replace(given, optimiser=optimiser, rho_b=float(value[0]) if rho_b > 0 else given.rho_b), scale
@@ -120,10 +128,14 @@ class Rate(Control):
 class Time(Control):
     """The one time t of the training: the noise level."""
 
-    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
+    def enter(
+        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
+    ) -> tuple[Coefficients, float]:
         fixed, psi = problem.skip_functions(value)
         told = np.ascontiguousarray(problem.told(value))
-        return replace(given, start=replace(given.start, times=value, told=told, fixed=fixed, psi=psi), moving=None), scale
+        return replace(
+            given, start=replace(given.start, times=value, told=told, fixed=fixed, psi=psi), moving=None
+        ), scale
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
         s, t = problem.interpolant, float(value[0])
@@ -153,7 +165,9 @@ class TimeProbabilities(Control):
         average = problem.training.replace(time_probabilities=None).time_average(problem.interpolant)
         return average.first * self.size, average.second * self.size
 
-    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
+    def enter(
+        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
+    ) -> tuple[Coefficients, float]:
         w, square = self._weights(problem)
         return replace(given, start=replace(given.start, first=value * w, second=value * square)), scale
 
@@ -175,7 +189,9 @@ class Weights(Control):
             return np.ones(self.size)
         return np.asarray(problem.training.replace(weights=None).time_average(problem.interpolant).first)
 
-    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> tuple[Coefficients, float]:
+    def enter(
+        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
+    ) -> tuple[Coefficients, float]:
         p, one = self._probabilities(problem), problem.training.average == "times"
         first = p * value
         return replace(given, start=replace(given.start, first=first, second=first**2 if one else first * value)), scale
@@ -227,9 +243,10 @@ def control_of(problem: Problem, key: str, bounds: Any) -> Control:
     high = number(f"controls: {key}: high", bounds[1], above=low, at_most=most)
     pieces = integer(f"controls: {key}: pieces", bounds[2] if len(bounds) == 3 else PIECES, at_least=1, at_most=10_000)
     times = problem.time_average().times
-    if kind in (Time, TimeProbabilities, Weights) and isinstance(problem.training.times, np.ndarray):
-        if len(times) != len(problem.training.times) or np.any(np.diff(problem.training.times) < 0):
-            fail("training.times", problem.training.times, f"in rising order, each once, where {key} is controlled")
+    own = problem.training.times
+    listed = kind in (Time, TimeProbabilities, Weights) and isinstance(own, np.ndarray)
+    if listed and not np.array_equal(times, own):
+        fail("training.times", own, f"in rising order, each once, where {key} is controlled")
     if kind is Time and len(times) != 1:
         fail("training.times", problem.training.times, "one time where it is controlled")
     size = 1

@@ -49,5 +49,3 @@ def rate(function: Callable[[float], dict[str, np.ndarray]], size: float) -> dic
             continue
         return {name: np.asarray(sum(w * v[name] for v, w in values)) for name in values[0][0]}
     raise refused if refused is not None else InputError("no neighbouring value is allowed")
-
-

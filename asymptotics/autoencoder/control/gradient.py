@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import ComputationError, InputError
+from ...common.input.checks import ComputationError
 from ...common.numerics.expectations import Rule
-from ..equations.drift import Drift
 from ..equations.stepping import StepError
 from ..model.problem import Problem
 from .chosen import objective_of
-from .keys import Key, Make, changes, key_of
-from .objectives import Hitting, Objective
+from .collapsed import Collapsed, fixed_point, moved
+from .keys import Make, changes, key_of
+from .objectives import Hitting
 from .result import Gradient
 from .setting import Setting
 from .sweep import Segment, Sweep
@@ -82,7 +82,9 @@ def gradient(
     except StepError as error:
         raise ComputationError(f"the training stops at tau = {error.tau:.6g}: {error.reason}") from None
     tau = sweep.taus[-1]
-    value, worth = wanted.gradient(setting, end)
+    value, worth = (
+        (fixed_point(problem), np.zeros_like(end)) if isinstance(wanted, Collapsed) else wanted.gradient(setting, end)
+    )
     adjoint = sweep.segments[0].drift
     last = adjoint.record(end, sweep.segments[-1].scale_at(tau), tau).slope
     if isinstance(wanted, Hitting):
@@ -94,6 +96,8 @@ def gradient(
     def also(other: Problem) -> float:
         if isinstance(wanted, Hitting):
             return tau * wanted.per_tau(other)
+        if isinstance(wanted, Collapsed):
+            return moved(problem, other, value)
         return wanted.value(setting, other, end)
 
     found: dict[str, Any] = {}

@@ -97,8 +97,10 @@ def key_of(problem: Problem, name: str) -> Key:
         value = value[part] if isinstance(value, Mapping) else getattr(value, part)
     if value is None:
         raise InputError(f"wrt: {name}: is not set in this experiment; must have a value to be changed")
-    if isinstance(value, (bool, str)) or isinstance(value, numbers.Integral):
-        raise InputError(f"wrt: {name} = {value!r}: must be a real number or an array of them, or nothing changes smoothly")
+    if isinstance(value, (bool, str, numbers.Integral)):
+        raise InputError(
+            f"wrt: {name} = {value!r}: must be a real number or an array of them, or nothing changes smoothly"
+        )
     try:
         numeric = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

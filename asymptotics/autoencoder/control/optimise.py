@@ -14,6 +14,7 @@ from ...common.input.checks import ComputationError, InputError, integer, number
 from ..equations.stepping import StepError
 from ..model.problem import Problem
 from .chosen import objective_of
+from .collapsed import Collapsed
 from .controls import Control, control_of
 from .keys import Make
 from .optimum import Optimum
@@ -90,6 +91,10 @@ def optimise(
     if not isinstance(controls, Mapping) or not controls:
         raise InputError("controls: must be a mapping from keys to (low, high) or (low, high, pieces)")
     wanted = objective_of(objective, at=at, cosine=cosine)
+    if isinstance(wanted, Collapsed):
+        raise InputError(
+            "objective = 'collapse': has gradients by keys, but no controls along the training; choose another"
+        )
     chosen = [control_of(problem, key, bounds) for key, bounds in controls.items()]
     training = problem.training
     own = training.batch * training.tau / (2 * training.learning_rate)
@@ -210,7 +215,11 @@ def _simulated(
 ) -> dict[str, Any]:
     """Both protocols in R^d."""
     if not exact.objective.measurable:
-        return {"constant": None, "optimum": None, "reason": f"{exact.objective.name} is no function of one run's weights"}
+        return {
+            "constant": None,
+            "optimum": None,
+            "reason": f"{exact.objective.name} is no function of one run's weights",
+        }
 
     def carried_out(values: Sequence[np.ndarray], knots: np.ndarray, places: Sequence[np.ndarray]) -> dict[str, float]:
         problems: list[Problem] = []
@@ -219,9 +228,7 @@ def _simulated(
             for control, value, place in zip(exact.controls, values, places, strict=True):
                 changed |= control.setting(value[place[j]])
             problems.append(make(changed))
-        return simulate_protocol(
-            exact.setting, exact.objective, problems, knots, workers=workers, progress=progress
-        )
+        return simulate_protocol(exact.setting, exact.objective, problems, knots, workers=workers, progress=progress)
 
     parts = [part[None] for part in _parts(exact.controls, constant)]
     ends = np.array([0.0, exact.horizon])

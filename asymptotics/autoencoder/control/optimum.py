@@ -20,7 +20,7 @@ class Optimum(Result):
     horizon : float
         n/d.
     baseline : float
-        𝒥 of the experiment as it is.
+        𝒥 of the experiment as it is; None where that training diverges, or does not reach what is to be hit.
     constant : dict
         ``value``, ``control`` (by key where there are several) and ``others``, further locally best constants.
     optimum : dict
@@ -41,7 +41,7 @@ class Optimum(Result):
 
     objective: str
     horizon: float
-    baseline: float
+    baseline: float | None
     constant: dict[str, Any]
     optimum: dict[str, Any]
     simulated: dict[str, Any]
@@ -65,7 +65,17 @@ class Optimum(Result):
         return np.asarray(values[np.clip(np.searchsorted(ends, x, side="right") - 1, 0, len(values) - 1)])
 
     def to_json(self) -> dict[str, Any]:
-        names = ("objective", "horizon", "baseline", "constant", "optimum", "simulated", "controls", "evaluations", "seconds")
+        names = (
+            "objective",
+            "horizon",
+            "baseline",
+            "constant",
+            "optimum",
+            "simulated",
+            "controls",
+            "evaluations",
+            "seconds",
+        )
         return {name: to_builtin(getattr(self, name)) for name in names}
 
     def summary(self) -> str:
@@ -75,7 +85,7 @@ class Optimum(Result):
         kind = "bang-bang" if best["bang_bang"] else f"{len(best['knots']) - 1} pieces"
         lines = [
             f"{self.objective} over n/d = {self.horizon:g}, controlled by {keys}",
-            f"  as it is        {self.baseline:.8g}",
+            f"  as it is        {'does not end' if self.baseline is None else format(self.baseline, '.8g')}",
             f"  best constant   {of['value']:.8g}   at {_short(of['control'])}",
             f"  optimum         {best['value']:.8g}   {kind}, {100 * self.gain:.3g} % below the best constant",
             f"  stationary to {best['residual']:.1e} (relative), next rule changes it by {best['error']:.1e}; "

@@ -127,4 +127,6 @@ def _best_switches(protocols: Protocols, arcs: np.ndarray, knots: np.ndarray) ->
 
 def switching(protocols: Protocols, gradient: np.ndarray) -> Sequence[np.ndarray]:
     """∂H/∂u on every piece, (pieces, size) by control: per n/d, what a control's value adds to the objective."""
-    return [g * c.pieces / protocols.horizon for c, g in zip(protocols.controls, protocols.split(gradient), strict=True)]
+    return [
+        g * c.pieces / protocols.horizon for c, g in zip(protocols.controls, protocols.split(gradient), strict=True)
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -74,6 +75,10 @@ class Protocols:
         self.schedule = None if any(isinstance(c, LearningRate) for c in controls) else drift.coefficients.rate_schedule
         self.evaluations = 0
 
+    def factor(self, tau: float) -> float:
+        """s(τ) of the experiment's own schedule."""
+        return 1.0 if self.schedule is None else float(self.schedule(tau))
+
     # the vector of all controls --------------------------------------------------------------------------------
 
     @property
@@ -94,7 +99,9 @@ class Protocols:
 
     def knots(self) -> np.ndarray:
         """Ends (in n/d) of all parts of the horizon on which nothing changes."""
-        return np.unique(np.concatenate([np.linspace(0, 1, c.pieces + 1) for c in self.controls]).round(12)) * self.horizon
+        return (
+            np.unique(np.concatenate([np.linspace(0, 1, c.pieces + 1) for c in self.controls]).round(12)) * self.horizon
+        )
 
     def places(self, knots: np.ndarray) -> list[np.ndarray]:
         """Which piece of every control each part belongs to."""
@@ -109,20 +116,20 @@ class Protocols:
         """The flow, the values of the controls on every part, the objective, and the worth of the end."""
         self.evaluations += 1
         problem, segments, used = self.setting.problem, [], []
-        for j, (left, right) in enumerate(zip(knots[:-1], knots[1:], strict=True)):
+        for j, (left, right) in enumerate(pairwise(knots)):
             given, scale = self.base.given, 1.0
             current = [v[where[j]] for v, where in zip(values, places, strict=True)]
             for control, value in zip(self.controls, current, strict=True):
                 given, scale = control.enter(given, scale, value, problem)
             drift = self.base if given is self.base.given else self.base.at(given)
             used.append(current)
-            ends = np.array([left, right]) * self.clock
+            first, last = float(left) * self.clock, float(right) * self.clock
             pace = scale * (1 + scale) / 2
             if self.schedule is not None:
-                pace = max(1.0, float(np.max(self.schedule(np.linspace(*ends, 9)))))
-            count = self.refine * max(1, int(np.ceil((ends[1] - ends[0]) * pace / LONGEST[id(self.method)])))
+                pace = max(1.0, float(np.max(self.schedule(np.linspace(first, last, 9)))))
+            count = self.refine * max(1, int(np.ceil((last - first) * pace / LONGEST[id(self.method)])))
             segments.append(
-                Segment(drift, scale if self.schedule is None else self.schedule, np.linspace(*ends, count + 1))
+                Segment(drift, scale if self.schedule is None else self.factor, np.linspace(first, last, count + 1))
             )
         sweep = Sweep(segments, self.method)
         end = sweep.forward(self.start)

@@ -153,9 +153,7 @@ def constants(protocols: Protocols, present: Sequence[np.ndarray]) -> list[Found
                 minima = [int(np.argmin(values))]
             else:
                 edges = [np.inf, *values, np.inf]
-                minima = [
-                    i for i, v in enumerate(values) if np.isfinite(v) and v <= edges[i] and v <= edges[i + 2]
-                ]
+                minima = [i for i, v in enumerate(values) if np.isfinite(v) and v <= edges[i] and v <= edges[i + 2]]
             for i in minima:
                 if np.isfinite(values[i]):
                     _add(found, minimise(one, points[i][1], ITERATIONS[0], 1e-14))
@@ -176,7 +174,9 @@ def _value(protocols: Protocols, u: np.ndarray) -> float:
 def _add(found: list[Found], new: Found) -> None:
     """Keep one of each optimum."""
     for k, old in enumerate(found):
-        if abs(old.value - new.value) <= SAME * (1 + abs(old.value)) and np.allclose(old.u, new.u, rtol=1e-2, atol=1e-4):
+        if abs(old.value - new.value) <= SAME * (1 + abs(old.value)) and np.allclose(
+            old.u, new.u, rtol=1e-2, atol=1e-4
+        ):
             if new.value < old.value:
                 found[k] = new
             return

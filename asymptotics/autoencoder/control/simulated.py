@@ -48,7 +48,10 @@ def _one(
             "b": float(trained.b[-1]), "parameters": trained.parameters[-1],
         }  # fmt: skip
         run.progress(done, total)
-    return {name: np.array(x) for name, x in zip(("steps", "theta", "q", "b", "kappa"), (steps, theta, q, b, kappa), strict=True)}
+    return {
+        name: np.array(x)
+        for name, x in zip(("steps", "theta", "q", "b", "kappa"), (steps, theta, q, b, kappa), strict=True)
+    }
 
 
 def simulate_protocol(
@@ -77,7 +80,9 @@ def simulate_protocol(
     if pieces[0][0].schedule is not None:
         # A factor along the whole training: every part has its own steps of it.
         whole = sgd_problem(problem)
-        pieces = [(replace(of, schedule=whole.factors(int(at), n)), n) for (of, n), at in zip(pieces, ends, strict=False)]
+        pieces = [
+            (replace(of, schedule=whole.factors(int(at), n)), n) for (of, n), at in zip(pieces, ends, strict=False)
+        ]
     looks = LOOKS if isinstance(objective, Hitting) else 0
     seeds = spawn(problem.simulation.seed, problem.simulation.runs)
     runs = run_ensemble(

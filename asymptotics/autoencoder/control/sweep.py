@@ -109,7 +109,14 @@ class Sweep:
     def cut(self, step: int, tau: float) -> Sweep:
         """The same flow up to a τ within a step, taken again there."""
         segment = self.segments[self._of[step]]
-        short = Sweep(self.segments, self.method, self.states[: step + 1], self.taus[: step + 1], self._tapes[:step], self._of[:step])
+        short = Sweep(
+            self.segments,
+            self.method,
+            self.states[: step + 1],
+            self.taus[: step + 1],
+            self._tapes[:step],
+            self._of[:step],
+        )
         short.states.append(short._step(segment, self.taus[step], tau - self.taus[step], self.states[step]))
         short.taus.append(tau)
         short._of.append(self._of[step])

@@ -178,16 +178,25 @@ class LatentFlow:
         sample = z0[np.linspace(0, len(z0) - 1, self.MANY_POINTS // 2).astype(int)]
         exact, steps = self._integrate(sample).network, 64
         while True:
-            grid = np.linspace(*self._span, 2 * steps + 1)
-            t, log_growth, _ = self._linear(grid)
-            t = np.minimum(t, self.sampling.stop)
-            k = coefficients(self.problem, self.b, t, self.epsilon)
-            rate = np.array([self._clock.rate(float(x)) for x in t])
-            times = (rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0], *self._told(t))
+            times = self._steps_of(steps)
             error = np.max(np.abs(self._runge_kutta(sample, times).network - exact))
             if error < tolerance * (1 + np.max(np.abs(exact))) or steps >= 4096:
                 return times
             steps *= 2
+
+    def _steps_of(self, steps: int) -> tuple[np.ndarray, ...]:
+        """What RK4 needs to know of the times for so many steps."""
+        grid = np.linspace(*self._span, 2 * steps + 1)
+        t, log_growth, _ = self._linear(grid)
+        t = np.minimum(t, self.sampling.stop)
+        k = coefficients(self.problem, self.b, t, self.epsilon)
+        rate = np.array([self._clock.rate(float(x)) for x in t])
+        return rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0], *self._told(t)
+
+    def fix_steps(self, steps: int) -> None:
+        """Let `carry` take so many steps in continuous time: it then is smooth in the network too."""
+        if not self._stepped:
+            self._carried = self._steps_of(steps)
 
     def _runge_kutta(self, z0: np.ndarray, times: tuple[np.ndarray, ...]) -> Flow:
         network = np.empty((len(z0), self.coupling.shape[1]))

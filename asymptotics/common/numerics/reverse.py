@@ -104,8 +104,10 @@ class _Adjoint:
                 if isinstance(name, ast.Name) and self._active(source):
                     self.live.add(name.id)
             out += lifted
-            made = ast.AugAssign(target, ast.Add(), value) if plus else ast.Assign([target], value, lineno=0)
-            out.append(made)  # type: ignore[arg-type]
+            if plus and isinstance(target, (ast.Name, ast.Subscript)):
+                out.append(ast.AugAssign(target, ast.Add(), value))
+            else:
+                out.append(ast.Assign([target], value, lineno=0))
         return out
 
     def _lift(self, node: ast.expr, lifted: list[ast.stmt], *, whole: bool = False) -> ast.expr:
