@@ -14,7 +14,8 @@ from ..equations.stepping import StepError
 from ..model.problem import Problem
 from .chosen import objective_of
 from .collapsed import Collapsed, fixed_point, moved
-from .keys import Make, changes, key_of
+from .differences import rate
+from .keys import Key, Make, changes, key_of
 from .objectives import Hitting
 from .result import Gradient
 from .setting import Setting
@@ -70,6 +71,8 @@ def gradient(
     names = [wrt] if isinstance(wrt, str) else list(wrt)
     wanted = objective_of(objective, at=at, cosine=cosine)
     keys = [key_of(problem, name) for name in names]
+    if isinstance(wanted, Collapsed):
+        return _of_collapse(problem, wanted, keys, make, start)
     setting = Setting.of(problem, tolerance, rule, noise_rule)
     drift = setting.drift()
     y0 = setting.start(drift)
@@ -82,9 +85,7 @@ def gradient(
     except StepError as error:
         raise ComputationError(f"the training stops at tau = {error.tau:.6g}: {error.reason}") from None
     tau = sweep.taus[-1]
-    value, worth = (
-        (fixed_point(problem), np.zeros_like(end)) if isinstance(wanted, Collapsed) else wanted.gradient(setting, end)
-    )
+    value, worth = wanted.gradient(setting, end)
     adjoint = sweep.segments[0].drift
     last = adjoint.record(end, sweep.segments[-1].scale_at(tau), tau).slope
     if isinstance(wanted, Hitting):
@@ -96,8 +97,6 @@ def gradient(
     def also(other: Problem) -> float:
         if isinstance(wanted, Hitting):
             return tau * wanted.per_tau(other)
-        if isinstance(wanted, Collapsed):
-            return moved(problem, other, value)
         return wanted.value(setting, other, end)
 
     found: dict[str, Any] = {}
@@ -121,6 +120,25 @@ def gradient(
         seconds=time.perf_counter() - start,
         rule="exact moments" if exact else f"{setting.rule.kind} {setting.rule.nodes}",
     )
+
+
+def _of_collapse(problem: Problem, wanted: Collapsed, keys: Sequence[Key], make: Make, start: float) -> Gradient:
+    """The fixed point of the collapse map is a function of the keys: no training is followed."""
+    value = fixed_point(problem)
+    found: dict[str, Any] = {}
+    for key in keys:
+        out = np.empty(key.shape)
+        for entry in key.entries:
+
+            def at(by: float, key: Key = key, entry: tuple[int, ...] = entry) -> dict[str, np.ndarray]:
+                return {"value": np.array(moved(problem, make({key.key: key.changed(entry, by)}), value))}
+
+            out[entry[len(key.index) :]] = rate(at, key.unit(entry))["value"]
+        found[key.name] = out.tolist() if out.ndim else float(out)
+    return Gradient(
+        objective=wanted.name, value=value, gradient=found, state=np.zeros(0), by_state=np.zeros(0), evaluations=0,
+        seconds=time.perf_counter() - start, rule="closed form",
+    )  # fmt: skip
 
 
 def hit(setting: Setting, sweep: Sweep, wanted: Hitting) -> tuple[Sweep, np.ndarray]:

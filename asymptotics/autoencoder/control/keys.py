@@ -27,6 +27,8 @@ from .worths import INSTANT, smooth_values
 Make = Callable[[Mapping[str, Any]], Problem]
 #: Keys whose entries sum to one: derivatives are along changes that keep the sum.
 SHARES = ("target.weights", "target.masses", "training.time_probabilities")
+#: Keys that say where the steps of a discrete sampler end.
+WHOLE_STEPS = ("sampling.step", "sampling.stop", "sampling.start")
 _INDEXED = re.compile(r"^([A-Za-z_][\w.]*)((?:\[\d+\])*)$")
 
 
@@ -107,6 +109,8 @@ def key_of(problem: Problem, name: str) -> Key:
         raise InputError(f"wrt: {name} = {value!r}: must be a real number or an array of them") from None
     if len(index) > numeric.ndim or any(i >= n for i, n in zip(index, numeric.shape, strict=False)):
         raise InputError(f"wrt: {name}: no such entry; the key has the shape {numeric.shape}")
+    if match[1] in WHOLE_STEPS and problem.sampling.scheme == "euler":
+        raise InputError(f"wrt: {name}: moves the ends of whole steps of the discrete sampler, where nothing is smooth")
     return Key(name, match[1], index, numeric)
 
 

@@ -137,8 +137,8 @@ class Protocols:
             sweep, end = hit(self.setting, sweep, self.objective)
         value, worth = self.objective.gradient(self.setting, end)
         if isinstance(self.objective, Hitting):
-            last = sweep.segments[sweep.segment_of(-1)]
-            speed = last.drift.record(end, last.scale_at(sweep.taus[-1]), sweep.taus[-1]).slope
+            final = sweep.segments[sweep.segment_of(-1)]
+            speed = final.drift.record(end, final.scale_at(sweep.taus[-1]), sweep.taus[-1]).slope
             worth, value = -worth / (worth @ speed) / self.clock, sweep.taus[-1] / self.clock
         return sweep, used, float(value), worth
 

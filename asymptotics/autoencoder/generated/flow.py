@@ -129,6 +129,48 @@ class LatentFlow:
         self.kernels.module.activations(z, now, np.zeros_like(label), self.kappa, free)
         return (1 + omega) * out - omega * free
 
+    # step by step ----------------------------------------------------------------------------------------------
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the discrete sampler is followed."""
+        return self._stepped
+
+    @property
+    def steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """What every step of the discrete sampler multiplies φ and the state with, (steps,) each."""
+        return self._steps[0], self._steps[1]
+
+    def growth_by_skip(self) -> np.ndarray:
+        """d(factors on the state)/db, (basis, steps): they are linear in the skip connection."""
+        grid = self.sampling.grid()
+        h, b = np.diff(grid), np.atleast_1d(np.asarray(self.b, dtype=np.float64))
+        rows = []
+        for unit in np.eye(len(b)):
+            ends = [
+                coefficients(self.problem, x if len(b) > 1 else float(x[0]), grid[:-1], self.epsilon)
+                for x in (0 * unit, unit)
+            ]
+            growths = [self._derived.step(k.gamma, k.delta, k.epsilon, h)[1] for k in ends]
+            rows.append(growths[1] - growths[0])
+        return np.array(rows)
+
+    def phi_at(self, step: int, z: np.ndarray) -> np.ndarray:
+        """φ at one step of the discrete sampler, (points, terms)."""
+        return self.phi(z, float(self._now[0][-1, step]))
+
+    def slopes_at(self, step: int, z: np.ndarray) -> np.ndarray:
+        """∂φ_j/∂ω_a there, guided, (points, terms, encoders)."""
+        now, label, guidance = self._told(np.array(float(self._now[0][-1, step])))
+        z, omega = np.ascontiguousarray(z), float(guidance)
+        out = np.zeros((len(z), self.coupling.shape[1], z.shape[1]))
+        self.kernels.module.slopes(z, now, label, self.kappa, out)
+        if omega == 0.0:
+            return out
+        free = np.zeros_like(out)
+        self.kernels.module.slopes(z, now, np.zeros_like(label), self.kappa, free)
+        return np.asarray((1 + omega) * out - omega * free)
+
     def transport(self, z0: np.ndarray, *, rng: np.random.Generator | None = None) -> Flow:
         """Carry latent starting points z₀ (points, encoders) to t_f; ε > 0 needs a generator for the noise."""
         if self.noisy and rng is None:
