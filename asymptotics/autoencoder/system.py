@@ -32,6 +32,7 @@ SYSTEM = System(
         "solve": Verb(
             (
                 Option("tau", float, TAU, many=True, metavar="A,B,…", aliases=("taus",)),
+                Option("generated", bool, "the generated law too: moments and quantiles at the last training time"),
                 Option("tolerance", float, "wanted error of the order parameters"),
                 Option("method", str, "integrator of scipy.integrate (default DOP853)"),
                 Option("rtol", float, "relative tolerance of the integrator"),

@@ -27,10 +27,11 @@ _log = logging.getLogger(__name__)
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
 moments(z, w, mean, root, emean, eroot, R, Q, alpha, beta, alpha_dot, beta_dot, time, b, told, kappa, out)
-    For every condition i (cluster and time, with the skip connection b[i] there and the one-hot label told[i]): out[i] = Σ_k w[k] × the moments named in NAMES at the local fields
-    ω = mean[i] + root[i] z[k] (encoder vectors {encoders}) and the conditional means of the residual fields
-    e = emean[i] + eroot[i] z[k] (decoder vectors {decoders}); R[i] is their residual covariance.
-noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q, alpha, beta, alpha_dot, beta_dot, time, tw, b, told, kappa, out)
+    For every condition i (cluster and time, with the skip connection b[i] there and the one-hot label told[i]): out[i] =
+    Σ_k w[k] × the moments named in NAMES at the local fields ω = mean[i] + root[i] z[k] (encoder vectors {encoders}) and the
+    conditional means of the residual fields e = emean[i] + eroot[i] z[k] (decoder vectors {decoders}); R[i] is their residual covariance.
+noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q, alpha, beta, alpha_dot, beta_dot, time, tw, b, told,
+    kappa, out)
     Second moments of g averaged over the times (weights tw): nodes z = (channel 0, channel 1).
 increments(moments, pi, varsigma, A, B, N)
     From the moments of every cluster (weights pi, eigenvalues varsigma): what a gradient step adds along any vector,

@@ -16,6 +16,7 @@ from ...common.numerics.expectations import Rule
 from .fields import channels, fields_at, of_pairs
 from .nodes import NodesWriter
 from .regression import fill_hessians
+from .writer import TOLD
 
 if TYPE_CHECKING:
     from derivations.autoencoder.update import Equations
@@ -101,9 +102,7 @@ class _Law:
         self.schedule = [np.array([value]) for value in (0.4, 0.7, -0.8, 1.1, 0.6)]
         self.told = rng.uniform(0.2, 0.8, (n, system.denoiser.labels))
         self.b, self.kappa = 0.3, rng.uniform(0.3, 1.7, len(system.denoiser.parameters))
-        at = dict(zip(("alpha", "beta", "alpha_dot", "beta_dot"), (x[0] for x in self.schedule), strict=True)) | {
-            "b": self.b
-        }
+        at = {name: x[0] for name, x in zip(TOLD, self.schedule, strict=True)} | {"b": self.b}
         c = [w.xreplace({s: _number(at[s.name]) for s in w.free_symbols}) for w in writer.channel_weights()]
         self.mixing = np.array([*self.schedule[:2], *([float(x)] for x in c)])
         self.fields = fields_at(self.Q, self.M, self.Qc, self.mixing, self.enc, self.dec)
