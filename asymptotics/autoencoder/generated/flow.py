@@ -183,8 +183,8 @@ class LatentFlow:
 
     def slopes_at(self, step: int, z: np.ndarray) -> np.ndarray:
         """∂φ_j/∂ω_a there, guided, (points, terms, encoders)."""
-        now, label, guidance = self._told(np.array(float(self._now[0][-1, step])))
-        z, omega = np.ascontiguousarray(z), float(guidance)
+        rows, label, guidance = self._now
+        z, now, omega = np.ascontiguousarray(z), np.ascontiguousarray(rows[:, step]), float(guidance[step])
         out = np.zeros((len(z), self.coupling.shape[1], z.shape[1]))
         self.kernels.module.slopes(z, now, label, self.kappa, out)
         if omega == 0.0:
