@@ -80,7 +80,8 @@ class AdjointDrift:
     """
 
     def __init__(self, drift: Drift, adjoints: ModuleType, given: Coefficients | None = None) -> None:
-        if drift.kernels.kink:
+        pairs = drift.coefficients.shared_sample and "noise" not in drift.kernels.exact
+        if drift.kernels.kink or (pairs and not drift.kernels.smooth):
             raise InputError(
                 "denoiser.activation: has a kink and no closed form for this network, so that sums over nodes jump where a node "
                 "crosses it; gradients need a smooth activation, or a network whose expectations are closed (relu with one "
@@ -91,8 +92,8 @@ class AdjointDrift:
         self.kernels, self.layout = drift.kernels, drift.layout
         of = drift.averages
         self.nodes, self.noise_nodes, self.encoders, self.decoders = of.nodes, of.noise_nodes, of.encoders, of.decoders
-        first, pairs = drift.kernels.column("N0_1_1"), drift.kernels.p * (drift.kernels.p + 1) // 2
-        self._noise = slice(first, first + 2 * pairs)
+        first, upper = drift.kernels.column("N0_1_1"), drift.kernels.p * (drift.kernels.p + 1) // 2
+        self._noise = slice(first, first + 2 * upper)
         first = len(drift.kernels.names) - 1 - drift.layout.parameters
         self._scalars = slice(first, first + drift.layout.parameters)
         self.worths = Worths.zeros(self.given)
