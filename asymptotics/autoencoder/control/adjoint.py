@@ -46,6 +46,8 @@ class Tape:
     scale: float
     tau: float
     now: Instant
+    #: Θ(s), q(s), b, κ.
+    parts: tuple[np.ndarray, np.ndarray, Any, np.ndarray]
     skip: np.ndarray
     overlaps: tuple[np.ndarray, ...]
     law: FieldLaw
@@ -136,8 +138,22 @@ class AdjointDrift:
         increments = np.empty((cells, p)), np.empty((atoms, p, p)), np.empty((atoms, p, p))
         module.increments(moments, given.pi, given.varsigma, *increments)
         self.evaluations += 1
-        tape = Tape(np.empty(0), y, scale, tau, now, skip, (Q, M, Qc), law, pairs, single, moments, increments)
-        tape.slope = self._assembled(tape, theta, q)
+        tape = Tape(
+            np.empty(0),
+            y,
+            scale,
+            tau,
+            now,
+            (theta, q, b, kappa),
+            skip,
+            (Q, M, Qc),
+            law,
+            pairs,
+            single,
+            moments,
+            increments,
+        )
+        tape.slope = self._assembled(tape)
         return tape
 
     def _fields(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -149,8 +165,9 @@ class AdjointDrift:
     def _mixing(self, now: Instant, skip: np.ndarray) -> np.ndarray:
         return np.stack([*now.told[:2], *self.kernels.module.channel_weights(*now.told[:4], skip)])
 
-    def _assembled(self, tape: Tape, theta: np.ndarray, q: np.ndarray) -> np.ndarray:
+    def _assembled(self, tape: Tape) -> np.ndarray:
         given, layout, now, y = self.given, self.layout, tape.now, tape.y
+        theta, q, _, _ = tape.parts
         dtheta, dq = np.empty_like(theta), np.empty_like(q)
         R, L = given.optimiser.at(tape.tau, tape.scale, now.decay)
         assemble(*tape.increments, given.pi, given.c, given.t, given.mass, theta, q, given.eta, R, L, dtheta, dq)
@@ -172,7 +189,7 @@ class AdjointDrift:
     def pull(self, tape: Tape, worth: np.ndarray) -> np.ndarray:
         """Jᵀ ``worth``; the coefficients' share is added to `worths`."""
         given, w, now, layout = self.given, self.worths, tape.now, self.layout
-        theta, q, _, _ = self.drift.unpack(tape.y)
+        theta, q, _, _ = tape.parts
         bar_dtheta, bar_dq, bar_db, bar_dkappa = self._worth_of(worth)
         map_ = given.optimiser
         R, L = map_.at(tape.tau, tape.scale, now.decay)
@@ -212,7 +229,7 @@ class AdjointDrift:
         given = self.given
         tape = self.record(y, 1.0, tau)
         now = tape.now
-        theta, q, _, _ = self.drift.unpack(y)
+        theta, q, _, _ = tape.parts
         terms = self._bulk(now, tape.skip)
         values = float(now.first @ terms[:, 0]), float(given.pi @ tape.moments[:, -1])
         bar_moments, bar_skip = np.zeros_like(tape.moments), np.zeros_like(tape.skip)
@@ -244,7 +261,7 @@ class AdjointDrift:
     ) -> None:
         """From worths of the averaged moments to those of the overlaps, of s, κ and the coefficients."""
         given, w, now = self.given, self.worths, tape.now
-        theta, q, _, kappa = self.drift.unpack(tape.y)
+        theta, q, _, kappa = tape.parts
         (Q, M, Qc), bar = tape.overlaps, bar.copy()
         bars = np.zeros_like(Q), np.zeros_like(M), np.zeros_like(Qc)
         cells, times = len(given.pi), len(now.times)
@@ -287,7 +304,7 @@ class AdjointDrift:
         """The same for N where one sample serves several times."""
         given, w, now = self.given, self.worths, tape.now
         Q, M, Qc = tape.overlaps
-        _, _, _, kappa = self.drift.unpack(tape.y)
+        kappa = tape.parts[3]
         both = fields_at(Q, M, Qc, _CHANNELS, self.encoders, self.decoders)
         by: dict[str, Any] = {name: np.zeros_like(getattr(both, name)) for name in _OF_LAW}
         zero, one = slice(0, None, 2), slice(1, None, 2)
@@ -338,7 +355,7 @@ class AdjointDrift:
         layout, now, w = self.layout, tape.now, self.worths
         bar_kappa = np.zeros(layout.parameters)
         self._pull_moments(tape, bar_moments, bar_theta, bar_q, bar_skip, bar_kappa)
-        theta, _, b, _ = self.drift.unpack(tape.y)
+        theta, _, b, _ = tape.parts
         # s = s₀ + Σ_k b_k ψ_k at every time
         bar_b = np.zeros(layout.basis)
         bar_b[: len(now.psi)] = now.psi @ bar_skip

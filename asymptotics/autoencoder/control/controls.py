@@ -242,6 +242,9 @@ def control_of(problem: Problem, key: str, bounds: Any) -> Control:
     low = number(f"controls: {key}: low", bounds[0], at_least=least, at_most=most)
     high = number(f"controls: {key}: high", bounds[1], above=low, at_most=most)
     pieces = integer(f"controls: {key}: pieces", bounds[2] if len(bounds) == 3 else PIECES, at_least=1, at_most=10_000)
+    others = [f.key for f in problem.training.moving if f.key != key]
+    if others and kind not in (LearningRate, Rate):
+        raise InputError(f"controls: {key}: cannot be controlled where {others[0]} moves along the training too")
     times = problem.time_average().times
     own = problem.training.times
     listed = kind in (Time, TimeProbabilities, Weights) and isinstance(own, np.ndarray)

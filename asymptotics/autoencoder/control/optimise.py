@@ -16,14 +16,16 @@ from ..model.problem import Problem
 from .chosen import objective_of
 from .collapsed import Collapsed
 from .controls import Control, control_of
+from .gradient import hit
 from .keys import Make
+from .objectives import Hitting, Objective
 from .optimum import Optimum
 from .pontryagin import Arcs, bang_bang, residual, switching
 from .protocol import Protocols
 from .search import constants, minimise, pieces
 from .setting import Setting
 from .simulated import simulate_protocol
-from .sweep import COARSE
+from .sweep import COARSE, Sweep
 
 #: Accuracy of the expectations in a search, and residual above which its end is polished with all nodes.
 SEARCH, POLISHED = 1e-4, 1e-6
@@ -135,7 +137,7 @@ def optimise(
     return Optimum(
         objective=wanted.name,
         horizon=samples,
-        baseline=_baseline(exact, present),
+        baseline=_baseline(fine, wanted, make, samples * exact.clock),
         constant=constant,
         optimum=optimum,
         simulated=simulated,
@@ -146,13 +148,19 @@ def optimise(
     )
 
 
-def _baseline(exact: Protocols, present: Sequence[np.ndarray]) -> float | None:
-    """The objective of the experiment as it is; None where that training does not end well."""
-    drift = exact.setting.drift().coefficients
-    exact.schedule = drift.rate_schedule
-    u = np.concatenate([np.tile(value, c.pieces) for value, c in zip(present, exact.controls, strict=True)])
+def _baseline(setting: Setting, objective: Objective, make: Make, tau: float) -> float | None:
+    """The objective of the experiment as it is, trained to τ; None where that training does not end well."""
+    if not np.isclose(tau, setting.problem.training.tau, rtol=1e-12):
+        setting = replace(setting, problem=make({"training.tau": tau}))
+    drift = setting.drift()
+    start = setting.start(drift)
     try:
-        return exact(u).value
+        sweep = Sweep(setting.adaptive(drift, start))
+        end = sweep.forward(start)
+        if isinstance(objective, Hitting):
+            sweep, _ = hit(setting, sweep, objective)
+            return sweep.taus[-1] * objective.per_tau(setting.problem)
+        return objective.value(setting, setting.problem, end)
     except (StepError, ComputationError):
         return None
 

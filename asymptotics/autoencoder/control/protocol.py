@@ -73,6 +73,9 @@ class Protocols:
         self.start = setting.start(drift)
         self.base: AdjointDrift = setting.adjoint(drift)
         self.schedule = None if any(isinstance(c, LearningRate) for c in controls) else drift.coefficients.rate_schedule
+        given = drift.coefficients
+        #: Where something of the experiment's own jumps.
+        self.pieces = given.pieces if given.moving is not None or self.schedule is not None else np.zeros(0)
         self.evaluations = 0
 
     def factor(self, tau: float) -> float:
@@ -128,9 +131,9 @@ class Protocols:
             if self.schedule is not None:
                 pace = max(1.0, float(np.max(self.schedule(np.linspace(first, last, 9)))))
             count = self.refine * max(1, int(np.ceil((last - first) * pace / LONGEST[id(self.method)])))
-            segments.append(
-                Segment(drift, scale if self.schedule is None else self.factor, np.linspace(first, last, count + 1))
-            )
+            inner = self.pieces[(self.pieces > first) & (self.pieces < last)]
+            ends = np.unique(np.concatenate([np.linspace(first, last, count + 1), inner]))
+            segments.append(Segment(drift, scale if self.schedule is None else self.factor, ends))
         sweep = Sweep(segments, self.method)
         end = sweep.forward(self.start)
         if isinstance(self.objective, Hitting):

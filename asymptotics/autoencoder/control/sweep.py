@@ -97,7 +97,9 @@ class Sweep:
         slopes, tapes = np.empty((len(B), len(y))), []
         for i in range(len(B)):
             at = y + h * (A[i, :i] @ slopes[:i])
-            tapes.append(segment.drift.record(at, segment.scale_at(tau + C[i] * h), tau + C[i] * h))
+            # At the end of a step stand the values before a jump.
+            now = min(tau + C[i] * h, float(np.nextafter(tau + h, 0.0)))
+            tapes.append(segment.drift.record(at, segment.scale_at(now), now))
             slopes[i] = tapes[-1].slope
         self._tapes.append(tapes)
         return y + h * (B @ slopes)
