@@ -21,8 +21,6 @@ class Collapsed(Objective):
     dΛ*/du = ∂_u f/(1 − ∂_Λ f), which diverges where two fixed points meet.
     """
 
-    measurable = False
-
     def value(self, setting: Setting, problem: Problem, y: np.ndarray) -> float:
         return fixed_point(problem)
 

@@ -123,11 +123,14 @@ class OfGenerated(Objective):
         i, j = layout.upper
         out[: layout.sizes[0]] = theta.ravel()
         out[layout.sizes[0] : layout.at_b] = (q[:, i, j] + np.where(i == j, 0.0, q[:, j, i])).ravel()
-        for k in range(layout.parameters):
-            place = first + layout.basis + k
-            unit = np.zeros_like(y)
-            unit[place] = 1.0
-            out[place] = differentiate(lambda e, u=unit: self.value(setting, problem, y + e[0] * u), np.zeros(1))[0]
+        scalars = first + layout.basis + np.arange(layout.parameters)
+
+        def by_scalars(kappa: np.ndarray) -> float:
+            moved = y.copy()
+            moved[scalars] = kappa
+            return self.value(setting, problem, moved)
+
+        out[scalars] = differentiate(by_scalars, y[scalars])
         return self.of(problem, mean, second), out
 
 

@@ -38,8 +38,6 @@ class Objective(ABC):
     """
 
     name: str
-    #: Whether one run's order parameters have a value of it.
-    measurable = True
 
     @abstractmethod
     def value(self, setting: Setting, problem: Problem, y: np.ndarray) -> float:

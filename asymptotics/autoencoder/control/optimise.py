@@ -16,6 +16,7 @@ from ..model.problem import Problem
 from .chosen import objective_of
 from .collapsed import Collapsed
 from .controls import Control, control_of
+from .generated import OfGenerated
 from .gradient import hit
 from .keys import Make
 from .objectives import Hitting, Objective
@@ -222,12 +223,15 @@ def _simulated(
     progress: bool | None,
 ) -> dict[str, Any]:
     """Both protocols in R^d."""
-    if not exact.objective.measurable:
-        return {
-            "constant": None,
-            "optimum": None,
-            "reason": f"{exact.objective.name} is no function of one run's weights",
-        }
+    problem, why = exact.setting.problem, ""
+    if problem.optimiser.moving:
+        why = "velocities of the momentum are not carried from one piece of a protocol to the next"
+    if isinstance(exact.objective, OfGenerated) and problem.generating is not None:
+        why = "averages of the weights are not carried from one piece of a protocol to the next"
+    if problem.training.moving and len(exact.knots()) > 2:
+        why = f"{problem.training.moving[0].key} moves along the training too"
+    if why:
+        return {"constant": None, "optimum": None, "reason": why}
 
     def carried_out(values: Sequence[np.ndarray], knots: np.ndarray, places: Sequence[np.ndarray]) -> dict[str, float]:
         problems: list[Problem] = []

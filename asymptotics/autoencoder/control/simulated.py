@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...common.running.ensembles import Run, run_ensemble, spawn
+from ..equations.integrate import whole_state
 from ..model.problem import Problem
 from ..process.problem import SgdProblem
 from ..process.setup import sgd_problem
@@ -45,7 +46,7 @@ def _one(
         state = {
             "theta": None, "q": None, "frame": None, "start": None,
             "initial": (trained.weights, trained.references, trained.counts),
-            "b": float(trained.b[-1]), "parameters": trained.parameters[-1],
+            "b": trained.b[-1], "parameters": trained.parameters[-1],
         }  # fmt: skip
         run.progress(done, total)
     return {
@@ -98,7 +99,7 @@ def simulate_protocol(
 def _value(setting: Setting, objective: Objective, one: dict[str, Any], per_sample: float) -> float:
     layout = setting.layout
     states = [
-        layout.pack(theta, q, float(b), kappa)
+        whole_state(setting.problem, layout, theta, q, np.atleast_1d(b), kappa)
         for theta, q, b, kappa in zip(one["theta"], one["q"], one["b"], one["kappa"], strict=True)
     ]
     if not isinstance(objective, Hitting):
