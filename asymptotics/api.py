@@ -340,7 +340,7 @@ def gradient(
 def optimise(
     experiment: Experiment | str,
     objective: str | Callable[..., float] = "order_one",
-    controls: Mapping[str, Any] | None = None,
+    controls: Mapping[str, Any] | Sequence[str] = (),
     *,
     at: Sequence[float] | None = None,
     cosine: float | None = None,
@@ -382,12 +382,12 @@ def optimise(
         If a key cannot be controlled, or its bounds are missing or wrong.
     """
     experiment = _experiment(experiment)
-    experiment.room.verb("optimise")
+    options = {"at": at, "cosine": cosine, "horizon": horizon, "starts": starts, "seed": seed, "tolerance": tolerance}
+    options = experiment.room.verb("optimise").checked(options)
     with experiment.recorded():
         return experiment.room.module("control.optimise").optimise(
-            experiment.problem, objective=objective, controls={} if controls is None else controls,
-            make=_maker(experiment), at=at, cosine=cosine, horizon=horizon, starts=starts, seed=seed, simulate=simulate,
-            tolerance=tolerance, workers=workers, progress=progress,
+            experiment.problem, objective=objective, controls=controls, make=_maker(experiment), only_theory=not simulate,
+            workers=workers, progress=progress, **options,
         )  # fmt: skip
 
 

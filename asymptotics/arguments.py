@@ -31,27 +31,6 @@ def changes_of(texts: Sequence[str]) -> dict[str, Any]:
     return {key: value(right) for key, right in pairs}
 
 
-def controls_of(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    """The keys and bounds that ``--control KEY=LO:HI[:PIECES]`` names."""
-    found: dict[str, tuple[float, ...]] = {}
-    allowed = "KEY=LO:HI or KEY=LO:HI:PIECES, such as training.learning_rate=0:2:50"
-    for text in texts:
-        key, right = assignment(text, "--control", allowed)
-        parts = right.split(":")
-        try:
-            if len(parts) not in (2, 3):
-                raise ValueError
-            bounds = (float(parts[0]), float(parts[1]), *(int(x) for x in parts[2:]))
-        except ValueError:
-            raise InputError(f"--control {text}: must be {allowed}") from None
-        if key in found:
-            raise InputError(f"--control {key}: given twice")
-        found[key] = bounds
-    if not found:
-        raise InputError(f"--control: missing; must be {allowed}")
-    return found
-
-
 def experiment_parser(name: str, says: str, *, long: bool, add_help: bool = True) -> Parser:
     """What every command on an experiment takes; ``long`` ones have workers and checkpoints too."""
     # No abbreviations: --at, of one system, would be --atol of another.

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from . import __version__, api
-from .arguments import Parser, changes_of, controls_of, load_arguments
+from .arguments import Parser, changes_of, load_arguments
 from .common.input.checks import ComputationError, InputError, choice
 from .common.output.files import check_output, save_figure
 from .common.output.letters import in_plain_letters
@@ -102,12 +102,11 @@ def _long(name: str, arguments: Sequence[str]) -> int:
 
 def _optimise(name: str, arguments: Sequence[str]) -> int:
     experiment, common, options = _load(name, arguments)
-    given = experiment.room.verb(name).checked(options[name])
-    controls = controls_of(given.pop("control", None) or [])
+    given = options[name]
+    simulate = not given.pop("only_theory", False)
     if common.checkpoint is not None:
         raise InputError("--checkpoint: must be left out; an optimisation keeps none")
-    simulate = not given.pop("no_simulation", False)
-    result = api.optimise(experiment, controls=controls, simulate=simulate, workers=common.workers, **given)
+    result = api.optimise(experiment, simulate=simulate, workers=common.workers, **given)
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 

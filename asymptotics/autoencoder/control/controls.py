@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import InputError, closest, fail, integer, number
+from ...common.input.texts import assignment
 from ..equations.coefficients import Coefficients
 from ..model.problem import Problem
 from .differences import STEP, rate
@@ -264,3 +266,22 @@ def control_of(problem: Problem, key: str, bounds: Any) -> Control:
         if low * size > 1 or high * size < 1:
             raise InputError(f"controls: {key}: bounds {low:g}, {high:g} leave no {size} probabilities that sum to 1")
     return kind(key, low, high, pieces, size)
+
+
+def controls_of(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """The keys and bounds that ``--control KEY=LO:HI[:PIECES]`` names."""
+    found: dict[str, tuple[float, ...]] = {}
+    allowed = "KEY=LO:HI or KEY=LO:HI:PIECES, such as training.learning_rate=0:2:50"
+    for text in texts:
+        key, right = assignment(text, "--control", allowed)
+        parts = right.split(":")
+        try:
+            if len(parts) not in (2, 3):
+                raise ValueError
+            bounds = (float(parts[0]), float(parts[1]), *(int(x) for x in parts[2:]))
+        except ValueError:
+            raise InputError(f"--control {text}: must be {allowed}") from None
+        if key in found:
+            raise InputError(f"--control {key}: given twice")
+        found[key] = bounds
+    return found

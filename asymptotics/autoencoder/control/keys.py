@@ -10,7 +10,7 @@ from __future__ import annotations
 import numbers
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,3 +131,22 @@ def changes(
     if setting.problem.training.moving_time is not None and any(np.any(found[name]) for name in INSTANT):
         raise InputError(f"wrt: {key.name}: acts through the times, which move along the training; not available there")
     return found
+
+
+def replaced(problem: Problem, changed: Mapping[str, Any]) -> Problem:
+    """The problem with other settings, by dotted key."""
+    for key, value in changed.items():
+        table, *rest = key.split(".")
+        settings = getattr(problem, table)
+        if len(rest) == 1:
+            new = settings.replace(**{rest[0]: value})
+        else:
+            inner = getattr(settings, rest[0])
+            inner = (
+                {**(inner or {}), rest[1]: value}
+                if not hasattr(inner, "replace")
+                else inner.replace(**{rest[1]: value})
+            )
+            new = settings.replace(**{rest[0]: inner})
+        problem = replace(problem, **{table: new})
+    return problem

@@ -6,19 +6,21 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, integer, number
+from ...common.running.checkpoints import Checkpoint
 from ..equations.stepping import StepError
 from ..model.problem import Problem
 from .chosen import objective_of
 from .collapsed import Collapsed
-from .controls import Control, control_of
+from .controls import Control, control_of, controls_of
 from .generated import OfGenerated
 from .gradient import hit
-from .keys import Make
+from .keys import Make, replaced
 from .objectives import Hitting, Objective
 from .optimum import Optimum
 from .pontryagin import Arcs, bang_bang, residual, switching
@@ -40,17 +42,18 @@ def optimise(
     problem: Problem,
     *,
     objective: Any = "order_one",
-    controls: Mapping[str, Any],
-    make: Make,
+    controls: Mapping[str, Any] | Sequence[str] = (),
+    make: Make | None = None,
     at: Sequence[float] | None = None,
     cosine: float | None = None,
     horizon: float | None = None,
     starts: int = 5,
     seed: int = 0,
-    simulate: bool = True,
+    only_theory: bool = False,
     tolerance: float | None = None,
     workers: int | None = None,
     progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Optimum:
     """Controls along the training, constant on pieces, that make an objective least at given n/d.
 
@@ -62,9 +65,9 @@ def optimise(
     controls : mapping
         Key → ``(low, high)`` or ``(low, high, pieces)``: ``training.learning_rate``, ``training.weight_decay``, ``training.times``
         (one time), ``training.time_probabilities``, ``training.rates.NAME``. Bounds are needed: without them there may be no
-        optimum (where noise helps, an ever shorter burst of an ever higher rate is ever better).
-    make : callable
-        From changed keys to a problem.
+        optimum (where noise helps, an ever shorter burst of an ever higher rate is ever better). Or texts ``KEY=LOW:HIGH[:PIECES]``.
+    make : callable, optional
+        From changed keys to a problem; default the same problem with other settings.
     at, cosine
         Of the objective.
     horizon : float, optional
@@ -73,8 +76,8 @@ def optimise(
         Searches: from the best constants, ramps down and up, random steps.
     seed : int
         Of the random starts.
-    simulate : bool
-        Carry out the best constant and the optimum in R^d (``simulation`` table) too.
+    only_theory : bool
+        Do not carry out the best constant and the optimum in R^d (``simulation`` table).
     tolerance : float, optional
         Of the expectations, as in `solve`.
 
@@ -91,8 +94,16 @@ def optimise(
     found at its bounds but for single pieces is bang-bang: its switches are then the variables.
     """
     begin = time.perf_counter()
+    if checkpoint is not None:
+        raise InputError("checkpoint: must be left out; an optimisation keeps none")
+    make = partial(replaced, problem) if make is None else make
+    if not isinstance(controls, Mapping) and isinstance(controls, Sequence) and not isinstance(controls, str):
+        controls = controls_of(controls)
     if not isinstance(controls, Mapping) or not controls:
-        raise InputError("controls: must be a mapping from keys to (low, high) or (low, high, pieces)")
+        raise InputError(
+            "controls: must be a mapping from keys to (low, high) or (low, high, pieces), with at least one key (on the command "
+            "line --control KEY=LO:HI[:PIECES])"
+        )
     wanted = objective_of(objective, at=at, cosine=cosine)
     if isinstance(wanted, Collapsed):
         raise InputError(
@@ -133,7 +144,7 @@ def optimise(
         "others": [{"value": x.value, "control": _plain(chosen, _parts(chosen, x.u))} for x in alone[1:]],
     }
     simulated: dict[str, Any] = {"constant": None, "optimum": None, "reason": "not asked for"}
-    if simulate:
+    if not only_theory:
         simulated = _simulated(exact, make, u, alone[0].u, arcs, workers, progress)
     return Optimum(
         objective=wanted.name,
