@@ -1,4 +1,4 @@
-"""Command line: ``asymptotics examples | solve | simulate | compare | collapse | sweep | figure | derive``."""
+"""Command line: ``asymptotics examples | solve | simulate | compare | optimise | collapse | sweep | figure | derive``."""
 
 from __future__ import annotations
 
@@ -98,6 +98,17 @@ def _solve(name: str, arguments: Sequence[str]) -> int:
 def _long(name: str, arguments: Sequence[str]) -> int:
     experiment, common, options = _load(name, arguments)
     result = api.run(experiment, name, **_resources(common), **options[name])
+    _emit(common, result, result.to_json(), lambda: result.plot())
+    return 0
+
+
+def _optimise(name: str, arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(name, arguments)
+    given = options[name]
+    simulate = not given.pop("only_theory", False)
+    if common.checkpoint is not None:
+        raise InputError("--checkpoint: must be left out; an optimisation keeps none")
+    result = api.optimise(experiment, simulate=simulate, workers=common.workers, **given)
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 
@@ -254,6 +265,11 @@ def commands() -> dict[str, Command]:
             "Both, with a statistical verdict (exit status 0: they agree, 1: they do not).",
             _compare,
             ("solve", "simulate"),
+        ),
+        "optimise": Command(
+            "Controls along the training that make an objective least, beside the best constant.",
+            _optimise,
+            ("optimise",),
         ),
         "sweep": Command("An experiment over a grid of any of its keys; goes on where it was interrupted.", _sweep),
         "explore": Command("A local page with a slider for every number of an experiment.", _explore),
