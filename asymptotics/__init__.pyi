@@ -1,4 +1,5 @@
 from . import autoencoder as autoencoder
+from . import interactions as interactions
 from . import linear_diffusion as linear_diffusion
 from . import mixture_flow as mixture_flow
 from . import one_step as one_step
