@@ -20,7 +20,15 @@ from .common.output.provenance import made_from
 from .common.system import System
 
 #: Rooms by the name of their solvable system.
-SYSTEMS = ("autoencoder", "mixture_flow", "linear_diffusion", "one_step", "score_smoothing", "random_features", "interactions")
+SYSTEMS = (
+    "autoencoder",
+    "mixture_flow",
+    "linear_diffusion",
+    "one_step",
+    "score_smoothing",
+    "random_features",
+    "interactions",
+)
 
 
 def system_of(name: str) -> System:

@@ -146,6 +146,10 @@ def feature_digits():
     return DigitsComparison(100, 200, 2, np.array([1.0, 10.0]), theory, theory, measured, measured, {}, 1.5)
 
 
+def interactions():
+    return asy.example("interactions-banana").replace(simulation={"runs": 3})
+
+
 def smoothing():
     return asy.example("score-smoothing").replace(simulation={"samples": 300, "runs": 2})
 
@@ -189,6 +193,8 @@ MAKE = {
     "one_step.Simulated": lambda tmp: asy.simulate(one_step(), workers=1, progress=False),
     "one_step.Theory": lambda tmp: asy.solve(one_step()),
     "one_step.Transition": lambda tmp: probability_curve(),
+    "interactions.Runs": lambda tmp: asy.simulate(interactions(), workers=1, progress=False),
+    "interactions.Solution": lambda tmp: asy.solve(interactions()),
     "random_features.DigitsComparison": lambda tmp: feature_digits(),
     "random_features.Runs": lambda tmp: asy.simulate(features(), workers=1, progress=False),
     "random_features.Samples": lambda tmp: generated_features(),

@@ -41,7 +41,9 @@ def _plain(theory: Solution, runs: Runs) -> Verdict:
     # An inverse Wishart matrix of ν degrees of freedom has a variance for ν > r + 3, and so has its square for ν > r + 7.
     excess = n - f - r
     heavy = {
-        "kl_target_learned": f"heavy-tailed: its moments exist below the order {(excess + 1) / 2:g} only" if excess < 8 else None,
+        "kl_target_learned": f"heavy-tailed: its moments exist below the order {(excess + 1) / 2:g} only"
+        if excess < 8
+        else None,
         "kl_learned_target": None,
     }
     for name in DIRECTIONS:
@@ -57,7 +59,9 @@ def _plain(theory: Solution, runs: Runs) -> Verdict:
         for k, part in enumerate(ORDERS):
             given = factors[name] * measured[name][:, k]
             expected = getattr(split, part)
-            rows.append(Row.of_runs(f"{name}.{part}", expected, runs.column(name, part) - given + expected, skewed=True))
+            rows.append(
+                Row.of_runs(f"{name}.{part}", expected, runs.column(name, part) - given + expected, skewed=True)
+            )
     allowed = theory.traces_error
     for name in ("traces", "traces_whitened"):
         values = getattr(theory, name)
@@ -68,9 +72,13 @@ def _plain(theory: Solution, runs: Runs) -> Verdict:
                 continue  # 1/N exactly, in every data set
             rows.append(
                 Row.of_runs(
-                    f"{name}.{part}", values[k], getattr(runs, name)[:, k],
-                    allowance=float(allowed[k] * values[k]), source=ACCURACY, skewed=True,
-                )  # fmt: skip
+                    f"{name}.{part}",
+                    values[k],
+                    getattr(runs, name)[:, k],
+                    allowance=float(allowed[k] * values[k]),
+                    source=ACCURACY,
+                    skewed=True,
+                )
             )
     return Verdict.of(
         rows, not_tested=tuple(skipped), notes=("rows of the orders are given the features: their traces have rows of their own",)
@@ -90,5 +98,5 @@ def _of_ridge(theory: Solution, runs: Runs) -> Verdict:
     return Verdict.of(rows, not_tested=tuple(skipped), notes=("both directions are equal: Γ and the inputs are known",))
 
 
-#: What ridge may be off by order, relative: the largest differences in simulations of m = 10 … 20, N/F = .17 … 3, penalties not small.
+#: What ridge may be off by order, relative: the largest differences in simulations of m = 8 … 20, N/F = .17 … 3, penalties not small.
 RIDGE = (0.4, 0.11, 0.11)

@@ -78,7 +78,8 @@ class Coupling:
         again = np.abs(np.einsum("bia,ajk->bijk", G, G)).max()
         if again > ROUNDING * max(float(np.abs(G).max()) ** 2, np.finfo(float).tiny):
             raise InputError(
-                "G: must not read what it writes (G[G[u, v], w] = 0); the determinant of this coupling depends on x, and its action is no polynomial"
+                "G: must not read what it writes (G[G[u, v], w] = 0); the determinant of this coupling depends on x, "
+                "and its action is no polynomial"
             )
         object.__setattr__(self, "G", G)
 

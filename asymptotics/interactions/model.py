@@ -177,7 +177,9 @@ class CoupledGaussian:
         return Split.of(inputs, gaussian_kl(nothing, self.Gamma, nothing, other.Gamma), np.array(orders))
 
 
-def gaussian_kl(mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray) -> float:
+def gaussian_kl(
+    mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other_covariance: np.ndarray
+) -> float:
     """KL(N(mean, covariance)‖N(other_mean, other_covariance))."""
     lower = np.linalg.cholesky(other_covariance)
     ratio = np.linalg.solve(lower, np.linalg.solve(lower, covariance).T)

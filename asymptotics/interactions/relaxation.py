@@ -39,3 +39,11 @@ def relaxation_rates(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarr
     to_hermite = np.hstack([constant[:, None], linear, coefficients(quadratic)])
     rates, modes = np.linalg.eigh(to_hermite @ to_hermite.T)
     return rates[::-1], modes[:, ::-1]
+
+
+def distinct_rates(mean: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different rates, descending, and how often each occurs."""
+    rates, _ = relaxation_rates(mean, covariance)
+    first = np.concatenate([[True], -np.diff(rates) > 1e-9 * rates[0]])
+    at = np.flatnonzero(first)
+    return np.add.reduceat(rates, at) / np.diff([*at, rates.size]), np.diff([*at, rates.size])

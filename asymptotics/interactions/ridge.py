@@ -75,7 +75,9 @@ def ridge_kl(truth: CoupledGaussian, found: Ridge) -> Split:
     return Split.of(0.0, 0.0, 0.5 * (found.error(component_squares(truth), 0.0) + truth.outputs * found.variance))
 
 
-def bayes_errors(inputs: int, samples: int, noise: float, norms: np.ndarray, constant_penalty: float = 1e-3) -> np.ndarray:
+def bayes_errors(
+    inputs: int, samples: int, noise: float, norms: np.ndarray, constant_penalty: float = 1e-3
+) -> np.ndarray:
     """E‖Δ_k‖² of the best penalties λ_j = γF_j/‖θ_j‖² (Gaussian couplings): γ Tr_k R, shape (3,).
 
     Parameters

@@ -85,7 +85,9 @@ class Interactions(Settings):
         elif value.ndim == 1:
             value = np.diag(value)
         if value.shape != (size, size):
-            fail(self.key(name), f"array of shape {value.shape}", f"of shape {(size, size)}, a number or {size} of them")
+            fail(
+                self.key(name), f"array of shape {value.shape}", f"of shape {(size, size)}, a number or {size} of them"
+            )
         if not np.allclose(value, value.T, rtol=1e-10, atol=0) or np.linalg.eigvalsh(value)[0] <= 0:
             fail(self.key(name), getattr(self, name), "symmetric with positive eigenvalues")
         return (value + value.T) / 2

@@ -13,10 +13,12 @@ from ..common.output.results import to_builtin
 from .averages import kl_learned_target, kl_target_learned
 from .model import PARTS, Split, parameter_count
 from .problem import Problem
-from .relaxation import relaxation_rates
+from .relaxation import distinct_rates
 from .ridge import component_squares, ridge, ridge_kl
 from .traces import mean_traces, trace_errors, whitened_traces
 
+#: Features up to which rates are worth their eigenvalues.
+MOST_RATES = 1500
 NOTHING = Split(None, None, None, None, None, None)
 
 
@@ -42,8 +44,9 @@ class Solution(Recorded):
         Divergence of the truth from the Gaussian of its moments, below which no Gaussian (k ≤ 2) model gets.
     aliasing : float or None
         With ridge: the share of the k ≤ 2 part that is interactions read as Gaussian terms.
-    rates : ndarray, shape (F,)
-        Of population gradient flow of (a, b, C), descending, in units of Γ^{-1}.
+    rates, multiplicities : ndarray
+        Different rates of population gradient flow of (a, b, C), descending, in units of Γ^{-1}, and how often each occurs; empty
+        for more than `MOST_RATES` features.
     reasons : tuple of (str, str)
     settings : dict
     seconds : float
@@ -62,6 +65,7 @@ class Solution(Recorded):
     gaussian_floor: float
     aliasing: float | None
     rates: np.ndarray
+    multiplicities: np.ndarray
     reasons: tuple[tuple[str, str], ...]
     settings: dict[str, Any]
     seconds: float
@@ -84,7 +88,10 @@ class Solution(Recorded):
             f"{self.parameters} parameters",
             f"  {'':<22} " + " ".join(f"{name:>11}" for name in PARTS),
         ]
-        for name, label in (("kl_target_learned", "E KL(target‖learned)"), ("kl_learned_target", "E KL(learned‖target)")):
+        for name, label in (
+            ("kl_target_learned", "E KL(target‖learned)"),
+            ("kl_learned_target", "E KL(learned‖target)"),
+        ):
             split = getattr(self, name)
             lines.append(f"  {label:<22} " + " ".join(f"{show(getattr(split, part)):>11}" for part in PARTS))
         lines += [
@@ -137,12 +144,13 @@ def solve(problem: Problem, *, progress: bool | None = None) -> Solution:
         if n >= f + r and n - 1 > f:
             backward = kl_learned_target(m, r, n, white)
         else:
-            reasons["kl_learned_target"] = (
-                "the traces are unknown at N = F + 1" if n >= f + r else _unbounded(f, r)
-            )
+            reasons["kl_learned_target"] = "the traces are unknown at N = F + 1" if n >= f + r else _unbounded(f, r)
+    rates, counts = np.zeros(0), np.zeros(0, dtype=int)
+    if f <= MOST_RATES:
+        rates, counts = distinct_rates(truth.mean, truth.covariance)
     return Solution(
         m, r, n, forward, backward, traces, white, errors, parameter_count(m, r), f, truth.negentropy(), aliasing,
-        relaxation_rates(truth.mean, truth.covariance)[0] if f <= 2000 else unknown,
+        rates, counts,
         tuple(reasons.items()), problem.to_tables(), clock.perf_counter() - started,
     )  # fmt: skip
 

@@ -138,7 +138,7 @@ def _inverse_slope(x: np.ndarray) -> np.ndarray:
     )
     found = np.zeros((5, 5))
     found[:3, :3] = block
-    found[3, 3], found[4, 4] = -i[3] ** 2, -i[4] ** 2
+    found[3, 3], found[4, 4] = -(i[3] ** 2), -(i[4] ** 2)
     return found
 
 
