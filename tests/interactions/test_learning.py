@@ -181,14 +181,14 @@ def test_ridge_by_hand():
     ],
 )
 def test_verdicts(table):
-    problem = Problem(table, Simulation(runs=400, seed=3))
+    problem = Problem(table, Simulation(runs=150, seed=3))
     verdict = asy.interactions.compare(solve(problem), simulate(problem, workers=1))
     assert verdict.passed, verdict
 
 
 def test_a_wrong_theory_is_seen():
     """Averages of one output more."""
-    problem = Problem(Interactions(3, 2, 60), Simulation(runs=400))
+    problem = Problem(Interactions(3, 2, 60), Simulation(runs=150))
     runs, theory = simulate(problem, workers=1), solve(problem)
     import dataclasses
 
@@ -208,7 +208,7 @@ def test_json_and_what_there_is_not(capsys):
     assert len(found["traces"]) == len(found["traces_whitened"]) == 3
     few = asy.solve(asy.example("interactions").replace({"interactions.samples": 60}))
     assert few.to_json()["traces"] is None and "unbounded" in dict(few.reasons)["kl_learned_target"]
-    with pytest.raises(asy.InputError, match="at least 76"):
+    with pytest.raises(asy.InputError, match="F + r = 76"):
         asy.simulate(asy.example("interactions").replace({"interactions.samples": 75}))
 
 
