@@ -208,7 +208,7 @@ def test_json_and_what_there_is_not(capsys):
     assert len(found["traces"]) == len(found["traces_whitened"]) == 3
     few = asy.solve(asy.example("interactions").replace({"interactions.samples": 60}))
     assert few.to_json()["traces"] is None and "unbounded" in dict(few.reasons)["kl_learned_target"]
-    with pytest.raises(asy.InputError, match="F + r = 76"):
+    with pytest.raises(asy.InputError, match=r"F \+ r = 76"):
         asy.simulate(asy.example("interactions").replace({"interactions.samples": 75}))
 
 
