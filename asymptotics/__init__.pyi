@@ -21,6 +21,8 @@ from .experiment import Experiment as Experiment
 from .experiment import example as example
 from .experiment import examples as examples
 from .experiment import load as load
+from .relative_distance import RelativeDistance as RelativeDistance
+from .relative_distance import memorisation as memorisation
 from .sweeps import sweep as sweep
 
 __version__: str

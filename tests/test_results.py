@@ -199,6 +199,9 @@ MAKE = {
     "random_features.Runs": lambda tmp: asy.simulate(features(), workers=1, progress=False),
     "random_features.Samples": lambda tmp: generated_features(),
     "random_features.Solution": lambda tmp: asy.solve(features(), kernel_limit=True),
+    "relative_distance.RelativeDistance": lambda tmp: asy.memorisation(
+        *(np.random.default_rng(k).standard_normal((20 + k, 2)) for k in range(3))
+    ),
     "score_smoothing.Minimiser": lambda tmp: importlib.import_module(
         "asymptotics.score_smoothing.networks.variational"
     ).convex_program(2, 0.01, 0.1, knots=9),
