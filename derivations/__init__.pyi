@@ -2,6 +2,8 @@ from .autoencoder.activations import ACTIVATIONS as ACTIVATIONS
 from .autoencoder.activations import activation_expression as activation_expression
 from .autoencoder.activations import apply_activation as apply_activation
 from .autoencoder.activations import sigma as sigma
+from .autoencoder.conditioning import label as label
+from .autoencoder.conditioning import schedule as schedule
 from .autoencoder.denoiser import ARCHITECTURES as ARCHITECTURES
 from .autoencoder.denoiser import PREDICTIONS as PREDICTIONS
 from .autoencoder.denoiser import Denoiser as Denoiser
@@ -12,6 +14,7 @@ from .autoencoder.engine import derive as derive
 from .autoencoder.fluctuations import Fluctuations as Fluctuations
 from .autoencoder.moments import NotClosed as NotClosed
 from .autoencoder.moments import expectation as expectation
+from .autoencoder.optimiser import Optimiser as Optimiser
 from .autoencoder.sampling import Sampler as Sampler
 from .identity import DerivationError as DerivationError
 from .steps import Derivation as Derivation

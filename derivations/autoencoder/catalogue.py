@@ -35,6 +35,10 @@ class Architecture:
         Whether there are trainable biases κ, a trainable scale a.
     activation : str, optional
         A name of `FORMULAE` that belongs to it; else it is chosen.
+    labelled : bool
+        Whether it is told the label: the biases κ are then those of each label (none where it is dropped).
+    decoders : bool
+        Whether every label has decoders of its own, and the dropped one too.
     """
 
     name: str
@@ -45,15 +49,20 @@ class Architecture:
     biases: bool = False
     scale: bool = False
     activation: str | None = None
+    labelled: bool = False
+    decoders: bool = False
 
-    def vectors(self, hidden: int) -> tuple[str, ...]:
-        """Names of the weight vectors, decoders first."""
-        return tuple(
-            f"{stem}_{k}" for stem in dict.fromkeys((self.decoder, self.encoder)) for k in range(1, hidden + 1)
-        )
+    def vectors(self, hidden: int, labels: int = 0) -> tuple[str, ...]:
+        """Names of the weight vectors, decoders first: those of each label, those of the dropped one."""
+        stems = list(dict.fromkeys((self.decoder, self.encoder)))
+        if self.decoders:
+            stems[:1] = [f"{self.decoder}_{name}" for name in (*range(labels), "none")]
+        return tuple(f"{stem}_{k}" for stem in stems for k in range(1, hidden + 1))
 
-    def scalars(self, hidden: int) -> dict[str, float]:
+    def scalars(self, hidden: int, labels: int = 0) -> dict[str, float]:
         """Trainable scalars besides b: by name, where they start unless something else is said."""
+        if self.labelled and self.biases:
+            return {f"kappa_{label}_{k}": 0.0 for label in range(labels) for k in range(1, hidden + 1)}
         return {f"kappa_{k}": 0.0 for k in range(1, hidden + 1) if self.biases} | ({"a": 1.0} if self.scale else {})
 
 
@@ -64,4 +73,10 @@ ARCHITECTURES = {
     "no_skip": Architecture("no_skip", "tied without the skip connection", skip=False),
     "scaled": Architecture("scaled", "tied with a trainable output scale", scale=True),
     "linear": Architecture("tied", "tied with σ(x) = x", activation="linear"),
+    "labelled_bias": Architecture(
+        "labelled_bias", "tied with trainable biases for each label", biases=True, labelled=True
+    ),
+    "labelled_decoder": Architecture(
+        "labelled_decoder", "untied with decoders for each label", "u", "v", labelled=True, decoders=True
+    ),
 }

@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 from ..steps import Derivation, Derived
 from . import report
 from .denoiser import Denoiser
+from .optimiser import Optimiser
 from .update import Equations
 
 
@@ -36,17 +37,21 @@ class System(Derived, Equations):
 
 
 @lru_cache(maxsize=64)
-def derive(denoiser: Denoiser) -> System:
+def derive(denoiser: Denoiser, optimiser: Optimiser | None = None) -> System:
     """The order-parameter equations of a denoiser.
 
     Parameters
     ----------
     denoiser : Denoiser
         Its activation may be open (σ unspecified): the equations then hold for any activation.
+    optimiser : Optimiser, optional
+        What moves its vectors. Default: SGD with weight decay and a rate for each vector.
 
     Returns
     -------
     System
         Prints its derivation; `asymptotics` solves and simulates it.
     """
-    return System(denoiser)
+    if optimiser is not None:
+        optimiser.matrices(denoiser.vectors)
+    return System(denoiser, optimiser)

@@ -21,6 +21,7 @@ import mpmath
 import sympy
 
 from .breaks import NO_GRADIENT, Breaks, Refused
+from .conditioning import Told
 from .names import Parameter
 
 _DIGITS = 30
@@ -62,7 +63,9 @@ def analyse(phi: sympy.Expr, fields: Sequence[sympy.Symbol]) -> Smoothness:
     inner = [x for x in fields if x in phi.free_symbols]
     outer = sorted(phi.free_symbols - set(inner), key=str)
     names = [sympy.Symbol(f"omega_{i}", real=True) for i in range(len(inner))]
-    scalars = [Parameter(f"kappa_{i}", **x.assumptions0) for i, x in enumerate(outer)]
+    scalars = [
+        Parameter(f"{'time' if type(x) is Told else 'kappa'}_{i}", **x.assumptions0) for i, x in enumerate(outer)
+    ]
     there = dict(zip((*inner, *outer), (*names, *scalars), strict=True))
     back = {value: key for key, value in there.items()}
     try:
@@ -112,7 +115,9 @@ class _Numbers:
     def _point(self) -> list[Any]:
         size = self.random.choice((0.3, 1.0, 3.0))
         return [mpmath.mpf(self.random.gauss(0, size)) for _ in self.fields] + [
-            mpmath.mpf(self.random.uniform(0.3, 1.7)) for _ in self.scalars
+            # A time and the schedule's values lie in [0, 1].
+            mpmath.mpf(self.random.uniform(0.3, 0.95 if x.name.startswith("time") else 1.7))
+            for x in self.scalars
         ]
 
     def _marks(self, point: list[Any], **given: Any) -> list[Any]:

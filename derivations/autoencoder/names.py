@@ -8,6 +8,8 @@ from typing import Any
 
 import sympy
 
+from .conditioning import Told
+
 
 class LocalField(sympy.Symbol):
     """The field of a weight vector: by its class another symbol than any that a user makes by name.
@@ -30,6 +32,8 @@ class Opened(sympy.Symbol):
 # the engine's own -------------------------------------------------------------------------------------------------
 
 b = sympy.Symbol("b", real=True)
+#: s(t), where the skip connection depends on the time.
+skip_at_time = sympy.Symbol("s", real=True)
 d = sympy.Symbol("d", positive=True)
 eta, lam, mass, varsigma, Lambda, tau = sympy.symbols("eta lambda p_s varsigma Lambda tau", positive=True)
 
@@ -49,7 +53,9 @@ _WORDS = {
     *("b", "d", "eta", "lambda", "p_s", "varsigma", "Lambda", "tau", "alpha", "beta", "alpha_dot", "beta_dot", "t"),
     *("x", "y", "x_0", "x_1", "x_t", "L", "L_bulk", "ell", "f", "E", "I", "pi", "sigma"),
 }
-_STEMS = re.compile(r"(omega|lambda[01]|e|Q|q|Theta|A|P|Phat|H[01]?|N[01]?|B|g|h|z|zu|m|rho|X|DTheta|Dq|Y)_.+", re.S)
+_STEMS = re.compile(
+    r"(omega|label|lambda[01]|e|Q|q|Theta|A|P|Phat|H[01]?|N[01]?|B|g|h|z|zu|m|rho|X|DTheta|Dq|Y)_.+", re.S
+)
 #: Characters that LaTeX or Python would read as something else.
 _FORBIDDEN = '\\{}$%#&~^"`'
 _LONGEST = 60
@@ -102,6 +108,10 @@ def private(parameters: Sequence[Any], vectors: Sequence[str]) -> tuple[Paramete
             raise ValueError(f"parameters: {p!r} must be a SymPy symbol")
         if isinstance(p, LocalField):
             raise ValueError(f"parameters: {p} is a local field; a trainable scalar must be a symbol of its own")
+        if isinstance(p, Told):
+            raise ValueError(
+                f"parameters: {p} is the schedule's or a label; a trainable scalar must be a symbol of its own"
+            )
         if p.is_real is False:
             raise ValueError(f"parameters: {p} must be real")
     names = [p.name for p in parameters]

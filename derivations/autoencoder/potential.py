@@ -12,7 +12,8 @@ from ..identity import require
 from ..vectors import VectorSum
 from .denoiser import Denoiser, alpha, beta
 from .kinks import almost_everywhere, slope
-from .names import Lambda, Opened, b, d, symbol, symmetric
+from .names import Lambda, Opened, b, d, skip_at_time, symbol, symmetric
+from .optimiser import Optimiser
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,12 @@ class Potential:
     """Loss, potential and its derivatives, derived on demand step by step.
 
     Every attribute is a SymPy expression, or a list of them, in the symbols of `names`; `denoiser` is where they
-    come from. Index a runs over stacked vectors (p of them), j over decoder vectors, c ∈ {0, 1} over channels.
+    come from, and `optimiser` what moves the vectors (None: SGD with weight decay). Index a runs over stacked vectors (p of
+    them), j over decoder vectors, c ∈ {0, 1} over channels.
     """
 
     denoiser: Denoiser
+    optimiser: Optimiser | None = None
 
     @property
     def p(self) -> int:
@@ -53,8 +56,11 @@ class Potential:
 
     @cached_property
     def skip(self) -> sympy.Expr:
-        """b, or 0 without a skip connection."""
-        return b if self.denoiser.skip else sympy.Integer(0)
+        """b, or s where the skip connection depends on the time; 0 without one."""
+        denoiser = self.denoiser
+        if denoiser.plain:
+            return b if denoiser.skip else sympy.Integer(0)
+        return skip_at_time
 
     @cached_property
     def gram(self) -> sympy.Matrix:

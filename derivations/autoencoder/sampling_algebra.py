@@ -8,11 +8,13 @@ from functools import cached_property, lru_cache
 import sympy
 
 from ..identity import require
+from .conditioning import schedule
 from .denoiser import Target, alpha, alpha_dot, beta, beta_dot
 from .names import b
 
 #: The sample and the network's output, coordinate by coordinate; what follows from them; the time and the noise's strength.
-x, f, noise, data, score, velocity, t = sympy.symbols("x f noise data score velocity t", real=True)
+x, f, noise, data, score, velocity = sympy.symbols("x f noise data score velocity", real=True)
+t = schedule.t
 epsilon = sympy.Symbol("epsilon", nonnegative=True)
 y0, y1 = sympy.symbols("y_0 y_1", real=True)
 h = sympy.Symbol("h", positive=True)

@@ -28,10 +28,10 @@ def bulk(target: Target = PREDICTIONS["data"]) -> sympy.Expr:
     return residual.dot(residual, lambda m, n: squares.get((m, n), sympy.Integer(0)))
 
 
-def drift(bulk: sympy.Expr) -> sympy.Expr:
+def drift(bulk: sympy.Expr, of: sympy.Symbol = b) -> sympy.Expr:
     """db/dτ of the update Δb = −(η/d²) ∂_b loss with dτ = 2η/d, where loss = bulk × d: −½ ∂_b bulk."""
     eta, d = sympy.symbols("eta d", positive=True)
-    increment = -(eta / d**2) * sympy.diff(d * bulk, b)
+    increment = -(eta / d**2) * sympy.diff(d * bulk, of)
     return increment / (2 * eta / d)
 
 

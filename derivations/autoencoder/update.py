@@ -28,14 +28,27 @@ class Equations(Potential):
     def step(self) -> tuple[VectorSum, ...]:
         """w_a after one step: w_a − ρ_a η (∇_{w_a} loss + (λ/d) w_a), in terms of g and P̂ (not yet averaged).
 
+        Or, by an `Optimiser`, w_a + η Σ_b R_ab (−∇_{w_b} loss) + (2η/d) Σ_b A_ab w_b.
         ∂λ_{ca}/∂w_a = x_c/√d and ∂Q_ab/∂w_a = (1 + δ_ab) w_b/d.
         """
-        after = []
+        slopes = []
         for a in range(self.p):
             slope = VectorSum({f"x{c}": -2 * symbol("g", c, a + 1) / sympy.sqrt(d) for c in (0, 1)})
             for c in range(self.p):
                 slope = slope + VectorSum({c: -2 * symmetric("P", a, c) / d})
-            after.append(VectorSum({a: 1}) - self.rates[a] * eta * (slope + VectorSum({a: lam / d})))
+            slopes.append(slope)
+        if self.optimiser is None:
+            return tuple(
+                VectorSum({a: 1}) - self.rates[a] * eta * (slope + VectorSum({a: lam / d}))
+                for a, slope in enumerate(slopes)
+            )
+        R, A = self.optimiser.matrices(self.denoiser.vectors)
+        after = []
+        for a in range(self.p):
+            moved = VectorSum({a: 1}) + VectorSum({c: 2 * eta / d * A[a, c] for c in range(self.p)})
+            for c, slope in enumerate(slopes):
+                moved = moved - eta * R[a, c] * slope
+            after.append(moved)
         return tuple(after)
 
     def _atom_table(self, m: Hashable, n: Hashable) -> sympy.Expr:
@@ -133,6 +146,27 @@ class Equations(Potential):
         return {key: self.average(x) for key, x in self.gram_increment.items()}
 
     @cached_property
+    def gradient_drift(self) -> tuple[tuple[sympy.Expr, ...], sympy.Matrix, dict[tuple[int, int], sympy.Expr]]:
+        """(A_a, B_ab, N_ab): a gradient step moves w_a·v by A_a (v·μ) + Σ_b B_ab (w_b·v) on average, along any v, and spreads by N.
+
+        Sorted out of the equations of plain SGD (ρ = 1, λ = 0), and these put together of them again:
+        dq_ab = X_ab + X_ba + 2η p_s N_ab with X_ab = A_a m_b + Σ_e B_ae q_eb.
+        """
+        one = {rho: sympy.Integer(1) for rho in self.rates} | {lam: sympy.Integer(0)}
+        plain = self if self.optimiser is None else Equations(self.denoiser)
+        theta = [sympy.expand(x.xreplace(one)) for x in plain.theta_drift]
+        A = tuple(x.coeff(symbol("t"), 1) for x in theta)
+        B = sympy.Matrix(self.p, self.p, lambda a, e: theta[a].coeff(symbol("Theta", e + 1), 1))
+        N = {}
+        for (a, c), drift in plain.gram_drift.items():
+            X = A[a] * symbol("m", c + 1) + sympy.Add(*[B[a, e] * symmetric("q", e, c) for e in range(self.p)])
+            Y = A[c] * symbol("m", a + 1) + sympy.Add(*[B[c, e] * symmetric("q", e, a) for e in range(self.p)])
+            N[a, c] = sympy.expand(sympy.expand(drift.xreplace(one) - X - Y) / (2 * eta * mass))
+            noise = {x for ch in (0, 1) for x in (symmetric(f"N{ch}", a, c), varsigma)}
+            require(N[a, c].free_symbols <= noise, "what is left of a Gram matrix's drift is the noise")
+        return A, B, N
+
+    @cached_property
     def skip_drift(self) -> sympy.Expr:
-        """db/dτ = −½ ∂_b bulk, from the update of b (per time; E_t is linear)."""
-        return sympy.factor_terms(skip.drift(self.bulk)) if self.denoiser.skip else sympy.Integer(0)
+        """db/dτ = −½ ∂_b bulk, from the update of b (per time; E_t is linear); db_k/dτ is ψ_k(t) times this, with ∂_s for ∂_b."""
+        return sympy.factor_terms(skip.drift(self.bulk, self.skip)) if self.skip != 0 else sympy.Integer(0)

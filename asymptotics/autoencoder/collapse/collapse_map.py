@@ -16,6 +16,7 @@ from ...common.input.checks import array, fail, integer, number
 from ...common.output.plotting import Drawn
 from ...common.output.results import Result, dataframe
 from ..kernels.sampler import compile_sampler
+from ..model.extensions import refuse
 from ..model.problem import Problem
 from .bulk import BulkVariance
 from .orbits import SETTLED, follow, next_fixed
@@ -63,6 +64,7 @@ class CollapseMap(Drawn):
     """
 
     def __init__(self, problem: Problem, original: float | None = None) -> None:
+        refuse(problem, "the collapse map")
         self.problem = problem
         phi = problem.generations.original if original is None else original
         self.original = number("original", phi, at_least=0, at_most=1)

@@ -21,6 +21,7 @@ from ...common.running.calls import Stopped
 from ...common.running.checkpoints import Checkpoint, Interrupted, RunFiles
 from ..equations.integrate import SolveError
 from ..kernels.compile import compile_kernels
+from ..model.extensions import refuse
 from ..model.generations import Generations
 from ..model.problem import Problem
 from ..solution import OrderParameterPath
@@ -82,6 +83,7 @@ def generations(
     """
     start = time.perf_counter()
     settings: Generations = problem.generations
+    refuse(problem, "generations")
     number("integrator_tolerance", integrator_tolerance, above=0, below=1)
     if problem.denoiser.init.realisation is not None and settings.count > 1 and settings.start == "fresh":
         raise InputError(

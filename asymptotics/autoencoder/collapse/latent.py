@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -158,7 +159,7 @@ class LatentMoments:
         nodes, weights = self.averages.nodes
         return nodes[:, len(self.kernels.encoders) :], weights
 
-    def average(self, theta: np.ndarray, Q: np.ndarray, b: float, kappa: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def average(self, theta: np.ndarray, Q: np.ndarray, b: Any, kappa: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Averaged moments (names,) and E[A_a c_m] (p, p), for overlaps Θ_{a,E_m} (p, p) with the basis."""
         of, p = self.averages, self.kernels.p
         given, enc, dec = of.coefficients, of.encoders, of.decoders
@@ -202,13 +203,12 @@ class GenerationDrift(RightHandSide):
         self.laws, self.original, self.K = laws, original, problem.target.directions
         (S, F), p = gram.shape[:2], kernels.p
         given = Coefficients.of(problem)
-        pi, c, varsigma, decay_weight, Lambda = [], [], [], 0.0, 0.0
+        pi, c, varsigma, Lambda = [], [], [], 0.0
         if original is not None:
             share = original[0]
             pi.append(share * given.pi)
             c.append(np.concatenate([given.c, np.zeros((len(given.c), F - self.K))], axis=1))
             varsigma.append(given.varsigma)
-            decay_weight += share
             Lambda += share * given.Lambda
         for i, (share, law) in enumerate(laws):
             pi.append(np.full(1 + p, share))
@@ -216,14 +216,11 @@ class GenerationDrift(RightHandSide):
             block[1:, self.K + i * p : self.K + (i + 1) * p] = np.eye(p)
             c.append(block)
             varsigma.append(np.full((1 + p, S), law.variance))
-            decay_weight += share * (1 + p)
             Lambda += share * law.variance
         centres = np.ascontiguousarray(np.concatenate(c))
         mixed = replace(
             given, pi=np.concatenate(pi), c=centres, varsigma=np.ascontiguousarray(np.concatenate(varsigma)), T=gram,
             t=along(gram, centres), Lambda=Lambda,
-            # The weight decay comes once with every cluster.
-            decay=given.decay / decay_weight,
         )  # fmt: skip
         super().__init__(mixed, kernels)
         # Kernels of a latent measure may have more columns (with a kink), in another order.
@@ -233,7 +230,7 @@ class GenerationDrift(RightHandSide):
         self._H1[rows, columns] = self._H1[columns, rows] = kernels.column("H1_1_1") + np.arange(len(rows))
         self._A = kernels.column("A_1")
 
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
+    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
         Q, Theta, rows, p = q.sum(axis=0), theta.sum(axis=0), [], self.kernels.p
         if self.original is not None:
             rows.append(self.original[1].moments(np.ascontiguousarray(theta[:, :, : self.K]), q, b, kappa))

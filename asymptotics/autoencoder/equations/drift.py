@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ...common.numerics.gram import NULL
 from ..kernels.compile import Kernels
 from ..kernels.fields import channels, fields_at, mixed_overlaps
 from ..model.problem import Problem
+from .assembly import assemble
 from .coefficients import Coefficients
 from .layout import Layout
 from .moments import AveragedMoments
@@ -34,38 +36,53 @@ class RightHandSide(ABC):
     def __init__(self, coefficients: Coefficients, kernels: Kernels) -> None:
         self.coefficients, self.kernels = coefficients, kernels
         atoms, directions = coefficients.T.shape[:2]
-        self.layout = Layout(atoms, kernels.p, directions, kernels.parameters)
+        stack = coefficients.optimiser
+        basis = max(1, len(coefficients.start.psi))
+        self.layout = Layout(atoms, stack.size, directions, kernels.parameters, basis, len(stack.averages))
         self.evaluations = 0
 
     @abstractmethod
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
-        """E_t-averaged moments of every cluster, (clusters, names)."""
+    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
+        """E_t-averaged moments of every cell, (cells, names), from Θ and q of the network's own vectors."""
 
-    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
-        """Θ(s), q(s), b, κ of one state."""
+    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray]:
+        """Θ(s), q(s), b, κ of one state; b is a number, or (basis,)."""
         theta, q, b, kappa = self.layout.unpack(y)
-        return theta, q, float(b), kappa
+        return theta, q, float(b) if self.layout.basis == 1 else b, kappa
+
+    def network(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The part of Θ(s) and q(s) that is the network's own."""
+        p = self.coefficients.optimiser.p
+        if p == self.layout.p:
+            return theta, q
+        return np.ascontiguousarray(theta[:, :p]), np.ascontiguousarray(q[:, :p, :p])
 
     def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
         """dy/dτ."""
-        return self.slope(y, self.coefficients.scale(tau))
+        return self.slope(y, self.coefficients.scale(tau), tau)
 
-    def slope(self, y: np.ndarray, scale: float) -> np.ndarray:
-        """dy/dτ with ``scale`` in the place of s(τ)."""
+    def slope(self, y: np.ndarray, scale: float, tau: float = 0.0) -> np.ndarray:
+        """dy/dτ at τ, with ``scale`` in the place of s(τ)."""
         self.evaluations += 1
-        given, module = self.coefficients, self.kernels.module
+        given, module, layout = self.coefficients, self.kernels.module, self.layout
+        now = given.at(tau)
         theta, q, b, kappa = self.unpack(y)
-        moments = self.moments(theta, q, b, kappa)
+        moments = self.moments(*self.network(theta, q), b, kappa, tau)
+        p, atoms = given.optimiser.p, layout.atoms
+        A, B, N = np.empty((len(given.pi), p)), np.empty((atoms, p, p)), np.empty((atoms, p, p))
+        module.increments(moments, given.pi, given.varsigma, A, B, N)
+        R, L = given.optimiser.at(tau, scale, now.decay)
         dtheta, dq = np.empty_like(theta), np.empty_like(q)
-        module.assemble(
-            moments, given.pi, given.c, given.t, given.varsigma, given.mass, theta, q,
-            given.eta, given.decay, scale * given.rho, dtheta, dq,
-        )  # fmt: skip
-        _, slope = module.bulk(*given.schedule, given.Lambda, b)
-        db = scale * given.rho_b * float(given.time_weights @ slope)
-        first = len(self.kernels.names) - 1 - self.layout.parameters
-        dkappa = scale * (given.pi @ moments[:, first : first + self.layout.parameters])
-        return self.layout.pack(dtheta, dq, db, dkappa)
+        assemble(A, B, N, given.pi, given.c, given.t, given.mass, theta, q, given.eta, R, L, dtheta, dq)
+        _, slope = module.bulk(*now.told[:4], given.Lambda, now.skip(b))
+        db = np.zeros(layout.basis)
+        db[: len(now.psi)] = given.optimiser.of_scalar(scale * given.rho_b) * (now.psi @ (now.first * slope))
+        first = len(self.kernels.names) - 1 - layout.parameters
+        gradient = given.pi @ moments[:, first : first + layout.parameters]
+        dkappa = given.optimiser.of_scalar(scale) * gradient
+        live = y[layout.at_b : layout.at_b + layout.scalars]
+        averaged = y[layout.at_b + layout.scalars :].reshape(layout.averages, layout.scalars)
+        return layout.pack(dtheta, dq, db, dkappa, given.optimiser.gammas(tau)[:, None] * (live - averaged))
 
 
 class Drift(RightHandSide):
@@ -108,7 +125,7 @@ class Drift(RightHandSide):
             if np.allclose(theta[s] @ lift @ theta[s].T, q[s], rtol=0.0, atol=HELD * (1.0 + np.max(np.abs(q[s])))):
                 self.held.append((int(s), lift))
 
-    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, np.ndarray]:
+    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray]:
         theta, q, b, kappa = super().unpack(y)
         for s, lift in self.held:
             q[s] = theta[s] @ lift @ theta[s].T
@@ -118,17 +135,19 @@ class Drift(RightHandSide):
         """Q (p, p), M(c) (clusters, p), Q^c (clusters, p, p) of the local fields."""
         return mixed_overlaps(theta, q, self.coefficients.c, self.coefficients.varsigma)
 
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
+    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
         given, of = self.coefficients, self.averages
+        now = given.at(tau)
         Q, M, Qc = self.fields(theta, q)
-        law = fields_at(Q, M, Qc, of.mixing(b), of.encoders, of.decoders)
+        law = fields_at(Q, M, Qc, of.mixing(b, now), of.encoders, of.decoders)
         pairs = channels(Q, M, Qc, of.encoders, of.decoders) if given.shared_sample else None
-        return of.average(law, pairs, Q, b, kappa)
+        return of.average(law, pairs, Q, b, kappa, now)
 
-    def loss(self, y: np.ndarray) -> tuple[float, float]:
+    def loss(self, y: np.ndarray, tau: float = 0.0) -> tuple[float, float]:
         """``(bulk per dimension, potential)``: the denoising loss is d × the first + the second."""
         given = self.coefficients
+        now = given.at(tau)
         theta, q, b, kappa = self.unpack(y)
-        bulk, _ = self.kernels.module.bulk(*given.schedule, given.Lambda, b)
-        moments = self.moments(theta, q, b, kappa)
-        return float(given.time_weights @ bulk), float(given.pi @ moments[:, -1])
+        bulk, _ = self.kernels.module.bulk(*now.told[:4], given.Lambda, now.skip(b))
+        moments = self.moments(*self.network(theta, q), b, kappa, tau)
+        return float(now.first @ bulk), float(given.pi @ moments[:, -1])

@@ -13,7 +13,7 @@ from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem
 from .drift import Drift
-from .loss_terms import averaged_unpredicted
+from .loss_terms import unpredicted_along
 from .path import TrainingPath
 from .stepping import StepError, finite, pieces_of, steps
 
@@ -46,9 +46,10 @@ def check_start(problem: Problem) -> None:
         return
     kernels = kernels_of(problem)
     drift = Drift(problem, kernels, Rule("hermite", 4) if kernels.smooth else Rule("sobol", 64))
-    start = drift.layout.pack(theta, q, problem.denoiser.skip, problem.denoiser.parameters)
+    start = initial_state(problem, drift)
     slope = finite(lambda _, y: drift.slope(y, 1.0))(0.0, start)
-    trained = np.delete(slope, drift.layout.at_b)
+    at_b = drift.layout.at_b
+    trained = np.delete(slope, slice(at_b, at_b + drift.layout.basis))
     if np.all(np.abs(np.nan_to_num(trained)) < 1e-12):
         raise InputError(
             "denoiser.init: all weights are zero, and since the activation is 0 at 0 they would stay zero for ever, in theory and "
@@ -57,10 +58,18 @@ def check_start(problem: Problem) -> None:
 
 
 def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
-    """Packed state at τ = 0."""
+    """Packed state at τ = 0: velocities are zero, averages are the weights themselves."""
     theta, q = problem.initial_overlaps()
-    b = problem.denoiser.skip if problem.denoiser.has_skip else 0.0
-    return drift.layout.pack(theta, q, b, problem.denoiser.parameters)
+    layout, stack = drift.layout, problem.optimiser
+    copies = np.zeros((layout.p, stack.p))
+    copies[: stack.p] = np.eye(stack.p)
+    for k in range(layout.averages):
+        copies[stack.average(k)] = np.eye(stack.p)
+    b = np.zeros(layout.basis)
+    b[: problem.denoiser.basis] = problem.denoiser.start
+    kappa = problem.denoiser.parameters
+    averaged = np.tile(np.concatenate([b, kappa]), (layout.averages, 1))
+    return layout.pack(copies @ theta, copies @ q @ copies.T, b, kappa, averaged)
 
 
 def scale_of(problem: Problem) -> float:
@@ -129,7 +138,7 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
         loss_states = np.concatenate([stacked[:1, 0], stacked[:, [3, -1]].reshape(-1, stacked.shape[-1])])
     else:
         loss_tau, loss_states = knots, np.concatenate([stacked[:1, 0], stacked[:, -1]])
-    loss = np.array([drift.loss(y) for y in loss_states])
+    loss = np.array([drift.loss(y, float(tau)) for tau, y in zip(loss_tau, loss_states, strict=True)])
     return TrainingPath(
         knots=knots,
         values=stacked,
@@ -148,7 +157,10 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
         method=controls.method,
         experiment=problem.to_tables(),
         version=__version__,
-        loss_unpredicted=averaged_unpredicted(problem),
+        loss_unpredicted=unpredicted_along(problem, loss_tau),
+        basis=drift.layout.basis,
+        averages=[a.to_builtin() for a in problem.training.averages],
+        moving=problem.optimiser.moving,
         source=problem,
     )
 

@@ -7,6 +7,8 @@ beyond Λ.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...common.numerics.gram import COMPUTED, rank
@@ -37,14 +39,34 @@ def beyond_bulk(problem: Problem) -> float:
     return float(target.weights @ (norms + single))
 
 
-def unpredicted(problem: Problem, b: float, times: np.ndarray) -> np.ndarray:
-    """(y₁ − bβ)² (E‖x₁‖² − dΛ) at the times."""
-    slack = problem.predicted(times)[1] - b * problem.interpolant.beta(times)
+def unpredicted(problem: Problem, b: Any, times: np.ndarray) -> np.ndarray:
+    """(y₁ − sβ)² (E‖x₁‖² − dΛ) at the times."""
+    slack = problem.predicted(times)[1] - problem.skip_at(b, times) * problem.interpolant.beta(times)
     return np.asarray(slack**2 * beyond_bulk(problem))
 
 
-def averaged_unpredicted(problem: Problem) -> np.ndarray:
-    """The same averaged over the training times, as a polynomial in b: coefficients of 1, b and b²."""
-    times, weights = problem.training.nodes()
-    y1, beta = problem.predicted(times)[1], problem.interpolant.beta(times)
-    return np.stack([y1**2, -2 * y1 * beta, beta**2]) @ weights * beyond_bulk(problem)
+def averaged_unpredicted(problem: Problem, tau: float = 0.0) -> np.ndarray:
+    """The same averaged over the training times at τ, as a quadratic form of (1, b_1, b_2, …): its matrix."""
+    average = problem.time_average(tau)
+    y1, beta = problem.predicted(average.times)[1], problem.interpolant.beta(average.times)
+    fixed, psi = problem.skip_functions(average.times)
+    slack = np.stack([y1 - fixed * beta, *(-psi * beta)])
+    return np.asarray((slack * average.first) @ slack.T * beyond_bulk(problem))
+
+
+def unpredicted_along(problem: Problem, taus: np.ndarray) -> np.ndarray:
+    """`averaged_unpredicted`; where the times move, at each of the ``taus``."""
+    if problem.training.moving_time is None:
+        return averaged_unpredicted(problem)
+    return np.stack([averaged_unpredicted(problem, float(tau)) for tau in taus])
+
+
+def quadratic(form: np.ndarray, b: Any) -> np.ndarray:
+    """The quadratic form of (1, b) for b (…,) or (…, basis); files of before hold the coefficients of 1, b and b²."""
+    b = np.asarray(b, dtype=np.float64)
+    if form.shape == (3,):
+        return np.asarray(form[0] + form[1] * b + form[2] * b**2)
+    n = form.shape[-1] - 1
+    b = b[..., None] if n <= 1 else b
+    one = np.concatenate([np.ones((*b.shape[:-1], 1)), b[..., :n]], axis=-1)
+    return np.asarray(np.einsum("...a,...ab,...b->...", one, form, one))

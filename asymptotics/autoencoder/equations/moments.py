@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...common.input.checks import present
 from ..kernels.compile import Kernels
 from ..kernels.fields import FieldLaw, of_pairs
 from ..kernels.regression import fill_hessians
-from .coefficients import Coefficients
+from .coefficients import Coefficients, Instant
 
 #: Nodes (N, n) and their weights.
 Nodes = tuple[np.ndarray, np.ndarray]
@@ -33,50 +35,67 @@ class AveragedMoments:
         self.encoders, self.decoders = np.array(kernels.encoders, dtype=int), np.array(kernels.decoders, dtype=int)
         first, pairs = kernels.column("N0_1_1"), kernels.p * (kernels.p + 1) // 2
         self._noise = slice(first, first + 2 * pairs)
-        self._tiled: dict[int, np.ndarray] = {}
 
-    def mixing(self, b: float) -> np.ndarray:
-        """α, β, y₀ − bα, y₁ − bβ at every time: coefficients of λ₀ and λ₁ in the fields, and in a residual field."""
-        schedule = self.coefficients.schedule
-        return np.stack([*schedule[:2], *self.kernels.module.channel_weights(*schedule, b)])
+    def mixing(self, b: Any, now: Instant | None = None) -> np.ndarray:
+        """α, β, y₀ − sα, y₁ − sβ at every time: coefficients of λ₀ and λ₁ in the fields, and in a residual field."""
+        now = self.coefficients.start if now is None else now
+        return np.stack([*now.told[:2], *self.kernels.module.channel_weights(*now.told[:4], now.skip(b))])
 
     def average(
         self,
         law: FieldLaw,
         pairs: tuple[FieldLaw, FieldLaw] | None,
         Q: np.ndarray,
-        b: float,
+        b: Any,
         kappa: np.ndarray,
+        now: Instant | None = None,
     ) -> np.ndarray:
-        """Moments of every cluster, (clusters, names).
+        """Moments of every cell, (cells, names).
 
         Parameters
         ----------
         law : FieldLaw
-            Of every cluster and time.
+            Of every cell and time.
         pairs : (FieldLaw, FieldLaw) or None
-            Of both channels in every cluster, where several times share one sample.
-        Q, b, kappa : (p, p), float, (parameters,)
+            Of both channels in every cell, where several times share one sample.
+        Q, b, kappa : (p, p), float or (basis,), (parameters,)
+        now : Instant
+            The times; default those at τ = 0.
         """
         given, module = self.coefficients, self.kernels.module
-        count, times = len(law.mean), len(given.times)
-        clusters = count // times
-        schedule = self._tiled.setdefault(clusters, np.tile(given.schedule, clusters))
+        now = given.start if now is None else now
+        count, times = len(law.mean), len(now.times)
+        cells = count // times
+        rows, skip = np.tile(now.told, cells), np.tile(now.skip(b), cells)
+        told = self._labels(cells)
         out = np.empty((count, len(self.kernels.names)))
-        module.moments(*self.nodes, law.mean, law.root, law.emean, law.eroot, law.residual, Q, *schedule, b, kappa, out)
+        fields = law.mean, law.root, law.emean, law.eroot, law.residual
+        module.moments(*self.nodes, *fields, Q, *rows, skip, np.repeat(told, times, axis=0), kappa, out)
         if self.kernels.kink:
-            mixing = np.tile(self.mixing(b), clusters)
+            mixing = np.tile(self.mixing(b, now), cells)
             fill_hessians(out, self.kernels.column, self.kernels.p, law, mixing, self.encoders, self.decoders)
-        averaged = out if times == 1 else given.time_weights @ out.reshape(clusters, times, -1)
+        if times == 1 and now.first[0] == 1.0:
+            averaged = out
+        else:
+            by_time = out.reshape(cells, times, -1)
+            averaged = now.first @ by_time
+            averaged[:, self._noise] = now.second @ by_time[:, :, self._noise]
         if pairs is not None:
-            averaged[:, self._noise] = self._over_pairs(pairs, Q, b, kappa)
+            averaged[:, self._noise] = self._over_pairs(pairs, Q, b, kappa, now, told)
         if given.batch > 1:
             averaged[:, self._noise] /= given.batch
         return averaged
 
-    def _over_pairs(self, pairs: tuple[FieldLaw, FieldLaw], Q: np.ndarray, b: float, kappa: np.ndarray) -> np.ndarray:
+    def _labels(self, cells: int) -> np.ndarray:
+        """The one-hot labels of the cells; of a continuous latent measure none."""
+        told = self.coefficients.told
+        return told if len(told) == cells else np.zeros((cells, told.shape[1]))
+
+    def _over_pairs(
+        self, pairs: tuple[FieldLaw, FieldLaw], Q: np.ndarray, b: Any, kappa: np.ndarray, now: Instant, told: np.ndarray
+    ) -> np.ndarray:
         """N where one sample serves all times: g averaged over t first, then multiplied."""
-        given, nodes = self.coefficients, present(self.noise_nodes, "noise_nodes")
+        nodes = present(self.noise_nodes, "noise_nodes")
         out = np.empty((len(pairs[0].mean), self._noise.stop - self._noise.start))
-        self.kernels.module.noise(*nodes, *of_pairs(*pairs), Q, *given.schedule, given.time_weights, b, kappa, out)
+        self.kernels.module.noise(*nodes, *of_pairs(*pairs), Q, *now.told, now.first, now.skip(b), told, kappa, out)
         return out

@@ -157,8 +157,8 @@ class Chooser:
         rates = self.growth_rates * slowness
         # Atoms add up in Q and Θ: that is what the tolerance is about.
         theta, q, b, kappa = self.pilot_drift.layout.unpack(change)
-        flat = [theta.sum(axis=1).reshape(len(taus), -1), q.sum(axis=1).reshape(len(taus), -1)]
-        source = np.max(np.abs(np.concatenate([*flat, b[:, None], kappa], axis=1)), axis=1) * slowness
+        flat = [x.reshape(len(taus), -1) for x in (theta.sum(axis=1), q.sum(axis=1), b, kappa)]
+        source = np.max(np.abs(np.concatenate(flat, axis=1)), axis=1) * slowness
         grid = np.linspace(taus[0], taus[-1], 201)
         rate, source = np.interp(grid, taus, rates), np.interp(grid, taus, source)
         error = worst = 0.0

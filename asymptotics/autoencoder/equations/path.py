@@ -12,28 +12,10 @@ from ...common.numerics.panels import lobatto, panel_of
 from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
 from .layout import Layout
-from .loss_terms import averaged_unpredicted
+from .loss_terms import averaged_unpredicted, quadratic
 from .stability import Stability
-
-
-@dataclass(frozen=True)
-class OrderParameters:
-    """The state at one τ (or several: then every array has them as its first axis).
-
-    Attributes
-    ----------
-    Q : (p, p);  Theta : (p, K);  M : (p, clusters) = Θ c;  b : float;  parameters : (n,)
-    q : (atoms, p, p) and theta : (atoms, p, K), resolved by atom (Q and Θ are their sums)
-    """
-
-    tau: Any
-    Q: np.ndarray
-    Theta: np.ndarray
-    M: np.ndarray
-    b: Any
-    parameters: np.ndarray
-    q: np.ndarray
-    theta: np.ndarray
+from .state import OrderParameters as OrderParameters
+from .state import state_of
 
 
 @dataclass(frozen=True)
@@ -49,9 +31,17 @@ class TrainingPath(Result):
     centroids : (clusters, K)
     loss_tau, loss_bulk, loss_potential : (times,)
         The loss per dimension and its potential E[ℓ] at some τ; `loss`, `loss_order_one` and `loss_total` interpolate.
-    loss_unpredicted : (3,)
-        E_t(y₁ − bβ)² E‖μ‖² as a polynomial in b (files of 0.1.0: None, and computed when asked for).
+    loss_unpredicted : (1 + basis, 1 + basis)
+        E_t w (y₁ − sβ)² E‖μ‖² as a quadratic form of (1, b_1, …), one for each of ``loss_tau`` where the times move (files of
+        before: the coefficients of a polynomial in b; of 0.1.0: None, and computed when asked for).
     atoms, p, K, parameters : int
+        p: all stacked vectors, those of velocities and averages too.
+    basis : int
+        Number of b_k.
+    averages : list
+        γ of every average of the weights, or {"power": k}.
+    moving : bool
+        Whether there are velocities.
     evaluations : int
         Right-hand sides computed, all stages of the solve together.
     error_estimate : float
@@ -86,6 +76,9 @@ class TrainingPath(Result):
     loss_unpredicted: Any = None
     stability: Stability = field(default_factory=Stability)
     shown: np.ndarray | None = None
+    basis: int = 1
+    averages: Any = ()
+    moving: bool = False
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
     @property
@@ -111,7 +104,7 @@ class TrainingPath(Result):
     @property
     def layout(self) -> Layout:
         """How states are packed."""
-        return Layout(self.atoms, self.p, self.K, self.parameters)
+        return Layout(self.atoms, self.p, self.K, self.parameters, self.basis, len(self.averages))
 
     @property
     def tau_max(self) -> float:
@@ -141,10 +134,7 @@ class TrainingPath(Result):
 
     def __call__(self, tau: Any) -> OrderParameters:
         """Order parameters at one τ or at an array of them."""
-        theta, q, b, kappa = self.layout.unpack(self.state(tau))
-        Theta = theta.sum(axis=-3)
-        M = Theta @ self.centroids.T
-        return OrderParameters(tau, q.sum(axis=-3), Theta, M, b if np.ndim(b) else float(b), kappa, q, theta)
+        return state_of(tau, self.state(tau), self.layout, self.centroids, tuple(self.averages), self.moving)
 
     def loss(self, tau: Any) -> tuple[np.ndarray, np.ndarray]:
         """``(bulk per dimension, potential)`` at τ, interpolated between steps: what training minimises of the loss.
@@ -160,9 +150,12 @@ class TrainingPath(Result):
 
     def loss_order_one(self, tau: Any) -> np.ndarray:
         """The loss at τ minus d × bulk: E[ℓ] + E_t(y₁ − bβ)² E‖μ‖² (and the single directions' share; see `loss_terms`)."""
-        beyond = averaged_unpredicted(self.problem) if self.loss_unpredicted is None else self.loss_unpredicted
-        b = np.asarray(self(tau).b)
-        return np.asarray(self.loss(tau)[1] + beyond[0] + beyond[1] * b + beyond[2] * b**2)
+        from scipy.interpolate import PchipInterpolator
+
+        form = averaged_unpredicted(self.problem) if self.loss_unpredicted is None else self.loss_unpredicted
+        if form.ndim == 3:
+            form = PchipInterpolator(self.loss_tau, form)(tau)
+        return np.asarray(self.loss(tau)[1] + quadratic(form, self(tau).b))
 
     def loss_total(self, tau: Any, dimension: float) -> np.ndarray:
         """E‖y₀x₀ + y₁x₁ − f(x_t)‖² at τ, averaged over the training times: d × bulk + order one, up to o(1)."""
@@ -173,6 +166,11 @@ class TrainingPath(Result):
         at = self(np.asarray(taus, dtype=np.float64))
         bulk, potential = self.loss(at.tau)
         fields = {"tau": at.tau, "Q": at.Q, "Theta": at.Theta, "M": at.M, "b": at.b, "parameters": at.parameters}
+        if self.experiment["denoiser"].get("skip_basis") == []:
+            fields["b"] = [[]] * np.size(at.tau)
+        fields |= self._averaged(at)
+        if at.velocity is not None:
+            fields["velocity"] = {"Theta": at.velocity.Theta, "Q": at.velocity.Q, "cross": at.velocity.cross}
         fields |= {"loss_bulk": bulk, "loss_potential": potential}
         # A declared system is not in the tables: of a file of 0.1.0 the order-one part is then not known.
         if self.loss_unpredicted is not None or self.experiment["denoiser"].get("activation") != "(system)":
@@ -182,10 +180,22 @@ class TrainingPath(Result):
         fields["stability"] = self.stability.to_table(self.dimension)
         return {name: to_builtin(value) for name, value in fields.items()}
 
+    def _averaged(self, at: OrderParameters) -> dict[str, Any]:
+        """The averages of the weights: one, or a list where the experiment has a list."""
+        found = [
+            {"gamma": x.gamma, "Theta": x.network.Theta, "Q": x.network.Q, "cross": x.cross, "M": x.network.M}
+            | {"b": x.network.b, "parameters": x.network.parameters}
+            for x in at.averages
+        ]
+        if not found:
+            return {}
+        return {"ema": found if isinstance(self.experiment["training"].get("ema"), list) else found[0]}
+
     def to_dataframe(self, taus: Any = None) -> Any:
         """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
         times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
-        return dataframe({name: value for name, value in self.table(times).items() if name != "stability"})
+        beside = ("stability", "ema", "velocity")
+        return dataframe({name: value for name, value in self.table(times).items() if name not in beside})
 
     def to_json(self) -> dict[str, Any]:
         return self.table(np.linspace(0.0, self.tau_max, 9) if self.shown is None else self.shown)
@@ -198,7 +208,8 @@ class TrainingPath(Result):
             with np.printoptions(precision=6, suppress=True, linewidth=110):
                 q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
                 theta = np.array2string(at.Theta).replace("\n", "")
-                lines.append(f"tau = {tau:<8.4g} b = {at.b:.6f}  diag Q = {q}  Theta = {theta}")
+                b = " ".join(f"{v:.6f}" for v in np.atleast_1d(at.b))
+                lines.append(f"tau = {tau:<8.4g} b = {b}  diag Q = {q}  Theta = {theta}")
         warning = self.stability.message(self.dimension)
         if warning:
             lines.append(f"note: {warning}")

@@ -178,7 +178,7 @@ def _nodes(knots: np.ndarray, states: np.ndarray) -> np.ndarray:
 def _label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
     """The order parameters that carry a direction: those above half of the largest entry."""
     theta, q, b, _ = layout.unpack(vector)
-    names: list[tuple[float, str]] = [(abs(float(b)), "b")]
+    names: list[tuple[float, str]] = [(abs(float(v)), "b") for v in np.atleast_1d(b)]
     names += [(abs(v), f"Theta_{a + 1}{k + 1}") for (a, k), v in np.ndenumerate(theta.sum(axis=0))]
     names += [(abs(v), f"Q_{a + 1}{c + 1}") for (a, c), v in np.ndenumerate(q.sum(axis=0)) if a <= c]
     largest = max(size for size, _ in names)
@@ -219,8 +219,7 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
     found: dict[int, tuple[np.ndarray, np.ndarray, float]] = {}
 
     def look(k: int) -> None:
-        if schedule is not None:
-            tangent.rates(float(schedule(knots[k])))
+        tangent.rates(1.0 if schedule is None else float(schedule(knots[k])), float(knots[k]))
         J, noise = tangent.jacobian(states[k])
         found[k] = J, noise, float(np.linalg.eigvals(J).real.max())
 
@@ -242,8 +241,7 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
     J, noise = np.array([found[k][0] for k in kept]), np.array([found[k][1] for k in kept])
     if found[kept[-1]][2] > 0 and exact is not drift:
         own = Tangent(exact, ever)
-        if schedule is not None:
-            own.rates(float(schedule(knots[-1])))
+        own.rates(1.0 if schedule is None else float(schedule(knots[-1])), float(knots[-1]))
         J[-1] = own.jacobian(states[-1])[0]
     values, vectors = np.linalg.eig(J[-1])
     leading = np.asarray(tangent.basis @ vectors[:, int(np.argmax(values.real))].real)

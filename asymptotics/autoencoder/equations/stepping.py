@@ -41,9 +41,9 @@ def finite(drift: Function) -> Function:
 
 
 def pieces_of(drift: Any, tau: float) -> np.ndarray:
-    """Ends of the pieces of [0, τ] on which the drift's rate schedule is tame (`rate_schedule`)."""
-    schedule = drift.coefficients.rate_schedule
-    return np.array([0.0, tau]) if schedule is None else np.append(schedule.pieces[schedule.pieces < tau], tau)
+    """Ends of the pieces of [0, τ] on which what moves along τ is tame (`rate_schedule`)."""
+    pieces = drift.coefficients.pieces
+    return np.append(pieces[pieces < tau], tau)
 
 
 def steps(

@@ -39,20 +39,20 @@ class Tangent:
         pairs = np.eye(len(i))[:, ever[i] & ever[j]]
         # Where the weights lie in the span of the reference directions, q follows Θ.
         blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
-        blocks.append(np.eye(1 + layout.parameters))
+        blocks.append(np.eye(layout.size - layout.at_b))
         self.basis: Any = csc_array(block_diag(blocks))
         self.size = int(self.basis.shape[1])
         if self.size <= WHOLE:
             self.basis = self.basis.toarray()
 
-    def rates(self, s: float) -> None:
-        """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1)."""
+    def rates(self, s: float, tau: float = 0.0) -> None:
+        """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1) and the time τ."""
         s = s if s > 0 else 1.0
-        self.scale, self.clock = s, s * (1 + s) / 2
+        self.scale, self.clock, self.tau = s, s * (1 + s) / 2, tau
 
     def drift(self, y: np.ndarray) -> np.ndarray:
         """dy/dτ at these rates."""
-        return self.of.slope(y, self.scale)
+        return self.of.slope(y, self.scale, self.tau)
 
     def slopes(self, y: np.ndarray, base: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """J times each row of ``directions``."""
@@ -75,7 +75,7 @@ class Tangent:
         """
         given, layout, quiet = self.of.coefficients, self.of.layout, copy.copy(self.of)
         quiet.coefficients = replace(given, eta=0.0)
-        _, extra, _, _ = layout.unpack(base - quiet.slope(y, self.scale))
+        _, extra, _, _ = layout.unpack(base - quiet.slope(y, self.scale, self.tau))
         theta, q, _, _ = layout.unpack(y)
         N = extra.sum(axis=0) / max(float(given.mass.sum()), TINY)
         p, K, (i, j) = layout.p, layout.K, layout.upper

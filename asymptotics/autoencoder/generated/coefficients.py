@@ -27,10 +27,8 @@ class Coefficients:
     epsilon: np.ndarray
 
 
-def coefficients(
-    problem: Problem, b: float, t: Any, epsilon: Callable[[Any], np.ndarray] | None = None
-) -> Coefficients:
-    """Γ_t, Δ_t and ε_t of a network with the skip connection b.
+def coefficients(problem: Problem, b: Any, t: Any, epsilon: Callable[[Any], np.ndarray] | None = None) -> Coefficients:
+    """Γ_t, Δ_t and ε_t of a network with the skip connection b (of several ψ_k: (basis,)).
 
     Raises
     ------
@@ -49,7 +47,8 @@ def coefficients(
             f"sampling.start = {float(t[D == 0].ravel()[0]) if t.ndim else float(t):g}: the prediction determines no "
             "velocity there; start later"
         )
-    gamma, delta = derived.coefficients(t, alpha, beta, alpha_dot, beta_dot, eps, y0, y1, b)
+    skip = problem.skip_at(b, t)
+    gamma, delta = derived.coefficients(t, alpha, beta, alpha_dot, beta_dot, eps, y0, y1, skip)
     return Coefficients(gamma, delta, eps)
 
 

@@ -57,8 +57,9 @@ class GeneratedDensity(Drawn, LatentFlow):
     Cui, Pehlevan, Lu, arXiv 2501.03937: the generated density of every low-dimensional projection.
     """
 
-    def __init__(self, problem: Problem, at: OrderParameters, directions: Any = None) -> None:
-        super().__init__(problem, at)
+    def __init__(self, problem: Problem, at: OrderParameters, directions: Any = None, label: int | None = None) -> None:
+        super().__init__(problem, at, label)
+        at = self.at
         K = problem.target.directions
         basis = np.eye(K) if directions is None else array("directions", directions, shape=(None, K))
         theta, inverse = at.Theta @ basis.T, self.inverse_root

@@ -15,6 +15,7 @@ from ...common.numerics.gram import square_root
 from ..equations.integrate import kernels_of
 from ..equations.path import OrderParameters
 from ..kernels.sampler import compile_sampler
+from ..model.cells import DROPPED, told
 from ..model.problem import Problem
 from .coefficients import Clock, coefficients
 
@@ -36,7 +37,9 @@ class LatentFlow:
         Its ``sampling`` says how samples are transported: "euler" follows the discrete sampler step for step, "continuous" is
         the limit of small steps.
     at : OrderParameters
-        The trained network.
+        The trained network; where it has averages of its weights, ``sampling.network`` says which of them generates.
+    label : int, optional
+        The label that it is told; default that of ``sampling.label``. Without one: as if it were dropped.
 
     Attributes
     ----------
@@ -48,14 +51,18 @@ class LatentFlow:
         Whether ε > 0 anywhere.
     """
 
-    def __init__(self, problem: Problem, at: OrderParameters) -> None:
-        if np.ndim(at.b):
+    def __init__(self, problem: Problem, at: OrderParameters, label: int | None = None) -> None:
+        if at.Q.ndim != 2:
             fail("at", at.tau, "the order parameters at one tau")
-        self.problem = problem
+        at = at.network(problem.generating) if at.averages else at
+        self.problem, self.at = problem, at
         self.kernels = kernels_of(problem)
         self.encoders = np.array(self.kernels.encoders, dtype=int)
         self.terms = np.array(self.kernels.module.TERMS, dtype=int)
-        self.b, self.kappa = float(at.b), np.ascontiguousarray(at.parameters, dtype=np.float64)
+        label = problem.sampling.label if label is None else label
+        self.label = DROPPED if label is None else label
+        self.told = told(self.label, problem.denoiser.labels or 0)
+        self.b, self.kappa = at.b, np.ascontiguousarray(at.parameters, dtype=np.float64)
         self.Q = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.encoders)])
         self.coupling = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.terms)])
         self.root, self.inverse_root = square_root(self.Q)
@@ -75,6 +82,7 @@ class LatentFlow:
             k = coefficients(self.problem, self.b, grid[:-1], self.epsilon)
             h = np.diff(grid)
             self._steps = self._derived.step(k.gamma, k.delta, k.epsilon, h)
+            self._now = self._told(grid[:-1])
             v = 1.0
             for growth, noise in zip(self._steps[1], self._steps[2], strict=True):
                 v = self._derived.variance_step(growth, noise, v)
@@ -104,11 +112,22 @@ class LatentFlow:
 
     # transport -------------------------------------------------------------------------------------------------
 
-    def phi(self, z: np.ndarray) -> np.ndarray:
-        """Every φ_j at encoder fields z (points, encoders)."""
+    def _told(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the network is told at the times t: the schedule (5, times), the label, and the guidance (times,)."""
+        guidance = self.sampling.guidance_at(self.problem.interpolant, t)
+        return np.ascontiguousarray(self.problem.told(t)), self.told, np.ascontiguousarray(guidance)
+
+    def phi(self, z: np.ndarray, t: float) -> np.ndarray:
+        """Every φ_j, guided, at encoder fields z (points, encoders) and the time t."""
+        now, label, guidance = self._told(np.array([t]))
+        z, now, omega = np.ascontiguousarray(z), np.ascontiguousarray(now[:, 0]), float(guidance[0])
         out = np.empty((len(z), self.coupling.shape[1]))
-        self.kernels.module.activations(np.ascontiguousarray(z), self.kappa, out)
-        return out
+        self.kernels.module.activations(z, now, label, self.kappa, out)
+        if omega == 0.0:
+            return out
+        free = np.empty_like(out)
+        self.kernels.module.activations(z, now, np.zeros_like(label), self.kappa, free)
+        return (1 + omega) * out - omega * free
 
     def transport(self, z0: np.ndarray, *, rng: np.random.Generator | None = None) -> Flow:
         """Carry latent starting points z₀ (points, encoders) to t_f; ε > 0 needs a generator for the noise."""
@@ -124,11 +143,11 @@ class LatentFlow:
         linear, network = np.array(z0, dtype=np.float64), np.zeros((len(z0), self.coupling.shape[1]))
         if not self.noisy:
             gain, growth, _ = self._steps
-            self.kernels.module.euler(linear, gain, growth, self.coupling, self.kappa, network)
+            self.kernels.module.euler(linear, gain, growth, *self._now, self.coupling, self.kappa, network)
             return Flow(self.growth * linear, network)
-        for gain, growth, noise in zip(*self._steps, strict=True):
+        for t, gain, growth, noise in zip(self._now[0][-1], *self._steps, strict=True):
             z = linear + network @ self.coupling.T
-            network = self._derived.network_step(gain, growth, network, self.phi(z))
+            network = self._derived.network_step(gain, growth, network, self.phi(z, t))
             linear = self._derived.linear_step(growth, linear)
             if noise > 0 and rng is not None:
                 linear += np.sqrt(noise) * rng.standard_normal(linear.shape) @ self.root
@@ -164,7 +183,7 @@ class LatentFlow:
             t = np.minimum(t, self.sampling.stop)
             k = coefficients(self.problem, self.b, t, self.epsilon)
             rate = np.array([self._clock.rate(float(x)) for x in t])
-            times = (rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0])
+            times = (rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0], *self._told(t))
             error = np.max(np.abs(self._runge_kutta(sample, times).network - exact))
             if error < tolerance * (1 + np.max(np.abs(exact))) or steps >= 4096:
                 return times
@@ -182,11 +201,14 @@ class LatentFlow:
 
         def slope(s: float, y: np.ndarray) -> np.ndarray:
             t, log_growth = self._linear(s)[:2]
-            k = coefficients(self.problem, self.b, np.array(min(t, self.sampling.stop)), self.epsilon)
+            t = min(t, self.sampling.stop)
+            k = coefficients(self.problem, self.b, np.array(t), self.epsilon)
             rate = self._clock.rate(float(t))
             network = y.reshape(N, J)
             z = np.exp(log_growth) * z0 + network @ self.coupling.T
-            return np.asarray(rate * self._derived.network_rate(k.gamma, k.delta, network, self.phi(z))).ravel()
+            return np.asarray(
+                rate * self._derived.network_rate(k.gamma, k.delta, network, self.phi(z, float(t)))
+            ).ravel()
 
         solved = solve_ivp(slope, self._span, np.zeros(N * J), method="DOP853", rtol=1e-9, atol=1e-10)
         if not solved.success:
@@ -202,16 +224,17 @@ class LatentFlow:
         grid = np.linspace(*self._span, steps + 1)
         t, log_growth, v = self._linear(grid)
         linear, network = np.array(z0, dtype=np.float64), np.zeros((len(z0), self.coupling.shape[1]))
-        k = coefficients(self.problem, self.b, np.minimum(t, self.sampling.stop), self.epsilon)
+        t = np.minimum(t, self.sampling.stop)
+        k = coefficients(self.problem, self.b, t, self.epsilon)
         rate = np.array([self._clock.rate(float(x)) for x in t])
         for i in range(steps):
             h = grid[i + 1] - grid[i]
             growth = np.exp(log_growth[i + 1] - log_growth[i])
             noise = max(v[i + 1] - growth**2 * v[i], 0.0)
-            old = rate[i] * k.gamma[i] * self.phi(linear + network @ self.coupling.T)
+            old = rate[i] * k.gamma[i] * self.phi(linear + network @ self.coupling.T, float(t[i]))
             linear = growth * linear + np.sqrt(noise) * rng.standard_normal(linear.shape) @ self.root
             # Variation of constants: the linear term of dI is integrated exactly, φ by the trapezoid.
             guess = growth * (network + h * old)
-            new = rate[i + 1] * k.gamma[i + 1] * self.phi(linear + guess @ self.coupling.T)
+            new = rate[i + 1] * k.gamma[i + 1] * self.phi(linear + guess @ self.coupling.T, float(t[i + 1]))
             network = growth * (network + h * old / 2) + h * new / 2
         return Flow(linear, network)

@@ -17,7 +17,7 @@ from ...common.numerics import codegen
 from . import proof as kernels_proof
 from .closed import IMPORTS, ExactMoments
 from .nodes import MOMENTS, NOISE, NodesWriter
-from .writer import SCHEDULE
+from .writer import TOLD
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
@@ -26,19 +26,24 @@ _log = logging.getLogger(__name__)
 
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
-moments(z, w, mean, root, emean, eroot, R, Q, alpha, beta, alpha_dot, beta_dot, b, kappa, out)
-    For every condition i (cluster and time): out[i] = Σ_k w[k] × the moments named in NAMES at the local fields
-    ω = mean[i] + root[i] z[k] (encoder vectors {encoders}) and the conditional means of the residual fields
-    e = emean[i] + eroot[i] z[k] (decoder vectors {decoders}); R[i] is their residual covariance.
-noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q, alpha, beta, alpha_dot, beta_dot, tw, b, kappa, out)
+moments(z, w, mean, root, emean, eroot, R, Q, alpha, beta, alpha_dot, beta_dot, time, b, told, kappa, out)
+    For every condition i (cluster and time, with the skip connection b[i] there and the one-hot label told[i]): out[i] =
+    Σ_k w[k] × the moments named in NAMES at the local fields ω = mean[i] + root[i] z[k] (encoder vectors {encoders}) and the
+    conditional means of the residual fields e = emean[i] + eroot[i] z[k] (decoder vectors {decoders}); R[i] is their residual covariance.
+noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q, alpha, beta, alpha_dot, beta_dot, time, tw, b, told,
+    kappa, out)
     Second moments of g averaged over the times (weights tw): nodes z = (channel 0, channel 1).
-assemble(moments, pi, c, t, varsigma, mass, theta, q, eta, lambda, rho, dtheta, dq)
-    dΘ(s), dq(s) from the moments of every cluster (weights pi, coordinates c, T(s)c = t, eigenvalues varsigma).
+increments(moments, pi, varsigma, A, B, N)
+    From the moments of every cluster (weights pi, eigenvalues varsigma): what a gradient step adds along any vector,
+    A (clusters, vectors) times its mean there and B (atoms, vectors, vectors) times its overlaps; N (atoms, vectors, vectors) of the
+    noise, per share of the directions and 2 eta.
 bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b): (loss/d, db/dτ) at one time.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of λ0 and λ1 in a residual field.
-activations(z, kappa, phi), slopes(z, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points, encoders).
-euler(z, gain, growth, coupling, kappa, network): noiseless Euler steps of the network part of a generated sample.
-runge_kutta(z, gain, growth, h, coupling, kappa, network): the same in continuous time, by RK4 on steps of size h.
+activations(z, now, told, kappa, phi), slopes(z, now, told, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points,
+    encoders), at the time of now = (alpha, beta, alpha_dot, beta_dot, time), with the one-hot label told.
+euler(z, gain, growth, now, told, guidance, coupling, kappa, network): noiseless Euler steps of the network part of a generated
+    sample; now (5, steps); with labels φ is (1 + guidance) φ(told) - guidance φ(no label) at every step.
+runge_kutta(z, gain, growth, h, now, told, guidance, coupling, kappa, network): the same in continuous time, by RK4 on steps of h.
 
 With {latent} latent coordinates c at every node (0: clusters have one c each): z = (Gaussian coordinates, c), the roots have
 that many more columns, and the moments AC_a_m = A_a c_m are added. Only moments, noise and channel_weights are then written.
@@ -133,13 +138,19 @@ class _Writer(NodesWriter):
             found: dict[str, str] = {}
             exact = ExactMoments(self.system, self.clean, centred)
             try:
-                body = [f"{x} = {x}_[i]" for x in SCHEDULE] + exact.moments_body(names)
+                body = [f"{x} = {x}_[i]" for x in (*TOLD, "b")] + self.label_lines("i, ") + exact.moments_body(names)
                 found["moments"] = self._over_conditions(MOMENTS, body)
                 if ExactMoments.polynomial(self.system):
                     before, loop, after = exact.noise_body()
                     weights = codegen.assignments(list(zip(("c0", "c1"), self.channel_weights(), strict=True)))
-                    loop = [*(f"{x} = {x}_[h]" for x in SCHEDULE), *weights, *loop]
-                    body = [*before, "for h in range(tw.shape[0]):", *("    " + line for line in loop), *after]
+                    loop = [*(f"{x} = {x}_[h]" for x in (*TOLD, "b")), *weights, *loop]
+                    body = [
+                        *self.label_lines("i, "),
+                        *before,
+                        "for h in range(tw.shape[0]):",
+                        *("    " + line for line in loop),
+                        *after,
+                    ]
                     found["noise"] = self._over_conditions(NOISE, body)
             except NotClosed:
                 pass
@@ -180,37 +191,33 @@ class _Writer(NodesWriter):
         if self.latent:
             parts.append(self.weights())
         else:
-            parts += [self.assemble(), self.bulk() + "\n\n\n" + self.weights(), self.activations()]
+            parts += [self.increments(), self.bulk() + "\n\n\n" + self.weights(), self.activations()]
         return "\n\n".join(parts)
 
-    def assemble(self) -> str:
+    def increments(self) -> str:
+        """A, B and N of every vector's step, sorted out of the derived drift of Θ and q."""
         s, p = self.system, self.p
-        used = {str(x) for e in [*s.theta_drift, *s.gram_drift.values()] for x in e.free_symbols}
+        A, B, N = s.gradient_drift
+        outputs = [(f"A[g, {a}]", A[a]) for a in range(p)]
+        used = {str(x) for e in [*A, *B, *N.values()] for x in e.free_symbols}
         read = [f"{x} = moments[g, {self.names.index(x)}]" for x in self.names if x in used]
-        rho = [f"rho_{a + 1} = rho[{a}]" for a in range(p)]
-        q = [f"q_{a + 1}_{c + 1} = q[s, {a}, {c}]" for a, c in self.pairs]
-        m = [
-            f"m_{a + 1} = 0.0\nfor k in range(c.shape[1]):\n    m_{a + 1} += theta[s, {a}, k] * c[g, k]"
-            for a in range(p)
+        sums = [(f"b_{a}_{c}", B[a, c]) for a in range(p) for c in range(p)] + [
+            (f"n_{a}_{c}", N[a, c]) for a, c in self.pairs
         ]
-        gram = codegen.assignments([(f"d_{a}_{c}", s.gram_drift[a, c]) for a, c in self.pairs], "numba")
-        gram += [f"dq[s, {a}, {c}] += pi[g] * d_{a}_{c}" for a, c in self.pairs]
-        theta = [f"Theta_{a + 1} = theta[s, {a}, k]" for a in range(p)] + ["t = t_[g, s, k]"]
-        theta += codegen.assignments([(f"f_{a}", s.theta_drift[a]) for a in range(p)], "numba", prefix="v")
-        theta += [f"dtheta[s, {a}, k] += pi[g] * f_{a}" for a in range(p)]
-        loop = "\n".join(["varsigma = varsigma_[g, s]", "p_s = mass[s]", *q, *m, *gram, "for k in range(c.shape[1]):"])
-        loop += "\n" + textwrap.indent("\n".join(theta), "    ")
-        body = "\n".join(["dtheta[:] = 0.0", "dq[:] = 0.0", *rho, "for g in range(pi.shape[0]):"])
-        body += "\n" + textwrap.indent("\n".join([*read, "for s in range(q.shape[0]):"]), "    ")
-        body += "\n" + textwrap.indent(loop, " " * 8)
-        mirror = [f"dq[s, {c}, {a}] = dq[s, {a}, {c}]" for a, c in self.pairs if a != c]
+        loop = ["varsigma = varsigma_[g, s]", *codegen.assignments(sums, "numba")]
+        loop += [f"B[s, {a}, {c}] += pi[g] * b_{a}_{c}" for a in range(p) for c in range(p)]
+        loop += [f"N[s, {a}, {c}] += pi[g] * n_{a}_{c}" for a, c in self.pairs]
+        body = ["B[:] = 0.0", "N[:] = 0.0", "for g in range(pi.shape[0]):", *("    " + x for x in read)]
+        body += ["    " + x for x in codegen.assignments(outputs, "numba", prefix="v")]
+        body += ["    for s in range(varsigma_.shape[1]):", *("        " + x for x in loop)]
+        mirror = [f"N[s, {c}, {a}] = N[s, {a}, {c}]" for a, c in self.pairs if a != c]
         if mirror:
-            body += "\nfor s in range(q.shape[0]):\n" + textwrap.indent("\n".join(mirror), "    ")
-        signature = "def assemble(moments, pi, c, t_, varsigma_, mass, theta, q, eta, lambda_, rho, dtheta, dq):"
-        return self.decorate(signature + "\n" + textwrap.indent(body, "    "))
+            body += ["for s in range(varsigma_.shape[1]):", *("    " + x for x in mirror)]
+        return self.function("def increments(moments, pi, varsigma_, A, B, N):", body)
 
     def bulk(self) -> str:
-        lines = codegen.assignments([("loss", self.system.bulk), ("slope", self.system.skip_drift)], "numpy")
+        outputs = [("loss", self.clean(self.system.bulk)), ("slope", self.clean(self.system.skip_drift))]
+        lines = codegen.assignments(outputs, "numpy")
         body = "\n".join([*lines, "return loss + 0.0 * alpha, slope + 0.0 * alpha"])
         return "def bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b):\n" + textwrap.indent(body, "    ")
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from ...common.numerics import codegen
 from .flow import ForwardWriter
-from .writer import SCHEDULE
+from .writer import TOLD
 
 if TYPE_CHECKING:
     import sympy
 
     from derivations.autoencoder.update import Equations
 
-MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, b, kappa, out):"
+MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, time_, b_, told, kappa, out):"
 NOISE = (
     "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
-    " alpha_, beta_, alpha_dot_, beta_dot_, tw, b, kappa, out):"
+    " alpha_, beta_, alpha_dot_, beta_dot_, time_, tw, b_, told, kappa, out):"
 )
 
 
@@ -92,10 +92,11 @@ class NodesWriter(ForwardWriter):
 
     def moments(self) -> str:
         J = len(self.decoders)
-        constants = [f"{x} = {x}_[i]" for x in SCHEDULE]
+        constants = [*(f"{x} = {x}_[i]" for x in (*TOLD, "b")), *self.label_lines("i, ")]
         constants += [f"R_{j}_{k} = R[i, {j}, {k}]" for j in range(J) for k in range(j, J)]
         constants += [f"centre_{i} = mean[i, {i}]" for i in range(len(self.encoders))] if self.kink else []
-        outputs = self._node_outputs()
+        fixed, outputs = self.hoisted(self._node_outputs())
+        constants += fixed
         outer = [*self.constants(), "for i in range(mean.shape[0]):"]
         if self.backend == "numpy":
             node = self._field_lines("i", "z[:, {n}]")
@@ -130,15 +131,20 @@ class NodesWriter(ForwardWriter):
             f0 = " + ".join(f"uroot0[i, {j}, {m}] * {coordinate.format(m=m)}" for m in range(n))
             f1 = " + ".join(f"uroot1[i, {j}, {m}] * {coordinate.format(m=n + m)}" for m in range(n + self.latent))
             linear += [f"d0_{j} = {f0}", f"d1_{j} = umean[i, {j}] + {f1}"]
-        time = [f"{x} = {x}_[h]" for x in SCHEDULE]
-        time += [f"omega_{a + 1} = alpha * l0_{a + 1} + beta * l1_{a + 1}" for a in self.encoders]
+        time = [f"{x} = {x}_[h]" for x in (*TOLD, "b")]
+        fields = [f"omega_{a + 1} = alpha * l0_{a + 1} + beta * l1_{a + 1}" for a in self.encoders]
         gs = [(f"g{ch}_{a}", s.gradient[ch][a]) for ch in (0, 1) for a in range(self.p)]
         slopes = [
             (f"h{ch}_{a}_{j}", s.residual_slope[ch][a][j]) for ch in (0, 1) for a in range(self.p) for j in range(J)
         ]
         weights = self.channel_weights()
-        outputs = [(name, self.clean(e)) for name, e in gs + slopes if e != 0]
-        time += codegen.assignments([("c0", weights[0]), ("c1", weights[1])], self.backend, prefix="c_")
+        fixed, outputs = self.hoisted([(name, self.clean(e)) for name, e in gs + slopes if e != 0])
+        constant = [
+            *time,
+            *fixed,
+            *codegen.assignments([("c0", weights[0]), ("c1", weights[1])], self.backend, prefix="c_"),
+        ]
+        time = [*constant, *fields]
         time += [f"e_{u + 1} = c0 * d0_{j} + c1 * d1_{j}" for j, u in enumerate(self.decoders)]
         time += codegen.assignments(outputs, self.backend)
         live_g = [name for name, e in gs if e != 0]
@@ -161,25 +167,28 @@ class NodesWriter(ForwardWriter):
                         if left in needed and right in needed:
                             terms.append(f"X{left} * X{right} * R0[i, {j}, {m}] + Y{left} * Y{right} * R1[i, {j}, {m}]")
                 sums.append((f"N{ch}_{a + 1}_{c + 1}", " + ".join(terms) or "0.0"))
-        head = [*self.constants(), "for i in range(mean.shape[0]):"]
+        head = [*self.constants(), "for i in range(mean.shape[0]):", *("    " + x for x in self.label_lines("i, "))]
         if array:
             inner = [*fields0, *fields1, *linear, *zero, "for h in range(tw.shape[0]):"]
             inner += ["    " + line for line in time]
             inner += [f"out[i, {k}] = numpy.dot(w, {e} + numpy.zeros(w.shape))" for k, (_, e) in enumerate(sums)]
         else:
-            head, inner = self._tiled([*fields0, *fields1, *linear], zero, time, sums, head)
+            head, inner = self._tiled([*fields0, *fields1, *linear], zero, constant, time[len(constant) :], sums, head)
         body = head + ["    " + line for line in inner]
         return self.function(NOISE, body)
 
     @staticmethod
     def _tiled(
-        fields: list[str], zero: list[str], time: list[str], sums: list[tuple[str, str]], head: list[str]
+        fields: list[str],
+        zero: list[str],
+        constant: list[str],
+        varying: list[str],
+        sums: list[tuple[str, str]],
+        head: list[str],
     ) -> tuple[list[str], list[str]]:
         """The noise kernel in tiles of `LANES` nodes, every variable of a node a row of one buffer."""
         kept = [line.split(" = ")[0] for line in [*fields, *zero]]
         place = {name: f"tile[{LANES * row} + l]" for row, name in enumerate(kept)}
-        constant = [line for line in time if "[h]" in line.split(" = ")[1] and not line.startswith(("G", "X", "Y"))]
-        varying = [line for line in time if line not in constant]
         used = [name for name in kept if any(re.search(rf"\b{name}\b", line) for line in varying)]
         read = [f"{name} = {place[name]}" for name in used]
         write = [f"{place[line.split(' = ')[0]]} = {line.split(' = ')[0]}" for line in zero]
@@ -198,4 +207,4 @@ class NodesWriter(ForwardWriter):
         inner += [f"        {line.split(' = ')[0]} = {place[line.split(' = ')[0]]}" for line in zero]
         inner += [f"        s_{k} += w[k] * ({e})" for k, (_, e) in enumerate(sums)]
         inner += [f"out[i, {k}] = s_{k}" for k in range(len(sums))]
-        return [*head[:-1], f"tile = numpy.empty({LANES * len(kept)})", head[-1]], inner
+        return [f"tile = numpy.empty({LANES * len(kept)})", *head], inner

@@ -16,6 +16,7 @@ from ...common.numerics.expectations import Rule
 from .fields import channels, fields_at, of_pairs
 from .nodes import NodesWriter
 from .regression import fill_hessians
+from .writer import TOLD
 
 if TYPE_CHECKING:
     from derivations.autoencoder.update import Equations
@@ -98,11 +99,10 @@ class _Law:
 
         self.Q, self.Qc = covariances(1)[0], covariances(n)
         self.M = np.zeros((n, p)) if centred else rng.standard_normal((n, p))
-        self.schedule = [np.array([value]) for value in (0.4, 0.7, -0.8, 1.1)]
+        self.schedule = [np.array([value]) for value in (0.4, 0.7, -0.8, 1.1, 0.6)]
+        self.told = rng.uniform(0.2, 0.8, (n, system.denoiser.labels))
         self.b, self.kappa = 0.3, rng.uniform(0.3, 1.7, len(system.denoiser.parameters))
-        at = dict(zip(("alpha", "beta", "alpha_dot", "beta_dot"), (x[0] for x in self.schedule), strict=True)) | {
-            "b": self.b
-        }
+        at = {name: x[0] for name, x in zip(TOLD, self.schedule, strict=True)} | {"b": self.b}
         c = [w.xreplace({s: _number(at[s.name]) for s in w.free_symbols}) for w in writer.channel_weights()]
         self.mixing = np.array([*self.schedule[:2], *([float(x)] for x in c)])
         self.fields = fields_at(self.Q, self.M, self.Qc, self.mixing, self.enc, self.dec)
@@ -112,7 +112,7 @@ class _Law:
         law, schedule = self.fields, [np.repeat(x, self.count) for x in self.schedule]
         moments(
             *rule.points(len(self.enc)), law.mean, law.root, law.emean, law.eroot, law.residual, self.Q,
-            *schedule, self.b, self.kappa, out,
+            *schedule, np.full(self.count, self.b), self.told, self.kappa, out,
         )  # fmt: skip
 
     def call_noise(self, noise: Any, rule: Rule, out: np.ndarray) -> None:
@@ -120,7 +120,8 @@ class _Law:
         pairs = of_pairs(*channels(self.Q, self.M, self.Qc, self.enc, self.dec))
         schedule = [np.array([x[0], x[0] / 2 + 0.1]) for x in self.schedule]
         noise(
-            *rule.points(2 * len(self.enc)), *pairs, self.Q, *schedule, np.array([0.4, 0.6]), self.b, self.kappa, out,
+            *rule.points(2 * len(self.enc)), *pairs, self.Q, *schedule, np.array([0.4, 0.6]), np.full(2, self.b), self.told,
+            self.kappa, out,
         )  # fmt: skip
 
     def regressed(self, out: np.ndarray, columns: Sequence[str], names: Sequence[str]) -> np.ndarray:

@@ -6,17 +6,24 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...common.numerics import codegen
+
 if TYPE_CHECKING:
     import sympy
 
     from derivations.autoencoder.update import Equations
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
+#: What a network may know of the time, in the order of `Problem.told`.
+TOLD = (*SCHEDULE, "time")
 
 
 def code_names(system: Equations) -> dict[sympy.Symbol, sympy.Symbol]:
     """Names in the code, by number, of what users name: fields of the vectors and trainable scalars."""
     import sympy
+
+    from derivations import schedule
+    from derivations.autoencoder.names import skip_at_time
 
     # Not real: no symbol of the engine is the same.
     names = {x: sympy.Symbol(f"omega_{a + 1}") for a, x in enumerate(system.fields)}
@@ -25,6 +32,9 @@ def code_names(system: Equations) -> dict[sympy.Symbol, sympy.Symbol]:
     }
     for ch, fields in enumerate(system.channel_fields):
         names |= {x: sympy.Symbol(f"lambda{ch}_{a + 1}") for a, x in enumerate(fields)}
+    names |= {x: sympy.Symbol(x.name) for x in system.denoiser.one_hot}
+    # t is T(s)c in the assembly of the drift; b stands for the skip connection at the time.
+    names |= {schedule.t: sympy.Symbol("time"), skip_at_time: sympy.Symbol("b", real=True)}
     return names | {k: sympy.Symbol(f"kappa_{i}") for i, k in enumerate(system.denoiser.parameters)}
 
 
@@ -68,6 +78,10 @@ class Writer:
         lines = [f"Q_{a + 1}_{c + 1} = Q[{a}, {c}]" for a, c in self.pairs]
         return lines + self.scalar_lines()
 
+    def label_lines(self, row: str) -> list[str]:
+        """Lines that read the one-hot label of a condition (``row`` of the array ``told``)."""
+        return [f"label_{k} = told[{row}{k}]" for k in range(self.system.denoiser.labels)]
+
     def scalar_lines(self) -> list[str]:
         """Lines that read κ."""
         return [f"kappa_{k} = kappa[{k}]" for k in range(self.scalars)]
@@ -75,5 +89,38 @@ class Writer:
     def channel_weights(self) -> tuple[sympy.Expr, sympy.Expr]:
         """(y₀ − bα, y₁ − bβ): the coefficients of λ₀ and λ₁ in a residual field."""
         s, u = self.system, self.decoders[0]
-        first, second = (s.residual_definition[0].coeff(s.channel_fields[ch][u], 1) for ch in (0, 1))
+        first, second = (self.clean(s.residual_definition[0].coeff(s.channel_fields[ch][u], 1)) for ch in (0, 1))
         return first, second
+
+    def hoisted(self, outputs: Sequence[tuple[str, sympy.Expr]]) -> tuple[list[str], list[tuple[str, sympy.Expr]]]:
+        """Lines that need the time, the label and the scalars alone, and the outputs in their terms.
+
+        What c_in(t) and its like are is computed once a condition, not once a node.
+        """
+        import sympy
+
+        from derivations.autoencoder.conditioning import Told
+
+        if not (self.system.denoiser.conditioned or self.system.denoiser.labels):
+            return [], list(outputs)
+        fixed = {sympy.Symbol(f"kappa_{i}") for i in range(self.scalars)} | {sympy.Symbol("time")}
+        fixed |= {self.clean(x) for x in self.system.denoiser.one_hot} | {sympy.Symbol("guidance_s", real=True)}
+        known = {x for _, e in outputs for x in e.free_symbols if x in fixed or isinstance(x, Told)}
+        found: dict[sympy.Expr, sympy.Symbol] = {}
+
+        def name(e: sympy.Expr) -> sympy.Expr:
+            return e if e.is_Atom else found.setdefault(e, sympy.Symbol(f"fixed_{len(found)}", real=True))
+
+        def walk(e: sympy.Expr) -> sympy.Expr:
+            if e.is_Atom or not e.free_symbols & known:
+                return e
+            if e.free_symbols <= known:
+                return name(e)
+            if e.is_Add or e.is_Mul:
+                own = [x for x in e.args if x.free_symbols and x.free_symbols <= known]
+                rest = [walk(x) for x in e.args if x not in own]
+                return e.func(*rest, name(e.func(*own))) if own else e.func(*rest)
+            return e.func(*[walk(x) for x in e.args])
+
+        lighter = [(key, walk(e)) for key, e in outputs]
+        return codegen.assignments([(str(x), e) for e, x in found.items()], self.backend, prefix="fx_"), lighter

@@ -1,8 +1,8 @@
-"""The denoiser's table: architecture, activation, and the state at τ = 0."""
+"""The denoiser's table: architecture, activation, what it is told of the time and the label, and the state at τ = 0."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,76 +13,53 @@ from derivations.autoencoder.catalogue import ARCHITECTURES, FORMULAE, TARGETS
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, closest, fail, integer, number
 from ...common.input.settings import Settings
+from ...common.numerics.interpolants import Interpolant
+from .functions import OfTime, constant, schedule_rows
+from .init import Init
+from .network import OwnNetwork, starts_of
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
 
-
-@dataclass(frozen=True)
-class Init(Settings):
-    """Weights at τ = 0, by their overlaps.
-
-    Parameters
-    ----------
-    centroids : float
-        w_γ = centroids √d μ_γ for γ ≤ min(hidden units, clusters); untied: encoder and decoder alike.
-    random : float
-        + i.i.d. N(0, random²) entries.
-    Theta, Q : array_like
-        Instead: the overlaps themselves, (vectors, K) and (vectors, vectors) with one atom, or one matrix an atom in front.
-    realisation : int
-        Draw the weights once, at the simulation's dimension, from this seed: every run starts from that one matrix and the
-        theory from its measured overlaps. Where atoms have only one direction each (a spectrum), i.i.d. entries have no exact
-        overlaps, and this is the way.
-    """
-
-    table = "denoiser.init"
-
-    centroids: float = 0.0
-    random: float = 0.0
-    Theta: Any = None
-    Q: Any = None
-    realisation: int | None = None
-
-    def __post_init__(self) -> None:
-        self.set(
-            centroids=number(self.key("centroids"), self.centroids),
-            random=number(self.key("random"), self.random, at_least=0),
-        )
-        if (self.Theta is None) != (self.Q is None):
-            raise InputError(f"{self.key('Theta')} and {self.key('Q')}: must be given together")
-        for name in ("Theta", "Q"):
-            if getattr(self, name) is not None:
-                self.set(**{name: array(self.key(name), getattr(self, name))})
-        if self.realisation is not None:
-            self.set(realisation=integer(self.key("realisation"), self.realisation, at_least=0))
-            if self.Theta is not None:
-                raise InputError(f"{self.key('realisation')}: must be left out where Theta and Q are given")
+#: What an own network is called where it has no name.
+OWN = "own"
 
 
 @dataclass(frozen=True)
 class Denoiser(Settings):
-    """The network and its state at τ = 0.
+    """The network f_t(x) = s(t) x + Σ_j (u_j/√d) φ_j and its state at τ = 0.
 
     Parameters
     ----------
     architecture : str
-        "tied", "untied", "untied_bias", "no_skip", "scaled", or "linear" (tied with σ(x) = x); see `derivations`.
+        "tied", "untied", "untied_bias", "no_skip", "scaled", "labelled_bias", "labelled_decoder", or "linear" (tied with
+        σ(x) = x); see `derivations`.
     hidden_units : int
         r ≥ 1.
     activation : str
         tanh, erf (of x/√2), relu, softplus, sigmoid, linear, or an arithmetic expression in x.
-    skip : float
-        b at τ = 0.
+    skip : float or list of float
+        b at τ = 0; where there are several functions in ``skip_basis``, one number for each.
     predicts : {"data", "noise", "velocity"}
     shift : float
         Fixed number added inside the activation (untied only).
     parameters : list of float
-        Trainable scalars at τ = 0 (untied_bias: the biases; scaled: the scale). Default zero (scaled: one).
+        Trainable scalars at τ = 0 (untied_bias: the biases; labelled_bias: those of label 0, of label 1, …; scaled: the scale).
+        Default zero (scaled: one). Of an own network: a table of names and values.
     frozen : list of str
         Weight vectors, groups of them ("u") or "b" that SGD leaves alone.
     system : derivations.System, optional
         A derived system to use instead of a named architecture (Python only).
+    skip_fixed : str or float
+        s₀(t), which is not trained, an expression in t, alpha, beta, alpha_dot and beta_dot. Default 0.
+    skip_basis : list of str
+        The functions ψ_k(t) that the trained b_k multiply, s = s₀ + Σ_k b_k ψ_k. Default ["1"]; []: no trained skip.
+    input_scale, output_scale : str or float
+        c_in(t) and c_out(t): φ = c_out σ(c_in ω + …). Default 1.
+    labels : int
+        Number of labels that the network is told; default those of the target.
+    own : OwnNetwork
+        A network of one's own: the keys ``vectors`` and ``terms`` of the table.
     """
 
     table = "denoiser"
@@ -90,26 +67,63 @@ class Denoiser(Settings):
     architecture: str = "tied"
     hidden_units: int = 1
     activation: Any = "tanh"
-    skip: float = 0.0
+    skip: Any = 0.0
     predicts: str = "data"
     shift: float = 0.0
     parameters: Any = None
     frozen: Any = ()
     init: Any = None
     system: Any = None
+    skip_fixed: Any = None
+    skip_basis: Any = None
+    input_scale: Any = None
+    output_scale: Any = None
+    labels: int | None = None
+    own: Any = None
 
     def __post_init__(self) -> None:
         init = self.init if isinstance(self.init, Init) else Init.from_table(self.init or {})
-        self.set(init=init, skip=number(self.key("skip"), self.skip), shift=number(self.key("shift"), self.shift))
+        self.set(init=init, shift=number(self.key("shift"), self.shift))
+        if self.labels is not None:
+            self.set(labels=integer(self.key("labels"), self.labels, at_least=0, at_most=64))
         if self.system is not None:
             self._adopt(self.system)
-        if self.system is None:
+        elif self.own is not None:
+            self._check_own(self.own)
+        else:
             choice(self.key("predicts"), self.predicts, TARGETS)
             choice(self.key("architecture"), self.architecture, ARCHITECTURES)
             self.set(hidden_units=integer(self.key("hidden_units"), self.hidden_units, at_least=1, at_most=64))
             self._check_activation()
             if self.shift and self.architecture != "untied":
                 fail(self.key("shift"), self.shift, "0 unless the architecture is untied")
+        self._check_time()
+        self._check_skip()
+        if not self.open:
+            self._check_named()
+
+    @property
+    def open(self) -> bool:
+        """Whether vectors and scalars cannot be told yet: the number of labels is the target's."""
+        return self.labels is None and (self._by_label or (self.own is not None and self.own.asks_for_labels))
+
+    @property
+    def _by_label(self) -> bool:
+        known = ARCHITECTURES.get(self.architecture)
+        return self.system is None and self.own is None and known is not None and known.labelled
+
+    def with_labels(self, labels: int) -> Denoiser:
+        """The same with the target's number of labels, where none is said."""
+        return self if self.labels is not None or self.system is not None else self.replace(labels=labels)
+
+    def _check_named(self) -> None:
+        """What needs the names of the vectors and scalars."""
+        if self._by_label and not self.labels:
+            raise InputError(
+                f"target.labels: missing; the architecture {self.architecture} is told the label of a sample"
+            )
+        if self.own is not None:
+            self.own.check(self.labels or 0)
         start = self._start
         values = start if self.parameters is None else self.parameters
         self.set(parameters=array(self.key("parameters"), values, shape=start.shape))
@@ -123,6 +137,29 @@ class Denoiser(Settings):
         self.set(frozen=tuple(frozen))
 
     @classmethod
+    def from_table(cls, table: Any) -> Denoiser:
+        """From the mapping read from a file; ``vectors`` and ``terms`` declare an own network."""
+        if isinstance(table, Mapping) and {"vectors", "terms"} & set(table):
+            table = dict(table)
+            vectors, terms, parameters = (table.pop(key, None) for key in ("vectors", "terms", "parameters"))
+            for key in ("hidden_units", "activation", "shift", "input_scale", "output_scale"):
+                if key in table:
+                    raise InputError(f"{cls.key(key)}: must be left out where {cls.key('terms')} declare the network")
+            table |= {"own": OwnNetwork.of(vectors, terms, parameters), "parameters": starts_of(parameters)}
+            table.setdefault("architecture", OWN)
+        return super().from_table(table)
+
+    def to_table(self) -> dict[str, Any]:
+        table = super().to_table()
+        own = table.pop("own", None)
+        if own is not None:
+            for key in ("hidden_units", "activation", "shift"):
+                table.pop(key)
+            table |= {"vectors": list(own.vectors), "terms": [list(term) for term in own.terms]}
+            table["parameters"] = dict(zip(own.scalars, np.asarray(self.parameters).tolist(), strict=True))
+        return table
+
+    @classmethod
     def adopt(cls, table: Mapping[str, Any], thing: object) -> Mapping[str, Any] | None:
         """A derived system (`derivations.derive`) replaces the architecture; skip, start and parameters stay."""
         if not hasattr(thing, "potential"):
@@ -134,7 +171,29 @@ class Denoiser(Settings):
             fail(self.key("system"), system, "a derived system (derivations.derive)")
         if system.denoiser.unspecified:
             fail(self.key("system"), system.denoiser.name, "a system whose activation is chosen (with_activation)")
-        self.set(architecture=system.denoiser.name, hidden_units=len(system.denoiser.terms), activation="(system)")
+        for key in ("skip_fixed", "skip_basis", "input_scale", "output_scale"):
+            if getattr(self, key) is not None:
+                raise InputError(
+                    f"{self.key(key)}: must be left out where a derived system is given, which says it itself"
+                )
+        self.set(
+            architecture=system.denoiser.name,
+            hidden_units=len(system.denoiser.terms),
+            activation="(system)",
+            labels=system.denoiser.labels,
+        )
+
+    def _check_own(self, own: Any) -> None:
+        if not isinstance(own, OwnNetwork):
+            fail(self.key("own"), own, "left out (vectors and terms declare an own network)")
+        choice(self.key("predicts"), self.predicts, TARGETS)
+        if not isinstance(self.architecture, str) or self.architecture in ARCHITECTURES:
+            fail(
+                self.key("architecture"),
+                self.architecture,
+                "left out, or a name of its own, where terms declare the network",
+            )
+        self.set(hidden_units=len(own.terms), activation="(own)")
 
     def _check_activation(self) -> None:
         if ARCHITECTURES[self.architecture].activation is not None:
@@ -152,26 +211,106 @@ class Denoiser(Settings):
         else:
             expressions.check(self.activation, ["x"], self.key("activation"))
 
+    def _check_time(self) -> None:
+        for name in ("skip_fixed", "input_scale", "output_scale"):
+            if getattr(self, name) is not None:
+                OfTime(getattr(self, name), self.key(name))
+        basis = self.skip_basis
+        if basis is None:
+            return
+        if isinstance(basis, str) or not isinstance(basis, Sequence):
+            fail(self.key("skip_basis"), basis, 'a list of functions of t, ["1", "t"]')
+        for psi in basis:
+            OfTime(psi, self.key("skip_basis"))
+        if basis and self.system is None and self.own is None and not ARCHITECTURES[self.architecture].skip:
+            fail(
+                self.key("skip_basis"),
+                basis,
+                f"left out, or [], of the architecture {self.architecture}, which trains no skip",
+            )
+        self.set(skip_basis=tuple(basis))
+
+    def _check_skip(self) -> None:
+        key, count = self.key("skip"), self.basis
+        if isinstance(self.skip, (list, tuple, np.ndarray)):
+            values = array(key, self.skip, ndim=1)
+            if len(values) != count:
+                fail(
+                    key,
+                    self.skip,
+                    f"{count} number{'s' * (count != 1)}, one for each function of {self.key('skip_basis')}",
+                )
+            self.set(skip=float(values[0]) if count == 1 else values)
+            return
+        value = number(key, self.skip)
+        if count > 1 and value:
+            fail(key, self.skip, f"a list of {count} numbers, one for each function of {self.key('skip_basis')}")
+        self.set(skip=np.zeros(count) if count > 1 else value)
+
+    # what it is ------------------------------------------------------------------------------------------------
+
     @property
     def vectors(self) -> tuple[str, ...]:
         """Names of the stacked weight vectors."""
         if self.system is not None:
             return tuple(self.system.denoiser.vectors)
-        return ARCHITECTURES[self.architecture].vectors(self.hidden_units)
+        if self.own is not None:
+            return tuple(self.own.vectors)
+        return ARCHITECTURES[self.architecture].vectors(self.hidden_units, self.labels or 0)
 
     @property
     def _start(self) -> np.ndarray:
         """Where the trainable scalars besides b start unless something else is said."""
+        if self.own is not None:
+            return np.zeros(len(self.own.scalars))
         known = ARCHITECTURES.get(self.architecture)  # a declared denoiser may have any name
-        start = [] if known is None else [*known.scalars(self.hidden_units).values()]
+        labelled = known is not None and known.labelled
+        start = [] if known is None else [*known.scalars(self.hidden_units, (self.labels or 0) * labelled).values()]
         if self.system is not None and len(start) != len(self.system.denoiser.parameters):
             return np.zeros(len(self.system.denoiser.parameters))
         return np.array(start)
 
     @property
     def has_skip(self) -> bool:
-        """Whether there is a skip connection b."""
-        return bool(ARCHITECTURES[self.architecture].skip if self.system is None else self.system.denoiser.skip)
+        """Whether a skip connection is trained."""
+        return self.basis > 0
+
+    @property
+    def basis(self) -> int:
+        """Number of trained b_k."""
+        if self.system is not None:
+            return len(self.system.denoiser.psi)
+        if self.skip_basis is not None:
+            return len(self.skip_basis)
+        return int(self.own is not None or ARCHITECTURES[self.architecture].skip)
+
+    @property
+    def plain_skip(self) -> bool:
+        """Whether the skip connection is one b at all times, or is not there."""
+        if self.system is not None:
+            return bool(self.system.denoiser.plain)
+        fixed = 0.0 if self.skip_fixed is None else constant(self.skip_fixed)
+        return fixed == 0.0 and (self.skip_basis is None or [constant(x) for x in self.skip_basis] in ([], [1.0]))
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether the φ_j depend on the time."""
+        if self.system is not None or self.own is not None:
+            return bool(self.declaration().conditioned)
+        scales = (self.input_scale, self.output_scale)
+        return any(scale is not None and constant(scale) is None for scale in scales)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the φ_j depend on the label."""
+        if self.system is not None or self.own is not None:
+            return bool(self.declaration().labelled)
+        return self._by_label
+
+    @property
+    def start(self) -> np.ndarray:
+        """b_k at τ = 0, (basis,)."""
+        return np.atleast_1d(np.asarray(self.skip, dtype=np.float64))[: self.basis]
 
     def declaration(self) -> Any:
         """The symbolic `derivations.Denoiser` with its activation chosen."""
@@ -181,13 +320,32 @@ class Denoiser(Settings):
 
         from derivations import architecture
 
+        one, zero = sympy.Integer(1), sympy.Integer(0)
+
+        def of(name: str, default: sympy.Expr) -> sympy.Expr:
+            text = getattr(self, name)
+            return default if text is None else OfTime(text, self.key(name)).symbolic()
+
+        basis = ("1",) if self.skip_basis is None else self.skip_basis
+        psi = tuple(OfTime(x, self.key("skip_basis")).symbolic() for x in basis)
+        options: dict[str, Any] = {"skip_fixed": of("skip_fixed", zero), "skip_basis": psi}
+        if self.own is not None:
+            return self.own.declaration(self.architecture, self.labels or 0, predicts=self.predicts, **options)
+        if self._by_label:
+            options["labels"] = self.labels
+        options |= {name: of(name, one) for name in ("input_scale", "output_scale")}
         shift = sympy.nsimplify(self.shift, rational=True)
         activation = self.activation
         if activation not in FORMULAE:
             activation = expressions.to_sympy(activation, ["x"], self.key("activation"))
         try:
             return architecture(
-                self.architecture, self.hidden_units, activation=activation, predicts=self.predicts, shift=shift
+                self.architecture,
+                self.hidden_units,
+                activation=activation,
+                predicts=self.predicts,
+                shift=shift,
+                **options,
             )
         except ValueError as error:
             # A jump, a pole or a constant, found by the declaration.
@@ -200,14 +358,21 @@ class Denoiser(Settings):
         return self.system if self.system is not None else derive(self.declaration())
 
     def specification(self) -> tuple[Any, ...]:
-        """What says which denoiser this is (the key of the kernel cache)."""
+        """What says which functions the kernels are made of (the key of their cache): s₀ and the ψ_k enter as numbers."""
+        kind = () if self.plain_skip else ("skip of time",)
         if self.system is not None:
             import sympy
 
             m = self.system.denoiser
             terms = tuple((u, sympy.srepr(phi)) for u, phi in m.terms)
-            return ("declared", m.vectors, terms, tuple(map(str, m.parameters)), m.skip, str(m.predicts))
-        return ("named", self.architecture, self.hidden_units, self.activation, self.predicts, self.shift)
+            told = (m.labels,) if m.labels else ()
+            return ("declared", m.vectors, terms, tuple(map(str, m.parameters)), m.skip, str(m.predicts), *told, *kind)
+        labels = (self.labels,) if self.labelled else ()
+        if self.own is not None:
+            return (OWN, self.own, self.predicts, self.has_skip, *labels, *kind)
+        named = ("named", self.architecture, self.hidden_units, self.activation, self.predicts, self.shift)
+        scales = (self.input_scale, self.output_scale)
+        return (*named, *labels, *(scales if scales != (None, None) else ()), *kind)
 
     def unambiguous(self, key: str, name: str) -> None:
         """Refuse the name "b" where it is a vector and the skip connection at once."""
@@ -238,3 +403,54 @@ class Denoiser(Settings):
         groups = {k: x for k, x in table.items() if k not in self.vectors}
         rho = np.array([table.get(v, groups.get(v.split("_")[0], 1.0)) for v in self.vectors])
         return rho, (table.get("b", 1.0) if self.has_skip else 0.0)
+
+    def skip_functions(self, interpolant: Interpolant, t: Any) -> tuple[np.ndarray, np.ndarray]:
+        """s₀ (…) and the ψ_k (basis, …) at the times t."""
+        t = np.asarray(t, dtype=np.float64)
+        if self.plain_skip:
+            return np.zeros(t.shape), np.ones((self.basis, *t.shape))
+        if self.system is None:
+            fixed = OfTime(0.0 if self.skip_fixed is None else self.skip_fixed, self.key("skip_fixed"))
+            basis = ("1",) * self.basis if self.skip_basis is None else self.skip_basis
+            psi = [OfTime(x, self.key("skip_basis"))(interpolant, t) for x in basis]
+            return fixed(interpolant, t), np.array(psi).reshape(len(psi), *t.shape)
+        import sympy
+
+        from derivations import schedule
+
+        m, rows = self.system.denoiser, schedule_rows(interpolant, t)
+        with np.errstate(all="ignore"):
+            values = [
+                np.broadcast_to(sympy.lambdify(schedule.of_time, x, modules=["scipy", "numpy"])(*rows), t.shape)
+                for x in (m.skip_fixed, *m.psi)
+            ]
+        return np.array(values[0], dtype=np.float64), np.array(values[1:], dtype=np.float64).reshape(-1, *t.shape)
+
+    def functions_of_time(self, interpolant: Interpolant, t: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """Everything of the network that is a function of the time, by what a user calls it, at the times t."""
+        found: list[tuple[str, np.ndarray]] = []
+        if not self.plain_skip:
+            fixed, psi = self.skip_functions(interpolant, t)
+            found += [(self.key("skip_fixed"), fixed), (self.key("skip_basis"), psi)]
+        for name in ("input_scale", "output_scale"):
+            if getattr(self, name) is not None:
+                found.append((self.key(name), OfTime(getattr(self, name), self.key(name))(interpolant, t)))
+        if (self.system is not None or self.own is not None) and self.conditioned:
+            found.append((self.key("terms"), phi_at(self.declaration(), schedule_rows(interpolant, t))))
+        return found
+
+
+def phi_at(declared: Any, rows: np.ndarray) -> np.ndarray:
+    """Every φ_j of a declaration at one place of the fields and scalars, at the times of the rows α, β, α̇, β̇, t."""
+    import sympy
+
+    from derivations import schedule
+
+    place = {x: sympy.Rational(37 + 3 * k, 100) for k, x in enumerate((*declared.fields, *declared.parameters))}
+    place |= dict.fromkeys(declared.one_hot, sympy.Rational(1, 3))
+    with np.errstate(all="ignore"):
+        values = [
+            sympy.lambdify(schedule.of_time, phi.xreplace(place), modules=["scipy", "numpy"])(*rows)
+            for phi in declared.phi
+        ]
+    return np.array([np.broadcast_to(np.asarray(x, dtype=np.float64), rows.shape[1:]) for x in values])

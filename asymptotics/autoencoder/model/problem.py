@@ -8,16 +8,20 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from ...common.input.checks import InputError
+from ...common.input.checks import InputError, fail
 from ...common.numerics.interpolants import Interpolant
 from ...common.output.results import to_builtin
+from .cells import Cells, cells_of
 from .denoiser import Denoiser
+from .functions import schedule_rows
 from .generations import Generations
+from .optimiser import LinearMap, evaluated
 from .sampling import Sampling
 from .simulation import Simulation
 from .start import initial_overlaps, mean_coordinates, realised_weights
 from .target import GaussianMixture
-from .training import Training
+from .training import TimeAverage, Training
+from .warnings import of_basis
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,12 @@ class Problem:
     generations: Generations = field(default_factory=Generations)
 
     def __post_init__(self) -> None:
+        own = self.target.cluster_labels
+        count = 0 if own is None else int(np.max(own)) + 1
+        if count or self.denoiser.open:
+            object.__setattr__(self, "denoiser", self.denoiser.with_labels(count))
         denoiser, training = self.denoiser, self.training
+        self._check_labels(count)
         allowed = [*denoiser.vectors, *sorted({v.split("_")[0] for v in denoiser.vectors}), "b"]
         for name in training.rates or {}:
             if name not in allowed:
@@ -42,7 +51,111 @@ class Problem:
         if denoiser.init.Theta is not None:
             self.initial_overlaps()
         training.rate_schedule()
+        self._check_times()
+        self._check_optimiser()
         self.sampling.epsilon_function(self.interpolant)
+
+    def _check_labels(self, count: int) -> None:
+        denoiser, sampling, dropout = self.denoiser, self.sampling, self.training.label_dropout
+        if denoiser.labelled and denoiser.labels != count:
+            fail(
+                "target.labels",
+                self.target.labels,
+                f"labels 0 ... {int(denoiser.labels or 1) - 1}, those of the denoiser",
+            )
+        if dropout and not count:
+            raise InputError(f"training.label_dropout = {dropout:g}: there is no label to drop; give target.labels")
+        if sampling.label is not None and not (denoiser.labelled and sampling.label < count):
+            allowed = f"one of 0 ... {count - 1}" if denoiser.labelled else "left out: the network is told no label"
+            fail("sampling.label", sampling.label, allowed)
+        if sampling.guided and not dropout:
+            fail(
+                "sampling.guidance",
+                sampling.guidance,
+                "0 where training.label_dropout is 0: f without a label is not trained",
+            )
+
+    def _check_times(self) -> None:
+        """Functions of the time must be finite wherever they are asked for: in training and by the sampler."""
+        training, sampling, s = self.training, self.sampling, self.interpolant
+        taus = training.pieces() if training.moving_time is None else np.linspace(0.0, training.tau, 257)
+        averages = [training.time_average(s, float(tau)) for tau in taus[: None if training.moving_time else 1]]
+        asked = {
+            "the training time": np.concatenate([a.times for a in averages]),
+            "the sampler's time": sampling.times(),
+        }
+        for place, t in asked.items():
+            for key, values in self.denoiser.functions_of_time(s, t):
+                bad = ~np.all(np.isfinite(values).reshape(-1, len(t)), axis=0)
+                if np.any(bad):
+                    raise InputError(
+                        f"{key}: must be finite wherever it is used; it is not at {place} t = {t[bad][0]:g}"
+                    )
+        sampling.guidance_at(s, sampling.times())
+        if self.denoiser.basis > 1 and training.moving_time is None:
+            of_basis(self.denoiser.skip_functions(s, averages[0].times)[1], averages[0].first)
+
+    def _check_optimiser(self) -> None:
+        training, (rho, _) = self.training, self.denoiser.rates(self.training.rates or {})
+        names = [str(a) for a in training.averages]
+        kind, _, which = self.sampling.network.partition(":")
+        found = [a for a in training.averages if not which or a.named(which)]
+        if kind == "ema" and len(found) != 1:
+            allowed = ", ".join(["live", *(["ema"] if len(names) == 1 else []), *(f"ema:{x}" for x in names)])
+            fail("sampling.network", self.sampling.network, f"one of {allowed}")
+        if training.optimiser is not None and np.any(rho != 1):
+            raise InputError(
+                "training.optimiser: holds the rates of all vectors; rates and frozen must name none of them"
+            )
+        _ = self.optimiser.at(0.0, 1.0, 0.0)
+
+    # what theory and simulation read ---------------------------------------------------------------------------
+
+    @property
+    def optimiser(self) -> LinearMap:
+        """R and A on the stack of the network's vectors, their velocities and averages."""
+        training, denoiser = self.training, self.denoiser
+        rho, _ = denoiser.rates(training.rates or {})
+        declared = training.optimiser
+        if declared is None and denoiser.system is not None:
+            declared = denoiser.system.optimiser
+        given = None if declared is None else evaluated(declared, denoiser.vectors)
+        return LinearMap(len(denoiser.vectors), rho, training.moved_by, training.averages, training.tau, given)
+
+    def time_average(self, tau: float = 0.0) -> TimeAverage:
+        """E_t at the training time τ: the times, with the weights of what is linear in the gradient and of its squares."""
+        return self.training.time_average(self.interpolant, tau)
+
+    def decay(self, tau: float = 0.0) -> float:
+        """The weight decay λ at τ."""
+        moving = self.training.moving_decay
+        return float(self.training.weight_decay if moving is None else moving(tau))
+
+    def told(self, t: Any) -> np.ndarray:
+        """α, β, α̇, β̇ and t at the times t, (5, …): what the φ_j may know of the time."""
+        return schedule_rows(self.interpolant, t)
+
+    def skip_functions(self, t: Any) -> tuple[np.ndarray, np.ndarray]:
+        """s₀ (…) and the ψ_k (basis, …) at the times t."""
+        return self.denoiser.skip_functions(self.interpolant, t)
+
+    def skip_at(self, b: Any, t: Any) -> np.ndarray:
+        """s(t) = s₀(t) + Σ_k b_k ψ_k(t) of a network with the trained b (a number or (basis,)) at the times t."""
+        fixed, psi = self.skip_functions(t)
+        return np.asarray(fixed + np.tensordot(np.atleast_1d(np.asarray(b, dtype=np.float64))[: len(psi)], psi, axes=1))
+
+    @property
+    def cells(self) -> Cells:
+        """Clusters, each with the labels that the network is told."""
+        return cells_of(self.target, self.denoiser, self.training.label_dropout)
+
+    @property
+    def generating(self) -> int | None:
+        """Which network generates: None for the live one, else the index of an average of the weights."""
+        kind, _, which = self.sampling.network.partition(":")
+        if kind == "live":
+            return None
+        return next(k for k, a in enumerate(self.training.averages) if not which or a.named(which))
 
     def initial_overlaps(self, dimension: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Θ(s) and q(s) of the initial weights; of a drawn matrix at ``dimension`` (default: that of the simulation)."""
@@ -68,6 +181,8 @@ class Problem:
         tables = {f.name: dict(getattr(self, f.name).to_table()) for f in fields(self)}
         tables["denoiser"]["init"] = self.denoiser.init.to_table()
         tables["denoiser"].pop("system", None)
+        # A declared optimiser is Python's alone.
+        tables["training"].pop("optimiser", None)
         return dict(to_builtin(tables))
 
     @classmethod

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.input import expressions
-from ...common.input.checks import choice, fail, number
+from ...common.input.checks import InputError, choice, fail, integer, number
 from ...common.input.settings import Settings
 from ...common.numerics.interpolants import Interpolant
+from .functions import OfTime, constant
 
 if TYPE_CHECKING:
     from derivations.autoencoder.sampling import Sampler
@@ -59,6 +60,13 @@ class Sampling(Settings):
         Another sampler: the drift of dX = drift dt + √(2ε) dW, linear in the sample ``x``, the network's output ``f`` and what
         they say of ``noise``, ``data``, ``velocity`` and ``score``; with t, epsilon, alpha, beta, alpha_dot and beta_dot. Left
         out: ``velocity + epsilon*score``. `derivations.autoencoder.sampling` derives what follows from it.
+    network : str
+        Which network generates: "live", "ema" where there is one average of the weights, "ema:1.5" (or "ema:power=3") where
+        there are several.
+    label : int
+        The label that it is told; left out: each label with its weight.
+    guidance : float or str
+        ω ≥ 0, or an expression in t: (1 + ω) f(·|label) − ω f(·|no label).
     """
 
     table = "sampling"
@@ -69,6 +77,9 @@ class Sampling(Settings):
     stop: float = 0.99
     start: float = 0.0
     drift: Any = None
+    network: str = "live"
+    label: int | None = None
+    guidance: Any = 0.0
 
     def __post_init__(self) -> None:
         if self.drift is not None:
@@ -84,6 +95,38 @@ class Sampling(Settings):
         )
         if self.start >= self.stop:
             fail(self.key("start"), self.start, f"< {self.key('stop')} = {self.stop:g}")
+
+        self._check_guidance()
+
+    def _check_guidance(self) -> None:
+        kind, _, which = str(self.network).partition(":")
+        if not isinstance(self.network, str) or kind not in ("live", "ema") or (kind == "live" and which):
+            fail(self.key("network"), self.network, 'live, ema, or ema:gamma where there are several ("ema:1.5")')
+        if self.label is not None:
+            self.set(label=integer(self.key("label"), self.label, at_least=0))
+        value = constant(self.guidance)
+        if value is not None:
+            self.set(guidance=number(self.key("guidance"), value, at_least=0))
+        else:
+            OfTime(self.guidance, self.key("guidance"))
+        if self.guided and self.label is None:
+            raise InputError(f"{self.key('label')}: missing; guidance is towards a label (guidance = {self.guidance})")
+
+    @property
+    def guided(self) -> bool:
+        """Whether ω is not 0 at all times."""
+        return self.guidance != 0
+
+    def guidance_at(self, interpolant: Interpolant, t: Any) -> np.ndarray:
+        """ω at the times t; negative values are an error."""
+        values = OfTime(self.guidance, self.key("guidance"))(interpolant, t)
+        if not np.all(np.isfinite(values) & (values >= 0)):
+            fail(self.key("guidance"), self.guidance, "finite and >= 0 at all times of the sampler")
+        return values
+
+    def times(self) -> np.ndarray:
+        """Where the sampler asks the network: the starts of its Euler steps, or (continuous) many times from start to stop."""
+        return self.grid()[:-1] if self.scheme == "euler" else np.linspace(self.start, self.stop, 257)
 
     def grid(self) -> np.ndarray:
         """Times start = t_0 < … < t_n = stop of the Euler scheme."""

@@ -38,6 +38,8 @@ class GaussianMixture(Drawn, Settings):
     spikes : int
         With ``spectrum``: this many leading eigenvalues are atoms of mass 0 (single directions), the others share the mass.
         Default K: at d → ∞ a direction that is followed individually has no extensive multiplicity.
+    labels : sequence of int, length clusters
+        Label of every cluster, 0 … L − 1, each of them at least once; none: no labels. Of samples, their own in sorted order.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class GaussianMixture(Drawn, Settings):
     reference_overlaps: Any = None
     spectrum: str | None = None
     spikes: int | None = None
+    labels: Any = None
 
     def __post_init__(self) -> None:
         centroids = array(self.key("centroids"), self.centroids, ndim=2)
@@ -61,6 +64,7 @@ class GaussianMixture(Drawn, Settings):
         if clusters < 1 or K < 1:
             fail(self.key("centroids"), self.centroids, "at least one cluster with at least one coordinate")
         self.set(centroids=centroids, weights=self._weights(clusters))
+        self._check_labels(clusters)
         if self.spectrum is not None:
             for other in ("eigenvalues", "masses", "reference_overlaps"):
                 if getattr(self, other) is not None and not self._from_spectrum(other):
@@ -153,6 +157,21 @@ class GaussianMixture(Drawn, Settings):
             fail(self.key("weights"), self.weights, "non-negative and sum to 1")
         return weights / weights.sum()
 
+    def _check_labels(self, clusters: int) -> None:
+        if self.labels is None:
+            return
+        key = self.key("labels")
+        allowed = f"{clusters} integers 0 ... L - 1, one for each cluster and each at least once"
+        given = array(key, self.labels, ndim=1)
+        if len(given) != clusters or np.any(given != np.round(given)) or set(given) != set(range(len(set(given)))):
+            fail(key, self.labels, allowed)
+        self.set(labels=given.astype(np.int64))
+
+    @property
+    def cluster_labels(self) -> np.ndarray | None:
+        """The label 0 … L − 1 of every cluster, (clusters,); None where there are none."""
+        return None if self.labels is None else np.asarray(self.labels)
+
     def _from_spectrum(self, name: str) -> bool:
         return isinstance(getattr(self, name), np.ndarray)  # set by an earlier pass over the same spectrum
 
@@ -241,7 +260,7 @@ class EmpiricalMixture(GaussianMixture):
     grouping : float
         Share of Σ_i λ_i² of the pooled eigenvalues that is lost by giving all directions of an atom its mean eigenvalue.
     labels : (clusters,)
-        The label of each cluster.
+        The label of each cluster as the samples have it, sorted.
     source : str
         Name or file that the samples came from; empty for an array.
     """
@@ -258,6 +277,14 @@ class EmpiricalMixture(GaussianMixture):
     labels: Any = None
     source: str = ""
     options: Any = None  # with which to measure again; the warning was given once
+
+    def _check_labels(self, clusters: int) -> None:
+        """They are of any kind: the samples' own."""
+
+    @property
+    def cluster_labels(self) -> np.ndarray:
+        """Every class is a cluster: their labels in sorted order."""
+        return np.arange(self.clusters)
 
     @property
     def target(self) -> GaussianMixture:

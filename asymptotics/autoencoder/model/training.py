@@ -11,7 +11,29 @@ import numpy as np
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, fail, integer, number
 from ...common.input.settings import Settings
+from ...common.numerics.interpolants import Interpolant
+from .functions import OfTau, OfTime, constant, is_table
+from .optimiser import Average, Momentum, averages_of, refuse_adaptive
 from .rate_schedule import RateSchedule, rate_schedule
+
+
+@dataclass(frozen=True)
+class TimeAverage:
+    """How E_t averages at one τ: E_t f = Σ_i first_i f(t_i), and a noise that is made time by time takes ``second``.
+
+    Attributes
+    ----------
+    times : (n,)
+        In rising order, each once.
+    first : (n,)
+        Σ p w: of all that is linear in the gradient. One sample at all times is averaged with these before it is squared.
+    second : (n,)
+        Σ p w²: of the squares of the gradient, where every step takes one time (of one fixed time: the square of ``first``).
+    """
+
+    times: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -21,11 +43,12 @@ class Training(Settings):
     Parameters
     ----------
     times : list of float
-        The times t ∈ [0, 1] that E_t averages over; or
+        The times t ∈ [0, 1] that E_t averages over; or one time along the training, an expression in tau or a table
+        ``[["tau", "time"], [0.0, 0.3], [4.0, 0.7]]`` between whose rows it is linear; or
     quadrature : int
         that many Gauss–Legendre times, for E_t over all of [0, 1].
     learning_rate, weight_decay : float
-        η > 0, λ ≥ 0.
+        η > 0, λ ≥ 0 (also an expression in tau).
     tau : float
         Training time reached.
     average : {"times", "random"}
@@ -36,6 +59,19 @@ class Training(Settings):
         Factor s(τ) on all learning rates, an expression in tau.
     rates : dict
         Factor on the learning rate of a vector, a group ("u", "v", "w") or "b".
+    weights : list of float, or str
+        Weights of the loss: a list w_i in the order of ``times``, E_t f = Σ_i w_i f(t_i) in place of 1/T; or an expression w(t)
+        that multiplies the weights of the times.
+    time_probabilities : list of float
+        With ``average = "random"``: p_i in the order of ``times`` (default 1/T). A gradient is multiplied by w_i.
+    label_dropout : float
+        Probability p₀ that a sample's label is dropped.
+    ema : float, dict or list
+        Averages of the weights: γ per τ, {power = k} for γ = (1 + k)/τ, or several.
+    momentum : float or dict
+        Fixed β_m in [0, 1); or {friction = g, gain = k} of order 1/d, for the vectors alone.
+    optimiser : derivations.Optimiser
+        R and A in place of SGD's (Python only).
     """
 
     table = "training"
@@ -44,50 +80,193 @@ class Training(Settings):
     tau: float
     times: Any = None
     quadrature: int | None = None
-    weight_decay: float = 0.0
+    weight_decay: Any = 0.0
     average: str = "times"
     batch: int = 1
     schedule: Any = None
     rates: Any = None
+    weights: Any = None
+    time_probabilities: Any = None
+    label_dropout: float = 0.0
+    ema: Any = None
+    momentum: Any = None
+    optimiser: Any = None
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.quadrature is None):
             raise InputError(f"{self.key('times')}: give either times or quadrature (and not both)")
-        if self.times is not None:
-            times = array(
-                self.key("times"), np.atleast_1d(self.times) if np.isscalar(self.times) else self.times, ndim=1
-            )
-            if times.size == 0 or np.any(times < 0) or np.any(times > 1):
-                fail(self.key("times"), self.times, "at least one number, all in [0, 1]")
-            self.set(times=times)
-        else:
-            self.set(quadrature=integer(self.key("quadrature"), self.quadrature, at_least=1, at_most=512))
         self.set(
             learning_rate=number(self.key("learning_rate"), self.learning_rate, above=0),
-            weight_decay=number(self.key("weight_decay"), self.weight_decay, at_least=0),
             tau=number(self.key("tau"), self.tau, above=0),
             average=choice(self.key("average"), self.average, ("times", "random")),
             batch=integer(self.key("batch"), self.batch, at_least=1),
+            label_dropout=number(self.key("label_dropout"), self.label_dropout, at_least=0, at_most=1),
         )
+        self._check_times()
+        self._check_decay()
+        self._check_weights()
         if self.schedule is not None:
             expressions.check(self.schedule, ["tau"], self.key("schedule"))
         if self.rates is not None:
             if not isinstance(self.rates, Mapping):
                 fail(self.key("rates"), self.rates, "a table of factors by vector, group or b")
             self.set(rates={k: number(f"{self.key('rates')}.{k}", v, at_least=0) for k, v in self.rates.items()})
+        _ = self.averages, self.moved_by
+        self._check_optimiser()
+
+    def _check_times(self) -> None:
+        if self.times is None:
+            self.set(quadrature=integer(self.key("quadrature"), self.quadrature, at_least=1, at_most=512))
+            return
+        if isinstance(self.times, str) or is_table(self.times):
+            OfTau(self.times, self.key("times"), self.tau).within(0.0, 1.0)
+            return
+        times = array(self.key("times"), np.atleast_1d(self.times) if np.isscalar(self.times) else self.times, ndim=1)
+        if times.size == 0 or np.any(times < 0) or np.any(times > 1):
+            fail(self.key("times"), self.times, "at least one number, all in [0, 1]")
+        self.set(times=times)
+
+    def _check_decay(self) -> None:
+        value = constant(self.weight_decay) if isinstance(self.weight_decay, str) else self.weight_decay
+        if isinstance(value, (int, float)) or value is not None:
+            self.set(weight_decay=number(self.key("weight_decay"), value, at_least=0))
+        else:
+            OfTau(self.weight_decay, self.key("weight_decay"), self.tau).within(0.0, np.inf)
+
+    def _check_weights(self) -> None:
+        count = len(self.times) if isinstance(self.times, np.ndarray) else 1 if self.times is not None else None
+        if isinstance(self.weights, str):
+            OfTime(self.weights, self.key("weights"))
+        elif self.weights is not None:
+            if count is None:
+                fail(self.key("weights"), self.weights, "an expression in t where training.quadrature is given")
+            weights = array(self.key("weights"), self.weights, ndim=1)
+            if len(weights) != count or np.any(weights < 0) or not np.any(weights > 0):
+                fail(
+                    self.key("weights"),
+                    self.weights,
+                    f"{count} numbers >= 0, one for each time and not all 0, or an expression in t",
+                )
+            self.set(weights=weights)
+        if self.time_probabilities is not None:
+            if self.average != "random" or count is None:
+                raise InputError(
+                    f'{self.key("time_probabilities")}: must be left out unless average = "random" and times are given'
+                )
+            p = array(self.key("time_probabilities"), self.time_probabilities, ndim=1)
+            if len(p) != count or np.any(p < 0) or abs(p.sum() - 1) > 1e-8:
+                fail(
+                    self.key("time_probabilities"),
+                    self.time_probabilities,
+                    f"{count} numbers >= 0, one for each time, that sum to 1",
+                )
+            self.set(time_probabilities=p / p.sum())
+
+    def _check_optimiser(self) -> None:
+        if self.optimiser is None:
+            return
+        key = self.key("optimiser")
+        refuse_adaptive(key, self.optimiser)
+        if not hasattr(self.optimiser, "matrices"):
+            fail(key, self.optimiser, "a derivations.Optimiser (left out: SGD)")
+        if self.momentum is not None:
+            raise InputError(f"{self.key('momentum')}: must be left out where {key} is given")
+        if self.weight_decay != 0:
+            fail(
+                self.key("weight_decay"),
+                self.weight_decay,
+                f"0 where {key} is given, whose linear part holds it (-lambda/2)",
+            )
+
+    # along the training ----------------------------------------------------------------------------------------
+
+    @property
+    def averages(self) -> tuple[Average, ...]:
+        """The averages of the weights that are followed."""
+        return averages_of(self.key("ema"), self.ema)
+
+    @property
+    def moved_by(self) -> Momentum:
+        """The momentum, none by default."""
+        return Momentum.of(self.key("momentum"), self.momentum)
+
+    @property
+    def moving_time(self) -> OfTau | None:
+        """The one time as a function of τ, where it moves."""
+        if self.times is None or isinstance(self.times, np.ndarray):
+            return None
+        return OfTau(self.times, self.key("times"), self.tau)
+
+    @property
+    def moving_decay(self) -> OfTau | None:
+        """λ as a function of τ, where it moves."""
+        return (
+            OfTau(self.weight_decay, self.key("weight_decay"), self.tau) if isinstance(self.weight_decay, str) else None
+        )
+
+    def pieces(self) -> np.ndarray:
+        """Ends of pieces of [0, τ] that no step of an integrator should cross."""
+        functions = (self.rate_schedule(), self.moving_time, self.moving_decay)
+        ends = [f.pieces for f in functions if f is not None]
+        return np.unique(np.concatenate([[0.0, self.tau], *ends]))
+
+    def time_average(self, interpolant: Interpolant, tau: float = 0.0) -> TimeAverage:
+        """E_t at the training time τ: probabilities of the times, and weights of the loss.
+
+        Raises
+        ------
+        InputError
+            If a weight is not finite and ≥ 0 at a time.
+        """
+        moving = self.moving_time
+        if moving is not None:
+            times, p = np.array([float(moving(tau))]), np.ones(1)
+        elif self.times is not None:
+            times, p = self.times, np.full(len(self.times), 1.0 / len(self.times))
+        else:
+            x, w = np.polynomial.legendre.leggauss(int(self.quadrature or 1))
+            times, p = (x + 1) / 2, w / 2
+        if self.time_probabilities is not None:
+            p = self.time_probabilities
+        w = np.ones(len(times))
+        if isinstance(self.weights, str):
+            w = OfTime(self.weights, self.key("weights"))(interpolant, times)
+            if not np.all(np.isfinite(w) & (w >= 0)):
+                bad = float(times[~(np.isfinite(w) & (w >= 0))][0])
+                fail(
+                    self.key("weights"),
+                    self.weights,
+                    f"finite and >= 0 at the training times (it is not at t = {bad:g})",
+                )
+        elif self.weights is not None:
+            w = self.weights
+            if self.average == "times":
+                p = np.ones(len(times))
+        there, index = np.unique(times, return_inverse=True)
+        first = np.bincount(index, p * w)
+        # One sample at all times: its gradients are averaged before they are squared.
+        return TimeAverage(there, first, first**2 if self.average == "times" else np.bincount(index, p * w**2))
 
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
-        """``(times, weights)`` of E_t."""
-        if self.times is not None:
-            times, index = np.unique(self.times, return_inverse=True)
-            return times, np.bincount(index) / len(index)
-        x, w = np.polynomial.legendre.leggauss(int(self.quadrature or 1))
-        return (x + 1) / 2, w / 2
+        """``(times, weights)`` of E_t, where they need no more than this table; see `time_average`."""
+        if isinstance(self.weights, str):
+            raise InputError(
+                f"{self.key('weights')}: is a function of the schedule; Problem.time_average gives its values"
+            )
+        average = self.time_average(Interpolant())
+        return average.times, average.first
 
     @property
     def shares_samples(self) -> bool:
         """Whether one sample serves several times at once (N then couples pairs of times)."""
-        return self.average == "times" and len(self.nodes()[0]) > 1
+        count = (
+            self.quadrature
+            if self.times is None
+            else len(np.unique(self.times))
+            if isinstance(self.times, np.ndarray)
+            else 1
+        )
+        return self.average == "times" and int(count or 1) > 1
 
     def rate_schedule(self) -> RateSchedule | None:
         """s(τ) as a function that knows its own structure, or None for the constant 1."""

@@ -23,6 +23,11 @@ from ..equations.loss_terms import unpredicted
 from ..equations.path import OrderParameters, TrainingPath
 from ..model.problem import Problem
 
+#: An error at one time asks nothing of how the network was trained.
+UNTRAINED: dict[str, Any] = {
+    "weights": None, "time_probabilities": None, "ema": None, "momentum": None, "optimiser": None, "weight_decay": 0.0,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class DenoisingError(Result):
@@ -75,17 +80,19 @@ def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolera
     rules = ladder(len(kernels.encoders), kink=not kernels.smooth)
     bulk, potential = np.empty(len(t)), np.empty(len(t))
     for k, time in enumerate(t):
-        one = replace(problem, training=problem.training.replace(times=[float(time)], quadrature=None))
+        training = problem.training.replace(times=[float(time)], quadrature=None, **UNTRAINED)
+        one = replace(problem, training=training, sampling=problem.sampling.replace(network="live"))
 
         def loss(rule: Rule, one: Problem = one) -> tuple[float, float]:
             drift = Drift(one, kernels, rule)
-            return drift.loss(drift.layout.pack(at.theta, at.q, float(at.b), np.asarray(at.parameters)))
+            b = at.b if np.ndim(at.b) else float(at.b)
+            return drift.loss(drift.layout.pack(at.theta, at.q, b, np.asarray(at.parameters)))
 
         def agree(_: Rule, before: tuple[float, float], after: tuple[float, float]) -> bool:
             return abs(after[1] - before[1]) < tolerance * (1 + abs(after[1]))
 
         bulk[k], potential[k] = climb(rules[2:], loss, agree)[2]
-    return DenoisingError(t, bulk, potential + unpredicted(problem, float(at.b), t))
+    return DenoisingError(t, bulk, potential + unpredicted(problem, at.b, t))
 
 
 def checked_times(times: Any) -> np.ndarray:
@@ -98,7 +105,7 @@ def checked_times(times: Any) -> np.ndarray:
 
 def one_tau(at: OrderParameters) -> None:
     """Refuse order parameters at several τ."""
-    if np.ndim(at.b):
+    if at.Q.ndim != 2:
         fail("at", at.tau, "the order parameters at one tau")
 
 

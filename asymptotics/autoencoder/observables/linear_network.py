@@ -18,6 +18,7 @@ from ...common.input.checks import InputError, integer
 from ...common.output.ensemble import standard_error
 from ...common.output.results import Result
 from ..equations.path import TrainingPath
+from ..model.extensions import refuse
 from ..model.problem import Problem
 from ..process.ensemble import Runs
 
@@ -31,6 +32,7 @@ def mode_atoms(problem: Problem) -> np.ndarray:
         Unless the network is linear and tied, predicts data, and the target is one centred Gaussian whose reference
         directions are eigenvectors, each alone in an atom of mass 0.
     """
+    refuse(problem, "the modes of a linear network", ("weights", "probabilities", "ema"))
     denoiser, target = problem.denoiser, problem.target
     if (
         denoiser.activation != "linear"
@@ -55,7 +57,8 @@ def eigenvalues(problem: Problem) -> np.ndarray:
 
 
 def _averages(problem: Problem) -> dict[str, float]:
-    times, weights = problem.training.nodes()
+    average = problem.time_average()
+    times, weights = average.times, average.first
     alpha, beta = problem.interpolant.alpha(times), problem.interpolant.beta(times)
     return {
         "E_beta": float(weights @ beta),

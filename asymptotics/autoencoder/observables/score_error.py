@@ -101,6 +101,10 @@ def score_error(
         For ε > 0, where the flow is sampled (2¹⁶ paths).
     """
     choice("law", law, ("flow", "target"))
+    if problem.denoiser.labelled:
+        raise InputError(
+            "score_error: does not cover a network that is told labels, which has a score for each of them"
+        )
     one_tau(at)
     t = checked_times(times)
     if np.any(problem.interpolant.alpha(t) <= 0):
@@ -120,8 +124,11 @@ def score_error(
             problem, at, B, float(time), seed
         )  # fmt: skip
         phi = np.empty((len(z), len(terms)))
-        kernels.module.activations(np.ascontiguousarray(z), np.asarray(at.parameters, dtype=np.float64), phi)
-        f = float(at.b) * x + phi @ theta_terms
+        now, label = problem.told(np.array(float(time))), np.zeros(0)
+        kernels.module.activations(
+            np.ascontiguousarray(z), now, label, np.asarray(at.parameters, dtype=np.float64), phi
+        )
+        f = problem.skip_at(at.b, np.array(float(time))) * x + phi @ theta_terms
         exact = projected_score(problem, float(time), x, B)
         error[k] = w @ np.sum((-(y1 * x - beta * f) / (alpha * D) - exact) ** 2, axis=1)
         norm[k] = w @ np.sum(exact**2, axis=1)

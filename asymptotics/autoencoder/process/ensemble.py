@@ -21,7 +21,7 @@ from .companion import COMPANION, with_companion
 from .generate import Generator
 from .generate import prepare as prepare_generator
 from .problem import SgdProblem
-from .results import Runs
+from .results import STACKED, Runs, measured
 from .setup import sampler_steps, sgd_problem
 from .sgd import prepare as prepare_sgd
 from .sgd import train_member
@@ -39,18 +39,17 @@ def _one(
     seed, setup = pair
     training_seed, sampling_seed = seed.spawn(2)
     trained = train_member(run, setup, training_seed, taus, share=TRAINING_SHARE if samples else 1.0)
-    fields = {name: getattr(trained, name) for name in Runs.NAMES}
+    fields: dict[str, Any] = measured(
+        setup.stack, setup.centroids, trained.stacked_Q, trained.stacked_Theta, trained.stacked_b,
+        trained.stacked_parameters,
+    )  # fmt: skip
     K = setup.centroids.shape[1]
     fields |= {"generated": np.empty((0, K)), "norms": np.empty(0)}
     if samples:
-        b = float(trained.b[-1])
+        weights, b, parameters = trained.network(setup.stack, problem.generating)
         generator = Generator(
-            setup.denoiser,
-            trained.weights,
-            **sampler_steps(problem, b),
-            directions=trained.references,
-            parameters=trained.parameters[-1],
-        )
+            setup.denoiser, weights, **sampler_steps(problem, b), directions=trained.references, parameters=parameters
+        )  # fmt: skip
         points = generator.sample(samples, sampling_seed)
         fields |= {"generated": points.projections, "norms": points.squared_norms / setup.dimension}
     return fields
@@ -103,9 +102,9 @@ def simulate(
     # Compiled here, so that worker processes find the machine code instead of each making their own.
     prepare_sgd(setup)
     prepare_generator(setup.denoiser)
-    measured = (*Runs.NAMES, "generated")
+    names = (*Runs.NAMES, *(() if setup.stack.plain else STACKED), "generated")
     main, low = with_companion(
-        _one, (problem, taus, problem.simulation.samples), problem, setup, (*measured, "norms"), measured,
+        _one, (problem, taus, problem.simulation.samples), problem, setup, (*names, "norms"), names,
         companion=companion, workers=workers, executor=executor, progress=progress, checkpoint=checkpoint,
     )  # fmt: skip
     steps = 2 * setup.learning_rate / setup.dimension

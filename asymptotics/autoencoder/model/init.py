@@ -1,0 +1,51 @@
+"""The table of the weights at τ = 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...common.input.checks import InputError, array, integer, number
+from ...common.input.settings import Settings
+
+
+@dataclass(frozen=True)
+class Init(Settings):
+    """Weights at τ = 0, by their overlaps.
+
+    Parameters
+    ----------
+    centroids : float
+        w_γ = centroids √d μ_γ for γ ≤ min(hidden units, clusters); untied: encoder and decoder alike.
+    random : float
+        + i.i.d. N(0, random²) entries.
+    Theta, Q : array_like
+        Instead: the overlaps themselves, (vectors, K) and (vectors, vectors) with one atom, or one matrix an atom in front.
+    realisation : int
+        Draw the weights once, at the simulation's dimension, from this seed: every run starts from that one matrix and the
+        theory from its measured overlaps. Where atoms have only one direction each (a spectrum), i.i.d. entries have no exact
+        overlaps, and this is the way.
+    """
+
+    table = "denoiser.init"
+
+    centroids: float = 0.0
+    random: float = 0.0
+    Theta: Any = None
+    Q: Any = None
+    realisation: int | None = None
+
+    def __post_init__(self) -> None:
+        self.set(
+            centroids=number(self.key("centroids"), self.centroids),
+            random=number(self.key("random"), self.random, at_least=0),
+        )
+        if (self.Theta is None) != (self.Q is None):
+            raise InputError(f"{self.key('Theta')} and {self.key('Q')}: must be given together")
+        for name in ("Theta", "Q"):
+            if getattr(self, name) is not None:
+                self.set(**{name: array(self.key(name), getattr(self, name))})
+        if self.realisation is not None:
+            self.set(realisation=integer(self.key("realisation"), self.realisation, at_least=0))
+            if self.Theta is not None:
+                raise InputError(f"{self.key('realisation')}: must be left out where Theta and Q are given")
