@@ -162,6 +162,19 @@ MAKE = {
     "autoencoder.Collapse": lambda tmp: chain(),
     "autoencoder.CollapseRuns": lambda tmp: chain().simulation,
     "autoencoder.DenoisingError": lambda tmp: of("observables", "denoising_error", problem(), path()(0.5), [0.2, 0.7]),
+    "autoencoder.FiniteRuns": lambda tmp: asy.simulate(
+        asy.example("three-clusters").replace(
+            {
+                "training.tau": 0.2,
+                "simulation.dimension": 40,
+                "simulation.runs": 2,
+                "simulation.samples": 10,
+                "simulation.data": 10,
+            }
+        ),
+        workers=1,
+        progress=False,
+    ),
     "autoencoder.Fluctuations": lambda tmp: of("finite_size.fluctuations", "fluctuations", path()),
     "autoencoder.GeneratedPoints": lambda tmp: generated(),
     "autoencoder.LearningCurves": lambda tmp: of("observables.learning_curves", "learning_curves", path(), [0.2, 0.5]),

@@ -7,6 +7,8 @@ from typing import Any
 
 from ...common.output.verdict import Verdict
 from ..finite_size.chi_square import chi_square
+from ..memory.comparison import beside
+from ..memory.result import FiniteRuns
 from ..model.problem import Problem
 from ..process.ensemble import Runs
 from ..solution import OrderParameterPath
@@ -29,8 +31,13 @@ def schedule_notes(problem: Problem, dimension: int) -> list[str]:
     ]
 
 
-def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Verdict:
-    """All order parameters and, where points were generated, the generated density; one `Verdict`."""
+def compare(path: OrderParameterPath, runs: Runs | FiniteRuns, *, level: float = 0.01) -> Verdict:
+    """All order parameters and, where points were generated, the generated density; one `Verdict`.
+
+    Runs on fixed data sets are shown beside the theory, and not tested: it is of one pass.
+    """
+    if isinstance(runs, FiniteRuns):
+        return beside(path, runs)
     problem, finite = path.problem, FiniteSize(path, runs)
     rows = order_parameter_rows(path, runs, finite)
     tests, shares, not_tested = [], {}, finite.not_tested()

@@ -10,11 +10,13 @@ from ...common.input.checks import InputError, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..finite_size.fluctuations import Fluctuations, fluctuations
 from ..generated.density import GeneratedDensity
+from ..memory.result import FiniteRuns
 from ..process.ensemble import Runs
 from ..process.results import TrainedRun
 from ..solution import OrderParameterPath
 from .axes import TAU
 from .densities import draw_densities
+from .memory import plot_finite
 
 
 def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -132,8 +134,10 @@ def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
-def comparison(path: OrderParameterPath, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(path: OrderParameterPath, runs: Runs | FiniteRuns | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters against τ, and target, theory and experiment densities of the first two projections side by side."""
+    if isinstance(runs, FiniteRuns):
+        return plot_finite(runs, ax, path=path)
     problem = path.problem
     with style() as plt:
         if ax is not None:
