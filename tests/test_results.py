@@ -220,6 +220,9 @@ MAKE = {
     ).convex_program(2, 0.01, 0.1, knots=9),
     "score_smoothing.Particles": lambda tmp: asy.simulate(smoothing(), workers=1, progress=False),
     "score_smoothing.Solution": lambda tmp: asy.solve(smoothing(), at=[0.2], starts=[0.1], times=[0.01]),
+    "score_smoothing.TrainedCircle": lambda tmp: importlib.import_module(
+        "asymptotics.score_smoothing.networks.plane"
+    ).train_circle(3, 0.05, hidden=8, noises=4, steps=200),
     "score_smoothing.TrainedScore": lambda tmp: importlib.import_module(
         "asymptotics.score_smoothing.networks.training"
     ).train(3, 0.02, hidden=8, noises=16, steps=200),

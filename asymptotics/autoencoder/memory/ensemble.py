@@ -22,7 +22,7 @@ from .result import FiniteRuns
 from .training import ALONG, one_data_set
 
 #: What one data set gives of its generated points.
-POINTS = ("generated", "norms", "distance_train", "distance_fresh", "copied", "sample_agreement")
+POINTS = ("generated", "trained", "norms", "distance_train", "distance_fresh", "copied", "sample_agreement")
 
 
 def trained_until(problem: Problem) -> Problem:

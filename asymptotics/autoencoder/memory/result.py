@@ -43,8 +43,8 @@ class FiniteRuns(Result):
         Cosine of the outputs, without skip, of two networks trained on the two halves of the data, on fresh noisy samples.
     Q, Theta, b, parameters : ndarray, shape (runs, times, …)
         Order parameters of the network of all n samples.
-    generated : ndarray, shape (runs, points, K)
-        Projections of generated points on the reference directions.
+    generated, trained : ndarray, shapes (runs, points, K), (runs, samples, K)
+        Projections of generated points and of the training samples on the reference directions.
     norms, distance_train, distance_fresh, sample_agreement : ndarray, shape (runs, points)
         ‖X‖²/d; squared distance per dimension to the nearest training point, and to the nearest of as many fresh ones (NaN where
         there are fewer); cosine of the points that the two halves' networks generate from the same noise.
@@ -72,6 +72,7 @@ class FiniteRuns(Result):
     b: np.ndarray
     parameters: np.ndarray
     generated: np.ndarray
+    trained: np.ndarray
     norms: np.ndarray
     distance_train: np.ndarray
     distance_fresh: np.ndarray

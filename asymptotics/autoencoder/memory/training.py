@@ -156,6 +156,7 @@ def _generated(
     cosine = np.sum(a * b, axis=1) / np.sqrt(np.sum(a * a, axis=1) * np.sum(b * b, axis=1))
     return {
         "generated": points[0].projections,
+        "trained": data @ references.T,
         "norms": points[0].squared_norms / x.shape[1],
         "distance_train": first,
         "distance_fresh": away if len(others) == len(data) else np.full(count, np.nan),

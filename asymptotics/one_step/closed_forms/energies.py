@@ -56,7 +56,7 @@ class _Solved:
     kappa: np.ndarray
 
 
-def _spectrum(ratio: float) -> tuple[np.ndarray, np.ndarray]:
+def spectrum(ratio: float) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and masses of the eigenvalues of V/n that are not 0."""
     low, high = (1 - np.sqrt(ratio)) ** 2, (1 + np.sqrt(ratio)) ** 2
     angle = (np.arange(NODES) + 0.5) * np.pi / NODES
@@ -68,7 +68,7 @@ def _spectrum(ratio: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _solve(ratio: float, q: float, variance: float, grid: np.ndarray, trained: bool) -> _Solved:
     """Solve for e and ẽ (and κ of the length of η) at every s', by damped iteration."""
-    x, mass = _spectrum(ratio)
+    x, mass = spectrum(ratio)
     nothing = max(0.0, 1.0 - float(mass.sum())) if ratio > 1 else 0.0
     s = grid[:, None]
     f = 1 + s * x if trained else np.ones((len(grid), NODES))

@@ -129,8 +129,7 @@ def relative_law(q: float, dimension: int, samples: int, underlying_samples: int
     middle = float(np.interp(0.5, trained, logs))
     if count == 0:
         # The overlap with N(0, 1): no sum, and the point in the middle.
-        at = offset
-        return RelativeLaw(float(np.interp(at, logs, trained)), at - middle)
+        return RelativeLaw(float(np.interp(offset, logs, trained)), offset - middle)
     fresh = _law_of_sum(other, count, logs)
     mass = np.diff(fresh)
     at = 0.5 * (logs[1:] + logs[:-1]) + offset
