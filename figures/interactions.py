@@ -50,8 +50,8 @@ def orders(quick: bool = False) -> Drawing:
         axes[1].legend()
         data |= {"N ridge": counts, "ridge errors": errors}
     caption = (
-        "A quadratic coupling of m coordinates to m others (d = 2m) with a known split, learned by maximum likelihood. Left: the part of the "
-        f"divergence that only interactions have, and the rest; lines: theory, points: {runs} data sets. Right: errors of the best ridge by "
+        "A quadratic coupling of m coordinates to m others (d = 2m), known split, maximum likelihood. Left: the part of the "
+        f"divergence that only interactions have, and the rest; lines: theory, points: {runs} data sets. Right: best ridge by "
         "order; dotted: N = m and N = m(m+1)/2. Gaussian terms are learned at N of the order of d, generic interactions at d²."
     )
     closeness = f"largest difference of simulated and predicted means of k > 2: {100 * worst:.1f} %"

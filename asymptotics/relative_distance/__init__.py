@@ -1,8 +1,10 @@
 """The relative distance: is what a model generates nearer to the original law or to the training set?
 
-``estimate`` the measurement for any generator's samples · ``plots`` its picture.
+``samples`` what may be given · ``estimate`` the measurement · ``result`` what it says · ``plots`` its picture.
 """
 
-from .estimate import Estimate, RelativeDistance, kernel_of, memorisation
+from .estimate import memorisation
+from .result import Estimate, RelativeDistance
+from .samples import kernel_of
 
 __all__ = ["Estimate", "RelativeDistance", "kernel_of", "memorisation"]

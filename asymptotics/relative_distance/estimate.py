@@ -8,172 +8,23 @@ Halder 2024 (arXiv 2411.17807), definitions (3.6) and (4.1).
 from __future__ import annotations
 
 import math
-import os
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, choice, fail, integer, number
+from ..common.input.checks import InputError, choice, integer, number
 from ..common.numerics.coordinate_densities import Density, Gaussian, squared_distances
-from ..common.numerics.joint_densities import Kernels, Law, log_distances
+from ..common.numerics.joint_densities import Kernels, Law, LogDistances, log_distances
 from ..common.numerics.pair_sums import kernel_variance
-from ..common.numerics.spectra import UNREADABLE
 from ..common.output.ensemble import wilson_interval
-from ..common.output.records import Record, Recorded
-from ..common.output.results import dataframe, to_builtin
+from .result import PAIRS, Estimate, RelativeDistance
+from .samples import KERNELS, data_sets, stacked
 
-#: The distances, in order: training and generated, original and generated, training and original.
-PAIRS = ("E_TG", "E_OG", "E_TO")
+#: Places of generated, training and original in the pairs.
 INDICES = ((1, 0), (2, 0), (1, 2))
 DENSITIES = ("coordinates", "joint")
-KERNELS = ("optimal", "scott")
 #: Points whose pairs are summed in the joint density.
 MOST_POINTS = 50_000
-
-
-@dataclass(frozen=True)
-class Estimate(Record):
-    """One distance: its value (mean over data sets), standard error, and the logarithm of the value.
-
-    ``value`` is None where it is outside the range of floating point or infinite, ``sem`` where there is none.
-    """
-
-    value: float | None
-    sem: float | None
-    log_value: float | None
-
-
-@dataclass(frozen=True)
-class RelativeDistance(Recorded):
-    r"""Distances between the laws of training set, generated samples and original data.
-
-    Parameters
-    ----------
-    E_TG, E_OG, E_TO : Estimate
-        ∫(p − q)², the mean over coordinates (``density = "coordinates"``), or in all dimensions ("joint"). The error is that of the
-        bootstrap for one data set, else the spread over data sets divided by the root of their number.
-    generalises : bool
-        E_OG < E_TG (of several data sets: of more than half of them).
-    probability : float or None
-        P(E_OG < E_TG) over data sets; None for one.
-    interval : tuple of two floats, or None
-        Wilson interval of one standard deviation.
-    bootstrap_fraction : float or None
-        Share of bootstrap draws with E_OG < E_TG.
-    sets, dimension : int
-    sizes : tuple of three ints
-        Numbers of generated, training and original points (the first set's); 0 for a Gaussian.
-    left_out : int
-        Coordinates in which the original is constant: they have no density.
-    density, kernel : str
-    values : ndarray, shape (sets, 3)
-        E_TG, E_OG, E_TO of every data set (logarithms where joint).
-    notes : tuple of str
-    """
-
-    E_TG: Estimate
-    E_OG: Estimate
-    E_TO: Estimate
-    generalises: bool
-    probability: float | None
-    interval: tuple[float, float] | None
-    bootstrap_fraction: float | None
-    sets: int
-    dimension: int
-    sizes: tuple[int, int, int]
-    left_out: int
-    density: str
-    kernel: str
-    values: np.ndarray
-    notes: tuple[str, ...] = ()
-
-    def summary(self) -> str:
-        def show(value: float | None) -> str:
-            return "–" if value is None else f"{value:.6g}"
-
-        g, t, o = (str(n) if n else "exact" for n in self.sizes)
-        lines = [
-            f"relative distance ({self.density}, kernel {self.kernel}), d = {self.dimension}: "
-            f"generated {g}, training {t}, original {o}" + (f"; {self.sets} data sets" if self.sets > 1 else "")
-        ]
-        for name in PAIRS:
-            e = getattr(self, name)
-            lines.append(f"  {name}  {show(e.value)} ± {show(e.sem)}   ln {show(e.log_value)}")
-        lines.append(
-            f"  {'generalises' if self.generalises else 'memorises'}: E_OG {'<' if self.generalises else '>='} E_TG"
-        )
-        if self.probability is not None and self.interval is not None:
-            lines.append(f"  P(E_OG < E_TG) = {self.probability:.4f}  [{self.interval[0]:.4f}, {self.interval[1]:.4f}]")
-        if self.bootstrap_fraction is not None:
-            lines.append(f"  in {self.bootstrap_fraction:.4f} of the bootstrap draws E_OG < E_TG")
-        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
-
-    def to_json(self) -> dict[str, Any]:
-        return {**to_builtin(self._kept())}
-
-    def to_dataframe(self) -> Any:
-        """One row a data set as a pandas DataFrame (needs pandas)."""
-        return dataframe({"set": np.arange(self.sets), **{n: self.values[:, k] for k, n in enumerate(PAIRS)}}, "set")
-
-
-Source = np.ndarray | Gaussian | str | os.PathLike[str]
-
-
-def _points(name: str, given: Any) -> np.ndarray | Gaussian:
-    """Points (n, d) of an array of any shape (n, …), or of a file; a Gaussian as it is."""
-    if isinstance(given, Gaussian):
-        return given
-    if isinstance(given, (str, os.PathLike)):
-        given = _read(name, Path(given))
-    values = array(name, given)
-    if values.ndim < 1 or values.size == 0:
-        fail(name, f"array of shape {values.shape}", "samples of shape (n, d), at least two")
-    values = values.reshape(len(values), -1)
-    if len(values) < 2:
-        fail(name, f"array of shape {values.shape}", "samples of shape (n, d), at least two")
-    return values
-
-
-def _read(name: str, path: Path) -> np.ndarray:
-    """The array in a .npy file."""
-    if path.suffix != ".npy":
-        fail(name, str(path), "a .npy file")
-    try:
-        with path.open("rb") as file:
-            stored = np.load(file, allow_pickle=False)
-    except OSError as error:
-        raise InputError(f"{name} {path}: cannot be read ({error.strerror or error})") from None
-    except UNREADABLE as error:
-        raise InputError(f"{name} {path}: not a readable .npy file ({' '.join(str(error).split())})") from None
-    if not isinstance(stored, np.ndarray):
-        fail(name, str(path), "a .npy file with one array")
-    return stored
-
-
-def kernel_of(text: str) -> str | float:
-    """A kernel as it is written on the command line: a name, or a number."""
-    try:
-        return float(text)
-    except ValueError:
-        return choice("kernel", text, KERNELS)
-
-
-def _stacked(name: str, given: Any, least: int) -> list[np.ndarray | Gaussian]:
-    """The data sets along the first axis of one array; one set where it has fewer axes than ``least``."""
-    values = _read(name, Path(given)) if isinstance(given, (str, os.PathLike)) else np.asarray(given)
-    if values.ndim < least:
-        return [_points(name, values)]
-    return [_points(f"{name}[{k}]", entry) for k, entry in enumerate(values)]
-
-
-def _sets(name: str, given: Any) -> list[np.ndarray | Gaussian]:
-    """Data sets: a list or tuple of arrays (or files, or Gaussians) is several."""
-    entries = isinstance(given, (list, tuple)) and len(given) > 0
-    if entries and all(isinstance(entry, (np.ndarray, Gaussian, str, os.PathLike)) for entry in given):
-        return [_points(f"{name}[{k}]", entry) for k, entry in enumerate(given)]
-    return [_points(name, given)]
 
 
 def _dimension(law: np.ndarray | Gaussian) -> int:
@@ -240,9 +91,9 @@ def memorisation(
     integer("seed", seed, at_least=0)
     named = {"generated": generated, "training": training, "original": original}
     if sets:
-        given = {name: _stacked(name, value, 3) for name, value in named.items()}
+        given = {name: stacked(name, value, 3) for name, value in named.items()}
     else:
-        given = {name: _sets(name, value) for name, value in named.items()}
+        given = {name: data_sets(name, value) for name, value in named.items()}
     count = max(map(len, given.values()))
     d = _dimension(given["training"][0])
     for name, laws in given.items():
@@ -337,7 +188,7 @@ def _coordinates(laws: Laws, kernel: str | float, draws: int, seed: int) -> tupl
     return squared_distances(densities, INDICES, draws=draws, seed=seed), int(len(scale) - len(keep))
 
 
-def _joint(laws: Laws, kernel: str | float) -> Any:
+def _joint(laws: Laws, kernel: str | float) -> LogDistances:
     """Logarithms of E in all dimensions."""
     variance = float(np.mean(_scale(laws[2]) ** 2))
     if variance == 0:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
-from .estimate import PAIRS, RelativeDistance
+from .result import PAIRS, RelativeDistance
 
 
 @draw.register
