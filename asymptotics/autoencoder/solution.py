@@ -14,8 +14,23 @@ from .equations.path import TrainingPath
 class OrderParameterPath(TrainingPath):
     """Solution of the order-parameter equations on [0, τ_max]; ``path(tau)`` gives `OrderParameters`.
 
-    Attributes are those of `asymptotics.autoencoder.equations.path.TrainingPath`.
+    Attributes are those of `asymptotics.autoencoder.equations.path.TrainingPath`, and:
+
+    generated : dict, optional
+        With ``solve(generated=True)``: the law that ``sampling.network`` generates at the last τ, in the reference directions
+        (``tau``, ``mean``, ``covariance``, ``levels``, ``quantiles`` (K, levels)), or why there is none (``reason``).
     """
+
+    generated: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        fields = super().to_json()
+        if self.generated is not None:
+            reason = self.generated.get("reason")
+            fields["generated"] = self.generated if reason is None else None
+            if reason is not None:
+                fields["generated_reason"] = reason
+        return fields
 
     @classmethod
     def of(cls, path: TrainingPath, **changes: Any) -> OrderParameterPath:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import fail, integer, number
+from ..common.input.checks import boolean, fail, integer, number
 from ..common.numerics.expectations import Rule
 from ..common.running import progress as _progress
 from .equations.drift import Drift
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
 from .equations.nodes import Chooser
 from .equations.stability import analyse
+from .generated.law import reported
 from .model.problem import Problem
 from .solution import OrderParameterPath
 
@@ -38,6 +39,7 @@ def solve(
     form: str = "auto",
     max_steps: int = 100_000,
     progress: bool | None = None,
+    generated: bool = False,
 ) -> OrderParameterPath:
     """Solve the order-parameter equations of an auto-encoder experiment.
 
@@ -63,6 +65,8 @@ def solve(
         A solve that needs more raises `SolveError`.
     progress : bool, optional
         Show a bar; default on a terminal.
+    generated : bool
+        Report the generated law at the last of ``tau`` too (`OrderParameterPath.generated`).
 
     Raises
     ------
@@ -101,6 +105,7 @@ def solve(
         tolerance,
     )
     chooser = Chooser(problem, kernels, tolerance, rule, noise_rule)
+    chooser.clock = _progress.forecast("a first rough solve", problem.training.tau, "tau", progress)
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, quadrature_error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
@@ -127,12 +132,16 @@ def solve(
     amplification = known.amplification if len(known.spread) or known.saddle else 1.0
     error = quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
     error = min(error + controls.rtol * scale * max(TRANSIENT, amplification), max(quadrature_error, scale))
-    return OrderParameterPath.of(
+    solved = OrderParameterPath.of(
         path,
         stability=known,
         evaluations=drift.evaluations + chooser.evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - start,
         rule=description,
-        shown=None if tau is None else np.asarray(tau, dtype=np.float64),
+        shown=None if tau is None else np.atleast_1d(np.asarray(tau, dtype=np.float64)),
     )
+    if not boolean("generated", generated):
+        return solved
+    last = solved.tau_max if solved.shown is None else float(solved.shown[-1])
+    return OrderParameterPath.of(solved, generated=reported(solved, problem, last))

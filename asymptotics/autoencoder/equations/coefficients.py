@@ -87,7 +87,7 @@ class Coefficients:
     shared_sample : bool
         Whether one sample serves several times.
     moving : Problem or None
-        Where times or weight decay depend on τ: whom to ask.
+        Where times, their weights or the weight decay depend on τ: whom to ask.
     pieces : (n,)
         Ends of pieces of [0, τ] that no step of an integrator should cross.
     """
@@ -117,7 +117,6 @@ class Coefficients:
         target, training, cells = problem.target, problem.training, problem.cells
         _, rho_b = problem.denoiser.rates(training.rates or {})
         t = along(target.reference_overlaps, target.centroids)
-        moving = training.moving_time is not None or training.moving_decay is not None
         return cls(
             start=Instant.of(problem, 0.0),
             pi=cells.weight,
@@ -135,7 +134,7 @@ class Coefficients:
             batch=training.batch,
             shared_sample=training.shares_samples,
             pieces=training.pieces(),
-            moving=problem if moving else None,
+            moving=problem if training.moving else None,
         )
 
     def at(self, tau: float) -> Instant:

@@ -56,7 +56,7 @@ def averaged_unpredicted(problem: Problem, tau: float = 0.0) -> np.ndarray:
 
 def unpredicted_along(problem: Problem, taus: np.ndarray) -> np.ndarray:
     """`averaged_unpredicted`; where the times move, at each of the ``taus``."""
-    if problem.training.moving_time is None:
+    if not problem.training.moving:
         return averaged_unpredicted(problem)
     return np.stack([averaged_unpredicted(problem, float(tau)) for tau in taus])
 

@@ -74,7 +74,12 @@ def steps(
         tau = left
         trial = None if usual is None else min(usual, right - left)
         trials = 0
-        solver = _start(method, guarded, tau, y, right, trial, options)
+
+        def inside(tau: float, y: np.ndarray, end: float = right) -> np.ndarray:
+            # At its end a piece has the values before a jump.
+            return guarded(min(tau, float(np.nextafter(end, 0.0))), y)
+
+        solver = _start(method, inside, tau, y, right, trial, options)
         while True:
             before, message = (solver.t, solver.y.copy()), None
             try:
@@ -96,7 +101,7 @@ def steps(
             length = (trial if trial is not None else right - tau) * SHORTER**trials
             if trials > TRIALS or length < 1e-14 * max(right, 1e-300):
                 raise StepError(float(tau), message or "a value is not finite")
-            solver = _start(method, guarded, tau, y, right, min(length, right - tau), options)
+            solver = _start(method, inside, tau, y, right, min(length, right - tau), options)
         proposed = float(getattr(solver, "h_abs", 0.0) or solver.step_size or right - left)
         usual = proposed if usual is None or right - left > usual else max(usual, proposed)
 

@@ -22,6 +22,7 @@ from ..model.problem import Problem
 from .exact import check_support
 from .flow import Flow, LatentFlow
 from .image_law import ResolvedImage
+from .mixed_law import mixed
 
 #: Samples that quantiles are taken of for ε > 0.
 QUANTILE_SAMPLES = 400_000
@@ -41,6 +42,8 @@ class GeneratedDensity(Drawn, LatentFlow):
         The trained network, e.g. ``path(tau)``.
     directions : array_like, shape (m, K), optional
         Coordinates of the directions to project on, in the reference directions. Default: all K of them.
+    label : int, optional
+        The label that the network is told; default ``sampling.label``, and without one each label with its weight.
 
     Attributes
     ----------
@@ -85,6 +88,10 @@ class GeneratedDensity(Drawn, LatentFlow):
         """Conditional means of the projections given the latent path, (points, m)."""
         return np.asarray(flow.linear @ self.lift.T + flow.network @ self.theta_network)
 
+    def images(self, z0: np.ndarray) -> np.ndarray:
+        """Means of the projections of samples that start with the encoder fields z₀ (points, encoders), for ε = 0."""
+        return self._centres(self.carry(z0))
+
     # what users ask for ----------------------------------------------------------------------------------------
 
     def sample(self, n: int, seed: int | np.random.SeedSequence = 0) -> np.ndarray:
@@ -107,6 +114,8 @@ class GeneratedDensity(Drawn, LatentFlow):
         """The image of the starting points z₀ under the flow (ε = 0): computed once, resolved, with its error."""
         if self.noisy:
             raise InputError("epsilon > 0: the samples' noise, not the starting point alone, says where they end")
+        if self.members:
+            return mixed([member.image for member in self.members], self.shares)
         # All reference directions are resolved, so that every projection comes from the same cells.
         theta, lift, whole, basis = self._whole
 

@@ -6,7 +6,10 @@ dI = (Δ I + Γ φ(z)) dt, dℓ = Δ ℓ dt + √(2ε) Q^{1/2} dW, ℓ_0 ~ N(0, 
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -39,7 +42,8 @@ class LatentFlow:
     at : OrderParameters
         The trained network; where it has averages of its weights, ``sampling.network`` says which of them generates.
     label : int, optional
-        The label that it is told; default that of ``sampling.label``. Without one: as if it were dropped.
+        The label that it is told; default that of ``sampling.label``. Without one a labelled network generates each label with its
+        weight.
 
     Attributes
     ----------
@@ -49,6 +53,8 @@ class LatentFlow:
         v_{t_f}, and exp ∫Δ.
     noisy : bool
         Whether ε > 0 anywhere.
+    shares : (labels,)
+        Weights of the labels where it generates each of them with its weight; else empty.
     """
 
     def __init__(self, problem: Problem, at: OrderParameters, label: int | None = None) -> None:
@@ -60,8 +66,7 @@ class LatentFlow:
         self.encoders = np.array(self.kernels.encoders, dtype=int)
         self.terms = np.array(self.kernels.module.TERMS, dtype=int)
         label = problem.sampling.label if label is None else label
-        self.label = DROPPED if label is None else label
-        self.told = told(self.label, problem.denoiser.labels or 0)
+        self.told = told(DROPPED if label is None else label, problem.denoiser.labels or 0)
         self.b, self.kappa = at.b, np.ascontiguousarray(at.parameters, dtype=np.float64)
         self.Q = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.encoders)])
         self.coupling = np.ascontiguousarray(at.Q[np.ix_(self.encoders, self.terms)])
@@ -71,7 +76,24 @@ class LatentFlow:
         self._derived = compile_sampler(self.sampling.drift)
         self._stepped = self.sampling.scheme == "euler"
         self._carried: tuple[np.ndarray, ...] | None = None
+        self.shares = np.ones(0)
+        labels = problem.target.cluster_labels
+        if label is None and problem.denoiser.labelled and labels is not None:
+            self.shares = np.bincount(labels, problem.target.weights)
         self._prepare()
+
+    @cached_property
+    def members(self) -> tuple[Self, ...]:
+        """Of a mixture over labels (weights ``shares``): the same with each label; else none."""
+        members = []
+        for label in range(len(self.shares)):
+            member = copy.copy(self)
+            member.__dict__ = {k: v for k, v in self.__dict__.items() if k not in ("image", "error", "members")}
+            member.shares, member.told = np.ones(0), told(label, len(self.told))
+            if self._stepped:
+                member._now = (self._now[0], member.told, self._now[2])
+            members.append(member)
+        return tuple(members)
 
     # the linear part -------------------------------------------------------------------------------------------
 
@@ -133,11 +155,26 @@ class LatentFlow:
         """Carry latent starting points z₀ (points, encoders) to t_f; ε > 0 needs a generator for the noise."""
         if self.noisy and rng is None:
             raise InputError("epsilon > 0: a random generator is needed to transport points")
+        if self.members:
+            return self._each(z0, rng)
         if self._stepped:
             return self._step(z0, rng)
         if self.noisy and rng is not None:
             return self._integrate_noise(z0, rng)
         return self._many(z0) if len(z0) > self.MANY_POINTS else self._integrate(z0)
+
+    def _each(self, z0: np.ndarray, rng: np.random.Generator | None) -> Flow:
+        """Every point with the label that its place in an even sequence gives it."""
+        # Multiples of the golden ratio fill [0, 1) evenly, and have nothing to do with the points.
+        place = (np.arange(len(z0)) * (np.sqrt(5) - 1) / 2) % 1
+        which = np.minimum(np.searchsorted(np.cumsum(self.shares), place, side="right"), len(self.members) - 1)
+        linear, network = np.empty_like(z0), np.empty((len(z0), self.coupling.shape[1]))
+        for k, member in enumerate(self.members):
+            own = which == k
+            if np.any(own):
+                flow = member.transport(np.ascontiguousarray(z0[own]), rng=rng)
+                linear[own], network[own] = flow.linear, flow.network
+        return Flow(linear, network)
 
     def _step(self, z0: np.ndarray, rng: np.random.Generator | None) -> Flow:
         linear, network = np.array(z0, dtype=np.float64), np.zeros((len(z0), self.coupling.shape[1]))

@@ -16,7 +16,7 @@ NAMES = {
     "labels": "a network that is told labels",
     "weights": "weights of the loss (training.weights)",
     "probabilities": "probabilities of the times (training.time_probabilities)",
-    "moving": "training times or a weight decay along tau (training.times, training.weight_decay)",
+    "moving": "times, weights or a weight decay along tau (training.times, weights, time_probabilities, weight_decay)",
     "ema": "averages of the weights (training.ema)",
     "momentum": "momentum (training.momentum)",
     "optimiser": "a declared optimiser (training.optimiser)",
@@ -28,13 +28,14 @@ def in_use(problem: Problem) -> tuple[str, ...]:
     denoiser, training = problem.denoiser, problem.training
     moved = training.moved_by
     p = training.time_probabilities
+    uneven = p is not None and (not isinstance(p, np.ndarray) or not np.allclose(p, 1.0 / len(p), rtol=0, atol=1e-15))
     used = {
         "skip": not denoiser.plain_skip,
         "time": denoiser.conditioned,
         "labels": denoiser.labelled,
         "weights": training.weights is not None,
-        "probabilities": p is not None and not np.allclose(p, 1.0 / len(p), rtol=0, atol=1e-15),
-        "moving": training.moving_time is not None or training.moving_decay is not None,
+        "probabilities": uneven,
+        "moving": bool(training.moving),
         "ema": bool(training.averages),
         "momentum": moved.fixed > 0 or moved.friction is not None,
         "optimiser": problem.optimiser.given is not None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.input import expressions
-from ...common.input.checks import array, fail
+from ...common.input.checks import fail
 from ...common.numerics.interpolants import Interpolant
 from .rate_schedule import RateSchedule, rate_schedule
+from .tau_table import TauTable
 
 if TYPE_CHECKING:
     import sympy
 
 #: What a function of the time may contain.
 TIME = ("t", "alpha", "beta", "alpha_dot", "beta_dot")
-#: Head of a table of a function of τ.
-TABLE = ("tau", "time")
 
 
 def constant(text: Any) -> float | None:
@@ -80,60 +79,48 @@ def _dots(interpolant: Interpolant, t: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @dataclass(frozen=True)
 class OfTau:
-    """A checked function of the training time: an expression in tau, or a table of values between which it is linear.
+    """A checked function of the training time: an expression in tau, or a table (`TauTable`).
 
     Parameters
     ----------
-    text : str or sequence
-        An expression; or ``[["tau", "time"], [0.0, 0.3], [4.0, 0.7]]``.
+    text : str or tuple
     key : str
     tau : float
         End of the training.
+    columns : int
+        Values that a row of a table has beside τ.
     """
 
     text: Any
     key: str
     tau: float
+    columns: int = 1
 
     def __post_init__(self) -> None:
         if isinstance(self.text, str):
             expressions.check(self.text, ["tau"], self.key)
-            return
-        knots = self.knots
-        if len(knots) < 2 or np.any(np.diff(knots[:, 0]) <= 0) or knots[0, 0] > 0 or knots[-1, 0] < self.tau:
-            fail(self.key, self.text, f"rows of rising tau from 0 to at least {self.tau:g}, two at least")
+        _ = self.function
 
     @cached_property
-    def knots(self) -> np.ndarray:
-        """The rows of a table, (n, 2)."""
-        return array(self.key, [list(row) for row in self.text[1:]], shape=(None, 2))
+    def function(self) -> RateSchedule | TauTable:
+        """What computes it."""
+        if isinstance(self.text, str):
+            return rate_schedule(self.text, self.tau, self.key)
+        return TauTable(self.text, self.tau, self.key, self.columns)
 
-    @cached_property
-    def _schedule(self) -> RateSchedule:
-        return rate_schedule(self.text, self.tau, self.key)
-
-    @cached_property
+    @property
     def pieces(self) -> np.ndarray:
         """Ends of pieces of [0, τ] that no step of an integrator should cross."""
-        if isinstance(self.text, str):
-            return self._schedule.pieces
-        inner = self.knots[:, 0]
-        return np.array([0.0, *inner[(inner > 0) & (inner < self.tau)], self.tau])
+        return self.function.pieces
 
     def __call__(self, tau: Any) -> np.ndarray:
         """Its values at τ."""
-        if isinstance(self.text, str):
-            return self._schedule(tau)
-        return np.interp(tau, self.knots[:, 0], self.knots[:, 1])
+        return self.function(tau)
 
     def within(self, low: float, high: float) -> None:
         """Fail unless it is finite and in [low, high] for all τ."""
         values = self(np.unique(np.concatenate([np.linspace(0.0, self.tau, 513), self.pieces])))
+        if isinstance(self.function, TauTable):
+            values = np.concatenate([values.ravel(), self.function.knots[:, 1:].ravel()])
         if not np.all(np.isfinite(values) & (values >= low) & (values <= high)):
             fail(self.key, self.text, f"finite and in [{low:g}, {high:g}] for all tau in [0, {self.tau:g}]")
-
-
-def is_table(value: Any) -> bool:
-    """Whether this is a table of a function of τ, by its head."""
-    rows = isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
-    return rows and isinstance(value[0], Sequence) and tuple(value[0]) == TABLE

@@ -78,8 +78,8 @@ class Problem:
     def _check_times(self) -> None:
         """Functions of the time must be finite wherever they are asked for: in training and by the sampler."""
         training, sampling, s = self.training, self.sampling, self.interpolant
-        taus = training.pieces() if training.moving_time is None else np.linspace(0.0, training.tau, 257)
-        averages = [training.time_average(s, float(tau)) for tau in taus[: None if training.moving_time else 1]]
+        taus = np.union1d(training.pieces(), np.linspace(0.0, training.tau, 257)) if training.moving else np.zeros(1)
+        averages = [training.time_average(s, float(tau)) for tau in taus]
         asked = {
             "the training time": np.concatenate([a.times for a in averages]),
             "the sampler's time": sampling.times(),

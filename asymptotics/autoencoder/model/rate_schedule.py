@@ -6,6 +6,7 @@ where nothing can hide; every other interval is halved, down to where what it co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from ...common.input import expressions
 from ...common.input.checks import InputError, fail
 from ...common.numerics.intervals import enclose
+from .tau_table import TauTable, is_table
 
 #: A piece is tame if s changes in it by at most this share of itself, or of a small part of its mean.
 VARIATION, SMALL = 1.0, 0.03
@@ -28,7 +30,7 @@ ACCURACY, SHORTEST = 1e-13, 1e-14
 
 
 class RateSchedule:
-    """s(τ) on [0, ``tau``].
+    """s(τ) on [0, ``tau``], from an expression or a table (`TauTable`).
 
     Attributes
     ----------
@@ -38,21 +40,29 @@ class RateSchedule:
 
     def __init__(self, text: Any, tau: float, name: str = "training.schedule") -> None:
         self.text, self.tau, self.name = text, tau, name
-        self._tree = expressions.check(text, ["tau"], name)
-        self._function = expressions.to_function(expressions.to_sympy(text, ["tau"], name), ["tau"])
-        self._small = SMALL * float(self._check(np.linspace(0.0, tau, 513)).mean())
-        self.pieces = self._tame()
+        self._function: Callable[[Any], np.ndarray]
+        if is_table(text):
+            table = TauTable(text, tau, name)
+            self._function, self.pieces = table, table.pieces
+            self._check(np.concatenate([table.knots[:, 0], self.pieces]))
+            if np.any(table.knots[:, 1] < 0):
+                fail(name, text, "finite and >= 0 on [0, tau]")
+        else:
+            self._tree = expressions.check(text, ["tau"], name)
+            self._function = expressions.to_function(expressions.to_sympy(text, ["tau"], name), ["tau"])
+            self._small = SMALL * float(self._check(np.linspace(0.0, tau, 513)).mean())
+            self.pieces = self._tame()
         self._fit()
 
     def __call__(self, tau: Any) -> np.ndarray:
         """s at any τ."""
-        return self._function(tau)  # type: ignore[no-any-return]
+        return self._function(tau)
 
     def _check(self, tau: np.ndarray) -> np.ndarray:
         values = self._function(tau)
         if not np.all(np.isfinite(values) & (values >= 0)):
             fail(self.name, self.text, "finite and >= 0 on [0, tau]")
-        return values  # type: ignore[no-any-return]
+        return values
 
     def _hides_nothing(self, low: np.ndarray, high: np.ndarray, slope: np.ndarray, length: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", over="ignore"):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, fail, integer, number
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 from ...common.numerics.interpolants import Interpolant
-from .functions import OfTau, OfTime, constant, is_table
+from .functions import OfTau, OfTime, constant
 from .optimiser import Average, Momentum, averages_of, refuse_adaptive
 from .rate_schedule import RateSchedule, rate_schedule
+from .tau_table import TauTable, frozen, is_table
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Training(Settings):
     quadrature : int
         that many Gauss–Legendre times, for E_t over all of [0, 1].
     learning_rate, weight_decay : float
-        η > 0, λ ≥ 0 (also an expression in tau).
+        η > 0, λ ≥ 0 (also an expression in tau, or a table).
     tau : float
         Training time reached.
     average : {"times", "random"}
@@ -56,14 +58,15 @@ class Training(Settings):
     batch : int
         Fresh samples a step (their gradients averaged).
     schedule : str
-        Factor s(τ) on all learning rates, an expression in tau.
+        Factor s(τ) on all learning rates, an expression in tau or a table.
     rates : dict
         Factor on the learning rate of a vector, a group ("u", "v", "w") or "b".
     weights : list of float, or str
         Weights of the loss: a list w_i in the order of ``times``, E_t f = Σ_i w_i f(t_i) in place of 1/T; or an expression w(t)
-        that multiplies the weights of the times.
+        that multiplies the weights of the times; or a table of the w_i along τ.
     time_probabilities : list of float
-        With ``average = "random"``: p_i in the order of ``times`` (default 1/T). A gradient is multiplied by w_i.
+        With ``average = "random"``: p_i in the order of ``times`` (default 1/T), or a table of them along τ. A gradient is
+        multiplied by w_i.
     label_dropout : float
         Probability p₀ that a sample's label is dropped.
     ema : float, dict or list
@@ -75,6 +78,22 @@ class Training(Settings):
     """
 
     table = "training"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "learning_rate": Notation("η", ("eta", "lr", "step_size")),
+        "weight_decay": Notation("λ", ("lambda", "lam", "wd", "l2")),
+        "tau": Notation("τ", ("tau_max", "time_horizon"), "2η × steps / d"),
+        "times": Notation("t", ("t", "time"), "noise at 0, data at 1"),
+        "quadrature": Notation("", ("n_times",), "times"),
+        "batch": Notation("", ("batch_size",), "fresh samples a step"),
+        "schedule": Notation("s(τ)", ("lr_schedule",), "factor on η"),
+        "rates": Notation("ρ", ("rho",), "factor on η"),
+    }
+    HINTS: ClassVar[Mapping[str, str]] = {
+        "epochs": "every sample is seen once; training ends at tau = 2 eta n/d",
+        "steps": "write tau = 2 eta steps/d",
+        "n": "write tau = 2 eta n/d",
+        "samples": "write tau = 2 eta n/d",
+    }
 
     learning_rate: float
     tau: float
@@ -94,7 +113,9 @@ class Training(Settings):
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.quadrature is None):
-            raise InputError(f"{self.key('times')}: give either times or quadrature (and not both)")
+            kind = "missing" if self.times is None else ""
+            message = f"{self.key('times')}: give either times or quadrature (and not both)"
+            raise InputError(message, key=self.key("times"), kind=kind)
         self.set(
             learning_rate=number(self.key("learning_rate"), self.learning_rate, above=0),
             tau=number(self.key("tau"), self.tau, above=0),
@@ -105,7 +126,9 @@ class Training(Settings):
         self._check_times()
         self._check_decay()
         self._check_weights()
-        if self.schedule is not None:
+        if is_table(self.schedule):
+            self._freeze("schedule")
+        elif self.schedule is not None:
             expressions.check(self.schedule, ["tau"], self.key("schedule"))
         if self.rates is not None:
             if not isinstance(self.rates, Mapping):
@@ -119,6 +142,7 @@ class Training(Settings):
             self.set(quadrature=integer(self.key("quadrature"), self.quadrature, at_least=1, at_most=512))
             return
         if isinstance(self.times, str) or is_table(self.times):
+            self._freeze("times")
             OfTau(self.times, self.key("times"), self.tau).within(0.0, 1.0)
             return
         times = array(self.key("times"), np.atleast_1d(self.times) if np.isscalar(self.times) else self.times, ndim=1)
@@ -126,41 +150,67 @@ class Training(Settings):
             fail(self.key("times"), self.times, "at least one number, all in [0, 1]")
         self.set(times=times)
 
+    def _freeze(self, name: str) -> None:
+        """A table as what can be kept by its value."""
+        value = getattr(self, name)
+        self.set(**{name: frozen(value) if is_table(value) else value})
+
     def _check_decay(self) -> None:
+        if is_table(self.weight_decay):
+            self._freeze("weight_decay")
+            OfTau(self.weight_decay, self.key("weight_decay"), self.tau).within(0.0, np.inf)
+            return
         value = constant(self.weight_decay) if isinstance(self.weight_decay, str) else self.weight_decay
         if isinstance(value, (int, float)) or value is not None:
             self.set(weight_decay=number(self.key("weight_decay"), value, at_least=0))
         else:
             OfTau(self.weight_decay, self.key("weight_decay"), self.tau).within(0.0, np.inf)
 
+    @property
+    def _count(self) -> int | None:
+        """Number of times as they are given; None of a quadrature."""
+        if self.times is None:
+            return None
+        return len(self.times) if isinstance(self.times, np.ndarray) else 1
+
     def _check_weights(self) -> None:
-        count = len(self.times) if isinstance(self.times, np.ndarray) else 1 if self.times is not None else None
+        count, key = self._count, self.key("weights")
         if isinstance(self.weights, str):
-            OfTime(self.weights, self.key("weights"))
+            OfTime(self.weights, key)
         elif self.weights is not None:
             if count is None:
-                fail(self.key("weights"), self.weights, "an expression in t where training.quadrature is given")
-            weights = array(self.key("weights"), self.weights, ndim=1)
-            if len(weights) != count or np.any(weights < 0) or not np.any(weights > 0):
-                fail(
-                    self.key("weights"),
-                    self.weights,
-                    f"{count} numbers >= 0, one for each time and not all 0, or an expression in t",
-                )
-            self.set(weights=weights)
-        if self.time_probabilities is not None:
-            if self.average != "random" or count is None:
-                raise InputError(
-                    f'{self.key("time_probabilities")}: must be left out unless average = "random" and times are given'
-                )
-            p = array(self.key("time_probabilities"), self.time_probabilities, ndim=1)
-            if len(p) != count or np.any(p < 0) or abs(p.sum() - 1) > 1e-8:
-                fail(
-                    self.key("time_probabilities"),
-                    self.time_probabilities,
-                    f"{count} numbers >= 0, one for each time, that sum to 1",
-                )
-            self.set(time_probabilities=p / p.sum())
+                fail(key, self.weights, "an expression in t where training.quadrature is given")
+            if is_table(self.weights):
+                self._freeze("weights")
+                OfTau(self.weights, key, self.tau, count).within(0.0, np.inf)
+            else:
+                weights = array(key, self.weights, ndim=1)
+                if len(weights) != count or np.any(weights < 0) or not np.any(weights > 0):
+                    fail(
+                        key,
+                        self.weights,
+                        f"{count} numbers >= 0, one for each time and not all 0, or an expression in t",
+                    )
+                self.set(weights=weights)
+        self._check_probabilities(count)
+
+    def _check_probabilities(self, count: int | None) -> None:
+        given, key = self.time_probabilities, self.key("time_probabilities")
+        if given is None:
+            return
+        if self.average != "random" or count is None:
+            raise InputError(f'{key}: must be left out unless average = "random" and times are given')
+        allowed = f"{count} numbers >= 0, one for each time, that sum to 1"
+        if is_table(given):
+            self._freeze("time_probabilities")
+            rows = TauTable(self.time_probabilities, self.tau, key, count).knots[:, 1:]
+            if np.any(rows < 0) or np.any(np.abs(rows.sum(axis=1) - 1) > 1e-8):
+                fail(key, given, f"in every row {allowed}")
+            return
+        p = array(key, given, ndim=1)
+        if len(p) != count or np.any(p < 0) or abs(p.sum() - 1) > 1e-8:
+            fail(key, given, allowed)
+        self.set(time_probabilities=p / p.sum())
 
     def _check_optimiser(self) -> None:
         if self.optimiser is None:
@@ -200,14 +250,34 @@ class Training(Settings):
     @property
     def moving_decay(self) -> OfTau | None:
         """λ as a function of τ, where it moves."""
-        return (
-            OfTau(self.weight_decay, self.key("weight_decay"), self.tau) if isinstance(self.weight_decay, str) else None
-        )
+        if isinstance(self.weight_decay, float):
+            return None
+        return OfTau(self.weight_decay, self.key("weight_decay"), self.tau)
+
+    @property
+    def moving_weights(self) -> OfTau | None:
+        """The w_i as a function of τ, where they move."""
+        if not is_table(self.weights):
+            return None
+        return OfTau(self.weights, self.key("weights"), self.tau, int(self._count or 1))
+
+    @property
+    def moving_probabilities(self) -> OfTau | None:
+        """The p_i as a function of τ, where they move."""
+        if not is_table(self.time_probabilities):
+            return None
+        return OfTau(self.time_probabilities, self.key("time_probabilities"), self.tau, int(self._count or 1))
+
+    @property
+    def moving(self) -> tuple[OfTau, ...]:
+        """What moves along τ beside the learning rate."""
+        found = self.moving_time, self.moving_decay, self.moving_weights, self.moving_probabilities
+        return tuple(f for f in found if f is not None)
 
     def pieces(self) -> np.ndarray:
         """Ends of pieces of [0, τ] that no step of an integrator should cross."""
-        functions = (self.rate_schedule(), self.moving_time, self.moving_decay)
-        ends = [f.pieces for f in functions if f is not None]
+        schedule = self.rate_schedule()
+        ends = [f.pieces for f in ((schedule, *self.moving) if schedule is not None else self.moving)]
         return np.unique(np.concatenate([[0.0, self.tau], *ends]))
 
     def time_average(self, interpolant: Interpolant, tau: float = 0.0) -> TimeAverage:
@@ -226,8 +296,9 @@ class Training(Settings):
         else:
             x, w = np.polynomial.legendre.leggauss(int(self.quadrature or 1))
             times, p = (x + 1) / 2, w / 2
+        moving_p, moving_w = self.moving_probabilities, self.moving_weights
         if self.time_probabilities is not None:
-            p = self.time_probabilities
+            p = self.time_probabilities if moving_p is None else np.atleast_1d(moving_p(tau))
         w = np.ones(len(times))
         if isinstance(self.weights, str):
             w = OfTime(self.weights, self.key("weights"))(interpolant, times)
@@ -239,7 +310,7 @@ class Training(Settings):
                     f"finite and >= 0 at the training times (it is not at t = {bad:g})",
                 )
         elif self.weights is not None:
-            w = self.weights
+            w = self.weights if moving_w is None else np.atleast_1d(moving_w(tau))
             if self.average == "times":
                 p = np.ones(len(times))
         there, index = np.unique(times, return_inverse=True)
