@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..common.input.checks import InputError, array, fail, integer
+from ..common.input.notation import Notation
 from ..common.input.settings import Settings
 from .model import CoupledGaussian
 
@@ -36,6 +38,18 @@ class Interactions(Settings):
     """
 
     table: ClassVar[str] = "interactions"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "inputs": Notation("m", ("m", "n_inputs"), "coordinates that the coupling reads"),
+        "outputs": Notation("r", ("r", "n_outputs"), "coordinates that the coupling writes"),
+        "samples": Notation("N", ("N", "n", "n_samples"), "samples of the data set"),
+        "a": Notation("a", ("bias", "constant"), "constant part"),
+        "b": Notation("b", ("linear",), "linear part"),
+        "C": Notation("C", ("quadratic",), "quadratic part"),
+        "Gamma": Notation("Γ", ("noise", "noise_covariance"), "covariance"),
+        "mean": Notation("μ", ("mu",), "mean of the inputs"),
+        "covariance": Notation("Σ", ("Sigma",), "covariance of the inputs"),
+        "ridge": Notation("λ", ("lambda", "lam"), "penalty"),
+    }
 
     inputs: int
     outputs: int
@@ -121,6 +135,9 @@ class Simulation(Settings):
     """
 
     table: ClassVar[str] = "simulation"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "runs": Notation("R", ("n_runs", "trials", "repeats"), "data sets"),
+    }
 
     runs: int = 200
     seed: int = 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -62,6 +63,13 @@ class Runs(Result):
     settings : dict
     seconds : float
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "mean": "means over data sets, by direction and part, and of the traces",
+        "sem": "their standard errors",
+        "std": "spread over data sets",
+        "median": "medians over data sets",
+    }
 
     runs: int
     kl_target_learned: np.ndarray

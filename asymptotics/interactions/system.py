@@ -13,4 +13,5 @@ SYSTEM = System(
     required=("interactions",),
     problem=Problem,
     verbs={"solve": Verb(), "simulate": Verb()},
+    example="interactions",
 )

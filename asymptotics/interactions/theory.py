@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -51,6 +52,8 @@ class Solution(Recorded):
     settings : dict
     seconds : float
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {"large_samples": "P/2N, what both divergences are at large N"}
 
     inputs: int
     outputs: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,6 +57,13 @@ class FiniteRuns(Result):
     settings : dict
     seconds : float
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "mean": "means over data sets along tau, and of the generated points",
+        "sem": "their standard errors",
+        "std": "spread over data sets",
+        "tau_star": "best stopping time among those recorded; null where the test loss falls to the end",
+    }
 
     dimension: int
     samples: int

@@ -35,6 +35,8 @@ class Simulation(Settings):
         "dimension": Notation("d", ("d", "dim"), "coordinates"),
         "runs": Notation("R", ("n_runs", "trials", "repeats"), "independent trainings"),
         "samples": Notation("", ("points", "n_samples"), "generated points a run"),
+        "data": Notation("n", ("train_samples", "training_samples"), "samples of the fixed data set"),
+        "epochs": Notation("", ("passes", "n_epochs"), "passes over the data"),
     }
 
     dimension: int = 1000
