@@ -35,7 +35,8 @@ def comparison(theory: Solution, runs: Runs | None = None, ax: Any = None) -> tu
 def _points(axis: Any, runs: Runs, k: int, name: str) -> None:
     values = getattr(runs, name)
     at = np.arange(6) - 0.2 + 0.4 * k
-    points(axis, at, values.mean(axis=0), standard_error(values), color=COLOURS[k], linestyle="none")
+    label = f"{LABELS[name]}, {runs.runs} data sets"
+    points(axis, at, values.mean(axis=0), standard_error(values), color=COLOURS[k], linestyle="none", label=label)
 
 
 def _frame(axis: Any) -> None:

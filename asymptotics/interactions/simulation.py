@@ -69,6 +69,9 @@ class Runs(Result):
         "sem": "their standard errors",
         "std": "spread over data sets",
         "median": "medians over data sets",
+        "runs": "",
+        "settings": "",
+        "seconds": "",
     }
 
     runs: int

@@ -53,7 +53,26 @@ class Solution(Recorded):
     seconds : float
     """
 
-    JSON: ClassVar[Mapping[str, str]] = {"large_samples": "P/2N, what both divergences are at large N"}
+    JSON: ClassVar[Mapping[str, str]] = {
+        "inputs": "",
+        "outputs": "",
+        "samples": "",
+        "kl_target_learned": "",
+        "kl_learned_target": "",
+        "traces": "",
+        "traces_whitened": "",
+        "traces_error": "",
+        "parameters": "",
+        "features": "",
+        "gaussian_floor": "",
+        "aliasing": "",
+        "rates": "",
+        "multiplicities": "",
+        "settings": "",
+        "seconds": "",
+        "reasons": "why a field is null",
+        "large_samples": "P/2N, what both divergences are at large N",
+    }
 
     inputs: int
     outputs: int

@@ -62,6 +62,16 @@ class FiniteRuns(Result):
         "mean": "means over data sets along tau, and of the generated points",
         "sem": "their standard errors",
         "std": "spread over data sets",
+        "tau": "",
+        "epochs": "",
+        "generated": "mean and covariance of the projections of all generated points",
+        "samples": "",
+        "runs": "",
+        "dimension": "",
+        "data": "",
+        "seed": "",
+        "settings": "",
+        "seconds": "",
         "tau_star": "best stopping time among those recorded; null where the test loss falls to the end",
     }
 

@@ -59,7 +59,14 @@ class _Network:
     """A network in training, and its present weights."""
 
     def __init__(self, setup: SgdProblem, data: np.ndarray, start: Any, seed: np.random.SeedSequence) -> None:
-        changes: dict[str, Any] = {"data": data, "data_order": "permutation", "theta": None, "q": None, "start": None, "frame": None}
+        changes: dict[str, Any] = {
+            "data": data,
+            "data_order": "permutation",
+            "theta": None,
+            "q": None,
+            "start": None,
+            "frame": None,
+        }
         self.setup = dataclasses.replace(setup, initial=start, **changes)
         self.trainer = Trainer(self.setup, seed)
 
