@@ -24,14 +24,14 @@ class Interactions(Settings):
     Parameters
     ----------
     inputs, outputs : int
-        m, r: numbers of coordinates x_A and x_B; d = m + r.
+        Number m of coordinates x_A; number r of coordinates x_B, d = m + r.
     samples : int
         N.
     a, b, C, Gamma : arrays of shape (r,), (r, m), (r, m, m), (r, r)
         The truth; default a = b = C = 0, Γ = 1. The averages of maximum likelihood do not depend on it, those of ridge do.
         With r = 1 the first axis may be left out; Γ may be a number (times 1).
     mean, covariance : arrays of shape (m,), (m, m)
-        Law of x_A; default 0 and 1. A list of m numbers is a diagonal covariance.
+        Mean of x_A, default 0; its covariance, default 1, a list of m numbers being its diagonal.
     ridge : float or list of 3 floats, optional
         Penalties λ ≥ 0 of the coefficients of order 0, 1, 2 in Hermite polynomials of the white inputs (one number: all three); the
         law of x_A and Γ are then known. Without it: maximum likelihood of everything.
