@@ -39,6 +39,7 @@ TOPICS = {
     "one_step": Topic("one_step.report", "the linear one-step denoiser"),
     "score_smoothing": Topic("score_smoothing.report", "from the empirical score to what the smoothed one generates"),
     "random_features": Topic("random_features.report", "random-feature score models: memorisation in training time"),
+    "interactions": Topic("interactions.report", "polynomial actions learned by invertible networks"),
     "collapse": Topic("autoencoder.collapse", "the auto-encoder trained on what it generated: the map of the bulk"),
     "fluctuations": Topic(
         "autoencoder.fluctuations", "the auto-encoder at finite d: noise and bias of order parameters"

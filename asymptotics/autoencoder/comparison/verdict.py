@@ -10,6 +10,8 @@ import numpy as np
 from ...common.output.ensemble import Ensemble
 from ...common.output.verdict import Row, Verdict
 from ..finite_size.chi_square import chi_square, predicted
+from ..memory.comparison import beside
+from ..memory.result import FiniteRuns
 from ..model.problem import Problem
 from ..process.ensemble import Runs
 from ..process.measured import Means
@@ -74,8 +76,13 @@ def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0
     return Verdict.of(rows, level=level, notes=tuple(notes), not_tested=tuple(not_tested))
 
 
-def compare(path: OrderParameterPath, runs: Runs | Means, *, level: float = 0.01) -> Verdict:
-    """All order parameters and, where points were generated, the generated density; one `Verdict`."""
+def compare(path: OrderParameterPath, runs: Runs | Means | FiniteRuns, *, level: float = 0.01) -> Verdict:
+    """All order parameters and, where points were generated, the generated density; one `Verdict`.
+
+    Runs on fixed data sets are shown beside the theory, and not tested: it is of one pass.
+    """
+    if isinstance(runs, FiniteRuns):
+        return beside(path, runs)
     if isinstance(runs, Means):
         return compare_means(path, runs, level=level)
     problem, finite = path.problem, FiniteSize(path, runs)
