@@ -71,7 +71,8 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> N
             if option.kind is bool:
                 parser.add_argument(written, dest=spelling, action="store_true", default=None, help=help_)
             else:
-                parser.add_argument(written, dest=spelling, metavar=option.metavar or None, help=help_)
+                action = "append" if option.repeated else "store"
+                parser.add_argument(written, dest=spelling, metavar=option.metavar or None, action=action, help=help_)
 
 
 def _not_known(argument: str, command: str, experiment: Experiment, allowed: Sequence[str]) -> InputError:
@@ -115,12 +116,12 @@ def load_arguments(
     room = {spelling for verb in doors.values() for spelling in verb.names}
     shared = argparse.Namespace(**{key: entry for key, entry in options.items() if key not in room})
     set_loudness(shared)
-    _check_outputs(shared)
+    check_outputs(shared)
     _log.info("experiment %s, system %s", experiment.name, experiment.system)
     return experiment, shared, given
 
 
-def _check_outputs(common: argparse.Namespace) -> None:
+def check_outputs(common: argparse.Namespace) -> None:
     """Refuse an output that cannot be written before any work is done; ``said`` is what will be said of those that can."""
     common.said = {}
     for option, suffixes in (("plot", (".png", ".pdf", ".svg")), ("save", (".npz",))):

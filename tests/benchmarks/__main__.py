@@ -1,4 +1,7 @@
-"""One table of jobs: ``python -m tests.benchmarks [names]``. Baseline and ours turn by turn in this one process, CPU seconds, best of several."""
+"""One table of jobs: ``python -m tests.benchmarks [names]``.
+
+Baseline and ours turn by turn in this one process, CPU seconds, least of several.
+"""
 
 from __future__ import annotations
 

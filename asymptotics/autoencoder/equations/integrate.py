@@ -13,6 +13,7 @@ from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem
 from .drift import Drift
+from .layout import Layout
 from .loss_terms import unpredicted_along
 from .path import TrainingPath
 from .stepping import StepError, finite, pieces_of
@@ -55,19 +56,24 @@ def check_start(problem: Problem) -> None:
         )
 
 
-def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
-    """Packed state at τ = 0: velocities are zero, averages are the weights themselves."""
-    theta, q = problem.initial_overlaps()
-    layout, stack = drift.layout, problem.optimiser
+def whole_state(
+    problem: Problem, layout: Layout, theta: np.ndarray, q: np.ndarray, b: np.ndarray, kappa: np.ndarray
+) -> np.ndarray:
+    """Packed state of a network by itself: velocities are zero, averages are the weights themselves."""
+    stack = problem.optimiser
     copies = np.zeros((layout.p, stack.p))
     copies[: stack.p] = np.eye(stack.p)
     for k in range(layout.averages):
         copies[stack.average(k)] = np.eye(stack.p)
-    b = np.zeros(layout.basis)
-    b[: problem.denoiser.basis] = problem.denoiser.start
-    kappa = problem.denoiser.parameters
     averaged = np.tile(np.concatenate([b, kappa]), (layout.averages, 1))
     return layout.pack(copies @ theta, copies @ q @ copies.T, b, kappa, averaged)
+
+
+def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
+    """Packed state at τ = 0."""
+    b = np.zeros(drift.layout.basis)
+    b[: problem.denoiser.basis] = problem.denoiser.start
+    return whole_state(problem, drift.layout, *problem.initial_overlaps(), b, problem.denoiser.parameters)
 
 
 def scale_of(problem: Problem) -> float:
