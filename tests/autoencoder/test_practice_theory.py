@@ -196,3 +196,71 @@ def test_dependent_functions_move_by_least_norm() -> None:
     assert both.b[0] + 2 * both.b[1] == pytest.approx(slow.b, abs=1e-9)
     assert 2 * both.b[0] - both.b[1] == pytest.approx(0.8, abs=1e-9)
     assert one.b != pytest.approx(slow.b, abs=1e-3)
+
+
+def test_collapse_map_of_a_conditioned_network() -> None:
+    """At the Λ whose s* the ψ span the map keeps Λ up to t_f; one b alone loses it. Its generations are those of the theory."""
+    from asymptotics import generations
+    from asymptotics.autoencoder import CollapseMap
+
+    best = "0.25*beta/(0.25*beta**2 + alpha**2)"
+    target = {"centroids": [[1.0], [-1.0]], "eigenvalues": [[0.25]]}
+    start = {"init": {"Theta": [[0.1]], "Q": [[0.2]]}}
+    exp = experiment(target, start | {"skip_basis": [best]}, times=None, quadrature=24, tau=600.0)
+    exp = exp.replace(sampling={"scheme": "continuous", "stop": 0.999})
+    conditioned = CollapseMap(exp.problem)
+    assert float(conditioned(0.25)) == pytest.approx(0.001**2 + 0.25 * 0.999**2, rel=1e-9)
+    assert float(CollapseMap(exp.replace(denoiser={"skip_basis": None}).problem)(0.25)) < 1e-3
+    # Several ψ: the chain of the map is that of the full theory, whose b the integrator follows.
+    two = experiment(target, start | {"skip_basis": ["t", "alpha"]}, times=[0.3, 0.7], tau=2.0, weights=[1.0, 0.5])
+    two = two.replace(sampling={"step": 0.1, "stop": 0.9}, generations={"count": 2, "nodes": 64, "replicas": 2})
+    chain = generations(two, tolerance=1e-3, workers=1)
+    mapped = CollapseMap(two.problem).iterate(1)
+    np.testing.assert_allclose(chain.Lambda, mapped, rtol=1e-6)
+    np.testing.assert_allclose(chain.b[1], CollapseMap(two.problem).skip(mapped[1]), rtol=0, atol=1e-5)
+
+
+def test_tables_along_tau_jump() -> None:
+    """Two trainings, one after the other, are one with a jump: of the time, of the decay, of weights and probabilities."""
+    first = end(experiment(TWO, TIED, times=[0.3], tau=1.0))
+    going = {"init": {"Theta": first.Theta.tolist(), "Q": first.Q.tolist()}, "skip": float(first.b)}
+    second = end(experiment(TWO, going, times=[0.6], tau=2.0, weight_decay=0.0))
+    jump = [["tau", "value"], [0, 0.1], [1, 0.1], [1, 0.0], [3, 0.0]]
+    both = [["tau", "p", "q"], [0, 1, 0], [1, 1, 0], [1, 0, 1], [3, 0, 1]]
+    ways: list[dict[str, Any]] = [
+        {"times": [["tau", "time"], [0, 0.3], [1, 0.3], [1, 0.6], [3, 0.6]]},
+        {"times": [0.3, 0.6], "average": "random", "time_probabilities": both},
+        {
+            "times": [0.3, 0.6],
+            "average": "random",
+            "weights": [["tau", "p", "q"], *([x, 2 * p, 2 * q] for x, p, q in both[1:])],
+        },
+    ]
+    for way in ways[:2]:
+        at = end(experiment(TWO, TIED, **way, weight_decay=jump))
+        got, wanted = [at.Theta[0, 0], at.Q[0, 0], at.b], [second.Theta[0, 0], second.Q[0, 0], second.b]
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=3e-6)
+    # Half of the steps with a double weight: the same drift, twice the noise.
+    noisy = end(experiment(TWO, TIED, **ways[2], weight_decay=jump))
+    assert noisy.b == pytest.approx(second.b, abs=1e-8) and noisy.Q[0, 0] > second.Q[0, 0] + 0.01
+
+
+def test_each_label_with_its_weight() -> None:
+    """Without a label a labelled network generates the mixture: moments and quantiles are those of its two laws."""
+    exp = complete(
+        target__weights=[0.7, 0.3], training__times=[0.5], training__weights=[1.0], denoiser__skip_basis=["1"]
+    )
+    exp = exp.replace({"denoiser.skip": 0.0, "sampling.guidance": 0.0, "training.ema": []})
+    path = solve(exp.replace({"sampling.network": "live"}))
+    at, problem = path(3.0), exp.replace({"sampling.network": "live"}).problem
+    laws = [GeneratedDensity(problem, at, label=k) for k in (0, 1)]
+    tables = exp.to_table()
+    tables["sampling"] = {k: v for k, v in tables["sampling"].items() if k not in ("label", "network", "guidance")}
+    mixture = GeneratedDensity(Experiment.from_table(tables).problem, at)
+    means = [float(law.mean()[0]) for law in laws]
+    assert mixture.mean()[0] == pytest.approx(0.7 * means[0] + 0.3 * means[1], abs=1e-6)
+    x = mixture.quantiles([0.3])[0]
+    density = 0.7 * laws[0].density(x[:, None]) + 0.3 * laws[1].density(x[:, None])
+    np.testing.assert_allclose(mixture.density(x[:, None]), density, rtol=1e-6)
+    sample = mixture.sample(40_000, seed=1)[:, 0]
+    assert np.mean(sample < x[0]) == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / 40_000))
