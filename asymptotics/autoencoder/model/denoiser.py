@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,6 +150,11 @@ class Denoiser(Settings):
     @classmethod
     def from_table(cls, table: Any) -> Denoiser:
         """From the mapping read from a file; ``vectors`` and ``terms`` declare an own network."""
+        allowed = [*(f.name for f in fields(cls) if f.name != "own"), "vectors", "terms"]
+        for key in table if isinstance(table, Mapping) else ():
+            if key not in allowed:
+                hint = closest(str(key), allowed)
+                raise InputError(f"{cls.key(str(key))}: unknown key; allowed are {', '.join(allowed)}{hint}")
         if isinstance(table, Mapping) and {"vectors", "terms"} & set(table):
             table = dict(table)
             vectors, terms, parameters = (table.pop(key, None) for key in ("vectors", "terms", "parameters"))

@@ -142,6 +142,8 @@ class Training(Settings):
         self.set(weights=weights, time_probabilities=p)
 
     def _check_optimiser(self) -> None:
+        if self.optimiser == "sgd":
+            self.set(optimiser=None)
         if self.optimiser is None:
             return
         key = self.key("optimiser")
