@@ -1,4 +1,5 @@
 from . import autoencoder as autoencoder
+from . import interactions as interactions
 from . import linear_diffusion as linear_diffusion
 from . import mixture_flow as mixture_flow
 from . import one_step as one_step
@@ -6,10 +7,16 @@ from . import random_features as random_features
 from . import score_smoothing as score_smoothing
 from . import tools as tools
 from .api import compare as compare
+from .api import escape as escape
+from .api import fixed_points as fixed_points
 from .api import generations as generations
+from .api import gradient as gradient
+from .api import optimise as optimise
 from .api import plot as plot
+from .api import regimes as regimes
 from .api import simulate as simulate
 from .api import solve as solve
+from .api import typical as typical
 from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity
 from .autoencoder.model.target import EmpiricalMixture as EmpiricalMixture
 from .autoencoder.model.target import GaussianMixture as GaussianMixture
@@ -19,7 +26,9 @@ from .common.numerics.interpolants import Interpolant as Interpolant
 from .experiment import Experiment as Experiment
 from .experiment import example as example
 from .experiment import examples as examples
-from .experiment import load as load
+from .opening import load as load
+from .relative_distance import RelativeDistance as RelativeDistance
+from .relative_distance import memorisation as memorisation
 from .sweeps import sweep as sweep
 
 __version__: str

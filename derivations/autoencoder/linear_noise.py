@@ -8,8 +8,10 @@ from functools import cached_property
 import sympy
 
 from ..identity import DerivationError, require
+from .conditioning import schedule
 from .kinks import almost_everywhere
-from .names import b, eta, lam, mass, symbol, symmetric, varsigma
+from .names import b as plain_skip
+from .names import eta, lam, mass, skip_at_time, symbol, symmetric, varsigma
 from .update import Equations
 
 #: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.
@@ -52,6 +54,11 @@ class Expansion:
         p = self.system.p
         return [(a, c) for a in range(p) for c in range(a, p)]
 
+    @property
+    def skip(self) -> sympy.Symbol:
+        """b, or s where the skip connection depends on the time; a symbol that is nowhere where there is none."""
+        return skip_at_time if self.system.skip == skip_at_time else plain_skip
+
     # random increments -----------------------------------------------------------------------------------------
 
     def _split(self, increment: sympy.Expr) -> Increment:
@@ -91,7 +98,7 @@ class Expansion:
 
     @cached_property
     def skip_increment(self) -> tuple[sympy.Expr, sympy.Expr, sympy.Expr]:
-        """Coefficients of x₀·x₀, x₀·x₁ and x₁·x₁ in −½ ∂_b loss.
+        """Coefficients of x₀·x₀, x₀·x₁ and x₁·x₁ in −½ ∂_s loss; of −½ ∂_{b_k} loss they are ψ_k(t) times these.
 
         Their mean gives the drift of b. What is left are the norms' fluctuations, of relative order 1/√d, so that b
         fluctuates at O(1/d), unless tr Σ(c) differs between clusters or the time is drawn at random.
@@ -104,7 +111,7 @@ class Expansion:
                 return s._table(m, n)  # type: ignore[arg-type]
             return names[tuple(sorted((m, n)))]  # type: ignore[index, type-var]
 
-        slope = sympy.expand(-sympy.diff(s.residual.dot(s.residual, table), b) / 2)
+        slope = sympy.expand(-sympy.diff(s.residual.dot(s.residual, table), self.skip) / 2)
         return tuple(sympy.factor_terms(slope.coeff(x, 1)) for x in NORMS)  # type: ignore[return-value]
 
     @cached_property
@@ -182,7 +189,7 @@ class Expansion:
         s = self.system
         variables: dict[str, sympy.Symbol] = {f"e_{j}": e for j, e in enumerate(s.residual_fields)}
         variables |= {f"Q_{a + 1}_{c + 1}": s.gram[a, c] for a, c in self.pairs}
-        variables["b"] = b
+        variables["b"] = self.skip
         scalars = {f"kappa_{k}": x for k, x in enumerate(s.denoiser.parameters)}
         if s.has_kink and any(i is None for i in self.shifts):
             if any(x.diff(k).has(sympy.DiracDelta) for x in self.functions.values() for k in scalars.values()):
@@ -203,7 +210,7 @@ class Expansion:
         self,
     ) -> tuple[list[dict[sympy.Symbol, sympy.Expr]], dict[tuple[int, int], dict[sympy.Symbol, sympy.Expr]]]:
         """Derivatives of dΘ_a(s)/dτ and dq_ae(s)/dτ by every symbol in them: moments, Θ_a, q_ae, m_a = Θ_a·c."""
-        fixed = {varsigma, mass, eta, lam, symbol("t"), *self.system.rates}
+        fixed = {varsigma, mass, eta, lam, symbol("t"), schedule.tau, *self.system.rates}
 
         def slopes(f: sympy.Expr) -> dict[sympy.Symbol, sympy.Expr]:
             return {x: sympy.diff(f, x) for x in sorted(f.free_symbols - fixed, key=str)}

@@ -50,7 +50,7 @@ def linear_map(system: Equations) -> tuple[str, tuple[sympy.Basic, ...]]:
     if system.optimiser is None:
         raise ValueError("optimiser: there is none; plain SGD has a step of its own")
     R, A = system.optimiser.matrices(system.denoiser.vectors)
-    text = "w_a moves by eta sum_b R_ab (-grad_b loss) + (2 eta/d) sum_b A_ab w_b, with "
+    text = "w_a moves by η times the sum of R_ab (−∇_b loss) plus 2η/d times that of A_ab w_b, "
     return text, (equation(sympy.Symbol("R"), R), equation(sympy.Symbol("A"), A))
 
 

@@ -34,7 +34,7 @@ def test_slopes_against_finite_differences(denoiser):
     rng = np.random.default_rng(1)
     omega, kappa = rng.standard_normal(p), rng.standard_normal(m)
     values, by_field, by_parameter = np.empty(n), np.empty((n, p)), np.empty((n, m))
-    forward.module.slopes(omega, kappa, values, by_field, by_parameter)
+    forward.module.slopes(omega, kappa, np.zeros(5), values, by_field, by_parameter)
     symbols = [*denoiser.fields, *denoiser.parameters]
     expected = [float(e.subs(dict(zip(symbols, [*omega, *kappa], strict=True)))) for e in denoiser.phi]
     assert np.allclose(values, expected, rtol=1e-13, atol=1e-15)

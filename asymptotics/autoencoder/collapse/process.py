@@ -15,6 +15,7 @@ import numpy as np
 from ...common.input.checks import InputError
 from ...common.running.checkpoints import Checkpoint, Keeper
 from ...common.running.ensembles import Run
+from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
 from ..model.weights import overlaps
 from ..process.companion import with_companion
@@ -30,10 +31,10 @@ from .stream import DataStream, StreamTrainer, fresh_weights
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A trained network: weights W (p, d), b and κ."""
+    """A trained network: weights W (p, d), b (a number, or one for each ψ) and κ."""
 
     weights: np.ndarray
-    b: float
+    b: Any
     parameters: np.ndarray
 
 
@@ -57,6 +58,7 @@ class _Chain:
         self.first = Trainer(setup, self.seeds[0])
         self.references, self.counts = self.first.references, self.first.counts
         self.networks: list[Network] = []
+        self.generating: list[Network] = []
         self.generators: list[Generator] = []
         self.records: list[dict[str, np.ndarray]] = []
 
@@ -65,8 +67,8 @@ class _Chain:
         state = None if self.run.files is None else self.run.files.load_state()
         if state is not None:
             self.records = state["records"]
-            for stored in state["networks"]:
-                self._add(Network(**stored))
+            for stored, generating in zip(state["networks"], state["generating"], strict=True):
+                self._add(Network(**stored), Network(**generating))
         for generation in range(len(self.records) + 1, self.settings.count + 1):
             trainer, stream = self._begin(generation)
             if state is not None and state["trainer"] is not None:
@@ -75,7 +77,7 @@ class _Chain:
                     stream.restore(state["stream"])
             state = None
             self._train(trainer, stream, generation)
-            self._add(Network(trainer.weights, trainer.b, trainer.parameters))
+            self._add(Network(*trainer.network()), Network(*trainer.network(self.problem.generating)))
             trace = self._original_trace() if stream is None else stream.trace
             sampling = self.seeds[4 * generation - 1]
             self.records.append(_measure(self.problem, trainer, self.generators[-1], self.quantiles, trace, sampling))
@@ -122,19 +124,22 @@ class _Chain:
         return {
             "records": list(self.records),
             "networks": [vars(network) for network in self.networks],
+            "generating": [vars(network) for network in self.generating],
             "trainer": None if sgd is None else {f.name: getattr(sgd, f.name) for f in dataclasses.fields(sgd)},
             "stream": None if stream is None else stream.state(),
         }
 
-    def _add(self, network: Network) -> None:
+    def _add(self, network: Network, generating: Network) -> None:
+        """A trained network, and the one that generates: itself or an average of it."""
         self.networks.append(network)
+        self.generating.append(generating)
         self.generators.append(
             Generator(
                 self.setup.denoiser,
-                network.weights,
-                **sampler_steps(self.problem, network.b),
+                generating.weights,
+                **sampler_steps(self.problem, generating.b),
                 directions=self.references,
-                parameters=network.parameters,
+                parameters=generating.parameters,
                 dtype=self.setup.dtype,
             )
         )
@@ -162,9 +167,10 @@ def _measure(
 ) -> dict[str, Any]:
     """Order parameters of the trained network, and moments and distance of fresh samples of it."""
     measured = overlaps(trainer.weights, trainer.references, trainer.counts)
+    network = overlaps(trainer.network(problem.generating)[0], trainer.references, trainer.counts)
     points = generator.sample(problem.simulation.samples, seed)
-    inside = np.einsum("ka,ab,kb->k", points.fields, np.linalg.pinv(measured.Q, hermitian=True), points.fields)
-    rank = np.linalg.matrix_rank(measured.Q, hermitian=True)
+    inside = np.einsum("ka,ab,kb->k", points.fields, np.linalg.pinv(network.Q, hermitian=True), points.fields)
+    rank = np.linalg.matrix_rank(network.Q, hermitian=True)
     v = float(np.mean(points.squared_norms - inside) / (trainer.problem.dimension - rank))
     return {
         "Lambda": trace,
@@ -216,6 +222,7 @@ def simulate_generations(
     from ... import __version__
 
     start = time.perf_counter()
+    refuse(problem, "generations in R^d", set(NAMES) - {"labels"})
     if problem.denoiser.init.realisation is not None and problem.generations.count > 1:
         raise InputError("denoiser.init.realisation: must be left out for a chain of generations")
     setup = sgd_problem(problem)

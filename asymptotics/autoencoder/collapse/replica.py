@@ -11,7 +11,7 @@ import numpy as np
 from ...common.numerics.expectations import Rule
 from ...common.numerics.gram import square_root
 from ..equations.drift import Drift
-from ..equations.integrate import SolveError, started
+from ..equations.integrate import SolveError, whole_state
 from ..equations.layout import Layout
 from ..equations.path import OrderParameters
 from ..equations.stepping import StepError, finite, pieces_of, steps
@@ -182,7 +182,7 @@ class Replica:
             start = self.trained.warm(problem, self.law, kept)
         else:
             start = (*fresh_overlaps(problem, gram), problem.denoiser.start, problem.denoiser.parameters)
-        y0 = started(problem, drift.layout, *start)
+        y0 = whole_state(problem, drift.layout, *start)
         end = _integrate(drift, y0, problem.training.tau, tolerance, generation, look)
         self._adopt(Trained.of(problem, drift.layout, end, gram))
         self.evaluations += drift.evaluations

@@ -24,10 +24,11 @@ JOINT = "order parameters: chi-square with the predicted covariance"
 
 
 def _check_cost(problem: Problem) -> None:
-    encoders = len(kernels_of(problem).encoders)
-    if encoders > COVARIANCE_ENCODERS or problem.target.clusters > COVARIANCE_CLUSTERS:
+    encoders, cells = len(kernels_of(problem).encoders), len(problem.cells.weight)
+    if encoders > COVARIANCE_ENCODERS or cells > COVARIANCE_CLUSTERS:
+        what = "clusters" if cells == problem.target.clusters else "clusters with and without their label"
         raise InputError(
-            f"{encoders} encoder fields, {problem.target.clusters} clusters: left out above {COVARIANCE_ENCODERS} and "
+            f"{encoders} encoder fields, {cells} {what}: left out above {COVARIANCE_ENCODERS} and "
             f"{COVARIANCE_CLUSTERS}, where it takes minutes"
         )
 
@@ -44,10 +45,10 @@ class FiniteSize:
                 raise InputError("trained on samples: how they differ from the Gaussian target is not derived")
             self.expensive = True
             _check_cost(problem)
-            self._fluctuations = fluctuations(path)
+            self._fluctuations = fluctuations(path, initial=runs.initial)
             self.expensive = False
             self._check_size(runs.dimension)
-            self._bias = {d: bias(path, d) for d in {runs.dimension, runs.low_dimension} if d > 1}
+            self._bias = {d: bias(path, d, initial=runs.initial) for d in {runs.dimension, runs.low_dimension} if d > 1}
         except InputError as error:
             self.reason = str(error)
         if self.predicted and self.companion:
@@ -88,8 +89,10 @@ class FiniteSize:
 
     def spread(self, tau: float, d: int, size: int) -> np.ndarray:
         """Standard deviations of (Θ, Q, b, κ) in one run, those of d and d/4 in the right proportion."""
-        orders = np.ones(size)
-        orders[size - 1 - self.path.parameters] = self._b_exponent
+        orders, layout = np.ones(size), self.path.layout
+        first = size - (layout.size - layout.at_b)
+        for k in range(1 + layout.averages):
+            orders[first + k * layout.scalars :][: layout.basis] = self._b_exponent
         simple = d ** (-orders / 2)
         if not self.predicted:
             return np.asarray(simple)

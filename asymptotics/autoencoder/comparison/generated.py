@@ -7,6 +7,7 @@ points *beyond* those of the network that produced them; how networks differ is 
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from ...common.output.verdict import Row
 from ..equations.path import OrderParameters
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
-from ..process.ensemble import Runs
+from ..process.results import STACKED, Runs, trained_skip
 from ..solution import OrderParameterPath
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -27,15 +28,28 @@ POINTS = 16
 OBLIQUE = 3
 
 
+def densities(problem: Problem, at: OrderParameters) -> list[tuple[float, GeneratedDensity]]:
+    """Share and law of what a network generates: of one that is told labels and asked for none, a law for each label."""
+    labels, sampling = problem.target.cluster_labels, problem.sampling
+    if labels is None or not problem.denoiser.labelled or sampling.label is not None:
+        return [(1.0, GeneratedDensity(problem, at))]
+    shares = np.bincount(labels, problem.target.weights)
+    told = [dataclasses.replace(problem, sampling=sampling.replace(label=k)) for k in range(len(shares))]
+    return [(float(share), GeneratedDensity(one, at)) for share, one in zip(shares, told, strict=True)]
+
+
 class Law:
     """Moments and distribution functions of the projections that one network generates, by independent latent points."""
 
     def __init__(self, problem: Problem, at: OrderParameters, directions: np.ndarray, points: int, seed: Any) -> None:
-        law = GeneratedDensity(problem, at)
-        rng = np.random.default_rng(seed)
-        flow = law.transport(rng.standard_normal((points, len(law.Q))) @ law.root, rng=rng if law.noisy else None)
-        centres = law._centres(flow)
-        self.residual = law.span_covariance
+        rng, parts = np.random.default_rng(seed), []
+        for share, law in densities(problem, at):
+            count = round(points * share)
+            flow = law.transport(rng.standard_normal((count, len(law.Q))) @ law.root, rng=rng if law.noisy else None)
+            parts.append(law._centres(flow))
+            self.residual = law.span_covariance  # it does not depend on the label
+        centres = np.concatenate(parts)
+        points = len(centres)
         self.mean = centres.mean(axis=0)
         # About the mean: without it the covariance of two samples (of points, of the law) is not unbiased.
         self.second = centres.T @ centres / points + self.residual
@@ -62,10 +76,16 @@ def directions_of(K: int) -> np.ndarray:
     return np.concatenate([np.eye(K), oblique / np.linalg.norm(oblique, axis=1, keepdims=True)])
 
 
-def at_end(tau: float, ensemble: Ensemble, r: int) -> OrderParameters:
-    """Measured order parameters of one run at the last τ."""
+def at_end(tau: float, ensemble: Ensemble, r: int, average: int | None = None) -> OrderParameters:
+    """Measured order parameters of one run at the last τ, of the network or of one of its averages."""
     Q, Theta, M, b, kappa = (ensemble[name][r, -1] for name in Runs.NAMES)
-    return OrderParameters(tau, Q, Theta, M, float(b), kappa, Q[None], Theta[None])
+    if average is not None:
+        p, found = len(Q), [ensemble[name][r, -1] for name in STACKED]
+        first = len(found[0]) - p * (len(found[3]) - 1) + average * p
+        at = slice(first, first + p)
+        Q, Theta, M = found[0][at, at], found[1][at], found[2][at]
+        b, kappa = trained_skip(found[3][1 + average]), found[4][1 + average]
+    return OrderParameters(tau, Q, Theta, M, b if np.ndim(b) else float(b), kappa, Q[None], Theta[None])
 
 
 def generated_rows(path: OrderParameterPath, runs: Runs, problem: Problem, seed: int = 1) -> list[Row]:
@@ -80,7 +100,8 @@ def generated_rows(path: OrderParameterPath, runs: Runs, problem: Problem, seed:
     values: list[list[np.ndarray]] = [[], [], []]
     for ensemble in (runs.main, runs.low):
         for r, points in enumerate(ensemble["generated"]):
-            law = Law(problem, at_end(float(runs.tau[-1]), ensemble, r), directions, count, [seed, len(values[0]), 1])
+            own_network = at_end(float(runs.tau[-1]), ensemble, r, problem.generating)
+            law = Law(problem, own_network, directions, count, [seed, len(values[0]), 1])
             along = points @ directions.T
             found = (points.mean(axis=0), (points.T @ points)[upper] / len(points))
             shares = np.stack([np.mean(along < line, axis=0) for line in levels])
@@ -91,11 +112,23 @@ def generated_rows(path: OrderParameterPath, runs: Runs, problem: Problem, seed:
     return [Row.of_runs(n, e, v) for n, e, v in zip(names, expected, values, strict=True)]
 
 
-def distances(law: GeneratedDensity, runs: Runs, seed: int = 1) -> tuple[float, float]:
-    """Mean sliced Wasserstein distance of a run's points to theory, and to the other runs (both from as many points)."""
+def distances(laws: list[tuple[float, GeneratedDensity]], runs: Runs, seed: int = 1) -> tuple[float, float]:
+    """Mean sliced Wasserstein distance of a run's points to theory, and to the other runs (both from as many points).
+
+    Theory is a list of laws with their shares (`densities`).
+    """
     points = runs.generated
     R, n, K = points.shape
-    predicted = law.sample(R * n, np.random.SeedSequence([seed, 2])).reshape(R, n, K)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 3]))
+    shares = np.array([share for share, _ in laws])
+    counts = np.array([R * n]) if len(laws) == 1 else rng.multinomial(R * n, shares / shares.sum())
+    parts = [
+        law.sample(int(count), np.random.SeedSequence([seed, 2, *[k] * (k > 0)]))
+        for k, ((_, law), count) in enumerate(zip(laws, counts, strict=True))
+        if count
+    ]
+    drawn = np.concatenate(parts)
+    predicted = (drawn if len(laws) == 1 else rng.permutation(drawn)).reshape(R, n, K)
     to_theory, to_runs = np.empty(R), np.empty(R)
     for r in range(R):
         others = [s for s in range(R) if s != r]

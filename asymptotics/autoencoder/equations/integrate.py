@@ -59,13 +59,7 @@ def check_start(problem: Problem) -> None:
         )
 
 
-def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
-    """Packed state at τ = 0."""
-    denoiser = problem.denoiser
-    return started(problem, drift.layout, *problem.initial_overlaps(), denoiser.start, denoiser.parameters)
-
-
-def started(
+def whole_state(
     problem: Problem, layout: Layout, theta: np.ndarray, q: np.ndarray, start: Any, kappa: np.ndarray
 ) -> np.ndarray:
     """Packed state of a network that begins to train: velocities are zero, averages are the weights themselves.
@@ -88,6 +82,12 @@ def started(
     return layout.pack(copies @ theta, copies @ q @ copies.T, b, kappa, averaged)
 
 
+def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
+    """Packed state at τ = 0."""
+    denoiser = problem.denoiser
+    return whole_state(problem, drift.layout, *problem.initial_overlaps(), denoiser.start, denoiser.parameters)
+
+
 def scale_of(problem: Problem) -> float:
     """1 + squared centroids and variances: what order parameters are measured in."""
     centroids = np.sum(problem.target.centroids**2, axis=-1)
@@ -108,7 +108,13 @@ class Controls:
         self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
 
 
-def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool | None) -> TrainingPath:
+def integrate(
+    problem: Problem,
+    drift: Drift,
+    controls: Controls,
+    progress: bool | None,
+    clock: _progress.Forecast | None = None,
+) -> TrainingPath:
     """Step a SciPy solver to τ_max, keeping its dense output at Chebyshev nodes of every step."""
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
@@ -126,7 +132,7 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
     # A solver that starts anew on every piece makes its error anew.
     shares = np.sqrt(len(pieces) - 1)
     options = {"rtol": max(controls.rtol / shares, 3e-14), "atol": atol / shares, "scale": scale_of(problem)}
-    with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
+    with _progress.bar(tau_max, "order parameters", enabled=progress, unit=" of tau", unit_scale=True) as watch:
         try:
             for solver in steps(controls.solver, drift, y0, pieces, **options):
                 dense = solver.dense_output()
@@ -134,7 +140,9 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
                 inside = solver.t_old + step * nodes
                 values.append(np.array([dense(t) for t in inside[:-1]] + [solver.y]))
                 knots.append(float(solver.t))
-                watch.update(int(1000 * solver.t / tau_max) - watch.n)
+                watch.update(step)
+                if clock is not None:
+                    clock.at(float(solver.t))
                 if len(values) >= controls.max_steps and solver.t < tau_max:
                     raise StepError(solver.t, f"more than max_steps = {controls.max_steps} steps")
         except StepError as error:

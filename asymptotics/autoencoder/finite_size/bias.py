@@ -18,15 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import number
+from ...common.input.checks import InputError, number
 from ...common.numerics.expectations import Rule
 from ...common.numerics.gram import COMPUTED, rank
 from ...common.numerics.panels import lobatto, panel_of
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
 from ..equations.path import TrainingPath
+from ..model.problem import Problem
 from ..model.weights import atom_counts, joint_gram
-from .fluctuations import NODES, Fluctuations, fluctuations
+from .fluctuations import NODES, Fluctuations, fluctuations, stacked_start
 from .noise import increments
 from .terms import Evaluation, Terms
 
@@ -76,18 +77,25 @@ def excess_directions(path: TrainingPath, dimension: int) -> np.ndarray:
     return np.asarray(atom_counts(dimension, target.masses, ranks) - target.masses * dimension)
 
 
+def drift_of(problem: Problem, terms: Terms) -> Drift:
+    """The drift whose curvature is taken, with expectations at least as fine as those of J."""
+    rule = terms.rule if terms.rule.kind == "sobol" else Rule("hermite", terms.rule.nodes + 16)
+    return Drift(problem, kernels_of(problem), rule, terms.noise_rule)
+
+
 class _Source:
     """d m₁/dτ − J m₁ along a path."""
 
-    def __init__(self, path: TrainingPath, f: Fluctuations, terms: Terms, dimension: int) -> None:
+    def __init__(
+        self, path: TrainingPath, f: Fluctuations, terms: Terms, dimension: int, drift: Drift | None = None
+    ) -> None:
         self.path, self.f, self.terms = path, f, terms
-        rule = terms.rule if terms.rule.kind == "sobol" else Rule("hermite", terms.rule.nodes + 16)
-        self.drift = Drift(path.problem, kernels_of(path.problem), rule, terms.noise_rule)
+        self.drift = drift_of(path.problem, terms) if drift is None else drift
         self.excess = excess_directions(path, dimension)
         self.displacement = KINK_DISPLACEMENT if terms.kernels.module.KINK else DISPLACEMENT
 
     def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
-        at = self.terms(tau, y)
+        at = self.f.evaluation(tau) or self.terms(tau, y)
         out = self.curvature(tau, y) - self.terms.coefficients.eta * self.acceleration(tau, y, at)
         return out + self.beyond_leading(tau, y, at)
 
@@ -108,39 +116,39 @@ class _Source:
 
     def beyond_leading(self, tau: float, y: np.ndarray, at: Evaluation) -> np.ndarray:
         """O(1/d) part of the mean increment: 2η (E[v_a·v_b] − its extensive part) for q(s), with (2η/d) v one step of w/√d."""
-        given, layout = self.terms.coefficients, self.terms.layout
+        given, layout, p = self.terms.coefficients, self.terms.layout, self.terms.p
         theta, q, _, _ = layout.unpack(y)
-        p, S, (i, j) = layout.p, layout.atoms, layout.upper
-        square, first = np.zeros((S, p, p)), np.zeros((S, p, p + layout.K))
+        S, (i, j) = layout.atoms, layout.upper
+        square, first = np.zeros((S, p, p)), np.zeros((S, p, layout.p + layout.K))
         gram = joint_gram(theta, q, given.T)
         inverse = [np.linalg.pinv(g, rcond=COMPUTED, hermitian=True) for g in gram]
         ranks = np.array([rank(g) for g in gram])
-        skip, scale = at.skip_potential, given.scale(tau)
+        skip, of_b = at.skip_potential, given.optimiser.of_scalar(given.scale(tau) * given.rho_b)
         for sample in at.samples:
-            own, mean = self._one(sample, scale, theta, q, gram, inverse, ranks)
+            own, mean = self._one(sample, at.assembly.R, theta, q, gram, inverse, ranks)
             square += sample.weight * own
             first += sample.weight * mean
             centroid = given.c[sample.cluster]
             norm = float(centroid @ given.T.sum(axis=0) @ centroid)
-            c00, _, c11 = sample.skip
-            extra = self.excess @ (c00 + c11 * given.varsigma[sample.cluster])
-            skip += sample.weight * scale * given.rho_b * (c11 * norm + float(extra))
-        rate, m = scale * given.rho, given.batch
+            c00, _, c11 = sample.skip.T
+            extra = np.outer(c00, np.ones(S)) + np.outer(c11, given.varsigma[sample.cluster])
+            skip = skip + sample.weight * of_b * (c11 * norm + extra @ self.excess)
+        R, L, m = at.assembly.R, at.assembly.L, given.batch
         out = np.zeros(layout.size)
         for s in range(S):
-            # v = u − (λ/2) w/√d: the u's of one sample at weight 1/m, those of two samples independent, the decay fixed.
-            u = first[s] - given.decay / 2 * gram[s][:p]
-            total = square[s] / m + (1 - 1 / m) * first[s] @ inverse[s] @ first[s].T
-            total = total - first[s] @ inverse[s] @ first[s].T + u @ inverse[s] @ u.T
-            total = total * np.outer(rate, rate) * 2 * given.eta
+            # One step of the stacked vectors is R u + L w/√d: the u's of one sample at weight 1/m, those of two samples
+            # independent, the linear part fixed.
+            v = R @ first[s] + L @ gram[s][: layout.p]
+            total = square[s] / m - first[s] @ inverse[s] @ first[s].T / m
+            total = (R @ total @ R.T + v @ inverse[s] @ v.T) * 2 * given.eta
             out[layout.q(s)] = total[i, j]
-        out[layout.at_b] = skip
+        out[layout.at_b : layout.at_b + layout.basis] = skip
         return out
 
     def _one(
         self,
         sample: Any,
-        scale: float,
+        R: np.ndarray,
         theta: np.ndarray,
         q: np.ndarray,
         gram: np.ndarray,
@@ -149,8 +157,8 @@ class _Source:
     ) -> tuple[np.ndarray, np.ndarray]:
         """E[u_a·u_b] on every atom without its extensive part, and E[u_a·(w, u)], for u = g₀x₀ + g₁x₁ + P̂w (rates left out)."""
         model, p = self.terms, self.terms.p
-        S, width, F = len(q), p + model.layout.K, len(sample.fields)
-        of = increments(model, sample, scale, theta, q)
+        S, width, F = len(q), model.layout.p + model.layout.K, len(sample.fields)
+        of = increments(model, sample, R, 1.0, 1.0, theta, q)
         V, count = sample.second, len(sample.second)
         at_P = 1 + 2 * p * (1 + F) + 2 * len(model.pairs[0])
         centred = of.mean - of.regression @ sample.fields
@@ -160,8 +168,8 @@ class _Source:
             maps[k, :, 1 + k] = centred[k // p]
             maps[k, :, 1 + 2 * p + k * F : 1 + 2 * p + (k + 1) * F] = of.regression[k // p]
         P = np.zeros((p, p, count))
-        for n, (a, c) in enumerate(zip(*model.pairs, strict=True)):
-            P[a, c, at_P + n] = P[c, a, at_P + n] = 1.0
+        for n, (i, j) in enumerate(zip(*model.pairs, strict=True)):
+            P[i, j, at_P + n] = P[j, i, at_P + n] = 1.0
         gg = V[1 : 1 + 2 * p, 1 : 1 + 2 * p]
         Z = S * width
         residual = of.residual.reshape(2, Z, 2, Z)
@@ -181,7 +189,7 @@ class _Source:
         return square, first
 
 
-def bias(path: TrainingPath, dimension: int, *, initial: str = "exact") -> Bias:
+def bias(path: TrainingPath, dimension: int, *, initial: str = "exact", drift: Drift | None = None) -> Bias:
     """Solve for m₁ along a path (kept with the path after the first call).
 
     Parameters
@@ -191,24 +199,32 @@ def bias(path: TrainingPath, dimension: int, *, initial: str = "exact") -> Bias:
         Enters only through the whole numbers of coordinates of the atoms.
     initial : {"exact", "drawn"}
         As in `fluctuations`.
+    drift : Drift, optional
+        Of the path's problem, where it is known already (`drift_of`).
     """
+    if path.problem.training.moved_by.fixed:
+        raise InputError(
+            f"training.momentum = {path.problem.training.moved_by.fixed:g}: the bias of order 1/d is not derived for a fixed one"
+        )
     kept = path.__dict__.setdefault("_bias", {})
     excess = tuple(np.round(excess_directions(path, dimension), 9))
     if (excess, initial) not in kept:
-        kept[excess, initial] = _solve(path, dimension, initial, np.array(excess))
+        kept[excess, initial] = _solve(path, dimension, initial, np.array(excess), drift)
     found = kept[excess, initial]
     return Bias(found.fluctuations, found.source, found.correction, dimension)
 
 
-def _solve(path: TrainingPath, dimension: int, initial: str, excess: np.ndarray) -> Bias:
+def _solve(path: TrainingPath, dimension: int, initial: str, excess: np.ndarray, drift: Drift | None) -> Bias:
     f = fluctuations(path, initial=initial)
-    source = _Source(path, f, f.terms(path.problem), dimension)
+    source = _Source(path, f, f.terms(path.problem), dimension, drift)
     panels, layout = len(f.knots) - 1, path.layout
     values, correction = np.empty((panels, NODES, layout.size)), np.zeros((panels + 1, layout.size))
     if initial == "drawn":
+        start = stacked_start(path.problem, layout)
         diagonal = np.flatnonzero(layout.upper[0] == layout.upper[1])
         for s in range(layout.atoms):
-            correction[0, layout.q(s)][diagonal] = path.problem.denoiser.init.random**2 * excess[s]
+            random = path.problem.denoiser.init.random**2 * excess[s] * np.diag(start @ start.T)
+            correction[0, layout.q(s)][diagonal] = random
     for k in range(panels):
         for m in range(NODES):
             tau = float(min(f.knots[k] + lobatto(NODES)[m] * (f.knots[k + 1] - f.knots[k]), path.tau_max))

@@ -6,7 +6,8 @@ normal coordinates in this frame; what is outside it enters only through squared
 one step, a Wishart matrix of the remaining ν dimensions, drawn exactly by Bartlett's decomposition. After the step the part
 of the weights outside the reference directions is turned back to triangular form (Cholesky), which no inner product notices.
 
-The update is that of `sgd_kernels`: nothing is averaged and no order in 1/d is dropped.
+The update is that of `asymptotics.autoencoder.process.steps`: nothing is averaged and no order in 1/d is dropped. Vectors that an
+optimiser carries along (velocities, averages) are rows of the same frame.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ...common.numerics.compiled import njit
 from ...common.numerics.normals import LANES, TILE64, normal_tile64, uniform
 
 #: Streams of the generator; the counter's step is a block of steps (normals) or a step (uniform numbers).
-NORMALS, CLUSTER, TIME, ACCEPT, RETRY = range(16, 21)
+NORMALS, CLUSTER, TIME, ACCEPT, RETRY, LABEL = range(16, 22)
 #: Steps whose normals are drawn together: one tile for every number that a step needs.
 BLOCK = TILE64
 #: A pivot below this share of its diagonal entry is rounding: the direction is empty.
@@ -95,6 +96,27 @@ def triangle(G: Any, L: Any) -> None:
             L[j, k] = 0.0
 
 
+@njit(cache=True, error_model="numpy")
+def _mixed(
+    decoders: Any, D: Any, coefficients: Any, gradient_of: Any, gradient_by: Any, linear_of: Any, linear_by: Any, mix: Any,
+    gains: Any,
+) -> None:  # fmt: skip
+    """What a step makes of the stacked vectors and of the samples: (1 + L + R D) W and R × coefficients."""
+    for r in range(mix.shape[0]):
+        for c in range(mix.shape[0]):
+            mix[r, c] = 1.0 if r == c else 0.0
+        for i in range(gains.shape[1]):
+            gains[r, i] = 0.0
+    for e in range(linear_of.shape[0]):
+        mix[linear_of[e, 0], linear_of[e, 1]] += linear_by[e]
+    for e in range(gradient_of.shape[0]):
+        r, a = gradient_of[e]
+        for j in range(decoders.shape[0]):
+            mix[r, decoders[j]] += gradient_by[e] * D[a, j]
+        for i in range(gains.shape[1]):
+            gains[r, i] += gradient_by[e] * coefficients[a, i]
+
+
 def numbers_needed(atoms: int, span: int, p: int, batch: int) -> int:
     """Normals of one step: frame coordinates of 2 batch vectors in every atom, then their Bartlett matrices."""
     m = 2 * batch
@@ -102,22 +124,24 @@ def numbers_needed(atoms: int, span: int, p: int, batch: int) -> int:
 
 
 _vector, _matrix, _cube, _integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
-_slopes = types.FunctionType(types.void(_vector, _vector, _vector, _matrix, _matrix))
+_pairs = int64[:, ::1]
+_slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _matrix, _matrix))
 
 
 # Explicit types: the network's function comes as a function of this signature, so that the machine code is kept on disk.
 @njit(
     types.void(
-        _slopes, _integers, _cube, _cube, _vector, _integers, _integers, _integers, _cube, _matrix,
-        _vector, _vector, boolean, _matrix, _vector, _vector, _vector,
-        float64, float64, uint32, uint32, int64, int64,
+        _slopes, _integers, _cube, _cube, _matrix, _integers, _integers, _integers, _cube, _matrix, _vector, _vector, boolean,
+        _integers, int64, float64, _cube, _vector, _vector, _vector, _vector, _pairs, _matrix, _pairs, _matrix,
+        _vector, _pairs, _matrix, float64, uint32, uint32, int64, int64,
     ),
     cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
 def advance(
     slopes: Any, decoders: Any, P: Any, L: Any, scalars: Any, ranks: Any, widths: Any, rest: Any, means: Any, spreads: Any,
-    cumulative: Any, cumulative_times: Any, random_time: Any, schedule: Any, time_weights: Any, factors: Any, rates: Any,
-    decay: Any, d: Any, key0: Any, key1: Any, first: Any, batch: Any,
+    cumulative: Any, cumulative_times: Any, random_time: Any, labels: Any, label_count: Any, dropout: Any, clock: Any,
+    time_weights: Any, factors: Any, rates: Any, decays: Any, gradient_of: Any, gradient_by: Any, linear_of: Any,
+    linear_by: Any, scalar_gradient: Any, scalar_of: Any, scalar_by: Any, d: Any, key0: Any, key1: Any, first: Any, batch: Any,
 ) -> None:  # fmt: skip
     """SGD steps first, first + 1, … (as many as ``factors``), in place.
 
@@ -125,25 +149,29 @@ def advance(
     ----------
     slopes, decoders
         φ_j and their slopes (`Forward.module.slopes`), decoder of each term.
-    P, L : (atoms, p, span), (atoms, p, p)
-        Weights over √d in the frame of every atom.
-    scalars : (1 + parameters,)
-        b, κ.
+    P, L : (atoms, rows, span), (atoms, rows, rows)
+        Stacked vectors over √d in the frame of every atom, the p of the network first.
+    scalars : (S, skips + parameters)
+        b_k, κ, in every row of scalars.
     ranks, widths, rest : (atoms,)
         Dimensions of the reference directions, of the rest of the frame, and outside it (ν).
     means, spreads : (clusters, atoms, span), (clusters, atoms)
         Centroids in the frame; √ς.
     cumulative, cumulative_times, random_time
         Weights of clusters and times; whether a time is drawn for every sample.
-    schedule, time_weights, factors, rates, decay, first, batch
-        As in `sgd_kernels`.
+    labels, label_count, dropout
+        Label of every cluster (−1: none), how many there are, and the probability that it is dropped.
+    clock, time_weights, factors, rates, decays, first, batch, gradient_of … scalar_by
+        As in `asymptotics.autoencoder.process.steps`.
     d : float
         Dimension.
     """
-    atoms, p, span = P.shape
-    terms, times, parameters = decoders.shape[0], time_weights.shape[0], scalars.shape[0] - 1
+    atoms, rows, span = P.shape
+    p, skips = rates.shape[0] - 2, clock.shape[1] - 9
+    terms, times, parameters = decoders.shape[0], time_weights.shape[0], scalars.shape[1] - skips
+    stacked = gradient_of.shape[0] > 0
     m = 2 * batch
-    frame = span + p
+    frame = span + rows
     per_atom = m * frame + m * (m - 1) // 2 + m
     needed = atoms * per_atom
     words, normals = np.empty((4, LANES), np.uint32), np.empty((needed, TILE64))
@@ -153,7 +181,9 @@ def advance(
     coefficients, D, after = np.zeros((p, m)), np.empty((p, terms)), np.empty(p)
     total, encoded, residual = np.empty(p), np.empty(p), np.empty(terms)
     slope_kappa, kappa, clusters = np.empty(parameters), np.empty(parameters), np.empty(batch, np.int64)
-    fresh, outside, G = np.empty((p, frame)), np.empty((p, m)), np.empty((p, p))
+    fresh, outside, G = np.empty((rows, frame)), np.empty((rows, m)), np.empty((rows, rows))
+    slope_b, b, now, change = np.empty(skips), np.empty(skips), np.zeros(5 + label_count), np.empty(scalars.shape)
+    mix, reach = np.zeros((rows, rows)), np.zeros((rows, m))
     block = np.int64(-1)
     for n in range(factors.shape[0]):
         step = first + n
@@ -198,13 +228,15 @@ def advance(
                     x[k, 2 * draw + 1, i] += means[c, k, i]
                 for i in range(2 * draw + 2):
                     A[k, 2 * draw + 1, i] *= spread
-        b = scalars[0]
+        moment = n if clock.shape[0] > 1 else 0
+        for i in range(skips):
+            b[i] = scalars[0, i]
+            slope_b[i] = 0.0
         for i in range(parameters):
-            kappa[i] = scalars[1 + i]
+            kappa[i] = scalars[0, skips + i]
             slope_kappa[i] = 0.0
         D[:] = 0.0
         coefficients[:] = 0.0
-        slope_b = 0.0
         for draw in range(batch):
             s00, s01, s11 = 0.0, 0.0, 0.0
             for a in range(p):
@@ -233,17 +265,26 @@ def advance(
                 for i in range(2 * draw + 2):
                     s11 += z[i] * z[i]
             chosen = _pick(key0, key1, TIME, step * batch + draw, cumulative_times) if random_time else -1
+            label = labels[clusters[draw]] if label_count > 0 else -1
+            if dropout > 0.0 and uniform(key0, key1, LABEL, step * batch + draw, 0) < dropout:
+                label = -1
+            for i in range(label_count):
+                now[5 + i] = 1.0 if label == i else 0.0
             for h in range(times):
                 if chosen >= 0 and h != chosen:
                     continue
-                weight = (1.0 if chosen >= 0 else time_weights[h]) / batch
-                alpha, beta = schedule[0, h], schedule[1, h]
-                r0, r1 = schedule[2, h] - b * alpha, schedule[3, h] - b * beta
+                weight = clock[moment, 7, h] * (1.0 if chosen >= 0 else time_weights[h]) / batch
+                for i in range(5):
+                    now[i] = clock[moment, i, h]
+                alpha, beta, skip = now[0], now[1], clock[moment, 8, h]
+                for i in range(skips):
+                    skip += b[i] * clock[moment, 9 + i, h]
+                r0, r1 = clock[moment, 5, h] - skip * alpha, clock[moment, 6, h] - skip * beta
                 for a in range(p):
                     omega[a] = alpha * lambda0[a] + beta * lambda1[a]
                     total[a] = 0.0
                     encoded[a] = 0.0
-                slopes(omega, kappa, values, by_field, by_parameter)
+                slopes(omega, kappa, now, values, by_field, by_parameter)
                 aligned = r0 * alpha * s00 + r1 * beta * s11 + (r0 * beta + r1 * alpha) * s01
                 for j in range(terms):
                     u = decoders[j]
@@ -257,7 +298,8 @@ def advance(
                         encoded[a] += e * by_field[j, a]
                     for i in range(parameters):
                         slope_kappa[i] -= 2.0 * weight * e * by_parameter[j, i]
-                slope_b -= 2.0 * weight * aligned
+                for i in range(skips):
+                    slope_b[i] -= 2.0 * weight * aligned * clock[moment, 9 + i, h]
                 for a in range(p):
                     coefficients[a, 2 * draw] += weight * (total[a] * r0 + encoded[a] * alpha)
                     coefficients[a, 2 * draw + 1] += weight * (total[a] * r1 + encoded[a] * beta)
@@ -265,41 +307,57 @@ def advance(
                         D[a, j] -= weight * total[a] * values[j]
         for a in range(p):
             gain = 2.0 * factors[n] * rates[a] / d
-            after[a] = 1.0 - factors[n] * rates[a] * decay / d
+            after[a] = 1.0 - factors[n] * rates[a] * decays[n] / d
             for j in range(m):
                 coefficients[a, j] *= gain
             for j in range(terms):
                 D[a, j] *= gain
+        if stacked:
+            _mixed(
+                decoders, D, coefficients, gradient_of, gradient_by[n], linear_of, linear_by[n], mix, reach
+            )  # fmt: skip
+        else:
+            reach[:] = coefficients
         for k in range(atoms):
-            for a in range(p):
-                for i in range(span):
-                    fresh[a, i] = after[a] * P[k, a, i]
-                for i in range(p):
-                    fresh[a, span + i] = after[a] * L[k, a, i]
-                for j in range(terms):
-                    if D[a, j] != 0.0:
-                        for i in range(span):
-                            fresh[a, i] += D[a, j] * P[k, decoders[j], i]
-                        for i in range(p):
-                            fresh[a, span + i] += D[a, j] * L[k, decoders[j], i]
+            for a in range(rows):
+                if stacked:
+                    for i in range(frame):
+                        fresh[a, i] = 0.0
+                    for c in range(rows):
+                        if mix[a, c] != 0.0:
+                            for i in range(span):
+                                fresh[a, i] += mix[a, c] * P[k, c, i]
+                            for i in range(rows):
+                                fresh[a, span + i] += mix[a, c] * L[k, c, i]
+                else:
+                    for i in range(span):
+                        fresh[a, i] = after[a] * P[k, a, i]
+                    for i in range(rows):
+                        fresh[a, span + i] = after[a] * L[k, a, i]
+                    for j in range(terms):
+                        if D[a, j] != 0.0:
+                            for i in range(span):
+                                fresh[a, i] += D[a, j] * P[k, decoders[j], i]
+                            for i in range(rows):
+                                fresh[a, span + i] += D[a, j] * L[k, decoders[j], i]
                 for i in range(m):
                     outside[a, i] = 0.0
                 for j in range(m):
-                    gain = coefficients[a, j]
+                    gain = reach[a, j]
                     for i in range(ranks[k]):
                         fresh[a, i] += gain * x[k, j, i]
                     for i in range(widths[k]):
                         fresh[a, span + i] += gain * x[k, j, span + i]
                     for i in range(j + 1):
                         outside[a, i] += gain * A[k, j, i]
-            for a in range(p):
+            for a in range(rows):
                 for i in range(span):
                     P[k, a, i] = fresh[a, i]
             if rest[k] > 0:
-                for a in range(p):
+                for a in range(rows):
                     for c in range(a + 1):
                         s = 0.0
-                        for i in range(p):
+                        for i in range(rows):
                             s += fresh[a, span + i] * fresh[c, span + i]
                         for i in range(m):
                             s += outside[a, i] * outside[c, i]
@@ -307,9 +365,23 @@ def advance(
                         G[c, a] = s
                 triangle(G, L[k])
             else:
-                for a in range(p):
-                    for i in range(p):
+                for a in range(rows):
+                    for i in range(rows):
                         L[k, a, i] = fresh[a, span + i]
-        scalars[0] = b - factors[n] * rates[p] * slope_b / (d * d)
+        for i in range(skips):
+            slope_b[i] = -(factors[n] * rates[p] * slope_b[i] / (d * d))
         for i in range(parameters):
-            scalars[1 + i] = kappa[i] - factors[n] * rates[p + 1] * slope_kappa[i] / d
+            slope_kappa[i] = -(factors[n] * rates[p + 1] * slope_kappa[i] / d)
+        for r in range(scalars.shape[0]):
+            for i in range(skips + parameters):
+                change[r, i] = scalars[r, i]
+            for i in range(skips):
+                change[r, i] += scalar_gradient[r] * slope_b[i]
+            for i in range(parameters):
+                change[r, skips + i] += scalar_gradient[r] * slope_kappa[i]
+        for e in range(scalar_of.shape[0]):
+            for i in range(skips + parameters):
+                change[scalar_of[e, 0], i] += scalar_by[n, e] * scalars[scalar_of[e, 1], i]
+        for r in range(scalars.shape[0]):
+            for i in range(skips + parameters):
+                scalars[r, i] = change[r, i]

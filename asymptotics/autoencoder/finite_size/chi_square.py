@@ -14,7 +14,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, number
 from ..equations.path import TrainingPath
-from ..process.ensemble import Runs
+from ..process.results import STACKED, Runs
 from .extrapolation import coefficients
 from .fluctuations import Fluctuations, fluctuations
 
@@ -38,10 +38,25 @@ class ChiSquare:
 
 
 def stacked(source: Any, p: int, prefix: str = "") -> np.ndarray:
-    """(Θ row by row, upper Q, b, κ) along the last axis, of `Runs` or `OrderParameters`."""
-    Theta, Q, b, kappa = (np.asarray(getattr(source, prefix + name)) for name in ("Theta", "Q", "b", "parameters"))
+    """(Θ row by row, upper Q, b, κ) along the last axis, of `Runs` or `OrderParameters`.
+
+    Of runs whose optimiser carries averages or velocities along: of all stacked vectors, with the b and κ of the averages after
+    those of the network, as `asymptotics.autoencoder.equations.layout.Layout` has them.
+    """
     i, j = np.triu_indices(p)
-    return np.concatenate([Theta.reshape(*Theta.shape[:-2], -1), Q[..., i, j], b[..., None], kappa], axis=-1)
+    if isinstance(source, Runs) and STACKED[0] in source.main.arrays:
+        Q, Theta, _, b, kappa = (source.values(name, bool(prefix)) for name in STACKED)
+        scalars = np.concatenate([b, kappa], axis=-1)
+        scalars = scalars.reshape(*scalars.shape[:-2], -1)
+        return np.concatenate([Theta.reshape(*Theta.shape[:-2], -1), Q[..., i, j], scalars], axis=-1)
+    Theta, Q, b, kappa = (np.asarray(getattr(source, prefix + name)) for name in ("Theta", "Q", "b", "parameters"))
+    b = b[..., None] if b.ndim == Theta.ndim - 2 else b
+    return np.concatenate([Theta.reshape(*Theta.shape[:-2], -1), Q[..., i, j], b, kappa], axis=-1)
+
+
+def predicted(path: TrainingPath, tau: float) -> np.ndarray:
+    """What `stacked` is of runs, as the path has it."""
+    return np.asarray(path.layout.totals() @ path.state(tau))
 
 
 def joint_covariance(f: Fluctuations, taus: Any, dimension: float) -> np.ndarray:
@@ -71,7 +86,7 @@ def default_taus(tau: np.ndarray) -> np.ndarray:
     return np.array(sorted({half, last} if tau[half] > 0 else {last}))
 
 
-def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str = "exact") -> ChiSquare:
+def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str | None = None) -> ChiSquare:
     """Test the mean over runs against the path, with predicted covariance and bias.
 
     With a companion ensemble at d/4 what is left of the bias, of order 1/d², is measured and taken out.
@@ -83,8 +98,8 @@ def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str
         From `simulation.simulate` or `reduced_chain.simulate`.
     taus : sequence of float, optional
         Recorded training times to use; default the last one and the one nearest to its half.
-    initial : {"exact", "drawn"}
-        How the runs started.
+    initial : {"exact", "drawn"}, optional
+        How the runs started; default as they say themselves.
 
     Raises
     ------
@@ -99,7 +114,7 @@ def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str
 
 
 def deviation(
-    path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str = "exact"
+    path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(τ, mean of the runs minus theory with its bias, predicted covariance of that), as `chi_square` judges them."""
     from .bias import bias
@@ -118,11 +133,12 @@ def deviation(
             raise InputError(f"taus = {wanted.tolist()}: must be among the recorded ones, {runs.tau.tolist()}")
     at = np.minimum(runs.tau[index], path.tau_max)
     d, low, R = runs.dimension, runs.low_dimension, runs.runs
+    initial = runs.initial if initial is None else initial
     f = fluctuations(path, initial=initial)
 
     def beyond(values: np.ndarray, dimension: int) -> np.ndarray:
         m1 = bias(path, dimension, initial=initial)
-        expected = [stacked(path(float(t)), path.p) + m1(float(t)) for t in at]
+        expected = [predicted(path, float(t)) + m1(float(t)) for t in at]
         return np.asarray(values[:, index].mean(axis=0).ravel() - np.concatenate(expected))
 
     difference = beyond(stacked(runs, path.p), d)
@@ -153,7 +169,7 @@ def power(
 
     number("level", level, above=0, below=1)
     at = np.array([path.tau_max / 2, path.tau_max]) if taus is None else array("taus", taus, ndim=1)
-    shift = np.concatenate([stacked(wrong(float(t)), path.p) - stacked(path(float(t)), path.p) for t in at])
+    shift = np.concatenate([predicted(wrong, float(t)) - predicted(path, float(t)) for t in at])
     covariance = joint_covariance(fluctuations(wrong), at, dimension) / runs
     distance, degrees = statistic(shift, covariance, dimension)
     return float(ncx2.sf(chi2.isf(level, degrees), degrees, distance))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,15 @@ from ...common.numerics.panels import lagrange, lobatto, panel_of, runge_kutta
 from ...common.output.results import Result, dataframe
 from ..equations.layout import Layout
 from ..equations.path import TrainingPath
-from ..model.extensions import refuse
+from ..model.optimiser import averages_of
 from ..model.problem import Problem
 from .rules import choose_rules
-from .terms import Terms
+from .terms import Evaluation, Terms
 
 #: Nodes at which J and Cov(Y) are computed in every panel of τ (ends shared).
 NODES = 4
+#: Largest growth exponent of a deviation within a panel, and the most parts that one is cut into for it.
+GROWTH, MOST_PARTS = 1.5, 60
 #: dy/dτ from the Jacobian, the Lagrange polynomials of the nodes of a panel, and y.
 Slope = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 #: Largest number of order parameters (all atoms); the matrices are dense.
@@ -35,7 +37,10 @@ LARGEST = 1200
 
 @dataclass(frozen=True)
 class Deviations:
-    """Standard deviations at dimension d of Q (p, p), Theta (p, K), M (p, clusters), b and parameters; τ first if several."""
+    """Standard deviations at dimension d of Q (p, p), Theta (p, K), M (p, clusters), b and parameters; τ first if several.
+
+    Of all stacked vectors, where there are velocities or averages; b and the parameters are the network's own.
+    """
 
     tau: Any
     Q: np.ndarray
@@ -53,14 +58,20 @@ class Fluctuations(Result):
     ----------
     knots : (panels + 1,)
     jacobian, noise : (panels, nodes, n, n)
-        J and 2η Cov(Y) at the Chebyshev nodes of every panel, for the order parameters resolved by atom.
+        J, without what makes averages follow, and 2η Cov(Y) at the Chebyshev nodes of every panel, for the order parameters
+        resolved by atom.
+    following : (averages, n, n)
+        J is the ``jacobian`` and γ(τ) times this of every average.
+    ema : list
+        γ of every average, or {"power": k}.
     covariances : (panels + 1, n, n)
         C at the knots.
-    skip : (panels, nodes)
-        2η × variance of b's increment at its own order.
-    skip_variances : (panels + 1,)
+    skip : (panels, nodes, skips, skips)
+        2η × covariance of the increments of b and its averages at their own order.
+    skip_variances : (panels + 1, skips, skips)
         B at the knots.
-    atoms, p, K, parameters : int
+    atoms, p, K, parameters, basis : int
+        p of all stacked vectors; see `asymptotics.autoencoder.equations.layout.Layout`.
     centroids : (clusters, K)
     initial : str
         "exact": every run starts from the same overlaps; "drawn": the random part of the weights is drawn in every run.
@@ -87,21 +98,49 @@ class Fluctuations(Result):
     evaluations: int
     seconds: float
     version: str
+    basis: int = 1
+    following: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)), repr=False)
+    ema: Any = ()
+
+    @property
+    def averages(self) -> int:
+        """Number of averages of the weights."""
+        return len(self.ema)
+
+    def _gammas(self, tau: float) -> np.ndarray:
+        """γ of every average at τ."""
+        return np.array([a.rate(tau, float(self.knots[-1])) for a in averages_of("ema", list(self.ema))])
 
     @property
     def layout(self) -> Layout:
         """How order parameters are packed."""
-        return Layout(self.atoms, self.p, self.K, self.parameters)
+        return Layout(self.atoms, self.p, self.K, self.parameters, self.basis, self.averages)
+
+    @property
+    def skips(self) -> np.ndarray:
+        """Where b and its averages stand in the packed state."""
+        layout = self.layout
+        return np.concatenate(
+            [layout.at_b + k * layout.scalars + np.arange(layout.basis) for k in range(1 + layout.averages)]
+        )
 
     def terms(self, problem: Problem) -> Terms:
-        """J and Cov(Y) at any state, by the same expectations."""
-        return Terms(problem, *(Rule(kind, nodes) for kind, nodes in self.rules))
+        """J and Cov(Y) at any state, by the same expectations (kept with this after the first call)."""
+        if "_terms" not in self.__dict__:
+            self.__dict__["_terms"] = Terms(problem, *(Rule(kind, nodes) for kind, nodes in self.rules))
+        kept: Terms = self.__dict__["_terms"]
+        return kept
+
+    def evaluation(self, tau: float) -> Evaluation | None:
+        """J, Cov(Y) and the samples at a node, where they are still known."""
+        kept: dict[float, Evaluation] = self.__dict__.get("_evaluations", {})
+        return kept.get(tau)
 
     def totals(self) -> np.ndarray:
         """The linear map from the packed state to (Θ row by row, upper Q, b, κ): sums over atoms."""
         return self.layout.totals()
 
-    def state_covariance(self, tau: float, other: float | None = None) -> tuple[np.ndarray, float]:
+    def state_covariance(self, tau: float, other: float | None = None) -> tuple[np.ndarray, np.ndarray]:
         """d × Cov(y_τ, y_τ′) of the packed state, and d² × Cov(b_τ, b_τ′) at b's own order; τ′ = ``other`` ≥ τ or τ."""
         tau = self._check(tau)
         k = int(panel_of(self.knots, tau))
@@ -115,8 +154,7 @@ class Fluctuations(Result):
             end = min(float(other), float(self.knots[k + 1]))
             U = self.carried(k, tau, end, np.eye(len(C)), lambda J, _, u: J @ u) @ U
             tau, k = end, min(k + 1, len(self.jacobian) - 1)
-        at_b = self.layout.at_b
-        return C @ U.T, B * float(U[at_b, at_b])
+        return C @ U.T, B @ U[np.ix_(self.skips, self.skips)].T
 
     def carried(self, k: int, start: float, end: float, y: np.ndarray, slope: Slope) -> np.ndarray:
         """y at ``end`` from that at ``start``, inside panel k; ``slope`` (J, Lagrange polynomials of the nodes, y) is dy/dτ."""
@@ -124,24 +162,32 @@ class Fluctuations(Result):
 
         def at(tau: float, y: np.ndarray) -> np.ndarray:
             weights = lagrange((tau - left) / width, NODES)
-            return np.asarray(slope(np.tensordot(weights, self.jacobian[k], 1), weights, y))
+            J = np.tensordot(weights, self.jacobian[k], 1)
+            if self.averages:
+                # As it is, and not interpolated: γ may be (1 + k)/τ.
+                J = J + np.tensordot(self._gammas(tau), self.following, 1)
+            return np.asarray(slope(J, weights, y))
 
         stiffness = float(np.max(np.abs(self.jacobian[k]).sum(axis=2)))
+        if self.averages:
+            rows = np.abs(self.following).sum(axis=2).max(axis=1)
+            stiffness += float(self._gammas(start) @ rows)
         return runge_kutta(at, y, start, end, stiffness)
 
-    def spread(self, k: int, tau: float) -> tuple[np.ndarray, float]:
-        """C and b's own variance B at τ in panel k, from those at its first knot."""
-        start, at_b = float(self.knots[k]), self.layout.at_b
+    def spread(self, k: int, tau: float) -> tuple[np.ndarray, np.ndarray]:
+        """C and b's own covariance B at τ in panel k, from those at its first knot."""
+        start, at = float(self.knots[k]), np.ix_(self.skips, self.skips)
 
         def covariance(J: np.ndarray, weights: np.ndarray, C: np.ndarray) -> np.ndarray:
             JC = J @ C
             return np.asarray(JC + JC.T + np.tensordot(weights, self.noise[k], 1))
 
         def own(J: np.ndarray, weights: np.ndarray, B: np.ndarray) -> np.ndarray:
-            return np.asarray(2 * J[at_b, at_b] * B + weights @ self.skip[k])
+            JB = J[at] @ B
+            return np.asarray(JB + JB.T + np.tensordot(weights, self.skip[k], 1))
 
         C = self.carried(k, start, tau, self.covariances[k], covariance)
-        return C, float(self.carried(k, start, tau, self.skip_variances[k], own))
+        return C, self.carried(k, start, tau, self.skip_variances[k], own)
 
     def _check(self, tau: float) -> float:
         return number("tau", tau, at_least=0, at_most=float(self.knots[-1]) * (1 + 1e-12))
@@ -162,8 +208,8 @@ class Fluctuations(Result):
         C, B = self.state_covariance(*((other, tau) if swap else (tau, other)))  # type: ignore[arg-type]
         P = self.totals()
         out = P @ C @ P.T / d
-        at_b = len(out) - 1 - self.parameters
-        out[at_b, at_b] += B / d**2
+        at = self.skips - self.layout.at_b + len(out) - (self.layout.size - self.layout.at_b)
+        out[np.ix_(at, at)] += B / d**2
         return np.asarray(out.T if swap else out)
 
     def deviations(self, tau: Any, dimension: float) -> Deviations:
@@ -172,19 +218,20 @@ class Fluctuations(Result):
         p, K, (i, j) = self.p, self.K, self.layout.upper
         Q, Theta = np.zeros((len(taus), p, p)), np.zeros((len(taus), p, K))
         M = np.zeros((len(taus), p, len(self.centroids)))
-        b, kappa = np.zeros(len(taus)), np.zeros((len(taus), self.parameters))
+        b, kappa = np.zeros((len(taus), self.basis)), np.zeros((len(taus), self.parameters))
         for n, t in enumerate(taus):
             C = self.covariance(float(t), dimension)
             std = np.sqrt(np.maximum(np.diag(C), 0.0))
             Theta[n] = std[: p * K].reshape(p, K)
             Q[n, i, j] = Q[n, j, i] = std[p * K : p * K + len(i)]
-            b[n], kappa[n] = std[p * K + len(i)], std[p * K + len(i) + 1 :]
+            b[n], kappa[n] = np.split(std[p * K + len(i) :][: self.layout.scalars], [self.basis])
             blocks = C[: p * K, : p * K].reshape(p, K, p, K)
             variance = np.einsum("ck,akal,cl->ac", self.centroids, blocks, self.centroids)
             M[n] = np.sqrt(np.maximum(variance, 0.0))
+        shown = b[:, 0] if self.basis == 1 else b
         if np.ndim(tau):
-            return Deviations(tau, Q, Theta, M, b, kappa)
-        return Deviations(tau, Q[0], Theta[0], M[0], float(b[0]), kappa[0])
+            return Deviations(tau, Q, Theta, M, shown, kappa)
+        return Deviations(tau, Q[0], Theta[0], M[0], float(shown[0]) if self.basis == 1 else shown[0], kappa[0])
 
     def summary(self) -> str:
         """Standard deviations × √d at a few τ."""
@@ -209,12 +256,13 @@ def initial_covariance(problem: Problem, layout: Layout) -> np.ndarray:
 
     With w = √d m + random ξ: Cov(Θ_ak, Θ_bl) = random² δ_ab T_kl/d; Θ with q and q with q by Wick's theorem, all per atom.
     """
-    init = problem.denoiser.init
+    init, start = problem.denoiser.init, stacked_start(problem, layout)
     if init.Theta is not None or init.realisation is not None:
         raise InputError("initial: a drawn start needs denoiser.init given by centroids and random")
-    coordinates, variance = problem.mean_coordinates(), init.random**2
+    # The averages start with the weights: their random parts are the same.
+    coordinates, variance = start @ problem.mean_coordinates(), init.random**2
     C, (i, j) = np.zeros((layout.size, layout.size)), layout.upper
-    p, K, eye = layout.p, layout.K, np.eye(layout.p)
+    p, K, eye = layout.p, layout.K, start @ start.T
     for s, T in enumerate(problem.target.reference_overlaps):
         theta, q = layout.theta(s), layout.q(s)
         along, gram = coordinates @ T, coordinates @ T @ coordinates.T
@@ -229,8 +277,23 @@ def initial_covariance(problem: Problem, layout: Layout) -> np.ndarray:
     return C
 
 
+def stacked_start(problem: Problem, layout: Layout) -> np.ndarray:
+    """The stacked vectors at τ = 0 in those of the network, (P, p): velocities are zero, averages are the weights."""
+    stack = problem.optimiser
+    out = np.zeros((layout.p, stack.p))
+    out[: stack.p] = np.eye(stack.p)
+    for k in range(layout.averages):
+        out[stack.average(k)] = np.eye(stack.p)
+    return out
+
+
 def fluctuations(
-    path: TrainingPath, *, initial: str = "exact", rule: Rule | None = None, noise_rule: Rule | None = None
+    path: TrainingPath,
+    *,
+    initial: str = "exact",
+    rule: Rule | None = None,
+    noise_rule: Rule | None = None,
+    terms: Terms | None = None,
 ) -> Fluctuations:
     """Solve the linear noise equations along a path (kept with the path after the first call).
 
@@ -241,6 +304,8 @@ def fluctuations(
         Whether every run starts from exactly the initial overlaps (as `simulate` does), or from weights drawn anew.
     rule, noise_rule : Rule, optional
         Fix the expectations by hand.
+    terms : Terms, optional
+        J and Cov(Y) of the path's problem, where they are known already.
 
     Raises
     ------
@@ -251,39 +316,61 @@ def fluctuations(
     kept = path.__dict__.setdefault("_fluctuations", {})
     key = (initial, rule, noise_rule)
     if key not in kept:
-        kept[key] = _solve(path, initial, rule, noise_rule)
+        kept[key] = _solve(path, initial, rule, noise_rule, terms)
     return kept[key]  # type: ignore[no-any-return]
 
 
 def panels_of(path: TrainingPath) -> np.ndarray:
     """Ends of the panels: steps of the path's integrator, two at a time (of a method of order 8), else a dozen groups.
 
-    With a rate schedule each step is a panel of its own (two at a time would reach across a jump).
+    Where something moves along τ each step is a panel of its own (two at a time would reach across a jump).
     """
     steps = len(path.knots) - 1
-    if path.problem.training.schedule is not None:
-        return path.knots
+    training = path.problem.training
+    moving = training.schedule, training.moving_time, training.moving_decay
+    if any(x is not None for x in moving) or any(a.power is not None for a in training.averages):
+        return _resolved(path, path.knots)
     group = 2 if path.method == "DOP853" else max(1, round(steps / 12))
-    return np.unique(np.append(path.knots[::group], path.knots[-1]))
+    return _resolved(path, np.unique(np.append(path.knots[::group], path.knots[-1])))
 
 
-def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule | None) -> Fluctuations:
+def _resolved(path: TrainingPath, knots: np.ndarray) -> np.ndarray:
+    """Panels cut where deviations grow by more than `GROWTH` in one: a path at rest on a saddle is one long step."""
+    tau, rate = path.stability.tau, path.stability.rate
+    if len(tau) < 2:
+        return knots
+    fine = np.linspace(0.0, float(knots[-1]), 2001)
+    growing = np.maximum(np.interp(fine, tau, rate), 0.0)
+    total = np.concatenate([[0.0], np.cumsum((growing[1:] + growing[:-1]) / 2 * np.diff(fine))])
+    growth = np.diff(np.interp(knots, fine, total))
+    parts = np.clip(np.ceil(growth / GROWTH), 1, MOST_PARTS).astype(int)
+    pieces = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(knots[:-1], knots[1:], parts, strict=True)]
+    return np.append(np.concatenate(pieces), knots[-1])
+
+
+def _solve(
+    path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule | None, known: Terms | None
+) -> Fluctuations:
     from ... import __version__
 
     start, problem, layout = time.perf_counter(), path.problem, path.layout
-    refuse(problem, "fluctuations at finite dimension")
     if layout.size > LARGEST:
         raise InputError(
             f"target: {layout.size} order parameters over {layout.atoms} atoms; fluctuations are available up to {LARGEST}"
         )
-    if rule is None:
+    if known is not None:
+        terms, name, count = known, f"{known.rule.kind} {known.rule.nodes}", 0
+    elif rule is None:
         terms, name, count = choose_rules(problem, path)
     else:
         terms, name, count = Terms(problem, rule, noise_rule), f"{rule.kind} {rule.nodes}", 0
+    following = terms.following()
     knots, size, eta = panels_of(path), layout.size, problem.training.learning_rate
     panels = len(knots) - 1
     J, D = np.empty((panels, NODES, size, size)), np.empty((panels, NODES, size, size))
-    skip = np.empty((panels, NODES))
+    skips = layout.basis * (1 + layout.averages)
+    skip = np.empty((panels, NODES, skips, skips))
+    evaluations: dict[float, Evaluation] = {}
     for k in range(panels):
         for m in range(NODES):
             if k and m == 0:
@@ -291,9 +378,12 @@ def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule
                 continue
             tau = min(knots[k] + lobatto(NODES)[m] * (knots[k + 1] - knots[k]), path.tau_max)
             at = terms(float(tau), path.state(tau))
+            evaluations[float(tau)] = at
             J[k, m], D[k, m], skip[k, m] = at.jacobian, 2 * eta * at.noise, 2 * eta * at.skip_noise
+            if len(following):
+                J[k, m] -= np.tensordot(problem.optimiser.gammas(tau), following, 1)
             count += 1
-    C, B = np.zeros((panels + 1, size, size)), np.zeros(panels + 1)
+    C, B = np.zeros((panels + 1, size, size)), np.zeros((panels + 1, skips, skips))
     if initial == "drawn":
         C[0] = initial_covariance(problem, layout)
     rules = tuple((r.kind, r.nodes) for r in (terms.rule, terms.noise_rule))
@@ -301,7 +391,10 @@ def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule
         knots=knots, jacobian=J, noise=D, covariances=C, skip=skip, skip_variances=B,
         atoms=layout.atoms, p=layout.p, K=layout.K, parameters=layout.parameters, centroids=path.centroids,
         initial=initial, rule=name, rules=rules, evaluations=count, seconds=0.0, version=__version__,
+        basis=layout.basis, following=following, ema=[a.to_builtin() for a in problem.training.averages],
     )  # fmt: skip
     for k in range(panels):
         C[k + 1], B[k + 1] = found.spread(k, float(knots[k + 1]))
-    return replace(found, seconds=time.perf_counter() - start)
+    found = replace(found, seconds=time.perf_counter() - start)
+    found.__dict__.update(_terms=terms, _evaluations=evaluations)
+    return found

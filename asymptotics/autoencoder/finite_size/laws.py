@@ -13,6 +13,7 @@ from ..equations.layout import Layout
 from ..kernels.fields import FieldLaw
 from ..kernels.increments import compile_fluctuations
 from ..model.problem import Problem
+from .assembly import OfMoments
 from .moments import MovingLaw, hermite
 
 
@@ -35,8 +36,14 @@ class FieldLaws:
         except ValueError as error:
             raise InputError(str(error)) from None
         module = self.kernels.module
-        self.coefficients = Coefficients.of(problem)
-        self.layout = Layout(problem.target.atoms, module.VECTORS, problem.target.directions, module.PARAMETERS)
+        given = self.coefficients = Coefficients.of(problem)
+        stack, self.basis = given.optimiser, max(1, len(given.start.psi))
+        self.layout = Layout(
+            problem.target.atoms, stack.size, problem.target.directions, module.PARAMETERS, self.basis,
+            len(stack.averages),
+        )  # fmt: skip
+        self.linear = OfMoments.of(module)
+        _check_times(problem)
         self.encoders = np.array(module.ENCODERS, dtype=int)
         self.decoders, self.free = np.array(module.DECODERS, dtype=int), np.array(module.FREE, dtype=int)
         self.rule, self.noise_rule = rule, noise_rule or rule
@@ -44,7 +51,7 @@ class FieldLaws:
         self.z, self.w = rule.points(n)
         self.hermite = hermite(self.z, self.w)
         self.zz, self.ww = self.noise_rule.points(2 * n) if self.coefficients.shared_sample else (self.z, self.w)
-        self.p, self.pairs = self.layout.p, self.layout.upper
+        self.p, self.pairs = module.VECTORS, np.triu_indices(module.VECTORS)
         self._tables(module)
 
     def _tables(self, module: Any) -> None:
@@ -66,23 +73,35 @@ class FieldLaws:
             for name, names in (("g", self.g), ("P", self.P), ("K", self.K))
         }
         self.shared_explicit = k.columns(k.shared, self.g, v), k.columns(k.shared, self.g, v, free)
-        m = module.PARAMETERS
-        self.directions = p + 2 * n_pairs + 1 + m
         self.symmetric = np.zeros((n_pairs, p, p))
         for i, (a, c) in enumerate(zip(*self.pairs, strict=True)):
             self.symmetric[i, a, c] = self.symmetric[i, c, a] = 1.0
         self.at_Q, self.at_Qc = slice(p, p + n_pairs), slice(p + n_pairs, p + 2 * n_pairs)
         self.at_b = p + 2 * n_pairs
-        self.motion = np.zeros((self.directions, len(v)))
-        self.motion[self.at_Q, :n_pairs] = np.eye(n_pairs)
-        self.motion[self.at_b :, n_pairs:] = np.eye(1 + m)
-        self.shifts = list(module.SHIFTS) if module.KINK else [None] * m
+        self.shifts = list(module.SHIFTS) if module.KINK else [None] * module.PARAMETERS
         if self.coefficients.shared_sample and any(i is not None for i in self.shifts):
             raise InputError(
                 "denoiser.activation: fluctuations with a kink, trainable biases and several times on one sample are not"
                 " available; use a smooth activation, one time, or average = 'random'"
             )
         self.moment_index = {name: i for i, name in enumerate(module.MOMENTS)}
+
+    def directions(self, skips: int) -> int:
+        """Directions in which a law moves: M, Q, Q^c, ``skips`` values of the skip connection, κ."""
+        return self.at_b + skips + self.layout.parameters
+
+    def motion(self, skips: int) -> np.ndarray:
+        """How Q, the skip connection and κ, on which functions depend explicitly, move along these directions."""
+        n_pairs, rest = len(self.pairs[0]), skips + self.layout.parameters
+        out = np.zeros((self.directions(skips), n_pairs + rest))
+        out[self.at_Q, :n_pairs] = np.eye(n_pairs)
+        out[self.at_b :, n_pairs:] = np.eye(rest)
+        return out
+
+    def by_basis(self, change: np.ndarray, psi: np.ndarray) -> np.ndarray:
+        """Derivatives along the directions with one s, as those with the b_k of s = s₀ + Σ b_k ψ_k: last axis."""
+        of_skip = change[..., self.at_b, None] * psi
+        return np.concatenate([change[..., : self.at_b], of_skip, change[..., self.at_b + 1 :]], axis=-1)
 
     # laws of the fields ----------------------------------------------------------------------------------------
 
@@ -93,6 +112,7 @@ class FieldLaws:
         linear: np.ndarray,
         by_b: np.ndarray | None,
         overlaps: tuple[np.ndarray, np.ndarray, np.ndarray],
+        skips: int = 1,
     ) -> MovingLaw:
         """How a law of fields moves, from what its fields are of λ₀ and λ₁.
 
@@ -103,12 +123,14 @@ class FieldLaws:
         known, linear : (2, n, p), (2, J, p)
             Coefficients of λ₀ and λ₁ in ω and e.
         by_b : (2, J, p), optional
-            Derivative of ``linear`` by b.
+            Derivative of ``linear`` by the skip connection.
         overlaps : (p, p), (p,), (p, p)
             Q, M(c), Q^c.
+        skips : int
+            Values of the skip connection among the directions.
         """
         Q, M, Qc = overlaps
-        D, S, (n, J) = self.directions, self.symmetric, (known.shape[1], linear.shape[1])
+        D, S, (n, J) = self.directions(skips), self.symmetric, (known.shape[1], linear.shape[1])
         dm, dO, dmu = np.zeros((D, n)), np.zeros((D, n, n)), np.zeros((D, J))
         dX, dE = np.zeros((D, J, n)), np.zeros((D, J, J))
         dm[: self.p], dmu[: self.p] = known[1].T, linear[1].T
@@ -122,5 +144,14 @@ class FieldLaws:
             dE[self.at_b] = half + half.T
         for k, i in enumerate(self.shifts):
             if i is not None:
-                dm[self.at_b + 1 + k, i] = 1.0
+                dm[self.at_b + skips + k, i] = 1.0
         return MovingLaw(**vars(law), dmean=dm, domega=dO, demean=dmu, dcross=dX, de=dE)
+
+
+def _check_times(problem: Problem) -> None:
+    """A time that is drawn with several weights of the loss is no one time of a weight."""
+    training = problem.training
+    if training.average == "random" and isinstance(training.weights, np.ndarray):
+        pairs = {*zip(np.asarray(training.times).tolist(), training.weights.tolist(), strict=True)}
+        if len(pairs) > len(np.unique(training.times)):
+            raise InputError("training.times: fluctuations need one weight for each time that is drawn")

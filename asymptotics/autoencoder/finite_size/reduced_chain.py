@@ -24,7 +24,8 @@ from ..model.problem import Problem
 from ..model.weights import atom_counts, joint_gram, overlaps
 from ..process.ensemble import Runs
 from ..process.problem import SgdProblem
-from ..process.setup import sgd_problem
+from ..process.results import measured
+from ..process.setup import drawn_start, sgd_problem
 from .chain_steps import advance
 
 #: Steps a call of the kernel (only how often Ctrl-C and the checkpoint are looked at, and the length of the schedule's table).
@@ -99,13 +100,15 @@ class Chain:
             raise InputError("data: must be left out; the reduced chain draws fresh samples of a Gaussian mixture")
         self.problem, self.step = problem, 0
         self.key = philox_key(seed)
-        f = self._start(seed)
+        self.stack = problem.stack
+        f = self._stacked(self._start(seed))
         self.frame, self.P, self.L = f, f.P.copy(), f.L.copy()
-        self.scalars = np.concatenate([[problem.b], problem.parameters])
+        scalars = np.concatenate([problem.b, problem.parameters])
+        self.scalars = self.stack.start(np.zeros((self.stack.p, 0)), scalars)[1]
+        self._labels = np.full(len(problem.weights), -1) if problem.labels is None else problem.labels
         self._means = np.ascontiguousarray(np.einsum("ck,ski->csi", problem.centroids, f.references))
         self._spreads = np.ascontiguousarray(np.sqrt(problem.eigenvalues))
         self._cumulative, self._cumulative_times = np.cumsum(problem.weights), np.cumsum(problem.time_weights)
-        self._schedule = np.stack([problem.alpha, problem.beta, problem.y0, problem.y1])
         rate_b = problem.rate_b if problem.denoiser.skip else 0.0
         self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
 
@@ -133,16 +136,29 @@ class Chain:
                     L[s, a, a] = np.sqrt(rng.chisquare(dimensions - a))
         return Frame(P, random / np.sqrt(d) * L, f.references, f.ranks, f.widths, f.rest)
 
+    def _stacked(self, f: Frame) -> Frame:
+        """The frame with the rows that the optimiser carries along; its further directions are empty so far."""
+        p, rows, atoms = self.stack.p, self.stack.rows, len(f.P)
+        start = np.stack([self.stack.start(np.eye(p), np.zeros(0))[0]] * atoms)
+        L = np.zeros((atoms, rows, rows))
+        L[:, :, :p] = start @ f.L
+        widths = np.minimum(rows, f.widths + f.rest)
+        return Frame(start @ f.P, L, f.references, f.ranks, widths, f.widths + f.rest - widths)
+
     def advance(self, steps: int) -> None:
         """Make this many SGD steps."""
         problem, f = self.problem, self.frame
         while steps > 0:
             count = min(steps, PIECE)
+            gradient, linear, scalars = problem.entries(self.step, count)
             advance(
                 problem.denoiser.module.slopes, problem.denoiser.decoders, self.P, self.L, self.scalars, f.ranks, f.widths,
                 f.rest, self._means, self._spreads, self._cumulative, self._cumulative_times, problem.average == "random",
-                self._schedule, problem.time_weights, problem.factors(self.step, count), self._rates,
-                float(problem.weight_decay), float(problem.dimension), *self.key, self.step, problem.batch,
+                self._labels, problem.denoiser.labels, float(problem.label_dropout), problem.clocks(self.step, count),
+                problem.time_weights, problem.factors(self.step, count), self._rates,
+                problem.decays(self.step, count), gradient.places, gradient.values, linear.places, linear.values,
+                self.stack.scalar_gradient, scalars.places, scalars.values, float(problem.dimension), *self.key,
+                self.step, problem.batch,
             )  # fmt: skip
             self.step += count
             steps -= count
@@ -189,7 +205,8 @@ def trajectory(
         raise InputError(
             f"training.learning_rate = {problem.learning_rate:g}: SGD diverged; must be smaller at this dimension"
         )
-    return {"Q": Q, "Theta": Theta, "M": Theta @ problem.centroids.T, "b": scalars[:, 0], "parameters": scalars[:, 1:]}
+    skips = len(problem.b)
+    return measured(chain.stack, problem.centroids, Q, Theta, scalars[..., :skips], scalars[..., skips:])
 
 
 def simulate(
@@ -233,15 +250,7 @@ def simulate(
     taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
     if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
         raise InputError(f"tau = {taus.tolist()}: must be in [0, training.tau] = [0, {problem.training.tau:g}]")
-    setup = sgd_problem(problem, dimension=d)
-    if initial == "drawn":
-        from dataclasses import replace
-
-        setup = replace(
-            setup, theta=None, q=None, initial=None, start=(problem.mean_coordinates(), problem.denoiser.init.random)
-        )
-    elif initial != "exact":
-        raise InputError(f"initial = {initial!r}: must be exact or drawn")
+    setup = drawn_start(sgd_problem(problem, dimension=d), problem, initial)
     Chain(setup, 0)  # refuses impossible overlaps before any process starts
     check_start(problem)
     results = run_ensemble(
@@ -250,7 +259,7 @@ def simulate(
     )  # fmt: skip
     # No weights, no points.
     none = {"generated": np.empty((0, problem.target.directions)), "norms": np.empty(0)}
-    main = Ensemble.of([r | none for r in results], d, (*Runs.NAMES, *none))
+    main = Ensemble.of([r | none for r in results], d, (*results[0], *none))
     tables = problem.to_tables()
     tables["simulation"] |= {"dimension": d, "runs": count, "seed": seed, "samples": 1}
     return Runs(
@@ -261,4 +270,5 @@ def simulate(
         seconds=time.perf_counter() - start,
         experiment=tables,
         version=__version__,
+        initial=initial,
     )

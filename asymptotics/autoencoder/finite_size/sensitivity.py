@@ -11,7 +11,7 @@ import numpy as np
 from ...common.input.checks import InputError
 from ...common.numerics.panels import lobatto, panel_of
 from ..equations.drift import Drift
-from ..equations.integrate import kernels_of
+from ..equations.integrate import initial_state, kernels_of
 from ..equations.path import TrainingPath
 from ..model.problem import Problem
 from ..model.target import GaussianMixture
@@ -57,9 +57,9 @@ def changed(problem: Problem, factor: float) -> Iterator[tuple[str, Callable[[],
 
     training, target, denoiser = problem.training, problem.target, problem.denoiser
     yield "training.learning_rate", of("training", learning_rate=training.learning_rate * factor)
-    if training.weight_decay:
+    if training.moving_decay is None and training.weight_decay:
         yield "training.weight_decay", of("training", weight_decay=training.weight_decay * factor)
-    if training.times is not None and np.any(training.times):
+    if isinstance(training.times, np.ndarray) and np.any(training.times):
         # A time of 1 can only be made smaller: the derivative is the same.
         yield "training.times", of("training", times=training.times * factor)
     # A target measured on samples has no inputs of its own but the samples.
@@ -72,8 +72,12 @@ def changed(problem: Problem, factor: float) -> Iterator[tuple[str, Callable[[],
         yield "target.weights", of("target", weights=_shifted(target.weights, factor))
     if given and target.spectrum is None and np.sum(target.masses > 0) > 1:
         yield "target.masses", of("target", masses=_shifted(target.masses, factor))
-    if denoiser.has_skip and denoiser.skip:
-        yield "denoiser.skip", of("denoiser", skip=denoiser.skip * factor)
+    if isinstance(training.weights, np.ndarray):
+        yield "training.weights", of("training", weights=training.weights * factor)
+    if training.label_dropout:
+        yield "training.label_dropout", of("training", label_dropout=training.label_dropout * factor)
+    if denoiser.has_skip and np.any(denoiser.start):
+        yield "denoiser.skip", of("denoiser", skip=_scaled(denoiser.start, factor))
     init = denoiser.init
     if init.Theta is None:
         for name in ("centroids", "random"):
@@ -112,21 +116,15 @@ def _solve(path: TrainingPath) -> dict[str, Response]:
     for name, make in changed(problem, 1 - STEP):
         try:
             other = make()
-            start = _start(path, other)
+            moved = drift(other)
+            start = initial_state(other, moved)
         except InputError:  # the neighbouring input is not allowed, so that nothing can be said about it
             continue
-        moved = drift(other)
         rows = [[moved(float(t), y) for t, y in zip(*pair, strict=True)] for pair in zip(taus, states, strict=True)]
         source = (plain - np.array(rows)) / STEP
         m = np.zeros((panels + 1, f.layout.size))
-        m[0] = (_start(path, problem) - start) / STEP
+        m[0] = (initial_state(problem, base) - start) / STEP
         for k in range(panels):
             m[k + 1] = advance(f, k, source[k], float(f.knots[k + 1]), m[k])
         found[name] = Response(f, source, m)
     return found
-
-
-def _start(path: TrainingPath, problem: Problem) -> np.ndarray:
-    b, kappa = path.layout.unpack(path.state(0.0))[2:]
-    skip = problem.denoiser.skip if problem.denoiser.has_skip else b
-    return path.layout.pack(*problem.initial_overlaps(), skip, kappa)

@@ -28,12 +28,11 @@ def nonlinearity(path: TrainingPath, f: Fluctuations, dimension: int) -> float:
     problem, totals = path.problem, f.totals()
     terms = f.terms(problem)
     drift = Drift(problem, kernels_of(problem), terms.rule, terms.noise_rule)
-    at_b = f.layout.at_b
     worst = 0.0
     for fraction in FRACTIONS:
         tau = fraction * path.tau_max
         C = np.array(f.state_covariance(tau)[0])
-        C[at_b], C[:, at_b] = 0.0, 0.0  # b fluctuates at its own order
+        C[f.skips], C[:, f.skips] = 0.0, 0.0  # b fluctuates at its own order
         values, axes = np.linalg.eigh(C / dimension)
         if values[-1] <= 0:
             continue

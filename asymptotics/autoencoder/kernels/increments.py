@@ -15,24 +15,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.numerics import codegen
-from .writer import SCHEDULE, Writer
+from .writer import SCHEDULE, TOLD, Writer
 
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.linear_noise import Expansion, Increment
+    from derivations.autoencoder.linear_noise import Expansion
 
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
-single(z, mean, root, emean, eroot, Q, alpha, beta, alpha_dot, beta_dot, b, kappa, out)
+single(z, mean, root, emean, eroot, Q, alpha, beta, alpha_dot, beta_dot, time, b, told, kappa, out)
     Columns SINGLE at the nodes z of one cluster and time: local fields omega = mean + root z, residual fields at their
-    conditional mean e = emean + eroot z.
-shared(z, mean, root0, root1, umean, uroot0, uroot1, Q, alpha, beta, alpha_dot, beta_dot, tw, b, kappa, out)
+    conditional mean e = emean + eroot z; b is the skip connection at the time, told the one-hot label.
+shared(z, mean, root0, root1, umean, uroot0, uroot1, Q, alpha, beta, alpha_dot, beta_dot, time, tw, b, told, kappa, out)
     Columns SHARED, averaged over the times (weights tw): nodes z = (channel 0, channel 1).
-increments(varsigma, mass, theta, q, eta, rho, Tg, TP, Gg, GP, Gs)
-    Coefficients of the random increments of one atom (see `derivations.autoencoder.linear_noise.Increment`).
-jacobian(moments, pi, c, varsigma, mass, theta, q, eta, lambda, rho, local, by_moment)
-    Derivatives of the drift by the order parameters at fixed moments, and by the moments MOMENTS of every cluster.
+LINEAR: A, B and N of a gradient step in the moments MOMENTS, as (which, a, e, moment, power of varsigma, coefficient).
 norms(alpha, beta, alpha_dot, beta_dot, b): coefficients of x0.x0, x0.x1, x1.x1 in -1/2 d loss/d b.
 skip_variance(c_00, c_01, c_11, varsigma): the variance of this slope, of one coordinate of eigenvalue varsigma.
 skip_slope(alpha, beta, alpha_dot, beta_dot, Lambda, b): derivative of db/dtau by b.
@@ -81,18 +78,16 @@ class _Writer(Writer):
     def source(self) -> str:
         s, m = self.system, self.scalars
         pairs = [f"{a + 1}_{c + 1}" for a, c in self.pairs]
-        moments = [f"A_{a + 1}" for a in range(s.p)] + [f"H{ch}_{x}" for ch in (0, 1) for x in pairs]
-        moments += [f"P_{x}" for x in pairs] + [f"N{ch}_{x}" for ch in (0, 1) for x in pairs]
         explicit = [f"Q_{x}" for x in pairs] + ["b"] + [f"kappa_{k}" for k in range(m)]
         single, shared = self.single(), self.shared()
         constants = {
             "VECTORS": s.p, "ENCODERS": self.encoders, "DECODERS": self.decoders, "FREE": tuple(self.free),
             "PARAMETERS": m, "KINK": s.has_kink, "SHIFTS": self.f.shifts, "SKIP": s.denoiser.skip,
-            "MOMENTS": tuple(moments), "EXPLICIT": tuple(explicit),
+            "MOMENTS": tuple(self.moment_names()), "LINEAR": self.linear(), "EXPLICIT": tuple(explicit),
             "FUNCTIONS": tuple(self.f.functions), "SINGLE": single[0], "SHARED": shared[0],
         }  # fmt: skip
         head = HEADER.format(name=s.denoiser.name) + "\n".join(f"{k} = {v!r}" for k, v in constants.items())
-        parts = [head, single[1], shared[1], self.increments(), self.jacobian(moments), self.skip()]
+        parts = [head, single[1], shared[1], self.skip()]
         return "\n\n\n".join(parts) + "\n"
 
     def _tabulate(self, table: dict[str, sympy.Expr]) -> tuple[tuple[str, ...], list[str]]:
@@ -117,18 +112,18 @@ class _Writer(Writer):
             node.append(f"omega_{self.names[a]} = mean[{i}] + " + " + ".join(f"root[{i}, {m}] * z[k, {m}]" for m in n))
         for j, u in enumerate(self.decoders):
             node.append(f"e_{self.names[u]} = emean[{j}] + " + " + ".join(f"eroot[{j}, {m}] * z[k, {m}]" for m in n))
-        body = [*self.constants(), *(f"centre_{i} = mean[{i}]" for i in n), "for k in range(z.shape[0]):"]
+        body = [*self.constants(), *self.label_lines(""), *(f"centre_{i} = mean[{i}]" for i in n)]
+        body += ["for k in range(z.shape[0]):"]
         body += ["    " + line for line in [*node, *lines, *(f"out[k, {i}] = y_{i}" for i in range(len(names)))]]
-        signature = "def single(z, mean, root, emean, eroot, Q, alpha, beta, alpha_dot, beta_dot, b, kappa, out):"
+        signature = f"def single(z, mean, root, emean, eroot, Q, {', '.join(TOLD)}, b, told, kappa, out):"
         return names, self.function(signature, body)
 
     def shared(self) -> tuple[tuple[str, ...], str]:
         """g, P and K averaged over times at fixed λ₀, λ₁; slopes by the decoders' fields that are no encoder's."""
         import sympy
 
-        s = self.system
+        s, b = self.system, self.f.skip
         free = {f"l{ch}_{u}": s.channel_fields[ch][u] for ch in (0, 1) for u in self.free}
-        b = sympy.Symbol("b", real=True)
 
         def total(x: sympy.Expr, variable: sympy.Symbol) -> sympy.Expr:
             """Derivative at fixed channel fields: e moves with them and with b."""
@@ -170,7 +165,7 @@ class _Writer(Writer):
                     mean = f"umean[{j}] + " if ch else ""
                     terms = " + ".join(f"uroot{stem}[{j}, {m}] * z[k, {ch * n + m}]" for m in range(n))
                     node.append(f"lambda{stem}_{self.names[u]} = {mean}{terms}")
-        time = [f"{x} = {x}_[h]" for x in SCHEDULE]
+        time = [f"{x} = {x}_[h]" for x in (*TOLD, "b")]
         for a in sorted({*self.encoders, *self.decoders}):
             name = self.names[a]
             time.append(f"omega_{name} = alpha * lambda0_{name} + beta * lambda1_{name}")
@@ -179,116 +174,55 @@ class _Writer(Writer):
         time += [f"s_{i} += tw[h] * y_{i}" for i in range(len(names))]
         inner = [*node, *(f"s_{i} = 0.0" for i in range(len(names))), "for h in range(tw.shape[0]):"]
         inner += ["    " + line for line in time] + [f"out[k, {i}] = s_{i}" for i in range(len(names))]
-        body = [*self.constants(), "for k in range(z.shape[0]):", *("    " + line for line in inner)]
-        signature = (
-            "def shared(z, mean, root0, root1, umean, uroot0, uroot1, Q,"
-            " alpha_, beta_, alpha_dot_, beta_dot_, tw, b, kappa, out):"
-        )
+        body = [*self.constants(), *self.label_lines(""), "for k in range(z.shape[0]):", *("    " + x for x in inner)]
+        times = ", ".join(f"{x}_" for x in TOLD)
+        signature = f"def shared(z, mean, root0, root1, umean, uroot0, uroot1, Q, {times}, tw, b_, told, kappa, out):"
         return names, self.function(signature, body)
 
-    def _overlap_rows(self) -> list[str]:
-        q = [f"q_{a + 1}_{c + 1} = q[{a}, {c}]" for a, c in self.pairs]
-        return [f"rho_{a + 1} = rho[{a}]" for a in range(self.p)] + q + ["p_s = mass"]
+    def linear(self) -> tuple[tuple[str, int, int, int, int, float], ...]:
+        """A, B and N of a gradient step as linear maps of the moments: (which, a, e, moment, power of ς, coefficient)."""
+        import sympy
 
-    def increments(self) -> str:
-        pairs = self.pairs
-        index = {pair: i for i, pair in enumerate(pairs)}
+        from derivations.autoencoder.names import varsigma
 
-        def overlap(row: Increment, array: str, r: int) -> list[tuple[str, sympy.Expr]]:
-            out = []
-            for (ch, a, z), x in row.overlap.items():
-                parts = str(z).split("_")
-                _expect(int(parts[1]) == ch, z)
-                out.append((f"{array}[{r}, {ch}, {a}" + (f", {int(parts[2]) - 1}]" if parts[0] == "z" else "]"), x))
-            return out
+        A, B, N = self.system.gradient_drift
+        place = {name: i for i, name in enumerate(self.moment_names())}
+        entries = [("A", a, 0, A[a]) for a in range(self.p)]
+        entries += [("B", a, e, B[a, e]) for a in range(self.p) for e in range(self.p)]
+        entries += [("N", a, e, N[min(a, e), max(a, e)]) for a in range(self.p) for e in range(self.p)]
+        rows = []
+        for which, a, e, expression in entries:
+            for x in sorted(expression.free_symbols - {varsigma}, key=str):
+                terms = sympy.Poly(sympy.expand(expression).coeff(x, 1), varsigma).terms()
+                rows += [(which, a, e, place[str(x)], int(power), float(value)) for (power,), value in terms]
+        return tuple(rows)
 
-        gram, theta = [], []
-        for r, pair in enumerate(pairs):
-            row = self.f.gram_increment[pair]
-            gram += overlap(row, "Gg", r)
-            gram += [(f"GP[{r}, {index[key]}]", x) for key, x in row.gram.items()]
-            gram += [(f"Gs[{r}, {ch}, {index[a, c]}]", x) for (ch, a, c), x in row.square.items()]
-        for a, row in enumerate(self.f.theta_increment):
-            gram += overlap(row, "Tg", a)
-            theta += [(f"TP[{a}, {index[key]}, k]", x) for key, x in row.gram.items()]
-        column = [f"Theta_{a + 1} = theta[{a}, k]" for a in range(self.p)] + codegen.assignments(theta, prefix="t")
-        body = [*self._overlap_rows(), *codegen.assignments(gram), "for k in range(theta.shape[1]):"]
-        body += ["    " + line for line in column]
-        return self.function("def increments(varsigma, mass, theta, q, eta, rho, Tg, TP, Gg, GP, Gs):", body)
-
-    def jacobian(self, moments: list[str]) -> str:
-        p, pairs, column = self.p, self.pairs, {x: i for i, x in enumerate(moments)}
-        theta, gram = self.f.drift_derivatives
-        by_q, by_theta = [], []
-        for r, pair in enumerate(pairs):
-            row = f"Q0 + s * {len(pairs)} + {r}"
-            for x, value in gram[pair].items():
-                stem, *rest = str(x).split("_")
-                if str(x) in column:
-                    by_q.append((f"by_moment[g, {row}, {column[str(x)]}]", value, "="))
-                elif stem == "q":
-                    a, c = (int(i) - 1 for i in rest)
-                    by_q.append((f"local[{row}, Q0 + s * {len(pairs)} + {pairs.index((a, c))}]", value, "+= pi[g] *"))
-                else:
-                    _expect(stem == "m", x)
-                    by_theta.append(
-                        (f"local[{row}, (s * {p} + {int(rest[0]) - 1}) * K + k]", value, "+= pi[g] * c[g, k] *")
-                    )
-        for a in range(p):
-            row = f"(s * {p} + {a}) * K + k"
-            for x, value in theta[a].items():
-                stem, *rest = str(x).split("_")
-                if str(x) in column:
-                    by_theta.append((f"by_moment[g, {row}, {column[str(x)]}]", value, "="))
-                else:
-                    _expect(stem == "Theta", x)
-                    entry = f"local[{row}, (s * {p} + {int(rest[0]) - 1}) * K + k]"
-                    by_theta.append((entry, value, "+= pi[g] *"))
-
-        def write(rows: list[Any], prefix: str) -> list[str]:
-            lines = codegen.assignments([(f"{prefix}v{i}", x) for i, (_, x, _) in enumerate(rows)], prefix=prefix + "x")
-            return lines + [f"{entry} {how} {prefix}v{i}" for i, (entry, _, how) in enumerate(rows)]
-
-        used = {str(x) for rows in [*theta, *gram.values()] for v in rows.values() for x in v.free_symbols}
-        used |= {str(x) for rows in [*theta, *gram.values()] for x in rows}
-        read = [f"{x} = moments[g, {i}]" for x, i in column.items() if x in used]
-        m = [f"m_{a + 1} = 0.0\nfor k in range(K):\n    m_{a + 1} += theta[s, {a}, k] * c[g, k]" for a in range(p)]
-        inner = [*(x.replace("q[", "q[s, ") for x in self._overlap_rows() if x[0] == "q"), "p_s = mass[s]"]
-        inner += ["varsigma = varsigma_[g, s]", *m, *write(by_q, "a"), "for k in range(K):"]
-        along = [f"Theta_{a + 1} = theta[s, {a}, k]" for a in range(p)] + ["t = t_[g, s, k]", *write(by_theta, "b")]
-        loop = "\n".join(inner) + "\n" + textwrap.indent("\n".join(along), "    ")
-        outer = "\n".join([*read, "for s in range(q.shape[0]):"]) + "\n" + textwrap.indent(loop, "    ")
-        head = [x for x in self._overlap_rows() if x.startswith("rho")]
-        head += ["K = theta.shape[2]", f"Q0 = theta.shape[0] * {p} * K", "local[:] = 0.0", "by_moment[:] = 0.0"]
-        body = [*head, "for g in range(pi.shape[0]):\n" + textwrap.indent(outer, "    ")]
-        signature = "def jacobian(moments, pi, c, t_, varsigma_, mass, theta, q, eta, lambda_, rho, local, by_moment):"
-        return self.function(signature, body)
+    def moment_names(self) -> list[str]:
+        """The moments that the drift of Θ and q is made of."""
+        pairs = [f"{a + 1}_{c + 1}" for a, c in self.pairs]
+        moments = [f"A_{a + 1}" for a in range(self.p)] + [f"H{ch}_{x}" for ch in (0, 1) for x in pairs]
+        return moments + [f"P_{x}" for x in pairs] + [f"N{ch}_{x}" for ch in (0, 1) for x in pairs]
 
     def skip(self) -> str:
         import sympy
 
-        b = sympy.Symbol("b", real=True)
         s = self.system
         norms = self.f.skip_increment if s.denoiser.skip else (sympy.Integer(0),) * 3
         parts = []
         for name, arguments, outputs in (
             ("norms", "b", norms),
-            ("skip_slope", "Lambda, b", (s.skip_drift.diff(b),)),
+            ("skip_slope", "Lambda, b", (s.skip_drift.diff(self.f.skip),)),
             ("channel_weights", "b", self.channel_weights()),
         ):
             values = [f"v{i}" for i in range(len(outputs))]
-            lines = codegen.assignments(list(zip(values, outputs, strict=True)), "numpy")
+            cleaned = [self.clean(x) for x in outputs]
+            lines = codegen.assignments(list(zip(values, cleaned, strict=True)), "numpy")
             body = "\n".join([*lines, "return " + ", ".join(f"{v} + 0.0 * alpha" for v in values)])
             parts.append(f"def {name}({', '.join(SCHEDULE)}, {arguments}):\n" + textwrap.indent(body, "    "))
         lines = codegen.assignments([("v", self.f.skip_variance)], "numpy")
         head = "def skip_variance(c_00, c_01, c_11, varsigma):\n"
         parts.append(head + textwrap.indent("\n".join([*lines, "return v + 0.0 * varsigma"]), "    "))
         return "\n\n\n".join(parts)
-
-
-def _expect(holds: bool, symbol: Any) -> None:
-    if not holds:
-        raise RuntimeError(f"{symbol}: no term that the kernels of the fluctuations know")
 
 
 def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:

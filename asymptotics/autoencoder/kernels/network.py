@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 _SOURCE = '''"""Generated from the declaration of the denoiser {name!r}: do not edit.
 
 Local fields omega[a] of the vectors {vectors}; trainable scalars kappa[k]: {parameters}.
-phi(omega, kappa, values)
+now = (alpha, beta, alpha_dot, beta_dot, t, one-hot label): the time and what the network is told of the sample.
+phi(omega, kappa, now, values)
     values[j] = phi_j for the terms with decoders {decoders}.
-slopes(omega, kappa, values, by_field, by_parameter)
+slopes(omega, kappa, now, values, by_field, by_parameter)
     The same, and by_field[j, a] = d phi_j/d omega_a, by_parameter[j, k] = d phi_j/d kappa_k.
 target(alpha, beta, alpha_dot, beta_dot)
     (y0, y1): the network predicts y0 x0 + y1 x1.
@@ -40,18 +41,19 @@ VECTORS = {p}
 DECODERS = {decoder_indices}
 PARAMETERS = {count}
 SKIP = {skip}
+LABELS = {labels}
 
 
-@njit("void(float64[::1], float64[::1], float64[::1])", cache=True, nogil=True, error_model="numpy")
-def phi(omega, kappa, values):
+@njit("void(float64[::1], float64[::1], float64[::1], float64[::1])", cache=True, nogil=True, error_model="numpy")
+def phi(omega, kappa, now, values):
 {phi}
 
 
 @njit(
-    "void(float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1])",
+    "void(float64[::1], float64[::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1])",
     cache=True, nogil=True, error_model="numpy",
 )
-def slopes(omega, kappa, values, by_field, by_parameter):
+def slopes(omega, kappa, now, values, by_field, by_parameter):
 {slopes}
 
 
@@ -64,14 +66,19 @@ def _write(denoiser: derivations.Denoiser) -> str:
     """Source of the functions of a declared denoiser."""
     import sympy
 
+    from derivations.autoencoder.conditioning import schedule
     from derivations.autoencoder.kinks import slope
 
     omegas = sympy.symbols(f"omega_1:{len(denoiser.vectors) + 1}", real=True)
     kappas = sympy.symbols(f"kappa_1:{len(denoiser.parameters) + 1}", real=True)
+    told = (*schedule.of_time, *denoiser.one_hot)
+    given = sympy.symbols(f"now_1:{len(told) + 1}", real=True)
     # One substitution at once: a user's names may be those of another symbol here.
-    rename = dict(zip((*denoiser.fields, *denoiser.parameters), (*omegas, *kappas), strict=True))
+    rename = dict(zip((*denoiser.fields, *denoiser.parameters, *told), (*omegas, *kappas, *given), strict=True))
     phi = [expression.xreplace(rename) for expression in denoiser.phi]
+    used = set().union(*(expression.free_symbols for expression in phi))
     inputs = [f"{x} = omega[{a}]" for a, x in enumerate(omegas)] + [f"{x} = kappa[{k}]" for k, x in enumerate(kappas)]
+    inputs += [f"{x} = now[{i}]" for i, x in enumerate(given) if x in used]
     values = [(f"values[{j}]", e) for j, e in enumerate(phi)]
     jacobian = [(f"by_field[{j}, {a}]", slope(e, x)) for j, e in enumerate(phi) for a, x in enumerate(omegas)]
     jacobian += [(f"by_parameter[{j}, {k}]", slope(e, x)) for j, e in enumerate(phi) for k, x in enumerate(kappas)]
@@ -89,6 +96,7 @@ def _write(denoiser: derivations.Denoiser) -> str:
         decoder_indices=denoiser.decoders,
         count=len(kappas),
         skip=denoiser.skip,
+        labels=denoiser.labels,
         phi=body(values),
         slopes=body([*values, *jacobian]),
         target=", ".join(print_.doprint(y) for y in denoiser.target()),
@@ -165,8 +173,14 @@ class Forward:
         y0, y1 = self.module.target(*(np.asarray(x, dtype=np.float64) for x in (alpha, beta, alpha_dot, beta_dot)))
         return np.broadcast_to(y0, shape).astype(np.float64), np.broadcast_to(y1, shape).astype(np.float64)
 
-    def values(self, omega: np.ndarray, kappa: np.ndarray) -> np.ndarray:
-        """φ_j at one vector of local fields."""
+    @property
+    def labels(self) -> int:
+        """Number of labels, 0 without."""
+        return int(self.module.LABELS)
+
+    def values(self, omega: np.ndarray, kappa: np.ndarray, now: np.ndarray | None = None) -> np.ndarray:
+        """φ_j at one vector of local fields; ``now`` is α, β, α̇, β̇, t and the one-hot label (default zeros)."""
         out = np.empty(len(self.module.DECODERS))
-        self.module.phi(np.ascontiguousarray(omega, np.float64), np.ascontiguousarray(kappa, np.float64), out)
+        told = np.zeros(5 + self.labels) if now is None else now
+        self.module.phi(*(np.ascontiguousarray(x, np.float64) for x in (omega, kappa, told)), out)
         return out

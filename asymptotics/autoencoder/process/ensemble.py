@@ -21,8 +21,8 @@ from .companion import COMPANION, with_companion
 from .generate import Generator
 from .generate import prepare as prepare_generator
 from .problem import SgdProblem
-from .results import Runs
-from .setup import sampler_steps, sgd_problem
+from .results import STACKED, Runs, measured
+from .setup import drawn_start, sampler_steps, sgd_problem
 from .sgd import prepare as prepare_sgd
 from .sgd import train_member
 
@@ -39,18 +39,17 @@ def _one(
     seed, setup = pair
     training_seed, sampling_seed = seed.spawn(2)
     trained = train_member(run, setup, training_seed, taus, share=TRAINING_SHARE if samples else 1.0)
-    fields = {name: getattr(trained, name) for name in Runs.NAMES}
+    fields: dict[str, Any] = measured(
+        setup.stack, setup.centroids, trained.stacked_Q, trained.stacked_Theta, trained.stacked_b,
+        trained.stacked_parameters,
+    )  # fmt: skip
     K = setup.centroids.shape[1]
     fields |= {"generated": np.empty((0, K)), "norms": np.empty(0)}
     if samples:
-        b = float(trained.b[-1])
+        weights, b, parameters = trained.network(setup.stack, problem.generating)
         generator = Generator(
-            setup.denoiser,
-            trained.weights,
-            **sampler_steps(problem, b),
-            directions=trained.references,
-            parameters=trained.parameters[-1],
-        )
+            setup.denoiser, weights, **sampler_steps(problem, b), directions=trained.references, parameters=parameters
+        )  # fmt: skip
         points = generator.sample(samples, sampling_seed)
         fields |= {"generated": points.projections, "norms": points.squared_norms / setup.dimension}
     return fields
@@ -66,6 +65,7 @@ def simulate(
     checkpoint: Checkpoint | None = None,
     data: Any = None,
     executor: Any = None,
+    initial: str = "exact",
 ) -> Runs:
     """Train ``simulation.runs`` networks in R^d by online SGD and generate ``simulation.samples`` points from each.
 
@@ -87,6 +87,8 @@ def simulate(
         measured on samples (`GaussianMixture.from_samples`): atoms and reference directions are those of its eigenbasis, and
         the same overlaps are recorded.
     executor : concurrent.futures.Executor, optional
+    initial : {"exact", "drawn"}
+        Every run starts from exactly the initial overlaps, or draws the random part of its weights (there is no companion then).
 
     Raises
     ------
@@ -97,15 +99,16 @@ def simulate(
 
     start = time.perf_counter()
     taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
-    setup = sgd_problem(problem, data=data)
+    setup = drawn_start(sgd_problem(problem, data=data), problem, initial)
+    companion = False if initial == "drawn" and companion is None else companion
     setup.begin(0)  # refuses impossible overlaps before any process starts
     check_start(problem)
     # Compiled here, so that worker processes find the machine code instead of each making their own.
     prepare_sgd(setup)
     prepare_generator(setup.denoiser)
-    measured = (*Runs.NAMES, "generated")
+    names = (*Runs.NAMES, *(() if setup.stack.plain else STACKED), "generated")
     main, low = with_companion(
-        _one, (problem, taus, problem.simulation.samples), problem, setup, (*measured, "norms"), measured,
+        _one, (problem, taus, problem.simulation.samples), problem, setup, (*names, "norms"), names,
         companion=companion, workers=workers, executor=executor, progress=progress, checkpoint=checkpoint,
     )  # fmt: skip
     steps = 2 * setup.learning_rate / setup.dimension
@@ -118,6 +121,7 @@ def simulate(
         experiment=problem.to_tables(),
         version=__version__,
         data=_describe(data),
+        initial=initial,
     )
 
 

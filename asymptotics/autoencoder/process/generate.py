@@ -2,6 +2,8 @@
 
     X_{k+1} = X_k + h_k [Γ_k (1/√d) Σ_j u_j φ_j(W X_k/√d) + Δ_k X_k] + √(2 ε_k h_k) ξ_k,   X_0 ~ N(0, I_d).
 
+A guided network of labels has (1 + ω) φ_j(·; label) − ω φ_j(·; dropped) in the place of φ_j.
+
 A point stays in the processor's cache through all its steps, and has its own random numbers (the counter's step is the
 number of the point, the stream the number of the time step), so that the answer depends on no block and no thread.
 """
@@ -22,15 +24,17 @@ from ...common.numerics.compiled import njit
 from ...common.numerics.normals import LANES, TILE32, normal_block, philox_key
 from ...common.output.results import Result
 from ..kernels.network import Forward
-from .steps import BLOCK, add, combined, dot, scaled
+from ..model.streams import LABEL
+from .arithmetic import BLOCK, add, combined, dot, scaled
+from .steps import choose
 
 #: Stream of X_0; that of the noise of time step k is this + 1 + k (see `asymptotics.common.numerics.normals`).
 GENERATED = 64
 
 
 def _sample(
-    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, directions: Any, key0: Any, key1: Any, first: Any,
-    points: Any, projections: Any, fields: Any, norms: Any,
+    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, clock: Any, guidance: Any, labels: Any, label_count: Any,
+    directions: Any, key0: Any, key1: Any, first: Any, points: Any, projections: Any, fields: Any, norms: Any,
 ) -> None:  # fmt: skip
     """Points number first, first + 1, … to the end of the scheme.
 
@@ -41,8 +45,12 @@ def _sample(
     decoders : (terms,)
     W : (p, d)
     kappa : (parameters,)
-    scheme : (4, steps)
-        h Γ/√d, 1 + h Δ, √(2 ε h), and 0.
+    scheme : (3, steps)
+        h Γ/√d, 1 + h Δ and √(2 ε h).
+    clock, guidance : (5, steps), (steps,)
+        α, β, α̇, β̇, t, and ω, at every step.
+    labels, label_count : (n,), int
+        Label of every point (−1: none), and how many there are.
     directions : (K, d)
     points : (n, d) or (0, d)
         Where the points go, if wanted.
@@ -55,6 +63,7 @@ def _sample(
     z = np.empty(BLOCK, W.dtype)
     x = np.empty(d, W.dtype)
     Z, following, values, pull = np.empty(p), np.empty(p), np.empty(terms), np.empty(p)
+    now, unlabelled = np.zeros(5 + label_count), np.empty(terms)
     for n in range(norms.shape[0]):
         Z[:] = 0.0
         for lo in range(0, d, BLOCK):
@@ -65,7 +74,17 @@ def _sample(
             for a in range(p):
                 Z[a] += dot(W[a, lo:hi], x[lo:hi]) / root
         for k in range(scheme.shape[1]):
-            phi(Z, kappa, values)
+            for m in range(5):
+                now[m] = clock[m, k]
+            if guidance[k] != 0.0:
+                now[5:] = 0.0
+                phi(Z, kappa, now, unlabelled)
+            for m in range(label_count):
+                now[5 + m] = 1.0 if labels[n] == m else 0.0
+            phi(Z, kappa, now, values)
+            if guidance[k] != 0.0:
+                for j in range(terms):
+                    values[j] = (1.0 + guidance[k]) * values[j] - guidance[k] * unlabelled[j]
             pull[:], following[:] = 0.0, 0.0
             for j in range(terms):
                 pull[decoders[j]] += scheme[0, k] * values[j]
@@ -106,10 +125,11 @@ def _kernel(dtype: str) -> Any:
         if dtype not in _compiled:
             real: Any = float32 if dtype == "float32" else float64
             rows = real[:, ::1]
-            phi = types.FunctionType(types.void(_vector, _vector, _vector))
+            phi = types.FunctionType(types.void(_vector, _vector, _vector, _vector))
             signature = types.void(
-                phi, int64[::1], rows, _vector, _matrix, rows, uint32, uint32, int64, rows, _matrix, _matrix, _vector
-            )
+                phi, int64[::1], rows, _vector, _matrix, _matrix, _vector, int64[::1], int64, rows, uint32, uint32, int64,
+                rows, _matrix, _matrix, _vector,
+            )  # fmt: skip
             _compiled[dtype] = njit(signature, cache=True, nogil=True, error_model="numpy")(_sample)
     return _compiled[dtype]
 
@@ -162,6 +182,12 @@ class Generator:
         Projections to keep; default none.
     parameters : (parameters,), optional
         κ; default 0.
+    clock : (5, steps), optional
+        α, β, α̇, β̇ and t at every step, for a network that knows the time.
+    label : int or (labels,), optional
+        Label of all points, or the probabilities with which every point gets one; for networks of labels. Default: dropped.
+    guidance : (steps,), optional
+        ω at every step; default 0.
     dtype : {"float64", "float32"}
         Of the points and of the noise; inner products are accumulated in double.
 
@@ -182,6 +208,10 @@ class Generator:
         directions: Any = None,
         parameters: Any = None,
         dtype: str = "float64",
+        *,
+        clock: Any = None,
+        label: Any = None,
+        guidance: Any = None,
     ) -> None:
         choice("dtype", dtype, ("float64", "float32"))
         W = array("weights", weights, shape=(denoiser.vectors, None))
@@ -196,11 +226,29 @@ class Generator:
         kappa = np.zeros(denoiser.parameters) if parameters is None else parameters
         self.dtype = dtype
         self.denoiser = denoiser
+        steps = len(h)
+        self._clock = array("clock", np.zeros((5, steps)) if clock is None else clock, shape=(5, steps))
+        self._guidance = array("guidance", np.zeros(steps) if guidance is None else guidance, shape=(steps,))
+        self._shares = None if label is None else self._cumulative(label)
         self._W = W.astype(dtype, order="C")
         self._kappa = array("parameters", kappa, shape=(denoiser.parameters,))
         self._scheme = np.stack([h * gamma / np.sqrt(d), 1.0 + h * delta, np.sqrt(2.0 * epsilon * h)])
         given = np.empty((0, d)) if directions is None else directions
         self._directions = array("directions", given, shape=(None, d)).astype(dtype, order="C")
+
+    def _cumulative(self, label: Any) -> np.ndarray:
+        """Cumulative probabilities of the labels."""
+        count = self.denoiser.labels
+        if np.ndim(label) == 0:
+            label = np.arange(count) == integer("label", label, at_least=0, at_most=count - 1)
+        return np.cumsum(array("label", np.asarray(label, dtype=np.float64), shape=(count,)))
+
+    def labels(self, count: int, seed: int | np.random.SeedSequence, first: int = 0) -> np.ndarray:
+        """Labels of the points first … first + count (−1: none); those of a point do not depend on the block."""
+        out = np.full(count, -1, dtype=np.int64)
+        if self._shares is not None:
+            choose(*philox_key(seed), LABEL, first, self._shares, out)
+        return out
 
     def block(
         self, count: int, seed: int | np.random.SeedSequence, first: int = 0, keep_points: bool = False
@@ -210,8 +258,9 @@ class Generator:
         projections, fields = np.empty((count, len(self._directions))), np.empty((count, p))
         norms, points = np.empty(count), np.empty((count if keep_points else 0, d), self.dtype)
         _kernel(self.dtype)(
-            self.denoiser.module.phi, self.denoiser.decoders, self._W, self._kappa, self._scheme, self._directions,
-            *philox_key(seed), first, points, projections, fields, norms,
+            self.denoiser.module.phi, self.denoiser.decoders, self._W, self._kappa, self._scheme, self._clock,
+            self._guidance, self.labels(count, seed, first), self.denoiser.labels, self._directions, *philox_key(seed),
+            first, points, projections, fields, norms,
         )  # fmt: skip
         return GeneratedPoints(projections, fields, norms, points, first)
 

@@ -14,6 +14,7 @@ import numpy as np
 from ...common.input.checks import InputError, array, integer
 from ...common.output.ensemble import standard_error
 from ..kernels.network import Forward
+from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
 from ..model.weights import starts
 from .generate import Generator
@@ -31,7 +32,7 @@ class Network:
         What it was trained on.
     denoiser : Forward
     weights : (p, d)
-    b : float
+    b : float or (skips,)
     parameters : (n,)
     references : (K, d)
     counts : (atoms,)
@@ -42,7 +43,7 @@ class Network:
     problem: Problem
     denoiser: Forward
     weights: np.ndarray
-    b: float
+    b: Any
     parameters: np.ndarray
     references: np.ndarray
     counts: np.ndarray
@@ -53,11 +54,12 @@ class Network:
         """d."""
         return int(self.weights.shape[1])
 
-    def network_part(self, x: np.ndarray) -> np.ndarray:
-        """Σ_j (u_j/√d) φ_j(W x/√d) for every row of x (n, d): the prediction is b x plus this."""
+    def network_part(self, x: np.ndarray, t: float) -> np.ndarray:
+        """Σ_j (u_j/√d) φ_j(W x/√d) at time t for every row of x (n, d): the prediction is s(t) x plus this."""
         root = np.sqrt(self.dimension)
         fields = x @ self.weights.T / root
-        values = np.array([self.denoiser.values(z, self.parameters) for z in fields])
+        now = np.concatenate([self.problem.told(t), np.zeros(self.denoiser.labels)])
+        values = np.array([self.denoiser.values(z, self.parameters, now) for z in fields])
         return np.asarray(values @ self.weights[self.denoiser.decoders] / root)
 
     def target_samples(self, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -86,7 +88,8 @@ def train_networks(
     dimension: int | None = None,
     data: Any = None,
 ) -> list[Network]:
-    """One training in R^d, with the network kept at each of the training times ``taus`` (ascending)."""
+    """One training in R^d, with the network that generates kept at each of the training times ``taus`` (ascending)."""
+    refuse(problem, "measurements on networks in R^d", set(NAMES) - {"labels"})
     setup = sgd_problem(problem, dimension=dimension, data=data)
     trainer = Trainer(setup, seed)
     networks = []
@@ -95,12 +98,8 @@ def train_networks(
         if not 0 <= step <= setup.steps:
             raise InputError(f"taus = {tau:g}: must be in [0, training.tau] = [0, {problem.training.tau:g}]")
         trainer.advance(step - trainer.step)
-        networks.append(
-            Network(
-                problem, setup.denoiser, trainer.weights, trainer.b, trainer.parameters, trainer.references,
-                trainer.counts, float(tau),
-            )
-        )  # fmt: skip
+        own = trainer.network(problem.generating)
+        networks.append(Network(problem, setup.denoiser, *own, trainer.references, trainer.counts, float(tau)))
     return networks
 
 
@@ -112,7 +111,7 @@ def measure_denoising_error(
     Returns
     -------
     dict
-        ``t``; ``bulk`` = E‖(y₁ − bβ)x₁ + (y₀ − bα)x₀‖², known exactly for these b and d; ``network`` = mean of what the
+        ``t``; ``bulk`` = E‖(y₁ − sβ)x₁ + (y₀ − sα)x₀‖², known exactly for this s(t) and d; ``network`` = mean of what the
         network adds to it (its variance is of order one, that of the bulk of order d), with ``sem``; ``total``.
     """
     t = array("times", np.atleast_1d(times), ndim=1)
@@ -120,14 +119,15 @@ def measure_denoising_error(
     rng, d = np.random.default_rng(seed), network.dimension
     values = np.empty((len(t), n))
     y0, y1, alpha, beta = _schedule(network, t)
+    skip = network.problem.skip_at(network.b, t)
     for first in range(0, n, 500):
         x1 = network.target_samples(min(500, n - first), rng)
         x0 = rng.standard_normal(x1.shape)
         for k in range(len(t)):
-            plain = (y1[k] - network.b * beta[k]) * x1 + (y0[k] - network.b * alpha[k]) * x0
-            added = network.network_part(alpha[k] * x0 + beta[k] * x1)
+            plain = (y1[k] - skip[k] * beta[k]) * x1 + (y0[k] - skip[k] * alpha[k]) * x0
+            added = network.network_part(alpha[k] * x0 + beta[k] * x1, float(t[k]))
             values[k, first : first + len(x1)] = np.sum(added * (added - 2 * plain), axis=1)
-    bulk = (y1 - network.b * beta) ** 2 * network.mean_square() + d * (y0 - network.b * alpha) ** 2
+    bulk = (y1 - skip * beta) ** 2 * network.mean_square() + d * (y0 - skip * alpha) ** 2
     mean = values.mean(axis=1)
     return {"t": t, "bulk": bulk, "network": mean, "sem": standard_error(values, axis=1), "total": bulk + mean}
 
@@ -154,7 +154,7 @@ def generate(
     scheme = sampler_steps(problem, network.b)
     generator = Generator(
         network.denoiser, network.weights, scheme["gamma"], scheme["delta"], scheme["epsilon"], scheme["h"],
-        network.references, network.parameters,
+        network.references, network.parameters, clock=scheme["clock"],
     )  # fmt: skip
     return generator.sample(samples, seed, keep_points=keep)
 
@@ -174,7 +174,7 @@ def measure_score(
         x = rng.standard_normal((samples, network.dimension))
     else:
         x = np.asarray(generate(network, samples, seed, stop=t, keep=True).points, dtype=np.float64)
-    f = network.b * x + network.network_part(x)
+    f = float(network.problem.skip_at(network.b, t)) * x + network.network_part(x, t)
     # x = αx̂₀ + βx̂₁ and f = y₀x̂₀ + y₁x̂₁.
     x_hat_0 = np.linalg.solve(np.array([[alpha, beta], [y0, y1]]), np.stack([x, f]).reshape(2, -1))[0].reshape(x.shape)
     return x @ network.references.T, (-x_hat_0 / alpha) @ network.references.T

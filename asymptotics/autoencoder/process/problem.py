@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ...common.input.checks import InputError, array, choice, fail, integer, number
 from ..kernels.network import Forward
 from ..model.weights import atom_counts, construct, drawn, on_references
+from .optimiser import AlongTau, Entries, Optimiser, Stack, along
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,23 @@ class SgdProblem:
         T(s); default masses[s] × identity.
     time_weights : (times,), optional
         Weights of E_t, or of the draw if ``average`` is "random"; default equal.
-    weight_decay : float
-        λ ≥ 0.
+    gains : (times,), optional
+        w(t) ≥ 0: factor on the loss at every time, whether it is averaged over or drawn; default 1.
+    clock : (3, times), optional
+        α̇, β̇ and t, for networks that know the time; default zero.
+    skips : (1 + skips, times), optional
+        s₀ and the ψ_k; default 0 and, of a network with a skip connection, 1.
+    moving : callable, optional
+        For a time that moves along τ: a picklable function of arrays of τ that gives α, β, α̇, β̇, t, y₀, y₁, w, s₀, ψ_1, …,
+        (9 + skips, len(τ), 1), instead of ``alpha`` … ``skips``.
+    labels : (clusters,), optional
+        Label of every cluster, for labelled networks.
+    label_dropout : float
+        Probability that a sample's label is dropped.
+    weight_decay : float or callable
+        λ ≥ 0, or a picklable function of arrays of τ.
+    optimiser : Optimiser
+        Momentum, or a linear map, and averages; default plain SGD.
     rates : (p,), optional
         ρ_a ≥ 0; 0 freezes a vector (its weight decay too). Default 1.
     rate_b, rate_parameters : float
@@ -56,8 +73,8 @@ class SgdProblem:
         default random ones.
     initial : ((p, d), (K, d)) or ((p, d), (K, d), (atoms,)), optional
         Instead: these weights and reference directions (and numbers of coordinates of the atoms).
-    b : float
-        Skip connection at τ = 0.
+    b : float or (skips,)
+        b_k at τ = 0.
     parameters : (parameters,), optional
         κ at τ = 0; default 0.
     batch : int
@@ -65,9 +82,12 @@ class SgdProblem:
     average : {"times", "random"}
         One sample at all times, or one random time for every sample.
     dtype : {"float32", "float64"}
-        Of the weights. Inner products are accumulated in double either way, b and κ are always double.
+        Of the weights. Inner products are accumulated in double either way, b and κ are always double; velocities and averages,
+        whose steps are of order 1/d, are double with all that they follow.
     data : (samples, d), optional
         Draw x₁ from these rows instead of the mixture, in the coordinates of the weights.
+    data_labels : (samples,), optional
+        Labels of these rows.
     data_order : {"replacement", "permutation"}
         Rows drawn independently, or each once an epoch in random order.
 
@@ -91,7 +111,14 @@ class SgdProblem:
     masses: Any = None
     reference_overlaps: Any = None
     time_weights: Any = None
-    weight_decay: float = 0.0
+    gains: Any = None
+    clock: Any = None
+    skips: Any = None
+    moving: Any = None
+    labels: Any = None
+    label_dropout: float = 0.0
+    weight_decay: AlongTau = 0.0
+    optimiser: Optimiser = field(default_factory=Optimiser)
     rates: Any = None
     rate_b: float = 1.0
     rate_parameters: float = 1.0
@@ -101,12 +128,13 @@ class SgdProblem:
     start: Any = None
     frame: Any = None
     initial: Any = None
-    b: float = 0.0
+    b: Any = 0.0
     parameters: Any = None
     batch: int = 1
     average: str = "times"
     dtype: str = "float32"
     data: Any = None
+    data_labels: Any = None
     data_order: str = "replacement"
 
     def __post_init__(self) -> None:
@@ -140,9 +168,16 @@ class SgdProblem:
             fail("rates", self.rates, ">= 0")
         number("learning_rate", self.learning_rate, above=0)
         number("tau", self.tau, above=0)
-        for name in ("weight_decay", "rate_b", "rate_parameters"):
+        for name in ("rate_b", "rate_parameters"):
             number(name, getattr(self, name), at_least=0)
-        number("b", self.b)
+        self._check_times(times)
+        if not callable(self.weight_decay):
+            number("weight_decay", self.weight_decay, at_least=0)
+        if not self.optimiser.plain:
+            self._store(dtype="float64")
+        self._check_labels(clusters)
+        b = np.atleast_1d(np.asarray(self.b, dtype=np.float64))
+        self._store(b=array("b", b, shape=(self.clocks(0, 1).shape[1] - 9,)))
         integer("batch", self.batch, at_least=1)
         choice("average", self.average, ("times", "random"))
         choice("dtype", self.dtype, ("float32", "float64"))
@@ -152,6 +187,30 @@ class SgdProblem:
             if len(self.data) == 0:
                 fail("data", self.data, "at least one sample")
         self._check_start(p, K, d)
+
+    def _check_times(self, times: int) -> None:
+        gains = array("gains", np.ones(times) if self.gains is None else self.gains, shape=(times,))
+        if np.any(gains < 0):
+            fail("gains", self.gains, ">= 0")
+        self._store(gains=gains)
+        clock = np.zeros((3, times)) if self.clock is None else self.clock
+        plain = np.outer([0.0, float(self.denoiser.skip)], np.ones(times))
+        self._store(clock=array("clock", clock, shape=(3, times)))
+        self._store(skips=array("skips", plain if self.skips is None else self.skips, shape=(None, times)))
+
+    def _check_labels(self, clusters: int) -> None:
+        count = self.denoiser.labels
+        number("label_dropout", self.label_dropout, at_least=0, at_most=1)
+        for name, length in (("labels", clusters), ("data_labels", None)):
+            given = getattr(self, name)
+            if given is None:
+                continue
+            values = np.asarray(array(name, given, shape=(length,)), dtype=np.int64)
+            if count and (np.any(values < 0) or np.any(values >= count)):
+                fail(name, given, f"integers from 0 to {count - 1}")
+            self._store(**{name: values})
+        if count and self.labels is None:
+            fail("labels", None, f"one label a cluster, since the network has {count}")
 
     def _store(self, **values: Any) -> None:
         for name, value in values.items():
@@ -201,7 +260,11 @@ class SgdProblem:
             values = np.asarray(self.schedule, dtype=np.float64)[first : first + count]
         if len(values) < count or not np.all(np.isfinite(values)) or np.any(values < 0):
             raise InputError("schedule: must be finite, >= 0 and defined at every step")
-        largest = self.learning_rate * self.weight_decay * float(self.rates.max()) * float(values.max(initial=0.0))
+        largest = (
+            self.learning_rate
+            * float(self.rates.max())
+            * float(np.max(values * self.decays(first, count), initial=0.0))
+        )
         if largest >= self.dimension:
             fail(
                 "weight_decay",
@@ -210,6 +273,40 @@ class SgdProblem:
             )
         return np.array(values)
 
+    @property
+    def stack(self) -> Stack:
+        """The rows that the optimiser moves."""
+        return Stack(self.optimiser, self.denoiser.vectors)
+
+    def entries(self, first: int, count: int) -> tuple[Entries, Entries, Entries]:
+        """The optimiser's map at the steps first, first + 1, …: R and L of the vectors, L of the scalars."""
+        h = 2 * self.learning_rate / self.dimension
+        decay = self.factors(first, count) * self.decays(first, count)
+        return self.stack.entries(self.midpoints(first, count), h, self.rates, decay)
+
+    def midpoints(self, first: int, count: int) -> np.ndarray:
+        """τ in the middle of the steps first, first + 1, …."""
+        return 2 * self.learning_rate * (first + 0.5 + np.arange(count)) / self.dimension
+
+    def decays(self, first: int, count: int) -> np.ndarray:
+        """λ at the steps first, first + 1, …."""
+        values = along(self.weight_decay, self.midpoints(first, count))
+        if not np.all(np.isfinite(values)) or np.any(values < 0):
+            raise InputError("weight_decay: must be finite, >= 0 and defined at every step")
+        return values
+
+    def clocks(self, first: int, count: int) -> np.ndarray:
+        """α, β, α̇, β̇, t, y₀, y₁, w, s₀, ψ_1, … (1 or count, 9 + skips, times): the same for all steps, or those of each."""
+        if self.moving is None:
+            values = np.stack([self.alpha, self.beta, *self.clock, self.y0, self.y1, self.gains, *self.skips])[:, None]
+        else:
+            values = np.asarray(self.moving(self.midpoints(first, count)), dtype=np.float64)
+            if not np.all(np.isfinite(values)):
+                raise InputError(
+                    "moving: the schedule, the weight of the loss and the skip connection must be finite at every step"
+                )
+        return np.ascontiguousarray(values.transpose(1, 0, 2))
+
     def fingerprint(self) -> str:
         """Hash of all that a step depends on (not of how long the training is)."""
         h = hashlib.sha256()
@@ -217,13 +314,12 @@ class SgdProblem:
             value = getattr(self, f.name)
             if f.name == "tau":
                 continue
-            if f.name == "schedule" and callable(value):
-                with np.errstate(all="ignore"):
-                    # A burst may lie between any points: what the function says of itself counts too.
-                    h.update(repr(getattr(value, "text", "")).encode())
-                    value = np.array(value(np.linspace(0.0, 64.0, 1025)), dtype=np.float64)
-            parts = value if isinstance(value, tuple) else (value,)
-            for part in parts:
+            for part in _parts(value):
+                if callable(part):
+                    with np.errstate(all="ignore"):
+                        # A burst may lie between any points: what the function says of itself counts too.
+                        h.update(repr(getattr(part, "text", "")).encode())
+                        part = np.array(part(np.linspace(0.0, 64.0, 1025)), dtype=np.float64)
                 h.update(part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode())
         return h.hexdigest()[:24]
 
@@ -244,6 +340,17 @@ class SgdProblem:
             references, counts = self.frame
             return on_references(references, counts, self.theta, self.q, seed), references, counts
         return construct(self.dimension, self.masses, self.reference_overlaps, self.theta, self.q, seed)
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A value, or what nested sequences and an optimiser hold."""
+    if isinstance(value, Optimiser):
+        value = [getattr(value, f.name) for f in fields(value)]
+    if isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _parts(part)
+    else:
+        yield value
 
 
 def _distribution(name: str, value: Any, count: int) -> np.ndarray:

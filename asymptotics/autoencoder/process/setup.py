@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import InputError, integer
-from ..equations.coefficients import Coefficients
 from ..kernels.network import Forward
-from ..model.extensions import refuse
+from ..model.functions import OfTime
 from ..model.problem import Problem
 from ..model.rate_schedule import rate_schedule
+from ..model.samples import load_samples
 from ..model.sampling import KEY, NAMES
 from ..model.target import EmpiricalMixture
+from .optimiser import Optimiser
 from .problem import SgdProblem
 
 
@@ -39,6 +40,135 @@ class _Schedule:
         return rate_schedule(self.text, self.tau, "training.schedule").averages(tau, self.step)
 
 
+@dataclass(frozen=True)
+class _Moving:
+    """What a training at one time that moves along τ is told at every τ: a picklable function of arrays."""
+
+    problem: Problem
+
+    @property
+    def text(self) -> Any:
+        """What says which function this is."""
+        denoiser, training = self.problem.denoiser, self.problem.training
+        return (
+            training.times,
+            training.weights,
+            denoiser.skip_fixed,
+            denoiser.skip_basis,
+            repr(self.problem.interpolant),
+        )
+
+    def __call__(self, tau: np.ndarray) -> np.ndarray:
+        moving = self.problem.training.moving_time
+        if moving is None:
+            raise RuntimeError("the training time does not move")
+        t = np.atleast_1d(moving(np.minimum(tau, self.problem.training.tau)))
+        rows = _rows(self.problem, t)
+        return np.concatenate([rows["clock"], rows["target"], _gains(self.problem, t)[None], rows["skips"]])[:, :, None]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One entry of a declared optimiser as a function of arrays of τ."""
+
+    expression: Any
+
+    @property
+    def text(self) -> str:
+        """What says which function this is."""
+        return str(self.expression)
+
+    def __call__(self, tau: np.ndarray) -> np.ndarray:
+        import sympy
+
+        from derivations import schedule
+
+        function = sympy.lambdify([schedule.tau], self.expression, modules=["scipy", "numpy"])
+        return np.array(np.broadcast_to(function(tau), tau.shape), dtype=np.float64)
+
+
+def _rows(problem: Problem, t: np.ndarray) -> dict[str, np.ndarray]:
+    """What the network and the loss know of the times t: α, β, α̇, β̇, t; y₀, y₁; s₀ and the ψ_k."""
+    told = problem.told(t)
+    fixed, psi = problem.skip_functions(t)
+    # Without a trained skip connection b is a number that nothing multiplies.
+    trained = psi if len(psi) else np.zeros((1, *t.shape))
+    target = np.stack(forward_of(problem).target(*told[:4]))
+    return {"clock": told, "target": target, "skips": np.concatenate([fixed[None], trained])}
+
+
+def _gains(problem: Problem, t: np.ndarray) -> np.ndarray:
+    """w at the times t, which are those of the training in their order (or the one time at several τ)."""
+    training = problem.training
+    if isinstance(training.weights, str):
+        return OfTime(training.weights, "training.weights")(problem.interpolant, t)
+    if training.weights is None:
+        return np.ones(len(t))
+    # E_t f = Σ_i w_i f(t_i) where all times share a sample; of a time drawn with p_i the gradient is multiplied by w_i.
+    count = len(training.weights) if training.average == "times" else 1
+    return np.broadcast_to(training.weights * count, t.shape).astype(np.float64)
+
+
+def times_of(problem: Problem) -> dict[str, Any]:
+    """The times of E_t with their weights or probabilities, and what is known there."""
+    training = problem.training
+    if training.moving_time is not None:
+        t, p = np.array([float(np.ravel(training.moving_time(0.0))[0])]), np.ones(1)
+    elif training.times is not None:
+        t = np.asarray(training.times, dtype=np.float64)
+        p = np.full(len(t), 1.0 / len(t)) if training.time_probabilities is None else training.time_probabilities
+    else:
+        x, w = np.polynomial.legendre.leggauss(int(training.quadrature or 1))
+        t, p = (x + 1) / 2, w / 2
+    gains = _gains(problem, t)
+    if training.times is not None and np.all(gains == 1.0) and training.time_probabilities is None:
+        # The same time twice is one time of twice the weight.
+        t, index = np.unique(t, return_inverse=True)
+        p, gains = np.bincount(index) / len(index), np.ones(len(t))
+    rows = _rows(problem, t)
+    alpha, beta, *clock = rows["clock"]
+    return {
+        "alpha": alpha, "beta": beta, "clock": np.stack(clock), "y0": rows["target"][0], "y1": rows["target"][1],
+        "skips": rows["skips"], "time_weights": p, "gains": gains,
+        "moving": None if training.moving_time is None else _Moving(problem),
+    }  # fmt: skip
+
+
+def optimiser_of(problem: Problem) -> Optimiser:
+    """Momentum and averages, or a declared linear map, in numbers and functions of τ."""
+    training, momentum = problem.training, problem.training.moved_by
+    declared = training.optimiser
+    if declared is None and problem.denoiser.system is not None:
+        declared = problem.denoiser.system.optimiser
+    if declared is not None:
+        declared = tuple(
+            [[_Entry(x) if x.free_symbols else float(x) for x in row] for row in matrix.tolist()]
+            for matrix in declared.matrices(problem.denoiser.vectors)
+        )
+    return Optimiser(
+        momentum=momentum.fixed,
+        heavy_ball=None if momentum.friction is None else (momentum.friction, momentum.gain),
+        linear_map=declared,
+        averages=tuple(_Power(a.power or 0.0) if a.gamma is None else a.gamma for a in training.averages),
+    )
+
+
+@dataclass(frozen=True)
+class _Power:
+    """γ(τ) = (1 + k)/τ."""
+
+    power: float
+
+    @property
+    def text(self) -> str:
+        """What says which function this is."""
+        return f"power {self.power}"
+
+    def __call__(self, tau: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.asarray((1.0 + self.power) / tau)
+
+
 def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = None) -> SgdProblem:
     """The experiment as an `SgdProblem`: what one training in R^d is told.
 
@@ -46,18 +176,19 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
     matrix, the same in every run. ``data`` are samples to train on (array (n, d), name or path); the target must have been
     measured on samples, so that atoms and reference directions are those of its eigenbasis.
     """
-    refuse(problem, "the simulation")
     if data is not None:
         if not isinstance(problem.target, EmpiricalMixture):
             raise InputError(
                 "data: the target must be made from samples (GaussianMixture.from_samples, or target.samples in a file), so"
                 " that theory and experiment have the same atoms and reference directions"
             )
+        labels = _labels_of(problem.target, data) if problem.denoiser.labelled else None
         data, dimension = problem.target.coordinates(data), problem.target.dimension
+    else:
+        labels = None
     target, training, denoiser = problem.target, problem.training, problem.denoiser
-    given, forward = Coefficients.of(problem), forward_of(problem)
+    forward = forward_of(problem)
     d = problem.simulation.dimension if dimension is None else integer("dimension", dimension, at_least=2)
-    y0, y1 = forward.target(*given.schedule)
     start: dict[str, Any]
     if denoiser.init.realisation is not None:
         start = {"initial": problem.realised_weights(d)}
@@ -66,39 +197,63 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         start = {"theta": theta, "q": q}
         if isinstance(target, EmpiricalMixture) and d == target.dimension:
             start["frame"] = target.references, target.counts
+    rho, rho_b = denoiser.rates(training.rates or {})
     return SgdProblem(
         denoiser=forward,
         dimension=d,
-        centroids=target.centroids,
-        alpha=given.schedule[0],
-        beta=given.schedule[1],
-        y0=y0,
-        y1=y1,
-        learning_rate=given.eta,
+        centroids=np.ascontiguousarray(target.centroids),
+        learning_rate=training.learning_rate,
         tau=training.tau,
-        weights=given.pi,
-        eigenvalues=given.varsigma,
-        masses=given.mass,
-        reference_overlaps=given.T,
-        time_weights=given.time_weights,
-        weight_decay=given.decay,
-        rates=given.rho,
-        rate_b=given.rho_b,
+        weights=target.weights,
+        eigenvalues=target.cluster_eigenvalues,
+        masses=np.ascontiguousarray(target.masses),
+        reference_overlaps=target.reference_overlaps,
+        labels=target.cluster_labels if denoiser.labelled else None,
+        label_dropout=training.label_dropout if denoiser.labelled else 0.0,
+        rates=rho,
+        rate_b=rho_b,
         schedule=None
         if training.schedule is None
         else _Schedule(training.schedule, training.tau, 2 * training.learning_rate / d),
-        b=denoiser.skip if denoiser.has_skip else 0.0,
+        b=denoiser.start if denoiser.has_skip else 0.0,
         parameters=denoiser.parameters,
-        batch=given.batch,
+        batch=training.batch,
         average=training.average,
         dtype="float32" if problem.simulation.precision == "single" else "float64",
         data=data,
+        data_labels=labels,
+        **times_of(problem),
+        weight_decay=training.weight_decay if training.moving_decay is None else training.moving_decay,
+        optimiser=optimiser_of(problem),
         **start,
     )
 
 
-def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[str, Any]:
-    """Γ_k, Δ_k, ε_k and h_k of the sampler's steps, from x̂₀ and x̂₁ solved for at each time.
+def drawn_start(setup: SgdProblem, problem: Problem, initial: str) -> SgdProblem:
+    """The same training where every run draws the random part of its weights anew (``initial = "drawn"``; else as it is)."""
+    init = problem.denoiser.init
+    if initial == "exact":
+        return setup
+    if initial != "drawn":
+        raise InputError(f"initial = {initial!r}: must be exact or drawn")
+    if init.Theta is not None or init.realisation is not None:
+        raise InputError("initial: a drawn start needs denoiser.init given by centroids and random")
+    return replace(setup, theta=None, q=None, initial=None, start=(problem.mean_coordinates(), init.random))
+
+
+def _labels_of(target: EmpiricalMixture, data: Any) -> np.ndarray:
+    """The label of every sample, numbered as the target's clusters are."""
+    _, labels = load_samples(data)
+    known = np.asarray(target.labels)
+    if labels is None or not np.all(np.isin(labels, known)):
+        raise InputError(
+            "data: must come with labels that the target has, for a network that is told them (a file with data and labels)"
+        )
+    return np.asarray(np.searchsorted(known, labels), dtype=np.int64)
+
+
+def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str, Any]:
+    """Γ_k, Δ_k, ε_k and h_k of the sampler's steps, from x̂₀ and x̂₁ solved for at each time, and what the network is told there.
 
     The continuous scheme is followed by steps of equal length in −ln α, ``fine`` each.
     """
@@ -113,6 +268,7 @@ def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[s
     alpha, beta, alpha_dot, beta_dot = s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t)
     epsilon = sampling.epsilon_function(s)(t)
     y0, y1 = forward_of(problem).target(alpha, beta, alpha_dot, beta_dot)
+    skip = problem.skip_at(b, t)
     gamma, delta = np.empty(len(t)), np.empty(len(t))
     drift = _drift(sampling.drift)
     for k in range(len(t)):
@@ -126,8 +282,14 @@ def sampler_steps(problem: Problem, b: float, *, fine: float = 2.5e-3) -> dict[s
         of_x, of_f = (drift(*point, *(inverse @ point), now) for point in np.eye(2))
         if not np.isfinite(of_x + of_f):
             raise InputError(f"sampling: the prediction determines no velocity at t = {t[k]:g}; start later")
-        gamma[k], delta[k] = of_f, of_x + of_f * b
-    return {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h}
+        gamma[k], delta[k] = of_f, of_x + of_f * skip[k]
+    found = {"gamma": gamma, "delta": delta, "epsilon": epsilon, "h": h, "clock": problem.told(t)}
+    labels = problem.target.cluster_labels
+    if problem.denoiser.labelled and labels is not None:
+        weights = np.bincount(labels, problem.target.weights)
+        found["label"] = weights if sampling.label is None else sampling.label
+        found["guidance"] = sampling.guidance_at(s, t)
+    return found
 
 
 def _drift(text: Any) -> Any:

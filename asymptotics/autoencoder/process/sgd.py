@@ -1,11 +1,11 @@
 """Online SGD of a narrow denoiser in R^d on fresh samples: the experiment that the theory is tested against.
 
 Exactly the update rule, nothing averaged: x₀ ~ N(0, I), x₁ = μ(c) + Σ(c)^{1/2} z, x_t = α x₀ + β x₁ with the same (x₀, x₁)
-at every time, loss = E_t ‖y₀x₀ + y₁x₁ − f(x_t)‖², and with η ρ the learning rates of the groups,
+at every time, loss = E_t w(t) ‖y₀x₀ + y₁x₁ − f_t(x_t)‖², and with η ρ the learning rates of the groups,
 
-    Δw_a = −η ρ_a s(τ) (∇_{w_a} loss + (λ/d) w_a),   Δb = −(η ρ_b s(τ)/d²) ∂_b loss,   Δκ = −(η ρ_κ s(τ)/d) ∂_κ loss,
+    Δw_a = −η ρ_a s(τ) (∇_{w_a} loss + (λ/d) w_a),   Δb_k = −(η ρ_b s(τ)/d²) ∂_{b_k} loss,   Δκ = −(η ρ_κ s(τ)/d) ∂_κ loss,
 
-τ = 2ηn/d after n steps. Memory is O((p + K) d): no data set is stored.
+τ = 2ηn/d after n steps; momentum and averages are in `optimiser`. Memory is O((p + K) d): no data set is stored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..model import streams
 from ..model.weights import Overlaps, overlaps
 from . import steps
 from .problem import SgdProblem
-from .results import SgdState, TrainedRun
+from .results import SgdState, TrainedRun, trained_skip
 
 
 class DivergedError(ComputationError):
@@ -50,9 +50,10 @@ class Trainer:
         self.references = references
         dtype = np.dtype(problem.dtype)
         self.step = 0
-        self._V = np.array(weights, dtype=dtype, order="C")
-        self._scale = np.ones(len(weights))
-        self._scalars = np.concatenate([[problem.b], problem.parameters])
+        self.stack = problem.stack
+        stacked, self._scalars = self.stack.start(weights, np.concatenate([problem.b, problem.parameters]))
+        self._V = np.array(stacked, dtype=dtype, order="C")
+        self._scale = np.ones(len(stacked))
         self._recorded: dict[int, np.ndarray] = {}
         roots, self._root_of = np.unique(np.sqrt(problem.eigenvalues), axis=0, return_inverse=True)
         self._roots = np.repeat(roots, self.counts, axis=1).astype(dtype)
@@ -61,7 +62,6 @@ class Trainer:
         self._data = np.empty((0, problem.dimension), dtype) if problem.data is None else problem.data
         self._cumulative = np.cumsum(problem.weights)
         self._cumulative_times = np.cumsum(problem.time_weights)
-        self._schedule = np.stack([problem.alpha, problem.beta, problem.y0, problem.y1])
         rate_b = problem.rate_b if problem.denoiser.skip else 0.0
         self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
         self._advance = steps.advance(dtype)
@@ -78,17 +78,27 @@ class Trainer:
     @property
     def weights(self) -> np.ndarray:
         """W, (p, d), in double precision."""
+        return self.stacked[: self.stack.p]
+
+    @property
+    def stacked(self) -> np.ndarray:
+        """W, then velocities and averages, (P, d), in double precision."""
         return self._scale[:, None] * self._V.astype(np.float64)
 
     @property
-    def b(self) -> float:
-        """Skip connection."""
-        return float(self._scalars[0])
+    def b(self) -> Any:
+        """Skip connection: a number, or (skips,) where there are several ψ_k."""
+        return trained_skip(self._scalars[0, : len(self.problem.b)])
 
     @property
     def parameters(self) -> np.ndarray:
         """κ."""
-        return self._scalars[1:].copy()
+        return self._scalars[0, len(self.problem.b) :].copy()
+
+    def network(self, average: int | None = None) -> tuple[np.ndarray, Any, np.ndarray]:
+        """W (p, d), b and κ of the network itself or of one of its averages."""
+        part, row, skips = *self.stack.place(average), len(self.problem.b)
+        return self.stacked[part], trained_skip(self._scalars[row, :skips]), self._scalars[row, skips:].copy()
 
     def overlaps(self) -> Overlaps:
         """Order parameters of the present weights."""
@@ -112,12 +122,12 @@ class Trainer:
     @property
     def _width(self) -> int:
         p, atoms = len(self._V), len(self.counts)
-        return atoms * p * (p + len(self.references)) + len(self._scalars)
+        return atoms * p * (p + len(self.references)) + self._scalars.size
 
     def record(self) -> None:
         """Keep the present order parameters for `run`."""
-        now = self.overlaps()
-        self._recorded[self.step] = np.concatenate([now.q.ravel(), now.theta.ravel(), self._scalars])
+        now = overlaps(self.stacked, self.references, self.counts)
+        self._recorded[self.step] = np.concatenate([now.q.ravel(), now.theta.ravel(), self._scalars.ravel()])
 
     def recorded(self, step: int) -> bool:
         """Whether the order parameters at a step were kept."""
@@ -131,11 +141,14 @@ class Trainer:
         """Make this many SGD steps."""
         problem, batch = self.problem, self.problem.batch
         picks, times = self._picks(self.step * batch, steps * batch)
+        gradient, linear, scalars = problem.entries(self.step, steps)
         self._advance(
             problem.denoiser.module.slopes, problem.denoiser.decoders, self._V, self._scale, self._scalars,
-            self._references, problem.centroids, self._roots, self._root_of, self._data, picks, times, self._schedule,
-            problem.time_weights, problem.factors(self.step, steps), self._rates, float(problem.weight_decay),
-            *self.key, self.step, batch,
+            self._references, problem.centroids, self._roots, self._root_of, self._data, picks, times,
+            self._labels(self.step * batch, picks), problem.denoiser.labels, problem.clocks(self.step, steps),
+            problem.time_weights, problem.factors(self.step, steps), self._rates,
+            problem.decays(self.step, steps), gradient.places, gradient.values, linear.places, linear.values,
+            self.stack.scalar_gradient, scalars.places, scalars.values, *self.key, self.step, batch,
         )  # fmt: skip
         self.step += steps
 
@@ -153,6 +166,18 @@ class Trainer:
             self._permuted(first, picks)
         return picks, times
 
+    def _labels(self, first: int, picks: np.ndarray) -> np.ndarray:
+        """Labels of the samples first, first + 1, … (−1: dropped, or none)."""
+        of = self.problem.labels if self.problem.data is None else self.problem.data_labels
+        if of is None or not self.problem.denoiser.labels:
+            return np.full(len(picks), -1, np.int64)
+        labels = of[picks]
+        if self.problem.label_dropout:
+            dropped = np.empty(len(picks), np.int64)
+            steps.choose(*self.key, streams.LABEL, first, np.array([self.problem.label_dropout, 1.0]), dropped)
+            labels[dropped == 0] = -1
+        return np.asarray(labels)
+
     def _permuted(self, first: int, picks: np.ndarray) -> None:
         n, done = len(self._data), 0
         while done < len(picks):
@@ -169,10 +194,14 @@ class Trainer:
         """The result at recorded steps."""
         problem = self.problem
         steps = np.array([k for k in steps if int(k) in self._recorded], dtype=np.int64)
-        atoms, p, K = len(problem.masses), problem.denoiser.vectors, problem.centroids.shape[1]
+        atoms, P, K = len(problem.masses), self.stack.rows, problem.centroids.shape[1]
         rows = np.array([self._recorded[int(k)] for k in steps]).reshape(len(steps), self._width)
-        q, theta, scalars = np.split(rows, [atoms * p * p, atoms * p * (p + K)], axis=1)
-        q, theta = q.reshape(-1, atoms, p, p), theta.reshape(-1, atoms, p, K)
+        q, theta, scalars = np.split(rows, [atoms * P * P, atoms * P * (P + K)], axis=1)
+        q, theta = q.reshape(-1, atoms, P, P), theta.reshape(-1, atoms, P, K)
+        p, n = self.stack.p, len(problem.b)
+        scalars = scalars.reshape(len(steps), *self._scalars.shape)
+        stacked_Q, stacked_Theta = q.sum(axis=1), theta.sum(axis=1)
+        q, theta = np.ascontiguousarray(q[..., :p, :p]), np.ascontiguousarray(theta[..., :p, :])
         Theta = theta.sum(axis=1)
         return TrainedRun(
             tau=2 * problem.learning_rate * steps / problem.dimension,
@@ -182,12 +211,17 @@ class Trainer:
             M=Theta @ problem.centroids.T,
             q=q,
             theta=theta,
-            b=scalars[:, 0].copy(),
-            parameters=scalars[:, 1:].copy(),
+            b=trained_skip(scalars[:, 0, :n]),
+            parameters=scalars[:, 0, n:].copy(),
             weights=self.weights,
             references=self.references,
             counts=self.counts,
             dimension=problem.dimension,
+            stacked_Q=stacked_Q,
+            stacked_Theta=stacked_Theta,
+            stacked_b=scalars[..., :n].copy(),
+            stacked_parameters=scalars[..., n:].copy(),
+            stacked_weights=self.stacked,
         )
 
 
@@ -201,6 +235,8 @@ def default_chunk(problem: SgdProblem) -> int:
     """Steps that take about a fifth of a second (only how often Ctrl-C and the progress bar are looked at)."""
     p, d = problem.denoiser.vectors, problem.dimension
     nanoseconds = problem.batch * ((2.0 + 0.2 * p) * d + 100.0 * (1 + p) * len(problem.alpha)) + 0.1 * p * p * d
+    if not problem.stack.plain:
+        nanoseconds += 0.3 * (problem.stack.rows + p) * d
     return max(1, int(2e8 / nanoseconds))
 
 

@@ -1,13 +1,15 @@
 """Compiled steps of online SGD in R^d: draw a sample, take inner products, combine, update.
 
 Nothing here is averaged. For one sample (x₀, x₁), with the local fields λ₀ = W x₀/√d, λ₁ = W x₁/√d and the Gram matrix
-Q = W Wᵀ/d, the residual e_t = y₀x₀ + y₁x₁ − f(x_t) of the network f(x) = b x + Σ_j (u_j/√d) φ_j has the inner products
-ε_j = u_j·e_t/√d = y₀λ₀ + y₁λ₁ − bω (components u_j) − Σ_k Q_{u_j u_k} φ_k, and the gradients of ‖e_t‖² are
+Q = W Wᵀ/d, the residual e_t = y₀x₀ + y₁x₁ − f(x_t) of the network f(x) = s x + Σ_j (u_j/√d) φ_j has the inner products
+ε_j = u_j·e_t/√d = y₀λ₀ + y₁λ₁ − sω (components u_j) − Σ_k Q_{u_j u_k} φ_k, and the gradients of ‖e_t‖² are
 
     ∂_{w_a}: −(2/√d) [Φ_a e_t + F_a x_t],  Φ_a = Σ_{j: u_j = w_a} φ_j,  F_a = Σ_j ε_j ∂φ_j/∂ω_a
-    ∂_κ:     −2 Σ_j ε_j ∂φ_j/∂κ            ∂_b: −2 e_t·x_t
+    ∂_κ:     −2 Σ_j ε_j ∂φ_j/∂κ            ∂_{b_k}: −2 ψ_k(t) e_t·x_t,   s(t) = s₀(t) + Σ_k b_k ψ_k(t)
 
-so that a step is a linear combination of x₀, x₁ and the decoder vectors for any number of times t.
+so that a step is a linear combination of x₀, x₁ and the decoder vectors for any number of times t. What an optimiser makes of the
+gradients, and vectors that the network does not use (averages, velocities), is a linear map of the stacked vectors
+(`asymptotics.autoencoder.process.optimiser`); plain SGD takes a path of its own, without them.
 """
 
 from __future__ import annotations
@@ -21,11 +23,8 @@ from ...common.numerics.cache import LOCK
 from ...common.numerics.compiled import njit
 from ...common.numerics.normals import LANES, TILE32, normal_block, uniform
 from ..model.streams import BASE, TARGET
+from .arithmetic import BLOCK, add, combined, dot, dots, product, scaled
 
-#: Coordinates taken at once: small enough for the first-level cache, a whole number of tiles.
-BLOCK = 4 * TILE32
-
-_SUMS = {"contract", "reassoc", "nsz"}
 _TINY, _HUGE = 2.0**-20, 2.0**20
 
 
@@ -35,58 +34,6 @@ def choose(key0: Any, key1: Any, stream: Any, first: Any, cumulative: Any, out: 
     last = cumulative.shape[0] - 1
     for i in range(out.shape[0]):
         out[i] = min(np.searchsorted(cumulative, uniform(key0, key1, stream, first + i, 0), side="right"), last)
-
-
-# Loops run from zero over slices: with any other start numba guards against negative indices, and nothing vectorises.
-
-
-@njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def dots(w: Any, x: Any, y: Any) -> Any:
-    """w·x and w·y over a block: summed in the vectors' own precision, returned in double."""
-    s, t = w.dtype.type(0), w.dtype.type(0)
-    for i in range(w.shape[0]):
-        s += w[i] * x[i]
-        t += w[i] * y[i]
-    return np.float64(s), np.float64(t)
-
-
-@njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def dot(x: Any, y: Any) -> Any:
-    s = x.dtype.type(0)
-    for i in range(x.shape[0]):
-        s += x[i] * y[i]
-    return np.float64(s)
-
-
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def scaled(out: Any, a: Any, x: Any) -> None:
-    """out = a x."""
-    s = out.dtype.type(a)
-    for i in range(out.shape[0]):
-        out[i] = s * x[i]
-
-
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def combined(out: Any, a: Any, x: Any, b: Any, y: Any) -> None:
-    """out = a x + b y."""
-    s, t = out.dtype.type(a), out.dtype.type(b)
-    for i in range(out.shape[0]):
-        out[i] = s * x[i] + t * y[i]
-
-
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def add(out: Any, a: Any, x: Any) -> None:
-    """out += a x."""
-    s = out.dtype.type(a)
-    for i in range(out.shape[0]):
-        out[i] += s * x[i]
-
-
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def product(out: Any, x: Any, z: Any) -> None:
-    """out = x z, component by component."""
-    for i in range(out.shape[0]):
-        out[i] = x[i] * z[i]
 
 
 @njit(cache=True, error_model="numpy")
@@ -118,6 +65,36 @@ def _update(
                 add(V[a, lo:hi], 1.0, delta[a, : hi - lo])
 
 
+@njit(cache=True, error_model="numpy")
+def _stacked_update(
+    V: Any, trained: Any, decoders: Any, x0: Any, x1: Any, a0: Any, a1: Any, D: Any, gradient: Any, batched: Any, delta: Any,
+    fresh: Any, gradient_of: Any, gradient_by: Any, linear_of: Any, linear_by: Any,
+) -> None:  # fmt: skip
+    """V_a += Σ_c R_ac (a0_c x₀ + a1_c x₁ + Σ_k D_ck u_k) + Σ_c L_ac V_c, all at the old vectors; R and L by their entries."""
+    p, d = delta.shape[0], V.shape[1]
+    for lo in range(0, d, BLOCK):
+        hi = min(lo + BLOCK, d)
+        for a in range(p):
+            row = delta[a, : hi - lo]
+            if not trained[a]:
+                scaled(row, 0.0, row)
+                continue
+            if batched:
+                scaled(row, 1.0, gradient[a, lo:hi])
+            else:
+                combined(row, a0[a], x0[lo:hi], a1[a], x1[lo:hi])
+            for j in range(decoders.shape[0]):
+                if D[a, j] != 0.0:
+                    add(row, D[a, j], V[decoders[j], lo:hi])
+        fresh[:] = 0.0
+        for e in range(gradient_of.shape[0]):
+            add(fresh[gradient_of[e, 0], : hi - lo], gradient_by[e], delta[gradient_of[e, 1], : hi - lo])
+        for e in range(linear_of.shape[0]):
+            add(fresh[linear_of[e, 0], : hi - lo], linear_by[e], V[linear_of[e, 1], lo:hi])
+        for a in range(V.shape[0]):
+            add(V[a, lo:hi], 1.0, fresh[a, : hi - lo])
+
+
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
 def _rescale(V: Any, scale: Any) -> None:
     """Keep the factors from running away, by powers of two (exact)."""
@@ -131,13 +108,15 @@ def _rescale(V: Any, scale: Any) -> None:
 
 
 _vector, _matrix, _integers = float64[::1], float64[:, ::1], int64[::1]
-_slopes = types.FunctionType(types.void(_vector, _vector, _vector, _matrix, _matrix))
+_cube, _pairs = float64[:, :, ::1], int64[:, ::1]
+_slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _matrix, _matrix))
 
 
 def _advance(
     slopes: Any, decoders: Any, V: Any, scale: Any, scalars: Any, references: Any, coordinates: Any, spreads: Any,
-    spread_of: Any, data: Any, picks: Any, time_picks: Any, schedule: Any, time_weights: Any, factors: Any, rates: Any,
-    decay: Any, key0: Any, key1: Any, first: Any, batch: Any,
+    spread_of: Any, data: Any, picks: Any, time_picks: Any, labels: Any, label_count: Any, clock: Any, time_weights: Any,
+    factors: Any, rates: Any, decays: Any, gradient_of: Any, gradient_by: Any, linear_of: Any, linear_by: Any,
+    scalar_gradient: Any, scalar_of: Any, scalar_by: Any, key0: Any, key1: Any, first: Any, batch: Any,
 ) -> None:  # fmt: skip
     """SGD steps first, first + 1, … (as many as ``factors``), in place.
 
@@ -147,10 +126,11 @@ def _advance(
         φ_j and their slopes (`Forward.module.slopes`).
     decoders : (terms,)
         Index of the decoder of each term.
-    V, scale : (p, d), (p,)
-        Weights W_a = scale_a V_a. The factor carries the weight decay: 1 − ηλ/d is no number of single precision.
-    scalars : (1 + parameters,)
-        b, κ.
+    V, scale : (P, d), (P,)
+        Weights W_a = scale_a V_a, those of the network first. The factor carries the weight decay (1 − ηλ/d is no number of
+        single precision) unless an optimiser's map does.
+    scalars : (S, skips + parameters)
+        b_1, b_2, …, κ of the network, and rows that the network does not use.
     references, coordinates : (K, d), (clusters, K)
         u_k and c.
     spreads, spread_of : (rows, d), (clusters,)
@@ -161,17 +141,27 @@ def _advance(
         Cluster, or row of the data, of every sample.
     time_picks : (samples,)
         Index of the one time used for a sample, or −1 for all.
-    schedule, time_weights : (4, times), (times,)
-        α, β, y₀, y₁ and the weights of E_t.
-    factors : (steps,)
-        s(τ) at every step.
+    labels, label_count : (samples,), int
+        Label of every sample (−1: dropped or none), and how many there are.
+    clock : (1 or steps, 9 + skips, times)
+        α, β, α̇, β̇, t, y₀, y₁, w, s₀, ψ_1, ψ_2, …: the same at every step, or one table a step. w is a factor on the gradient of
+        a time, whether it is averaged over or drawn.
+    time_weights : (times,)
+        Weights of E_t.
+    factors, decays : (steps,)
+        Factor on the learning rates, and λ, at every step.
     rates : (p + 2,)
         Learning rates of the vectors, of b and of κ.
-    decay, first, batch :
-        λ, number of the first step, samples a step.
+    gradient_of, gradient_by, linear_of, linear_by : (n, 2), (steps, n), (m, 2), (steps, m)
+        Entries of the optimiser's R and L (see `_stacked_update`); n = 0: plain SGD.
+    scalar_gradient, scalar_of, scalar_by : (S,), (m, 2), (steps, m)
+        The same of the rows of ``scalars``.
+    first, batch :
+        Number of the first step, samples a step.
     """
-    p, d = V.shape
-    terms, times, parameters = decoders.shape[0], time_weights.shape[0], scalars.shape[0] - 1
+    p, d, skips = rates.shape[0] - 2, V.shape[1], clock.shape[1] - 9
+    terms, times, parameters = decoders.shape[0], time_weights.shape[0], scalars.shape[1] - skips
+    stacked = gradient_of.shape[0] > 0
     root = np.sqrt(np.float64(d))
     words = np.empty((4, LANES), np.uint32)
     z = np.empty(BLOCK, np.float32)
@@ -183,12 +173,16 @@ def _advance(
     a0, a1, D, after = np.empty(p), np.empty(p), np.empty((p, terms)), np.empty(p)
     total, encoded, residual = np.empty(p), np.empty(p), np.empty(terms)
     slope_kappa, kappa, trained = np.empty(parameters), np.empty(parameters), rates[:p] != 0.0
+    slope_b, b, now = np.empty(skips), np.empty(skips), np.zeros(5 + label_count)
+    fresh = np.empty((V.shape[0] if stacked else 0, min(d, BLOCK)), V.dtype)
+    change = np.empty(scalars.shape)
     for k in range(factors.shape[0]):
-        b = scalars[0]
-        kappa[:] = scalars[1:]
+        frame = k if clock.shape[0] > 1 else 0
+        b[:] = scalars[0, :skips]
+        kappa[:] = scalars[0, skips:]
         D[:] = 0.0
         slope_kappa[:] = 0.0
-        slope_b = 0.0
+        slope_b[:] = 0.0
         for draw in range(batch):
             index = k * batch + draw
             pick = picks[index]
@@ -232,15 +226,21 @@ def _advance(
             # the average over times
             a0[:], a1[:] = 0.0, 0.0
             chosen = time_picks[index]
+            for m in range(label_count):
+                now[5 + m] = 1.0 if labels[index] == m else 0.0
             for t_index in range(times):
                 if chosen >= 0 and t_index != chosen:
                     continue
-                weight = (1.0 if chosen >= 0 else time_weights[t_index]) / batch
-                alpha, beta = schedule[0, t_index], schedule[1, t_index]
-                r0, r1 = schedule[2, t_index] - b * alpha, schedule[3, t_index] - b * beta
+                weight = clock[frame, 7, t_index] * (1.0 if chosen >= 0 else time_weights[t_index]) / batch
+                for m in range(5):
+                    now[m] = clock[frame, m, t_index]
+                alpha, beta, skip = now[0], now[1], clock[frame, 8, t_index]
+                for m in range(skips):
+                    skip += b[m] * clock[frame, 9 + m, t_index]
+                r0, r1 = clock[frame, 5, t_index] - skip * alpha, clock[frame, 6, t_index] - skip * beta
                 for a in range(p):
                     omega[a] = alpha * lambda0[a] + beta * lambda1[a]
-                slopes(omega, kappa, values, by_field, by_parameter)
+                slopes(omega, kappa, now, values, by_field, by_parameter)
                 total[:], encoded[:] = 0.0, 0.0
                 aligned = r0 * alpha * s00 + r1 * beta * s11 + (r0 * beta + r1 * alpha) * s01
                 for j in range(terms):
@@ -254,7 +254,8 @@ def _advance(
                         encoded[a] += residual[j] * by_field[j, a]
                     for m in range(parameters):
                         slope_kappa[m] -= 2.0 * weight * residual[j] * by_parameter[j, m]
-                slope_b -= 2.0 * weight * aligned
+                for m in range(skips):
+                    slope_b[m] -= 2.0 * weight * aligned * clock[frame, 9 + m, t_index]
                 for a in range(p):
                     a0[a] += weight * (total[a] * r0 + encoded[a] * alpha)
                     a1[a] += weight * (total[a] * r1 + encoded[a] * beta)
@@ -270,22 +271,40 @@ def _advance(
                     add(gradient[a], a0[a], x0)
                     add(gradient[a], a1[a], x1)
         for a in range(p):
-            after[a] = scale[a] * (1.0 - factors[k] * rates[a] * decay / d)
+            after[a] = scale[a] * (1.0 - factors[k] * rates[a] * decays[k] / d)
             for j in range(terms):
                 D[a, j] *= 2.0 * factors[k] * rates[a] / d
-        _update(V, scale, after, trained, decoders, x0, x1, a0, a1, D, gradient, batch > 1, delta)
-        scale[:] = after
-        _rescale(V, scale)
-        scalars[0] = b - factors[k] * rates[p] * slope_b / (d * d)
+        if stacked:
+            _stacked_update(
+                V, trained, decoders, x0, x1, a0, a1, D, gradient, batch > 1, delta, fresh, gradient_of,
+                gradient_by[k], linear_of, linear_by[k],
+            )  # fmt: skip
+        else:
+            _update(V, scale, after, trained, decoders, x0, x1, a0, a1, D, gradient, batch > 1, delta)
+            scale[:] = after
+            _rescale(V, scale)
+        for m in range(skips):
+            slope_b[m] = -(factors[k] * rates[p] * slope_b[m] / (d * d))
         for m in range(parameters):
-            scalars[1 + m] = kappa[m] - factors[k] * rates[p + 1] * slope_kappa[m] / d
+            slope_kappa[m] = -(factors[k] * rates[p + 1] * slope_kappa[m] / d)
+        change[:] = scalars
+        for r in range(scalars.shape[0]):
+            for m in range(skips):
+                change[r, m] += scalar_gradient[r] * slope_b[m]
+            for m in range(parameters):
+                change[r, skips + m] += scalar_gradient[r] * slope_kappa[m]
+        for e in range(scalar_of.shape[0]):
+            for m in range(skips + parameters):
+                change[scalar_of[e, 0], m] += scalar_by[k, e] * scalars[scalar_of[e, 1], m]
+        scalars[:] = change
 
 
 def _signature(real: Any) -> Any:
     rows = real[:, ::1]
     return types.void(
-        _slopes, _integers, rows, _vector, _vector, rows, _matrix, rows, _integers, rows, _integers, _integers, _matrix,
-        _vector, _vector, _vector, float64, uint32, uint32, int64, int64,
+        _slopes, _integers, rows, _vector, _matrix, rows, _matrix, rows, _integers, rows, _integers, _integers, _integers,
+        int64, _cube, _vector, _vector, _vector, _vector, _pairs, _matrix, _pairs, _matrix, _vector, _pairs, _matrix,
+        uint32, uint32, int64, int64,
     )  # fmt: skip
 
 
