@@ -83,7 +83,7 @@ def learning_rate(quick: bool) -> Drawing:
             got = found.simulated[name]
             data[f"simulated_{name}"] = np.array([got["mean"], got["sem"]])
         _ends(axes[1], found, found.horizon)
-        axes[1].set(xlabel="$n/d$", ylabel="denoising loss of order one", yscale="symlog")
+        axes[1].set(xlabel="$n/d$", ylabel="denoising loss of order one", yscale="log")
     return Drawing(
         figure,
         f"Left: learning rate that makes the denoising loss of order one least after n/d = {found.horizon:g}, over the best"
