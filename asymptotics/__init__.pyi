@@ -1,4 +1,5 @@
 from . import autoencoder as autoencoder
+from . import interactions as interactions
 from . import linear_diffusion as linear_diffusion
 from . import mixture_flow as mixture_flow
 from . import one_step as one_step
@@ -26,6 +27,8 @@ from .experiment import Experiment as Experiment
 from .experiment import example as example
 from .experiment import examples as examples
 from .opening import load as load
+from .relative_distance import RelativeDistance as RelativeDistance
+from .relative_distance import memorisation as memorisation
 from .sweeps import sweep as sweep
 
 __version__: str

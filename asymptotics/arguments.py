@@ -116,12 +116,12 @@ def load_arguments(
     room = {spelling for verb in doors.values() for spelling in verb.names}
     shared = argparse.Namespace(**{key: entry for key, entry in options.items() if key not in room})
     set_loudness(shared)
-    _check_outputs(shared)
+    check_outputs(shared)
     _log.info("experiment %s, system %s", experiment.name, experiment.system)
     return experiment, shared, given
 
 
-def _check_outputs(common: argparse.Namespace) -> None:
+def check_outputs(common: argparse.Namespace) -> None:
     """Refuse an output that cannot be written before any work is done; ``said`` is what will be said of those that can."""
     common.said = {}
     for option, suffixes in (("plot", (".png", ".pdf", ".svg")), ("save", (".npz",))):

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from . import __version__, api
-from .arguments import Parser, changes_of, load_arguments
+from .arguments import Parser, changes_of, check_outputs, load_arguments
 from .common.input.checks import ComputationError, InputError, choice
 from .common.output.files import check_output, save_figure
 from .common.output.letters import in_plain_letters
@@ -33,6 +33,8 @@ from .loudness import add_loudness, set_loudness
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from derivations.autoencoder.engine import System
 
 _log = logging.getLogger("asymptotics.cli")
 
@@ -176,6 +178,44 @@ def _sweep(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
+def _memorisation(name: str, arguments: Sequence[str]) -> int:
+    from .relative_distance import kernel_of, memorisation
+
+    parser = Parser(prog=f"asymptotics {name}", description=commands()[name].says)
+    for which, says in (
+        ("generated", "what the model generates"),
+        ("training", "its training set"),
+        ("original", "more data of the original law"),
+    ):
+        parser.add_argument(which, metavar=f"{which[0].upper()}.npy", help=f"{says}: an array (n, ...)")
+    parser.add_argument(
+        "--density", default="coordinates", help="coordinates (default), or joint: all dimensions at once"
+    )
+    parser.add_argument(
+        "--kernel", default="optimal", help="optimal (default), scott, or a width in standard deviations"
+    )
+    parser.add_argument(
+        "--bootstrap", type=int, default=100, metavar="DRAWS", help="draws for the errors (default 100)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default 0)")
+    parser.add_argument(
+        "--sets", action="store_true", help="the first axis of G and T (and O, if it has as many axes) counts data sets"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
+    parser.add_argument("--plot", metavar="OUT.png", help="draw the result (png, pdf or svg)")
+    parser.add_argument("--save", metavar="OUT.npz", help="keep the result")
+    add_loudness(parser)
+    options = parser.parse_args(arguments)
+    set_loudness(options)
+    check_outputs(options)
+    result = memorisation(
+        options.generated, options.training, options.original, density=options.density, kernel=kernel_of(options.kernel),
+        bootstrap=options.bootstrap, seed=options.seed, sets=options.sets,
+    )  # fmt: skip
+    _emit(options, result, result.to_json(), lambda: result.plot())
+    return 0
+
+
 def _examples(name: str, arguments: Sequence[str]) -> int:
     parser = Parser(prog=f"asymptotics {name}", description=commands()[name].says)
     parser.add_argument("--json", action="store_true", help="names and descriptions as one JSON object")
@@ -187,6 +227,17 @@ def _examples(name: str, arguments: Sequence[str]) -> int:
     for example, description in found.items():
         print(f"{example:<{width}}  {description}")
     return 0
+
+
+def _declared(name: str) -> System | None:
+    """The derived system of the denoiser in a file; None where the name is no file."""
+    if not name.endswith(".toml"):
+        return None
+    problem = load(name).problem
+    if not hasattr(problem, "denoiser"):
+        raise InputError(f"derive {name}: its system has no denoiser to derive; try derive list")
+    found: System = problem.denoiser.derived()
+    return found
 
 
 def _derive(name: str, arguments: Sequence[str]) -> int:
@@ -211,7 +262,7 @@ def _derive(name: str, arguments: Sequence[str]) -> int:
 
         try:
             with listening(listener):
-                return run(rest, prog=f"asymptotics {name}", also=add_loudness)
+                return run(rest, prog=f"asymptotics {name}", also=add_loudness, declared=_declared)
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -259,6 +310,10 @@ def commands() -> dict[str, Command]:
             ("optimise",),
         ),
         "sweep": Command("An experiment over a grid of any of its keys; goes on where it was interrupted.", _sweep),
+        "memorisation": Command(
+            "Does a model generalise? Distances between its samples, its training set and the original data.",
+            _memorisation,
+        ),
         "explore": Command("A local page with a slider for every number of an experiment.", _explore),
         "figure": Command("Draw a figure of the gallery.", _figure),
         "derive": Command("Print a derivation.", _derive),

@@ -26,7 +26,15 @@ from .common.system import System
 from .places import key_elsewhere, stand_ins, unknown_table
 
 #: Rooms by the name of their solvable system.
-SYSTEMS = ("autoencoder", "mixture_flow", "linear_diffusion", "one_step", "score_smoothing", "random_features")
+SYSTEMS = (
+    "autoencoder",
+    "mixture_flow",
+    "linear_diffusion",
+    "one_step",
+    "score_smoothing",
+    "random_features",
+    "interactions",
+)
 
 
 def system_of(name: str) -> System:
@@ -47,7 +55,7 @@ class Experiment:
     Parameters
     ----------
     system : str
-        The room: autoencoder, mixture_flow, linear_diffusion, one_step, score_smoothing or random_features.
+        The room: autoencoder, mixture_flow, linear_diffusion, one_step, score_smoothing, random_features or interactions.
     name, description : str
     **tables : mapping
         The tables of an experiment file by name, each a mapping of its keys (``target={...}, training={...}``).

@@ -1,5 +1,6 @@
 """What all rooms share and a user's own script needs: the look of drawings, independent runs, spectra, distances."""
 
+from .common.numerics.coordinate_densities import Gaussian
 from .common.numerics.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
 from .common.numerics.transport import mixture_w2_squared
 from .common.output.plotting import COLOURS, points, style
@@ -8,6 +9,7 @@ from .common.running.ensembles import run_ensemble, spawn
 
 __all__ = [
     "COLOURS",
+    "Gaussian",
     "Verdict",
     "from_data",
     "load_spectrum",

@@ -94,6 +94,7 @@ SMALL = {
     ],
     "one_step": ["one_step.dimension=6", "one_step.samples=40", "simulation.runs=2"],
     "score_smoothing": ["simulation.samples=50", "simulation.runs=2", "simulation.steps=20"],
+    "interactions": ["interactions.inputs=2", "interactions.outputs=1", "interactions.samples=30", "simulation.runs=3"],
     "random_features": ["simulation.dimension=12", "simulation.runs=2", "random_features.times=[1.0]"],
 }
 

@@ -157,12 +157,27 @@ def generated_features():
     return sample(features().problem, [1.0, 100.0], points=10, steps=3, workers=1, progress=False)
 
 
+@cache
+def saddle():
+    """Two clusters, one unit without overlap at rest."""
+    return asy.Experiment(
+        target={"weights": [0.5, 0.5], "centroids": [[2.0], [-2.0]]},
+        denoiser={"hidden_units": 1, "skip": 1.0, "activation": "linear", "init": {"random": 0.317}},
+        training={"times": [0.5], "learning_rate": 0.2, "tau": 1.0},
+        simulation={"dimension": 200},
+    )
+
+
 def feature_digits():
     """Made by hand: `compare_digits` takes a minute, and has its own test."""
     from asymptotics.random_features import DigitsComparison
 
     theory, measured = np.array([0.9, 0.8]), np.array([[0.91, 0.82], [0.9, 0.81]])
     return DigitsComparison(100, 200, 2, np.array([1.0, 10.0]), theory, theory, measured, measured, {}, 1.5)
+
+
+def interactions():
+    return asy.example("interactions-banana").replace(simulation={"runs": 3})
 
 
 def smoothing():
@@ -177,6 +192,21 @@ MAKE = {
     "autoencoder.Collapse": lambda tmp: chain(),
     "autoencoder.CollapseRuns": lambda tmp: chain().simulation,
     "autoencoder.DenoisingError": lambda tmp: of("observables", "denoising_error", problem(), path()(0.5), [0.2, 0.7]),
+    "autoencoder.Escape": lambda tmp: asy.escape(saddle()),
+    "autoencoder.FixedPoints": lambda tmp: asy.fixed_points(saddle(), starts=1, progress=False),
+    "autoencoder.FiniteRuns": lambda tmp: asy.simulate(
+        asy.example("three-clusters").replace(
+            {
+                "training.tau": 0.2,
+                "simulation.dimension": 40,
+                "simulation.runs": 2,
+                "simulation.samples": 10,
+                "simulation.data": 10,
+            }
+        ),
+        workers=1,
+        progress=False,
+    ),
     "autoencoder.Fluctuations": lambda tmp: of("finite_size.fluctuations", "fluctuations", path()),
     "autoencoder.GeneratedPoints": lambda tmp: generated(),
     "autoencoder.LearningCurves": lambda tmp: of("observables.learning_curves", "learning_curves", path(), [0.2, 0.5]),
@@ -199,7 +229,10 @@ MAKE = {
         "observables.score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]
     ),
     "autoencoder.SpaceRuns": lambda tmp: clones_in_space(),
+    "autoencoder.Spectrum": lambda tmp: of("stability.spectrum", "growth_rates", saddle().problem),
     "autoencoder.TrainedRun": lambda tmp: trained(),
+    "autoencoder.Typical": lambda tmp: asy.typical(saddle(), draws=2, tau=[0.5, 1.0], progress=False),
+    "autoencoder.Vanishing": lambda tmp: of("stability.vanishing", "vanishing_overlap", saddle().problem, largest=4),
     "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),
     "linear_diffusion.Averages": lambda tmp: asy.solve(linear()),
@@ -211,15 +244,23 @@ MAKE = {
     "one_step.Simulated": lambda tmp: asy.simulate(one_step(), workers=1, progress=False),
     "one_step.Theory": lambda tmp: asy.solve(one_step()),
     "one_step.Transition": lambda tmp: probability_curve(),
+    "interactions.Runs": lambda tmp: asy.simulate(interactions(), workers=1, progress=False),
+    "interactions.Solution": lambda tmp: asy.solve(interactions()),
     "random_features.DigitsComparison": lambda tmp: feature_digits(),
     "random_features.Runs": lambda tmp: asy.simulate(features(), workers=1, progress=False),
     "random_features.Samples": lambda tmp: generated_features(),
     "random_features.Solution": lambda tmp: asy.solve(features(), kernel_limit=True),
+    "relative_distance.RelativeDistance": lambda tmp: asy.memorisation(
+        *(np.random.default_rng(k).standard_normal((20 + k, 2)) for k in range(3))
+    ),
     "score_smoothing.Minimiser": lambda tmp: importlib.import_module(
         "asymptotics.score_smoothing.networks.variational"
     ).convex_program(2, 0.01, 0.1, knots=9),
     "score_smoothing.Particles": lambda tmp: asy.simulate(smoothing(), workers=1, progress=False),
     "score_smoothing.Solution": lambda tmp: asy.solve(smoothing(), at=[0.2], starts=[0.1], times=[0.01]),
+    "score_smoothing.TrainedCircle": lambda tmp: importlib.import_module(
+        "asymptotics.score_smoothing.networks.plane"
+    ).train_circle(3, 0.05, hidden=8, noises=4, steps=200),
     "score_smoothing.TrainedScore": lambda tmp: importlib.import_module(
         "asymptotics.score_smoothing.networks.training"
     ).train(3, 0.02, hidden=8, noises=16, steps=200),

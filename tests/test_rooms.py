@@ -52,6 +52,10 @@ SMALL = {
         "one-step",
         {"one_step.dimension": 5, "one_step.samples": 40, "simulation.runs": 4},
     ),
+    "interactions": (
+        "interactions",
+        {"interactions.inputs": 2, "interactions.outputs": 1, "interactions.samples": 40, "simulation.runs": 6},
+    ),
     "score_smoothing": ("score-smoothing", {"simulation.samples": 300, "simulation.runs": 2}),
 }
 #: Options without which a comparison of that room says little.

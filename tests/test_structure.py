@@ -11,7 +11,16 @@ import pytest
 import asymptotics  # noqa: F401  (its import installs the finders of old names)
 from derivations.moved import Moved
 
-ROOMS = ["", ".autoencoder", ".mixture_flow", ".linear_diffusion", ".one_step", ".score_smoothing", ".random_features"]
+ROOMS = [
+    "",
+    ".autoencoder",
+    ".mixture_flow",
+    ".linear_diffusion",
+    ".one_step",
+    ".score_smoothing",
+    ".random_features",
+    ".interactions",
+]
 MOVED = {old: new for finder in sys.meta_path if isinstance(finder, Moved) for old, new in finder.table.items()}
 
 

@@ -19,6 +19,7 @@ from .generated.modes import ModeReport as ModeReport
 from .generated.modes import generated_modes as generated_modes
 from .generated.modes import mode_report as mode_report
 from .generated.modes import target_modes as target_modes
+from .memory.result import FiniteRuns as FiniteRuns
 from .model.denoiser import Denoiser as Denoiser
 from .model.problem import Problem as Problem
 from .model.sampling import Sampling as Sampling

@@ -10,6 +10,8 @@ import numpy as np
 from ..common.input.checks import InputError
 from ..common.running.checkpoints import Checkpoint
 from .finite_size import reduced_chain
+from .memory import ensemble as memory
+from .memory.result import FiniteRuns
 from .model.problem import Problem
 from .process import ensemble
 from .process.ensemble import Runs
@@ -26,8 +28,8 @@ def simulate(
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
     initial: str = "exact",
-) -> Runs:
-    """An ensemble of independent trainings by ``simulation.method``.
+) -> Runs | FiniteRuns:
+    """An ensemble of independent trainings by ``simulation.method``; with ``simulation.data`` on fixed sets of samples.
 
     Parameters
     ----------
@@ -46,6 +48,13 @@ def simulate(
     InputError
         If an argument is not allowed, or the chain is asked for what it does not have.
     """
+    if problem.simulation.data is not None:
+        for name, given in {"data": data, "companion": companion or None, "executor": executor}.items():
+            if given is not None:
+                raise InputError(f"{name}: not with simulation.data, whose samples are those of the target")
+        if initial != "exact":
+            raise InputError(f"initial = {initial!r}: must be 'exact' with simulation.data")
+        return memory.simulate(problem, tau=tau, workers=workers, progress=progress, checkpoint=checkpoint)
     if problem.simulation.method == "chain":
         for name, given in {"data": data, "companion": companion or None, "executor": executor}.items():
             if given is not None:

@@ -20,6 +20,10 @@ from .closed_forms.multistep import angle_grid as angle_grid
 from .closed_forms.multistep import flow_divergence as flow_divergence
 from .closed_forms.multistep import multistep_fraction as multistep_fraction
 from .closed_forms.multistep import time_grid as time_grid
+from .closed_forms.relative_distance import RelativeLaw as RelativeLaw
+from .closed_forms.relative_distance import relative_law as relative_law
+from .closed_forms.ridge import RidgeDivergence as RidgeDivergence
+from .closed_forms.ridge import ridge_divergence as ridge_divergence
 from .comparison import compare as compare
 from .prediction import Theory as Theory
 from .problem import Problem as Problem

@@ -28,6 +28,7 @@ def _predicted(theory: Theory) -> dict[str, float | None]:
         "kl_generated_target_mean": kl.mean,
         "kl_generated_target": kl.total,
         "log_bhattacharyya": theory.log_bhattacharyya,
+        "probability": theory.probability,
     }
 
 
@@ -35,6 +36,8 @@ def _reason(name: str, value: float | None, d: int, n: int) -> str | None:
     """Why a mean cannot be compared by standard errors, or None."""
     if value is None:
         return "the theory has no value (its notes say why)"
+    if name == "probability":
+        return "leading order in d; its 1/d term is not known"
     if name == "log_bhattacharyya" and d > 1:
         return "the O(1) term of ln|1 + S_G| is not known"
     # P(smallest eigenvalue of V < ε) ~ ε^{(n−d)/2}: moments of Tr V^{−1} below that order exist
@@ -82,13 +85,14 @@ def compare(theory: Theory, runs: Simulated) -> Verdict:
                 skewed=True,
             )
         )
-    skipped += [
-        ("kl_target_generated", "its mean is infinite, and the 1/d term of its median is not known"),
-        ("probability", "no asymptotic prediction"),
-    ]
-    notes = [*theory.notes, f"P(E_OG < E_TG) = {runs.probability:.4f}"]
+    skipped.append(("kl_target_generated", "its mean is infinite, and the 1/d term of its median is not known"))
+    notes = [*theory.notes, f"P(E_OG < E_TG) = {runs.probability:.4f}" + _expected(theory)]
     verdict = Verdict.of(rows, notes=tuple(notes), not_tested=tuple(skipped), details={"probability": runs.probability})
     return dataclasses.replace(verdict, power=_power(theory, verdict))
+
+
+def _expected(theory: Theory) -> str:
+    return "" if theory.probability is None else f" (theory, to leading order in d: {theory.probability:.4f})"
 
 
 def _power(theory: Theory, verdict: Verdict) -> dict[str, float]:

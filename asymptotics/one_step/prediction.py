@@ -100,6 +100,8 @@ class Theory(FromTables, Recorded):
         ``name: reason`` for each null.
     seconds : float
         Time taken.
+    probability, log_ratio : float
+        P(E_OG < E_TG) by sums of random energies, and the median of ln OG − ln TG (see `relative_law`).
     """
 
     JSON: ClassVar[Mapping[str, str]] = {
@@ -135,6 +137,8 @@ class Theory(FromTables, Recorded):
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     sweep: dict[str, Any] = field(default_factory=dict)
+    probability: float | None = None
+    log_ratio: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         data = super().to_json()
@@ -160,6 +164,11 @@ class Theory(FromTables, Recorded):
             f"  mixing time {self.mixing_time:.6g}; h^2: mixing {self.h2_mixing:.6g}, kernel {self.h2_kernel:.6g},"
             f" AMISE {self.h2_amise:.6g}, MISE {self.h2_mise:.6g}",
         ]
+        if self.probability is not None:
+            underlying = self.problem.one_step.underlying
+            lines.append(
+                f"  P(E_OG < E_TG) {show(self.probability)} ({underlying} underlying density, leading order in d)"
+            )
         if self.multistep.steps > 1:
             lines.append(f"  {self.multistep.steps} steps: variance fraction {self.multistep.q:.6g} for n -> infinity")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])

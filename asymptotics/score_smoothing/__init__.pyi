@@ -9,6 +9,8 @@ from .laws.distances import early_stopping as early_stopping
 from .laws.distances import metrics as metrics
 from .laws.numerical import NumericalLaw as NumericalLaw
 from .laws.transport import expectation as expectation
+from .networks.plane import TrainedCircle as TrainedCircle
+from .networks.plane import train_circle as train_circle
 from .networks.training import train as train
 from .networks.variational import convex_program as convex_program
 from .networks.variational import gap_loss as gap_loss

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..common.output.ensemble import standard_error
-from ..common.output.plotting import axes_of, draw, points, style
+from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .laws.circle import CircleLaw
 from .laws.experiment import law_of
 from .laws.law import Law
+from .networks.plane import TrainedCircle
 from .networks.training import TrainedScore
 from .networks.variational import Minimiser
 from .problem import Problem
@@ -218,3 +219,24 @@ def minimiser(found: Minimiser, ax: Any = None) -> tuple[Any, Any]:
 def trained(network: TrainedScore, ax: Any = None) -> tuple[Any, Any]:
     """`learned_score` of a trained network."""
     return learned_score(network, network.points, network.t, f"network, decay {network.decay:g}", ax)
+
+
+@draw.register
+def circle_network(network: TrainedCircle, ax: Any = None) -> tuple[Any, Any]:
+    """The posterior mean of a network in the plane along every chord, against the smoothed score of its δ; returns ``(figure, axes)``."""
+    n = len(network.points)
+    alpha = np.pi / n
+    along = np.linspace(-1.5, 1.5, 121) * np.sin(alpha)
+    with style():
+        figure, axis = axes_of(ax)
+        for k in range(n):
+            middle = (2 * k + 1) * alpha
+            e_m, e_c = np.array([np.cos(middle), np.sin(middle)]), np.array([-np.sin(middle), np.cos(middle)])
+            mean = network.posterior_mean(np.cos(alpha) * e_m + along[:, None] * e_c)
+            axis.plot(along, mean @ e_c, color=COLOURS[0], alpha=0.5, label="network, every chord" if k == 0 else None)
+        inner = np.sin(alpha) - float(np.mean(network.effective_delta))
+        smoothed = np.sin(alpha) * np.clip(along / inner, -1, 1)
+        axis.plot(along, smoothed, color=COLOURS[1], linestyle="--", label="smoothed score, same slope")
+        axis.set(xlabel="position along the chord", ylabel="posterior mean along the chord", title=f"t = {network.t:g}")
+        axis.legend()
+    return figure, axis

@@ -3,6 +3,9 @@ from .distances import divergences as divergences
 from .distances import late_time as late_time
 from .distances import overlap as overlap
 from .distances import several_steps as several_steps
+from .energies import determinant as determinant
+from .energies import trained_points as trained_points
+from .energies import two_sums as two_sums
 from .equations import a as a
 from .equations import b as b
 from .equations import branches as branches

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from ..steps import Derivation
 from .distances import bandwidths, divergences, late_time, overlap, several_steps
+from .energies import determinant, trained_points, two_sums
 from .equations import branches, free_energy, marchenko_pastur, regression, series, trace
 from .slips import slips
 
@@ -27,6 +28,9 @@ def derivation() -> Derivation:
             bandwidths(),
             late_time(),
             several_steps(),
+            determinant(),
+            trained_points(),
+            two_sums(),
         ),
         slips(),
     )

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from asymptotics.common.numerics import pair_sums
 from asymptotics.common.running.threads import single_threaded
 from asymptotics.one_step import theory
 from asymptotics.one_step.problem import Problem
-from asymptotics.one_step.process import pair_sums
 from asymptotics.one_step.settings import OneStep, Simulation
 from asymptotics.one_step.simulation import simulate
 

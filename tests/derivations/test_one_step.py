@@ -18,7 +18,7 @@ def derivation():
 
 def test_steps_print(derivation):
     titles = [step.title for step in derivation]
-    assert len(titles) == 11
+    assert len(titles) == 14
     assert "Two branches of the log-determinant" in titles
     assert r"\Lambda" in derivation.latex()
     assert derivation.markdown().count("###") >= 10

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asymptotics.common.numerics import pair_sums
 from asymptotics.one_step.problem import Problem
 from asymptotics.one_step.process import distances as dist
-from asymptotics.one_step.process import pair_sums
 from asymptotics.one_step.process.denoiser import Generated, fit
 from asymptotics.one_step.process.ensemble import evaluate
 from asymptotics.one_step.settings import OneStep

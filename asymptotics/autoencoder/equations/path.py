@@ -74,6 +74,11 @@ class TrainingPath(Result):
         "seconds": "",
         "rule": "",
         "stability": "",
+        "ema": "averages of the weights: gamma, Theta, Q, cross (with the live ones), M, b, parameters; a list of several",
+        "velocity": "Theta, Q and cross (with the weights) of the friction's velocities",
+        "plateaus": "where the path rests before it goes on",
+        "generated": "law of what the network generates at the last τ (with generated)",
+        "generated_reason": "why generated is null",
     }
 
     knots: np.ndarray

@@ -11,6 +11,7 @@ from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..comparison.typical import DRAWS, leaves
 from ..finite_size.fluctuations import Fluctuations, fluctuations
 from ..generated.density import GeneratedDensity
+from ..memory.result import FiniteRuns
 from ..process.ensemble import Runs
 from ..process.measured import Means
 from ..process.results import TrainedRun
@@ -18,6 +19,7 @@ from ..solution import OrderParameterPath
 from ..stability.typical import of_path
 from .axes import TAU
 from .densities import draw_densities
+from .memory import plot_finite
 from .stability import bands
 
 
@@ -165,8 +167,12 @@ def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
-def comparison(path: OrderParameterPath, runs: Runs | Means | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(
+    path: OrderParameterPath, runs: Runs | Means | FiniteRuns | None = None, ax: Any = None
+) -> tuple[Any, Any]:
     """Order parameters against τ, and target, theory and experiment densities of the first two projections side by side."""
+    if isinstance(runs, FiniteRuns):
+        return plot_finite(runs, ax, path=path)
     problem = path.problem
     with style() as plt:
         if ax is not None:

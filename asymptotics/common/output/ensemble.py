@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -21,6 +22,14 @@ def spread(values: np.ndarray, axis: int = 0) -> np.ndarray:
 def standard_error(values: np.ndarray, axis: int = 0) -> np.ndarray:
     """Standard error of the mean over independent runs along an axis; of one run NaN."""
     return np.asarray(spread(values, axis) / np.sqrt(values.shape[axis]))
+
+
+def wilson_interval(probability: float, runs: int, deviations: float = 1.0) -> tuple[float, float]:
+    """Wilson's score interval of a binomial fraction, ``deviations`` standard deviations to each side."""
+    z2 = deviations**2
+    centre = (probability + 0.5 * z2 / runs) / (1.0 + z2 / runs)
+    half = deviations / (1.0 + z2 / runs) * math.sqrt(probability * (1.0 - probability) / runs + 0.25 * z2 / runs**2)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

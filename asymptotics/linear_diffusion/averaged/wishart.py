@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.input.checks import InputError, integer, number
+from ...common.input.checks import integer, number
+from ...common.numerics.wishart import mean_log_det_ratio as mean_log_det_ratio
+from ...common.numerics.wishart import wishart_kl_generated_target as wishart_kl_generated_target
+from ...common.numerics.wishart import wishart_kl_target_generated as wishart_kl_target_generated
 
 
 @dataclass(frozen=True)
@@ -36,24 +39,6 @@ class WishartAverages:
         return self.trace_inverse
 
 
-def mean_log_det_ratio(dimension: int, samples: int) -> float:
-    r"""E ln(|Σ₀|/|Σ|) = Σ_{i=1}^d ψ((N−i)/2) + d ln(2/N), N > d: the Wishart average, independent of Σ."""
-    from scipy.special import digamma
-
-    d, n = _more_samples(dimension, samples, 1)
-    return float(digamma((n - np.arange(1, d + 1)) / 2).sum() + d * np.log(2 / n))
-
-
-def _more_samples(dimension: int, samples: int, excess: int) -> tuple[int, int]:
-    d = integer("dimension", dimension, at_least=1)
-    n = integer("samples", samples, at_least=2)
-    if n < d + excess:
-        raise InputError(
-            f"samples = {n}: must be at least {d + excess} for dimension {d}; the mean without regularisation is infinite"
-        )
-    return d, n
-
-
 def wishart_averages(eigenvalues: np.ndarray, samples: int) -> WishartAverages:
     """Exact averages at c = 0 (see the class); Σ must have an inverse, else all are None."""
     values = np.asarray(eigenvalues, dtype=float)
@@ -80,17 +65,6 @@ def wishart_averages(eigenvalues: np.ndarray, samples: int) -> WishartAverages:
         float(sigma_squared),
         float(sigma_squared - first * inverse.sum()),
     )
-
-
-def wishart_kl_generated_target(dimension: int, samples: int) -> float:
-    """E KL(ρ_N‖ρ) = −ℓ/2 at c = 0, ℓ = E ln(|Σ₀|/|Σ|); N > d (else infinite: `InputError`)."""
-    return -0.5 * mean_log_det_ratio(dimension, samples)
-
-
-def wishart_kl_target_generated(dimension: int, samples: int) -> float:
-    """E KL(ρ‖ρ_N) = ½[ℓ − d + d(N+1)/(N−d−2)] at c = 0; N > d + 2 (else infinite: `InputError`)."""
-    d, n = _more_samples(dimension, samples, 3)
-    return 0.5 * (mean_log_det_ratio(d, n) - d + d * (n + 1) / (n - d - 2))
 
 
 def limits_per_dimension(gamma: float) -> tuple[float, float]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from ...common.input.checks import fail
+from ...common.numerics.joint_densities import log_distance, log_mean_gaussian
+from ...common.numerics.pair_sums import kernel_variance, log_kernel_excess, log_kernel_excess_bound, log_pair_sum
 from ...common.output.records import Record
-from .denoiser import BLOCK, Generated
-from .pair_sums import kernel_variance, log_kernel_excess, log_kernel_excess_bound, log_pair_sum
+from .denoiser import Generated
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,8 @@ def log_overlap(generated: Generated, points: np.ndarray | None) -> float:
     d = len(generated.mean)
     centres = np.zeros((1, d)) if points is None else points
     h2 = 1.0 if points is None else kernel_variance(len(points), d)
-    lower = np.linalg.cholesky(generated.covariance + h2 * np.eye(d))
-    log_det = 2.0 * float(np.sum(np.log(np.diag(lower))))
-    exponents = np.empty(len(centres))
-    for start in range(0, len(centres), BLOCK):
-        rows = slice(start, start + BLOCK)
-        white = solve_triangular(lower, (centres[rows] - generated.mean).T, lower=True, check_finite=False)
-        exponents[rows] = -0.5 * np.einsum("ij,ij->j", white, white)
-    top = float(exponents.max())
-    mean = top + math.log(float(np.mean(np.exp(exponents - top))))
-    return 0.5 * d * math.log(2.0) - 0.5 * log_det + mean
+    mean = log_mean_gaussian(centres, generated.mean, generated.covariance + h2 * np.eye(d))
+    return 0.5 * d * math.log(4.0 * math.pi) + mean
 
 
 def log_cross(points: np.ndarray, underlying: Underlying) -> float:
@@ -186,16 +178,6 @@ def gaussian_divergences(generated: Generated) -> GaussianDivergences:
     )
 
 
-def _log_distance(first: float, second: float, cross: float) -> float:
-    """ln(e^first + e^second − 2 e^cross); the coefficients add up to 0, so expm1 keeps what is near 1."""
-    top = max(first, second, cross)
-    if top < 30.0:
-        value, top = math.fsum((math.expm1(first), math.expm1(second), -2.0 * math.expm1(cross))), 0.0
-    else:
-        value = math.fsum((math.exp(first - top), math.exp(second - top), -2.0 * math.exp(cross - top)))
-    return top + math.log(value) if value > 0.0 else -math.inf
-
-
 def distances(points: np.ndarray, generated: Generated, underlying: Underlying, std: float = 1.0) -> Distances:
     r"""All pairwise distances of one data set, with Hellinger and KL against N(μ, σ²).
 
@@ -221,10 +203,10 @@ def distances(points: np.ndarray, generated: Generated, underlying: Underlying, 
     t2, o2 = math.log1p(math.exp(log_kernel_excess(points))), math.log1p(math.exp(excess))
     gaussian = gaussian_divergences(generated)
     g2 = -0.5 * d * gaussian.log_det_rate
-    logs = {"E_TO": _log_distance(t2, o2, log_cross(points, underlying))}
+    logs = {"E_TO": log_distance(t2, o2, log_cross(points, underlying))}
     if math.isfinite(g2):
-        logs["E_TG"] = _log_distance(t2, g2, log_overlap(generated, points))
-        logs["E_OG"] = _log_distance(o2, g2, log_overlap(generated, underlying.points))
+        logs["E_TG"] = log_distance(t2, g2, log_overlap(generated, points))
+        logs["E_OG"] = log_distance(o2, g2, log_overlap(generated, underlying.points))
     unit = -0.5 * d * math.log(4.0 * math.pi * std**2)
     notes: list[str] = []
     values: dict[str, Any] = {}

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.input.checks import InputError, array
+from ...common.output.ensemble import wilson_interval as wilson_interval
 from ...common.output.records import Recorded
 from ...common.output.results import dataframe, to_builtin
 from ...common.running.checkpoints import Checkpoint
@@ -160,14 +161,6 @@ class Simulated(FromTables, Recorded):
     def to_dataframe(self) -> Any:
         """Every quantity of every run as a pandas DataFrame, one row a data set (needs pandas)."""
         return dataframe({"run": np.arange(self.runs), **{name: self.column(name) for name in QUANTITIES}}, "run")
-
-
-def wilson_interval(probability: float, runs: int, deviations: float = 1.0) -> tuple[float, float]:
-    """Wilson's score interval of a binomial fraction, ``deviations`` standard deviations to each side."""
-    z2 = deviations**2
-    centre = (probability + 0.5 * z2 / runs) / (1.0 + z2 / runs)
-    half = deviations / (1.0 + z2 / runs) * math.sqrt(probability * (1.0 - probability) / runs + 0.25 * z2 / runs**2)
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _underlying(model: OneStep, rng: np.random.Generator) -> Underlying:

@@ -1,0 +1,35 @@
+"""Networks on fixed data sets: train and test loss against τ, beside the one-pass theory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..memory.result import FiniteRuns
+from ..solution import OrderParameterPath
+from .axes import TAU
+
+
+@draw.register
+def plot_finite(runs: FiniteRuns, ax: Any = None, *, path: OrderParameterPath | None = None) -> tuple[Any, Any]:
+    """Train and test loss against τ, with the one-pass theory as a line; returns ``(figure, axes)``."""
+    with style():
+        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        for k, (name, label) in enumerate((("train_loss", "training samples"), ("test_loss", "fresh samples"))):
+            points(axis, runs.tau, runs.mean(name), runs.sem(name), color=COLOURS[k], linestyle="-", label=label)
+        if path is not None:
+            tau = np.linspace(0.0, path.tau_max, 101)
+            axis.plot(
+                tau,
+                path.loss_total(tau, runs.dimension) / runs.dimension,
+                color="0.3",
+                linestyle="--",
+                label="one pass (theory)",
+            )
+        if runs.tau_star is not None:
+            axis.axvline(runs.tau_star, color="0.7", linewidth=0.8, label="best stopping time")
+        axis.set(xlabel=TAU, ylabel="loss per dimension", title=f"n = {runs.samples}, d = {runs.dimension}")
+        axis.legend()
+    return figure, axis

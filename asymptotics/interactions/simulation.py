@@ -1,0 +1,182 @@
+"""Data sets drawn from the truth, each fitted, and the divergences of every fit in closed form."""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..common.input.checks import InputError
+from ..common.output.ensemble import spread, standard_error
+from ..common.output.results import Result, dataframe, to_builtin
+from ..common.running.checkpoints import Checkpoint
+from ..common.running.ensembles import run_ensemble, spawn
+from ..common.running.threads import single_threaded
+from .model import PARTS, fit, fit_ridge, hermite_features, order_counts
+from .problem import Problem
+
+#: Both directions.
+DIRECTIONS = ("kl_target_learned", "kl_learned_target")
+
+
+def one_run(seed: np.random.SeedSequence, problem: Problem) -> np.ndarray:
+    """One data set: KL both ways by parts, and the traces of its features plain and whitened; shape (4, 6), unused places NaN."""
+    truth, n, m = problem.truth, problem.interactions.samples, problem.interactions.inputs
+    rng = np.random.default_rng(seed)
+    found = np.full((4, 6), np.nan)
+    with single_threaded():
+        data = truth.sample(rng, n)
+        penalties = problem.penalties
+        learned = fit(data, m) if penalties is None else fit_ridge(data, truth, penalties)
+        for k, split in enumerate((truth.kl(learned), learned.kl(truth))):
+            found[k] = [getattr(split, part) for part in PARTS]
+        x = data[:, :m]
+        known = np.linalg.cholesky(truth.covariance)
+        white = [(x - truth.mean, known)]
+        if penalties is None:
+            centred = x - x.mean(axis=0)
+            white.append((centred, np.linalg.cholesky(centred.T @ centred / n)))
+        for k, (shifted, lower) in enumerate(white):
+            psi = hermite_features(np.linalg.solve(lower, shifted.T).T)
+            gram = psi.T @ psi
+            if penalties is not None:
+                gram += np.diag(np.repeat(penalties, order_counts(m)))
+            inverse = np.diag(np.linalg.inv(gram))
+            found[2 + k, :3] = np.add.reduceat(inverse, [0, 1, 1 + m])
+    return found
+
+
+@dataclass(frozen=True)
+class Runs(Result):
+    """Divergences of fitted models over independent data sets.
+
+    Parameters
+    ----------
+    runs : int
+    kl_target_learned, kl_learned_target : ndarray, shape (runs, 6)
+        By parts (`PARTS`).
+    traces, traces_whitened : ndarray, shape (runs, 3)
+        Tr_j of the inverse Gram matrix of the features; whitened: NaN with ridge.
+    settings : dict
+    seconds : float
+    """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "mean": "means over data sets, by direction and part, and of the traces",
+        "sem": "their standard errors",
+        "std": "spread over data sets",
+        "median": "medians over data sets",
+        "runs": "",
+        "settings": "",
+        "seconds": "",
+    }
+
+    runs: int
+    kl_target_learned: np.ndarray
+    kl_learned_target: np.ndarray
+    traces: np.ndarray
+    traces_whitened: np.ndarray
+    settings: dict[str, Any]
+    seconds: float
+
+    @property
+    def problem(self) -> Problem:
+        """What was simulated."""
+        return Problem.from_tables(self.settings)
+
+    def column(self, name: str, part: str) -> np.ndarray:
+        """One part in every run."""
+        found: np.ndarray = getattr(self, name)[:, PARTS.index(part)]
+        return found
+
+    def _statistic(self, function: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            name: dict(zip(PARTS, function(getattr(self, name)).tolist(), strict=True)) for name in DIRECTIONS
+        }
+        return found | {"traces": function(self.traces), "traces_whitened": function(self.traces_whitened)}
+
+    def to_json(self) -> dict[str, Any]:
+        content = {
+            "runs": self.runs,
+            "mean": self._statistic(lambda v: v.mean(axis=0)),
+            "sem": self._statistic(standard_error),
+            "std": self._statistic(spread),
+            "median": self._statistic(lambda v: np.median(v, axis=0)),
+            "settings": self.settings,
+            "seconds": self.seconds,
+        }
+        found: dict[str, Any] = to_builtin(content)
+        return found
+
+    def summary(self) -> str:
+        table = self.settings["interactions"]
+        lines = [
+            f"interactions: {self.runs} data sets of N = {table['samples']}, {table['inputs']} inputs, {table['outputs']} outputs, "
+            f"{self.seconds:.1f} s",
+        ]
+        for name in DIRECTIONS:
+            values = getattr(self, name)
+            mean, sem, median = values.mean(axis=0), standard_error(values), np.median(values, axis=0)
+            lines.append(f"  {name}")
+            lines += [
+                f"    {part:<8} {mean[k]:.6g} ± {sem[k]:.2g}  (median {median[k]:.6g})" for k, part in enumerate(PARTS)
+            ]
+        return "\n".join(lines)
+
+    def to_dataframe(self) -> Any:
+        """One row a data set as a pandas DataFrame."""
+        columns = {f"{name}.{part}": self.column(name, part) for name in DIRECTIONS for part in PARTS}
+        return dataframe({"run": np.arange(self.runs), **columns}, "run")
+
+
+def simulate(
+    problem: Problem,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Runs:
+    """Draw data sets, fit each, and compare with the truth.
+
+    Parameters
+    ----------
+    problem : Problem
+    workers : int, optional
+        Processes; the answer does not depend on their number.
+    progress : bool, optional
+        Show a bar; default only on a terminal.
+    checkpoint : Checkpoint, optional
+        Keeps finished data sets.
+
+    Raises
+    ------
+    InputError
+        For N < F + r without ridge: the likelihood is unbounded.
+    """
+    started = clock.perf_counter()
+    table, plan = problem.interactions, problem.simulation
+    least = problem.features + table.outputs
+    if problem.penalties is None and table.samples < least:
+        raise InputError(
+            f"interactions.samples = {table.samples}: must be at least F + r = {least} without ridge; the likelihood is unbounded"
+        )
+    if problem.penalties is not None and not problem.penalties.all() and table.samples < problem.features:
+        raise InputError(f"interactions.ridge = {table.ridge}: must be > 0 for N < F = {problem.features}")
+    found = np.array(
+        run_ensemble(
+            one_run,
+            spawn(plan.seed, plan.runs),
+            problem,
+            workers=workers,
+            progress=progress,
+            description="data sets",
+            checkpoint=checkpoint,
+        )
+    )
+    return Runs(
+        plan.runs, found[:, 0], found[:, 1], found[:, 2, :3], found[:, 3, :3], problem.to_tables(),
+        clock.perf_counter() - started,
+    )  # fmt: skip
