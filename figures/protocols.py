@@ -101,7 +101,7 @@ def curriculum(quick: bool) -> Drawing:
     size = {"dimension": 300, "runs": 4} if quick else {"dimension": 2000, "runs": 16}
     level = _noise_level(0.3, size, 24 if quick else 120)
     exp = asy.example("three-clusters").replace(
-        {"training.times": [0.2, 0.5, 0.8], "training.average": "random", "simulation": size}
+        {"training.times": [0.2, 0.5, 0.8], "training.average": "random"}, simulation=size
     )
     found = asy.optimise(
         exp, "order_one", {"training.time_probabilities": (0.0, 1.0, 10 if quick else 40)}, at=[0.5],
