@@ -7,11 +7,12 @@ from typing import Any
 
 from ...common.output.verdict import Verdict
 from ..finite_size.chi_square import chi_square
+from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from ..process.ensemble import Runs
 from ..solution import OrderParameterPath
 from .finite import JOINT, FiniteSize
-from .generated import densities, distances, generated_rows
+from .generated import distances, generated_rows
 from .order_parameters import order_parameter_rows, power_of
 
 #: Share of the level of the test with the predicted covariance.
@@ -50,7 +51,7 @@ def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Ver
         rows += generated_rows(path, runs, problem)
         if runs.runs > 2:
             at = path(min(float(runs.tau[-1]), path.tau_max))
-            distance, null = distances(densities(problem, at), runs)
+            distance, null = distances(GeneratedDensity(problem, at), runs)
             details["sliced_wasserstein"] = {"distance": distance, "null": null}
             words = f"run to theory {distance:.4f}, run to other runs {null:.4f}; its law is not known"
             not_tested.append(("generated: sliced Wasserstein", words))

@@ -210,7 +210,8 @@ class Terms(FieldLaws):
             moved = [table(now.first * psi) for psi in now.psi]
             explicit = [
                 np.concatenate(
-                    [values[:, :, :at], np.stack([m[:, x[:, at]] for m in moved], axis=2), values[:, :, at + 1 :]], axis=2
+                    [values[:, :, :at], np.stack([m[:, x[:, at]] for m in moved], axis=2), values[:, :, at + 1 :]],
+                    axis=2,
                 )
                 for values, x in zip(explicit, self.shared_explicit, strict=True)
             ]
