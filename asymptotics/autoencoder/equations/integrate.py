@@ -15,6 +15,7 @@ from ..model.problem import Problem
 from .drift import Drift
 from .loss_terms import unpredicted_along
 from .path import TrainingPath
+from .relaxation import SkipRelaxation
 from .stepping import StepError, finite, pieces_of, steps
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
@@ -133,6 +134,7 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
     from ... import __version__
 
     stacked = np.array(values)
+    _close_skip(problem, drift, knots, stacked)
     if controls.method == "DOP853" and len(knots) <= 400:
         loss_tau = np.concatenate([[knots[0]], stacked_times(knots)])
         loss_states = np.concatenate([stacked[:1, 0], stacked[:, [3, -1]].reshape(-1, stacked.shape[-1])])
@@ -163,6 +165,17 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
         moving=problem.optimiser.moving,
         source=problem,
     )
+
+
+def _close_skip(problem: Problem, drift: Drift, knots: np.ndarray, stacked: np.ndarray) -> None:
+    """Put b_τ in closed form in the place of what the integrator found of it, where the times stand still."""
+    if not problem.denoiser.has_skip or problem.training.moving:
+        return
+    nodes = lobatto(DENSE_NODES)
+    taus = knots[:-1, None] + nodes * np.diff(knots)[:, None]
+    first = drift.layout.at_b
+    relaxation = SkipRelaxation(problem)
+    stacked[:, :, first : first + drift.layout.basis] = relaxation(taus, problem.target.mean_eigenvalue)
 
 
 def stacked_times(knots: np.ndarray) -> np.ndarray:

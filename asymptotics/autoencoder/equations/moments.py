@@ -74,7 +74,7 @@ class AveragedMoments:
         if self.kernels.kink:
             mixing = np.tile(self.mixing(b, now), cells)
             fill_hessians(out, self.kernels.column, self.kernels.p, law, mixing, self.encoders, self.decoders)
-        if times == 1 and now.first[0] == 1.0:
+        if times == 1 and now.first[0] == now.second[0] == 1.0:
             averaged = out
         else:
             by_time = out.reshape(cells, times, -1)
