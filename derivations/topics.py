@@ -65,4 +65,6 @@ def build(name: str, hidden: int = 1, activation: str | None = None, predicts: s
     from .autoencoder.denoiser import architecture
     from .autoencoder.engine import derive
 
-    return derive(architecture(name, hidden, activation=activation, predicts=predicts)).derivation
+    # Labels are written out: two of them say all.
+    labels = 2 if ARCHITECTURES[name].labelled else 0
+    return derive(architecture(name, hidden, activation=activation, predicts=predicts, labels=labels)).derivation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy
 
 from ..steps import Derivation, Step, equation
-from . import skip
+from . import practice_steps, skip
 from . import slips as autoencoder_slips
 from .denoiser import alpha, beta
 from .names import vector_symbols
@@ -24,14 +24,22 @@ def derivation(system: Equations) -> Derivation:
     denoiser = system.denoiser
     steps = [_model(system), _loss(system), _potential(system), _gradient(system), _hessians(system)]
     steps += [_sgd(system), _stein(system), _equations(system)]
-    if denoiser.skip:
+    told = denoiser.conditioned or denoiser.labelled
+    if told or not denoiser.plain or system.optimiser is not None:
+        steps.append(practice_steps.averages(system))
+    if not denoiser.plain:
+        steps += practice_steps.skip_steps(system)
+    elif denoiser.skip:
         steps += [_skip(system), skip.step(system.bulk)]
     if denoiser.parameters:
         steps.append(_scalars(system))
     y0, y1 = denoiser.target()
     if sympy.simplify(alpha * y1 - beta * y0) != 0:  # a multiple of x_t says nothing that could be sampled from
         steps += Sampler().steps(denoiser)
-    slips = autoencoder_slips.slips() if denoiser.name == "tied" and denoiser.predicts == "data" else ()
+        if denoiser.labelled:
+            steps.append(practice_steps.guidance(denoiser))
+    published = denoiser.name == "tied" and denoiser.predicts == "data" and denoiser.plain and not told
+    slips = autoencoder_slips.slips() if published else ()
     return Derivation(f"{denoiser.name} auto-encoder, {len(denoiser.terms)} terms", tuple(steps), slips)
 
 
@@ -53,6 +61,7 @@ def _model(system: Equations) -> Step:
         "local fields omega_a = w_a.x_t/sqrt(d) with lambda0_a = w_a.x_0/sqrt(d), lambda1_a = w_a.x_1/sqrt(d).",
         (
             equation(f(x), system.skip * x + sympy.Add(*terms)),
+            *([] if system.denoiser.plain else [equation(system.skip, system.denoiser.skip_value())]),
             equation(x_t, alpha * x0 + beta * x1),
             equation(sympy.Symbol("y"), y0 * x0 + y1 * x1),
             *fields,
@@ -114,13 +123,17 @@ def _hessians(system: Equations) -> Step:
 def _sgd(system: Equations) -> Step:
     equations = [equation(sympy.Symbol(f"DTheta_{a + 1}"), x) for a, x in enumerate(system.theta_increment)]
     equations += [equation(sympy.Symbol(f"Dq_{a + 1}_{c + 1}"), x) for (a, c), x in system.gram_increment.items()]
+    matrices: tuple[sympy.Basic, ...] = ()
+    text = "w_a moves by -rho_a eta (grad loss + lambda/d w_a), with "
+    if system.optimiser is not None:
+        text, matrices = practice_steps.linear_map(system)
     return Step(
-        "One SGD step",
-        "w_a moves by -rho_a eta (grad loss + lambda/d w_a), with d lambda_ca/d w_a = x_c/sqrt(d) and "
+        "One SGD step" if system.optimiser is None else "One step of the optimiser",
+        text + "d lambda_ca/d w_a = x_c/sqrt(d) and "
         "d Q_ab/d w_a = (1 + delta_ab) w_b/d. Overlaps restricted to atom s, increments per d tau = 2 eta/d at leading "
         "order: z_c_b = sum over s of x_c w_b/sqrt(d), zu_c = sum over s of x_c u for a reference direction u, and "
         "x_1.x_1 = d p_s varsigma, x_0.x_0 = d p_s on the atom.",
-        tuple(equations),
+        (*matrices, *equations),
     )
 
 
@@ -139,11 +152,12 @@ def _stein(system: Equations) -> Step:
         ),
         sympy.Eq(sympy.Symbol("N_ab"), sympy.Symbol("varsigma") * sympy.Symbol("N1_ab") + sympy.Symbol("N0_ab")),
     ]
+    told = " (this t is no time)" if system.denoiser.conditioned else ""
     return Step(
         "Stein's lemma",
         "Given a cluster the fields are Gaussian, and E[z g(lambda)] = E[z] E[g] + sum_b Cov(z, lambda_b) E[d g/d lambda_b]; "
         "the covariances are varsigma q(s) (channel 1), q(s) (channel 0), along u varsigma Theta(s) and Theta(s); the means of "
-        "channel 1 are m_b = Theta_b(s).c and t = (T(s) c).u. With several times g is averaged over t before N is formed.",
+        f"channel 1 are m_b = Theta_b(s).c and t = (T(s) c).u{told}. With several times g is averaged over t before N is formed.",
         tuple(equations),
     )
 

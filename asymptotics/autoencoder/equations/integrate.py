@@ -13,6 +13,7 @@ from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem
 from .drift import Drift
+from .layout import Layout
 from .loss_terms import unpredicted_along
 from .path import TrainingPath
 from .relaxation import SkipRelaxation
@@ -59,16 +60,30 @@ def check_start(problem: Problem) -> None:
 
 
 def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
-    """Packed state at τ = 0: velocities are zero, averages are the weights themselves."""
-    theta, q = problem.initial_overlaps()
-    layout, stack = drift.layout, problem.optimiser
+    """Packed state at τ = 0."""
+    denoiser = problem.denoiser
+    return started(problem, drift.layout, *problem.initial_overlaps(), denoiser.start, denoiser.parameters)
+
+
+def started(
+    problem: Problem, layout: Layout, theta: np.ndarray, q: np.ndarray, start: Any, kappa: np.ndarray
+) -> np.ndarray:
+    """Packed state of a network that begins to train: velocities are zero, averages are the weights themselves.
+
+    Parameters
+    ----------
+    problem : Problem
+    layout : Layout
+    theta, q, start, kappa : (atoms, p, K), (atoms, p, p), (basis,), (parameters,)
+        Of the network.
+    """
+    stack = problem.optimiser
     copies = np.zeros((layout.p, stack.p))
     copies[: stack.p] = np.eye(stack.p)
     for k in range(layout.averages):
         copies[stack.average(k)] = np.eye(stack.p)
     b = np.zeros(layout.basis)
-    b[: problem.denoiser.basis] = problem.denoiser.start
-    kappa = problem.denoiser.parameters
+    b[: problem.denoiser.basis] = np.ravel(start)[: problem.denoiser.basis]
     averaged = np.tile(np.concatenate([b, kappa]), (layout.averages, 1))
     return layout.pack(copies @ theta, copies @ q @ copies.T, b, kappa, averaged)
 
