@@ -6,10 +6,14 @@ from . import random_features as random_features
 from . import score_smoothing as score_smoothing
 from . import tools as tools
 from .api import compare as compare
+from .api import escape as escape
+from .api import fixed_points as fixed_points
 from .api import generations as generations
 from .api import plot as plot
+from .api import regimes as regimes
 from .api import simulate as simulate
 from .api import solve as solve
+from .api import typical as typical
 from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity
 from .autoencoder.model.target import EmpiricalMixture as EmpiricalMixture
 from .autoencoder.model.target import GaussianMixture as GaussianMixture
@@ -19,7 +23,7 @@ from .common.numerics.interpolants import Interpolant as Interpolant
 from .experiment import Experiment as Experiment
 from .experiment import example as example
 from .experiment import examples as examples
-from .experiment import load as load
+from .opening import load as load
 from .sweeps import sweep as sweep
 
 __version__: str

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from . import __version__
 from .common.input.checks import InputError
@@ -14,7 +17,8 @@ from .common.output.results import Result
 from .common.output.verdict import Verdict
 from .common.running.checkpoints import Checkpoint
 from .common.system import System
-from .experiment import SYSTEMS, Experiment, load, system_of
+from .experiment import SYSTEMS, Experiment, all_systems, load, system_of
+from .places import keys_of, option_elsewhere, with_options
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,10 +29,43 @@ def _experiment(experiment: Experiment | str) -> Experiment:
     return experiment if isinstance(experiment, Experiment) else load(experiment)
 
 
+@contextlib.contextmanager
+def _places_said(experiment: Experiment) -> Iterator[None]:
+    """Within the block the error of an unknown option also says whose it is."""
+    try:
+        yield
+    except InputError as error:
+        told = option_elsewhere(error, experiment.room, all_systems)
+        if told is error:
+            raise
+        raise told from None
+
+
+@with_options("solve", all_systems)
 def solve(experiment: Experiment | str, **options: Any) -> Any:
-    """The theory's prediction for an experiment (or the name or file of one); options are those of its room."""
+    """The theory's prediction for an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment or str
+        An experiment, or the name or file of one.
+    progress : bool, optional
+        Show a bar; default only on a terminal and in notebooks.
+    **options
+        Those of the experiment's system, listed below.
+
+    Returns
+    -------
+    Result
+        Of the system: it prints itself, ``.plot()``, ``.to_json()``, ``.to_dataframe()``, ``.save(path)``.
+
+    Raises
+    ------
+    InputError
+        If an option is unknown or its value is not allowed.
+    """
     experiment = _experiment(experiment)
-    with experiment.recorded():
+    with experiment.recorded(), _places_said(experiment):
         return experiment.room.solve(experiment.problem, **options)
 
 
@@ -68,16 +105,22 @@ def run(
     """Long work by any verb of the room, kept in a checkpoint if wanted; keys of the verb's table may be given as options."""
     doors = experiment.room.verb(verb)
     kind = experiment.room.tables.get(doors.table)
-    names = {*getattr(kind, "__dataclass_fields__", {}), *getattr(kind, "ALIASES", {})} - doors.names
+    fields = keys_of(experiment.room.tables[doors.table]) if doors.table else []
+    names = {*fields, *getattr(kind, "ALIASES", {}), *experiment.room.also(doors.table)} - doors.names
     keys = {key: options.pop(key) for key in names & set(options)}
     if keys:
         experiment = experiment.replace(**{doors.table: keys})
-    with experiment.recorded(), kept_in(checkpoint, experiment, verb, options, checkpoint_every) as keeper:
+    with (
+        experiment.recorded(),
+        _places_said(experiment),
+        kept_in(checkpoint, experiment, verb, options, checkpoint_every) as keeper,
+    ):
         return experiment.room.run(
             verb, experiment.problem, workers=workers, progress=progress, checkpoint=keeper, **options
         )
 
 
+@with_options("simulate", all_systems)
 def simulate(
     experiment: Experiment | str,
     *,
@@ -126,20 +169,91 @@ def _room_of(result: object) -> System:
     return system_of(parts[1])
 
 
-def compare(theory: Result, runs: Result, **options: Any) -> Verdict:
-    """Theory against experiment, with error bars: the verdict (it prints itself; ``.plot()`` draws it)."""
+def compare(theory: Result, runs: Any, **options: Any) -> Verdict:
+    """Theory against experiment, with error bars: the verdict (it prints itself; ``.plot()`` draws it).
+
+    Parameters
+    ----------
+    theory : Result
+        What `solve` gave.
+    runs : Result, mapping or path
+        What `simulate` gave; or, of systems that take them (the auto-encoder), your own measurements: a mapping of arrays or an
+        ``.npz`` file, of order parameters along training or of trained weights, from whatever framework
+        (`asymptotics.autoencoder.measured.as_runs` says which arrays).
+    **options
+        ``level``, the family-wise level of the verdict, and those that measurements need.
+
+    Raises
+    ------
+    InputError
+        If the two do not belong together, or are not theory and experiment.
+    """
     room = _room_of(theory)
+    if isinstance(runs, (Mapping, str, os.PathLike)):
+        runs, options = room.measured(theory, runs, options)
     if _room_of(runs) is not room:
         raise InputError("runs: must come from the same system as the theory")
-    with made_from(runs.provenance.experiment, runs.provenance.seed):
+    _check_roles(room, theory, runs)
+    with made_from(runs.provenance.experiment, runs.provenance.seed), option_said(room.name):
         return room.compare(theory, runs, **options)
 
 
-def plot(theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Theory as lines, experiment as points with error bars; returns ``(figure, axes)``."""
-    return _room_of(theory).plot(theory, runs, ax=ax)
+def _check_roles(room: System, theory: Result, runs: Result) -> None:
+    """Refuse two theories, two simulations, or other results of the room."""
+    function = room.module("comparison").compare
+    names = list(inspect.signature(function).parameters)[:2]
+    hints = get_type_hints(function)
+    for argument, name, value, verb in zip(
+        ("theory", "runs"), names, (theory, runs), ("solve", "simulate"), strict=True
+    ):
+        if not isinstance(value, hints[name]):
+            kinds = " or ".join(kind.__name__ for kind in (get_args(hints[name]) or (hints[name],)))
+            raise InputError(f"{argument} = {type(value).__name__}: must be what {verb} gives (a {kinds})")
 
 
+@contextlib.contextmanager
+def option_said(system: str) -> Iterator[None]:
+    """Within the block an option that a function does not have is bad input."""
+    try:
+        yield
+    except TypeError as error:
+        found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if found is None or "compare()" not in str(error):
+            raise
+        raise InputError(f"{found[1]}: the comparison of the system {system} has no such option") from None
+
+
+def plot(theory: Result, runs: Any = None, ax: Axes | None = None, **options: Any) -> tuple[Figure, Axes]:
+    """Theory as lines, experiment (or your own measurements, as `compare` takes them) as points; returns ``(figure, axes)``."""
+    room = _room_of(theory)
+    if isinstance(runs, (Mapping, str, os.PathLike)):
+        runs, options = room.measured(theory, runs, options)
+    if options:
+        raise InputError(f"{next(iter(options))}: unknown option; a drawing has none but those of measurements")
+    return room.plot(theory, runs, ax=ax)
+
+
+def regimes(subject: Experiment | Result | str, **options: Any) -> Any:
+    """Dynamical regimes of a trained network: bifurcation times, landscapes, clones and U-turns, beside the exact score's.
+
+    Parameters
+    ----------
+    subject : Experiment, str or result of `solve`
+        An experiment, the name or file of one, or its solved path (which is then not solved again).
+    **options
+        ``tau`` (training times), ``clones`` (times in sampling), ``pairs``, ``seed``, ``simulate``, and keys of ``[simulation]``.
+    """
+    if not isinstance(subject, Result):
+        return run(_experiment(subject), "regimes", **options)
+    room = _room_of(subject)
+    room.verb("regimes")
+    if not hasattr(subject, "problem"):
+        raise InputError(f"subject = {type(subject).__name__}: must be an experiment or the result of solve")
+    with made_from(subject.provenance.experiment, subject.provenance.seed):
+        return room.run("regimes", subject.problem, path=subject, **options)
+
+
+@with_options("collapse", all_systems)
 def generations(
     experiment: Experiment | str | None = None,
     *,
@@ -166,3 +280,20 @@ def generations(
         changed, "collapse", simulate=simulate, workers=workers, progress=progress, checkpoint=checkpoint,
         checkpoint_every=checkpoint_every, **options,
     )  # fmt: skip
+
+
+def fixed_points(experiment: Experiment | str, **options: Any) -> Any:
+    """Fixed points of the training flow, each confirmed by finer expectations: a sequence of {Theta, Q, b, eigenvalues, kind}."""
+    return run(_experiment(experiment), "fixed_points", **options)
+
+
+def escape(experiment: Experiment | str, dimension: int | None = None, **options: Any) -> Any:
+    """When runs at ``dimension`` leave the saddle of an experiment's path: {rate, direction, mean, std} and the whole law."""
+    return run(_experiment(experiment), "escape", dimension=dimension, **options)
+
+
+def typical(
+    experiment: Experiment | str, dimension: int | None = None, draws: int = 64, seed: int = 0, **options: Any
+) -> Any:
+    """The law of runs at ``dimension``, also where they leave an unstable path: a mixture of branches with their own noise."""
+    return run(_experiment(experiment), "typical", dimension=dimension, draws=draws, seed=seed, **options)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
-from .common.input.checks import InputError
+from .common.input.checks import InputError, closest
 from .common.input.texts import assignment, value
-from .experiment import Experiment, load
+from .common.output.files import check_output
+from .common.system import Option
+from .experiment import Experiment, all_systems, load
 from .loudness import add_loudness, set_loudness
+from .places import option_elsewhere
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ def changes_of(texts: Sequence[str]) -> dict[str, Any]:
 
 def experiment_parser(name: str, says: str, *, long: bool, add_help: bool = True) -> Parser:
     """What every command on an experiment takes; ``long`` ones have workers and checkpoints too."""
-    parser = Parser(prog=f"asymptotics {name}", add_help=add_help, description=says)
+    # No abbreviations: --at, of one system, would be --atol of another.
+    parser = Parser(prog=f"asymptotics {name}", add_help=add_help, description=says, allow_abbrev=False)
     parser.add_argument("experiment", help="a TOML file, or the name of a built-in experiment")
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output, nothing else")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the file")
@@ -58,6 +60,35 @@ def _joined(arguments: Sequence[str], spellings: set[str]) -> list[str]:
     return joined
 
 
+def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
+    """Add the options of verbs, those that only Python can give left out; earlier spellings without a word."""
+    for option in options:
+        if option.kind is object:
+            continue
+        for spelling in (option.name, *option.aliases):
+            help_ = option.says if spelling == option.name else argparse.SUPPRESS
+            written = option.spelling if spelling == option.name else f"--{spelling.replace('_', '-')}"
+            if option.kind is bool:
+                parser.add_argument(written, dest=spelling, action="store_true", default=None, help=help_)
+            else:
+                parser.add_argument(written, dest=spelling, metavar=option.metavar or None, help=help_)
+
+
+def _not_known(argument: str, command: str, experiment: Experiment, allowed: Sequence[str]) -> InputError:
+    """The error of an argument that the command does not take, with where it belongs."""
+    if not argument.startswith("--"):
+        return InputError(f"{argument}: the command {command} takes one experiment and options")
+    spelling = argument.partition("=")[0]
+    common = ("--json", "--set", "--plot", "--save", "--workers", "--checkpoint", "--quiet", "--verbose")
+    near = closest(spelling, [*allowed, *common])
+    error = InputError(
+        f"{spelling}: unknown option of {command} for the system {experiment.system}{near}",
+        key=spelling[2:].replace("-", "_"),
+        kind="unknown",
+    )
+    return option_elsewhere(error, experiment.room, all_systems)
+
+
 def load_arguments(
     name: str, says: str, verbs: Sequence[str], arguments: Sequence[str], *, long: bool
 ) -> tuple[Experiment, argparse.Namespace, dict[str, dict[str, Any]]]:
@@ -72,16 +103,12 @@ def load_arguments(
     # A comparison has the options of both verbs: those they share are asked for once.
     doors = {verb: experiment.room.verb(verb) for verb in verbs}
     offered = {o.name: o for verb in doors.values() for o in verb.options if o.kind is not object}
-    for option in offered.values():
-        for spelling in (option.name, *option.aliases):
-            help_ = option.says if spelling == option.name else argparse.SUPPRESS
-            written = option.spelling if spelling == option.name else f"--{spelling.replace('_', '-')}"
-            if option.kind is bool:
-                parser.add_argument(written, dest=spelling, action="store_true", default=None, help=help_)
-            else:
-                parser.add_argument(written, dest=spelling, metavar=option.metavar or None, help=help_)
+    add_options(parser, list(offered.values()))
     spellings = {option.spelling for option in offered.values()}
-    options = vars(parser.parse_args(_joined(arguments, spellings)))
+    parsed, left = parser.parse_known_args(_joined(arguments, spellings))
+    if left:
+        raise _not_known(left[0], name, experiment, [option.spelling for option in offered.values()])
+    options = vars(parsed)
     given = {
         verb: {k: options[k] for k in v.names & options.keys() if options[k] is not None} for verb, v in doors.items()
     }
@@ -94,13 +121,9 @@ def load_arguments(
 
 
 def _check_outputs(common: argparse.Namespace) -> None:
-    """Refuse an output that cannot be written before any work is done."""
+    """Refuse an output that cannot be written before any work is done; ``said`` is what will be said of those that can."""
+    common.said = {}
     for option, suffixes in (("plot", (".png", ".pdf", ".svg")), ("save", (".npz",))):
         path = getattr(common, option)
-        if path is None:
-            continue
-        if Path(path).suffix not in suffixes:
-            raise InputError(f"--{option} {path}: must end in {' or '.join(suffixes)}")
-        folder = Path(path).resolve().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise InputError(f"--{option} {path}: the folder does not exist or cannot be written")
+        if path is not None:
+            common.said[path] = check_output(f"--{option}", path, suffixes)

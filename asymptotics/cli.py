@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
+import errno
+import io
 import json
 import logging
 import os
@@ -12,17 +15,19 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from . import __version__, api
-from .arguments import Parser, changes_of, experiment_parser, load_arguments
+from .arguments import Parser, changes_of, load_arguments
 from .common.input.checks import ComputationError, InputError, choice
-from .common.output.files import save_figure
+from .common.output.files import check_output, save_figure
+from .common.output.letters import in_plain_letters
 from .common.output.plain import to_builtin
 from .common.output.results import Result
 from .common.running import progress
 from .common.system import COMMON
 from .experiment import SYSTEMS, Experiment, examples, load, system_of
+from .help_commands import completion_command, general_help, init_command, keys_command
 from .loudness import add_loudness, set_loudness
 
 if TYPE_CHECKING:
@@ -67,12 +72,14 @@ def _emit(
     if common.plot:
         save_figure(draw()[0], common.plot)
     if common.json:
-        print(json.dumps(to_builtin(payload)))
+        made = result.provenance
+        head = {"version": made.version, "experiment": made.experiment.get("name"), "seed": made.seed}
+        print(json.dumps(to_builtin({**head, **payload})))
     else:
         print(result.summary())
-        for option in ("plot", "save"):
-            if getattr(common, option):
-                print(f"wrote {getattr(common, option)}")
+    for path, said in common.said.items():
+        if not common.json or said != "wrote":  # standard output is the object alone
+            print(f"{said} {path}", file=sys.stderr if common.json else sys.stdout)
 
 
 def _resources(common: argparse.Namespace) -> dict[str, Any]:
@@ -123,9 +130,14 @@ def _sweep(name: str, arguments: Sequence[str]) -> int:
         "--scheduler", metavar="ADDRESS", help="a Dask scheduler (tcp://…), or local: a cluster of our own"
     )
     parser.add_argument("--json", action="store_true", help="the table as one JSON object on standard output")
+    parser.add_argument(
+        "--plot", metavar="OUT.png", help="draw it: curves over one key, a picture over two (png, pdf or svg)"
+    )
+    parser.add_argument("--columns", metavar="NAME,NAME,…", help="the results to draw (default: those that vary)")
     add_loudness(parser)
     options = parser.parse_args(arguments)
     set_loudness(options)
+    said = "" if options.plot is None else check_output("--plot", options.plot, (".png", ".pdf", ".svg"))
     experiment = load(options.experiment).replace(changes_of(options.set))
     over: dict[str, Any] = {}
     for key, found in map(values_of, options.over):
@@ -140,11 +152,16 @@ def _sweep(name: str, arguments: Sequence[str]) -> int:
         table = sweep(
             experiment, over, out=options.out, simulate=options.simulate, executor=executor, workers=options.workers,
         )  # fmt: skip
+    if options.plot is not None:
+        columns = None if options.columns is None else options.columns.split(",")
+        save_figure(table.plot(columns=columns)[0], options.plot)
     print(
         json.dumps(table.to_json())
         if options.json
         else f"{table.summary()}\nwrote {options.out}/table.csv and table.npz"
     )
+    if said and (said != "wrote" or not options.json):
+        print(f"{said} {options.plot}", file=sys.stderr if options.json else sys.stdout)
     return 0
 
 
@@ -168,6 +185,11 @@ def _derive(name: str, arguments: Sequence[str]) -> int:
     parser = Parser(add_help=False)
     add_loudness(parser)
     loudness, rest = parser.parse_known_args(arguments)
+    report = Parser(add_help=False, allow_abbrev=False)
+    report.add_argument("--report")
+    path = report.parse_known_args(rest)[0].report
+    if path is not None:
+        check_output("--report", path, (".md", ".tex"))
     set_loudness(loudness)
     log = logging.getLogger("derivations")
     with progress.bar(None, "deriving", unit="step") as watch:
@@ -181,6 +203,25 @@ def _derive(name: str, arguments: Sequence[str]) -> int:
                 return run(rest, prog=f"asymptotics {name}", also=add_loudness)
         except ValueError as error:
             raise InputError(str(error)) from None
+
+
+def _explore(name: str, arguments: Sequence[str]) -> int:
+    from .explore.server import run
+
+    return run(name, arguments, commands()[name].says)
+
+
+def _keys(name: str, arguments: Sequence[str]) -> int:
+    return keys_command(f"asymptotics {name}", commands()[name].says, arguments)
+
+
+def _init(name: str, arguments: Sequence[str]) -> int:
+    return init_command(f"asymptotics {name}", commands()[name].says, arguments)
+
+
+def _completion(name: str, arguments: Sequence[str]) -> int:
+    known = {word: (c.says, c.verbs, c.long) for word, c in {**commands(), **own_commands()}.items()}
+    return completion_command(f"asymptotics {name}", commands()[name].says, arguments, known)
 
 
 def _figure(name: str, arguments: Sequence[str]) -> int:
@@ -202,8 +243,12 @@ def commands() -> dict[str, Command]:
             ("solve", "simulate"),
         ),
         "sweep": Command("An experiment over a grid of any of its keys; goes on where it was interrupted.", _sweep),
+        "explore": Command("A local page with a slider for every number of an experiment.", _explore),
         "figure": Command("Draw a figure of the gallery.", _figure),
         "derive": Command("Print a derivation.", _derive),
+        "keys": Command("List the keys of experiment files (SYSTEM, SYSTEM.TABLE), or JSON fields.", _keys),
+        "init": Command("Write a template of an experiment file, with every key.", _init),
+        "completion": Command("Print a script that completes commands and options in a shell.", _completion),
     }
 
 
@@ -231,54 +276,82 @@ def _old_names_said() -> Iterator[None]:
         yield
 
 
+def _sayable(*streams: TextIO) -> None:
+    """Let streams of any encoding take what we write: a letter that they do not have is written in plain words (τ as tau)."""
+    codecs.register_error("asymptotics", in_plain_letters)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="asymptotics")
+
+
+def _told(error: Exception, status: int) -> int:
+    """Say an error, in one line; on a terminal several of them in a line each. Returns the exit status."""
+    lines = error.lines if isinstance(error, InputError) else [" ".join(str(error).split())]
+    for line in lines if sys.stderr.isatty() else ["; ".join(lines)]:
+        print(f"asymptotics: error: {line}", file=sys.stderr)
+    return status
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (2 for bad input, 130 after Ctrl-C)."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(
-            "usage: asymptotics COMMAND ...\n\n"
-            + "\n".join(f"  {k:<9} {c.says}" for k, c in (commands() | own_commands()).items())
-        )
-        print("\nasymptotics COMMAND --help says more.")
-        return 0 if arguments else 2
-    if arguments[0] == "--version":
-        print(f"asymptotics {__version__}")
-        return 0
+    _sayable(sys.stdout, sys.stderr)
     try:
-        name = arguments[0]
-        if name not in commands():
-            choice("command", name, [*commands(), *own_commands()])
-        command = commands().get(name) or own_commands()[name]
-        alone = {"-h", "--help"} & set(arguments) and all(a.startswith("-") for a in arguments[1:])
-        if alone and command.verbs:
-            experiment_parser(name, command.says, long=command.long).print_help()
-            return 0
-        with _old_names_said():
-            return command.run(name, arguments[1:])
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
     except InputError as error:
-        print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _told(error, 2)
     except ComputationError as error:
-        print(f"asymptotics: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 3
+        return _told(error, 3)
     except (MemoryError, ArithmeticError, ValueError) as error:
         # Values that are allowed one by one can still be too extreme together; anything else is a fault of ours.
         if isinstance(error, ValueError) and type(error).__name__ != "LinAlgError":
             raise
         reason = " ".join(str(error).split()) or "out of memory"
-        print(
-            f"asymptotics: error: the numbers of this experiment are too extreme to compute ({reason})", file=sys.stderr
-        )
-        return 3
+        return _told(ComputationError(f"the numbers of this experiment are too extreme to compute ({reason})"), 3)
     except KeyboardInterrupt as stop:
         print(f"asymptotics: {str(stop) or 'interrupted; nothing was left half-written'}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of our output went away (`| head`); nothing more to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return 0
+    except OSError as error:
+        # Files are written elsewhere, with errors of their own: this is standard output, on a full disk.
+        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO):
+            raise
+        _silence()
+        return _told(ComputationError(f"standard output cannot be written ({error.strerror})"), 3)
     finally:
         progress.set_default(None)
+
+
+def _silence() -> None:
+    """Nothing more goes to standard output, not even what is left in its buffer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        known = commands() | own_commands()
+        width = max(map(len, known))
+        print("usage: asymptotics COMMAND ...\n\n" + "\n".join(f"  {k:<{width}} {c.says}" for k, c in known.items()))
+        print("\nasymptotics COMMAND --help says more.")
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"asymptotics {__version__}")
+        return 0
+    name = arguments[0]
+    if name not in commands():
+        choice("command", name, [*commands(), *own_commands()])
+    command = commands().get(name) or own_commands()[name]
+    alone = {"-h", "--help"} & set(arguments) and all(a.startswith("-") for a in arguments[1:])
+    if alone and command.verbs:
+        print(general_help(name, command.says, command.verbs, long=command.long))
+        return 0
+    with _old_names_said():
+        return command.run(name, arguments[1:])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import datetime
 import html
 import importlib
 import os
@@ -13,11 +14,16 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .common.input.checks import InputError, choice, closest, fail
-from .common.input.data_files import data_files
+from .common.input.collecting import settle
+from .common.input.data_files import data_files, unchanged
 from .common.input.settings import Settings
-from .common.output.provenance import made_from
+from .common.output.files import write_atomically
+from .common.output.provenance import made_from, plain
 from .common.system import System
+from .places import key_elsewhere, stand_ins, unknown_table
 
 #: Rooms by the name of their solvable system.
 SYSTEMS = ("autoencoder", "mixture_flow", "linear_diffusion", "one_step", "score_smoothing", "random_features")
@@ -28,6 +34,11 @@ def system_of(name: str) -> System:
     choice("system", name, SYSTEMS)
     system: System = importlib.import_module(f"{__package__}.{name}.system").SYSTEM
     return system
+
+
+def all_systems() -> Iterator[System]:
+    """What every room says of itself."""
+    return map(system_of, SYSTEMS)
 
 
 class Experiment:
@@ -63,20 +74,37 @@ class Experiment:
     ) -> None:
         self.system, self.name, self.description = system, str(name), str(description)
         self.room = system_of(system)
-        allowed = self.room.tables
         tables = self.room.present_tables(tables)
-        for table in tables:
-            if table not in allowed:
-                raise InputError(
-                    f"{table}: unknown table; allowed are {', '.join(allowed)}{closest(table, list(allowed))}"
-                )
+        allowed = self.room.tables
+        errors = [unknown_table(table, self.room, all_systems) for table in tables if table not in allowed]
+        meant = " ".join(map(str, errors))
         for table in self.room.required:
-            if table not in tables:
-                raise InputError(f"{table}: missing; an experiment of the system {system} needs this table")
+            if table not in tables and f"did you mean {table}?" not in meant:
+                errors.append(
+                    InputError(f"{table}: missing; an experiment of the system {system} needs this table", key=table)
+                )
         self.tables: dict[str, Any] = {k: _copy(v) for k, v in tables.items()}
+        settings, wrong = self._settings(allowed)
+        errors += [key_elsewhere(error, self.room, all_systems) for error in wrong]
+        if errors:
+            raise InputError.of(errors)
         self.data = data_files(self.tables)
-        settings = {name: kind.from_table(_copy(self.tables.get(name, {}))) for name, kind in allowed.items()}
         self.problem = self.room.problem(**settings)
+
+    def _settings(self, allowed: Mapping[str, type]) -> tuple[dict[str, Any], list[InputError]]:
+        """The settings of every table, and what is wrong with any of them."""
+        settings: dict[str, Any] = {}
+        errors: list[InputError] = []
+        for name, kind in allowed.items():
+            if name in self.room.required and name not in self.tables:
+                continue
+
+            def examples(table: str = name) -> Mapping[str, Any]:
+                return stand_ins(self.system).get(table, {})
+
+            settings[name], wrong = settle(kind, name, _copy(self.tables.get(name, {})), examples)
+            errors += wrong
+        return settings, errors
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], name: str = "experiment") -> Experiment:
@@ -133,6 +161,36 @@ class Experiment:
         """The mapping that `from_table` reads back."""
         return {"system": self.system, "description": self.description, **copy.deepcopy(self.tables)}
 
+    def to_toml(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The text of a TOML file that `from_file` reads back to the same experiment; written to ``path`` where one is given.
+
+        Raises
+        ------
+        InputError
+            If a key holds what no file can say (a system derived in Python), or the file cannot be written.
+        """
+        import tomli_w
+
+        head = {"system": self.system, "name": self.name, "description": self.description}
+        tables = {name: _in_file(name, table) for name, table in self.tables.items()}
+        text = tomli_w.dumps({**{k: v for k, v in head.items() if v}, **tables})
+        if path is not None:
+            write_atomically(path, lambda file: file.write(text.encode()))
+        return text
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The problem holds compiled functions: another process builds its own from the tables.
+        return _rebuilt, (self.system, self.name, self.description, self.tables, self.data)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Experiment):
+            return NotImplemented
+        mine, theirs = (plain({**e.to_table(), "name": e.name, "data": e.data}) for e in (self, other))
+        return bool(mine == theirs)
+
+    def __hash__(self) -> int:
+        return hash((self.system, self.name))
+
     def __repr__(self) -> str:
         lines = [f"Experiment {self.name!r} ({self.system}): {self.description}".rstrip(": ")]
         for name, table in self.tables.items():
@@ -142,6 +200,32 @@ class Experiment:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+def _rebuilt(
+    system: str, name: str, description: str, tables: Mapping[str, Any], data: Mapping[str, str]
+) -> Experiment:
+    """A pickled or copied experiment; refused where its files of data are others now."""
+    made = Experiment(system=system, name=name, description=description, **tables)
+    unchanged(data, made.data)
+    return made
+
+
+def _in_file(key: str, value: Any) -> Any:
+    """A value as a TOML file says it; None is left out of tables."""
+    if isinstance(value, Mapping):
+        return {str(k): _in_file(f"{key}.{k}", v) for k, v in value.items() if v is not None}
+    if hasattr(value, "to_table"):
+        return _in_file(key, value.to_table())
+    if isinstance(value, os.PathLike):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_in_file(key, v) for v in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _in_file(key, value.tolist())
+    if isinstance(value, (str, bool, int, float, datetime.date, datetime.time)):
+        return value
+    raise InputError(f"{key}: a {type(value).__name__} cannot be written to a file; it exists in Python only")
 
 
 def _short(value: Any) -> str:
@@ -181,7 +265,8 @@ def _set(tables: dict[str, Any], key: str, value: Any, exclusive: Iterable[tuple
 def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The mapping in a TOML file, or one clear error."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        # Some editors begin a file with a byte-order mark.
+        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
@@ -215,6 +300,8 @@ def load(name_or_path: str) -> Experiment:
     text = str(name_or_path)
     if text in examples():
         return example(text)
+    if text.endswith(".npz"):
+        raise InputError(f"{text}: holds a result, not an experiment (asymptotics.load opens results)")
     if os.path.exists(text) or text.endswith(".toml") or os.sep in text:
         return Experiment.from_file(text)
     return example(text)

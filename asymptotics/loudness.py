@@ -18,7 +18,9 @@ def add_loudness(parser: argparse.ArgumentParser) -> None:
 
 def set_loudness(options: argparse.Namespace) -> None:
     """Bars only on a terminal, none with ``--quiet`` nor where JSON is written; a log with ``--verbose``."""
-    progress.set_default(False if options.quiet or getattr(options, "json", False) else None)
+    progress.set_default(
+        False if options.quiet or getattr(options, "json", False) else None, forecasts=not options.quiet
+    )
     if options.verbose:
         handler = progress.LogHandler()
         handler.setFormatter(logging.Formatter("asymptotics: %(relativeCreated)8.0f ms  %(message)s"))

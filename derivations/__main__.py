@@ -46,11 +46,12 @@ def run(
     if options.report:
         path = Path(options.report)
         text = result.markdown() if path.suffix == ".md" else _document(result)
+        said = "overwrote" if path.exists() else "wrote"
         try:
             path.write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise ValueError(f"--report {path}: cannot be written ({error.strerror})") from None
-        print(f"wrote {path}")
+        print(f"{said} {path}")
         return 0
     print(result.latex() if options.latex else result)
     return 0

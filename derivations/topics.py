@@ -39,7 +39,11 @@ TOPICS = {
     "fluctuations": Topic(
         "autoencoder.fluctuations", "the auto-encoder at finite d: noise and bias of order parameters"
     ),
+    "saddles": Topic(
+        "autoencoder.saddles", "the auto-encoder at vanishing overlap: the power that leads out of a saddle"
+    ),
     "sampling": Topic("autoencoder.sampling", "what a trained network does to a sample"),
+    "regimes": Topic("autoencoder.regimes", "when the sampling flow of a trained network bifurcates"),
 }
 
 

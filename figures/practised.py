@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 import asymptotics as asy
-from asymptotics.autoencoder import GeneratedDensity
+from asymptotics.autoencoder import GeneratedDensity, OrderParameterPath, Problem
 from asymptotics.tools import COLOURS, points, style
 
 from .base import Drawing, Figures, mean_and_error
@@ -17,7 +17,7 @@ SETTING = "setting of Cui, Pehlevan, Lu, arXiv 2501.03937; the quantity is not i
 LEVELS = (np.arange(400) + 0.5) / 400
 
 
-def _target_quantiles(problem: asy.autoencoder.Problem) -> np.ndarray:
+def _target_quantiles(problem: Problem) -> np.ndarray:
     """Quantile function of the target along its one reference direction."""
     from scipy.stats import norm
 
@@ -33,7 +33,7 @@ def _distance(quantiles: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.sqrt(np.mean((quantiles - wanted) ** 2)))
 
 
-def _theory(e: asy.Experiment, path: asy.OrderParameterPath, tau: float | None = None) -> float:
+def _theory(e: asy.Experiment, path: OrderParameterPath, tau: float | None = None) -> float:
     """W₂ between target and generated density along the one reference direction."""
     law = GeneratedDensity.from_path(path, e.problem, tau)
     return _distance(law.quantiles(LEVELS)[:, 0], _target_quantiles(e.problem))
@@ -41,9 +41,8 @@ def _theory(e: asy.Experiment, path: asy.OrderParameterPath, tau: float | None =
 
 def _runs(e: asy.Experiment, tau: float | None = None) -> tuple[float, float]:
     """The same of trainings in R^d: mean and standard error."""
-    wanted, options = _target_quantiles(e.problem), {} if tau is None else {"tau": [tau]}
-    end = e if tau is None else e.replace({"training.tau": tau})
-    runs = asy.simulate(end, companion=False, progress=False, **options)
+    wanted, end = _target_quantiles(e.problem), e if tau is None else e.replace({"training.tau": tau})
+    runs = asy.simulate(end, companion=False, progress=False, tau=[end.problem.training.tau])
     found = [_distance(np.quantile(x[:, 0], LEVELS), wanted) for x in runs.generated]
     mean, error = mean_and_error(found)
     return float(mean), float(error)
@@ -91,7 +90,9 @@ def averages(quick: bool) -> Drawing:
         "gamma": np.array(gammas),
         "gamma_runs": np.array(some),
     }
-    theory, mean, error = [], [], []
+    theory: list[float] = []
+    mean: list[float] = []
+    error: list[float] = []
     with style() as plt:
         figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
         at = along(tau)
@@ -154,7 +155,10 @@ def loss_weights(quick: bool) -> Drawing:
         np.array([-1.0, 0.5, 2.0] if quick else [-1.0, 0.0, 1.0, 2.0]),
     )
     data: dict[str, np.ndarray] = {"exponent": fine, "exponent_runs": some}
-    theory, mean, error, best = [], [], [], []
+    theory: list[float] = []
+    mean: list[float] = []
+    error: list[float] = []
+    best: list[str] = []
 
     def weighted(k: float, samples: float) -> asy.Experiment:
         weights = f"(beta/alpha)**({float(k)!r})"
@@ -206,7 +210,9 @@ def guidance(quick: bool) -> Drawing:
         np.array([0.0, 1.5, 3.0] if quick else [0.0, 0.75, 1.5, 2.25, 3.0]),
     )
     data: dict[str, np.ndarray] = {"omega": fine, "omega_runs": some}
-    theory, mean, error = [], [], []
+    theory: list[float] = []
+    mean: list[float] = []
+    error: list[float] = []
     with style() as plt:
         figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
         for k, (name, denoiser) in enumerate(networks.items()):
@@ -215,7 +221,7 @@ def guidance(quick: bool) -> Drawing:
             )
             path = asy.solve(e, tolerance=1e-5)
 
-            def law(omega: float, e: asy.Experiment = e, path: asy.OrderParameterPath = path) -> tuple[float, float]:
+            def law(omega: float, e: asy.Experiment = e, path: OrderParameterPath = path) -> tuple[float, float]:
                 problem = e.replace({"sampling.guidance": float(omega)}).problem
                 m, c = GeneratedDensity.from_path(path, problem).moments()
                 return float(m[0]), float(np.sqrt(c[0, 0]))

@@ -69,6 +69,15 @@ def problem():
     return auto_encoder()[0].problem
 
 
+def means():
+    """Somebody else's measurements."""
+    from asymptotics.autoencoder.measured import as_runs
+
+    tau = [0.1, 0.3]
+    b = {"tau": tau, "b": path()(np.array(tau)).b, "b_sem": [0.01, 0.02], "runs": 4}
+    return as_runs(path(), b, dimension=100)[0]
+
+
 def trained():
     from asymptotics.autoencoder.process.setup import sgd_problem
     from asymptotics.autoencoder.process.sgd import train
@@ -94,6 +103,16 @@ def phase_diagram():
 def of(module, name, *arguments, **options):
     """Call a function of the auto-encoder's room."""
     return getattr(importlib.import_module(f"asymptotics.autoencoder.{module}"), name)(*arguments, **options)
+
+
+def regimes():
+    return asy.regimes(path(), tau=[0.2, 0.5], clones=[0.2, 0.6], pairs=200)
+
+
+def clones_in_space():
+    from asymptotics.autoencoder.regimes.space import simulate_clusters
+
+    return simulate_clusters(problem(), 0.5, np.array([0.2, 0.6]), 30, 0, workers=1, progress=False)
 
 
 def images():
@@ -161,6 +180,7 @@ MAKE = {
     "autoencoder.Fluctuations": lambda tmp: of("finite_size.fluctuations", "fluctuations", path()),
     "autoencoder.GeneratedPoints": lambda tmp: generated(),
     "autoencoder.LearningCurves": lambda tmp: of("observables.learning_curves", "learning_curves", path(), [0.2, 0.5]),
+    "autoencoder.Means": lambda tmp: means(),
     "autoencoder.ModeLearning": lambda tmp: of(
         "observables.linear_network", "learn", asy.solve(asy.example("linear-pca").replace({"training.tau": 2.0})), 51
     ),
@@ -172,11 +192,13 @@ MAKE = {
     ),
     "autoencoder.OrderParameterPath": lambda tmp: path(),
     "autoencoder.PhaseDiagram": lambda tmp: phase_diagram(),
+    "autoencoder.Regimes": lambda tmp: regimes(),
     "autoencoder.Runs": lambda tmp: auto_encoder()[2],
     "autoencoder.SampleComplexity": lambda tmp: of("observables", "sample_complexity", path()),
     "autoencoder.ScoreError": lambda tmp: of(
         "observables.score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]
     ),
+    "autoencoder.SpaceRuns": lambda tmp: clones_in_space(),
     "autoencoder.TrainedRun": lambda tmp: trained(),
     "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),

@@ -80,17 +80,20 @@ print(len(expected), killed, len(kept), f"{longest:.2f}")
 """
 
 
-@pytest.mark.parametrize("work", ["simulated", "chained", "reduced"])
-def test_killed_at_twenty_random_moments(tmp_path, work):
+@pytest.mark.parametrize(
+    ("work", "moments"),
+    [("simulated", 8), *(pytest.param(work, 20, marks=pytest.mark.slow) for work in ("simulated", "chained", "reduced"))],
+)
+def test_killed_at_random_moments(tmp_path, work, moments):
     done = subprocess.run(
-        [sys.executable, "-c", DRIVER, work, str(tmp_path / "keep"), "20"],
+        [sys.executable, "-c", DRIVER, work, str(tmp_path / "keep"), str(moments)],
         capture_output=True,
         text=True,
         timeout=400,
     )
     assert done.returncode == 0, done.stderr
     compared, killed, kept = map(int, done.stdout.split()[:3])
-    assert compared >= 5 and killed >= 5 and kept >= 1, done.stdout
+    assert compared >= 5 and killed >= moments // 4 and kept >= 1, done.stdout
     _no_orphans(tmp_path)
 
 

@@ -25,6 +25,7 @@ def simulate(
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
+    initial: str = "exact",
 ) -> Runs:
     """An ensemble of independent trainings by ``simulation.method``.
 
@@ -35,6 +36,8 @@ def simulate(
         Training times to record; default 9 equally spaced ones from 0 to the end.
     workers, progress, checkpoint
         See `asymptotics.common.running.ensembles.run_ensemble`.
+    initial : {"exact", "drawn"}
+        Every run starts from exactly the initial overlaps, or draws the random part of its weights.
     data, companion, executor
         See `asymptotics.autoencoder.process.ensemble.simulate`.
 
@@ -47,8 +50,10 @@ def simulate(
         for name, given in {"data": data, "companion": companion or None, "executor": executor}.items():
             if given is not None:
                 raise InputError(f"{name}: needs weights in R^d; not with simulation.method = 'chain'")
-        return reduced_chain.simulate(problem, tau=tau, workers=workers, progress=progress, checkpoint=checkpoint)
+        return reduced_chain.simulate(
+            problem, tau=tau, initial=initial, workers=workers, progress=progress, checkpoint=checkpoint
+        )
     return ensemble.simulate(
         problem, tau=tau, data=data, companion=companion, executor=executor, workers=workers, progress=progress,
-        checkpoint=checkpoint,
+        checkpoint=checkpoint, initial=initial,
     )  # fmt: skip

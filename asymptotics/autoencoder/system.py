@@ -13,6 +13,9 @@ from .model.target import GaussianMixture
 from .model.training import Training
 
 TAU = "training times to report (theory) or record (simulation), instead of nine equally spaced ones"
+INITIAL = Option(
+    "initial", str, "exact: every run starts from the same overlaps; drawn: its random weights are drawn anew"
+)
 
 SYSTEM = System(
     room=__package__,
@@ -50,6 +53,7 @@ SYSTEM = System(
                 Option(
                     "data", str, "train on these samples (a file, or mnist) instead of Gaussian ones", metavar="X.npz"
                 ),
+                INITIAL,
                 Option("companion", object, "whether a companion ensemble at d/4 runs too"),
                 Option("executor", object, "runs the ensemble (concurrent.futures)"),
             )
@@ -65,6 +69,61 @@ SYSTEM = System(
             table="generations",
             says="Generations trained on each other's samples.",
         ),
+        "fixed_points": Verb(
+            (
+                Option("starts", int, "random states from which fixed points are looked for"),
+                Option("seed", int, "of these states"),
+            ),
+            module="stability.fixed_points",
+            function="fixed_points",
+            says="Fixed points of the training flow with their spectra.",
+        ),
+        "escape": Verb(
+            (
+                Option("dimension", int, "d (default: that of the simulation)"),
+                Option("threshold", float, "|Theta - Theta_path| at which a run has escaped (default 0.3)"),
+                INITIAL,
+                Option("chain", int, "also measure so many runs of the exact chain"),
+                Option("full", int, "also measure so many trainings in R^d"),
+            ),
+            module="stability.escape",
+            function="escape",
+            says="When runs at finite dimension leave the saddle of the path.",
+        ),
+        "typical": Verb(
+            (
+                Option("dimension", int, "d (default: that of the simulation)"),
+                Option("draws", int, "branches (default 64)"),
+                Option("seed", int, "of the branches"),
+                Option("tau", float, "training times at which the law is kept", many=True, metavar="A,B,…"),
+                INITIAL,
+            ),
+            module="stability.typical",
+            function="typical",
+            says="The law of runs at finite dimension, also where they leave an unstable path.",
+        ),
+        "regimes": Verb(
+            (
+                Option("tau", float, "training times; clones are those of the last one", many=True, metavar="A,B,…"),
+                Option(
+                    "clones",
+                    float,
+                    "times in sampling at which clones split and U-turns turn",
+                    many=True,
+                    metavar="A,B,…",
+                ),
+                Option("pairs", int, "pairs of trajectories (where these are needed, and in R^d)"),
+                Option("seed", int, "seed of the trajectories (default: that of the simulation)"),
+                Option("simulate", bool, "clones and U-turns of networks trained in R^d too, and a comparison"),
+                Option("path", object, "the solved training"),
+            ),
+            module="regimes.theory",
+            function="regimes",
+            table="simulation",
+            says="Speciation, landscapes, clones and U-turns of the trained network, beside the exact score's.",
+        ),
     },
     exclusive=(("training.times", "training.quadrature"),),
+    example="three-clusters",
+    takes_measured=True,
 )

@@ -107,6 +107,7 @@ def solve(
     )
     live = without_averages(problem)
     chooser = Chooser(live, kernels, tolerance, rule, noise_rule)
+    chooser.clock = _progress.forecast("a first rough solve", problem.training.tau, "tau", progress)
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, quadrature_error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)

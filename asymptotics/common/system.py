@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .input.checks import InputError, closest
 from .input.renamed import present_names, say_renamed
+from .input.settings import Settings
 from .input.texts import typed
 from .output.results import Result
 from .output.verdict import Verdict
@@ -134,7 +135,11 @@ class Verb:
             option = by_name.get(name)
             if option is None:
                 allowed = ", ".join(by_name) or "none"
-                raise InputError(f"{name}: unknown option; allowed are {allowed}{closest(name, list(by_name))}")
+                raise InputError(
+                    f"{name}: unknown option; allowed are {allowed}{closest(name, list(by_name))}",
+                    key=name,
+                    kind="unknown",
+                )
             if value is not None:
                 checked[option.name] = option.value(value)
         return checked
@@ -170,6 +175,10 @@ class System:
         Earlier names of tables, ``{"sampler": "sampling"}``; those of the keys within a table are its settings' ``ALIASES``.
     key_aliases : mapping
         Keys that stand in another table now, dotted: ``{"model.steps": "sampling.steps"}`` (present names of tables).
+    example : str
+        The built-in experiment that templates are made from.
+    takes_measured : bool
+        Whether the room has a module ``measured``, whose ``as_runs`` makes runs of a user's own arrays.
     """
 
     room: str
@@ -181,6 +190,8 @@ class System:
     exclusive: tuple[tuple[str, str], ...] = ()
     table_aliases: Mapping[str, str] = field(default_factory=dict)
     key_aliases: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
+    takes_measured: bool = False
 
     @property
     def name(self) -> str:
@@ -194,11 +205,18 @@ class System:
     def _aliases(self, table: str) -> Mapping[str, str]:
         return getattr(self.tables.get(table), "ALIASES", {})
 
+    def also(self, table: str) -> Mapping[str, str]:
+        """Keys of a table by the further names that a file may use for them (`Settings.also`)."""
+        kind = self.tables.get(table)
+        return kind.also() if kind is not None and issubclass(kind, Settings) else {}
+
     def present_key(self, key: str) -> str:
         """The present name of a dotted key."""
         table, dot, rest = key.partition(".")
         table = self.table_aliases.get(table, table)
         name, more, inner = rest.partition(".")
+        if name in self.also(table):
+            return self.present_key(f"{table}.{self.also(table)[name]}{more}{inner}")
         moved = self.key_aliases.get(f"{table}.{name}", f"{table}.{self._aliases(table).get(name, name)}")
         present = f"{moved}{more}{inner}" if dot else table
         if present != key:
@@ -211,7 +229,8 @@ class System:
         for name, table in present.items():
             if isinstance(table, Mapping):
                 kind = self.tables.get(name)
-                present[name] = present_names(table, self._aliases(name), getattr(kind, "key", str))
+                shown = getattr(kind, "key", str)
+                present[name] = present_names(table, self._aliases(name), shown, self.also(name))
         for old, new in self.key_aliases.items():
             (table, key), (to, name) = old.split("."), new.split(".")
             if not isinstance(present.get(table), Mapping) or key not in present[table]:
@@ -262,6 +281,19 @@ class System:
         """Theory against experiment."""
         verdict: Verdict = self.module("comparison").compare(theory, runs, **options)
         return verdict
+
+    def measured(self, theory: Result, given: Any, options: Mapping[str, Any]) -> tuple[Result, dict[str, Any]]:
+        """A user's own measurements as the runs that `compare` takes, and the options left for it.
+
+        Raises
+        ------
+        InputError
+            If the room takes none, or they do not fit.
+        """
+        if not self.takes_measured:
+            raise InputError(f"runs: the system {self.name} takes no arrays; give what simulate gives")
+        runs, left = self.module("measured").as_runs(theory, given, **options)
+        return runs, left
 
     def plot(self, theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
         """Theory as lines, experiment as points."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ..common.output.records import Record, Recorded
 from ..common.output.results import Result, dataframe, to_builtin
@@ -24,6 +25,10 @@ class BestRegularisation(Record):
 
     forward: float | None
     reverse: float | None
+
+
+#: So many training times of the early-stopping curve are written out.
+SHOWN_TIMES = 12
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,13 @@ class Averages(Recorded):
         How much the last term included moves each of them (0: exact; None: not known).
     """
 
+    JSON: ClassVar[Mapping[str, str]] = {
+        "kl_generated_target_corrected": "with the correction of the next order",
+        "kl_target_generated_corrected": "with the correction of the next order",
+        "null_directions": "directions that no sample reaches",
+        "*": "",
+    }
+
     dimension: int
     samples: int
     regularisation: float
@@ -195,6 +207,12 @@ class Averages(Recorded):
             f"  agreement         two models {show(self.cosine_models)}, with the truth {show(self.cosine_truth)}",
             f"  d_eff {show(self.d_eff)}, null mass {show(self.null_mass)} in {self.null_directions} directions",
         ]
+        curve = self.stopping
+        if len(curve.tau) <= SHOWN_TIMES:  # asked for one by one
+            lines.append(
+                "  at tau            "
+                + ", ".join(f"{tau:g}: {loss:.6g}" for tau, loss in zip(curve.tau, curve.loss, strict=True))
+            )
         if self.corrected:
             names = (
                 "train_loss",
@@ -229,6 +247,10 @@ class Sweep(Result):
 
     In ``stopping`` the training times ``tau`` are the same for all N; ``loss`` has one list for each N.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "samples": "numbers of samples N; every other field is that of one N as a list over these",
+    }
 
     samples: list[int]
     columns: dict[str, Any] = field(default_factory=dict)

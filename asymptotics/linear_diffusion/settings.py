@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..common.input.checks import InputError, array, boolean, choice, fail, integer, number
+from ..common.input.notation import Notation
 from ..common.input.settings import Settings
 from ..common.input.spectrum import checked_spectrum
 from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
@@ -52,6 +53,17 @@ class LinearDiffusion(Settings):
     """
 
     table: ClassVar[str] = "linear_diffusion"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "samples": Notation("N", ("N", "n", "n_samples"), "data points"),
+        "regularisation": Notation("c", ("c", "regularization", "ridge", "lambda")),
+        "spectrum": Notation("λ_ν", ("eigenvalues", "covariance"), "variance a direction"),
+        "steps": Notation("T", ("T", "n_steps"), "steps"),
+        "time": Notation("t", ("t",), "step"),
+        "trace": Notation("Tr Σ", (), "variance"),
+        "variance": Notation("σ_t²", ("sampler_variance",)),
+        "beta_first": Notation("β_1", ("beta_1", "beta1", "beta_start")),
+        "beta_last": Notation("β_T", ("beta_T", "beta_end")),
+    }
 
     spectrum: Any
     samples: int
@@ -136,6 +148,11 @@ class Simulation(Settings):
 
     table: ClassVar[str] = "simulation"
     ALIASES: ClassVar[Mapping[str, str]] = {"points": "samples"}
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "tau": Notation("τ", (), "training time"),
+        "samples": Notation("", ("n_samples",), "generated points a run"),
+        "test_samples": Notation("", ("n_test",), "fresh samples"),
+    }
 
     runs: int = 8
     seed: int = 0

@@ -31,4 +31,5 @@ SYSTEM = System(
         ),
         "simulate": Verb(),
     },
+    example="linear-power-law",
 )

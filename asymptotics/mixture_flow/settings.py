@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from ..common.input.checks import array, boolean, choice, fail, integer, number
+from ..common.input.notation import Notation
 from ..common.input.settings import Settings
 
 #: Explicit schemes of the transport, by name.
@@ -56,6 +58,13 @@ class MixtureFlow(Settings):
     skip: bool = True
 
     table: ClassVar[str] = "mixture_flow"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "samples": Notation("n", ("n", "n_samples"), "data points"),
+        "cluster_std": Notation("σ", ("sigma", "std"), "standard deviation a direction"),
+        "ridge": Notation("λ", ("lambda", "lam", "weight_decay", "l2")),
+        "centroid_norm": Notation("m", ("m", "mu_norm"), "‖μ‖/√d"),
+        "noises": Notation("K", ("K",), "noises a sample"),
+    }
 
     def __post_init__(self) -> None:
         self.set(
@@ -109,6 +118,11 @@ class Simulation(Settings):
     seed: int = 0
 
     table: ClassVar[str] = "simulation"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "samples": Notation("", ("n_samples",), "generated points a run"),
+        "times": Notation("t", ("t",), "noise at 0, data at 1"),
+        "steps": Notation("", ("n_steps",), "steps of the transport"),
+    }
 
     def __post_init__(self) -> None:
         self.set(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,19 @@ class Runs(Result, OrderParameters, Generated):
     version : str
     seconds : float
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "t": "",
+        "mean": "means over training sets of the order parameters along t, and of final ones in final",
+        "sem": "their standard errors",
+        "runs": "",
+        "dimension": "",
+        "mistakes": "",
+        "flips": "",
+        "experiment": "",
+        "version": "",
+        "seconds": "",
+    }
 
     t: np.ndarray
     mistakes: np.ndarray

@@ -23,4 +23,5 @@ SYSTEM = System(
         ),
         "simulate": Verb(),
     },
+    example="binary-mixture",
 )

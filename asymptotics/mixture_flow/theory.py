@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +62,20 @@ class Solution(Result, OrderParameters):
     seconds : float
     notes : list of str
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "M": "overlap of the sample with the mean, X·μ/d",
+        "Q_xi": "overlap with the data average ξ",
+        "Q_eta": "overlap with the noise average η",
+        "perp": "squared norm outside their span",
+        "b": "skip connection",
+        "w_m": "coefficients of v = w/√d along μ",
+        "w_xi": "along ξ",
+        "w_eta": "along η",
+        "Q": "‖X‖²/d",
+        "cosine": "cosine of a generated point with ±μ",
+        "*": "",
+    }
 
     t: np.ndarray
     final: Final

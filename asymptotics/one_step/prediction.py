@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ..common.output.records import Record, Recorded
 from .closed_forms.divergences import Floors, Parts
@@ -100,6 +101,12 @@ class Theory(FromTables, Recorded):
     seconds : float
         Time taken.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "decreasing_interval": "where the Hellinger distance falls with n; null where there is none",
+        "sweep": "the same fields over several numbers of samples (with samples)",
+        "*": "",
+    }
 
     parameters: dict[str, Any]
     q: float

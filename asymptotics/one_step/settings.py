@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..common.input.checks import choice, integer, number
+from ..common.input.notation import Notation
 from ..common.input.renamed import say_renamed
 from ..common.input.settings import Settings
 
@@ -44,6 +46,14 @@ class OneStep(Settings):
     """
 
     table: ClassVar[str] = "one_step"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "samples": Notation("n", ("n", "n_samples"), "data points"),
+        "diffusion_time": Notation("T", ("T", "t")),
+        "noise_scale": Notation("λ", ("lambda", "lam"), "variance"),
+        "std": Notation("σ", ("sigma",), "standard deviation a direction"),
+        "mean": Notation("μ", ("mu",), "value of every coordinate"),
+        "underlying_samples": Notation("", (), "fresh samples"),
+    }
 
     dimension: int
     samples: int
@@ -86,6 +96,9 @@ class Sampling(Settings):
     """
 
     table: ClassVar[str] = "sampling"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "steps": Notation("k", ("k", "n_steps"), "applications"),
+    }
 
     steps: int = 1
     scheme: str = "deterministic"
@@ -116,6 +129,9 @@ class Simulation(Settings):
     """
 
     table: ClassVar[str] = "simulation"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "runs": Notation("R", ("n_runs", "trials", "repeats"), "training sets"),
+    }
 
     runs: int = 100
     seed: int = 0

@@ -28,4 +28,5 @@ SYSTEM = System(
     },
     table_aliases={"sampler": "sampling"},
     key_aliases={"one_step.runs": "simulation.runs"},
+    example="one-step",
 )

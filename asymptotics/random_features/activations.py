@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.special import erf, expit, roots_hermitenorm
 
 from ..common.input.checks import InputError, closest
 from ..common.input.expressions import to_function, to_sympy
@@ -19,6 +18,19 @@ NODES = 60
 
 def _relu(x: Any) -> Any:
     return np.maximum(x, 0.0)
+
+
+def _erf(x: Any) -> Any:
+    # Here and below: reading an experiment does not load SciPy.
+    from scipy.special import erf
+
+    return erf(x)
+
+
+def _sigmoid(x: Any) -> Any:
+    from scipy.special import expit
+
+    return expit(x)
 
 
 def _softplus(x: Any) -> Any:
@@ -32,9 +44,9 @@ def _linear(x: Any) -> Any:
 #: erf is the error function itself, as in an expression (not erf(x/√2)).
 NAMED: dict[str, Callable[[Any], Any]] = {
     "tanh": np.tanh,
-    "erf": erf,
+    "erf": _erf,
     "relu": _relu,
-    "sigmoid": expit,
+    "sigmoid": _sigmoid,
     "softplus": _softplus,
     "linear": _linear,
 }
@@ -97,6 +109,8 @@ class Activation:
 
 @lru_cache(maxsize=8)
 def _rule(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    from scipy.special import roots_hermitenorm
+
     z, w = roots_hermitenorm(nodes)
     keep = w > 1e-18 * w.sum()
     return z[keep], w[keep] / w.sum()
@@ -113,7 +127,7 @@ def _hermite(z: np.ndarray, orders: int) -> np.ndarray:
 def _smoothed_relu(h: np.ndarray, width: np.ndarray, orders: int) -> tuple[np.ndarray, np.ndarray]:
     """From c_k = ς^k g^(k)(h)/√k! with g(h) = E ϱ(h + ςz)."""
     y = h / width
-    density, below = np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi), 0.5 * (1 + erf(y / np.sqrt(2)))
+    density, below = np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi), 0.5 * (1 + _erf(y / np.sqrt(2)))
     rows = [width * (y * below + density), width * below]
     # g'' is a Gaussian: its derivatives are (−1)^j He_j times it
     polynomials = _hermite(y, max(1, orders))
@@ -127,7 +141,7 @@ def _smoothed_erf(h: np.ndarray, width: np.ndarray, orders: int, self: Activatio
     y, ratio = h / spread, width / spread
     density = 2 * np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi)
     polynomials = _hermite(y, max(1, orders))
-    rows = [erf(y / np.sqrt(2))]
+    rows = [_erf(y / np.sqrt(2))]
     for k in range(1, orders + 1):
         rows.append(ratio**k * density * (-1) ** (k - 1) * polynomials[k - 1] / np.sqrt(k))
     z, w = _rule(NODES)

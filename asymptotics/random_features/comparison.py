@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from ..common.input.checks import InputError
+from ..common.output.power import detectable, shifts
 from ..common.output.verdict import Row, Verdict
 from .flow import Flow
 from .problem import Problem
@@ -13,6 +16,9 @@ from .settings import RandomFeatures, Simulation
 from .simulation import LOSSES, Runs, extrapolation
 from .theory import Solution
 from .times import longest
+
+#: Inputs whose smallest visible change a verdict states; a relative step of each.
+INPUTS, STEP = ("features", "samples", "diffusion_time", "ridge", "weight_decay"), 0.01
 
 
 def compare(theory: Solution, runs: Runs) -> Verdict:
@@ -35,37 +41,53 @@ def compare(theory: Solution, runs: Runs) -> Verdict:
     problem = Problem(
         RandomFeatures.from_table(runs.settings["random_features"]), Simulation.from_table(runs.settings["simulation"])
     )
-    weights = extrapolation(list(runs.sizes))
-    flow, points = zip(*(_predicted(problem, dimension, runs.times) for dimension in runs.sizes), strict=True)
-    rows = []
+    known, moving = _extrapolated(problem, runs), runs.times > 0
     # With the noise averaged exactly the memorisation loss is the train loss.
     kinds = LOSSES if problem.random_features.per_noise > 0 else LOSSES[:2]
+    rows = []
     for k, name in enumerate(kinds):
-        known = np.einsum("k,kt->t", weights, np.array(flow)[:, k])
-        expected = getattr(theory, name)
-        rows.append(_row(name, expected, runs.values(name) - known + expected, runs.times > 0))
-        expected = np.array(getattr(theory.ridge, name))
-        rows.append(
-            _row(f"ridge_{name}", expected, runs.values("ridge")[:, k] - weights @ np.array(points)[:, k] + expected)
-        )
-    order = len(runs.sizes)
+        along, at_ridge = np.asarray(getattr(theory, name)), np.array(getattr(theory.ridge, name))
+        # Each loss is a sum over few outlying eigenvalues too: single runs are not Gaussian at small d.
+        values = (runs.values(name) - known[name] + along)[:, moving]
+        rows.append(Row.of_runs(name, along[moving], values, skewed=True))
+        values = runs.values("ridge")[:, k] - known[f"ridge_{name}"] + at_ridge
+        rows.append(Row.of_runs(f"ridge_{name}", at_ridge, values, skewed=True))
     sizes = ", ".join(map(str, runs.sizes))
-    return Verdict.of(
-        rows, notes=(f"extrapolated from d = {sizes}: what is left of the finite size is of order 1/d^{order}",)
+    left = f"extrapolated from d = {sizes}: what is left of the finite size is of order 1/d^{len(runs.sizes)}"
+    verdict = Verdict.of(rows, notes=(left,))
+    return dataclasses.replace(verdict, power=_power(problem, runs, verdict, known))
+
+
+def _extrapolated(problem: Problem, runs: Runs) -> dict[str, np.ndarray]:
+    """Every row's theory for exactly what was simulated in every size, extrapolated as the experiment is."""
+    table, weights = problem.random_features, extrapolation(list(runs.sizes))
+    flows, points = [], []
+    for dimension in runs.sizes:
+        model = problem.simulated(dimension)
+        flows.append(Flow.of(model, longest(model, runs.times), table.weight_decay).losses(runs.times))
+        point = ridge(model, table.ridge)
+        points.append([getattr(point, name) for name in LOSSES])
+    along, at_ridge = np.einsum("k,knt->nt", weights, np.array(flows)), weights @ np.array(points)
+    return dict(zip(LOSSES, along, strict=True)) | {f"ridge_{n}": v for n, v in zip(LOSSES, at_ridge, strict=True)}
+
+
+def _power(problem: Problem, runs: Runs, verdict: Verdict, here: dict[str, np.ndarray]) -> dict[str, float]:
+    """The smallest relative change of each input that this comparison would have seen with probability ½."""
+    table, largest, moved = problem.random_features, max(runs.sizes), {}
+    at_size = dataclasses.replace(runs, sizes=(largest,))
+    # One size is enough for a derivative: its finite-size part is a correction of a correction.
+    base = _extrapolated(problem, at_size)
+    for name in INPUTS:
+        if getattr(table, name) > 0:
+            # Numbers of features and samples are whole: a step that the size can follow.
+            step = max(STEP, 1.0 / (getattr(table, name) * largest)) if name in ("features", "samples") else STEP
+            changed = dataclasses.replace(
+                problem, random_features=table.replace(**{name: (1 + step) * getattr(table, name)})
+            )
+            there = _extrapolated(changed, at_size)
+            moved[f"random_features.{name}"] = {n: here[n] + (there[n] - base[n]) * STEP / step for n in here}
+    moving = runs.times > 0
+    picked = {key: {n: v[moving] if n in LOSSES else v for n, v in values.items()} for key, values in moved.items()}
+    return detectable(
+        verdict, shifts(verdict, {n: v[moving] if n in LOSSES else v for n, v in here.items()}, picked, STEP)
     )
-
-
-def _predicted(problem: Problem, dimension: int, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Train, test and memorisation loss at the times, and of the ridge, for exactly what was simulated in this dimension."""
-    model, table = problem.simulated(dimension), problem.random_features
-    flow = Flow.of(model, longest(model, times), table.weight_decay)
-    point = ridge(model, table.ridge)
-    return np.array(flow.losses(times)), np.array([getattr(point, name) for name in LOSSES])
-
-
-def _row(name: str, theory: np.ndarray, values: np.ndarray, keep: np.ndarray | None = None) -> Row:
-    """Mean and standard error over runs, shape (runs, …); entries not in ``keep`` do not fluctuate."""
-    if keep is not None:
-        theory, values = theory[keep], values[:, keep]
-    count = len(values)
-    return Row(name, theory, values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(count), 0.0, count - 1)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import roots_hermitenorm, roots_legendre
 
 from ..common.input.checks import InputError
 from .activations import Activation, activation
@@ -130,6 +129,8 @@ def _ladder(function: Activation, root: float, rho: float) -> Iterator[_Moments]
     across = np.sqrt(1 - rho**2)
     if not function.kinks:
         for nodes in (120, 160):
+            from scipy.special import roots_hermitenorm
+
             z, w = roots_hermitenorm(nodes)
             w = w / w.sum()
             inner = np.broadcast_to(z, (nodes, nodes))
@@ -150,6 +151,8 @@ def _moments(f: Activation, root: float, z: np.ndarray, w: np.ndarray, z2: np.nd
 
 def _panels(start: np.ndarray, width: float, kinks: np.ndarray, panels: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and normalised weights (starts, nodes) for v ~ N(0, 1), with ends of panels where start + width v is a kink."""
+    from scipy.special import roots_legendre
+
     x, w = roots_legendre(20)
     even = np.broadcast_to(np.linspace(-END, END, panels + 1), (start.size, panels + 1))
     cuts = np.clip((kinks[None, :] - start[:, None]) / width, -END, END)

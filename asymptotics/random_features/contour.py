@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..common.numerics.contours import around_interval
 from .equations import Model, Points, SolveError, Source, newton, solve_real, tangent
 
 #: Half-height of the ellipse; at π/2 the decay in training time would become growth.
@@ -45,17 +46,6 @@ class Contour:
         return r
 
 
-def ellipse(low: float, high: float, shift: float, height: float, count: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Nodes, weights and left end of the ellipse with these ends of its axis in z, in u = ln(z + shift)."""
-    first, last = np.log(low + shift), np.log(high + shift)
-    half = 0.5 * (last - first)
-    angle = np.pi * (1 - (np.arange(count) + 0.5) / count)
-    u = 0.5 * (first + last) + half * np.cos(angle) + 1j * height * np.sin(angle)
-    tangent_ = -half * np.sin(angle) + 1j * height * np.cos(angle)
-    z = np.exp(u) - shift
-    return z, (z + shift) * tangent_ / (2j * count), low
-
-
 def around(model: Model, longest: float) -> Contour:
     """The contour around all eigenvalues for training times up to ``longest``.
 
@@ -70,12 +60,8 @@ def around(model: Model, longest: float) -> Contour:
     else:
         # U may have zero eigenvalues, which carry no target: the contour goes round them at a distance that no time resolves.
         shift, bottom = min(1e-6 * top, 0.3 / longest), 0.0
-    half = 0.5 * np.log((top + shift) / (bottom + shift))
-    # The ends of the spectrum are the foci.
-    stretch = np.exp(np.hypot(half, HEIGHT) - half)
-    low, high = (bottom + shift) / stretch - shift, (top + shift) * stretch - shift
-    count = max(32, int(np.ceil(DENSITY * np.hypot(half, HEIGHT) / HEIGHT)))
-    z, weights, _ = ellipse(low, high, shift, HEIGHT, count)
+    shifted, weights, left = around_interval(bottom, top, shift, HEIGHT, DENSITY, 32)
+    z, low = shifted - shift, left - shift
     contour = Contour(z, weights, along(solve_real(model, -low), low, z))
     mass = float(contour.integral(contour.points.q))
     if abs(mass + 1) > 1e-7:

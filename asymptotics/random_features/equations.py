@@ -21,11 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import ComputationError
-
-
-class SolveError(ComputationError):
-    """The self-consistent equations have no physical root here."""
+from ..common.numerics.sample_covariance import SolveError
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contour import DENSITY, ellipse
-from .equations import Model, SolveError
+from ..common.numerics.contours import around_interval
+from ..common.numerics.sample_covariance import Population
+from .contour import DENSITY
+from .equations import Model
 from .flow import relaxation
 
 #: Half-height of the ellipse in ln(σ₀ + b²/α²).
@@ -44,57 +46,19 @@ class SampleAverage:
     @classmethod
     def of(cls, model: Model, shift: float) -> SampleAverage:
         """For functions that are analytic right of −shift."""
-        sigma, mass = model.sigma, model.mass
-        top = (np.sqrt(sigma.max()) + np.sqrt(mass @ sigma / model.psi_n)) ** 2
-        half = 0.5 * np.log((top + shift) / shift)
-        stretch = np.exp(np.hypot(half, HEIGHT) - half)
-        low, high = shift / stretch - shift, (top + shift) * stretch - shift
-        count = max(32, int(np.ceil(DENSITY * np.hypot(half, HEIGHT) / HEIGHT)))
-        z, weights, _ = ellipse(low, high, shift, HEIGHT, count)
-        kappa = _effective(model, low, z)
+        population = Population(model.sigma, model.mass, model.psi_n)
+        shifted, weights, left = around_interval(0.0, population.upper_edge(), shift, HEIGHT, DENSITY, 32)
+        z, start = shifted - shift, shift - left
+        found = np.array(list(population.along(start, float(population.real(np.array([start]))[0]), -z)))
         # (S − z)⁻¹ ≃ −(κ/z)(Σ + κ)⁻¹
-        inverse = 1 / (sigma + kappa[:, None])
-        traces = -(kappa / z)[:, None] * (inverse @ np.stack([mass, mass * sigma], axis=1))
+        inverse = 1 / (model.sigma + found[:, None])
+        traces = -(found / z)[:, None] * (inverse @ np.stack([model.mass, model.mass * model.sigma], axis=1))
         return cls(z, -weights * traces.T)
 
     def trace(self, values: np.ndarray, probe: int = 0) -> np.ndarray:
         """(1/d)Tr f(S), or times Σ (``probe`` 1), from f at the nodes, shape (..., nodes)."""
         r: np.ndarray = 2 * (values @ self.weights[probe]).real
         return r
-
-
-def _effective(model: Model, low: float, z: np.ndarray) -> np.ndarray:
-    """κ(z) with κ(1 − ⟨σ/(σ+κ)⟩/ψ_n) = −z at the nodes in order, followed from the real point ``low`` < 0."""
-    found, kappa, at = [], complex(-low + (model.mass @ model.sigma) / model.psi_n), complex(low)
-    kappa = _root(model, at, kappa, 200)
-    for goal in z:
-        stride = goal - at
-        while at != goal:
-            wanted = goal if abs(goal - at) <= abs(stride) * (1 + 1e-12) else at + stride
-            try:
-                new = _root(model, wanted, kappa, 12)
-                close = abs(new - kappa) < 0.5 * abs(kappa) and new.imag <= 0
-            except SolveError:
-                close = False
-            if close:
-                kappa, at = new, wanted
-            else:
-                stride /= 2
-                if abs(stride) < 1e-9 * abs(goal):
-                    raise SolveError(f"no physical root of the sample covariance at z = {wanted:.6g}")
-        found.append(kappa)
-    return np.array(found)
-
-
-def _root(model: Model, z: complex, kappa: complex, steps: int) -> complex:
-    for _ in range(steps):
-        ratio = model.sigma / (model.sigma + kappa)
-        slope = 1 - model.mass @ ratio**2 / model.psi_n
-        step = (kappa * (1 - model.mass @ ratio / model.psi_n) + z) / slope
-        kappa = complex(kappa - step)
-        if abs(step) < 1e-13 * abs(kappa):
-            return kappa
-    raise SolveError(f"the sample covariance's equation did not converge at z = {z:.6g}")
 
 
 def corner(model: Model, sigma_0: np.ndarray, times: np.ndarray, shift: float = 0.0, power: int = 1) -> np.ndarray:

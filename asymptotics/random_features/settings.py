@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..common.input.checks import InputError, array, choice, fail, integer, number
+from ..common.input.notation import Notation
 from ..common.input.settings import Settings
 from ..common.input.spectrum import checked_spectrum
 from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
@@ -55,6 +57,23 @@ class RandomFeatures(Settings):
     """
 
     table: ClassVar[str] = "random_features"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "features": Notation("ψ_p", ("psi_p",), "features per dimension, p/d"),
+        "samples": Notation("ψ_n", ("psi_n",), "samples per dimension, n/d"),
+        "diffusion_time": Notation("t", ("t",)),
+        "noises": Notation("m", ("m",), "noises a sample"),
+        "ridge": Notation("λ", ("lambda", "lam")),
+        "activation": Notation("σ", ("sigma", "nonlinearity")),
+        "spectrum": Notation("", ("covariance",), "variance a direction"),
+        "eigenvalues": Notation("ς", (), "variance a direction"),
+        "masses": Notation("p", ("p",), "share of the d directions"),
+        "trace": Notation("Tr Σ", (), "variance"),
+        "times": Notation("τ", ("tau", "taus"), "training time"),
+    }
+    HINTS: ClassVar[Mapping[str, str]] = {
+        "p": "write features = p/d",
+        "n": "write samples = n/d",
+    }
 
     features: float
     samples: float
@@ -186,6 +205,10 @@ class Simulation(Settings):
     """
 
     table: ClassVar[str] = "simulation"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "sizes": Notation("", (), "dimensions"),
+        "runs": Notation("R", ("n_runs", "trials", "repeats"), "draws of weights and data"),
+    }
 
     dimension: int = 200
     runs: int = 8

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -94,6 +95,18 @@ class Runs(Result):
         The tables that made them.
     seconds : float
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "dimension": "",
+        "runs": "",
+        "sizes": "",
+        "times": "",
+        "mean": "means over runs at the largest dimension of train_loss, test_loss, memorisation_loss and ridge",
+        "sem": "their standard errors",
+        "extrapolated": "mean and sem of the same, extrapolated to 1/d = 0",
+        "settings": "",
+        "seconds": "",
+    }
 
     dimension: int
     runs: int

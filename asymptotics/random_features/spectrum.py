@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .contour import HEIGHT, along, ellipse
+from ..common.numerics.contours import ellipse
+from .contour import HEIGHT, along
 from .equations import Model, Points, SolveError, Source, newton, solve_real, tangent
 from .ridge import ridge
 
@@ -215,7 +216,8 @@ def _inside_of(model: Model, u: np.ndarray, points: Points, left: int, right: in
     half = 0.5 * np.log((u[right] - low) / (u[left] - low))
     before, points = np.full(2, np.inf), points.take([left])
     for count in (48, 96, 192, 384, 768):
-        z, weights, _ = ellipse(u[left], u[right], -low, min(HEIGHT, half), count)
+        shifted, weights = ellipse(u[left] - low, u[right] - low, min(HEIGHT, half), count)
+        z = shifted + low
         points = along(points, u[left], z) if count == 48 else _between(points, z)
         found = np.array([-model.psi_p * 2 * (weights @ points.q).real, -2 * (weights @ ((1 - points.phi) / z)).real])
         if np.abs(found - before).max() < 1e-8:

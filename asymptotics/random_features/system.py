@@ -17,4 +17,5 @@ SYSTEM = System(
         "simulate": Verb(),
     },
     exclusive=(("random_features.spectrum", "random_features.eigenvalues"),),
+    example="random-features",
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -49,6 +50,22 @@ class Solution(Result):
         The tables that gave all this.
     seconds : float
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "constants": "",
+        "ridge": "",
+        "flow": "losses along gradient flow by name, and its characteristic times (test loss smallest at tau_star)",
+        "bayes_loss": "",
+        "scales": "tau_generalisation and tau_memorisation as scales of the spectrum",
+        "bulks": "edges, mass and target_weight of every bulk of the spectrum",
+        "atom": "",
+        "samples_star": "",
+        "kernel_limit": "losses of the kernel limit p/d → ∞ (with kernel_limit)",
+        "reasons": "why a field is null",
+        "notes": "",
+        "settings": "",
+        "seconds": "",
+    }
 
     COLUMNS = ("times", "train_loss", "test_loss", "memorisation_loss")
 

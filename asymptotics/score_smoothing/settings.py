@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..common.input.checks import choice, integer, number
+from ..common.input.notation import Notation
 from ..common.input.settings import Settings
 from .points import MOST_POINTS, checked_points, half_spacing
 from .processes import PROCESSES, own_time
@@ -41,6 +43,7 @@ class ScoreSmoothing(Settings):
     dimension : int
         d of R^d in which the line lies; the normal part is N(0, s I).
     curve : {"line", "circle"}
+        What the training points lie on.
     process : {"variance-exploding", "ornstein-uhlenbeck"}
         Also "ve", "ou". Times are those of the process.
 
@@ -51,6 +54,13 @@ class ScoreSmoothing(Settings):
     """
 
     table: ClassVar[str] = "score_smoothing"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "points": Notation("x_k", ("x", "data"), "position"),
+        "kappa": Notation("κ", ()),
+        "start_time": Notation("t₀", ("t0", "t_0", "start"), "time"),
+        "end_time": Notation("s", ("s", "end", "t_end"), "time"),
+        "dimension": Notation("d", ("d", "dim"), "coordinates"),
+    }
 
     points: Any
     kappa: float
@@ -117,6 +127,10 @@ class Simulation(Settings):
     """
 
     table: ClassVar[str] = "simulation"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "samples": Notation("", ("particles", "n_samples"), "particles a run"),
+        "steps": Notation("", ("n_steps",), "Heun steps"),
+    }
 
     samples: int = 20000
     runs: int = 8

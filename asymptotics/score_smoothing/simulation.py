@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +42,19 @@ class Particles(Result):
     polygon_distance : ndarray, shape (runs,)
         Mean distance to the polygon (circle), to the line (line).
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "experiment": "",
+        "version": "",
+        "end_time": "",
+        "mean": "means over runs, by name",
+        "sem": "their standard errors",
+        "runs": "",
+        "samples": "particles a run",
+        "dimension": "",
+        "within": "distance that counts as memorised",
+        "seconds": "",
+    }
 
     experiment: dict[str, Any]
     version: str

@@ -32,4 +32,5 @@ SYSTEM = System(
         ),
         "simulate": Verb((WITHIN,)),
     },
+    example="score-smoothing",
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,6 +48,13 @@ class Solution(Result, Metrics):
     notes : list of str
         Why a field is null, and what the numbers do not say.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "from": "positions at start_time of the flow map",
+        "exploding_start_time": "start_time as a time of the variance-exploding process (Ornstein-Uhlenbeck only)",
+        "within": "distance that counts as memorised",
+        "*": "",
+    }
 
     experiment: dict[str, Any]
     version: str

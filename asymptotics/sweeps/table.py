@@ -16,6 +16,7 @@ import numpy as np
 
 from ..common.input.checks import InputError, closest
 from ..common.output.results import Result, to_builtin, write_atomically
+from ..common.output.tables import dataset
 
 #: Lists of a report that other lists run along, in the order in which they are looked for.
 AXES = ("tau", "times", "t")
@@ -134,6 +135,17 @@ class Sweep(Result):
         except ImportError:
             raise InputError("to_dataframe: needs pandas; install it by pip install pandas") from None
         return pandas.DataFrame({**{name: self[name] for name in self.columns}, "error": self.errors})
+
+    def to_xarray(self) -> Any:
+        """The results over the grid as an xarray Dataset: a dimension a swept key, a variable a column (needs xarray)."""
+        return dataset(
+            {key: list(values) for key, values in self.over.items()}, self._on_grid(), {"experiment": self.experiment}
+        )
+
+    def _on_grid(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+        keys = tuple(self.over)
+        names = [*(name for name in self.columns if name not in self.over), "error"]
+        return {name: (keys, self[name].reshape(self.shape)) for name in names}
 
     def write(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write ``table.csv`` and ``table.npz`` (the columns, and ``__shape__``, that of the grid), each atomically."""

@@ -171,3 +171,19 @@ def test_a_stored_path_keeps_its_stability(tmp_path):
     loaded = OrderParameterPath.load(path.save(tmp_path / "path.npz"))
     assert loaded.stability.message(300) == path.stability.message(300) != ""
     assert loaded.to_json()["stability"] == path.to_json()["stability"]
+
+
+def test_plateaus_are_marked():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    # The symmetric path stays on its saddle; a path that starts beside it leaves at the saddle's rate, after ln(.3/1e-4)/.0941.
+    (end,) = solve({"training.tau": 50.0}).plateaus
+    assert not end.left and end.end == 50.0 and end.rate == pytest.approx(0.0941, abs=1e-3)
+    start = {"Theta": [[0.49639687, 1e-4], [1e-4, -0.40394777]], "Q": [[0.26076913, 0.0], [0.0, 0.17675072]]}
+    path = solve({"denoiser.init": start, "training.tau": 150.0, "denoiser.skip": 1.2})
+    (passed,) = path.plateaus
+    assert passed.left and 40 < passed.end < 80 and set(passed.direction) == {"Theta_12", "Theta_21"}
+    assert "plateau from tau = " in path.summary() and path.to_json()["plateaus"][0]["left"] is True
+    assert len(path.plot()[1].patches) == 1
+    assert solve().plateaus == () and len(solve({"denoiser.init": {"random": 0.3}}).plateaus) == 1

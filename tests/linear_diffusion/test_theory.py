@@ -269,6 +269,7 @@ def test_settings_round_trip_and_defaults():
     assert (simulation.sampled_points(256), simulation.sampled_points(257)) == (1000, 0)
 
 
+@pytest.mark.slow
 def test_large_dimension_is_linear_in_memory():
     out = get(dimension=20_000, samples=5000)
     assert out["test_loss"] > out["train_loss"] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -69,6 +70,16 @@ def test_results_are_kept(tmp_path, noises):
     np.testing.assert_array_equal(kept.test_loss, runs.test_loss)
     assert asy.compare(again, kept).to_json()["rows"] == asy.compare(theory, runs).to_json()["rows"]
     assert repr(theory).startswith("random features") and repr(runs).startswith("random features")
+
+
+def test_the_verdict_states_what_it_would_have_seen():
+    """Its own smallest visible change, made in the theory, is seen about half of the time; ten times that always."""
+    runs = asy.simulate(experiment(), workers=1)
+    seen = asy.compare(asy.solve(experiment()), runs).power["random_features.diffusion_time"]
+    assert 0.001 < seen < 0.5
+    moved = experiment(diffusion_time=experiment().problem.random_features.diffusion_time * (1 + 10 * seen))
+    settings = {**runs.settings, "random_features": moved.problem.random_features.to_table()}
+    assert not asy.compare(asy.solve(moved), dataclasses.replace(runs, settings=settings)).passed
 
 
 def test_pictures(tmp_path):

@@ -87,7 +87,7 @@ TABLES = [
 ]
 
 
-@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("table", [*TABLES[:3], *(pytest.param(t, marks=pytest.mark.slow) for t in TABLES[3:])])
 def test_comparison_passes_for_every_kind_of_experiment(table):
     problem = Problem(ScoreSmoothing.from_table(table), Simulation(samples=20_000, runs=6, seed=11))
     runs = simulate(problem, workers=1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +43,16 @@ class Collapse(Result):
     simulation, verdict : CollapseRuns and Verdict, optional
         The chain in R^d, and theory against it (not saved with this object).
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "generations": "one object a generation: the attributes by name, and in error the estimated error of each",
+        "error_estimate": "largest estimated error of the first generation",
+        "rule": "",
+        "evaluations": "",
+        "seconds": "",
+        "simulation": "the chain in R^d (with simulate)",
+        "comparison": "the verdict on theory and chain (with simulate)",
+    }
 
     Lambda: np.ndarray
     b: np.ndarray

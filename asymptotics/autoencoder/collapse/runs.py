@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +30,15 @@ class CollapseRuns(Ensembles):
     low_… : arrays
         A companion ensemble at ``low_dimension`` = d/4, with 4 times the runs.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "generations": "one object a generation: mean and standard error of every quantity",
+        "runs": "",
+        "dimension": "",
+        "companion": "the same of the companion ensemble at d/4",
+        "seed": "seed of the ensemble",
+        "seconds": "",
+    }
 
     NAMES = QUANTITIES
 

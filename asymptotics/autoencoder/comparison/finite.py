@@ -45,12 +45,12 @@ class FiniteSize:
                 raise InputError("trained on samples: how they differ from the Gaussian target is not derived")
             self.expensive = True
             _check_cost(problem)
-            self._fluctuations = fluctuations(path)
+            self._fluctuations = fluctuations(path, initial=runs.initial)
             self.expensive = False
             self._check_size(runs.dimension)
             # What has no derived bias is tested where a companion measures it.
             self.expensive = True
-            self._bias = {d: bias(path, d) for d in {runs.dimension, runs.low_dimension} if d > 1}
+            self._bias = {d: bias(path, d, initial=runs.initial) for d in {runs.dimension, runs.low_dimension} if d > 1}
             self.expensive = False
         except InputError as error:
             self.reason = str(error)

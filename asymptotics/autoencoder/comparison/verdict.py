@@ -5,15 +5,20 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ...common.output.verdict import Verdict
-from ..finite_size.chi_square import chi_square
+import numpy as np
+
+from ...common.output.ensemble import Ensemble
+from ...common.output.verdict import Row, Verdict
+from ..finite_size.chi_square import chi_square, predicted
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from ..process.ensemble import Runs
+from ..process.measured import Means
 from ..solution import OrderParameterPath
 from .finite import JOINT, FiniteSize
 from .generated import distances, generated_rows
-from .order_parameters import order_parameter_rows, power_of
+from .order_parameters import order_parameter_rows, places, power_of
+from .typical import leaves, note, typical_runs
 
 #: Share of the level of the test with the predicted covariance.
 SHARE = 0.5
@@ -30,20 +35,71 @@ def schedule_notes(problem: Problem, dimension: int) -> list[str]:
     ]
 
 
-def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Verdict:
+def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0.01) -> Verdict:
+    """Order parameters against means of which only the standard errors are known: Student's t, number by number.
+
+    The predicted bias of order 1/d is taken out; where it is not known nothing can be tested.
+    """
+    d = measured.dimension
+    nothing = Ensemble({name: np.empty((0, len(measured.tau))) for name in Runs.NAMES}, d)
+    empty = Runs(
+        main=nothing, low=nothing.take(slice(0), d // 4), tau=measured.tau, seed=0, seconds=0.0,
+        experiment=dict(path.experiment), version="",
+    )  # fmt: skip
+    finite, rows = FiniteSize(path, empty), []
+    degrees = measured.runs - 1.0 if measured.runs else np.inf
+    upper = np.triu_indices(path(0.0).Q.shape[0])
+    for k, tau in enumerate(measured.tau):
+        if tau == 0:
+            continue
+        theory = predicted(path, float(tau))
+        expected = theory + np.broadcast_to(finite.bias(float(tau), d), theory.shape)
+        for name, place in places(path).items():
+            if name not in Runs.NAMES or not measured.measured(name):
+                continue
+            mean, sem = measured.mean(name)[k], measured.sem(name)[k]
+            if name == "Q":
+                mean, sem = mean[upper], sem[upper]
+            theory = np.reshape(expected[place], np.shape(mean))
+            rows.append(
+                Row(
+                    f"{name}({tau:.3g})", theory, mean, sem, path.error_estimate, degrees, "numerical error",
+                    counted=finite.predicted,
+                )
+            )  # fmt: skip
+    notes = [f"the derived bias at d = {d} is taken out; of order 1/d² it is neglected"] if finite.predicted else []
+    not_tested = (
+        [] if finite.predicted else [("order parameters", f"the bias of order 1/d is not known: {finite.reason}")]
+    )
+    return Verdict.of(rows, level=level, notes=tuple(notes), not_tested=tuple(not_tested))
+
+
+def compare(path: OrderParameterPath, runs: Runs | Means, *, level: float = 0.01) -> Verdict:
     """All order parameters and, where points were generated, the generated density; one `Verdict`."""
+    if isinstance(runs, Means):
+        return compare_means(path, runs, level=level)
     problem, finite = path.problem, FiniteSize(path, runs)
     rows = order_parameter_rows(path, runs, finite)
-    tests, shares, not_tested = [], {}, finite.not_tested()
+    tests: list[tuple[str, float]] = []
+    shares: dict[str, float] = {}
+    not_tested = finite.not_tested()
+    left = leaves(path, runs)
     notes, warning = schedule_notes(problem, runs.dimension), path.stability.message(runs.dimension)
     if runs.data:
         notes.insert(0, f"the experiment trained on samples ({runs.data}), not on the Gaussian target of the theory")
     if warning:
         notes.append(warning)
-    notes += finite.notes()
+    if left is None:
+        notes += finite.notes()
+    else:
+        typical = typical_runs(path, runs)
+        rows = [dataclasses.replace(row, counted=False) for row in rows] + list(typical.rows)
+        tests += typical.tests
+        notes.append(note(path, runs, left))
+        not_tested = [(name, reason) for name, reason in not_tested if name == JOINT]
     details: dict[str, Any] = {"stability": path.stability.to_table(runs.dimension)}
-    if finite.predicted:
-        test = chi_square(path, finite.runs)
+    if finite.predicted and left is None:
+        test = chi_square(path, finite.runs, initial=runs.initial)
         tests.append((JOINT, test.p))
         shares[JOINT] = SHARE
         notes.append(f"order parameters: {test}")
@@ -59,4 +115,8 @@ def compare(path: OrderParameterPath, runs: Runs, *, level: float = 0.01) -> Ver
         rows, level=level, tests=tuple(tests), notes=tuple(notes), details=details, shares=shares,
         not_tested=tuple(not_tested),
     )  # fmt: skip
-    return dataclasses.replace(verdict, power=power_of(verdict, path, finite.runs)) if finite.predicted else verdict
+    return (
+        dataclasses.replace(verdict, power=power_of(verdict, path, finite.runs))
+        if finite.predicted and left is None
+        else verdict
+    )

@@ -108,7 +108,13 @@ class Controls:
         self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
 
 
-def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool | None) -> TrainingPath:
+def integrate(
+    problem: Problem,
+    drift: Drift,
+    controls: Controls,
+    progress: bool | None,
+    clock: _progress.Forecast | None = None,
+) -> TrainingPath:
     """Step a SciPy solver to τ_max, keeping its dense output at Chebyshev nodes of every step."""
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
@@ -126,7 +132,7 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
     # A solver that starts anew on every piece makes its error anew.
     shares = np.sqrt(len(pieces) - 1)
     options = {"rtol": max(controls.rtol / shares, 3e-14), "atol": atol / shares, "scale": scale_of(problem)}
-    with _progress.bar(1000, "order parameters", enabled=progress, unit="‰") as watch:
+    with _progress.bar(tau_max, "order parameters", enabled=progress, unit=" of tau", unit_scale=True) as watch:
         try:
             for solver in steps(controls.solver, drift, y0, pieces, **options):
                 dense = solver.dense_output()
@@ -134,7 +140,9 @@ def integrate(problem: Problem, drift: Drift, controls: Controls, progress: bool
                 inside = solver.t_old + step * nodes
                 values.append(np.array([dense(t) for t in inside[:-1]] + [solver.y]))
                 knots.append(float(solver.t))
-                watch.update(int(1000 * solver.t / tau_max) - watch.n)
+                watch.update(step)
+                if clock is not None:
+                    clock.at(float(solver.t))
                 if len(values) >= controls.max_steps and solver.t < tau_max:
                     raise StepError(solver.t, f"more than max_steps = {controls.max_steps} steps")
         except StepError as error:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...common.numerics.expectations import Rule, climb, ladder
+from ...common.running.progress import Forecast
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from .drift import Drift
@@ -33,6 +34,8 @@ class Chooser:
         self.rule, self.noise = rule, noise
         self.evaluations = 0
         self.watch: Any = None
+        #: Says how long the pilot takes, where that is long.
+        self.clock: Forecast | None = None
         self.pilot_drift: Any = None
         #: Growth of an error of the drift that the estimated error already contains.
         self.amplification = 1.0
@@ -78,7 +81,7 @@ class Chooser:
             self.growth_rates = None
             last = k + 1 == len(self.ladder)
             try:
-                states = integrate(self.problem, self.pilot_drift, rough, False).state(taus)
+                states = integrate(self.problem, self.pilot_drift, rough, False, self.clock).state(taus)
             except SolveError:
                 if last:
                     raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
 from .layout import Layout
 from .loss_terms import averaged_unpredicted, quadratic
+from .plateaus import POINTS, Plateau, plateaus_of
 from .stability import Stability
 from .state import OrderParameters as OrderParameters
 from .state import state_of
@@ -55,6 +58,23 @@ class TrainingPath(Result):
     stability : Stability
         How deviations from the path grow, and when runs at finite dimension leave it (unknown of paths of version 0.1.0).
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "tau": "training times reported, τ = 2η × steps/d",
+        "Q": "Q = w_a·w_b/d, overlaps of the weight vectors, (p, p)",
+        "Theta": "Θ = w_a·u_k/√d, overlaps with the reference directions, (p, K)",
+        "M": "M = Θ c, overlaps with the centroids, (p, clusters)",
+        "b": "skip connection",
+        "parameters": "trained scalars κ",
+        "loss_bulk": "loss per dimension",
+        "loss_potential": "E[ℓ], the part of order one that depends on the weights",
+        "loss_order_one": "the loss minus d × bulk",
+        "evaluations": "",
+        "error_estimate": "",
+        "seconds": "",
+        "rule": "",
+        "stability": "",
+    }
 
     knots: np.ndarray
     values: np.ndarray
@@ -110,6 +130,12 @@ class TrainingPath(Result):
     def tau_max(self) -> float:
         """End of the path."""
         return float(self.knots[-1])
+
+    @cached_property
+    def plateaus(self) -> tuple[Plateau, ...]:
+        """Stretches on which the path is slow although deviations grow."""
+        tau = np.linspace(0.0, self.tau_max, POINTS)
+        return plateaus_of(tau, self.state(tau), self.layout, self.stability)
 
     def state(self, tau: Any) -> np.ndarray:
         """Packed state(s) at τ by barycentric interpolation in the step that holds it."""
@@ -178,6 +204,7 @@ class TrainingPath(Result):
         fields |= {"evaluations": self.evaluations}
         fields |= {"error_estimate": self.error_estimate, "seconds": self.seconds, "rule": self.rule}
         fields["stability"] = self.stability.to_table(self.dimension)
+        fields["plateaus"] = [plateau.to_json() for plateau in self.plateaus]
         return {name: to_builtin(value) for name, value in fields.items()}
 
     def _averaged(self, at: OrderParameters) -> dict[str, Any]:
@@ -194,7 +221,7 @@ class TrainingPath(Result):
     def to_dataframe(self, taus: Any = None) -> Any:
         """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
         times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
-        beside = ("stability", "ema", "velocity")
+        beside = ("stability", "ema", "velocity", "plateaus")
         return dataframe({name: value for name, value in self.table(times).items() if name not in beside})
 
     def to_json(self) -> dict[str, Any]:
@@ -210,6 +237,7 @@ class TrainingPath(Result):
                 theta = np.array2string(at.Theta).replace("\n", "")
                 b = " ".join(f"{v:.6f}" for v in np.atleast_1d(at.b))
                 lines.append(f"tau = {tau:<8.4g} b = {b}  diag Q = {q}  Theta = {theta}")
+        lines += [str(plateau) for plateau in self.plateaus]
         warning = self.stability.message(self.dimension)
         if warning:
             lines.append(f"note: {warning}")

@@ -175,7 +175,7 @@ def _nodes(knots: np.ndarray, states: np.ndarray) -> np.ndarray:
     return np.unique(np.clip(np.concatenate(wanted), 0, len(knots) - 1))
 
 
-def _label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
+def label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
     """The order parameters that carry a direction: those above half of the largest entry."""
     theta, q, b, _ = layout.unpack(vector)
     names: list[tuple[float, str]] = [(abs(float(v)), "b") for v in np.atleast_1d(b)]
@@ -250,7 +250,7 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
     rate = np.interp(place, nodes, np.linalg.eigvals(J).real.max(axis=1) * _speed(schedule, tau))
     scale = np.interp(place, nodes, scales[kept])
     at = np.interp(place, nodes, tau)
-    return Stability(at, rate, gain, spread, scale, _label(layout, leading), moving, start, asleep)
+    return Stability(at, rate, gain, spread, scale, label(layout, leading), moving, start, asleep)
 
 
 def _speed(schedule: Any, tau: np.ndarray) -> np.ndarray:

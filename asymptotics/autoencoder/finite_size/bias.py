@@ -25,6 +25,7 @@ from ...common.numerics.panels import lobatto, panel_of
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
 from ..equations.path import TrainingPath
+from ..model.problem import Problem
 from ..model.weights import atom_counts, joint_gram
 from .fluctuations import NODES, Fluctuations, fluctuations, stacked_start
 from .noise import increments
@@ -76,18 +77,25 @@ def excess_directions(path: TrainingPath, dimension: int) -> np.ndarray:
     return np.asarray(atom_counts(dimension, target.masses, ranks) - target.masses * dimension)
 
 
+def drift_of(problem: Problem, terms: Terms) -> Drift:
+    """The drift whose curvature is taken, with expectations at least as fine as those of J."""
+    rule = terms.rule if terms.rule.kind == "sobol" else Rule("hermite", terms.rule.nodes + 16)
+    return Drift(problem, kernels_of(problem), rule, terms.noise_rule)
+
+
 class _Source:
     """d m₁/dτ − J m₁ along a path."""
 
-    def __init__(self, path: TrainingPath, f: Fluctuations, terms: Terms, dimension: int) -> None:
+    def __init__(
+        self, path: TrainingPath, f: Fluctuations, terms: Terms, dimension: int, drift: Drift | None = None
+    ) -> None:
         self.path, self.f, self.terms = path, f, terms
-        rule = terms.rule if terms.rule.kind == "sobol" else Rule("hermite", terms.rule.nodes + 16)
-        self.drift = Drift(path.problem, kernels_of(path.problem), rule, terms.noise_rule)
+        self.drift = drift_of(path.problem, terms) if drift is None else drift
         self.excess = excess_directions(path, dimension)
         self.displacement = KINK_DISPLACEMENT if terms.kernels.module.KINK else DISPLACEMENT
 
     def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
-        at = self.terms(tau, y)
+        at = self.f.evaluation(tau) or self.terms(tau, y)
         out = self.curvature(tau, y) - self.terms.coefficients.eta * self.acceleration(tau, y, at)
         return out + self.beyond_leading(tau, y, at)
 
@@ -181,7 +189,7 @@ class _Source:
         return square, first
 
 
-def bias(path: TrainingPath, dimension: int, *, initial: str = "exact") -> Bias:
+def bias(path: TrainingPath, dimension: int, *, initial: str = "exact", drift: Drift | None = None) -> Bias:
     """Solve for m₁ along a path (kept with the path after the first call).
 
     Parameters
@@ -191,6 +199,8 @@ def bias(path: TrainingPath, dimension: int, *, initial: str = "exact") -> Bias:
         Enters only through the whole numbers of coordinates of the atoms.
     initial : {"exact", "drawn"}
         As in `fluctuations`.
+    drift : Drift, optional
+        Of the path's problem, where it is known already (`drift_of`).
     """
     if path.problem.training.moved_by.fixed:
         raise InputError(
@@ -199,14 +209,14 @@ def bias(path: TrainingPath, dimension: int, *, initial: str = "exact") -> Bias:
     kept = path.__dict__.setdefault("_bias", {})
     excess = tuple(np.round(excess_directions(path, dimension), 9))
     if (excess, initial) not in kept:
-        kept[excess, initial] = _solve(path, dimension, initial, np.array(excess))
+        kept[excess, initial] = _solve(path, dimension, initial, np.array(excess), drift)
     found = kept[excess, initial]
     return Bias(found.fluctuations, found.source, found.correction, dimension)
 
 
-def _solve(path: TrainingPath, dimension: int, initial: str, excess: np.ndarray) -> Bias:
+def _solve(path: TrainingPath, dimension: int, initial: str, excess: np.ndarray, drift: Drift | None) -> Bias:
     f = fluctuations(path, initial=initial)
-    source = _Source(path, f, f.terms(path.problem), dimension)
+    source = _Source(path, f, f.terms(path.problem), dimension, drift)
     panels, layout = len(f.knots) - 1, path.layout
     values, correction = np.empty((panels, NODES, layout.size)), np.zeros((panels + 1, layout.size))
     if initial == "drawn":

@@ -86,7 +86,7 @@ def default_taus(tau: np.ndarray) -> np.ndarray:
     return np.array(sorted({half, last} if tau[half] > 0 else {last}))
 
 
-def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str = "exact") -> ChiSquare:
+def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str | None = None) -> ChiSquare:
     """Test the mean over runs against the path, with predicted covariance and bias.
 
     With a companion ensemble at d/4 what is left of the bias, of order 1/d², is measured and taken out.
@@ -98,8 +98,8 @@ def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str
         From `simulation.simulate` or `reduced_chain.simulate`.
     taus : sequence of float, optional
         Recorded training times to use; default the last one and the one nearest to its half.
-    initial : {"exact", "drawn"}
-        How the runs started.
+    initial : {"exact", "drawn"}, optional
+        How the runs started; default as they say themselves.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str
 
 
 def deviation(
-    path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str = "exact"
+    path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(τ, mean of the runs minus theory with its bias, predicted covariance of that), as `chi_square` judges them."""
     from .bias import bias
@@ -133,6 +133,7 @@ def deviation(
             raise InputError(f"taus = {wanted.tolist()}: must be among the recorded ones, {runs.tau.tolist()}")
     at = np.minimum(runs.tau[index], path.tau_max)
     d, low, R = runs.dimension, runs.low_dimension, runs.runs
+    initial = runs.initial if initial is None else initial
     f = fluctuations(path, initial=initial)
 
     def beyond(values: np.ndarray, dimension: int) -> np.ndarray:

@@ -23,10 +23,12 @@ from ..equations.path import TrainingPath
 from ..model.optimiser import averages_of
 from ..model.problem import Problem
 from .rules import choose_rules
-from .terms import Terms
+from .terms import Evaluation, Terms
 
 #: Nodes at which J and Cov(Y) are computed in every panel of τ (ends shared).
 NODES = 4
+#: Largest growth exponent of a deviation within a panel, and the most parts that one is cut into for it.
+GROWTH, MOST_PARTS = 1.5, 60
 #: dy/dτ from the Jacobian, the Lagrange polynomials of the nodes of a panel, and y.
 Slope = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 #: Largest number of order parameters (all atoms); the matrices are dense.
@@ -123,8 +125,16 @@ class Fluctuations(Result):
         )
 
     def terms(self, problem: Problem) -> Terms:
-        """J and Cov(Y) at any state, by the same expectations."""
-        return Terms(problem, *(Rule(kind, nodes) for kind, nodes in self.rules))
+        """J and Cov(Y) at any state, by the same expectations (kept with this after the first call)."""
+        if "_terms" not in self.__dict__:
+            self.__dict__["_terms"] = Terms(problem, *(Rule(kind, nodes) for kind, nodes in self.rules))
+        kept: Terms = self.__dict__["_terms"]
+        return kept
+
+    def evaluation(self, tau: float) -> Evaluation | None:
+        """J, Cov(Y) and the samples at a node, where they are still known."""
+        kept: dict[float, Evaluation] = self.__dict__.get("_evaluations", {})
+        return kept.get(tau)
 
     def totals(self) -> np.ndarray:
         """The linear map from the packed state to (Θ row by row, upper Q, b, κ): sums over atoms."""
@@ -278,7 +288,12 @@ def stacked_start(problem: Problem, layout: Layout) -> np.ndarray:
 
 
 def fluctuations(
-    path: TrainingPath, *, initial: str = "exact", rule: Rule | None = None, noise_rule: Rule | None = None
+    path: TrainingPath,
+    *,
+    initial: str = "exact",
+    rule: Rule | None = None,
+    noise_rule: Rule | None = None,
+    terms: Terms | None = None,
 ) -> Fluctuations:
     """Solve the linear noise equations along a path (kept with the path after the first call).
 
@@ -289,6 +304,8 @@ def fluctuations(
         Whether every run starts from exactly the initial overlaps (as `simulate` does), or from weights drawn anew.
     rule, noise_rule : Rule, optional
         Fix the expectations by hand.
+    terms : Terms, optional
+        J and Cov(Y) of the path's problem, where they are known already.
 
     Raises
     ------
@@ -299,7 +316,7 @@ def fluctuations(
     kept = path.__dict__.setdefault("_fluctuations", {})
     key = (initial, rule, noise_rule)
     if key not in kept:
-        kept[key] = _solve(path, initial, rule, noise_rule)
+        kept[key] = _solve(path, initial, rule, noise_rule, terms)
     return kept[key]  # type: ignore[no-any-return]
 
 
@@ -311,12 +328,28 @@ def panels_of(path: TrainingPath) -> np.ndarray:
     steps = len(path.knots) - 1
     training = path.problem.training
     if training.schedule is not None or training.moving or any(a.power is not None for a in training.averages):
-        return path.knots
+        return _resolved(path, path.knots)
     group = 2 if path.method == "DOP853" else max(1, round(steps / 12))
-    return np.unique(np.append(path.knots[::group], path.knots[-1]))
+    return _resolved(path, np.unique(np.append(path.knots[::group], path.knots[-1])))
 
 
-def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule | None) -> Fluctuations:
+def _resolved(path: TrainingPath, knots: np.ndarray) -> np.ndarray:
+    """Panels cut where deviations grow by more than `GROWTH` in one: a path at rest on a saddle is one long step."""
+    tau, rate = path.stability.tau, path.stability.rate
+    if len(tau) < 2:
+        return knots
+    fine = np.linspace(0.0, float(knots[-1]), 2001)
+    growing = np.maximum(np.interp(fine, tau, rate), 0.0)
+    total = np.concatenate([[0.0], np.cumsum((growing[1:] + growing[:-1]) / 2 * np.diff(fine))])
+    growth = np.diff(np.interp(knots, fine, total))
+    parts = np.clip(np.ceil(growth / GROWTH), 1, MOST_PARTS).astype(int)
+    pieces = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(knots[:-1], knots[1:], parts, strict=True)]
+    return np.append(np.concatenate(pieces), knots[-1])
+
+
+def _solve(
+    path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule | None, known: Terms | None
+) -> Fluctuations:
     from ... import __version__
 
     start, problem, layout = time.perf_counter(), path.problem, path.layout
@@ -324,7 +357,9 @@ def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule
         raise InputError(
             f"target: {layout.size} order parameters over {layout.atoms} atoms; fluctuations are available up to {LARGEST}"
         )
-    if rule is None:
+    if known is not None:
+        terms, name, count = known, f"{known.rule.kind} {known.rule.nodes}", 0
+    elif rule is None:
         terms, name, count = choose_rules(problem, path)
     else:
         terms, name, count = Terms(problem, rule, noise_rule), f"{rule.kind} {rule.nodes}", 0
@@ -334,6 +369,7 @@ def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule
     J, D = np.empty((panels, NODES, size, size)), np.empty((panels, NODES, size, size))
     skips = layout.basis * (1 + layout.averages)
     skip = np.empty((panels, NODES, skips, skips))
+    evaluations: dict[float, Evaluation] = {}
     for k in range(panels):
         for m in range(NODES):
             if k and m == 0:
@@ -341,6 +377,7 @@ def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule
                 continue
             tau = min(knots[k] + lobatto(NODES)[m] * (knots[k + 1] - knots[k]), path.tau_max)
             at = terms(float(tau), path.state(tau))
+            evaluations[float(tau)] = at
             J[k, m], D[k, m], skip[k, m] = at.jacobian, 2 * eta * at.noise, 2 * eta * at.skip_noise
             if len(following):
                 J[k, m] -= np.tensordot(problem.optimiser.gammas(tau), following, 1)
@@ -357,4 +394,6 @@ def _solve(path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule
     )  # fmt: skip
     for k in range(panels):
         C[k + 1], B[k + 1] = found.spread(k, float(knots[k + 1]))
-    return replace(found, seconds=time.perf_counter() - start)
+    found = replace(found, seconds=time.perf_counter() - start)
+    found.__dict__.update(_terms=terms, _evaluations=evaluations)
+    return found

@@ -25,7 +25,7 @@ from ..model.weights import atom_counts, joint_gram, overlaps
 from ..process.ensemble import Runs
 from ..process.problem import SgdProblem
 from ..process.results import measured
-from ..process.setup import sgd_problem
+from ..process.setup import drawn_start, sgd_problem
 from .chain_steps import advance
 
 #: Steps a call of the kernel (only how often Ctrl-C and the checkpoint are looked at, and the length of the schedule's table).
@@ -250,15 +250,7 @@ def simulate(
     taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
     if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
         raise InputError(f"tau = {taus.tolist()}: must be in [0, training.tau] = [0, {problem.training.tau:g}]")
-    setup = sgd_problem(problem, dimension=d)
-    if initial == "drawn":
-        from dataclasses import replace
-
-        setup = replace(
-            setup, theta=None, q=None, initial=None, start=(problem.mean_coordinates(), problem.denoiser.init.random)
-        )
-    elif initial != "exact":
-        raise InputError(f"initial = {initial!r}: must be exact or drawn")
+    setup = drawn_start(sgd_problem(problem, dimension=d), problem, initial)
     Chain(setup, 0)  # refuses impossible overlaps before any process starts
     check_start(problem)
     results = run_ensemble(
@@ -278,4 +270,5 @@ def simulate(
         seconds=time.perf_counter() - start,
         experiment=tables,
         version=__version__,
+        initial=initial,
     )

@@ -88,6 +88,10 @@ class GeneratedDensity(Drawn, LatentFlow):
         """Conditional means of the projections given the latent path, (points, m)."""
         return np.asarray(flow.linear @ self.lift.T + flow.network @ self.theta_network)
 
+    def images(self, z0: np.ndarray) -> np.ndarray:
+        """Means of the projections of samples that start with the encoder fields z₀ (points, encoders), for ε = 0."""
+        return self._centres(self.carry(z0))
+
     # what users ask for ----------------------------------------------------------------------------------------
 
     def sample(self, n: int, seed: int | np.random.SeedSequence = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from derivations.autoencoder.catalogue import ARCHITECTURES, FORMULAE, TARGETS
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, closest, fail, integer, number
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 from ...common.numerics.interpolants import Interpolant
 from .functions import OfTime, constant, schedule_rows
@@ -41,6 +42,7 @@ class Denoiser(Settings):
     skip : float or list of float
         b at τ = 0; where there are several functions in ``skip_basis``, one number for each.
     predicts : {"data", "noise", "velocity"}
+        What the network is trained to give of x_t: x₁, x₀ or α̇ x₀ + β̇ x₁.
     shift : float
         Fixed number added inside the activation (untied only).
     parameters : list of float
@@ -63,6 +65,13 @@ class Denoiser(Settings):
     """
 
     table = "denoiser"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "hidden_units": Notation("r", ("r", "hidden", "width", "units", "n_hidden"), "units"),
+        "activation": Notation("σ", ("sigma", "nonlinearity", "phi")),
+        "skip": Notation("b(0)", ("b0", "b", "skip_init")),
+        "parameters": Notation("κ(0)", ("kappa",)),
+        "predicts": Notation("", ("prediction", "parametrization", "parametrisation", "predict")),
+    }
 
     architecture: str = "tied"
     hidden_units: int = 1

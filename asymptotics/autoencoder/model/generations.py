@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ...common.input.checks import boolean, choice, fail, integer, number
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 
 
@@ -35,6 +38,12 @@ class Generations(Settings):
     """
 
     table = "generations"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "count": Notation("", ("generations", "n_generations"), "networks"),
+        "original": Notation("φ", ("phi", "fraction"), "share of the data"),
+        "nodes": Notation("", (), "points"),
+        "replicas": Notation("", (), "scramblings"),
+    }
 
     count: int = 3
     start: str = "fresh"

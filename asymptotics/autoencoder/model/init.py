@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ...common.input.checks import InputError, array, integer, number
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 
 
@@ -28,6 +30,12 @@ class Init(Settings):
     """
 
     table = "denoiser.init"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "Theta": Notation("Θ(0)", ("theta", "Theta0")),
+        "Q": Notation("Q(0)", ("q", "Q0")),
+        "random": Notation("", ("std", "scale"), "standard deviation an entry"),
+        "realisation": Notation("", ("realization",), "seed"),
+    }
 
     centroids: float = 0.0
     random: float = 0.0

@@ -55,6 +55,18 @@ def check_labels(labels: Any, count: int) -> np.ndarray:
         fail("labels", labels, "an array of one integer or string for each sample")
     if values.shape != (count,):
         fail("labels", values.shape, f"of shape ({count},), one for each sample")
+    if values.dtype == object:  # such as columns of pandas
+        missing = [k for k, label in enumerate(values) if label is None or label != label or str(label) == "<NA>"]
+        if missing:
+            raise InputError(f"labels[{missing[0]}]: is missing; every sample needs an integer or a string")
+        if all(isinstance(label, str) for label in values):
+            values = values.astype(str)
+        elif all(isinstance(label, (int, np.integer)) for label in values):
+            values = values.astype(np.int64)
+    if values.dtype.kind == "f" and np.any(np.isnan(values)):
+        raise InputError(
+            f"labels[{int(np.argmax(np.isnan(values)))}]: is missing; every sample needs an integer or a string"
+        )
     if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == np.round(values)):
         values = values.astype(np.int64)
     if values.dtype.kind not in "biuUS":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, choice, fail, integer, number
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 from ...common.numerics.interpolants import Interpolant
 from .functions import OfTime, constant
@@ -70,6 +72,15 @@ class Sampling(Settings):
     """
 
     table = "sampling"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "epsilon": Notation("ε_t", ("eps",), "diffusion"),
+        "step": Notation("Δt", ("dt", "h", "step_size"), "time"),
+        "stop": Notation("t_f", ("t_f", "tf", "t_end", "end"), "time"),
+        "start": Notation("t_0", ("t_0", "t0", "t_start"), "time"),
+    }
+    HINTS: ClassVar[Mapping[str, str]] = {
+        "steps": "write step = 1/steps",
+    }
 
     epsilon: Any = "0"
     scheme: str = "euler"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...common.input.checks import choice, integer
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 
 
@@ -24,6 +27,11 @@ class Simulation(Settings):
     """
 
     table = "simulation"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "dimension": Notation("d", ("d", "dim"), "coordinates"),
+        "runs": Notation("R", ("n_runs", "trials", "repeats"), "independent trainings"),
+        "samples": Notation("", ("points", "n_samples"), "generated points a run"),
+    }
 
     dimension: int = 1000
     runs: int = 8

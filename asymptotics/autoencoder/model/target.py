@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...common.input.checks import InputError, array, boolean, fail, integer
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 from ...common.numerics.gram import COMPUTED
 from ...common.output.plotting import Drawn
 from .from_samples import measure, measure_table, warn_of
 from .samples import load_samples
+
+
+def _as_column(values: np.ndarray) -> str:
+    """A hint for a flat list: brackets are easily forgotten."""
+    if values.ndim != 1 or not 0 < values.size <= 6:
+        return ""
+    return f" (did you mean {[[v] for v in values.tolist()]}?)"
 
 
 @dataclass(frozen=True)
@@ -26,8 +34,8 @@ class GaussianMixture(Drawn, Settings):
         Coordinates of the centroids in K reference directions u_k of R^d (norms of order one).
     weights : array_like, shape (clusters,)
         π_c, non-negative, sum to one. Default: equal.
-    eigenvalues : array_like, shape (1 or clusters, atoms)
-        ς_s(c) ≥ 0: eigenvalue of Σ(c) in the directions of atom s; one row serves all clusters.
+    eigenvalues : float or array_like, shape (1 or clusters, atoms)
+        ς_s(c) ≥ 0: eigenvalue of Σ(c) in the directions of atom s; one row serves all clusters. A number: isotropic clusters.
     masses : array_like, shape (atoms,)
         p_s = (number of directions of atom s)/d, sum to one. An atom of mass 0 is a finite number of directions.
     reference_overlaps : array_like, shape (atoms, K, K)
@@ -48,6 +56,22 @@ class GaussianMixture(Drawn, Settings):
     """
 
     table = "target"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "centroids": Notation("μ", ("means", "mean", "mu", "centers", "centres"), "norms of order 1"),
+        "weights": Notation("π", ("pi", "priors", "proportions"), "sum to 1"),
+        "eigenvalues": Notation(
+            "ς", ("covariance", "covariances", "variance", "variances", "Sigma"), "variance a direction"
+        ),
+        "masses": Notation("p", ("p", "multiplicities"), "share of the d directions"),
+        "reference_overlaps": Notation("T", ("T",)),
+    }
+    HINTS: ClassVar[Mapping[str, str]] = {
+        "sigma": "a standard deviation? write eigenvalues = sigma squared",
+        "std": "write eigenvalues = its square",
+        "K": "the number of columns of centroids",
+        "kind": "every target is a Gaussian mixture: give centroids, weights, eigenvalues",
+        "type": "every target is a Gaussian mixture: give centroids, weights, eigenvalues",
+    }
 
     centroids: Any
     weights: Any = None
@@ -59,7 +83,9 @@ class GaussianMixture(Drawn, Settings):
     labels: Any = None
 
     def __post_init__(self) -> None:
-        centroids = array(self.key("centroids"), self.centroids, ndim=2)
+        centroids = array(self.key("centroids"), self.centroids)
+        if centroids.ndim != 2:
+            fail(self.key("centroids"), self.centroids, f"one row of coordinates a cluster{_as_column(centroids)}")
         clusters, K = centroids.shape
         if clusters < 1 or K < 1:
             fail(self.key("centroids"), self.centroids, "at least one cluster with at least one coordinate")
@@ -73,15 +99,19 @@ class GaussianMixture(Drawn, Settings):
             return
         if self.spikes is not None:
             raise InputError(f"{self.key('spikes')}: must be left out where {self.key('spectrum')} is not given")
-        eigenvalues = array(self.key("eigenvalues"), [[1.0]] if self.eigenvalues is None else self.eigenvalues, ndim=2)
+        eigenvalues = self._spectra(clusters)
         rows, atoms = eigenvalues.shape
         if rows not in (1, clusters) or atoms < 1:
-            fail(self.key("eigenvalues"), self.eigenvalues, f"one row, or one for each of the {clusters} clusters")
+            allowed = f"one row, or one for each of the {clusters} clusters{_as_column(eigenvalues)}"
+            fail(self.key("eigenvalues"), self.eigenvalues, allowed, "shape")
         if np.any(eigenvalues < 0):
             fail(self.key("eigenvalues"), self.eigenvalues, ">= 0 everywhere (a covariance is positive semi-definite)")
         masses = np.ones(1) if self.masses is None and atoms == 1 else self.masses
         if masses is None:
-            raise InputError(f"{self.key('masses')}: missing; {atoms} atoms need a mass each")
+            raise InputError(
+                f"{self.key('masses')}: missing; the {atoms} columns of eigenvalues are atoms of a spectrum, with a mass each"
+                " (isotropic clusters: one number, or one column)"
+            )
         masses = array(self.key("masses"), masses, shape=(atoms,))
         if np.any(masses < 0) or abs(masses.sum() - 1) > 1e-8:
             fail(self.key("masses"), self.masses, "non-negative and sum to 1")
@@ -156,6 +186,24 @@ class GaussianMixture(Drawn, Settings):
         if np.any(weights < 0) or abs(weights.sum() - 1) > 1e-8:
             fail(self.key("weights"), self.weights, "non-negative and sum to 1")
         return weights / weights.sum()
+
+    def _spectra(self, clusters: int) -> np.ndarray:
+        """ς_s(c) as rows: a number is isotropic, and so is a multiple of the identity; a list is the one row of its masses."""
+        given = array(self.key("eigenvalues"), [[1.0]] if self.eigenvalues is None else self.eigenvalues)
+        if given.ndim == 0 or given.shape == (1,):
+            return given.reshape(1, 1)
+        if given.ndim == 1 and self.masses is not None and given.shape == np.shape(self.masses):
+            return given[None, :]
+        if given.ndim == 1:
+            allowed = "a number (isotropic), or a row for each cluster with a column for each atom"
+            fail(self.key("eigenvalues"), self.eigenvalues, f"{allowed}{_as_column(given)}", "shape")
+        square = given.ndim == 2 and len(given) == given.shape[1] > 1
+        if square and self.masses is None and np.array_equal(given, given[0, 0] * np.eye(len(given))):
+            return given[:1, :1]
+        if given.ndim != 2:
+            allowed = "a number (isotropic), or a row for each cluster with a column for each atom"
+            fail(self.key("eigenvalues"), self.eigenvalues, allowed)
+        return given
 
     def _check_labels(self, clusters: int) -> None:
         if self.labels is None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, fail, integer, number
+from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 from ...common.numerics.interpolants import Interpolant
 from .functions import OfTau, OfTime, constant
@@ -77,6 +78,22 @@ class Training(Settings):
     """
 
     table = "training"
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "learning_rate": Notation("η", ("eta", "lr", "step_size")),
+        "weight_decay": Notation("λ", ("lambda", "lam", "wd", "l2")),
+        "tau": Notation("τ", ("tau_max", "time_horizon"), "2η × steps / d"),
+        "times": Notation("t", ("t", "time"), "noise at 0, data at 1"),
+        "quadrature": Notation("", ("n_times",), "times"),
+        "batch": Notation("", ("batch_size",), "fresh samples a step"),
+        "schedule": Notation("s(τ)", ("lr_schedule",), "factor on η"),
+        "rates": Notation("ρ", ("rho",), "factor on η"),
+    }
+    HINTS: ClassVar[Mapping[str, str]] = {
+        "epochs": "every sample is seen once; training ends at tau = 2 eta n/d",
+        "steps": "write tau = 2 eta steps/d",
+        "n": "write tau = 2 eta n/d",
+        "samples": "write tau = 2 eta n/d",
+    }
 
     learning_rate: float
     tau: float
@@ -96,7 +113,9 @@ class Training(Settings):
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.quadrature is None):
-            raise InputError(f"{self.key('times')}: give either times or quadrature (and not both)")
+            kind = "missing" if self.times is None else ""
+            message = f"{self.key('times')}: give either times or quadrature (and not both)"
+            raise InputError(message, key=self.key("times"), kind=kind)
         self.set(
             learning_rate=number(self.key("learning_rate"), self.learning_rate, above=0),
             tau=number(self.key("tau"), self.tau, above=0),

@@ -3,10 +3,11 @@
 The modules register their drawings when they are imported; `asymptotics.common.output.plotting.Drawn` finds them here.
 """
 
-from . import collapse, densities, modes, observables, paths
+from . import collapse, densities, modes, observables, paths, regimes, stability
 from .densities import draw_densities, target_density
 from .paths import comparison, plot_path
 
 __all__ = [
-    "collapse", "comparison", "densities", "draw_densities", "modes", "observables", "paths", "plot_path", "target_density"
+    "collapse", "comparison", "densities", "draw_densities", "modes", "observables", "paths", "plot_path", "regimes",
+    "stability", "target_density",
 ]  # fmt: skip

@@ -8,22 +8,26 @@ import numpy as np
 
 from ...common.input.checks import InputError, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..comparison.typical import DRAWS, leaves
 from ..finite_size.fluctuations import Fluctuations, fluctuations
 from ..generated.density import GeneratedDensity
 from ..process.ensemble import Runs
+from ..process.measured import Means
 from ..process.results import TrainedRun
 from ..solution import OrderParameterPath
+from ..stability.typical import of_path
 from .axes import TAU
 from .densities import draw_densities
+from .stability import bands
 
 
-def _series(path: OrderParameterPath | None, runs: Runs | None) -> list[tuple[str, str, tuple[int, ...]]]:
+def _series(path: OrderParameterPath | None, runs: Runs | Means | None) -> list[tuple[str, str, tuple[int, ...]]]:
     """`entries` of the path or else of the runs."""
     if path is not None:
         # The network's own vectors: a path may follow velocities and averages too.
         return entries(path(0.0).Q.shape[0], path.K, path.basis)
-    runs = present(runs, "path or runs")
-    return entries(runs.Q.shape[2], runs.Theta.shape[3], 1 if runs.b.ndim == 2 else runs.b.shape[2])
+    p, K = present(None if runs is None else runs.Theta, "path or runs").shape[-2:]
+    return entries(p, K, runs.b.shape[2] if isinstance(runs, Runs) and runs.b.ndim > 2 else 1)
 
 
 def entries(p: int, K: int, basis: int = 1) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -37,7 +41,7 @@ def entries(p: int, K: int, basis: int = 1) -> list[tuple[str, str, tuple[int, .
     return shown + [(rf"$b_{{{k + 1}}}$", "b", (k,)) for k in range(min(basis, 3))]
 
 
-def _bands(path: OrderParameterPath | None, runs: Runs | None, dimension: float | None) -> Any:
+def _bands(path: OrderParameterPath | None, runs: Runs | Means | None, dimension: float | None) -> Any:
     """Predicted standard deviations along τ, or None where there is no dimension or no prediction."""
     dimension = runs.dimension if dimension is None and runs is not None else dimension
     if path is None or dimension is None:
@@ -48,12 +52,30 @@ def _bands(path: OrderParameterPath | None, runs: Runs | None, dimension: float 
         return None
 
 
+def _typical(
+    axis: Any, path: OrderParameterPath, runs: Runs | None, dimension: float | None, shown: list[float]
+) -> None:
+    """The law of runs that leave an unstable path: |Θ| by direction and Q averaged over units, dotted in black."""
+    d = runs.dimension if runs is not None and dimension is None else dimension
+    if d is None or runs is None or leaves(path, runs) is None:
+        return
+    taus = np.minimum(runs.tau, path.tau_max)
+    law = of_path(path, int(d), DRAWS, 0, taus, runs.initial)
+    for k, (label, (low, middle, high)) in enumerate(bands(law).items()):
+        colour = ("black", "0.45", "0.65", "0.3")[k % 4]
+        axis.plot(taus, middle, ":", color=colour, label=f"{label}, typical")
+        axis.fill_between(taus, low, high, color=colour, alpha=0.12, linewidth=0)
+        shown += [float(low.min()), float(high.max())]
+
+
 def plot_path(
-    path: OrderParameterPath | None, runs: Runs | None = None, ax: Any = None, *, dimension: float | None = None
+    path: OrderParameterPath | None, runs: Runs | Means | None = None, ax: Any = None, *, dimension: float | None = None
 ) -> tuple[Any, Any]:
     """Order parameters against τ: theory as lines, mean over runs as points with standard errors.
 
-    The shaded band is the predicted standard deviation of one run at ``dimension`` (default: that of the runs).
+    The shaded band is the predicted standard deviation of one run at ``dimension`` (default: that of the runs). Plateaus are
+    grey. Where runs leave an unstable path, dotted lines are the median and the middle 80 % of the law of typical runs, of
+    |Θ| and of the diagonal of Q.
     """
     bands = _bands(path, runs, dimension)
     shown: list[float] = []
@@ -74,8 +96,13 @@ def plot_path(
                 mean, sem = runs.mean(field)[entry], runs.sem(field)[entry]
                 points(axis, runs.tau, mean, sem, color=colour, label=None if path is not None else label)
                 error = np.nan_to_num(sem)
-                shown += [float((mean - error).min()), float((mean + error).max())]
+                if not np.all(np.isnan(mean)):
+                    shown += [float(np.nanmin(mean - error)), float(np.nanmax(mean + error))]
+        if path is not None and isinstance(runs, Runs):
+            _typical(axis, path, runs, dimension, shown)
         _frame(axis, shown)
+        for plateau in () if path is None else path.plateaus:
+            axis.axvspan(plateau.start, plateau.end, color="0.93", zorder=-2, linewidth=0)
         axis.set_xlabel(TAU)
         axis.set_ylabel("order parameters")
         axis.legend(ncols=2)
@@ -92,6 +119,12 @@ def solved(path: OrderParameterPath, ax: Any = None) -> tuple[Any, Any]:
 def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters against τ: points with error bars."""
     return plot_path(None, runs, ax)
+
+
+@draw.register
+def means(measured: Means, ax: Any = None) -> tuple[Any, Any]:
+    """Order parameters against τ: points with error bars."""
+    return plot_path(None, measured, ax)
 
 
 def _frame(axis: Any, shown: list[float]) -> None:
@@ -136,18 +169,19 @@ def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
-def comparison(path: OrderParameterPath, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(path: OrderParameterPath, runs: Runs | Means | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters against τ, and target, theory and experiment densities of the first two projections side by side."""
     problem = path.problem
     with style() as plt:
         if ax is not None:
             return plot_path(path, runs, ax)
-        if problem.target.directions < 1:
+        if problem.target.directions < 1 or isinstance(runs, Means):
             return plot_path(path, runs)
         figure, axes = plt.subplots(1, 4, figsize=(13.2, 3.2), layout="constrained", width_ratios=(1.35, 1, 1, 1))
         plot_path(path, runs, axes[0])
         law = GeneratedDensity.from_path(path, problem, None, np.eye(problem.target.directions)[:2])
+        generated = None if runs is None or not runs.generated.size else runs.generated
         draw_densities(
-            problem, law, None if runs is None else runs.generated.reshape(-1, runs.generated.shape[-1]), axes[1:]
+            problem, law, None if generated is None else generated.reshape(-1, generated.shape[-1]), axes[1:]
         )
         return figure, axes

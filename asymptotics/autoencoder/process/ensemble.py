@@ -22,7 +22,7 @@ from .generate import Generator
 from .generate import prepare as prepare_generator
 from .problem import SgdProblem
 from .results import STACKED, Runs, measured
-from .setup import sampler_steps, sgd_problem
+from .setup import drawn_start, sampler_steps, sgd_problem
 from .sgd import prepare as prepare_sgd
 from .sgd import train_member
 
@@ -65,6 +65,7 @@ def simulate(
     checkpoint: Checkpoint | None = None,
     data: Any = None,
     executor: Any = None,
+    initial: str = "exact",
 ) -> Runs:
     """Train ``simulation.runs`` networks in R^d by online SGD and generate ``simulation.samples`` points from each.
 
@@ -86,6 +87,8 @@ def simulate(
         measured on samples (`GaussianMixture.from_samples`): atoms and reference directions are those of its eigenbasis, and
         the same overlaps are recorded.
     executor : concurrent.futures.Executor, optional
+    initial : {"exact", "drawn"}
+        Every run starts from exactly the initial overlaps, or draws the random part of its weights (there is no companion then).
 
     Raises
     ------
@@ -96,7 +99,8 @@ def simulate(
 
     start = time.perf_counter()
     taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
-    setup = sgd_problem(problem, data=data)
+    setup = drawn_start(sgd_problem(problem, data=data), problem, initial)
+    companion = False if initial == "drawn" and companion is None else companion
     setup.begin(0)  # refuses impossible overlaps before any process starts
     check_start(problem)
     # Compiled here, so that worker processes find the machine code instead of each making their own.
@@ -117,6 +121,7 @@ def simulate(
         experiment=problem.to_tables(),
         version=__version__,
         data=_describe(data),
+        initial=initial,
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -163,6 +163,8 @@ class Runs(Ensembles):
         itself says about its O(1/d) bias.
     data : str
         The samples trained on; empty: fresh ones from the Gaussian target.
+    initial : {"exact", "drawn"}
+        Whether every run started from the same overlaps, or drew its random weights anew.
 
     Notes
     -----
@@ -170,8 +172,21 @@ class Runs(Ensembles):
     velocities and of the averages, in this order; b and κ of the network and of the averages.
     """
 
+    JSON: ClassVar[Mapping[str, str]] = {
+        "tau": "training times recorded, of the nearest steps",
+        "mean": "means over runs of Q, Theta, M, b, parameters, by name",
+        "sem": "standard errors of these means",
+        "std": "standard deviations over runs",
+        "generated": "mean and covariance of the projections u_k·X of all generated points",
+        "runs": "",
+        "dimension": "",
+        "seed": "seed of the ensemble",
+        "seconds": "",
+    }
+
     tau: np.ndarray
     data: str = ""
+    initial: str = "exact"
 
     #: The order parameters, by the names that theory uses.
     NAMES = ("Q", "Theta", "M", "b", "parameters")

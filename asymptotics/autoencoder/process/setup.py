@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -252,6 +252,18 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         optimiser=optimiser_of(problem),
         **start,
     )
+
+
+def drawn_start(setup: SgdProblem, problem: Problem, initial: str) -> SgdProblem:
+    """The same training where every run draws the random part of its weights anew (``initial = "drawn"``; else as it is)."""
+    init = problem.denoiser.init
+    if initial == "exact":
+        return setup
+    if initial != "drawn":
+        raise InputError(f"initial = {initial!r}: must be exact or drawn")
+    if init.Theta is not None or init.realisation is not None:
+        raise InputError("initial: a drawn start needs denoiser.init given by centroids and random")
+    return replace(setup, theta=None, q=None, initial=None, start=(problem.mean_coordinates(), init.random))
 
 
 def _labels_of(target: EmpiricalMixture, data: Any) -> np.ndarray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
+import sys
 from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 
@@ -13,7 +15,42 @@ T = TypeVar("T")
 
 
 class InputError(ValueError):
-    """Bad input. The message is one line: argument, value, what is allowed."""
+    """Bad input. The message is one line: argument, value, what is allowed; of several errors one after the other.
+
+    Attributes
+    ----------
+    kind : str
+        "value", "choice" and "shape" of one argument, "unknown" and "missing" ones; empty: several arguments do not go together.
+    allowed : str
+        What is allowed, as the message says it.
+    all : tuple of InputError
+        The errors of a whole file one by one; empty where there is one alone.
+    """
+
+    def __init__(self, message: str = "", *, key: str = "", kind: str = "", allowed: str = "") -> None:
+        super().__init__(message)
+        self._key, self.kind, self.allowed = key, kind, allowed
+        self.all: tuple[InputError, ...] = ()
+
+    @classmethod
+    def of(cls, errors: Sequence[InputError]) -> Self | InputError:
+        """One error that says them all."""
+        if len(errors) == 1:
+            return errors[0]
+        several = cls("; ".join(map(str, errors)))
+        several.all = tuple(errors)
+        return several
+
+    @property
+    def key(self) -> str:
+        """The argument, dotted as in a file; empty where the message does not begin with one."""
+        found = re.match(r"([A-Za-z_][\w.]*)(?= = |: )", str(self))
+        return self._key or (found[1] if found else "")
+
+    @property
+    def lines(self) -> list[str]:
+        """The errors one by one, each in one line."""
+        return [" ".join(str(error).split()) for error in self.all or (self,)]
 
 
 class ComputationError(RuntimeError):
@@ -41,12 +78,12 @@ def present(value: T | None, what: str) -> T:
     return value
 
 
-def fail(name: str, value: Any, allowed: str) -> NoReturn:
+def fail(name: str, value: Any, allowed: str, kind: str = "value") -> NoReturn:
     """Raise `InputError` saying that argument ``name`` has ``value`` where ``allowed`` is."""
     shown = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
     if len(shown) > 120:
         shown = shown[:117] + "..."
-    raise InputError(f"{name} = {shown}: must be {allowed}")
+    raise InputError(f"{name} = {shown}: must be {allowed}", key=name, kind=kind, allowed=allowed)
 
 
 def number(
@@ -106,7 +143,7 @@ def choice(name: str, value: Any, options: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``options``, or fail listing them (with the closest one)."""
     allowed = list(options)
     if not isinstance(value, str) or value not in allowed:
-        fail(name, value, "one of " + ", ".join(allowed) + closest(str(value), allowed))
+        fail(name, value, "one of " + ", ".join(allowed) + closest(str(value), allowed), "choice")
     return value
 
 
@@ -124,6 +161,9 @@ def array(name: str, value: Any, *, ndim: int | None = None, shape: tuple[int | 
         allowed += " of shape (" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
     elif ndim is not None:
         allowed += f" with {ndim} axes"
+    masked = sys.modules.get("numpy.ma")  # not loaded for its own sake
+    if masked is not None and isinstance(value, masked.MaskedArray):
+        fail(name, "a masked array", f"{allowed} (what stands for the masked entries? fill them, or leave them out)")
     try:
         a = np.asarray(value)
     except ValueError:
@@ -132,8 +172,22 @@ def array(name: str, value: Any, *, ndim: int | None = None, shape: tuple[int | 
     if not real and (a.size or a.dtype == object):
         fail(name, value, allowed)
     a = np.array(a, dtype=np.float64)
-    if not np.all(np.isfinite(a)) or (ndim is not None and a.ndim != ndim):
-        fail(name, value, allowed)
+    if not np.all(np.isfinite(a)):
+        _not_finite(name, value, a, allowed)
+    if ndim is not None and a.ndim != ndim:
+        fail(name, value, allowed, "value" if shape is None else "shape")
     if shape is not None and any(want is not None and want != got for want, got in zip(shape, a.shape, strict=True)):
-        fail(name, value, allowed)
+        fail(name, value, allowed, "shape")
     return a
+
+
+def _not_finite(name: str, value: Any, a: np.ndarray, allowed: str) -> NoReturn:
+    """Say which entry is not finite, where the array is too large to see it."""
+    if a.size <= 8:
+        fail(name, value, allowed)
+    bad = np.argwhere(~np.isfinite(a))
+    entry = ", ".join(map(str, bad[0]))
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    raise InputError(
+        f"{name}[{entry}] = {a[tuple(bad[0])]:g}{more}: must be {allowed}", key=name, kind="value", allowed=allowed
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import InputError
+from .checks import InputError, closest
 
 if TYPE_CHECKING:
     import sympy
@@ -25,6 +26,44 @@ _OVERFLOW = 1e200
 _EXACT = 2**53
 
 
+#: What other languages call the functions.
+_ALSO_CALLED = {
+    "ln": "log",
+    "arctanh": "log",
+    "fabs": "abs",
+    "sgn": "sign",
+    "sigmoid": "1/(1 + exp(-x))",
+    "relu": "max(x, 0)",
+}
+
+
+def _error(name: str, shown: str, words: str) -> InputError:
+    return InputError(f"{name} = {shown}: {words}", key=name, kind="value")
+
+
+def _meant(text: str, node: ast.expr | None = None, variables: Sequence[str] = ()) -> str:
+    """A hint at what was probably meant."""
+    if "^" in text:
+        return f" (a power is written **: {text.strip().replace('^', '**')})"
+    if re.search(r"\d\s*[A-Za-z(]", re.sub(r"\d[eE][-+]?\d", "", text)) and node is None:
+        return " (a product is written *: 2*t)"
+    if "|" in text:
+        return " (the absolute value is written abs(x))"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return f" (functions have no prefix: {node.func.attr})"
+    if isinstance(node, ast.Attribute):
+        return f" (names have no prefix: {node.attr})"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        called = _ALSO_CALLED.get(node.func.id)
+        return f" (write {called})" if called else closest(node.func.id, FUNCTIONS)
+    if isinstance(node, ast.Name):
+        if node.id == "e":
+            return " (write exp(1))"
+        known = [*variables, *CONSTANTS, *FUNCTIONS]
+        return closest(node.id, known) or closest(node.id.lower(), known)
+    return ""
+
+
 def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
     """Parse ``text`` and return its syntax tree if it is plain arithmetic in ``variables``, else raise `InputError`.
 
@@ -35,11 +74,11 @@ def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
     if isinstance(text, (int, float)) and not isinstance(text, bool):
         text = repr(text)
     if not isinstance(text, str) or len(text) > _LONGEST:
-        raise InputError(f"{name} = {shown}: must be {allowed}")
+        raise _error(name, shown, f"must be {allowed}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise InputError(f"{name} = {shown}: must be {allowed}") from None
+        raise _error(name, shown, f"must be {allowed}{_meant(text)}") from None
 
     def walk(node: ast.expr) -> None:
         if isinstance(node, ast.BinOp) and isinstance(node.op, _OPERATORS):
@@ -64,7 +103,9 @@ def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
         ):
             pass
         else:
-            raise InputError(f"{name} = {shown}: {ast.unparse(node)!r} is not allowed; must be {allowed}")
+            raise _error(
+                name, shown, f"{ast.unparse(node)!r} is not allowed; must be {allowed}{_meant(text, node, variables)}"
+            )
 
     walk(tree)
     return tree

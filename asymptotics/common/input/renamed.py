@@ -22,7 +22,10 @@ def say_renamed(old: str, new: str) -> None:
 
 
 def present_names(
-    given: Mapping[str, T], aliases: Mapping[str, str], shown: Callable[[str], str] = str
+    given: Mapping[str, T],
+    aliases: Mapping[str, str],
+    shown: Callable[[str], str] = str,
+    also: Mapping[str, str] | None = None,
 ) -> dict[str, T]:
     """The same values with old names replaced by the present ones.
 
@@ -34,6 +37,8 @@ def present_names(
         Present names by old ones.
     shown : callable
         How a name is written in a message (``table.key``).
+    also : mapping, optional
+        Present names by further ones that are no old ones: nothing is said of their use.
 
     Raises
     ------
@@ -41,11 +46,13 @@ def present_names(
         If a value is given under both of its names.
     """
     found: dict[str, T] = {}
+    further = also or {}
     for name, value in given.items():
-        present = aliases.get(name, name)
+        present = aliases.get(name, further.get(name, name))
         if present in found or (present != name and present in given):
-            raise InputError(f"{shown(name)}: given twice; it is now called {shown(present)}")
-        if present != name:
+            called = "is" if name in further else "is now"
+            raise InputError(f"{shown(name)}: given twice; it {called} called {shown(present)}")
+        if present != name and name not in further:
             say_renamed(shown(name), shown(present))
         found[present] = value
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from .checks import InputError, closest, fail
+from .notation import COMMON, Notation
 from .renamed import present_names, say_renamed
 
 
@@ -31,10 +32,15 @@ class Settings(metaclass=_Renaming):
 
     ``ALIASES`` are earlier names of its fields (``{"trajectories": "runs"}``): as keys of a file, as keywords and as attributes
     they work on, and say in one DeprecationWarning what they are called now.
+
+    ``NOTATION`` is how the papers write its fields: symbols for the reference, and names that a file may use as well
+    (``eta = 0.1``), without a warning. ``HINTS`` says of names that are no keys what is meant instead.
     """
 
     table: ClassVar[str] = ""
     ALIASES: ClassVar[Mapping[str, str]] = {}
+    NOTATION: ClassVar[Mapping[str, Notation]] = {}
+    HINTS: ClassVar[Mapping[str, str]] = {}
 
     if not TYPE_CHECKING:  # a checker is to know the present names alone
 
@@ -50,6 +56,24 @@ class Settings(metaclass=_Renaming):
         """Name of a field as the user wrote it: ``table.field``."""
         return f"{cls.table}.{field}" if cls.table else field
 
+    @classmethod
+    def notation(cls, field: str) -> Notation:
+        """How the papers write a field; empty where nobody says."""
+        return cls.NOTATION.get(field) or COMMON.get(field) or Notation()
+
+    @classmethod
+    def also(cls) -> dict[str, str]:
+        """Fields by the further names that a file may use for them."""
+        fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        names = {name: field for field in fields for name in cls.notation(field).names}
+        return {name: field for name, field in names.items() if name not in fields and name not in cls.ALIASES}
+
+    @classmethod
+    def requires(cls, field: str) -> bool:
+        """Whether a field has no default."""
+        f = {f.name: f for f in dataclasses.fields(cls)}.get(field)  # type: ignore[arg-type]
+        return f is not None and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+
     def set(self, **values: Any) -> None:
         """Store checked values; for use in ``__post_init__`` alone."""
         for name, value in values.items():
@@ -60,18 +84,24 @@ class Settings(metaclass=_Renaming):
         """Build from the mapping read from a file; unknown or missing keys are one clear error each."""
         if not isinstance(table, Mapping):
             fail(cls.table, table, "a table of keys")
-        table = present_names(table, cls.ALIASES, cls.key)
-        fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        table = present_names(table, cls.ALIASES, cls.key, cls.also())
+        fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for name in table:
             if name not in fields:
-                raise InputError(
-                    f"{cls.key(str(name))}: unknown key; allowed are {', '.join(fields)}{closest(str(name), list(fields))}"
-                )
-        for name, f in fields.items():
-            required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-            if required and name not in table:
-                raise InputError(f"{cls.key(name)}: missing; it has no default")
+                raise cls._unknown(str(name), fields)
+        for name in fields:
+            if cls.requires(name) and name not in table:
+                raise InputError(f"{cls.key(name)}: missing; it has no default", key=cls.key(name), kind="missing")
         return cls(**table)
+
+    @classmethod
+    def _unknown(cls, name: str, fields: list[str]) -> InputError:
+        also = cls.also()
+        near = closest(name, [*fields, *also])
+        if name in cls.HINTS:
+            near = f" ({cls.HINTS[name]})"
+        message = f"{cls.key(name)}: unknown key; allowed are {', '.join(fields)}{near}"
+        return InputError(message, key=cls.key(name), kind="unknown", allowed=near)
 
     @classmethod
     def adopt(cls, table: Mapping[str, Any], thing: object) -> Mapping[str, Any] | None:

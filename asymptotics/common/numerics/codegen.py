@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .cache import LOCK, cache_directory, damaged, touch
+from .cache import LOCK, cache_directory, damaged, not_kept, touch
 from .sources import source_key
 
 if TYPE_CHECKING:
@@ -32,12 +32,18 @@ _STEEPEST = 300.0
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file, atomically between processes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    os.replace(name, path)
+    """Write a file, atomically between processes; on a full disk it is not kept, which is said once."""
+    name = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        os.replace(name, path)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        not_kept(path, error)
 
 
 def _text_of(path: Path) -> str | None:

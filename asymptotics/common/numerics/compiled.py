@@ -18,7 +18,7 @@ from typing import Any
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 
-from .cache import cache_directory, damaged, touch
+from .cache import cache_directory, damaged, not_kept, touch
 from .sources import source_key
 
 _log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         try:
             super().save_overload(sig, data)
         except (OSError, EOFError, pickle.PickleError) as error:  # a full disk, a folder taken away
-            _log.info("machine code of %s is not kept (%s)", self._name, error)
+            not_kept(Path(self._cache_path), error)
 
     def _forget(self) -> None:
         try:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..input import expressions
-from ..input.checks import InputError, choice, fail
+from ..input.checks import InputError, choice, closest, fail
+from ..input.notation import Notation
 from ..output.plotting import Drawn
 
 PRESETS = {
@@ -26,6 +28,11 @@ class Interpolant(Drawn):
     alpha, beta : str
         Arithmetic expressions in ``t`` (see `asymptotics.common.input.expressions`). α̇ and β̇ are derived by SymPy.
 
+    Other Parameters
+    ----------------
+    preset : {"linear", "trigonometric", "variance-preserving"}
+        In a file, instead of both expressions.
+
     Attributes
     ----------
     alpha_text, beta_text : str
@@ -41,6 +48,14 @@ class Interpolant(Drawn):
     The methods take scalars or arrays of t in [0, 1] and return float64 arrays of the same shape. ``alpha_dot`` may be
     infinite at t = 1 (variance-preserving), which is why the samplers never evaluate it there.
     """
+
+    #: Its keys in a file.
+    KEYS = ("alpha", "beta", "preset")
+    #: As `Settings.NOTATION`.
+    NOTATION: ClassVar[Mapping[str, Notation]] = {
+        "alpha": Notation("α_t", (), "factor of the noise x₀"),
+        "beta": Notation("β_t", (), "factor of the data x₁"),
+    }
 
     def __init__(self, alpha: Any = "1 - t", beta: Any = "t", *, table: str = "interpolant") -> None:
         self.alpha_text, self.beta_text = str(alpha), str(beta)
@@ -85,8 +100,14 @@ class Interpolant(Drawn):
             return cls.preset(table["preset"])
         unknown = set(table) - {"alpha", "beta"}
         if unknown:
+            key = min(map(str, unknown))
+            hint = closest(key, cls.KEYS) if key not in cls.KEYS else ""
+            if key in ("kind", "type", "name", "schedule"):
+                hint = " (did you mean preset?)"
             raise InputError(
-                f"interpolant.{min(map(str, unknown))}: unknown key; allowed are alpha and beta, or preset alone"
+                f"interpolant.{key}: unknown key; allowed are alpha and beta, or preset alone{hint}",
+                key=f"interpolant.{key}",
+                kind="unknown",
             )
         return cls(table.get("alpha", "1 - t"), table.get("beta", "t"))
 

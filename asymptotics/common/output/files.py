@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -72,10 +73,73 @@ def read_arrays(path: str | os.PathLike[str], kind: str = "a result") -> tuple[d
     return meta, arrays
 
 
+#: How files of a kind begin; of an ``.npz`` only results are ours.
+BEGINNINGS = {
+    ".png": (b"\x89PNG",),
+    ".pdf": (b"%PDF",),
+    ".svg": (b"<?xml", b"<svg"),
+    ".npz": (b"PK",),
+    ".csv": (b"",),
+    ".tex": (b"\\documentclass",),
+    ".md": (b"# ",),
+}
+
+
+def check_output(option: str, path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
+    """The one rule of all outputs: an existing file of that kind is overwritten, any other is refused. Before any work is done.
+
+    Parameters
+    ----------
+    option : str
+        As the user wrote it (``--plot``).
+    path : path
+    suffixes : sequence of str
+        Kinds that can be written.
+
+    Returns
+    -------
+    str
+        "wrote", or "overwrote" where there is a file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written there, or another kind of file is there.
+    """
+    target = Path(path)
+    if target.suffix not in suffixes:
+        raise InputError(f"{option} {path}: must end in {' or '.join(suffixes)}")
+    folder = target.resolve().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"{option} {path}: the folder does not exist or cannot be written")
+    if not target.exists():
+        return "wrote"
+    if not target.is_file():
+        raise InputError(f"{option} {path}: is no file")
+    with target.open("rb") as file:
+        head = file.read(400)
+    ours = any(head.startswith(mark) for mark in BEGINNINGS[target.suffix])
+    if ours and head and target.suffix == ".npz":
+        ours = False
+        with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(target) as stored:
+            ours = "__meta__.npy" in stored.namelist()
+    if ours and head and target.suffix == ".md":
+        ours = b"\n### " in head
+    if head and not ours:
+        kind = (
+            "a result of asymptotics"
+            if target.suffix == ".npz"
+            else f"a {target.suffix[1:]} file that this could write"
+        )
+        raise InputError(f"{option} {path}: there is a file which is not {kind}; move it away")
+    return "overwrote"
+
+
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure atomically, in the format of the file's suffix."""
-    import matplotlib.pyplot as plt
+    from .plotting import pyplot
 
+    plt = pyplot()
     kind = Path(path).suffix[1:] or "png"
     write_atomically(path, lambda file: figure.savefig(file, format=kind))
     plt.close(figure)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -40,11 +43,32 @@ STYLE = {
 }
 
 
+def pyplot() -> Any:
+    """``matplotlib.pyplot``, whose backend is one that there is.
+
+    A notebook leaves ``MPLBACKEND`` behind in what it starts, which may be another environment without that backend: files are
+    drawn all the same.
+    """
+    backend = os.environ.get("MPLBACKEND", "")
+    if "matplotlib" not in sys.modules and backend:
+        # Matplotlib itself refuses to load with a name that it does not know.
+        os.environ["MPLBACKEND"] = "agg"
+        try:
+            import matplotlib.pyplot as plt
+        finally:
+            os.environ["MPLBACKEND"] = backend
+        with contextlib.suppress(ValueError, ImportError):
+            plt.switch_backend(backend)
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
 @contextmanager
 def style() -> Iterator[Any]:
     """Matplotlib with the house style, for the time of a ``with`` block; gives ``matplotlib.pyplot``."""
+    plt = pyplot()
     import matplotlib as mpl
-    import matplotlib.pyplot as plt
     from cycler import cycler
 
     settings: Any = {**STYLE, "axes.prop_cycle": cycler(color=COLOURS)}
@@ -59,11 +83,9 @@ def style() -> Iterator[Any]:
 
 def axes_of(ax: Axes | None = None, **options: Any) -> tuple[Any, Any]:
     """``(figure, axes)``: the given axes, or new ones."""
-    import matplotlib.pyplot as plt
-
     if ax is not None:
         return ax.figure, ax
-    return plt.subplots(layout="constrained", **options)
+    return pyplot().subplots(layout="constrained", **options)
 
 
 def points(ax: Axes, x: ArrayLike, mean: ArrayLike, sem: ArrayLike, **options: Any) -> ErrorbarContainer:

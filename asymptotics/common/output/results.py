@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import html
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,10 +17,11 @@ from .files import read_arrays, write_arrays, write_atomically
 from .plain import to_builtin
 from .plotting import Drawn
 from .provenance import Provenance, current
-from .tables import dataframe, numbers
+from .tables import dataframe, dataset, numbers
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from xarray import Dataset
 
 __all__ = ["Result", "dataframe", "read_arrays", "to_builtin", "write_arrays", "write_atomically"]
 
@@ -67,6 +68,8 @@ class Result(Drawn):
 
     #: Fields of one length, which are the columns of `to_dataframe`; none: the object is one row.
     COLUMNS: ClassVar[tuple[str, ...]] = ()
+    #: What `to_json` has beside or instead of the fields (``"*"``: all fields too), with their meanings where the docstring has none.
+    JSON: ClassVar[Mapping[str, str]] = {}
     # No field of the dataclass: two results of equal numbers are equal, and who copies fields makes a new result.
     provenance: Provenance
 
@@ -107,7 +110,14 @@ class Result(Drawn):
         arrays = {name: value for name, value in stored.items() if isinstance(value, np.ndarray)}
         plain = {name: value for name, value in stored.items() if name not in arrays}
         made = self.provenance
-        head = {"class": type(self).__name__, "format": FORMAT, "versions": made.versions, "provenance": made.to_json()}
+        kind = type(self)
+        head = {
+            "class": kind.__name__,
+            "module": kind.__module__,
+            "format": FORMAT,
+            "versions": made.versions,
+            "provenance": made.to_json(),
+        }
         return write_arrays(path, {**head, "fields": plain}, arrays)
 
     @classmethod
@@ -136,6 +146,19 @@ class Result(Drawn):
         return dataframe({name: [value] for name, value in {"": 0, **numbers(self.to_json())}.items()}, "").drop(
             columns=""
         )
+
+    def to_xarray(self) -> Dataset:
+        """The table as an xarray Dataset (needs xarray): `to_dataframe` along its first column."""
+        table = self.to_dataframe()
+        axis = str(table.columns[0])
+        variables = {str(name): ((axis,), table[name].to_numpy()) for name in table.columns[1:]}
+        made = self.provenance
+        notes = {
+            "result": type(self).__name__,
+            "version": made.version,
+            "experiment": str(made.experiment.get("name", "")),
+        }
+        return dataset({axis: table[axis].tolist()}, variables, notes)
 
     def summary(self) -> str:
         """A few lines for a person: what it is, and every field in a few words."""

@@ -12,6 +12,7 @@ from ..input.checks import InputError
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from xarray import Dataset
 
 
 def dataframe(table: Mapping[str, Any], axis: str = "tau") -> DataFrame:
@@ -37,6 +38,38 @@ def dataframe(table: Mapping[str, Any], axis: str = "tau") -> DataFrame:
         for index in np.ndindex(array.shape[1:]):
             columns[f"{name}[{','.join(map(str, index))}]" if index else name] = array[(slice(None), *index)]
     return pandas.DataFrame(columns)
+
+
+def dataset(
+    coordinates: Mapping[str, Any],
+    variables: Mapping[str, tuple[tuple[str, ...], np.ndarray]],
+    notes: Mapping[str, Any],
+) -> Dataset:
+    """An xarray Dataset of named arrays over named dimensions.
+
+    Parameters
+    ----------
+    coordinates : mapping
+        Values along every dimension that has some; of what is no number or text, their texts.
+    variables : mapping
+        Dimensions and values by name.
+    notes : mapping
+        Attributes of the whole.
+
+    Raises
+    ------
+    InputError
+        If xarray is not installed.
+    """
+    try:
+        import xarray
+    except ImportError:
+        raise InputError("to_xarray: needs xarray; install it by pip install xarray") from None
+    places = {}
+    for name, values in coordinates.items():
+        plain = all(isinstance(v, (bool, int, float, str, np.generic)) for v in values)
+        places[name] = values if plain else [str(v) for v in values]
+    return xarray.Dataset(dict(variables), places, dict(notes))
 
 
 def numbers(report: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

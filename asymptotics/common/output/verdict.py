@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,21 @@ class Verdict(Result):
     share. Rows of independent runs are judged by the law of their largest score under rotations of the runs, which is
     exact for Gaussian fluctuations of any covariance and any number of runs; other rows by Student's t.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "passed": "whether theory and experiment agree within the error bars",
+        "outcome": "PASS, FAIL or NOT TESTED",
+        "p": "probability that a right theory agrees as badly, in the worst part",
+        "level": "family-wise level of the test",
+        "failures": "names of what disagrees",
+        "rows": "one object a row: name, theory, mean, sem, allowance, allowance_source, difference_in_sem, score, threshold, counted",
+        "tests": "further tests: name, p, share of the level",
+        "not_tested": "name and reason of what is shown only",
+        "power": "relative change of each input that would have been seen with probability 1/2",
+        "notes": "remarks",
+        "stability": "how deviations from the path grow (auto-encoder)",
+        "sliced_wasserstein": "distance of generated points to theory, and to the other runs (auto-encoder)",
+    }
 
     rows: tuple[Row, ...]
     level: float = 0.01

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import (
@@ -27,18 +28,54 @@ from .threads import deferred_interrupt
 LOOK = 0.1
 
 
+_MAIN = threading.Lock()
+
+
+@contextmanager
+def _without_script() -> Iterator[None]:
+    """Within the block ``__main__`` is no file: a process that is spawned does not run the user's script again.
+
+    What our calls need is in modules, and a script without ``if __name__ == "__main__"`` would start processes in every process.
+    """
+    main = sys.modules.get("__main__")
+    with _MAIN:
+        kept = {name: getattr(main, name, None) for name in ("__file__", "__spec__")}
+        for name in kept:
+            if main is not None:
+                setattr(main, name, None)
+        try:
+            yield
+        finally:
+            for name, value in kept.items():
+                if main is not None:
+                    setattr(main, name, value)
+
+
+class _Spawned(multiprocessing.context.SpawnProcess):
+    @staticmethod
+    def _Popen(process: Any) -> Any:  # as multiprocessing has it
+        with _without_script():
+            return multiprocessing.context.SpawnProcess._Popen(process)  # type: ignore[attr-defined]
+
+
+class _Spawn(multiprocessing.context.SpawnContext):
+    Process = _Spawned
+
+
 def context() -> multiprocessing.context.BaseContext:
     """How worker processes are made."""
     # Forking keeps the compiled kernels and costs milliseconds, but is only safe while no other thread runs.
     if "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1:
         return multiprocessing.get_context("fork")
-    return multiprocessing.get_context("spawn")
+    return _Spawn()
 
 
 def count_workers(workers: int | None, most: int) -> int:
     """The number of processes: as asked, by default one a core (one in a worker); never more than there are calls."""
     if workers is not None:
         number = integer("workers", workers, at_least=1)
+        # A worker of multiprocessing.Pool may have no processes of its own; the numbers do not depend on how many there are.
+        number = 1 if multiprocessing.current_process().daemon else number
     elif multiprocessing.parent_process() is not None:
         number = 1
     else:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import sys
+import time
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
+
+_log = logging.getLogger(__name__)
 
 # What ``enabled=None`` means: None shows a bar on a terminal.
 _default: bool | None = None
+_forecasts = True
 
 
-def set_default(enabled: bool | None) -> None:
-    """From now on, bars that are not asked for by name are shown (True), hidden (False) or left to the terminal (None)."""
-    global _default
-    _default = enabled
+def set_default(enabled: bool | None, *, forecasts: bool = True) -> None:
+    """From now on, bars that are not asked for by name are shown (True), hidden (False) or left to the terminal (None).
+
+    ``forecasts``: whether long work without a bar says how long it will take.
+    """
+    global _default, _forecasts
+    _default, _forecasts = enabled, forecasts
 
 
 class Bar(Protocol):
@@ -49,27 +57,109 @@ class LogHandler(logging.Handler):
         tqdm.write(self.format(record), file=sys.stderr)
 
 
+#: Seconds after which it is known how long the work will take, and what is long enough to be said.
+KNOWN_AFTER, LONG = 5.0, 120.0
+
+
+class Forecast:
+    """Says once, in the log, how long work will take that nobody watches on a bar.
+
+    Parameters
+    ----------
+    what : str
+        The work.
+    total : float
+        All of it.
+    unit : str
+        What it is counted in.
+    """
+
+    def __init__(self, what: str, total: float, unit: str) -> None:
+        self.what, self.total, self.unit = what, total, unit
+        self.first: tuple[float, float] | None = None
+        self.said = False
+
+    def at(self, done: float) -> None:
+        """Look at the clock; it starts here for the first time, when what has to be compiled is compiled."""
+        if self.said or done >= self.total:
+            return
+        now = time.monotonic()
+        if self.first is None:
+            self.first = (now, done)
+            return
+        spent, gained = now - self.first[0], done - self.first[1]
+        if spent < KNOWN_AFTER or gained <= 0:
+            return
+        self.said = True
+        left = spent * (self.total - done) / gained
+        if left > LONG:
+            _log.warning(
+                "%s: about %s more at this pace (%.3g of %.3g %s after %.0f s); Ctrl-C stops it",
+                self.what, in_words(left), done, self.total, self.unit.strip().removeprefix("of "), spent,
+            )  # fmt: skip
+
+
+def forecast(what: str, total: float, unit: str, enabled: bool | None) -> Forecast | None:
+    """A `Forecast`, unless nobody wants to hear of it (``enabled=False``, or ``--quiet``)."""
+    return Forecast(what, total, unit) if enabled is not False and _forecasts else None
+
+
+def in_words(seconds: float) -> str:
+    """A time for a person."""
+    for unit, size in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    python = sys.modules.get("IPython")
+    shell = None if python is None else python.get_ipython()
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def _tqdm() -> Any:
+    """The bar of a terminal; in a notebook that of its own kind, where the widgets that it needs are installed."""
+    if in_notebook() and importlib.util.find_spec("ipywidgets") is not None:
+        from tqdm.notebook import tqdm as notebook
+
+        return notebook
+    from tqdm import tqdm
+
+    return tqdm
+
+
 def bar(
     total: float | None, description: str, *, enabled: bool | None = None, unit: str = "step", unit_scale: bool = False
 ) -> Bar:
-    """A tqdm bar with rate and time left, on standard error; ``enabled=None`` shows it only on a terminal (see `set_default`).
+    """A tqdm bar with rate and time left, on standard error; ``enabled=None`` shows it only on a terminal and in notebooks.
 
-    ``unit_scale`` writes fractions of a unit (3.27/8.00).
+    Without a bar long work says once in the log how long it will take (`Forecast`), unless ``enabled=False``. See `set_default`.
+    ``unit`` is what is counted; ``unit_scale`` writes fractions of it (3.27/8.00).
     """
-    from tqdm import tqdm
+    wanted = enabled if enabled is not None else _default
+    shown = (sys.stderr.isatty() or in_notebook()) if wanted is None else wanted
+    clock = forecast(description, total, unit, enabled) if total and not shown else None
+    kind: Any = _tqdm()
 
-    class Quiet(tqdm):
+    class Quiet(kind):  # type: ignore[misc]
         # tqdm's monitor is a thread, after which no process may fork (see `pool`).
         monitor_interval = 0
+        done = 0.0
 
-    if enabled is None:
-        enabled = sys.stderr.isatty() if _default is None else _default
+        def update(self, n: float = 1) -> Any:
+            self.done += n
+            if clock is not None:
+                clock.at(self.done)
+            return super().update(n)
+
     watch: Bar = Quiet(
         total=total,
         desc=description,
         unit=unit,
         unit_scale=unit_scale,
-        disable=not enabled,
+        disable=not shown,
         leave=False,
         file=sys.stderr,
     )

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...common.numerics.contours import around_interval
+from ...common.numerics.sample_covariance import Population
 from .corrections import diagonal_terms
-from .equivalents import SolveError, degrees_of_freedom, effective_regularisation, one_eigenvalue
+from .equivalents import degrees_of_freedom, effective_regularisation, one_eigenvalue
 from .orders import by_order
 
 #: Largest half-height of the ellipse; beyond π/2 the decay in training time would become growth.
 HEIGHT = np.pi / 4
 #: Midpoints per unit of (half-length / half-height): exp(−36) is below rounding.
-DENSITY = 36.0
+DENSITY = 18.0
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,13 @@ class Resolvent:
 
 
 def upper_edge(eigenvalues: np.ndarray, samples: int) -> float:
-    """A bound on the largest eigenvalue of Σ₀ as d → ∞: λ₁(1 + √(Tr Σ/(λ₁ n)))²."""
-    n, _ = degrees_of_freedom(samples)
-    top = float(np.max(eigenvalues))
-    return top * (1.0 + np.sqrt(float(np.sum(eigenvalues)) / (top * n))) ** 2
+    """A bound on the largest eigenvalue of Σ₀ as d → ∞."""
+    return _population(eigenvalues, samples).upper_edge()
+
+
+def _population(eigenvalues: np.ndarray, samples: int) -> Population:
+    values = np.asarray(eigenvalues, dtype=float)
+    return Population(values, np.ones(values.size), float(degrees_of_freedom(samples)[0]))
 
 
 @by_order
@@ -88,60 +93,17 @@ def resolvent(
     if values.size == 1:  # the law of the one eigenvalue, exactly
         y, law = one_eigenvalue(values, samples)
         return Resolvent((y + shift).astype(complex), shift, 1j * np.outer(probes[:, 0], law))
-    low, high = np.log(shift), np.log(shift + 1.02 * upper_edge(values, samples))
-    half = 0.5 * (high - low)
-    length = np.hypot(half, height)  # the ends of the spectrum are the foci
-    count = max(24, int(np.ceil(density * length / height / 2)))
+    # the ends of the spectrum are the foci
+    population = _population(values, samples)
+    shifted, tangents, left = around_interval(0.0, 1.02 * population.upper_edge(), shift, height, density, 24)
+    c = (shift - shifted) / rho
+    start = (shift - left) / rho
+    first = float(effective_regularisation(values, samples, start))
+    weights = np.empty((len(probes), shifted.size), dtype=complex)
     # from the left end (real, κ known) to the right
-    theta = np.pi * (1.0 - (np.arange(count) + 0.5) / count)
-    u = 0.5 * (low + high) + length * np.cos(theta) + 1j * height * np.sin(theta)
-    tangent = -length * np.sin(theta) + 1j * height * np.cos(theta)
-    shifted = np.exp(u)
-    c_hat = (shift - shifted) / rho
-    at = complex((shift - np.exp(0.5 * (low + high) - length)) / rho)
-    kappa = complex(effective_regularisation(values, samples, at.real))
-    slope = complex(1.0 - np.square(values / (values + kappa)).sum() / n)
-    weights = np.empty((len(probes), count), dtype=complex)
-    for j in range(count):
-        kappa, slope = _advance(values, n, at, complex(c_hat[j]), kappa, slope)
-        at = complex(c_hat[j])
-        diagonal = (kappa / (rho * at)) / (values + kappa)
+    for j, kappa in enumerate(population.along(start, first, c)):
+        diagonal = (kappa / (rho * c[j])) / (values + kappa)
         if order:
-            diagonal += diagonal_terms(values, n, np.array(rho * at), np.array(kappa), order)
+            diagonal += diagonal_terms(values, n, np.array(rho * c[j]), np.array(kappa), order)
         weights[:, j] = probes @ diagonal
-    weights *= -shifted * tangent / count
-    return Resolvent(shifted, shift, weights)
-
-
-def _advance(
-    values: np.ndarray, n: int, start: complex, goal: complex, kappa: complex, slope: complex
-) -> tuple[complex, complex]:
-    """κ and ∂ĉ/∂κ at ĉ = ``goal`` (Im ĉ < 0) by Newton's method from ĉ = ``start``, in shorter steps where it must be.
-
-    The physical root is the only one whose imaginary part has the sign of that of ĉ.
-    """
-    at, stride = start, goal - start
-    while at != goal:
-        wanted = goal if abs(goal - at) <= abs(stride) else at + stride
-        found = _newton(values, n, wanted, kappa + (wanted - at) / slope)
-        if found is None:
-            stride /= 2
-            if abs(stride) < 1e-9 * abs(goal - start):
-                raise SolveError(f"no physical root of the deterministic equivalent at c = {wanted}")
-            continue
-        (kappa, slope), at = found, wanted
-    return kappa, slope
-
-
-def _newton(values: np.ndarray, n: int, c_hat: complex, kappa: complex) -> tuple[complex, complex] | None:
-    """The root near ``kappa`` and the derivative ∂ĉ/∂κ there, or None if Newton's method leaves the physical branch."""
-    for _ in range(30):
-        ratio = values / (values + kappa)
-        slope = 1.0 - (ratio @ ratio) / n
-        step = (kappa * (1.0 - ratio.sum() / n) - c_hat) / slope
-        if not np.isfinite(step):
-            return None
-        kappa -= step
-        if abs(step) <= 1e-13 * abs(kappa):
-            return (complex(kappa), complex(slope)) if kappa.imag < 0 else None
-    return None
+    return Resolvent(shifted, shift, -2j * tangents * weights)

@@ -17,14 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import ComputationError, array, fail, integer
+from ...common.input.checks import array, fail, integer
 from ...common.numerics.chi_square import chi_square_grid
-
-ITERATIONS = 400
-
-
-class SolveError(ComputationError):
-    """The fixed point of a deterministic equivalent was not found (the message says where)."""
+from ...common.numerics.sample_covariance import ITERATIONS, Population, SolveError
 
 
 @dataclass(frozen=True)
@@ -88,32 +83,14 @@ def degrees_of_freedom(samples: int) -> tuple[int, float]:
 
 
 def effective_regularisation(eigenvalues: np.ndarray, samples: int, c_hat: np.ndarray | float) -> np.ndarray:
-    """κ > 0 with ĉ = κ(1 − df₁(κ)/n) for real ĉ > 0 (array of any shape), to rounding.
-
-    The right-hand side is convex in κ and positive at κ = ĉ + Tr Σ/n, from where Newton's method descends monotonically to
-    the root.
-    """
+    """κ > 0 with ĉ = κ(1 − df₁(κ)/n) for real ĉ > 0 (array of any shape), to rounding."""
     n, _ = degrees_of_freedom(samples)
     values = np.asarray(eigenvalues, dtype=float)
     target = np.atleast_1d(np.asarray(c_hat, dtype=float))
     if not np.all((target > 0) & np.isfinite(target)):
         fail("regularisation", c_hat, "> 0 for deterministic equivalents")
-    shape = target.shape
-    target = target.ravel()
-    kappa = target + values.sum() / n
-    active = np.arange(target.size)
-    surplus = n - values.size
-    for _ in range(ITERATIONS):
-        k = kappa[active]
-        rest = k[:, None] / (values + k[:, None])  # κ/(λ+κ) = 1 − λ/(λ+κ), without cancellation
-        lost = rest.sum(axis=1)
-        slope = (surplus + 2 * lost - np.einsum("ij,ij->i", rest, rest)) / n
-        step = (k * (surplus + lost) / n - target[active]) / slope
-        kappa[active] = np.maximum(k - step, k * 1e-3)
-        active = active[step > 4e-16 * k]
-        if active.size == 0:
-            return kappa.reshape(shape) if np.ndim(c_hat) else kappa[0]
-    raise SolveError("the fixed point of the deterministic equivalent did not converge")
+    kappa = Population(values, np.ones(values.size), float(n)).real(target.ravel())
+    return kappa.reshape(target.shape) if np.ndim(c_hat) else kappa[0]
 
 
 def critical_kappa(eigenvalues: np.ndarray, samples: int) -> float:

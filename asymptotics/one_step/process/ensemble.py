@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -50,6 +51,22 @@ class Simulated(FromTables, Recorded):
     notes : tuple of str
         ``name: reason`` for each null.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "probability": "fraction of data sets whose generated density is closer to the target than to the training set, E_OG < E_TG",
+        "probability_sem": "its binomial standard error",
+        "probability_interval": "its Wilson interval of one standard deviation",
+        "mean": "means over data sets, by name; null where infinite",
+        "sem": "their standard errors",
+        "median": "medians over data sets",
+        "distances": "",
+        "runs": "",
+        "dimension": "",
+        "samples": "size of a training set",
+        "parameters": "",
+        "seconds": "",
+        "notes": "",
+    }
 
     parameters: dict[str, Any]
     values: np.ndarray

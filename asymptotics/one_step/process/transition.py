@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,20 @@ class Transition(FromTables, Result):
     seconds : float
         Sum of the times of the points.
     """
+
+    JSON: ClassVar[Mapping[str, str]] = {
+        "samples": "",
+        "probability": "",
+        "probability_sem": "",
+        "probability_interval": "Wilson interval of one standard deviation",
+        "mean": "",
+        "sem": "",
+        "median": "",
+        "runs": "",
+        "dimension": "",
+        "parameters": "",
+        "seconds": "",
+    }
 
     parameters: dict[str, Any]
     samples: np.ndarray

@@ -1,0 +1,85 @@
+"""Runs that leave an unstable path against the law of such runs: what no exchange or reflection of units changes, one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...common.output.verdict import Row
+from ..finite_size.chi_square import default_taus
+from ..process.ensemble import Runs
+from ..solution import OrderParameterPath
+from ..stability.typical import Typical, of_path
+
+#: Branches of the law that runs are compared with.
+DRAWS = 32
+#: Fewer runs say nothing about a law.
+FEWEST = 3
+#: Above this many order parameters a branch's noise takes long: the path is then compared alone.
+LARGEST = 40
+
+
+@dataclass(frozen=True)
+class TypicalRuns:
+    """The law of typical runs beside measured ones.
+
+    Attributes
+    ----------
+    law : Typical
+        At the recorded training times.
+    rows : tuple of Row
+        Means of |Θ| by direction and of tr Q, shown and not counted: runs of a mixture are far from Gaussian.
+    tests : tuple of (str, float)
+        p-values of the two-sample Kolmogorov–Smirnov test of the same quantities, at the last recorded τ and at half of it.
+    """
+
+    law: Typical
+    rows: tuple[Row, ...]
+    tests: tuple[tuple[str, float], ...]
+
+
+def leaves(path: OrderParameterPath, runs: Runs) -> float | None:
+    """τ from which the runs have left an unstable path, None where they stay until the last recorded one (or are too many)."""
+    left = path.stability.departure(runs.dimension)
+    if runs.runs < FEWEST or left is None or left >= float(runs.tau[-1]) or runs.data or path.layout.size > LARGEST:
+        return None
+    return left
+
+
+def typical_runs(path: OrderParameterPath, runs: Runs) -> TypicalRuns:
+    """Rows and tests of runs against their law."""
+    from scipy.stats import ks_2samp
+
+    taus = np.minimum(runs.tau, path.tau_max)
+    law = of_path(path, runs.dimension, DRAWS, 0, taus, runs.initial)
+    p, K = path.p, path.K
+    i, j = np.triu_indices(p)
+    # One value a branch: its noise is drawn once.
+    sample = law.sample(1)
+    theta = np.linalg.norm(sample[..., : p * K].reshape(*sample.shape[:2], p, K), axis=2)
+    trace = sample[..., p * K : p * K + len(i)][..., i == j].sum(axis=-1)
+    found = np.linalg.norm(runs.Theta, axis=2), np.trace(runs.Q, axis1=2, axis2=3)
+    rows, tests, tested = [], [], {int(k) for k in default_taus(runs.tau)}
+    for k, tau in enumerate(runs.tau):
+        if tau == 0:
+            continue
+        rows.append(Row.of_runs(f"typical |Theta|({tau:.3g})", theta[:, k].mean(axis=0), found[0][:, k], counted=False))
+        rows.append(Row.of_runs(f"typical tr Q({tau:.3g})", trace[:, k].mean(), found[1][:, k], counted=False))
+        if k in tested:
+            for direction in range(K):
+                p_value = float(ks_2samp(theta[:, k, direction], found[0][:, k, direction]).pvalue)
+                tests.append((f"typical |Theta_.{direction + 1}|({tau:.3g}): Kolmogorov-Smirnov", p_value))
+            tests.append(
+                (f"typical tr Q({tau:.3g}): Kolmogorov-Smirnov", float(ks_2samp(trace[:, k], found[1][:, k]).pvalue))
+            )
+    return TypicalRuns(law, tuple(rows), tuple(tests))
+
+
+def note(path: OrderParameterPath, runs: Runs, left: float) -> str:
+    """What is compared instead of the path, in words."""
+    how = "drew their weights anew" if runs.initial == "drawn" else "started from exactly the same overlaps"
+    return (
+        f"runs ({how}) leave the path near tau = {left:.3g}: they are compared with the law of typical runs, {DRAWS} branches with "
+        "their own noise and bias of order 1/d; the path's order parameters are shown and not counted"
+    )

@@ -1,0 +1,83 @@
+"""Fixed points, escape times and typical runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...common.output.plotting import COLOURS, axes_of, draw, style
+from ..stability.escape import Escape
+from ..stability.fixed_points import FixedPoints
+from ..stability.typical import Typical
+from .axes import TAU
+
+
+@draw.register
+def fixed_points(result: FixedPoints, ax: Any = None) -> tuple[Any, Any]:
+    """Largest growth rate of every fixed point against its potential: filled where it is stable; beside it its unstable directions."""
+    with style():
+        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        for k, point in enumerate(result):
+            stable = point.kind == "stable"
+            axis.plot(
+                result.potential[k], point.rate, "o", ms=5, color=COLOURS[0 if stable else 1],
+                mfc=COLOURS[0] if stable else "white",
+            )  # fmt: skip
+            axis.annotate(
+                str(point.unstable),
+                (result.potential[k], point.rate),
+                xytext=(4, 3),
+                textcoords="offset points",
+                fontsize=7,
+            )
+        axis.axhline(0.0, color="0.4", lw=0.8)
+        axis.set_xlabel(r"potential $E[\ell]$")
+        axis.set_ylabel(r"largest growth rate per $\tau$")
+        axis.set_title(f"{len(result)} fixed points (number: unstable directions)")
+        return figure, axis
+
+
+@draw.register
+def escape(result: Escape, ax: Any = None) -> tuple[Any, Any]:
+    """Share of runs that have left the saddle against τ: the law as a line, measured runs as steps."""
+    with style():
+        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        axis.plot(result.quantiles, result.levels, color=COLOURS[0], label="theory")
+        for k, name in enumerate(("chain", "simulation")):
+            times = np.sort(getattr(result, name))
+            if len(times):
+                axis.step(
+                    times, (np.arange(len(times)) + 1) / len(times), where="post", color=COLOURS[1 + k], label=name
+                )
+        axis.axvline(result.mean, color=COLOURS[0], ls=":", lw=1)
+        axis.set_xlabel(TAU)
+        axis.set_ylabel("share of runs that have escaped")
+        axis.set_title(rf"$d = {result.dimension}$, $\gamma = {result.rate:.4g}$")
+        axis.legend()
+        return figure, axis
+
+
+@draw.register
+def typical(result: Typical, ax: Any = None) -> tuple[Any, Any]:
+    """|Θ| in every direction and tr Q of typical runs against τ: median and the middle 80 % of runs."""
+    with style():
+        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        for k, (label, (low, middle, high)) in enumerate(bands(result).items()):
+            axis.plot(result.tau, middle, color=COLOURS[k % len(COLOURS)], label=label)
+            axis.fill_between(result.tau, low, high, color=COLOURS[k % len(COLOURS)], alpha=0.2, linewidth=0)
+        axis.set_xlabel(TAU)
+        axis.set_ylabel("order parameters of one run")
+        axis.set_title(rf"typical runs, $d = {result.dimension}$: median, 10 to 90 %")
+        axis.legend()
+        return figure, axis
+
+
+def bands(result: Typical) -> dict[str, np.ndarray]:
+    """10, 50 and 90 % of one run's |Θ| by direction and tr Q, (3, times) by label."""
+    p, K = result.Theta.shape[-2:]
+    runs, i, j = result.sample(), *np.triu_indices(p)
+    theta = np.linalg.norm(runs[..., : p * K].reshape(*runs.shape[:2], p, K), axis=2)
+    trace = runs[..., p * K : p * K + len(i)][..., i == j].sum(axis=-1)
+    shown = {rf"$|\Theta_{{\cdot {k + 1}}}|$": theta[..., k] for k in range(min(K, 3))} | {r"$\mathrm{tr}\,Q$": trace}
+    return {label: np.quantile(values, (0.1, 0.5, 0.9), axis=0) for label, values in shown.items()}

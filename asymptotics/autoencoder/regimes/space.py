@@ -1,0 +1,310 @@
+"""Clones and U-turns in R^d: networks trained by SGD, whole samples stepped by the sampler, no order parameter.
+
+    X_{k+1} = X_k + h_k [Γ_k (1/√d) Σ_j u_j φ_j(W X_k/√d) + Δ_k X_k] + √(2ε_k h_k) ξ_k
+
+from any step on; two clones have different keys of their random numbers from the step on at which they split.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numba import float32, float64, int64, types, uint32
+
+from ...common.input.checks import InputError
+from ...common.numerics.cache import LOCK
+from ...common.numerics.compiled import njit
+from ...common.numerics.normals import LANES, TILE32, normal_block, philox_key
+from ...common.output.results import Result, to_builtin
+from ...common.running.checkpoints import Checkpoint
+from ...common.running.ensembles import run_ensemble, spawn
+from ..equations.path import OrderParameters
+from ..model.cells import DROPPED, told
+from ..model.problem import Problem
+from ..model.weights import starts
+from ..process.arithmetic import BLOCK, add, combined, dot, scaled
+from ..process.measurements import Network
+from ..process.setup import sampler_steps, sgd_problem
+from ..process.sgd import Trainer
+from .clusters import cluster_curves
+from .fields import Fields
+from .landscape import nearest
+
+#: Samples at once, and steps of the continuous scheme's clock.
+TOGETHER, FINE = 500, 0.02
+#: Trajectories of the reduced SDE for every pair in R^d, where it has to be sampled.
+REDUCED = 20
+
+
+def _carry(
+    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, clock: Any, guidance: Any, told: Any, first_step: Any,
+    key0: Any, key1: Any, first: Any, points: Any,
+) -> None:  # fmt: skip
+    """Points (n, d) carried through the steps of ``scheme`` (3, steps: hΓ/√d, 1 + hΔ, √(2εh)), in place.
+
+    ``clock`` (5, steps) and ``guidance`` (steps,) are what the network is told of the time, and ω; ``told`` (labels,) its label.
+    """
+    p, d = W.shape
+    terms, root = decoders.shape[0], np.sqrt(np.float64(d))
+    words = np.empty((4, LANES), np.uint32)
+    z = np.empty(BLOCK, W.dtype)
+    Z, following, values, pull = np.empty(p), np.empty(p), np.empty(terms), np.empty(p)
+    now, free = np.zeros(5 + told.shape[0]), np.empty(terms)
+    for n in range(points.shape[0]):
+        x = points[n]
+        for a in range(p):
+            Z[a] = 0.0
+            for lo in range(0, d, BLOCK):
+                hi = min(lo + BLOCK, d)
+                Z[a] += dot(W[a, lo:hi], x[lo:hi]) / root
+        for k in range(scheme.shape[1]):
+            now[:5], now[5:] = clock[:, k], 0.0
+            if guidance[k] != 0.0:
+                phi(Z, kappa, now, free)
+            now[5:] = told
+            phi(Z, kappa, now, values)
+            if guidance[k] != 0.0:
+                values[:] = (1.0 + guidance[k]) * values - guidance[k] * free
+            pull[:], following[:] = 0.0, 0.0
+            for j in range(terms):
+                pull[decoders[j]] += scheme[0, k] * values[j]
+            for lo in range(0, d, BLOCK):
+                hi = min(lo + BLOCK, d)
+                part = x[lo:hi]
+                if scheme[2, k] != 0.0:
+                    tiled = z[: (hi - lo + TILE32 - 1) // TILE32 * TILE32]
+                    normal_block(key0, key1, first_step + k, first + n, lo, words, tiled)
+                    combined(part, scheme[1, k], part, scheme[2, k], tiled)
+                else:
+                    scaled(part, scheme[1, k], part)
+                for a in range(p):
+                    if pull[a] != 0.0:
+                        add(part, pull[a], W[a, lo:hi])
+                for a in range(p):
+                    following[a] += dot(W[a, lo:hi], part) / root
+            Z[:] = following
+
+
+_vector, _matrix = float64[::1], float64[:, ::1]
+_compiled: dict[str, Any] = {}
+
+
+def kernel() -> Any:
+    """`_carry`, compiled for single precision (and kept on disk)."""
+    with LOCK:
+        if "carry" not in _compiled:
+            rows = float32[:, ::1]
+            phi = types.FunctionType(types.void(_vector, _vector, _vector, _vector))
+            signature = types.void(
+                phi, int64[::1], rows, _vector, _matrix, _matrix, _vector, _vector, int64, uint32, uint32, int64, rows
+            )
+            _compiled["carry"] = njit(signature, cache=True, nogil=True, error_model="numpy")(_carry)
+    return _compiled["carry"]
+
+
+@dataclass(frozen=True, eq=False)
+class SpaceRuns(Result):
+    """Clones and U-turns of networks trained in R^d.
+
+    Attributes
+    ----------
+    t : (times,)
+    clones, uturns : (runs, times)
+        Shares of pairs that ended in one cluster, and of samples that kept theirs.
+    reduced_clones, reduced_uturns : (runs, times)
+        What the reduced SDE says of each of these networks, given its own overlaps.
+    pairs, dimension, seed : int
+        Pairs of one network; d.
+    tau, seconds : float
+    """
+
+    t: np.ndarray
+    clones: np.ndarray
+    uturns: np.ndarray
+    reduced_clones: np.ndarray
+    reduced_uturns: np.ndarray
+    pairs: int
+    dimension: int
+    seed: int
+    tau: float
+    seconds: float
+
+    @property
+    def runs(self) -> int:
+        """Number of networks."""
+        return len(self.clones)
+
+    def mean(self, name: str) -> np.ndarray:
+        """Mean over the networks."""
+        return np.asarray(getattr(self, name).mean(axis=0))
+
+    def sem(self, name: str) -> np.ndarray:
+        """Standard error of the mean over networks (of one: of its pairs)."""
+        values = getattr(self, name)
+        if len(values) > 1:
+            return np.asarray(values.std(axis=0, ddof=1) / np.sqrt(len(values)))
+        return np.asarray(np.sqrt(values[0] * (1 - values[0]) / self.pairs))
+
+    def to_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"t": self.t, "tau": self.tau}
+        for name in ("clones", "uturns"):
+            out[name] = {"mean": self.mean(name), "sem": self.sem(name)}
+        out |= {"runs": self.runs, "pairs": self.pairs, "dimension": self.dimension, "seed": self.seed}
+        return dict(to_builtin(out | {"seconds": self.seconds}))
+
+    def to_dataframe(self) -> Any:
+        """One row a time as a pandas DataFrame (needs pandas)."""
+        from ...common.output.results import dataframe
+
+        columns = {"t": self.t}
+        for name in ("clones", "uturns"):
+            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
+        return dataframe(columns, "t")
+
+    def summary(self) -> str:
+        """Both curves with their standard errors."""
+        head = f"{self.runs} networks at d = {self.dimension}, {self.pairs} pairs each ({self.seconds:.1f} s), at tau = {self.tau:g}"
+        lines = [head]
+        for k, t in enumerate(self.t):
+            shown = [f"{self.mean(name)[k]:.4f} ± {self.sem(name)[k]:.4f}" for name in ("clones", "uturns")]
+            lines.append(f"  t = {t:.4f}: clones {shown[0]}, U-turns {shown[1]}")
+        return "\n".join(lines)
+
+
+def overlaps(network: Network) -> OrderParameters:
+    """The order parameters that a network in R^d has."""
+    d, edges = network.dimension, starts(network.counts)
+    W, U = np.asarray(network.weights, dtype=np.float64), np.asarray(network.references, dtype=np.float64)
+    parts = [slice(int(lo), int(hi)) for lo, hi in pairwise(edges)]
+    q = np.stack([W[:, part] @ W[:, part].T / d for part in parts])
+    theta = np.stack([W[:, part] @ U[:, part].T / np.sqrt(d) for part in parts])
+    Theta = theta.sum(axis=0)
+    M = Theta @ network.problem.target.centroids.T
+    return OrderParameters(network.tau, q.sum(axis=0), Theta, M, network.b, network.parameters, q, theta)
+
+
+def trained(problem: Problem, tau: float, seed: np.random.SeedSequence) -> Network:
+    """One training in R^d up to τ: the network that generates."""
+    setup = sgd_problem(problem)
+    trainer = Trainer(setup, seed)
+    trainer.advance(setup.step_of(tau))
+    own = trainer.network(problem.generating)
+    return Network(problem, setup.denoiser, *own, trainer.references, trainer.counts, tau)
+
+
+class _Sampler:
+    """Whole samples of one network, from any step to any other."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        steps = sampler_steps(network.problem, network.b, fine=FINE)
+        h, d = steps["h"], network.dimension
+        self.times = network.problem.sampling.start + np.concatenate([[0.0], np.cumsum(h)])
+        self.scheme = np.stack(
+            [h * steps["gamma"] / np.sqrt(d), 1.0 + h * steps["delta"], np.sqrt(2.0 * steps["epsilon"] * h)]
+        )
+        self._clock = steps["clock"]
+        self._guidance = steps.get("guidance", np.zeros(len(h)))
+        label = network.problem.sampling.label
+        self._told = told(DROPPED if label is None else label, network.denoiser.labels)
+        self._W = np.ascontiguousarray(network.weights, dtype=np.float32)
+        self._kappa = np.ascontiguousarray(network.parameters, dtype=np.float64)
+
+    def carry(self, x: np.ndarray, first: int, last: int, seed: np.random.SeedSequence) -> np.ndarray:
+        """Samples at step ``last`` from those at step ``first``; x stays as it is."""
+        points = np.array(x, dtype=np.float32, order="C")
+        if last > first:
+            denoiser, steps = self.network.denoiser, slice(first, last)
+            scheme, clock, guidance = (
+                np.ascontiguousarray(x[..., steps]) for x in (self.scheme, self._clock, self._guidance)
+            )
+            kernel()(
+                denoiser.module.phi, denoiser.decoders, self._W, self._kappa, scheme, clock, guidance, self._told,
+                first + 1, *philox_key(seed), 0, points,
+            )  # fmt: skip
+        return points
+
+    def noised(self, t: float, cluster: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Samples of the given clusters, noised to time t."""
+        target, net = self.network.problem.target, self.network
+        s, edges = net.problem.interpolant, starts(net.counts)
+        x = rng.standard_normal((len(cluster), net.dimension))
+        spread = np.sqrt(target.cluster_eigenvalues)
+        for atom, (low, high) in enumerate(pairwise(edges)):
+            x[:, low:high] *= spread[cluster, atom][:, None]
+        x += target.centroids[cluster] @ net.references
+        return np.asarray(float(s.alpha(t)) * rng.standard_normal(x.shape) + float(s.beta(t)) * x)
+
+
+def _member(
+    seed: np.random.SeedSequence, problem: Problem, tau: float, times: np.ndarray, pairs: int
+) -> dict[str, np.ndarray]:
+    """Train one network; its curves in R^d and what the reduced SDE says of it."""
+    training, reduced, *blocks = seed.spawn(2 + -(-pairs // TOGETHER))
+    network = trained(problem, tau, training)
+    sampler, target = _Sampler(network), problem.target
+    own_law = Fields(problem, overlaps(network))
+    last = sampler.scheme.shape[1]
+    centroids, order = target.projected_centroids(), np.argsort(times, kind="stable")
+    same, kept = np.zeros(len(times)), np.zeros(len(times))
+
+    def ends(x: np.ndarray, i: int, key: np.random.SeedSequence) -> np.ndarray:
+        return nearest(sampler.carry(x, i, last, key) @ network.references.T, centroids)
+
+    for number, block in enumerate(blocks):
+        count = min(TOGETHER, pairs - number * TOGETHER)
+        keys = block.spawn(1 + 5 * len(times))
+        rng = np.random.default_rng(keys[0])
+        trunk, here = rng.standard_normal((count, network.dimension), dtype=np.float32), 0
+        for place, which in enumerate(order):
+            own = keys[1 + 5 * place : 6 + 5 * place]
+            i = int(np.argmin(np.abs(sampler.times - times[which])))
+            trunk, here = sampler.carry(trunk, here, i, own[0]), i
+            same[which] += np.sum(ends(trunk, i, own[1]) == ends(trunk, i, own[2]))
+            fresh = np.random.default_rng(own[3])
+            cluster = fresh.choice(target.clusters, size=count, p=own_law.weights)
+            kept[which] += np.sum(ends(sampler.noised(float(times[which]), cluster, fresh), i, own[4]) == cluster)
+    theory = cluster_curves(own_law, times, REDUCED * pairs, int(reduced.generate_state(1)[0]))
+    return {
+        "clones": same / pairs, "uturns": kept / pairs,
+        "reduced_clones": theory[0].phi, "reduced_uturns": theory[1].phi,
+    }  # fmt: skip
+
+
+def simulate_clusters(
+    problem: Problem,
+    tau: float,
+    times: np.ndarray,
+    pairs: int,
+    seed: int,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> SpaceRuns:
+    """Train ``simulation.runs`` networks in R^d; clones and U-turns of each, ``pairs`` in all."""
+    begun = time.perf_counter()
+    runs = problem.simulation.runs
+    each = -(-pairs // runs)
+    if tau <= 0:
+        raise InputError(f"tau = {tau:g}: must be > 0 where networks are trained in R^d")
+    sgd_problem(problem).begin(0)
+    kernel()
+    found = run_ensemble(
+        _member, spawn(seed, runs), problem, tau, times, each,
+        workers=workers, progress=progress, checkpoint=checkpoint, description=f"clones, d = {problem.simulation.dimension}",
+    )  # fmt: skip
+    stacked = {name: np.stack([run[name] for run in found]) for name in found[0]}
+    return SpaceRuns(
+        t=times,
+        **stacked,
+        pairs=each,
+        dimension=problem.simulation.dimension,
+        seed=seed,
+        tau=tau,
+        seconds=time.perf_counter() - begun,
+    )

@@ -1,0 +1,241 @@
+"""The training flow as a vector field: where a state can move, the field's Jacobian there, and its roots by Newton's method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ...common.input.checks import InputError, integer
+from ...common.numerics.expectations import Rule, ladder
+from ...common.numerics.gram import NULL, TINY, present
+from ..equations.drift import Drift
+from ..equations.integrate import initial_state, kernels_of, scale_of, without_nodes
+from ..equations.nodes import UNUSED
+from ..equations.stepping import finite
+from ..model.problem import Problem
+
+#: Displacement of the differences of fourth order, in units of 1 + |y|; with a kink fixed nodes leave steps in the drift.
+STEP, KINK_STEP = 1e-3, 3e-2
+#: Most order parameters that can move: Jacobians are dense and taken by differences.
+LARGEST = 300
+#: A root: |dy/dτ| below this, in units of 1 + |y|.
+ROOT = 1e-11
+#: Most steps of Newton's method, the longest step in units of 1 + |y|, and the most halvings of one.
+STEPS, LONGEST, HALVINGS = 40, 0.5, 12
+
+#: Gauss–Hermite nodes of one variable up to which there are equally spaced ones instead, their numbers, and how far they reach.
+WIDE, TRAPEZOIDS, REACH = 160, (801, 3201, 12801), 11.0
+
+#: Weights of f(y + k h) − f(y), over h: k = 1 … 4 forward, and k = ±1, ±2.
+_FORWARD = ((1, 4.0), (2, -3.0), (3, 4.0 / 3.0), (4, -0.25))
+_CENTRAL = ((-2, 1.0 / 12.0), (-1, -2.0 / 3.0), (1, 2.0 / 3.0), (2, -1.0 / 12.0))
+
+
+@dataclass(frozen=True)
+class Trapezoid(Rule):
+    """Equally spaced nodes over one Gaussian variable: where a field is wide against what a network does with it.
+
+    A trapezoidal sum converges geometrically in its spacing; Gauss–Hermite nodes of the same density reach far beyond where
+    there is any weight (tanh of a field of standard deviation 4 needs more than 800 of them).
+    """
+
+    def __post_init__(self) -> None:
+        integer("rule.nodes", self.nodes, at_least=3)
+
+    def points(self, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+        """``(z, w)``: nodes (N, 1) and weights (N,) that sum to one."""
+        z = np.linspace(-REACH, REACH, self.nodes)
+        w = np.exp(-z * z / 2)
+        return np.ascontiguousarray(z[:, None]), w / w.sum()
+
+
+def rungs(problem: Problem) -> list[tuple[Rule, Rule]]:
+    """Expectations from cheap to accurate, (rule at one time, rule for pairs of times); one rung where nothing needs nodes."""
+    kernels = kernels_of(problem)
+    if without_nodes(problem, kernels):
+        return [(UNUSED, UNUSED)]
+    n, kink = len(kernels.encoders), not kernels.smooth
+    single = [r for r in ladder(n, kink=kink) if r.kind == "sobol" or r.nodes >= 16]
+    if n == 1 and not kink:
+        single = [r for r in single if r.nodes <= WIDE] + [Trapezoid("trapezoid", k) for k in TRAPEZOIDS]
+    if "moments" in kernels.exact:
+        single = [UNUSED]
+    pairs = single[:1]
+    if problem.training.shares_samples and "noise" not in kernels.exact:
+        pairs = [r for r in ladder(2 * n, kink=kink, largest=100_000) if r.kind == "sobol" or r.nodes >= 12]
+    count = max(len(single), len(pairs))
+    return [(single[min(k, len(single) - 1)], pairs[min(k, len(pairs) - 1)]) for k in range(count)]
+
+
+@lru_cache(maxsize=8)
+def _symmetric_pairs(p: int) -> tuple[tuple[int, int], ...]:
+    return tuple((a, c) for a in range(p) for c in range(a, p))
+
+
+class Flow:
+    """dy/dτ = f(y) of a problem at one training time, on the directions in which a state can move.
+
+    Parameters
+    ----------
+    problem : Problem
+    rules : (Rule, Rule)
+        At one time, and for pairs of times.
+    tau : float, optional
+        Training time whose rates are taken; default the end of the training.
+
+    Attributes
+    ----------
+    basis : (size, n)
+        Directions in which a state can move, orthogonal columns: Θ(s) in the range of T(s), the upper triangle of q(s), b and κ,
+        of vectors that are trained.
+    """
+
+    def __init__(self, problem: Problem, rules: tuple[Rule, Rule], tau: float | None = None) -> None:
+        self.problem, self.rules = problem, rules
+        self.tau = problem.training.tau if tau is None else tau
+        self.drift = Drift(problem, kernels_of(problem), *rules)
+        self.layout, given = self.drift.layout, self.drift.coefficients
+        self.start = initial_state(problem, self.drift)
+        self.drift.hold(self.start)
+        self.held = {s for s, _ in self.drift.held}
+        self.scale = scale_of(problem)
+        self._guarded = finite(self.drift)
+        layout, trained = self.layout, given.rho > 0
+        self.trained = trained
+        values, vectors = np.linalg.eigh(given.T)
+        columns: list[np.ndarray] = []
+        for s in range(layout.atoms):
+            along = np.kron(np.eye(layout.p)[:, trained], vectors[s][:, present(values[s])])
+            block = np.zeros((layout.size, along.shape[1]))
+            block[layout.theta(s)] = along
+            columns.append(block)
+            if s not in self.held:
+                moving = [k for k, (a, c) in enumerate(_symmetric_pairs(layout.p)) if trained[a] or trained[c]]
+                block = np.zeros((layout.size, len(moving)))
+                block[layout.q(s)][moving, range(len(moving))] = 1.0
+                columns.append(block)
+        rest = np.eye(layout.size)[:, layout.at_b :]
+        columns.append(rest if given.rho_b > 0 else rest[:, 1:])
+        self.basis = np.concatenate(columns, axis=1)
+        if self.basis.shape[1] > LARGEST:
+            raise InputError(
+                f"target: {self.basis.shape[1]} order parameters over {layout.atoms} atoms; fixed points and escapes are available "
+                f"up to {LARGEST}"
+            )
+
+    def finer(self, rules: tuple[Rule, Rule]) -> Flow:
+        """The same with other expectations."""
+        return Flow(self.problem, rules, self.tau)
+
+    def __call__(self, y: np.ndarray) -> np.ndarray:
+        """dy/dτ; not-a-number where there is none."""
+        return self._guarded(self.tau, y)
+
+    def at(self, tau: float, y: np.ndarray) -> np.ndarray:
+        """dy/dτ at another training time."""
+        return self._guarded(tau, y)
+
+    def settled_skip(self) -> float:
+        """b_∞: db/dτ is linear in b and free of the weights; the start's b where it is not trained."""
+        at_b, y = self.layout.at_b, self.start.copy()
+        if not self.drift.coefficients.rho_b > 0:
+            return float(y[at_b])
+        slopes = []
+        for b in (0.0, 1.0):
+            y[at_b] = b
+            slopes.append(float(self(y)[at_b]))
+        return slopes[0] / (slopes[0] - slopes[1]) if slopes[0] != slopes[1] else float(self.start[at_b])
+
+    def jacobian(self, y: np.ndarray) -> np.ndarray:
+        """∂f/∂y on the moving directions, (n, n), by differences of fourth order.
+
+        q can only grow where it is singular: the drift is differentiated along positive semi-definite directions, forward
+        where there is no room behind.
+        """
+        layout = self.layout
+        h = (KINK_STEP if self.drift.kernels.kink else STEP) * (1.0 + float(np.max(np.abs(y))))
+        base, full = self(y), np.zeros((layout.size, layout.size))
+        _, q, _, _ = layout.unpack(y)
+        for s in range(layout.atoms):
+            for k in range(layout.theta(s).start, layout.theta(s).stop):
+                full[:, k] = self._along(y, base, np.eye(layout.size)[k], h, _CENTRAL)
+            if s in self.held:
+                continue
+            room = np.linalg.eigvalsh(q[s])[0] > 8 * h
+            first = layout.q(s).start
+            of: dict[tuple[int, int], np.ndarray] = {}
+            for a, c in sorted(_symmetric_pairs(layout.p), key=lambda pair: pair[0] != pair[1]):
+                vector = np.zeros(layout.p)
+                vector[[a, c]] = 1.0
+                step = np.zeros(layout.size)
+                step[layout.q(s)] = np.outer(vector, vector)[layout.upper]
+                of[a, c] = self._along(y, base, step, h, _CENTRAL if room else _FORWARD)
+                if a != c:
+                    of[a, c] = of[a, c] - of[a, a] - of[c, c]
+            for k, pair in enumerate(_symmetric_pairs(layout.p)):
+                full[:, first + k] = of[pair]
+        for k in range(layout.at_b, layout.size):
+            full[:, k] = self._along(y, base, np.eye(layout.size)[k], h, _CENTRAL)
+        return np.asarray(self.basis.T @ full @ self.basis)
+
+    def _along(
+        self, y: np.ndarray, base: np.ndarray, step: np.ndarray, h: float, weights: tuple[tuple[int, float], ...]
+    ) -> np.ndarray:
+        total = np.zeros_like(y)
+        for k, weight in weights:
+            total += weight * (self(y + k * h * step) - base)
+        return total / h
+
+    def room(self, y: np.ndarray) -> float:
+        """Smallest eigenvalue of q(s) − Θ(s) T(s)⁺ Θ(s)ᵀ over the atoms that are not held: below 0 no weights have these overlaps."""
+        return min((float(v[0]) for v, _ in self._rest(y).values()), default=0.0)
+
+    def _rest(self, y: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        theta, q, _, _ = self.layout.unpack(y)
+        found = {}
+        for s, T in enumerate(self.drift.coefficients.T):
+            if s not in self.held:
+                lift = np.linalg.pinv(T, rcond=NULL, hermitian=True)
+                values, vectors = np.linalg.eigh(q[s] - theta[s] @ lift @ theta[s].T)
+                found[s] = values, vectors
+        return found
+
+    def physical(self, y: np.ndarray) -> np.ndarray:
+        """The nearest state that some weights have: Θ kept, what q has beyond it made positive semi-definite."""
+        theta, q, b, kappa = self.layout.unpack(y)
+        for s, (values, vectors) in self._rest(y).items():
+            if values[0] < 0:
+                q[s] = q[s] - (vectors * np.minimum(values, 0.0)) @ vectors.T
+        for s, lift in self.drift.held:
+            q[s] = theta[s] @ lift @ theta[s].T
+        return self.layout.pack(theta, q, float(b), kappa)
+
+    def root(self, y: np.ndarray) -> np.ndarray | None:
+        """A fixed point from ``y`` by damped Newton steps inside the physical states; None where they find none."""
+        y = self.physical(y)
+        f = self(y)
+        for _ in range(STEPS):
+            if not np.all(np.isfinite(f)):
+                return None
+            size = 1.0 + float(np.max(np.abs(y)))
+            if float(np.max(np.abs(self.basis.T @ f))) < ROOT * size:
+                return y
+            J = self.jacobian(y)
+            if not np.all(np.isfinite(J)):
+                return None
+            # Families of fixed points (rotations of units) leave null directions: the shortest step.
+            step = self.basis @ np.linalg.lstsq(J, -self.basis.T @ f, rcond=1e-9)[0]
+            step *= min(1.0, LONGEST * size / max(float(np.max(np.abs(step))), TINY))
+            for _ in range(HALVINGS):
+                trial = self.physical(y + step)
+                value = self(trial)
+                if np.all(np.isfinite(value)) and np.linalg.norm(value) < np.linalg.norm(f):
+                    break
+                step = step / 2
+            else:
+                near = float(np.max(np.abs(self.basis.T @ f))) < 1e3 * ROOT * size
+                return y if near else None
+            y, f = trial, value
+        return None
