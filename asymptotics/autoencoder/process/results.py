@@ -174,7 +174,7 @@ class Runs(Ensembles):
 
     JSON: ClassVar[Mapping[str, str]] = {
         "tau": "training times recorded, of the nearest steps",
-        "mean": "means over runs of Q, Theta, M, b, parameters, by name",
+        "mean": "means over runs of Q, Theta, M, b, parameters, by name; of averages (ema) and velocities as in the theory",
         "sem": "standard errors of these means",
         "std": "standard deviations over runs",
         "generated": "mean and covariance of the projections u_k·X of all generated points",

@@ -15,6 +15,7 @@ from ..model.rate_schedule import rate_schedule
 from ..model.samples import load_samples
 from ..model.sampling import KEY, NAMES
 from ..model.target import EmpiricalMixture
+from ..model.training import Training
 from .optimiser import Optimiser
 from .problem import SgdProblem
 
@@ -38,6 +39,24 @@ class _Schedule:
 
     def __call__(self, tau: np.ndarray) -> np.ndarray:
         return rate_schedule(self.text, self.tau, "training.schedule").averages(tau, self.step)
+
+
+@dataclass(frozen=True)
+class _Decay:
+    """The weight decay along τ: a picklable function of arrays."""
+
+    training: Training
+
+    @property
+    def text(self) -> Any:
+        """What says which function this is."""
+        return self.training.weight_decay
+
+    def __call__(self, tau: np.ndarray) -> np.ndarray:
+        moving = self.training.moving_decay
+        if moving is None:
+            raise RuntimeError("the weight decay does not move")
+        return moving(np.minimum(tau, self.training.tau))
 
 
 @dataclass(frozen=True)
@@ -248,7 +267,7 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         data=data,
         data_labels=labels,
         **times_of(problem),
-        weight_decay=training.weight_decay if training.moving_decay is None else training.moving_decay,
+        weight_decay=training.weight_decay if training.moving_decay is None else _Decay(training),
         optimiser=optimiser_of(problem),
         **start,
     )
