@@ -10,6 +10,8 @@ from .api import compare as compare
 from .api import escape as escape
 from .api import fixed_points as fixed_points
 from .api import generations as generations
+from .api import gradient as gradient
+from .api import optimise as optimise
 from .api import plot as plot
 from .api import regimes as regimes
 from .api import simulate as simulate

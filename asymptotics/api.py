@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from . import __version__
@@ -280,6 +280,120 @@ def generations(
         changed, "collapse", simulate=simulate, workers=workers, progress=progress, checkpoint=checkpoint,
         checkpoint_every=checkpoint_every, **options,
     )  # fmt: skip
+
+
+def gradient(
+    experiment: Experiment | str,
+    objective: str | Callable[..., float] = "order_one",
+    wrt: str | Sequence[str] = (),
+    *,
+    at: Sequence[float] | None = None,
+    cosine: float | None = None,
+    tolerance: float | None = None,
+    **options: Any,
+) -> Any:
+    """The exact gradient of what a training leads to, by any real-valued keys of the experiment.
+
+    One solve and one sweep backwards (the adjoint of the derived drift, with the nodes of the expectations where they are),
+    whatever the number of keys.
+
+    Parameters
+    ----------
+    experiment : Experiment or str
+        An experiment, or the name or file of one.
+    objective : str or callable
+        ``potential`` (d·bulk + E[ℓ]), ``order_one``, ``loss`` (d·bulk + order_one; d = ``simulation.dimension``), ``moments``
+        (squared distance of the second moments of the generated law from the target's), ``w2`` (W₂² between Gaussians with the
+        means and covariances of both), ``collapse`` (the stable fixed point of the collapse map that the chain ends at),
+        ``hitting`` (n/d until every centroid's cosine with span(W) has reached ``cosine``), or a function of the
+        `OrderParameters` at the end.
+    wrt : sequence of str
+        Dotted keys, or entries of them: ``"training.learning_rate"``, ``"target.centroids[0][1]"``.
+    at : sequence of float, optional
+        Times t of a loss; default those of the training.
+    cosine : float, optional
+        To be hit; default 0.9.
+    tolerance : float, optional
+        Wanted error of the order parameters, as in `solve`.
+    **options
+        ``rule`` and ``noise_rule``, which fix the expectations by hand.
+
+    Returns
+    -------
+    Gradient
+        ``gradient[key]`` is a number, or an array of the key's shape; ``gradient.value`` is the objective.
+
+    Raises
+    ------
+    InputError
+        If the objective or a key is unknown, or a key is no real number.
+    """
+    experiment = _experiment(experiment)
+    experiment.room.verb("optimise")
+    with experiment.recorded():
+        return experiment.room.module("control.gradient").gradient(
+            experiment.problem, objective=objective, wrt=wrt, make=_maker(experiment), at=at, cosine=cosine,
+            tolerance=tolerance, **options,
+        )  # fmt: skip
+
+
+def optimise(
+    experiment: Experiment | str,
+    objective: str | Callable[..., float] = "order_one",
+    controls: Mapping[str, Any] | Sequence[str] = (),
+    *,
+    at: Sequence[float] | None = None,
+    cosine: float | None = None,
+    horizon: float | None = None,
+    starts: int = 5,
+    seed: int = 0,
+    simulate: bool = True,
+    tolerance: float | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Any:
+    """Controls along the training that make an objective least at given n/d, beside the best constant, and both in R^d.
+
+    Parameters
+    ----------
+    experiment, objective, at, cosine, tolerance
+        As in `gradient`.
+    controls : mapping
+        Key → ``(low, high)`` or ``(low, high, pieces)``. Keys: ``training.learning_rate`` (it takes the place of the schedule),
+        ``training.weight_decay``, ``training.times`` (one time), ``training.time_probabilities``, ``training.weights``,
+        ``training.rates.NAME``. Bounds are needed: without them there may be no optimum.
+    horizon : float, optional
+        n/d, samples per dimension; default that of the experiment.
+    starts, seed : int
+        Number of searches from different starts, and the seed of the random ones.
+    simulate : bool
+        Carry out the best constant and the optimum in R^d too (``simulation`` table of the experiment).
+    workers, progress
+        As in `simulate`.
+
+    Returns
+    -------
+    Optimum
+        ``baseline``, ``constant``, ``optimum``, ``simulated``.
+
+    Raises
+    ------
+    InputError
+        If a key cannot be controlled, or its bounds are missing or wrong.
+    """
+    experiment = _experiment(experiment)
+    options = {"at": at, "cosine": cosine, "horizon": horizon, "starts": starts, "seed": seed, "tolerance": tolerance}
+    options = experiment.room.verb("optimise").checked(options)
+    with experiment.recorded():
+        return experiment.room.module("control.optimise").optimise(
+            experiment.problem, objective=objective, controls=controls, make=_maker(experiment), only_theory=not simulate,
+            workers=workers, progress=progress, **options,
+        )  # fmt: skip
+
+
+def _maker(experiment: Experiment) -> Callable[[Mapping[str, Any]], Any]:
+    """From changed keys to a problem."""
+    return lambda changes: experiment.replace(changes).problem
 
 
 def fixed_points(experiment: Experiment | str, **options: Any) -> Any:

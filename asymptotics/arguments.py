@@ -71,7 +71,8 @@ def add_options(parser: argparse.ArgumentParser, options: Sequence[Option]) -> N
             if option.kind is bool:
                 parser.add_argument(written, dest=spelling, action="store_true", default=None, help=help_)
             else:
-                parser.add_argument(written, dest=spelling, metavar=option.metavar or None, help=help_)
+                action = "append" if option.repeated else "store"
+                parser.add_argument(written, dest=spelling, metavar=option.metavar or None, action=action, help=help_)
 
 
 def _not_known(argument: str, command: str, experiment: Experiment, allowed: Sequence[str]) -> InputError:

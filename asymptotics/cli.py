@@ -1,4 +1,4 @@
-"""Command line: ``asymptotics examples | solve | simulate | compare | collapse | sweep | figure | derive``."""
+"""Command line: ``asymptotics examples | solve | simulate | compare | optimise | collapse | sweep | figure | derive``."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ from .loudness import add_loudness, set_loudness
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from derivations.autoencoder.engine import System
 
 _log = logging.getLogger("asymptotics.cli")
 
@@ -96,6 +98,17 @@ def _solve(name: str, arguments: Sequence[str]) -> int:
 def _long(name: str, arguments: Sequence[str]) -> int:
     experiment, common, options = _load(name, arguments)
     result = api.run(experiment, name, **_resources(common), **options[name])
+    _emit(common, result, result.to_json(), lambda: result.plot())
+    return 0
+
+
+def _optimise(name: str, arguments: Sequence[str]) -> int:
+    experiment, common, options = _load(name, arguments)
+    given = options[name]
+    simulate = not given.pop("only_theory", False)
+    if common.checkpoint is not None:
+        raise InputError("--checkpoint: must be left out; an optimisation keeps none")
+    result = api.optimise(experiment, simulate=simulate, workers=common.workers, **given)
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 
@@ -216,6 +229,17 @@ def _examples(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
+def _declared(name: str) -> System | None:
+    """The derived system of the denoiser in a file; None where the name is no file."""
+    if not name.endswith(".toml"):
+        return None
+    problem = load(name).problem
+    if not hasattr(problem, "denoiser"):
+        raise InputError(f"derive {name}: its system has no denoiser to derive; try derive list")
+    found: System = problem.denoiser.derived()
+    return found
+
+
 def _derive(name: str, arguments: Sequence[str]) -> int:
     from derivations.__main__ import run
     from derivations.steps import listening
@@ -238,7 +262,7 @@ def _derive(name: str, arguments: Sequence[str]) -> int:
 
         try:
             with listening(listener):
-                return run(rest, prog=f"asymptotics {name}", also=add_loudness)
+                return run(rest, prog=f"asymptotics {name}", also=add_loudness, declared=_declared)
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -279,6 +303,11 @@ def commands() -> dict[str, Command]:
             "Both, with a statistical verdict (exit status 0: they agree, 1: they do not).",
             _compare,
             ("solve", "simulate"),
+        ),
+        "optimise": Command(
+            "Controls along the training that make an objective least, beside the best constant.",
+            _optimise,
+            ("optimise",),
         ),
         "sweep": Command("An experiment over a grid of any of its keys; goes on where it was interrupted.", _sweep),
         "memorisation": Command(

@@ -83,12 +83,12 @@ def option_elsewhere(error: InputError, system: System, systems: Systems) -> Inp
     """The same error, which also says which verb or system an unknown option belongs to."""
     if error.kind != "unknown" or "did you mean" in str(error):
         return error
-    verbs = [verb for verb, found in system.verbs.items() if error.key in found.names]
-    if verbs:
-        return _added(error, f" (an option of {', '.join(verbs)})")
     tables = list(_holders(error.key, system))
     if tables:
         return _added(error, f" (a key of the experiment: {' or '.join(tables)})")
+    verbs = [verb for verb, found in system.verbs.items() if error.key in found.names]
+    if verbs:
+        return _added(error, f" (an option of {', '.join(verbs)})")
     for other in systems():
         for verb, found in other.verbs.items():
             if other.name != system.name and error.key in found.names:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sympy
+
+from .typeset import display, document, latex, sentence
 
 # Who is told of every step when it is made and of every check when it is run: deriving takes seconds.
 _listener: Callable[[str], None] | None = None
@@ -54,22 +57,30 @@ class Step:
             lines += ["", sympy.pretty(equation, use_unicode=True, wrap_line=False)]
         return "\n".join(lines)
 
-    def latex(self, *, heading: str = "paragraph") -> str:
-        """A LaTeX fragment: heading, text and one displayed equation each."""
-        body = "\n".join(rf"\[ {sympy.latex(equation)} \]" for equation in self.equations)
-        return rf"\{heading}{{{_escape(self.title)}}} {_escape(self.text)}" + ("\n" + body if body else "")
+    def latex(self, *, heading: str = "paragraph", vectors: Sequence[str] = ()) -> str:
+        """A LaTeX fragment: heading, prose, and displays whose lines are broken to the page."""
+        body = "\n".join(display(equation, vectors) for equation in self.equations)
+        return rf"\{heading}{{{sentence(self.title)}}} {sentence(self.text)}" + ("\n" + body if body else "")
 
-    def markdown(self) -> str:
+    def markdown(self, *, vectors: Sequence[str] = ()) -> str:
         """Markdown with ``$$`` displays."""
-        body = "\n\n".join(f"$$ {sympy.latex(equation)} $$" for equation in self.equations)
-        return f"### {self.title}\n\n{self.text}" + ("\n\n" + body if body else "")
+        body = "\n\n".join(f"$$ {_on_a_page(equation, vectors)} $$" for equation in self.equations)
+        return f"### {self.title}\n\n{sentence(self.text)}" + ("\n\n" + body if body else "")
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
 
     def _repr_latex_(self) -> str:
-        rows = r" \\ ".join(sympy.latex(equation) for equation in self.equations)
+        rows = r" \\ ".join(latex(equation) for equation in self.equations)
         return rf"$\displaystyle \begin{{array}}{{l}} {rows} \end{{array}}$"
+
+
+def _on_a_page(equation: sympy.Basic, vectors: Sequence[str]) -> str:
+    """What stands between ``$$``: MathJax knows ``aligned``, not the environments of a page."""
+    shown = display(equation, vectors)
+    if shown.startswith(r"\begin{align*}"):
+        return shown.replace("{align*}", "{aligned}")
+    return latex(equation, vectors)
 
 
 @dataclass(frozen=True)
@@ -93,9 +104,23 @@ class Slip:
     check: Callable[[], tuple[float, float, float]]
     explanation: str = ""
 
+    def latex(self) -> str:
+        """As an entry of a list: where, both statements, the reason, and the three numbers of the check."""
+        printed, derived, independent = self.check()
+        _tell(f"check: {self.where}")
+
+        def shown(value: Any) -> str:
+            return display(value) if isinstance(value, sympy.Basic) else f"{sentence(str(value))}."
+
+        numbers = f"printed {printed:.8g}, derived {derived:.8g}, independently {independent:.8g}"
+        return (
+            f"{sentence(self.where)}. Printed: {shown(self.printed)} Derived: {shown(self.derived)} "
+            f"{sentence(self.explanation)} Check: {numbers}."
+        )
+
     def _repr_latex_(self) -> str:
         def shown(value: Any) -> str:
-            return sympy.latex(value) if isinstance(value, sympy.Basic) else rf"\text{{{_escape(str(value))}}}"
+            return latex(value) if isinstance(value, sympy.Basic) else rf"\text{{{sentence(str(value))}}}"
 
         rows = rf"\text{{printed: }} & {shown(self.printed)} \\ \text{{derived: }} & {shown(self.derived)}"
         return rf"$\displaystyle \begin{{array}}{{ll}} {rows} \end{{array}}$"
@@ -116,6 +141,7 @@ class Derivation:
     name: str
     steps: tuple[Step, ...]
     slips: tuple[Slip, ...] = ()
+    vectors: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)
@@ -136,49 +162,43 @@ class Derivation:
         return "\n\n".join(parts)
 
     def latex(self) -> str:
-        """The whole derivation as a LaTeX fragment (``amsmath``)."""
-        parts = [rf"\section*{{{_escape(self.name)}}}", *(step.latex() for step in self.steps)]
+        """The whole derivation as a LaTeX fragment (``amsmath``, ``graphicx``), fit for an appendix."""
+        parts = [rf"\section*{{{sentence(self.name)}}}", *(step.latex(vectors=self.vectors) for step in self.steps)]
         if self.slips:
-            rows = "\n".join(rf"\item \begin{{verbatim}}{slip}\end{{verbatim}}" for slip in self.slips)
+            rows = "\n".join(rf"\item {slip.latex()}" for slip in self.slips)
             parts.append("\\paragraph{Where the sources differ}\n\\begin{itemize}\n" + rows + "\n\\end{itemize}")
         return "\n\n".join(parts)
 
     def markdown(self) -> str:
         """The whole derivation as Markdown."""
-        parts = [f"# {self.name}", *(step.markdown() for step in self.steps)]
+        parts = [f"# {self.name}", *(step.markdown(vectors=self.vectors) for step in self.steps)]
         if self.slips:
             parts.append("### Where the sources differ\n\n" + "\n\n".join(f"```\n{slip}\n```" for slip in self.slips))
         return "\n\n".join(parts)
 
+    def report(self, path: str | Path) -> None:
+        """The whole derivation in a file: ``.tex`` (a document that pdflatex and lualatex compile) or ``.md``.
+
+        Raises
+        ------
+        ValueError
+            If the file is neither, or cannot be written.
+        """
+        path = Path(path)
+        if path.suffix not in (".md", ".tex"):
+            raise ValueError(f"report {path}: must end in .md or .tex")
+        text = self.markdown() + "\n" if path.suffix == ".md" else document(self.latex())
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ValueError(f"report {path}: cannot be written ({error.strerror})") from None
+
     def _repr_markdown_(self) -> str:
         # Without the checks of the slips, which may take seconds; `markdown` and `print` run them.
-        return "\n\n".join(step.markdown() for step in self.steps)
+        return "\n\n".join(step.markdown(vectors=self.vectors) for step in self.steps)
 
     def _repr_latex_(self) -> str:
         return "\n".join(step._repr_latex_() for step in self.steps)
-
-
-_TEX = {
-    "α": r"\alpha", "β": r"\beta", "λ": r"\lambda", "Λ": r"\Lambda", "ω": r"\omega", "σ": r"\sigma", "τ": r"\tau",
-    "η": r"\eta", "ε": r"\varepsilon", "Θ": r"\Theta", "φ": r"\varphi", "ς": r"\varsigma", "μ": r"\mu", "π": r"\pi",
-    "Σ": r"\Sigma", "Γ": r"\Gamma", "Δ": r"\Delta", "κ": r"\kappa", "γ": r"\gamma", "δ": r"\delta", "ξ": r"\xi",
-    "ρ": r"\rho", "∂": r"\partial", "∞": r"\infty", "→": r"\to", "√": r"\surd", "ℓ": r"\ell", "·": r"\cdot",
-    "≤": r"\le", "≥": r"\ge", "×": r"\times", "ψ": r"\psi", "−": "-", "‖": r"\|", "²": "^2", "₀": "_0", "₁": "_1",
-}  # fmt: skip
-
-
-def _escape(text: str) -> str:
-    out = []
-    for character in text:
-        if character in _TEX:
-            out.append(f"${_TEX[character]}$")
-        elif character in "&%#_{}$":
-            out.append("\\" + character)
-        elif character in "^~\\":
-            out.append({"^": r"\^{}", "~": r"\~{}", "\\": r"\textbackslash{}"}[character])
-        else:
-            out.append(character)
-    return "".join(out)
 
 
 class Derived:
@@ -195,6 +215,10 @@ class Derived:
     def latex(self) -> str:
         """The whole derivation as LaTeX."""
         return self.derivation.latex()
+
+    def report(self, path: str | Path) -> None:
+        """The whole derivation in a file, ``.tex`` or ``.md``; see `Derivation.report`."""
+        self.derivation.report(path)
 
     def _repr_markdown_(self) -> str:
         return self.derivation._repr_markdown_()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .autoencoder.catalogue import ARCHITECTURES
 from .steps import Derivation
+
+if TYPE_CHECKING:
+    from .autoencoder.engine import System
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ def names() -> dict[str, str]:
     return {name: x.about for name, x in ARCHITECTURES.items()} | {name: x.about for name, x in TOPICS.items()}
 
 
-def build(name: str, hidden: int = 1, activation: str | None = None, predicts: str = "data") -> Derivation:
+def build(
+    name: str, hidden: int = 1, activation: str | None = None, predicts: str = "data", labels: int = 2
+) -> Derivation:
     """A derivation by name: an architecture of the auto-encoder, or a topic.
 
     Raises
@@ -63,11 +69,27 @@ def build(name: str, hidden: int = 1, activation: str | None = None, predicts: s
     """
     if name in TOPICS:
         return TOPICS[name].derivation()
+    return system(name, hidden, activation, predicts, labels).derivation
+
+
+def system(
+    name: str, hidden: int = 1, activation: str | None = None, predicts: str = "data", labels: int = 2
+) -> System:
+    """The derived equations of a built-in architecture.
+
+    Raises
+    ------
+    ValueError
+        If the name is not that of an architecture, or another argument is not allowed.
+    """
     if name not in ARCHITECTURES:
         raise ValueError(f"derivation = {name!r}: must be one of {', '.join(names())}")
     if not 1 <= hidden <= 8:
         raise ValueError(f"--hidden {hidden}: must be from 1 to 8 (the equations are written out unit by unit)")
+    if not 1 <= labels <= 8:
+        raise ValueError(f"--labels {labels}: must be from 1 to 8")
     from .autoencoder.denoiser import architecture
     from .autoencoder.engine import derive
 
-    return derive(architecture(name, hidden, activation=activation, predicts=predicts)).derivation
+    told = labels if ARCHITECTURES[name].labelled else 0
+    return derive(architecture(name, hidden, activation=activation, predicts=predicts, labels=told))

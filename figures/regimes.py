@@ -61,7 +61,7 @@ def phase_diagram(quick: bool) -> Drawing:
     """Where law, score and drift turn, over training and sampling time."""
     experiment = _two_clusters(**{"sampling.epsilon": "0.8"})
     plain = _two_clusters(**{"sampling.epsilon": "0"})
-    taus = np.geomspace(0.15, 8.0, 13 if quick else 41)
+    taus = np.geomspace(0.15, 8.0, 13 if quick else 25)
     panels = [
         ("ε = 0", plain, "two clusters, ε = 0"),
         ("ε = 0.8", experiment, "two clusters, ε = 0.8"),
@@ -159,11 +159,11 @@ def clones(quick: bool) -> Drawing:
 
 def turns(quick: bool) -> Drawing:
     """Clones and U-turns: the reduced SDE over whole samples in R^d."""
-    small = {"simulation.dimension": 200 if quick else 1000, "simulation.runs": 4 if quick else 8}
+    small = {"simulation.dimension": 200 if quick else 1000, "simulation.runs": 4}
     experiment = _two_clusters(**{"training.tau": 4.0} | small)
-    times = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7])
+    times = np.array([0.0, 0.1, 0.2, 0.3, 0.5, 0.7])
     found = asy.regimes(
-        experiment, tau=[4.0], clones=times, pairs=2000 if quick else 20_000, simulate=True, progress=False
+        experiment, tau=[4.0], clones=times, pairs=2000 if quick else 12_000, simulate=True, progress=False
     )
     verdict, runs = found.compare(), found.simulation
     with style() as plt:

@@ -106,7 +106,8 @@ def typical(quick: bool) -> Drawing:
         left.plot(taus, np.zeros_like(taus), "k--", label=r"path at $d \to \infty$")
         left.set_xlabel(r"training time $\tau = 2\eta n/d$")
         left.set_ylabel(r"$|\Theta|$")
-        left.legend(loc="lower right")
+        left.set_ylim(-0.05, 1.6)
+        left.legend(loc="upper left")
         for n, k in enumerate(shown):
             x = np.sort(sample[:, k])
             right.plot(x, (np.arange(len(x)) + 0.5) / len(x), color=COLOURS[n], label=rf"$\tau = {taus[k]:g}$")

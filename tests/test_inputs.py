@@ -25,7 +25,7 @@ def errors(**tables):
     return caught.value.lines
 
 
-#: A file of bad inputs, and the beginning of every line that it gives, in order.
+#: A file of bad inputs, and the beginning of every line that it gives.
 FILE = """
 [target]
 weights = [0.5]
@@ -71,8 +71,8 @@ def test_all_errors_of_a_file_at_once(tmp_path, capsys):
         asy.load(file)
     found = caught.value.lines
     assert len(found) == len(SAID)
-    for line, (start, hint) in zip(found, SAID, strict=True):
-        assert line.startswith(start)
+    for start, hint in SAID:
+        (line,) = [line for line in found if line.startswith(start)]
         assert hint in line
     assert main(["solve", str(file)]) == 2
     said = capsys.readouterr()

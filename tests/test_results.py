@@ -157,6 +157,17 @@ def generated_features():
     return sample(features().problem, [1.0, 100.0], points=10, steps=3, workers=1, progress=False)
 
 
+@cache
+def saddle():
+    """Two clusters, one unit without overlap at rest."""
+    return asy.Experiment(
+        target={"weights": [0.5, 0.5], "centroids": [[2.0], [-2.0]]},
+        denoiser={"hidden_units": 1, "skip": 1.0, "activation": "linear", "init": {"random": 0.317}},
+        training={"times": [0.5], "learning_rate": 0.2, "tau": 1.0},
+        simulation={"dimension": 200},
+    )
+
+
 def feature_digits():
     """Made by hand: `compare_digits` takes a minute, and has its own test."""
     from asymptotics.random_features import DigitsComparison
@@ -181,6 +192,8 @@ MAKE = {
     "autoencoder.Collapse": lambda tmp: chain(),
     "autoencoder.CollapseRuns": lambda tmp: chain().simulation,
     "autoencoder.DenoisingError": lambda tmp: of("observables", "denoising_error", problem(), path()(0.5), [0.2, 0.7]),
+    "autoencoder.Escape": lambda tmp: asy.escape(saddle()),
+    "autoencoder.FixedPoints": lambda tmp: asy.fixed_points(saddle(), starts=1, progress=False),
     "autoencoder.FiniteRuns": lambda tmp: asy.simulate(
         asy.example("three-clusters").replace(
             {
@@ -216,7 +229,10 @@ MAKE = {
         "observables.score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]
     ),
     "autoencoder.SpaceRuns": lambda tmp: clones_in_space(),
+    "autoencoder.Spectrum": lambda tmp: of("stability.spectrum", "growth_rates", saddle().problem),
     "autoencoder.TrainedRun": lambda tmp: trained(),
+    "autoencoder.Typical": lambda tmp: asy.typical(saddle(), draws=2, tau=[0.5, 1.0], progress=False),
+    "autoencoder.Vanishing": lambda tmp: of("stability.vanishing", "vanishing_overlap", saddle().problem, largest=4),
     "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),
     "linear_diffusion.Averages": lambda tmp: asy.solve(linear()),

@@ -82,7 +82,10 @@ print(len(expected), killed, len(kept), f"{longest:.2f}")
 
 @pytest.mark.parametrize(
     ("work", "moments"),
-    [("simulated", 8), *(pytest.param(work, 20, marks=pytest.mark.slow) for work in ("simulated", "chained", "reduced"))],
+    [
+        ("simulated", 8),
+        *(pytest.param(work, 20, marks=pytest.mark.slow) for work in ("simulated", "chained", "reduced")),
+    ],
 )
 def test_killed_at_random_moments(tmp_path, work, moments):
     done = subprocess.run(

@@ -80,6 +80,11 @@ def as_runs(theory: OrderParameterPath, given: Any, **options: Any) -> tuple[Run
         raise InputError(f"measured: holds none of {', '.join(needed)}; it has {', '.join(tables) or 'nothing'}")
     if any(f"{name}_sem" in tables for name in needed):
         return _as_means(tables, tau, shapes, d), options
+    if theory.moving or theory.averages:
+        raise InputError(
+            "measured: single trainings with ema or momentum are judged with their averages and velocities, which arrays do not hold;"
+            " give means with standard errors (Q_sem, Theta_sem, b_sem)"
+        )
     missing = [name for name in needed if name not in tables]
     if missing:
         raise InputError(f"{missing[0]}: missing; single trainings are judged by {', '.join(needed)} together")
@@ -136,7 +141,9 @@ def _times(theory: OrderParameterPath, tables: Mapping[str, Any], d: int) -> np.
 
 
 def _shapes(theory: OrderParameterPath) -> dict[str, tuple[int, ...]]:
-    return {"Q": (theory.p, theory.p), "Theta": (theory.p, theory.K), "b": (), "parameters": (theory.parameters,)}
+    at = theory(0.0)
+    b = () if theory.layout.basis == 1 else (theory.layout.basis,)
+    return {"Q": np.shape(at.Q), "Theta": np.shape(at.Theta), "b": b, "parameters": (theory.parameters,)}
 
 
 def _over_runs(name: str, value: Any, times: int, shape: tuple[int, ...]) -> np.ndarray:

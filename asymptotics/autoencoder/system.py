@@ -69,6 +69,38 @@ SYSTEM = System(
             table="generations",
             says="Generations trained on each other's samples.",
         ),
+        "optimise": Verb(
+            (
+                Option(
+                    "objective", str, "potential, order_one, loss, moments, w2, collapse or hitting (default order_one)"
+                ),
+                Option(
+                    "at", float, "times t of a loss, instead of those of the training", many=True, metavar="T1,T2,…"
+                ),
+                Option("cosine", float, "to be hit by every centroid's cosine with span(W) (default 0.9)"),
+                Option(
+                    "controls",
+                    str,
+                    "a key of the training between bounds, in pieces (default 100); repeatable",
+                    metavar="KEY=LO:HI[:PIECES]",
+                    flag="control",
+                    repeated=True,
+                ),
+                Option("horizon", float, "samples per dimension n/d (default: that of the file)", metavar="N/D"),
+                Option("starts", int, "searches from different starts (default 5)"),
+                Option("seed", int, "of the random starts"),
+                Option("tolerance", float, "wanted error of the order parameters"),
+                Option(
+                    "only_theory",
+                    bool,
+                    "do not carry out the best constant and the optimum in R^d",
+                    flag="no-simulation",
+                ),
+            ),
+            module="control.optimise",
+            function="optimise",
+            says="Controls along the training that make an objective least.",
+        ),
         "fixed_points": Verb(
             (
                 Option("starts", int, "random states from which fixed points are looked for"),

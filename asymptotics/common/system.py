@@ -67,6 +67,8 @@ class Option:
         Earlier spellings: they still work and say so.
     swept : bool
         Its values are kept apart within one checkpoint and may change from call to call.
+    repeated : bool
+        May be given more than once on the command line; its value is then a list.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Option:
     flag: str = ""
     aliases: tuple[str, ...] = ()
     swept: bool = False
+    repeated: bool = False
 
     @property
     def spelling(self) -> str:

@@ -80,3 +80,6 @@ ARCHITECTURES = {
         "labelled_decoder", "untied with decoders for each label", "u", "v", labelled=True, decoders=True
     ),
 }
+
+#: What derived equations are written in as source code.
+LANGUAGES = ("numpy", "jax", "julia", "mathematica", "c")

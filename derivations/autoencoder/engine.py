@@ -17,7 +17,7 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 
 from ..steps import Derivation, Derived
-from . import report
+from . import export, report
 from .denoiser import Denoiser
 from .optimiser import Optimiser
 from .update import Equations
@@ -34,6 +34,16 @@ class System(Derived, Equations):
     def derivation(self) -> Derivation:
         """The printable derivation."""
         return report.derivation(self)
+
+    def code(self, language: str) -> str:
+        """The potential, the moments' integrands and the drift as readable source: numpy, jax, julia, mathematica or c.
+
+        Raises
+        ------
+        ValueError
+            If the language is not one of these, or the activation is open.
+        """
+        return export.code(self, language)
 
 
 @lru_cache(maxsize=64)

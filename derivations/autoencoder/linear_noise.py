@@ -10,8 +10,8 @@ import sympy
 from ..identity import DerivationError, require
 from .conditioning import schedule
 from .kinks import almost_everywhere
-from .names import eta, lam, mass, skip_at_time, symbol, symmetric, varsigma
 from .names import b as plain_skip
+from .names import eta, lam, mass, skip_at_time, symbol, symmetric, varsigma
 from .update import Equations
 
 #: Squared norms and the inner product of the two channels of one sample: x_0.x_0, x_0.x_1, x_1.x_1.

@@ -69,15 +69,15 @@ def test_three_clusters_leave_late():
 def test_two_units_alike_and_the_measured_chain():
     # Two units have the same rate: |ξ| is the norm of two Gaussian numbers, its logarithm's standard deviation π/√24.
     two = resting("linear").replace({"denoiser.hidden_units": 2})
-    law = asy.escape(two, 2000, chain=60, workers=1, progress=False)
+    law = asy.escape(two, 1000, chain=20, workers=1, progress=False)
     assert law.degeneracy == 2 and law.std == pytest.approx(np.pi / np.sqrt(24) / law.rate, rel=0.02)
     found = law.measured["chain"]
-    assert abs(found["mean"] - law.mean) < 3.5 * law.std / np.sqrt(60) and found["late"] == 0
+    assert abs(found["mean"] - law.mean) < 3.5 * law.std / np.sqrt(20) and found["late"] == 0
 
 
 def test_full_simulation_agrees():
-    law = asy.escape(TANH, 60, full=40, initial="drawn", workers=1, progress=False)
-    assert abs(law.measured["simulation"]["mean"] - law.mean) < 4 * law.std / np.sqrt(40)
+    law = asy.escape(TANH, 60, full=20, initial="drawn", workers=1, progress=False)
+    assert abs(law.measured["simulation"]["mean"] - law.mean) < 4 * law.std / np.sqrt(20)
 
 
 def test_nothing_to_escape_from():
@@ -123,7 +123,9 @@ def test_runs_that_leave_are_compared_with_their_law(initial):
     assert runs.initial == initial and (np.ptp(runs.Theta[:, 0]) > 0) == (initial == "drawn")
     verdict = asy.compare(path, runs)
     assert verdict.passed and any("Kolmogorov" in name for name, _ in verdict.tests)
-    assert any(("drew their weights anew" in note) == (initial == "drawn") for note in verdict.notes if "typical" in note)
+    assert any(
+        ("drew their weights anew" in note) == (initial == "drawn") for note in verdict.notes if "typical" in note
+    )
     # Runs of the other kind are told apart.
     other = asy.simulate(changed, initial="exact" if initial == "drawn" else "drawn", workers=1, progress=False)
     object.__setattr__(other, "initial", initial)
@@ -152,7 +154,7 @@ def test_json_files_and_pictures(capsys, tmp_path):
     )
     for verb, kind, more in (
         ("escape", Escape, ["--chain", "3"]),
-        ("typical", Typical, ["--draws", "4", "--tau", "1,3"]),
+        ("typical", Typical, ["--draws", "2", "--tau", "1,3"]),
     ):
         kept = str(tmp_path / f"{verb}.npz")
         arguments = [verb, str(toml), "--dimension", "400", "--json", "--save", kept, *more]

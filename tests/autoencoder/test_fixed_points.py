@@ -73,7 +73,7 @@ def test_a_true_boundary_of_divergence_is_found():
 
 
 def test_three_clusters():
-    points = asy.fixed_points(THREE, starts=4, progress=False)
+    points = asy.fixed_points(THREE, starts=1, progress=False)
     saddle = next(p for p in points if p.unstable == 1 and abs(p.Theta[0, 0] - 0.496) < 0.01)
     assert saddle.Theta == pytest.approx(np.diag([0.49639687, -0.40394777]), abs=1e-8)
     assert np.diag(saddle.Q) == pytest.approx([0.26076913, 0.17675072], abs=1e-8)
@@ -94,8 +94,9 @@ def test_three_clusters():
 @pytest.mark.parametrize(
     ("denoiser", "eta"),
     [
-        ({"activation": "linear"}, 0.1), ({"activation": "erf"}, 0.3), ({"architecture": "untied"}, 0.1),
-        ({"architecture": "no_skip"}, 0.2), ({"activation": "x/(1+x**2)"}, 0.1),
+        ({"activation": "linear"}, 0.1), ({"activation": "erf"}, 0.3), ({"architecture": "no_skip"}, 0.2),
+        pytest.param({"architecture": "untied"}, 0.1, marks=pytest.mark.slow),
+        pytest.param({"activation": "x/(1+x**2)"}, 0.1, marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_the_end_of_a_long_path_is_among_them(denoiser, eta):
@@ -123,13 +124,13 @@ def test_growth_rates_at_any_state():
         autoencoder.growth_rates(THREE.problem, Theta=np.eye(2), Q=0.09 * np.eye(2))
 
 
+@pytest.mark.slow
 def test_a_rotation_of_linear_units_is_neutral():
     # f = b x + W Wᵀx/d: W may be rotated among units; the target's second direction is learned by the second unit.
     changed = THREE.replace(denoiser={"activation": "linear"})
     points = asy.fixed_points(changed, starts=6, progress=False)
     stable = [p for p in points if p.kind in ("stable", "marginal")]
     assert len(stable) == 1 and stable[0].rate == pytest.approx(0.0, abs=1e-6)
-    # Modes: dΘ/dτ = 0 at Θ² = s* of E[ςβ(1 − bβ) − bα²] − λ/4 = (ςβ² + α²) s/1, without noise for small η.
     assert np.linalg.matrix_rank(stable[0].Theta, tol=1e-3) == 2
 
 

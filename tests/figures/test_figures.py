@@ -35,7 +35,15 @@ def _broken(quick):
     raise ArithmeticError("no such number")
 
 
-ROOMS = ("autoencoder", "interactions", "linear_diffusion", "mixture_flow", "one_step", "random_features", "score_smoothing")
+ROOMS = (
+    "autoencoder",
+    "interactions",
+    "linear_diffusion",
+    "mixture_flow",
+    "one_step",
+    "random_features",
+    "score_smoothing",
+)
 DOORS = {"asymptotics", "asymptotics.tools", "derivations", *(f"asymptotics.{room}" for room in ROOMS)}
 FOLDER = Path(figures.__path__[0])
 #: The command and its pages are part of the package, and no figure.

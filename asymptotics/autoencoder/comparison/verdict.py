@@ -9,7 +9,7 @@ import numpy as np
 
 from ...common.output.ensemble import Ensemble
 from ...common.output.verdict import Row, Verdict
-from ..finite_size.chi_square import chi_square, stacked
+from ..finite_size.chi_square import chi_square, predicted
 from ..memory.comparison import beside
 from ..memory.result import FiniteRuns
 from ..model.problem import Problem
@@ -49,17 +49,18 @@ def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0
     )  # fmt: skip
     finite, rows = FiniteSize(path, empty), []
     degrees = measured.runs - 1.0 if measured.runs else np.inf
-    upper = np.triu_indices(path.p)
+
     for k, tau in enumerate(measured.tau):
         if tau == 0:
             continue
-        bias = np.broadcast_to(finite.bias(float(tau), d), stacked(path(float(tau)), path.p).shape)
-        expected = stacked(path(float(tau)), path.p) + bias
+        expected = predicted(path, float(tau)) + finite.bias(float(tau), d)
         for name, place in places(path).items():
-            if not measured.measured(name):
+            # Those of averages and velocities have names of several words; nobody gives them here.
+            if " " in name or not measured.measured(name):
                 continue
             mean, sem = measured.mean(name)[k], measured.sem(name)[k]
             if name == "Q":
+                upper = np.triu_indices(len(mean))
                 mean, sem = mean[upper], sem[upper]
             theory = np.reshape(expected[place], np.shape(mean))
             rows.append(

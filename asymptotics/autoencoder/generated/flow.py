@@ -76,7 +76,7 @@ class LatentFlow:
         self._derived = compile_sampler(self.sampling.drift)
         self._stepped = self.sampling.scheme == "euler"
         self._carried: tuple[np.ndarray, ...] | None = None
-        self.shares = np.ones(0)
+        self.shares: np.ndarray = np.ones(0)
         labels = problem.target.cluster_labels
         if label is None and problem.denoiser.labelled and labels is not None:
             self.shares = np.bincount(labels, problem.target.weights)
@@ -151,6 +151,53 @@ class LatentFlow:
         self.kernels.module.activations(z, now, np.zeros_like(label), self.kappa, free)
         return (1 + omega) * out - omega * free
 
+    # step by step ----------------------------------------------------------------------------------------------
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the discrete sampler is followed."""
+        return self._stepped
+
+    @property
+    def steps(self) -> tuple[np.ndarray, np.ndarray]:
+        """What every step of the discrete sampler multiplies φ and the state with, (steps,) each."""
+        return self._steps[0], self._steps[1]
+
+    def growth_by_skip(self) -> np.ndarray:
+        """d(factors on the state)/db, (basis, steps): they are linear in the skip connection."""
+        grid = self.sampling.grid()
+        h, b = np.diff(grid), np.atleast_1d(np.asarray(self.b, dtype=np.float64))
+        rows = []
+        for unit in np.eye(len(b)):
+            ends = [
+                coefficients(self.problem, x if len(b) > 1 else float(x[0]), grid[:-1], self.epsilon)
+                for x in (0 * unit, unit)
+            ]
+            growths = [self._derived.step(k.gamma, k.delta, k.epsilon, h)[1] for k in ends]
+            rows.append(growths[1] - growths[0])
+        return np.array(rows)
+
+    def phi_at(self, step: int, z: np.ndarray) -> np.ndarray:
+        """φ at one step of the discrete sampler, (points, terms)."""
+        return self._guided("activations", step, z, (self.coupling.shape[1],))
+
+    def slopes_at(self, step: int, z: np.ndarray) -> np.ndarray:
+        """∂φ_j/∂ω_a there, (points, terms, encoders)."""
+        return self._guided("slopes", step, z, (self.coupling.shape[1], z.shape[1]))
+
+    def _guided(self, name: str, step: int, z: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """A function of the network at one step: (1 + ω) times that with the label − ω times that without."""
+        rows, label, guidance = self._now
+        function = getattr(self.kernels.module, name)
+        z, now, omega = np.ascontiguousarray(z), np.ascontiguousarray(rows[:, step]), float(guidance[step])
+        out = np.zeros((len(z), *shape))
+        function(z, now, label, self.kappa, out)
+        if omega == 0.0:
+            return out
+        free = np.zeros_like(out)
+        function(z, now, np.zeros_like(label), self.kappa, free)
+        return np.asarray((1 + omega) * out - omega * free)
+
     def transport(self, z0: np.ndarray, *, rng: np.random.Generator | None = None) -> Flow:
         """Carry latent starting points z₀ (points, encoders) to t_f; ε > 0 needs a generator for the noise."""
         if self.noisy and rng is None:
@@ -215,16 +262,25 @@ class LatentFlow:
         sample = z0[np.linspace(0, len(z0) - 1, self.MANY_POINTS // 2).astype(int)]
         exact, steps = self._integrate(sample).network, 64
         while True:
-            grid = np.linspace(*self._span, 2 * steps + 1)
-            t, log_growth, _ = self._linear(grid)
-            t = np.minimum(t, self.sampling.stop)
-            k = coefficients(self.problem, self.b, t, self.epsilon)
-            rate = np.array([self._clock.rate(float(x)) for x in t])
-            times = (rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0], *self._told(t))
+            times = self._steps_of(steps)
             error = np.max(np.abs(self._runge_kutta(sample, times).network - exact))
             if error < tolerance * (1 + np.max(np.abs(exact))) or steps >= 4096:
                 return times
             steps *= 2
+
+    def _steps_of(self, steps: int) -> tuple[np.ndarray, ...]:
+        """What RK4 needs to know of the times for so many steps."""
+        grid = np.linspace(*self._span, 2 * steps + 1)
+        t, log_growth, _ = self._linear(grid)
+        t = np.minimum(t, self.sampling.stop)
+        k = coefficients(self.problem, self.b, t, self.epsilon)
+        rate = np.array([self._clock.rate(float(x)) for x in t])
+        return rate * k.gamma * np.exp(-log_growth), np.exp(log_growth), grid[2] - grid[0], *self._told(t)
+
+    def fix_steps(self, steps: int) -> None:
+        """Let `carry` take so many steps in continuous time: it then is smooth in the network too."""
+        if not self._stepped:
+            self._carried = self._steps_of(steps)
 
     def _runge_kutta(self, z0: np.ndarray, times: tuple[np.ndarray, ...]) -> Flow:
         network = np.empty((len(z0), self.coupling.shape[1]))

@@ -116,7 +116,7 @@ def _tanh_source() -> str:
 TANH = _tanh_source()
 
 
-class _Writer(NodesWriter):
+class SystemWriter(NodesWriter):
     """Writes the generated source of one system."""
 
     def __init__(self, system: System, backend: str, form: str, latent: int = 0) -> None:
@@ -229,7 +229,7 @@ class _Writer(NodesWriter):
 
 def write_source(system: System, backend: str = "numba", form: str = "auto", latent: int = 0) -> str:
     """The generated source of a system's kernels."""
-    return _Writer(system, backend, form, latent).source()
+    return SystemWriter(system, backend, form, latent).source()
 
 
 def compile_kernels(

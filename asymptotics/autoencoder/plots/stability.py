@@ -9,7 +9,9 @@ import numpy as np
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..stability.escape import Escape
 from ..stability.fixed_points import FixedPoints
+from ..stability.spectrum import Spectrum
 from ..stability.typical import Typical
+from ..stability.vanishing import Vanishing
 from .axes import TAU
 
 
@@ -81,3 +83,34 @@ def bands(result: Typical) -> dict[str, np.ndarray]:
     trace = runs[..., p * K : p * K + len(i)][..., i == j].sum(axis=-1)
     shown = {rf"$|\Theta_{{\cdot {k + 1}}}|$": theta[..., k] for k in range(min(K, 3))} | {r"$\mathrm{tr}\,Q$": trace}
     return {label: np.quantile(values, (0.1, 0.5, 0.9), axis=0) for label, values in shown.items()}
+
+
+@draw.register
+def spectrum(result: Spectrum, ax: Any = None) -> tuple[Any, Any]:
+    """Growth rates and frequencies in the complex plane; right of the line deviations grow."""
+    with style():
+        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        grows = result.eigenvalues.real > 0
+        for chosen, colour in ((grows, COLOURS[1]), (~grows, COLOURS[0])):
+            axis.plot(result.eigenvalues.real[chosen], result.eigenvalues.imag[chosen], "o", ms=4.5, color=colour)
+        axis.axvline(0.0, color="0.4", lw=0.8)
+        axis.set_xlabel(r"growth rate per $\tau$")
+        axis.set_ylabel("frequency")
+        axis.set_title(f"fastest along {', '.join(result.direction)}")
+        return figure, axis
+
+
+@draw.register
+def vanishing(result: Vanishing, ax: Any = None) -> tuple[Any, Any]:
+    """dΘ/dτ at small Θ along every reference direction: the bulk's rate and the leading term."""
+    theta = np.linspace(0.0, 0.3, 61)
+    with style():
+        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        for k, power in enumerate(result.power):
+            drift = result.bulk_rate[k] * theta + result.coefficient[k] * theta ** float(power)
+            axis.plot(theta, drift, color=COLOURS[k % len(COLOURS)], label=rf"direction {k + 1}: power {power}")
+        axis.axhline(0.0, color="0.4", lw=0.8)
+        axis.set_xlabel(r"$\Theta$")
+        axis.set_ylabel(r"$d\Theta/d\tau$, leading terms")
+        axis.legend()
+        return figure, axis

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...common.input.checks import array, fail
 from ...common.output.records import Record
+from ..model.sampling import Sampling
 from .exact import agreement
 from .fields import Fields
 from .kolmogorov import line_of
@@ -57,11 +58,12 @@ class Curve(Record):
         return cls(*(np.asarray(table[f.name], dtype=np.float64) for f in of_class(cls)))
 
 
-def checked_times(fields: Fields, name: str, t: object) -> np.ndarray:
+def checked_times(sampling: Sampling, name: str, t: object) -> np.ndarray:
     """Times of splits in [start, stop]."""
     times = array(name, np.atleast_1d(np.asarray(t)), ndim=1)
-    if len(times) == 0 or np.any(times < fields.start) or np.any(times > fields.stop):
-        fail(name, t, f"at least one time in [{fields.start:g}, {fields.stop:g}], from sampling.start to sampling.stop")
+    if len(times) == 0 or np.any(times < sampling.start) or np.any(times > sampling.stop):
+        allowed = f"in [{sampling.start:g}, {sampling.stop:g}], from sampling.start to sampling.stop"
+        fail(name, t, f"at least one time {allowed}")
     return times
 
 

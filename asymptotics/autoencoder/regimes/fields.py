@@ -23,7 +23,7 @@ from ..model.problem import Problem
 
 #: Times at which signs are looked at: equally spaced ones, and ever closer ones to t = 1, where the flow goes on for ever.
 LAST = 1e-9
-TIMES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 801)[:-1], 1.0 - np.geomspace(1e-2, LAST, 141)]))
+TIMES = np.unique(np.concatenate([np.linspace(0.0, 1.0, 401)[:-1], 1.0 - np.geomspace(1e-2, LAST, 121)]))
 #: Steps of a difference quotient of φ's slopes, and its weights (second derivative, sixth order).
 STEP = 1e-2
 SECOND = np.array([1 / 90, -3 / 20, 3 / 2, -49 / 18, 3 / 2, -3 / 20, 1 / 90])
@@ -144,10 +144,11 @@ class Fields:
             time, problem = np.asarray(t), self.problem
             s, k = problem.interpolant, coefficients(problem, self.b, time, self.epsilon)
             y0, y1 = problem.predicted(time)
-            told = np.ascontiguousarray(problem.told(time))
             guidance = float(problem.sampling.guidance_at(s, time)) if problem.sampling.guided else 0.0
-            values = (s.alpha(time), s.beta(time), y0, y1, problem.skip_at(self.b, time), k.gamma, k.delta)
-            self._known[t] = Now(*map(float, values), told, guidance)
+            self._known[t] = Now(
+                float(s.alpha(time)), float(s.beta(time)), float(y0), float(y1), float(problem.skip_at(self.b, time)),
+                float(k.gamma), float(k.delta), np.ascontiguousarray(problem.told(time)), guidance,
+            )  # fmt: skip
         return self._known[t]
 
     def _guided(self, function: Callable[..., None], z: np.ndarray, t: float, shape: tuple[int, ...]) -> np.ndarray:

@@ -13,6 +13,8 @@ from .paths import Stepping
 
 #: Paths that say how far the field goes, the spread of their starts in standard deviations, and room beyond them.
 SCOUTS, FAR, ROOM = 512, 6.0, 1.15
+#: Points of the grid that a standard deviation has to hold.
+RESOLVED = 5.0
 #: Until when a law without end is followed.
 LATEST = 1.0 - 1e-4
 
@@ -75,12 +77,16 @@ def curvature_time(fields: Fields) -> float | None:
     line = line_of(fields, np.zeros(0), stop=latest)
     mass = line.gaussian(0.0, float(fields.Q[0, 0]))[:, None]
     centre = len(line.z) // 2
-    step = max(1, round(0.1 * float(fields.root[0, 0]) / line.dz))
-    stencil = centre + step * np.arange(-3, 4)
     clock = Clock(fields.problem.interpolant)
     before = -1.0 / float(fields.Q[0, 0])
     for k in range(len(line.times) - 1):
         mass = line.forth(k, mass)
+        deviation = float(np.sqrt(mass[:, 0] @ line.z**2))
+        if deviation < RESOLVED * line.dz:
+            # Contracted to z = 0, where the drift is linear: a Gaussian, and no longer resolved.
+            return None
+        step = max(1, round(0.1 * min(deviation, float(fields.root[0, 0])) / line.dz))
+        stencil = centre + step * np.arange(-3, 4)
         curvature = float(SECOND @ np.log(np.maximum(mass[stencil, 0], 1e-300))) / (step * line.dz) ** 2
         if curvature > 0:
             share = before / (before - curvature)

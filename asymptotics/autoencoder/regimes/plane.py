@@ -14,13 +14,14 @@ from numba import float64, void
 from ...common.numerics.compiled import njit
 from ..generated.coefficients import Clock
 from .fields import SECOND, Fields
+from .kolmogorov import RESOLVED
 from .line import bernoulli, time_grid
 from .paths import Stepping
 
 #: Points an axis; paths that say how far the fields go, their spread and room beyond them.
 CELLS, SCOUTS, FAR, ROOM = 301, 512, 5.5, 1.15
 #: Until when a law without end is followed, and the share of the steps of one field that is taken.
-LATEST, SHARE = 1.0 - 1e-4, 2
+LATEST, SHARE = 1.0 - 1e-4, 3
 
 
 @njit(void(float64[:, ::1], float64[:, ::1], float64, float64[:, ::1]), cache=True, nogil=True, error_model="numpy")
@@ -98,6 +99,12 @@ class _Plane:
         self._along(1, t + h / 2, h)
         self._along(0, t + 3 * h / 4, h / 2)
 
+    def resolved(self) -> bool:
+        """Whether the law is wide enough for the grid along both axes."""
+        shares = self.mass.sum(axis=1), self.mass.sum(axis=0)
+        sd = [np.sqrt(p @ y**2) for p, y in zip(shares, self.axes, strict=True)]
+        return all(s > RESOLVED * dy for s, dy in zip(sd, self.dy, strict=True))
+
     def curvature(self) -> float:
         """Largest eigenvalue of the Hessian of log p in y at 0."""
         steps = [max(1, round(0.1 / dy)) for dy in self.dy]
@@ -121,6 +128,9 @@ def plane_curvature_time(fields: Fields) -> float | None:
     before = -1.0
     for k in range(len(times) - 1):
         plane.step(float(times[k]), float(times[k + 1] - times[k]))
+        if not plane.resolved():
+            # Contracted to z = 0, where the drift is linear.
+            return None
         curvature = plane.curvature()
         if curvature > 0:
             share = before / (before - curvature)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numba import float32, float64, int64, types, uint32
 
-from ...common.input.checks import InputError
 from ...common.numerics.cache import LOCK
 from ...common.numerics.compiled import njit
 from ...common.numerics.normals import LANES, TILE32, normal_block, philox_key
@@ -290,8 +289,6 @@ def simulate_clusters(
     begun = time.perf_counter()
     runs = problem.simulation.runs
     each = -(-pairs // runs)
-    if tau <= 0:
-        raise InputError(f"tau = {tau:g}: must be > 0 where networks are trained in R^d")
     sgd_problem(problem).begin(0)
     kernel()
     found = run_ensemble(

@@ -76,15 +76,21 @@ def regimes(
     this package's own (`derivations.autoencoder.regimes`).
     """
     begun = time.perf_counter()
+    end = problem.training.tau
+    taus = np.linspace(0.0, end, 9) if tau is None else array("tau", np.atleast_1d(tau), ndim=1)
+    if len(taus) == 0 or np.any(taus < 0) or np.any(taus > end * (1 + 1e-12)):
+        fail("tau", tau, f"in [0, training.tau] = [0, {end:g}]")
+    integer("pairs", pairs, at_least=2)
+    chosen = problem.simulation.seed if seed is None else integer("seed", seed, at_least=0)
+    times = None if clones is None else checked_times(problem.sampling, "clones", clones)
+    if simulate and times is None:
+        raise InputError("simulate: needs clones, the times in sampling at which they split (--clones 0.1,0.2)")
+    if simulate and taus[-1] <= 0:
+        raise InputError(f"tau = {taus[-1]:g}: the last one must be > 0 where networks are trained in R^d")
     if path is None:
         path = solve(problem, progress=progress)
     elif path.problem.to_tables() != problem.to_tables():
         raise InputError("path: must be the solution of the same problem")
-    taus = np.linspace(0.0, path.tau_max, 9) if tau is None else array("tau", np.atleast_1d(tau), ndim=1)
-    if len(taus) == 0 or np.any(taus < 0) or np.any(taus > path.tau_max * (1 + 1e-12)):
-        fail("tau", tau, f"in [0, training.tau] = [0, {path.tau_max:g}]")
-    integer("pairs", pairs, at_least=2)
-    chosen = problem.simulation.seed if seed is None else integer("seed", seed, at_least=0)
     kernels = kernels_of(problem)
     notes: dict[str, list[float]] = {}
     rows: list[tuple[Fields, Point, Landscape]] = []
@@ -101,8 +107,7 @@ def regimes(
             notes.setdefault(text, []).append(float(value))
     last = rows[-1][0]
     curves: tuple[Curve | None, Curve | None] = (None, None)
-    if clones is not None:
-        times = checked_times(last, "clones", clones)
+    if times is not None:
         curves = cluster_curves(last, times, pairs, chosen)
         for text in _said_of_clones(last):
             notes.setdefault(text, [])
@@ -126,11 +131,8 @@ def regimes(
         version=__version__,
         path=path,
     )
-    if not simulate:
+    if not simulate or times is None:
         return found
-    if clones is None:
-        raise InputError("simulate: needs clones, the times in sampling at which they split (--clones 0.1,0.2)")
-    times = checked_times(last, "clones", clones)
     runs = simulate_clusters(
         problem, float(taus[-1]), times, pairs, chosen, workers=workers, progress=progress, checkpoint=checkpoint
     )

@@ -14,9 +14,10 @@ from ...common.input.checks import InputError, integer
 from ...common.output.results import Result, to_builtin
 from ...common.running import progress as _progress
 from ...common.running.checkpoints import Checkpoint
+from ..equations.integrate import kernels_of
 from ..equations.layout import Layout
 from ..model.problem import Problem
-from .flow import Flow, rungs
+from .flow import MANY, Flow, known_to, rungs
 from .images import Images
 from .search import candidates
 from .spectrum import Spectrum, kind_of, spectrum_of
@@ -226,11 +227,14 @@ def fixed_points(
     if not rates_at_end(problem) > 0:
         raise InputError("training.schedule: is 0 at the end of the training, where every state is a fixed point")
     ladder_ = rungs(problem)
-    first = next((k for k, (r, _) in enumerate(ladder_) if r.nodes >= FIRST.get(r.kind, 0)), len(ladder_) - 1)
+    few = len(kernels_of(problem).encoders) < MANY
+    first = next(
+        (k for k, (r, _) in enumerate(ladder_) if not few or r.nodes >= FIRST.get(r.kind, 0)), len(ladder_) - 1
+    )
     flow = Flow(problem, ladder_[first])
     images = Images(flow)
     kink = not flow.drift.kernels.smooth and len(ladder_) > 1
-    found = Found(flow, ladder_[first:], KINK_CONFIRMED if kink else CONFIRMED)
+    found = Found(flow, ladder_[first:], KINK_CONFIRMED if kink else known_to(problem, CONFIRMED))
     with _progress.bar(None, "fixed points", enabled=progress, unit="start") as watch:
         tried = 0
         for y in candidates(flow, found.states, starts, integer("seed", seed, at_least=0)):

@@ -22,9 +22,13 @@ STEP, KINK_STEP = 1e-3, 3e-2
 LARGEST = 300
 #: A root: |dy/dτ| below this, in units of 1 + |y|.
 ROOT = 1e-11
+#: The next Newton step at a root is below this, in the same units.
+MOVES = 1e-8
 #: Most steps of Newton's method, the longest step in units of 1 + |y|, and the most halvings of one.
 STEPS, LONGEST, HALVINGS = 40, 0.5, 12
 
+#: From so many encoder fields on product rules are expensive, and roots are known to this only.
+MANY, MANY_KNOWN = 3, 1e-6
 #: Gauss–Hermite nodes of one variable up to which there are equally spaced ones instead, their numbers, and how far they reach.
 WIDE, TRAPEZOIDS, REACH = 160, (801, 3201, 12801), 11.0
 
@@ -57,7 +61,10 @@ def rungs(problem: Problem) -> list[tuple[Rule, Rule]]:
     if without_nodes(problem, kernels):
         return [(UNUSED, UNUSED)]
     n, kink = len(kernels.encoders), not kernels.smooth
-    single = [r for r in ladder(n, kink=kink) if r.kind == "sobol" or r.nodes >= 16]
+    single = [r for r in ladder(n, kink=kink) if r.kind == "sobol" or r.nodes >= (16 if n < MANY else 8)]
+    if n >= MANY and not kink:
+        # Points of Sobol' are too rough to confirm a root.
+        single = [r for r in single if r.kind == "hermite"]
     if n == 1 and not kink:
         single = [r for r in single if r.nodes <= WIDE] + [Trapezoid("trapezoid", k) for k in TRAPEZOIDS]
     if "moments" in kernels.exact:
@@ -67,6 +74,11 @@ def rungs(problem: Problem) -> list[tuple[Rule, Rule]]:
         pairs = [r for r in ladder(2 * n, kink=kink, largest=100_000) if r.kind == "sobol" or r.nodes >= 12]
     count = max(len(single), len(pairs))
     return [(single[min(k, len(single) - 1)], pairs[min(k, len(pairs) - 1)]) for k in range(count)]
+
+
+def known_to(problem: Problem, wanted: float) -> float:
+    """The accuracy that product rules can give of what is wanted."""
+    return wanted if len(kernels_of(problem).encoders) < MANY else max(wanted, MANY_KNOWN)
 
 
 @lru_cache(maxsize=8)
@@ -220,14 +232,16 @@ class Flow:
             if not np.all(np.isfinite(f)):
                 return None
             size = 1.0 + float(np.max(np.abs(y)))
-            if float(np.max(np.abs(self.basis.T @ f))) < ROOT * size:
-                return y
             J = self.jacobian(y)
             if not np.all(np.isfinite(J)):
                 return None
             # Families of fixed points (rotations of units) leave null directions: the shortest step.
             step = self.basis @ np.linalg.lstsq(J, -self.basis.T @ f, rcond=1e-9)[0]
-            step *= min(1.0, LONGEST * size / max(float(np.max(np.abs(step))), TINY))
+            longest = float(np.max(np.abs(step)))
+            # Close in value and in place: at a bifurcation a small rate of change is not enough.
+            if self._small(f, size) and longest < MOVES * size:
+                return y
+            step *= min(1.0, LONGEST * size / max(longest, TINY))
             for _ in range(HALVINGS):
                 trial = self.physical(y + step)
                 value = self(trial)
@@ -235,7 +249,9 @@ class Flow:
                     break
                 step = step / 2
             else:
-                near = float(np.max(np.abs(self.basis.T @ f))) < 1e3 * ROOT * size
-                return y if near else None
+                return y if self._small(f, 1e3 * size) else None
             y, f = trial, value
-        return None
+        return y if self._small(f, 1.0 + float(np.max(np.abs(y)))) else None
+
+    def _small(self, f: np.ndarray, size: float) -> bool:
+        return float(np.max(np.abs(self.basis.T @ f))) < ROOT * size

@@ -12,7 +12,7 @@ from ..finite_size.fluctuations import fluctuations, initial_covariance
 from ..finite_size.rules import choose_rules
 from ..model.problem import Problem
 from ..theory import solve
-from .flow import Flow, rungs
+from .flow import Flow, known_to, rungs
 from .spectrum import Spectrum, spectrum_of
 
 #: Rates within this share of the largest grow alike.
@@ -84,7 +84,7 @@ def default_start(problem: Problem, initial: str | None) -> str:
 
 def fine_flow(problem: Problem, states: list[np.ndarray], tolerance: float = FINE) -> Flow:
     """The flow with the first expectations that finer ones confirm at all the states, relative to ``tolerance``."""
-    ladder = rungs(problem)
+    ladder, tolerance = rungs(problem), known_to(problem, tolerance)
     flow = Flow(problem, ladder[0])
     for finer_rules in ladder[1:]:
         finer = flow.finer(finer_rules)

@@ -12,7 +12,7 @@ from ...common.input.checks import InputError, array, number
 from ...common.output.results import Result
 from ..equations.stability import label
 from ..model.problem import Problem
-from .flow import Flow, rungs
+from .flow import Flow, known_to, rungs
 
 #: Rates that two rungs give alike to this are known; with a kink, where points of Sobol' gain little a rung, to the second.
 AGREED, KINK_AGREED = 1e-7, 2e-2
@@ -101,7 +101,7 @@ def spectrum_of(flow: Flow, y: np.ndarray) -> Spectrum:
 
 def agreed(problem: Problem, flow: Flow) -> float:
     """To what two rungs must agree."""
-    return KINK_AGREED if not flow.drift.kernels.smooth and len(rungs(problem)) > 1 else AGREED
+    return KINK_AGREED if not flow.drift.kernels.smooth and len(rungs(problem)) > 1 else known_to(problem, AGREED)
 
 
 def growth_rates(

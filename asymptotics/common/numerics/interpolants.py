@@ -139,6 +139,19 @@ class Interpolant(Drawn):
         """dβ/dt, by SymPy."""
         return self._evaluate("beta_dot", t)
 
+    def second(self, t: float) -> tuple[float, float]:
+        """α̈_t and β̈_t, by SymPy."""
+        if not self._functions:
+            return 0.0, 0.0
+        if "alpha_second" not in self._functions:
+            import sympy
+
+            symbol = sympy.Symbol("t", real=True)
+            for name, text in (("alpha", self.alpha_text), ("beta", self.beta_text)):
+                expression = sympy.diff(expressions.to_sympy(text, ["t"], name), symbol, 2)
+                self._functions[name + "_second"] = expressions.to_function(expression, ["t"])
+        return float(self._functions["alpha_second"](t)), float(self._functions["beta_second"](t))
+
     def __reduce__(self) -> tuple[Any, ...]:
         # The compiled functions stay behind: another process makes its own from the expressions.
         return Interpolant, (self.alpha_text, self.beta_text)

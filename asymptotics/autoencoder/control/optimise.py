@@ -1,0 +1,264 @@
+"""Optimal protocols: controls along the training that make an objective least, beside the best constant, and both in R^d."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ...common.input.checks import ComputationError, InputError, integer, number
+from ...common.running.checkpoints import Checkpoint
+from ..equations.stepping import StepError
+from ..model.problem import Problem
+from .chosen import objective_of
+from .collapsed import Collapsed
+from .controls import Control, control_of, controls_of
+from .generated import OfGenerated
+from .gradient import hit
+from .keys import Make, replaced
+from .objectives import Hitting, Objective
+from .optimum import Optimum
+from .pontryagin import Arcs, bang_bang, residual, switching
+from .protocol import Protocols
+from .search import constants, minimise, pieces
+from .setting import Setting
+from .simulated import simulate_protocol
+from .sweep import COARSE, Sweep
+
+#: Accuracy of the expectations in a search, and residual above which its end is polished with all nodes.
+SEARCH, POLISHED = 1e-4, 1e-6
+#: Iterations of the polish.
+POLISH = 12
+
+_log = logging.getLogger(__name__)
+
+
+def optimise(
+    problem: Problem,
+    *,
+    objective: Any = "order_one",
+    controls: Mapping[str, Any] | Sequence[str] = (),
+    make: Make | None = None,
+    at: Sequence[float] | None = None,
+    cosine: float | None = None,
+    horizon: float | None = None,
+    starts: int = 5,
+    seed: int = 0,
+    only_theory: bool = False,
+    tolerance: float | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Optimum:
+    """Controls along the training, constant on pieces, that make an objective least at given n/d.
+
+    Parameters
+    ----------
+    problem : Problem
+    objective : str, callable or Objective
+        See `chosen.objective_of`.
+    controls : mapping
+        Key → ``(low, high)`` or ``(low, high, pieces)``: ``training.learning_rate``, ``training.weight_decay``, ``training.times``
+        (one time), ``training.time_probabilities``, ``training.rates.NAME``. Bounds are needed: without them there may be no
+        optimum (where noise helps, an ever shorter burst of an ever higher rate is ever better). Or texts ``KEY=LOW:HIGH[:PIECES]``.
+    make : callable, optional
+        From changed keys to a problem; default the same problem with other settings.
+    at, cosine
+        Of the objective.
+    horizon : float, optional
+        n/d; default that of the experiment, (samples a step) τ/(2η).
+    starts : int
+        Searches: from the best constants, ramps down and up, random steps.
+    seed : int
+        Of the random starts.
+    only_theory : bool
+        Do not carry out the best constant and the optimum in R^d (``simulation`` table).
+    tolerance : float, optional
+        Of the expectations, as in `solve`.
+
+    Raises
+    ------
+    InputError
+        If a control, its bounds or the objective are not allowed.
+    ComputationError
+        If no control within the bounds gives a training that stays finite, or reaches what is to be hit.
+
+    Notes
+    -----
+    The descent is SciPy's (L-BFGS-B, or SLSQP where entries sum to one) on the exact gradient of the discretised flow. What is
+    found at its bounds but for single pieces is bang-bang: its switches are then the variables.
+    """
+    begin = time.perf_counter()
+    if checkpoint is not None:
+        raise InputError("checkpoint: must be left out; an optimisation keeps none")
+    make = partial(replaced, problem) if make is None else make
+    if not isinstance(controls, Mapping) and isinstance(controls, Sequence) and not isinstance(controls, str):
+        controls = controls_of(controls)
+    if not isinstance(controls, Mapping) or not controls:
+        raise InputError(
+            "controls: must be a mapping from keys to (low, high) or (low, high, pieces), with at least one key (on the command "
+            "line --control KEY=LO:HI[:PIECES])"
+        )
+    wanted = objective_of(objective, at=at, cosine=cosine)
+    if isinstance(wanted, Collapsed):
+        raise InputError(
+            "objective = 'collapse': has gradients by keys, but no controls along the training; choose another"
+        )
+    chosen = [control_of(problem, key, bounds) for key, bounds in controls.items()]
+    training = problem.training
+    own = training.batch * training.tau / (2 * training.learning_rate)
+    samples = own if horizon is None else number("horizon", horizon, above=0)
+    integer("starts", starts, at_least=1)
+    rough = Setting.of(problem, max(SEARCH, tolerance or 0.0))
+    search = Protocols(rough, wanted, chosen, samples, COARSE)
+    present = [c.present(problem) for c in chosen]
+    alone = constants(search, present)
+    _log.info("best constant: %.8g after %d trainings", alone[0].value, search.evaluations)
+    found, ends = pieces(search, [x.u for x in alone], starts, seed)
+    _log.info("searched: %.8g", found.value)
+    fine = Setting.of(problem, tolerance)
+    exact = Protocols(fine, wanted, chosen, samples)
+    best = exact(found.u)
+    u = found.u
+    if residual(exact, u, best.gradient, best.value) > POLISHED:
+        polished = minimise(exact, u, POLISH, 1e-15)
+        if polished.value <= best.value:
+            u, best = polished.u, exact(polished.u)
+    held = np.concatenate([np.tile(part, c.pieces) for part, c in zip(_parts(chosen, alone[0].u), chosen, strict=True)])
+    steady = exact(held)
+    if steady.value < best.value:
+        u, best = held, steady
+    arcs = bang_bang(exact, u)
+    if arcs is not None and arcs.value > best.value:
+        arcs = None
+    check = Protocols(fine.finer(), wanted, chosen, samples, refine=2)
+    optimum = _optimum(exact, check, u, best, arcs, ends)
+    constant = {
+        "value": steady.value,
+        "control": _plain(chosen, _parts(chosen, alone[0].u)),
+        "others": [{"value": x.value, "control": _plain(chosen, _parts(chosen, x.u))} for x in alone[1:]],
+    }
+    simulated: dict[str, Any] = {"constant": None, "optimum": None, "reason": "not asked for"}
+    if not only_theory:
+        simulated = _simulated(exact, make, u, alone[0].u, arcs, workers, progress)
+    return Optimum(
+        objective=wanted.name,
+        horizon=samples,
+        baseline=_baseline(fine, wanted, make, samples * exact.clock),
+        constant=constant,
+        optimum=optimum,
+        simulated=simulated,
+        controls={c.key: [c.low, c.high, c.pieces] for c in chosen},
+        state=best.state,
+        evaluations=search.evaluations + exact.evaluations,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _baseline(setting: Setting, objective: Objective, make: Make, tau: float) -> float | None:
+    """The objective of the experiment as it is, trained to τ; None where that training does not end well."""
+    if not np.isclose(tau, setting.problem.training.tau, rtol=1e-12):
+        setting = replace(setting, problem=make({"training.tau": tau}))
+    drift = setting.drift()
+    start = setting.start(drift)
+    try:
+        sweep = Sweep(setting.adaptive(drift, start))
+        end = sweep.forward(start)
+        if isinstance(objective, Hitting):
+            sweep, _ = hit(setting, sweep, objective)
+            return sweep.taus[-1] * objective.per_tau(setting.problem)
+        return objective.value(setting, setting.problem, end)
+    except (StepError, ComputationError):
+        return None
+
+
+def _parts(controls: Sequence[Control], u: np.ndarray) -> list[np.ndarray]:
+    """The value of every control of a constant protocol."""
+    return np.split(u, np.cumsum([c.size for c in controls])[:-1])
+
+
+def _plain(controls: Sequence[Control], values: Sequence[np.ndarray]) -> Any:
+    """Values as in an experiment file; of several controls by key."""
+    if len(controls) == 1:
+        return controls[0].plain(values[0])
+    return {c.key: c.plain(v) for c, v in zip(controls, values, strict=True)}
+
+
+def _optimum(
+    exact: Protocols, check: Protocols, u: np.ndarray, best: Any, arcs: Arcs | None, ends: list[float]
+) -> dict[str, Any]:
+    """The fields of the best protocol."""
+    if arcs is not None:
+        other, _ = _alone(check, arcs).switched(arcs.values, arcs.knots)
+        control: Any = [exact.controls[0].plain(v) for v in arcs.values]
+        return {
+            "value": arcs.value, "control": control, "knots": arcs.knots.tolist(), "residual": arcs.residual, "starts": ends,
+            "switching": [], "bang_bang": True, "error": abs(other - arcs.value),
+        }  # fmt: skip
+    along = [[c.plain(v) for v in part] for c, part in zip(exact.controls, exact.split(u), strict=True)]
+    slopes = [s.squeeze(-1).tolist() if s.shape[-1] == 1 else s.tolist() for s in switching(exact, best.gradient)]
+    keys = [c.key for c in exact.controls]
+    single = len(keys) == 1
+    return {
+        "value": best.value,
+        "control": along[0] if single else dict(zip(keys, along, strict=True)),
+        "knots": exact.knots().tolist(),
+        "residual": residual(exact, u, best.gradient, best.value),
+        "starts": ends,
+        "switching": slopes[0] if single else dict(zip(keys, slopes, strict=True)),
+        "bang_bang": False,
+        "error": abs(check(u).value - best.value),
+    }
+
+
+def _alone(protocols: Protocols, arcs: Arcs) -> Protocols:
+    """Protocols whose one control has as many pieces as there are arcs."""
+    controls = [replace(protocols.controls[0], pieces=len(arcs.values))]
+    return Protocols(
+        protocols.setting, protocols.objective, controls, protocols.horizon, protocols.method, protocols.refine
+    )
+
+
+def _simulated(
+    exact: Protocols,
+    make: Make,
+    u: np.ndarray,
+    constant: np.ndarray,
+    arcs: Arcs | None,
+    workers: int | None,
+    progress: bool | None,
+) -> dict[str, Any]:
+    """Both protocols in R^d."""
+    problem, why = exact.setting.problem, ""
+    if problem.optimiser.moving:
+        why = "velocities of the momentum are not carried from one piece of a protocol to the next"
+    if isinstance(exact.objective, OfGenerated) and problem.generating is not None:
+        why = "averages of the weights are not carried from one piece of a protocol to the next"
+    if problem.training.moving and len(exact.knots()) > 2:
+        why = f"{problem.training.moving[0].key} moves along the training too"
+    if why:
+        return {"constant": None, "optimum": None, "reason": why}
+
+    def carried_out(values: Sequence[np.ndarray], knots: np.ndarray, places: Sequence[np.ndarray]) -> dict[str, float]:
+        problems: list[Problem] = []
+        for j in range(len(knots) - 1):
+            changed: dict[str, Any] = {}
+            for control, value, place in zip(exact.controls, values, places, strict=True):
+                changed |= control.setting(value[place[j]])
+            problems.append(make(changed))
+        return simulate_protocol(exact.setting, exact.objective, problems, knots, workers=workers, progress=progress)
+
+    parts = [part[None] for part in _parts(exact.controls, constant)]
+    ends = np.array([0.0, exact.horizon])
+    out = {"constant": carried_out(parts, ends, [np.zeros(1, dtype=int)] * len(parts))}
+    if arcs is not None:
+        out["optimum"] = carried_out([arcs.values], arcs.knots, [np.arange(len(arcs.values))])
+    else:
+        knots = exact.knots()
+        out["optimum"] = carried_out(exact.split(u), knots, exact.places(knots))
+    return out
