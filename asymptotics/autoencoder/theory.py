@@ -16,6 +16,7 @@ from ..common.running import progress as _progress
 from .equations.drift import Drift
 from .equations.errors import path_error
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
+from .equations.live import live_states, without_averages
 from .equations.nodes import SHARE, Chooser, rough_rule
 from .equations.path import TrainingPath
 from .equations.stability import Stability, analyse, growing
@@ -44,7 +45,7 @@ def _integrated(
     natural: bool = True,
 ) -> tuple[Chooser, Drift, TrainingPath, float]:
     """A path by the nodes that a `Chooser` takes, and the error that those of them make which are fixed beforehand."""
-    chooser = Chooser(problem, kernels, tolerance, *rules, natural=natural)
+    chooser = Chooser(without_averages(problem), kernels, tolerance, *rules, natural=natural)
     chooser.clock = _progress.forecast("a first rough solve", problem.training.tau, "tau", progress)
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, error = chooser.choose(controls)
@@ -59,10 +60,9 @@ def _integrated(
     return chooser, drift, path, error
 
 
-def stability_of(path: TrainingPath, rough: Drift, exact: Drift) -> Stability:
-    """How deviations from a path grow."""
-    states = np.concatenate([path.values[:1, 0], path.values[:, -1]])
-    return analyse(path.knots, states, rough, exact, exact.coefficients.rate_schedule)
+def stability_of(knots: np.ndarray, states: np.ndarray, rough: Drift, exact: Drift) -> Stability:
+    """How deviations from a path through the live network's ``states`` at ``knots`` grow."""
+    return analyse(knots, states, rough, exact, exact.coefficients.rate_schedule)
 
 
 def solve(
@@ -156,17 +156,23 @@ def solve(
     if drift.pairs is not None and not without_nodes(problem, kernels):
         description += f", pairs of times: {drift.pairs.name}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
+    # Averages of the weights change nothing of the live network: growth and stability are its own.
+    live = without_averages(problem)
+    own = drift if live is problem else Drift(live, kernels, drift.rule, drift.pairs)
+    states = live_states(np.concatenate([path.values[:1, 0], path.values[:, -1]]), own.layout, drift.layout)
     rough = chooser.pilot_drift
     if rough is None:
-        rough = drift if isinstance(drift.rule, Rule) else Drift(problem, kernels, rough_rule(kernels))
-        rough.hold(path.values[0, 0])
-    known: Stability | Callable[[], Stability] = partial(stability_of, path, rough, drift)
-    error = path_error(path.taken, rough)
+        rough = own if isinstance(drift.rule, Rule) else Drift(live, kernels, rough_rule(kernels))
+    whole = rough if live is problem else Drift(problem, kernels, rough.rule, rough.pairs)
+    for other, start_state in ((own, states[0]), (rough, states[0]), (whole, path.values[0, 0])):
+        other.hold(start_state)
+    known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
+    error = path_error(path.taken, whole)
     scale = max(1.0, float(np.max(np.abs(path.values))))
-    if quadrature_error or not np.any(path.taken.errors) or growing(path.knots[-1], path.values[-1, -1], rough):
+    if quadrature_error or not np.any(path.taken.errors) or growing(path.knots[-1], states[-1], rough):
         # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its
         # size. Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
-        known = found = stability_of(path, rough, drift)
+        known = found = stability_of(path.knots, states, rough, own)
         amplification = found.amplification if len(found.spread) or found.saddle else 1.0
         error += quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
         if not np.any(path.taken.errors) or found.saddle:
