@@ -17,9 +17,9 @@ from .equations.drift import Drift
 from .equations.errors import path_error
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
 from .equations.live import live_states, without_averages
-from .equations.nodes import SHARE, Chooser, rough_rule
+from .equations.nodes import LONG, SHARE, Chooser, rough_rule
 from .equations.path import TrainingPath
-from .equations.stability import Stability, analyse, growing
+from .equations.stability import ROUNDING, Stability, analyse, growing
 from .generated.law import reported
 from .kernels.compile import Kernels
 from .model.problem import Problem
@@ -27,10 +27,6 @@ from .solution import OrderParameterPath
 
 #: Amplification of errors that any training has: the first growth of the weights.
 TRANSIENT = 10.0
-#: Over longer trainings the nodes' errors add up: they are allowed less.
-LONG = 4.0
-#: Dimensions in which a lattice has room for all fields that a training makes.
-WIDE = 2
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +51,9 @@ def _integrated(
     try:
         path = integrate(problem, drift, controls, progress, allowed=allowed)
     except SolveError as stopped:
+        if drift.crowded:
+            # The fields have grown too wide for a lattice.
+            return _integrated(problem, kernels, tolerance, rules, controls, progress, natural=False)
         reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
         raise SolveError(str(stopped), reached) from None
     return chooser, drift, path, error
@@ -147,11 +146,6 @@ def solve(
     chooser, drift, path, quadrature_error = _integrated(
         problem, kernels, tolerance, (rule, noise_rule), controls, progress
     )
-    if drift.crowded and len(kernels.encoders) > WIDE:
-        # The fields have grown too wide for a lattice of so many dimensions.
-        chooser, drift, path, quadrature_error = _integrated(
-            problem, kernels, tolerance, (rule, noise_rule), controls, progress, natural=False
-        )  # fmt: skip
     description = "exact moments" if "moments" in kernels.exact else drift.rule_name
     if drift.pairs is not None and not without_nodes(problem, kernels):
         description += f", pairs of times: {drift.pairs.name}"
@@ -169,15 +163,15 @@ def solve(
     known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
     error = path_error(path.taken, whole)
     scale = max(1.0, float(np.max(np.abs(path.values))))
-    if quadrature_error or not np.any(path.taken.errors) or growing(path.knots[-1], states[-1], rough):
+    if quadrature_error or not np.any(path.taken.errors) or growing(path.knots, states, rough, tolerance):
         # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its
         # size. Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
         known = found = stability_of(path.knots, states, rough, own)
         amplification = found.amplification if len(found.spread) or found.saddle else 1.0
         error += quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
-        if not np.any(path.taken.errors) or found.saddle:
+        if not np.any(path.taken.errors) or found.saddle or ROUNDING * amplification > tolerance:
             # A method that says nothing of its local errors is taken to make its tolerance, at every growth; and on a saddle
-            # errors grow in directions that the path itself never takes.
+            # errors grow in directions that the path itself never takes, until rounding alone has made it leave.
             error += controls.rtol * scale * max(TRANSIENT, amplification)
     error = min(error, max(quadrature_error, scale))
     if error > tolerance and chooser.rule is None and rtol is None and atol is None:

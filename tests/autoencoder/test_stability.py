@@ -30,7 +30,7 @@ def test_the_symmetric_path_of_three_clusters_is_a_saddle():
     assert 20 < found.departure(300) < 40
     assert found.departure(3000) == pytest.approx(found.departure(300) + np.log(10) / 2 / 0.0941, abs=2)
     line = path.summary().splitlines()[-1]
-    assert "saddle" in line and "+0.0941 per tau" in line and "realisation" in line and "tau = 30" in line
+    assert "saddle" in line and "+0.0941 per tau" in line and "realisation" in line and "tau = 31" in line
     assert path.to_json()["stability"]["kind"] == "saddle"
 
 

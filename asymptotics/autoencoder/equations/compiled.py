@@ -14,7 +14,7 @@ from ..kernels.regression import first_columns
 from .coefficients import Coefficients
 
 #: Room for the nodes of a lattice, by dimension.
-LARGEST = {1: 20_000, 2: 120_000, 3: 250_000, 4: 500_000}
+LARGEST = {1: 20_000, 2: 40_000, 3: 250_000, 4: 500_000}
 #: Reserve of a lattice, in units of −ln of the error, and of its ball in standard deviations.
 RESERVE, BEYOND = 2.0, 0.8
 

@@ -35,12 +35,13 @@ NOW, STEP, END, ALLOWED, LIMIT = range(5)
 #: Entries of ``counts``: trials wanted, steps done, evaluations, status, whether k[0] is known, whether a step was rejected, states
 #: of the path for whose nodes there was no room.
 TRIALS, STEPS, EVALUATIONS, STATUS, KNOWN, REJECTED, CROWDED = range(7)
-#: Status: on its way, at the end, diverged, too short a step (by its error; by what is not finite).
+#: Status: on its way, at the end, diverged, too short a step (by its error; by what is not finite), no room for nodes.
 RUNNING: int = 0
 DONE: int = 1
 DIVERGED: int = 2
 SHORT: int = 3
 NOT_FINITE: int = 4
+NO_ROOM: int = 5
 #: A lattice that errs by more than allowed is made finer by this factor (up to the second), one that errs by less than this share
 #: of it coarser by what the error's exponential decay allows, at most so much at once (and down to the last).
 FINER, FINEST, IDLE, COARSER, COARSEST = 1.1, 8.0, 0.1, 0.88, 0.3
@@ -266,6 +267,10 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
         worst = nodes_error(functions, 12 * several, new, k[12], changes[step + 1], given, nodes, room)
         counts[EVALUATIONS] += nodes.mode[KIND] != FIXED
         crowded = nodes.mode[OVERFLOW] == 1
+        if crowded and worst > clock[ALLOWED]:
+            counts[CROWDED] += 1
+            counts[STATUS] = NO_ROOM
+            continue
         if not crowded and nodes.mode[KIND] == LATTICE and worst > clock[ALLOWED] and nodes.law[REFINED] < FINEST:
             nodes.law[REFINED] *= FINER
             counts[KNOWN] = 0
@@ -291,7 +296,6 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
         if counts[REJECTED] == 1:
             factor = min(1.0, factor)
         counts[REJECTED] = 0
-        counts[CROWDED] += crowded
         last = h >= remaining
         clock[NOW] = clock[END] if last else t + h
         clock[STEP] = h * factor

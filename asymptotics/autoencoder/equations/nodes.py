@@ -19,12 +19,14 @@ from .integrate import Controls, SolveError, integrate, without_nodes
 UNUSED = Rule("hermite", 1)
 #: Where the ladder of rules is entered.
 _PILOT = {"hermite": 16, "sobol": 512}
-#: Accuracy of a lattice along a pilot path.
-ROUGH = 1e-2
+#: Accuracy of a lattice, and of split rules, along a pilot path and for the growth of deviations.
+ROUGH, ROUGH_SPLIT = 1e-4, 1e-2
 #: Most fields that are split one after the other.
 SPLIT = 4
 #: Share of the tolerance that the derivative may be wrong by.
 SHARE = 0.3
+#: Over longer trainings the nodes' errors add up: they are allowed less.
+LONG = 4.0
 
 
 def by_lattice(kernels: Kernels) -> bool:
@@ -49,7 +51,7 @@ def natural_rule(kernels: Kernels, tolerance: float) -> Fields | None:
 
 def rough_rule(kernels: Kernels) -> Fields:
     """Nodes that are right to a few per cent."""
-    natural = natural_rule(kernels, ROUGH)
+    natural = natural_rule(kernels, ROUGH if by_lattice(kernels) else ROUGH_SPLIT)
     if natural is not None:
         return natural
     return Rule("hermite", 4) if kernels.smooth else Rule("sobol", 64)
@@ -87,7 +89,8 @@ class Chooser:
         self.ladder: list[Any] = ladder(n, kink=not kernels.smooth)
         # Above two dimensions Sobol' points are ahead of tensor rules for smooth functions too.
         self.noise_ladder = ladder(2 * n, kink=not kernels.smooth or n > 1) if problem.training.shares_samples else []
-        self.natural = natural_rule(kernels, tolerance) if rule is None and natural else None
+        wanted = tolerance * min(1.0, LONG / problem.training.tau) if by_lattice(kernels) else tolerance
+        self.natural = natural_rule(kernels, wanted) if rule is None and natural else None
         if "moments" in kernels.exact:
             self.ladder = [UNUSED]
         if self.natural is not None:

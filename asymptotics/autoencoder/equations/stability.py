@@ -29,6 +29,8 @@ LEFT = 0.5
 GROWN = math.e
 #: A path at rest, not on its way along the growing direction, moves less than this share of the growth.
 AT_REST = 0.1
+#: Relative size of rounding errors, and states of a path at which is looked for their growth.
+ROUNDING, LOOKED = 1e-15, 5
 
 
 @dataclass(frozen=True)
@@ -185,17 +187,26 @@ def label(layout: Layout, vector: np.ndarray) -> tuple[str, ...]:
     return tuple(name for size, name in sorted(names, key=lambda x: -x[0]) if size > 0.5 * largest)[:4]
 
 
-def growing(tau: float, y: np.ndarray, drift: Drift) -> bool:
-    """Whether deviations from a state grow, by a factor of e before all of the training is done again."""
+def growing(knots: np.ndarray, states: np.ndarray, drift: Drift, tolerance: float) -> bool:
+    """Whether deviations from the end of a path grow, by a factor of e before all of the training is done again, or roundings
+    can have grown to the tolerance on the way.
+    """
     schedule = drift.coefficients.rate_schedule
-    speed = 1.0 if schedule is None else float(schedule(tau))
-    _, q, _, _ = drift.layout.unpack(y)
+    _, q, _, _ = drift.layout.unpack(states[-1])
     tangent = Tangent(drift, np.diagonal(q.sum(axis=0)) > 0)
+    end = float(knots[-1])
     if tangent.size > WHOLE:
-        tangent.rates(speed, tau)
-        return krylov_rate(tangent, y, tangent.drift(y)) * tau > 1.0
-    J, _ = tangent.jacobians(np.array([tau]), y[None], np.array([speed]))
-    return bool(np.linalg.eigvals(J[0]).real.max() * tau > 1.0)
+        tangent.rates(1.0 if schedule is None else float(schedule(end)), end)
+        return krylov_rate(tangent, states[-1], tangent.drift(states[-1])) * end > 1.0
+    looked = np.unique(np.searchsorted(knots, end * np.linspace(0.0, 1.0, LOOKED)))
+    taus = knots[looked]
+    speeds = np.ones(len(taus)) if schedule is None else np.array([float(schedule(tau)) for tau in taus])
+    J, _ = tangent.jacobians(taus, states[looked], speeds)
+    rates = np.linalg.eigvals(J).real.max(axis=1)
+    clocks = taus if schedule is None else np.asarray(schedule.clock(taus))
+    # The growth of a start takes the network to where it rests: it is no growth of the time after.
+    later = np.maximum(np.minimum(rates[1:], rates[:-1]), 0.0) @ np.diff(clocks)
+    return bool(rates[-1] * end > 1.0 or later > np.log(tolerance / ROUNDING))
 
 
 def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, schedule: Any) -> Stability:

@@ -20,6 +20,7 @@ from .dormand_prince import (
     EVALUATIONS,
     INSIDE,
     KNOWN,
+    NO_ROOM,
     NOT_FINITE,
     NOW,
     RUNNING,
@@ -112,6 +113,7 @@ _REASONS = {
     DIVERGED: f"the order parameters diverge (beyond {DIVERGED_BEYOND:.0e})",
     SHORT: "Required step size is less than spacing between numbers.",
     NOT_FINITE: "a value is not finite",
+    NO_ROOM: "the fields are too wide for a lattice",
 }
 
 
@@ -181,7 +183,9 @@ def solver_steps(
         values = np.array([dense(t) for t in inside[:-1]] + [solver.y])
         drift.nodes.mode[OVERFLOW] = 0
         after = drift.nodes_error(solver.t, solver.y)
-        drift.crowded += drift.overflowed
+        if drift.overflowed and np.max(np.abs(after)) > allowed:
+            drift.crowded += 1
+            raise StepError(float(solver.t), _REASONS[NO_ROOM])
         yield Steps(
             np.array([solver.t_old, solver.t]),
             values[None],

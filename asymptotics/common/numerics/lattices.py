@@ -26,6 +26,8 @@ MARGIN = 1.0746
 #: Fields narrower than this are taken as this wide.
 NARROW = 1e-3
 
+_DIAGONAL = math.sqrt(0.5)
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def dual_radius(deviation: float, decades: float, distance: float, order: float, gaussian: float) -> float:
@@ -113,7 +115,8 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
                 if count == room:
                     return -1
                 x = origin + a * i
-                z[count, 0], z[count, 1] = x, y
+                # Two fields that change places mirror the lattice: the symmetries of a training are its nodes' own.
+                z[count, 0], z[count, 1] = (y + x) * _DIAGONAL, (y - x) * _DIAGONAL
                 w[count] = math.exp(-0.5 * (x * x + y * y))
                 total += w[count]
                 count += 1
