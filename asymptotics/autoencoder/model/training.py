@@ -277,7 +277,7 @@ class Training(Settings):
     def pieces(self) -> np.ndarray:
         """Ends of pieces of [0, τ] that no step of an integrator should cross."""
         schedule = self.rate_schedule()
-        ends = [f.pieces for f in ((schedule, *self.moving) if schedule is not None else self.moving)]
+        ends = [f.pieces for f in self.moving] + ([schedule.pieces] if schedule is not None else [])
         return np.unique(np.concatenate([[0.0, self.tau], *ends]))
 
     def time_average(self, interpolant: Interpolant, tau: float = 0.0) -> TimeAverage:
