@@ -76,7 +76,7 @@ class LatentFlow:
         self._derived = compile_sampler(self.sampling.drift)
         self._stepped = self.sampling.scheme == "euler"
         self._carried: tuple[np.ndarray, ...] | None = None
-        self.shares = np.ones(0)
+        self.shares: np.ndarray = np.ones(0)
         labels = problem.target.cluster_labels
         if label is None and problem.denoiser.labelled and labels is not None:
             self.shares = np.bincount(labels, problem.target.weights)
