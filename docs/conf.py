@@ -7,7 +7,7 @@ from pathlib import Path
 os.environ.setdefault("MPLBACKEND", "Agg")
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent / "_extensions")]
 
-import asymptotics
+import asymptotics  # noqa: E402 (it stands beside this folder)
 
 project = "asymptotics"
 author = "the asymptotics developers"
