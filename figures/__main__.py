@@ -16,7 +16,7 @@ import numpy as np
 
 from asymptotics.arguments import Parser
 from asymptotics.common.input.checks import InputError, closest
-from asymptotics.common.output.plotting import style
+from asymptotics.common.output.plotting import letter_panels, style
 from asymptotics.common.output.results import to_builtin, write_atomically
 from asymptotics.common.running.pool import Failure, outcomes
 from asymptotics.common.running.progress import bar
@@ -129,6 +129,7 @@ def save(drawing: Drawing, name: str, folder: Path, *, quick: bool = False, gall
     arrays |= {f"__{key}__": np.array(text) for key, text in texts.items()}
     written = []
     with style():
+        letter_panels(drawing.figure)
         for kind in ("png", "pdf"):
             # No date in the file: the same numbers give the same bytes.
             metadata = {"CreationDate": None} if kind == "pdf" else inside | {"Software": None}

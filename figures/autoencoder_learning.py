@@ -95,7 +95,7 @@ def curves(quick: bool) -> Drawing:
     )
     n = taus / 0.2
     with style() as plt:
-        figure, grid = plt.subplots(2, 3, figsize=(7.2, 4.8), layout="constrained")
+        figure, grid = plt.subplots(2, 3, figsize=(7.0, 4.7), layout="constrained")
         axes = [*grid[0], *grid[1, :2]]
         grid[1, 2].set_axis_off()
         for k, (name, label) in enumerate((("sliced", "sliced $W_2$"), ("mixture", "$MW_2$ of cell moments"))):
@@ -187,7 +187,7 @@ def sample_complexity(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {}
     gaps = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.1), layout="constrained")
         for ax, (name, measured, fine, change) in zip(axes, sweeps, strict=True):
             theory = np.array([found(asy.solve(base.replace(change(x)), tolerance=1e-3)).samples for x in fine])
             exact = np.array([found(asy.solve(base.replace(change(x)), tolerance=1e-3)).samples for x in measured])

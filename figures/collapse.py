@@ -44,7 +44,7 @@ def densities(quick: bool) -> Drawing:
     """Target and generated densities, generation by generation."""
     e, chain, runs = _chain(quick)
     with style() as plt:
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained", sharex=True, sharey=True)
+        figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.4), layout="constrained", sharex=True, sharey=True)
         autoencoder.plot_generations(chain, axes=axes.ravel())
         for axis in axes[0]:
             axis.set_xlabel("")
@@ -63,7 +63,7 @@ def decay(quick: bool) -> Drawing:
     generation = np.arange(1, chain.count + 1)
     data = _data(chain, runs)
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained")
         autoencoder.plot_collapse(chain, ax=left)
         # On a linear scale, against which 1/d is small; what is left of it is on the right.
         left.set_yscale("linear")
@@ -98,7 +98,7 @@ def cobweb(quick: bool) -> Drawing:
     )
     data: dict[str, np.ndarray] = {}
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.7), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.6), layout="constrained")
         for k, (axis, (title, f)) in enumerate(zip(axes, cases, strict=True)):
             autoencoder.plot_cobweb(f, axis)
             axis.set_title(f"{title}:\n{f.phase()}")
@@ -142,7 +142,7 @@ def phases(quick: bool) -> Drawing:
     )
     data: dict[str, np.ndarray] = {}
     with style() as plt:
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.4), layout="constrained")
+        figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.2), layout="constrained")
         for k, (axis, (title, diagram)) in enumerate(zip(axes.flat, diagrams, strict=True)):
             autoencoder.plot_phase_diagram(diagram, axis)
             axis.set_title(title)
@@ -182,7 +182,7 @@ def remedy(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"phi": phi, "phi_runs": np.array(some)}
     scores: list[np.ndarray] = []
     with style() as plt:
-        figure, axis = plt.subplots(figsize=(4.4, 3.4), layout="constrained")
+        figure, axis = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for k, stop in enumerate((0.6, 0.9, 0.99)):
             e = asy.example(EXAMPLE).replace(changes | {"sampling.stop": stop})
             limits = np.array([autoencoder.CollapseMap(e.problem, float(x)).limit() for x in phi])

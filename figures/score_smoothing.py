@@ -30,7 +30,7 @@ from .score_smoothing_plane import circle, plane
 def scores(quick: bool = False) -> Drawing:
     """Exact, piecewise-linear and smoothed score of two points at two times."""
     with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.0, 2.9))
         x, data = np.linspace(-1.6, 1.6, 801), {}
         for ax, t in zip(axes, (0.1, 0.02), strict=True):
             plots.scores(2, 0.8, t, ax)
@@ -61,7 +61,7 @@ def scores(quick: bool = False) -> Drawing:
 def trajectories(quick: bool = False) -> Drawing:
     """Straight lines in the plane (x, √t)."""
     with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.0, 2.9))
         errors = []
         for ax, n in zip(axes, (2, 4), strict=True):
             start = 0.4 / (n - 1) ** 2
@@ -154,7 +154,7 @@ def distances(quick: bool = False) -> Drawing:
     }
     scores_seen = []
     with style():
-        figure, grid = panels(2, 2, (7.2, 5.0))
+        figure, grid = panels(2, 2, (7.0, 5.0))
         axes = grid.ravel()
         for i, t0 in enumerate(starts):
             rows = [metrics(GeneratedLaw(2, k, t0)) for k in kappas]
@@ -193,7 +193,7 @@ def early(quick: bool = False) -> Drawing:
     smoothed = min(metrics(GeneratedLaw(2, 0.5, float(t))).w2 for t in starts)
     data: dict[str, np.ndarray] = {"stop": stops}
     with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.0, 2.9))
         best = {}
         for i, d in enumerate((1, 2, 4, 20)):
             w2 = np.array([early_stopping(2, float(t), d)[1] for t in stops])
