@@ -195,9 +195,8 @@ def run(arguments: Sequence[str], prog: str = "python -m figures") -> int:
     known = discover()
     if options.name == "list":
         width = max(map(len, known))
-        for title, room in rooms().items():
-            for name in room:
-                print(f"{name:<{width}}  {title}")
+        for name, drawn in known.items():
+            print(f"{name:<{width}}  {(drawn.__doc__ or '').strip().partition(chr(10))[0]}")
         return 0
     if options.name != "all" and options.name not in known:
         hint = closest(options.name, list(known))

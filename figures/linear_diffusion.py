@@ -108,7 +108,16 @@ def _against_samples(curves: list[tuple[str, float, float]], quick: bool, captio
             pairs += found
             for ax, name in zip(axes.flat, names, strict=True):
                 column = np.array([np.nan if v is None else v for v in theory.columns[name]], dtype=float)
-                ax.plot(lines / dimension, column / dimension, color=COLOURS[k], label=label)
+                # Dashes where a line would hide the one below it.
+                dash = "--" if k and ridge == 0 else "-"
+                ax.plot(
+                    lines / dimension,
+                    column / dimension,
+                    color=COLOURS[k],
+                    label=label,
+                    linestyle=dash,
+                    zorder=3 - ridge,
+                )
                 if found:
                     _put(ax, at / dimension, [r for _, r in found], name, dimension, COLOURS[k])
                 data[f"{name} {label}"] = column / dimension

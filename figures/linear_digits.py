@@ -136,7 +136,8 @@ def effective_dimensions(quick: bool) -> Drawing:
         "digits resized to 32 × 32. Lines: d_eff/N with d_eff = 1 + (Tr Σ)²/Tr Σ² of Gaussian data; points: "
         "mean and standard error over "
         f"{repeats} subsets of {len(images)} digits, whose own covariance is not quite that of all: with that "
-        "offset the dotted lines are expected. With the digits' own fourth moment the raw d_eff is {known['fourth_moment']:.1f}; "
+        "offset the dotted lines are expected. With the digits' own fourth moment the raw "
+        f"d_eff is {known['fourth_moment']:.1f}; "
         "the published 25 is the "
         f"participation ratio of the resized digits, {known['participation_ratio_resized']:.2f}."
     )

@@ -97,20 +97,20 @@ def error(quick: bool) -> Drawing:
             ("bayes_error", "Bayes-optimal", "--", 1),
         )
         for name, label, line, colour in shown:
-            left.plot(n, theory[name], linestyle=line, color=COLOURS[colour], label=label)
-        left.plot(n, theory["asymptote"], color="0.6", linewidth=0.8, label=r"$2\sigma^2/n$")
+            left.plot(n, n * theory[name], linestyle=line, color=COLOURS[colour], label=label)
+        left.plot(n, n * theory["asymptote"], color="0.6", linewidth=0.8, label=r"$2\sigma^2$")
         right.plot(n, theory["mean_cosine"], color=COLOURS[0], label="learned flow")
         right.plot(n, theory["bayes_cosine"], "--", color=COLOURS[1], label="Bayes-optimal and PCA")
         out: dict[str, np.ndarray] = {}
         for ax, name in ((left, "mean_error"), (right, "mean_cosine")):
             mean = np.array([float(r.mean(name)) for r in runs])
             sem = np.array([float(r.sem(name)) for r in runs])
-            points(ax, counts, mean, sem, color=COLOURS[0])
+            scale = counts if ax is left else 1.0
+            points(ax, counts, scale * mean, scale * sem, color=COLOURS[0])
             out |= {f"{name}_mean": mean, f"{name}_sem": sem}
-        left.set(xscale="log", yscale="log", xlabel="$n$", ylabel="error per dimension")
+        left.set(xscale="log", yscale="log", xlabel="$n$", ylabel=r"$n\,\times$ error per dimension")
         right.set(xscale="log", xlabel="$n$", ylabel=r"$\cos(\hat\mu, \mu)$")
-        left.set_ylim(top=3)
-        left.legend(loc="upper right", fontsize=7)
+        left.legend(loc="upper left", fontsize=7)
         right.legend()
     exact = np.array([_expected(r, "mean_error") for r in runs])
     score = float(np.max(np.abs(out["mean_error_mean"] - exact) / out["mean_error_sem"]))

@@ -146,7 +146,7 @@ def regimes(quick: bool) -> Drawing:
         for ax in (upper, lower):
             ax.axvline(d, color="0.6", lw=0.8, ls=":")
             ax.axvline(fresh, color="0.6", lw=0.8, ls=":")
-        upper.set(xlabel="", title=f"d = {d}, q = {q:.3f}; dotted: n = d and n = n_O = {fresh}")
+        upper.set(xlabel="", title=rf"$d = {d}$, $q = {q:.3f}$; dotted: $n = d$, $n_O$")
     return Drawing(
         figure,
         f"Three regimes at q near 1: P rises from 0 to near 1 at n ≈ d, where E H² begins to fall (below; line: theory),"
@@ -199,7 +199,7 @@ def parts(quick: bool) -> Drawing:
             predicted = np.array([kl_generated_target(q, d, int(n)).total for n in sweep.samples])
             worst = max(worst, float(np.max(np.abs(sweep.column("mean", names[0]) / predicted - 1.0))))
             ax.axvline(q, color="0.6", lw=0.8, ls=":")
-            ax.set(xscale="log", yscale="log", xlabel="d/n", title=f"d = {d}, q = {q:.3f} (dotted)")
+            ax.set(xscale="log", yscale="log", xlabel="$d/n$", title=rf"$q = {q:.3f}$ (dotted)")
         axes[0].set_ylabel("divergence")
         axes[0].legend()
         noise = np.geomspace(0.02, 30.0, 100)

@@ -14,7 +14,7 @@ from .theory import Solution
 #: (name, label, sign) of the curves along t.
 CURVES = (
     ("M", r"$M$", 1),
-    ("Q_xi", r"$|Q^\xi|$", -1),
+    ("Q_xi", r"$Q^\xi$", 1),
     ("Q_eta", r"$Q^\eta$", 1),
     ("Q", r"$Q = \|X\|^2/d$", 1),
     ("cosine", "cosine", 1),
@@ -22,7 +22,7 @@ CURVES = (
 
 
 def comparison(theory: Solution | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
-    """M, |Q_ξ|, Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
+    """M, Q_ξ, Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax, figsize=(3.4, 2.5))
         for (name, label, sign), colour in zip(CURVES, COLOURS, strict=False):

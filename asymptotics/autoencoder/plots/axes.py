@@ -63,7 +63,8 @@ def on_grid(law: GeneratedDensity, grid: list[np.ndarray], samples: int = 400_00
         np.meshgrid(*[2 * np.pi * np.fft.fftfreq(n, h) for n, h in zip(shape, step, strict=True)], indexing="ij"), -1
     )
     damping = np.exp(-0.5 * np.einsum("...i,ij,...j->...", waves, covariance, waves))
-    smooth = np.fft.ifftn(np.fft.fftn(counted, shape) * damping).real
+    axes = tuple(range(len(grid)))
+    smooth = np.fft.ifftn(np.fft.fftn(counted, shape, axes) * damping).real
     return np.maximum(smooth[tuple(slice(len(g)) for g in grid)], 0.0)
 
 

@@ -146,14 +146,16 @@ LABELS = {
 
 
 @draw.register
-def plot_phase_diagram(diagram: PhaseDiagram, ax: Any = None, *, factor: float = 10.0) -> tuple[Any, Any]:
+def plot_phase_diagram(
+    diagram: PhaseDiagram, ax: Any = None, *, factor: float = 10.0, bar: bool = True
+) -> tuple[Any, Any]:
     """log₁₀ of the limit over Λ₀, with lines at 1/factor (collapse), 1 and factor (blow-up); dashed: where a second limit is stable."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         value = np.log10(np.clip(diagram.limit / diagram.start, 1e-300, 1e300))
         shown = np.clip(value, -3, 3)
         image = axis.pcolormesh(
-            diagram.x, diagram.y, shown, cmap="RdBu_r", vmin=-3, vmax=3, shading="nearest", rasterized=True
+            diagram.x, diagram.y, shown, cmap="RdBu_r", vmin=-3, vmax=3, shading="gouraud", rasterized=True
         )
         levels = [x for x in (-np.log10(factor), 0.0, np.log10(factor)) if np.nanmin(value) < x < np.nanmax(value)]
         if levels:
@@ -162,7 +164,8 @@ def plot_phase_diagram(diagram: PhaseDiagram, ax: Any = None, *, factor: float =
             axis.contour(
                 diagram.x, diagram.y, diagram.stable, levels=[1.5], colors="0.35", linestyles="dashed", linewidths=0.9
             )
-        axis.figure.colorbar(image, ax=axis, label=r"$\log_{10}\,\Lambda_\infty/\Lambda_0$")
+        if bar:
+            axis.figure.colorbar(image, ax=axis, label=r"$\log_{10}\,\Lambda_\infty/\Lambda_0$")
         axis.set_xlabel(LABELS[diagram.names[0]])
         axis.set_ylabel(LABELS[diagram.names[1]])
         return figure, axis
