@@ -8,8 +8,8 @@ from .drift import Drift
 from .layout import Layout
 from .steps import Steps
 
-#: Displacement of a difference along an error, in units of 1 + |y|.
-STEP = 1e-5
+#: Displacement of a difference along an error, in units of 1 + |y|; split rules drop nodes, and a drift jumps by that much.
+STEP, KINK_STEP = 1e-5, 1e-3
 
 
 def path_error(steps: Steps, drift: Drift) -> float:
@@ -29,12 +29,13 @@ def path_error(steps: Steps, drift: Drift) -> float:
     changes = np.abs(_totals(drift.layout, steps.changes))
     changes = np.maximum(changes[1:], changes[:-1])
     added = lengths * changes.max(axis=1) + np.abs(_totals(drift.layout, steps.errors)).max(axis=1)
+    displacement = KINK_STEP if drift.kernels.kink else STEP
     for k, length in enumerate(lengths):
         size = float(np.linalg.norm(whole))
         growth = 0.0
         if size > 0:
             y, tau = states[k], float(steps.knots[k] + length / 2)
-            h = STEP * (1.0 + float(np.max(np.abs(y)))) / size
+            h = displacement * (1.0 + float(np.max(np.abs(y)))) / size
             growth = float((drift(tau, y + h * whole) - drift(tau, y)) @ whole) / (h * size**2) * length
         factor = np.exp(min(growth, 50.0))
         whole = whole * factor + length * steps.changes[k + 1] + steps.errors[k]
