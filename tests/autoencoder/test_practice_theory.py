@@ -241,7 +241,7 @@ def test_tables_along_tau_jump() -> None:
         got, wanted = [at.Theta[0, 0], at.Q[0, 0], at.b], [second.Theta[0, 0], second.Q[0, 0], second.b]
         np.testing.assert_allclose(got, wanted, rtol=0, atol=3e-6)
     # Half of the steps with a double weight: the same drift, twice the noise.
-    noisy = end(experiment(TWO, TIED, **ways[2], weight_decay=jump))
+    noisy = end(experiment(TWO, TIED, **ways[2], weight_decay=jump), tolerance=1e-7)
     assert noisy.b == pytest.approx(second.b, abs=1e-8) and noisy.Q[0, 0] > second.Q[0, 0] + 0.01
 
 

@@ -12,7 +12,7 @@ from ...common.numerics.expectations import Fields, Lattice, Rule
 from ...common.numerics.gram import NULL
 from ..kernels.assembly import assemble
 from ..kernels.compile import Kernels
-from ..kernels.compiled_types import COUNT, ETA, FIXED, KIND, LATTICE, OVERFLOW, SHIFTED, USED, Given
+from ..kernels.compiled_types import COUNT, ETA, FIXED, KIND, LATTICE, OVERFLOW, REFINED, SHIFTED, USED, Given
 from ..kernels.fields import mixed_overlaps
 from ..kernels.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
 from ..model.problem import Problem
@@ -235,6 +235,10 @@ class Drift(RightHandSide):
     def overflowed(self) -> bool:
         """Whether a lattice had no room."""
         return bool(self.nodes.mode[OVERFLOW])
+
+    def as_fine_as_planned(self) -> None:
+        """Take a lattice's spacing at least as fine as was said beforehand, whatever the last step found enough."""
+        self.nodes.law[REFINED] = max(1.0, self.nodes.law[REFINED])
 
     def nodes_error(self, tau: float, y: np.ndarray) -> np.ndarray:
         """What the derivative changes by with the shifted nodes of a lattice, or more nodes of a split rule (0 for fixed ones)."""

@@ -162,6 +162,8 @@ def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> T
         loss_states = np.concatenate([stacked[:1, 0], stacked[:, [3, -1]].reshape(-1, stacked.shape[-1])])
     else:
         loss_tau, loss_states = knots, np.concatenate([stacked[:1, 0], stacked[:, -1]])
+    # Where the path ended fewer nodes may have been enough than where it began.
+    drift.as_fine_as_planned()
     bulk, potential = drift.losses(loss_tau, loss_states)
     return TrainingPath(
         knots=knots,
