@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import cast
 
 import numpy as np
 from scipy.integrate import DOP853
@@ -56,7 +57,8 @@ class Setting:
         chosen, noise, _ = Chooser(problem, kernels, tolerance, rule, noise_rule, natural=False).choose(
             Controls("DOP853", 0.1 * tolerance, 0.1 * tolerance, 100_000)
         )
-        return cls(problem, kernels, adjoints, chosen, noise)
+        # Without natural nodes they are fixed.
+        return cls(problem, kernels, adjoints, cast(Rule, chosen), noise)
 
     def finer(self) -> Setting:
         """With half as many nodes again."""
