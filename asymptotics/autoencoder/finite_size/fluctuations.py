@@ -177,6 +177,9 @@ class Fluctuations(Result):
     def spread(self, k: int, tau: float) -> tuple[np.ndarray, np.ndarray]:
         """C and b's own covariance B at τ in panel k, from those at its first knot."""
         start, at = float(self.knots[k]), np.ix_(self.skips, self.skips)
+        # Files of 0.1.0 have numbers here.
+        several = (len(self.skips), len(self.skips))
+        variance, noise = self.skip_variances[k].reshape(several), self.skip[k].reshape(-1, *several)
 
         def covariance(J: np.ndarray, weights: np.ndarray, C: np.ndarray) -> np.ndarray:
             JC = J @ C
@@ -184,10 +187,10 @@ class Fluctuations(Result):
 
         def own(J: np.ndarray, weights: np.ndarray, B: np.ndarray) -> np.ndarray:
             JB = J[at] @ B
-            return np.asarray(JB + JB.T + np.tensordot(weights, self.skip[k], 1))
+            return np.asarray(JB + JB.T + np.tensordot(weights, noise, 1))
 
         C = self.carried(k, start, tau, self.covariances[k], covariance)
-        return C, self.carried(k, start, tau, self.skip_variances[k], own)
+        return C, self.carried(k, start, tau, variance, own)
 
     def _check(self, tau: float) -> float:
         return number("tau", tau, at_least=0, at_most=float(self.knots[-1]) * (1 + 1e-12))
