@@ -193,6 +193,10 @@ MAKE = {
     "autoencoder.CollapseRuns": lambda tmp: chain().simulation,
     "autoencoder.DenoisingError": lambda tmp: of("observables", "denoising_error", problem(), path()(0.5), [0.2, 0.7]),
     "autoencoder.Escape": lambda tmp: asy.escape(saddle()),
+    "autoencoder.Gradient": lambda tmp: asy.gradient(saddle(), wrt=["training.learning_rate", "target.centroids[0][0]"]),
+    "autoencoder.Optimum": lambda tmp: asy.optimise(
+        saddle(), "order_one", {"training.learning_rate": (0.01, 0.5, 2)}, starts=1, simulate=False
+    ),
     "autoencoder.FixedPoints": lambda tmp: asy.fixed_points(saddle(), starts=1, progress=False),
     "autoencoder.FiniteRuns": lambda tmp: asy.simulate(
         asy.example("three-clusters").replace(
