@@ -11,6 +11,7 @@ from .api import escape as escape
 from .api import fixed_points as fixed_points
 from .api import generations as generations
 from .api import gradient as gradient
+from .api import movie as movie
 from .api import optimise as optimise
 from .api import plot as plot
 from .api import regimes as regimes

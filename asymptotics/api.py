@@ -223,14 +223,30 @@ def option_said(system: str) -> Iterator[None]:
         raise InputError(f"{found[1]}: the comparison of the system {system} has no such option") from None
 
 
-def plot(theory: Result, runs: Any = None, ax: Axes | None = None, **options: Any) -> tuple[Figure, Axes]:
-    """Theory as lines, experiment (or your own measurements, as `compare` takes them) as points; returns ``(figure, axes)``."""
+def plot(
+    theory: Result, runs: Any = None, ax: Axes | None = None, *, tau: Sequence[float] | None = None, **options: Any
+) -> tuple[Figure, Axes]:
+    """Theory as lines, experiment (or your own measurements, as `compare` takes them) as points; returns ``(figure, axes)``.
+
+    With ``tau`` (of the auto-encoder) a film strip: the generated density at these training times, a panel each, with contours
+    of theory and target over the density of the networks of ``runs``, which are trained again from their seeds.
+    """
     room = _room_of(theory)
     if isinstance(runs, (Mapping, str, os.PathLike)):
         runs, options = room.measured(theory, runs, options)
     if options:
-        raise InputError(f"{next(iter(options))}: unknown option; a drawing has none but those of measurements")
-    return room.plot(theory, runs, ax=ax)
+        raise InputError(f"{next(iter(options))}: unknown option; a drawing has none but tau and those of measurements")
+    if tau is None:
+        return room.plot(theory, runs, ax=ax)
+    if ax is not None:
+        raise InputError("ax: must be left out with tau, which has a panel a training time")
+    drawn: tuple[Figure, Axes] = room.film("strip", theory, runs, tau)
+    return drawn
+
+
+def movie(theory: Result, runs: Any, file: str | os.PathLike[str], *, tau: Sequence[float] | None = None) -> Any:
+    """The film of `plot` with ``tau`` as a ``.gif`` or ``.mp4``, by default over the whole training; returns the file's path."""
+    return _room_of(theory).film("movie", theory, runs, file, tau=tau)
 
 
 def regimes(subject: Experiment | Result | str, **options: Any) -> Any:

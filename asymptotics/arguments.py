@@ -40,6 +40,11 @@ def experiment_parser(name: str, says: str, *, long: bool, add_help: bool = True
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the file")
     parser.add_argument("--plot", metavar="OUT.png", help="draw the result (png, pdf or svg)")
     parser.add_argument("--save", metavar="OUT.npz", help="keep the result")
+    if name == "compare":
+        parser.add_argument(
+            "--strip", metavar="TAU,TAU,…", help="--plot draws generated densities at these training times instead"
+        )
+        parser.add_argument("--movie", metavar="OUT.gif", help="generated densities along training (gif or mp4)")
     add_loudness(parser)
     if long:
         parser.add_argument("--workers", type=int, help="processes (default: one a core)")
@@ -124,7 +129,9 @@ def load_arguments(
 def check_outputs(common: argparse.Namespace) -> None:
     """Refuse an output that cannot be written before any work is done; ``said`` is what will be said of those that can."""
     common.said = {}
-    for option, suffixes in (("plot", (".png", ".pdf", ".svg")), ("save", (".npz",))):
-        path = getattr(common, option)
+    for option, suffixes in (
+        ("plot", (".png", ".pdf", ".svg")), ("save", (".npz",)), ("movie", (".gif", ".mp4")),
+    ):  # fmt: skip
+        path = getattr(common, option, None)
         if path is not None:
             common.said[path] = check_output(f"--{option}", path, suffixes)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from . import __version__, api
 from .arguments import Parser, changes_of, check_outputs, load_arguments
 from .common.input.checks import ComputationError, InputError, choice
+from .common.input.texts import typed
 from .common.output.files import check_output, save_figure
 from .common.output.letters import in_plain_letters
 from .common.output.plain import to_builtin
@@ -115,11 +116,16 @@ def _optimise(name: str, arguments: Sequence[str]) -> int:
 
 def _compare(name: str, arguments: Sequence[str]) -> int:
     experiment, common, options = _load(name, arguments)
+    times = None if common.strip is None else typed("--strip", common.strip, float, many=True)
+    if times is not None and common.plot is None:
+        raise InputError("--strip: needs --plot OUT.png, where it is drawn")
     theory = api.solve(experiment, **options["solve"])
     runs = api.run(experiment, "simulate", **_resources(common), **options["simulate"])
     verdict = api.compare(theory, runs)
     payload = {"experiment": experiment.name, **verdict.to_json(), "theory": theory.to_json()}
-    _emit(common, verdict, {**payload, "simulation": runs.to_json()}, lambda: api.plot(theory, runs))
+    if common.movie is not None:
+        api.movie(theory, runs, common.movie)
+    _emit(common, verdict, {**payload, "simulation": runs.to_json()}, lambda: api.plot(theory, runs, tau=times))
     return 0 if verdict.passed else 1
 
 

@@ -3,15 +3,18 @@
 from .common.numerics.coordinate_densities import Gaussian
 from .common.numerics.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
 from .common.numerics.transport import mixture_w2_squared
-from .common.output.plotting import COLOURS, points, style
+from .common.output.plotting import COLOURS, COLUMN, PAGE, letter_panels, points, style
 from .common.output.verdict import Verdict
 from .common.running.ensembles import run_ensemble, spawn
 
 __all__ = [
     "COLOURS",
+    "COLUMN",
+    "PAGE",
     "Gaussian",
     "Verdict",
     "from_data",
+    "letter_panels",
     "load_spectrum",
     "mixture_w2_squared",
     "mnist_covariance",

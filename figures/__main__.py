@@ -16,7 +16,7 @@ import numpy as np
 
 from asymptotics.arguments import Parser
 from asymptotics.common.input.checks import InputError, closest
-from asymptotics.common.output.plotting import style
+from asymptotics.common.output.plotting import letter_panels, style
 from asymptotics.common.output.results import to_builtin, write_atomically
 from asymptotics.common.running.pool import Failure, outcomes
 from asymptotics.common.running.progress import bar
@@ -129,6 +129,7 @@ def save(drawing: Drawing, name: str, folder: Path, *, quick: bool = False, gall
     arrays |= {f"__{key}__": np.array(text) for key, text in texts.items()}
     written = []
     with style():
+        letter_panels(drawing.figure)
         for kind in ("png", "pdf"):
             # No date in the file: the same numbers give the same bytes.
             metadata = {"CreationDate": None} if kind == "pdf" else inside | {"Software": None}
@@ -194,9 +195,8 @@ def run(arguments: Sequence[str], prog: str = "python -m figures") -> int:
     known = discover()
     if options.name == "list":
         width = max(map(len, known))
-        for title, room in rooms().items():
-            for name in room:
-                print(f"{name:<{width}}  {title}")
+        for name, drawn in known.items():
+            print(f"{name:<{width}}  {(drawn.__doc__ or '').strip().partition(chr(10))[0]}")
         return 0
     if options.name != "all" and options.name not in known:
         hint = closest(options.name, list(known))

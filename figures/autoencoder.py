@@ -47,7 +47,7 @@ def three_clusters(quick: bool) -> Drawing:
     runs = asy.simulate(exp, progress=False)
     law = GeneratedDensity.from_path(path, exp.problem)
     with style() as plt:
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.8), layout="constrained")
+        figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.6), layout="constrained")
         plot_path(path, runs, axes[0, 0])
         # Above the curves.
         axes[0, 0].set_ylim(top=2.9)
@@ -98,7 +98,7 @@ def mnist_gaussian(quick: bool) -> Drawing:
     d = np.array([784, 3136, 12544])[: len(even)]
     window = 4.5
     with style() as plt:
-        figure = plt.figure(figsize=(7.2, 6.2), layout="constrained")
+        figure = plt.figure(figsize=(7.0, 6.0), layout="constrained")
         grid = figure.add_gridspec(3, 4, height_ratios=(1.1, 1, 1))
         course, convergence_of_b = figure.add_subplot(grid[0, :2]), figure.add_subplot(grid[0, 2:])
         axes = np.array([[figure.add_subplot(grid[row, k]) for k in range(4)] for row in (1, 2)])

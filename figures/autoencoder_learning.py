@@ -95,12 +95,12 @@ def curves(quick: bool) -> Drawing:
     )
     n = taus / 0.2
     with style() as plt:
-        figure, grid = plt.subplots(2, 3, figsize=(7.2, 4.8), layout="constrained")
+        figure, grid = plt.subplots(2, 3, figsize=(7.0, 4.7), layout="constrained")
         axes = [*grid[0], *grid[1, :2]]
         grid[1, 2].set_axis_off()
         for k, (name, label) in enumerate((("sliced", "sliced $W_2$"), ("mixture", "$MW_2$ of cell moments"))):
-            axes[0].plot(theory.samples, getattr(theory, name), color=COLOURS[k], label=label)
-            points(axes[0], n, mean[name], sem[name], color=COLOURS[k])
+            axes[0].plot(theory.samples, getattr(theory, name), color=COLOURS[3 + k], label=label)
+            points(axes[0], n, mean[name], sem[name], color=COLOURS[3 + k])
         for c in range(3):
             label = f"cluster {c + 1}, weight {problem.target.weights[c]:g}"
             for ax, name in ((axes[1], "masses"), (axes[2], "cosines")):
@@ -111,14 +111,14 @@ def curves(quick: bool) -> Drawing:
             points(axes[1], n, low_mean["masses"][:, c], low_sem["masses"][:, c], color=COLOURS[c], mfc="w", zorder=1)
         for k, tau in enumerate(shown):
             for ax, line, name in ((axes[3], denoising, "denoising"), (axes[4], scores, "score")):
-                ax.plot(fine, line[k], color=COLOURS[k], label=rf"$\tau = {tau:g}$")
-                points(ax, t, mean[name][k], sem[name][k], color=COLOURS[k])
+                ax.plot(fine, line[k], color=COLOURS[5 + k], label=rf"$\tau = {tau:g}$")
+                points(ax, t, mean[name][k], sem[name][k], color=COLOURS[5 + k])
         for ax, title in zip(
             axes[:3], ("distance to the target", "mass in the cell", "cosine with span $W$"), strict=True
         ):
             ax.set(xlabel="samples per dimension $n/d$", title=title)
-        axes[3].set(xlabel="noise level $t$", title="denoising error, $O(1)$ part")
-        axes[4].set(xlabel="noise level $t$", title="relative error of score", yscale="log")
+        axes[3].set(xlabel="sampling time $t$ (0: noise, 1: data)", title="denoising error, $O(1)$ part")
+        axes[4].set(xlabel="sampling time $t$ (0: noise, 1: data)", title="relative error of score", yscale="log")
         axes[0].legend()
         # The others stand in the free place, clear of the points.
         for ax, place in ((axes[1], (0.0, 0.62)), (axes[3], (0.0, 0.1))):
@@ -187,7 +187,7 @@ def sample_complexity(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {}
     gaps = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.1), layout="constrained")
         for ax, (name, measured, fine, change) in zip(axes, sweeps, strict=True):
             theory = np.array([found(asy.solve(base.replace(change(x)), tolerance=1e-3)).samples for x in fine])
             exact = np.array([found(asy.solve(base.replace(change(x)), tolerance=1e-3)).samples for x in measured])

@@ -8,7 +8,7 @@ import asymptotics as asy
 from asymptotics import autoencoder
 from asymptotics.tools import COLOURS, points, style
 
-from .base import Drawing, Figures
+from .base import Drawing, Figures, mean_and_error
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937"
 EXAMPLE = "model-collapse"
@@ -44,7 +44,7 @@ def densities(quick: bool) -> Drawing:
     """Target and generated densities, generation by generation."""
     e, chain, runs = _chain(quick)
     with style() as plt:
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.6), layout="constrained", sharex=True, sharey=True)
+        figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.4), layout="constrained", sharex=True, sharey=True)
         autoencoder.plot_generations(chain, axes=axes.ravel())
         for axis in axes[0]:
             axis.set_xlabel("")
@@ -63,7 +63,7 @@ def decay(quick: bool) -> Drawing:
     generation = np.arange(1, chain.count + 1)
     data = _data(chain, runs)
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained")
         autoencoder.plot_collapse(chain, ax=left)
         # On a linear scale, against which 1/d is small; what is left of it is on the right.
         left.set_yscale("linear")
@@ -98,7 +98,7 @@ def cobweb(quick: bool) -> Drawing:
     )
     data: dict[str, np.ndarray] = {}
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.7), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.6), layout="constrained")
         for k, (axis, (title, f)) in enumerate(zip(axes, cases, strict=True)):
             autoencoder.plot_cobweb(f, axis)
             axis.set_title(f"{title}:\n{f.phase()}")
@@ -121,7 +121,7 @@ def cobweb(quick: bool) -> Drawing:
 
 def phases(quick: bool) -> Drawing:
     """Collapse, stable spread and blow-up over (t_f, τ), (t_f, ε) and (t_f, φ)."""
-    n = 14 if quick else 45
+    n = 14 if quick else 61
     e = asy.example(EXAMPLE).replace({"training.times": [0.7], "sampling.scheme": "euler"})
     many = asy.example(EXAMPLE)
     stops = np.linspace(0.3, 0.995, n)
@@ -142,9 +142,9 @@ def phases(quick: bool) -> Drawing:
     )
     data: dict[str, np.ndarray] = {}
     with style() as plt:
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.4), layout="constrained")
+        figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.2), layout="constrained")
         for k, (axis, (title, diagram)) in enumerate(zip(axes.flat, diagrams, strict=True)):
-            autoencoder.plot_phase_diagram(diagram, axis)
+            autoencoder.plot_phase_diagram(diagram, axis, bar=False)
             axis.set_title(title)
             if diagram.names[1] == "tau":
                 axis.set_yscale("log")
@@ -154,6 +154,8 @@ def phases(quick: bool) -> Drawing:
                 f"limit_{k}": diagram.limit,
                 f"stable_{k}": diagram.stable,
             }
+        picture = axes[0, 0].collections[0]
+        figure.colorbar(picture, ax=list(axes.flat), label=r"$\log_{10}\,\Lambda_\infty/\Lambda_0$", shrink=0.7)
     caption = (
         "Where the collapse map's iteration from the original target ends: blue collapse, white a stable spread, red blow-up "
         "(lines: a tenth, one and ten times the original; dashed: a second stable limit). Noise is epsilon (1 - t)."
@@ -182,7 +184,7 @@ def remedy(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"phi": phi, "phi_runs": np.array(some)}
     scores: list[np.ndarray] = []
     with style() as plt:
-        figure, axis = plt.subplots(figsize=(4.4, 3.4), layout="constrained")
+        figure, axis = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for k, stop in enumerate((0.6, 0.9, 0.99)):
             e = asy.example(EXAMPLE).replace(changes | {"sampling.stop": stop})
             limits = np.array([autoencoder.CollapseMap(e.problem, float(x)).limit() for x in phi])
@@ -216,7 +218,71 @@ def remedy(quick: bool) -> Drawing:
     return Drawing(figure, caption, f"{PAPER}: the remedy for its collapse", data, table, closeness)
 
 
+def mechanism(quick: bool) -> Drawing:
+    """Why modes collapse: b_τ and the variance a network generates, against the variance it was trained on."""
+    base = asy.example(EXAMPLE)
+    size = {"dimension": 200, "runs": 4, "samples": 200} if quick else {"dimension": 500, "runs": 8, "samples": 200}
+    some = np.array([0.1, 0.5, 2.0] if quick else [0.05, 0.2, 0.5, 1.0, 3.0])
+    fine = np.geomspace(0.02, 8.0, 200)
+    stops = (0.6, 0.9, 0.99)
+    data: dict[str, np.ndarray] = {"Lambda": fine, "Lambda_runs": some}
+    z = []
+    with style() as plt:
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 2.8), layout="constrained")
+        for k, stop in enumerate(stops):
+            e = base.replace({"sampling.stop": stop} | {f"simulation.{key}": value for key, value in size.items()})
+            f = autoencoder.CollapseMap(e.problem, 0.0)
+            b, variance = f.skip(fine), f(fine)
+            if k == 0:
+                left.plot(fine, b, color="black", label=r"theory, $b_\tau(\Lambda)$")
+                data["b"] = b
+            right.plot(fine, variance, color=COLOURS[k], label=f"$t_f = {stop:g}$")
+            data[f"variance_{stop:g}"] = variance
+            found = [
+                asy.simulate(
+                    e.replace({"target.eigenvalues": [[float(x)]]}),
+                    tau=[e.problem.training.tau],
+                    companion=False,
+                    progress=False,
+                )
+                for x in some
+            ]
+            # Of the directions orthogonal to the clusters.
+            d, K = size["dimension"], e.problem.target.directions
+            rest = [(d * r.norms - np.sum(r.generated**2, axis=2)).mean(axis=1) / (d - K) for r in found]
+            mean, sem = np.array([mean_and_error(x) for x in rest]).T
+            points(right, some, mean, sem, color=COLOURS[k])
+            data |= {f"mean_{stop:g}": mean, f"sem_{stop:g}": sem}
+            z.append(np.abs(mean / np.array([float(f(x)) for x in some]) - 1))
+            if k == 0:
+                mean, sem = np.array([(float(r.mean("b")[-1]), float(r.sem("b")[-1])) for r in found]).T
+                points(left, some, mean, sem, color=COLOURS[1], label="experiment")
+                data |= {"b_mean": mean, "b_sem": sem, "b_off": np.abs(mean - f.skip(some))}
+        right.plot(fine, fine, color="0.6", lw=0.8, label=r"$v = \Lambda$")
+        left.set(xscale="log", xlabel=r"training variance $\Lambda$", ylabel=r"skip connection $b_\tau$")
+        right.set(
+            xscale="log", yscale="log", xlabel=r"training variance $\Lambda$", ylabel=r"generated variance $v_{t_f}$"
+        )
+        left.legend()
+        right.legend()
+    off = np.concatenate(z)
+    data["variance_off"] = off
+    caption = (
+        "The mode-collapse argument in one picture. (a) The trained skip connection against the variance Lambda of the training data"
+        " in all directions that are not followed. (b) The variance that the network generates there, for three stopping times t_f:"
+        " below the grey diagonal the next generation is narrower, above it wider; where a curve crosses it, spread is kept. Lines:"
+        f" theory. Points: mean and standard error (smaller than the mark where not seen) of {size['runs']} trainings in R^d, d ="
+        f" {size['dimension']}, in the directions orthogonal to the clusters; the weights add a share of order 1/d. Other keys as in the example {EXAMPLE}."
+    )
+    closeness = (
+        f"skip connection within {data['b_off'].max():.4f}; generated variance within {100 * np.median(off):.1f} % (median of"
+        f" {off.size} points), at most {100 * off.max():.0f} %, where the weights' share of order 1/d is not small against it"
+    )
+    return Drawing(figure, caption, f"{PAPER}: the argument for model collapse", data, base.to_table(), closeness)
+
+
 FIGURES: Figures = {
+    "collapse-mechanism": mechanism,
     "collapse-densities": densities,
     "collapse-decay": decay,
     "collapse-cobweb": cobweb,

@@ -69,7 +69,7 @@ def scaling(quick: bool) -> Drawing:
     grid = np.geomspace(40, 2 * dimensions[-1], 60)
     predicted = np.array([np.sqrt(np.diag(f.covariance(tau, d))) for d in grid])
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(5.2, 3.8), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for k, (label, field, index, at) in enumerate(SHOWN):
             ax.loglog(grid, predicted[:, at], color=COLOURS[k], label=label)
             for name, ds, ensembles, marker in (
@@ -118,7 +118,7 @@ def gap(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"d": np.array(dimensions), "m1": m1}
     scores = []
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(5.0, 3.6), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for k, (label, field, index, position) in enumerate(SHOWN):
             if index == (0, 1):
                 continue
@@ -173,7 +173,7 @@ def fan(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"tau": taus}
     inside = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.7), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.6), layout="constrained")
         for ax, (label, field, index, _) in zip(axes, (SHOWN[2], SHOWN[1], SHOWN[3]), strict=True):
             line, width = _band(ax, path, d, field, index, taus)
             values = _values(full, field, index)

@@ -19,7 +19,7 @@ from .base import Drawing
 PAGE = "README.md"
 #: Folder of the small pictures, below that of their page.
 PICTURES = "gallery"
-#: A figure of text width (7.2 in) is about 860 pixels wide, what a web page shows.
+#: A figure of text width (7 in) is 840 pixels wide, what a web page shows.
 DPI = 120
 
 

@@ -19,7 +19,7 @@ def orders(quick: bool = False) -> Drawing:
     data: dict[str, np.ndarray] = {}
     worst = 0.0
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained")
         for k, m in enumerate(sizes):
             features = 1 + m + m * (m + 1) // 2
             grid = np.unique(np.round(np.geomspace(features + m + 3, 60 * features, 40)).astype(int))

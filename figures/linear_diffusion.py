@@ -100,7 +100,7 @@ def _against_samples(curves: list[tuple[str, float, float]], quick: bool, captio
     names = ("train_loss", "test_loss", "kl_generated_target", "kl_target_generated")
     titles = ("train loss", "test loss", r"KL$(\rho_N\|\rho)$", r"KL$(\rho\|\rho_N)$")
     with style() as plt:
-        figure, axes = plt.subplots(2, 2, figsize=(7.2, 5.4), layout="constrained", sharex=True)
+        figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.2), layout="constrained", sharex=True)
         for k, (label, exponent, ridge) in enumerate(curves):
             theory = sweep(_settings(dimension, exponent, 2, ridge), lines.tolist(), tau=[1.0])
             drawn = len(curves) <= 4 or k % 2 == 0
@@ -108,7 +108,16 @@ def _against_samples(curves: list[tuple[str, float, float]], quick: bool, captio
             pairs += found
             for ax, name in zip(axes.flat, names, strict=True):
                 column = np.array([np.nan if v is None else v for v in theory.columns[name]], dtype=float)
-                ax.plot(lines / dimension, column / dimension, color=COLOURS[k], label=label)
+                # Dashes where a line would hide the one below it.
+                dash = "--" if k and ridge == 0 else "-"
+                ax.plot(
+                    lines / dimension,
+                    column / dimension,
+                    color=COLOURS[k],
+                    label=label,
+                    linestyle=dash,
+                    zorder=3 - ridge,
+                )
                 if found:
                     _put(ax, at / dimension, [r for _, r in found], name, dimension, COLOURS[k])
                 data[f"{name} {label}"] = column / dimension
@@ -159,7 +168,7 @@ def early_stopping(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"measured_tau": np.array(tau)}
     pairs = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained")
         for k, exponent in enumerate(EXPONENTS):
             settings = _settings(dimension, exponent, dimension // 2, 0.0)
             theory = _theory(Problem(settings), tau=np.geomspace(0.02, 100, 120))
@@ -200,7 +209,7 @@ def agreement(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"samples": lines, "measured_samples": at}
     pairs = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained", sharey=True)
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained", sharey=True)
         for k, exponent in enumerate((0.0, 1.0, 2.0)):
             theory = sweep(_settings(dimension, exponent, 2, 0.0), lines.tolist(), tau=[1.0])
             found = [_measure(_settings(dimension, exponent, int(n), 0.0), runs) for n in at]
@@ -234,7 +243,7 @@ def sampler(quick: bool) -> Drawing:
     worst = 0.0
     rng = np.random.default_rng(0)
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         labels = {
             "beta": r"$\beta_t$",
             "posterior": r"$\tilde\beta_t$",

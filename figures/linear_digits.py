@@ -41,7 +41,7 @@ def spectra(quick: bool) -> Drawing:
     losses = sweep(LinearDiffusion(spectrum="mnist", samples=2, regularisation=1e-3), sizes.tolist(), tau=[1.0])
     subset = from_data(images[:1000])
     with style() as plt:
-        figure = plt.figure(figsize=(7.2, 4.1), layout="constrained")
+        figure = plt.figure(figsize=(7.0, 4.0), layout="constrained")
         grid = figure.add_gridspec(2, 6, height_ratios=(2, 1))
         ax = figure.add_subplot(grid[0, :3])
         rank = np.arange(1, 785)
@@ -101,7 +101,7 @@ def effective_dimensions(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"samples": lines, "measured_samples": at}
     notes = []
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         cases = (("raw", covariance, None), ("resized", resize @ covariance @ resize.T, resize))
         for k, (name, target, operator) in enumerate(cases):
             d_eff = known[name]
@@ -136,7 +136,8 @@ def effective_dimensions(quick: bool) -> Drawing:
         "digits resized to 32 × 32. Lines: d_eff/N with d_eff = 1 + (Tr Σ)²/Tr Σ² of Gaussian data; points: "
         "mean and standard error over "
         f"{repeats} subsets of {len(images)} digits, whose own covariance is not quite that of all: with that "
-        "offset the dotted lines are expected. With the digits' own fourth moment the raw d_eff is {known['fourth_moment']:.1f}; "
+        "offset the dotted lines are expected. With the digits' own fourth moment the raw "
+        f"d_eff is {known['fourth_moment']:.1f}; "
         "the published 25 is the "
         f"participation ratio of the resized digits, {known['participation_ratio_resized']:.2f}."
     )
@@ -151,7 +152,7 @@ def images(quick: bool) -> Drawing:
     lines = np.unique(np.round(np.geomspace(20, 4000, 15 if quick else 40)).astype(int))
     theory = sweep(LinearDiffusion(spectrum="mnist", samples=2, regularisation=1e-3), lines.tolist(), tau=[1.0])
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained")
         for k, (name, measured) in enumerate((("train", found.train), ("test", found.test))):
             axes[0].plot(lines, np.array(theory.columns[f"{name}_loss"]) / 784, color=COLOURS[k], label=name)
             points(

@@ -28,7 +28,7 @@ def modes(quick: bool) -> Drawing:
     pca = [[sample_pca(experiment.problem, t, pca_dimension, s) for s in spawn(3, 6)] for t in pca_taus]
     pca_mean, pca_sem = mean_and_error(pca, axis=1)
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.3), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.2), layout="constrained")
         for k in range(K):
             colour = COLOURS[k]
             left.plot(

@@ -21,7 +21,7 @@ def transition(quick: bool = False) -> Drawing:
     sets = 20 if quick else 60
     data: dict[str, np.ndarray] = {}
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.1), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.3), layout="constrained")
         worst = _joint(axes[0], data, sets * 2)
         _coordinates(axes[1], data, sets)
         table = _halves(axes[1:], data, 4 if quick else 16)

@@ -88,7 +88,7 @@ def error(quick: bool) -> Drawing:
     size = {"dimension": 1000 if quick else 5000, "runs": 6, "samples": 100}
     runs = [_run(MixtureFlow(int(k), sigma, ridge), **size) for k in counts]
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.1), layout="constrained")
         shown = (
             ("mean_error", r"learned flow, $\|\hat\mu-\mu\|^2/d$", "-", 0),
             ("mw2_squared", r"learned flow, $MW_2^2/d$", (0, (1, 1)), 3),
@@ -97,20 +97,20 @@ def error(quick: bool) -> Drawing:
             ("bayes_error", "Bayes-optimal", "--", 1),
         )
         for name, label, line, colour in shown:
-            left.plot(n, theory[name], linestyle=line, color=COLOURS[colour], label=label)
-        left.plot(n, theory["asymptote"], color="0.6", linewidth=0.8, label=r"$2\sigma^2/n$")
+            left.plot(n, n * theory[name], linestyle=line, color=COLOURS[colour], label=label)
+        left.plot(n, n * theory["asymptote"], color="0.6", linewidth=0.8, label=r"$2\sigma^2$")
         right.plot(n, theory["mean_cosine"], color=COLOURS[0], label="learned flow")
         right.plot(n, theory["bayes_cosine"], "--", color=COLOURS[1], label="Bayes-optimal and PCA")
         out: dict[str, np.ndarray] = {}
         for ax, name in ((left, "mean_error"), (right, "mean_cosine")):
             mean = np.array([float(r.mean(name)) for r in runs])
             sem = np.array([float(r.sem(name)) for r in runs])
-            points(ax, counts, mean, sem, color=COLOURS[0])
+            scale = counts if ax is left else 1.0
+            points(ax, counts, scale * mean, scale * sem, color=COLOURS[0])
             out |= {f"{name}_mean": mean, f"{name}_sem": sem}
-        left.set(xscale="log", yscale="log", xlabel="$n$", ylabel="error per dimension")
+        left.set(xscale="log", yscale="log", xlabel="$n$", ylabel=r"$n\,\times$ error per dimension")
         right.set(xscale="log", xlabel="$n$", ylabel=r"$\cos(\hat\mu, \mu)$")
-        left.set_ylim(top=3)
-        left.legend(loc="upper right", fontsize=6.5)
+        left.legend(loc="upper left", fontsize=7)
         right.legend()
     exact = np.array([_expected(r, "mean_error") for r in runs])
     score = float(np.max(np.abs(out["mean_error_mean"] - exact) / out["mean_error_sem"]))
@@ -134,7 +134,7 @@ def spread(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"n": n, "n_runs": counts}
     scores = []
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for ridge, colour in zip((0.0, 0.1, 0.5, 2.0), COLOURS, strict=False):
             theory = curve(n, sigma, ridge)["sigma_generated"]
             ax.plot(n, theory, color=colour, label=rf"$\lambda = {ridge:g}$")
@@ -179,7 +179,7 @@ def plane(quick: bool) -> Drawing:
     spread = float(theory.perp) / np.sqrt(d)
     mean, angle = centre + np.sqrt(2 / np.pi) * spread * along, np.degrees(np.arctan2(along[1], along[0]))
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(4.8, 2.7), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for cloud, colour, label in ((target, COLOURS[0], "target"), (generated, COLOURS[1], "generated")):
             ax.plot(*(frame @ cloud.T), ".", color=colour, markersize=2.5, alpha=0.5, label=label)
         for side in (1, -1):
@@ -218,7 +218,7 @@ def sweeps(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"ridge": ridges, "noises": many}
     scores = []
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.1), layout="constrained")
         for n, colour in zip((4, 8, 32), COLOURS, strict=False):
             theory = final_state(samples=n, cluster_std=sigma, ridge=ridges).mean_error
             left.plot(ridges, theory, color=colour, label=f"$n = {n}$")
@@ -274,7 +274,7 @@ def convergence(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"steps": numbers}
     slopes = []
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for scheme, colour in zip(("euler", "heun", "rk4"), COLOURS, strict=False):
             grids = [make_grid(interpolant, int(k), scheme, "time", np.array([1.0])) for k in numbers]
             runs = [discretise(flow, g) for g in grids]

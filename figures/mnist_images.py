@@ -50,7 +50,7 @@ def images(quick: bool) -> Drawing:
         data |= {f"{name}_{kind}_mean": r.mean(name) for kind, r in kinds}
         data |= {f"{name}_{kind}_sem": r.sem(name) for kind, r in kinds}
     with style() as plt:
-        figure = plt.figure(figsize=(7.2, 5.8), layout="constrained")
+        figure = plt.figure(figsize=(7.0, 5.6), layout="constrained")
         grid = figure.add_gridspec(2, 2)
         axes = [figure.add_subplot(place) for place in (grid[0, 0], grid[0, 1], grid[1, :])]
         shown = ((r"$Q_{11}$", "Q", (0, 0)), (r"$Q_{22}$", "Q", (1, 1)), ("$b$", "b", ()))

@@ -63,7 +63,7 @@ def error(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"samples_line": fine, "samples": np.array(sizes), "noise_factor": np.array(scales)}
     worst = 0.0
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for g in scales:
             problem = _problem(d, g, runs=runs)
             q = _fraction(problem)
@@ -96,7 +96,7 @@ def transition(quick: bool) -> Drawing:
     sizes = _sizes(d, ratios)
     data: dict[str, np.ndarray] = {"samples": np.array(sizes)}
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), sharey=True, layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.1), sharey=True, layout="constrained")
         for ax, kind in zip(axes, ("exact", "kernel"), strict=True):
             sweeps, labels = [], []
             for g in (0.01, 0.1, 1.0):
@@ -138,7 +138,7 @@ def regimes(quick: bool) -> Drawing:
     q = _fraction(problem)
     fine = np.unique(np.geomspace(0.5 * d, fresh, 120).astype(int))
     with style() as plt:
-        figure, (upper, lower) = plt.subplots(2, 1, figsize=(4.8, 4.6), sharex=True, layout="constrained")
+        figure, (upper, lower) = plt.subplots(2, 1, figsize=(3.4, 3.3), sharex=True, layout="constrained")
         plots.plot_probability([sweep], ax=upper)
         upper.set_ylabel(PROBABILITY)
         upper.axhline(0.5, color="0.6", lw=0.8, ls="--")
@@ -146,7 +146,7 @@ def regimes(quick: bool) -> Drawing:
         for ax in (upper, lower):
             ax.axvline(d, color="0.6", lw=0.8, ls=":")
             ax.axvline(fresh, color="0.6", lw=0.8, ls=":")
-        upper.set(xlabel="", title=f"d = {d}, q = {q:.3f}; dotted: n = d and n = n_O = {fresh}")
+        upper.set(xlabel="", title=rf"$d = {d}$, $q = {q:.3f}$; dotted: $n = d$, $n_O$")
     return Drawing(
         figure,
         f"Three regimes at q near 1: P rises from 0 to near 1 at n ≈ d, where E H² begins to fall (below; line: theory),"
@@ -175,7 +175,7 @@ def parts(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"ratio_line": ratios, "ratio": np.array(some)}
     worst = 0.0
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.8), layout="constrained")
         for ax, g in zip(axes[:2], scales, strict=True):
             problem = _problem(d, g, runs=runs)
             q = _fraction(problem)
@@ -199,7 +199,7 @@ def parts(quick: bool) -> Drawing:
             predicted = np.array([kl_generated_target(q, d, int(n)).total for n in sweep.samples])
             worst = max(worst, float(np.max(np.abs(sweep.column("mean", names[0]) / predicted - 1.0))))
             ax.axvline(q, color="0.6", lw=0.8, ls=":")
-            ax.set(xscale="log", yscale="log", xlabel="d/n", title=f"d = {d}, q = {q:.3f} (dotted)")
+            ax.set(xscale="log", yscale="log", xlabel="$d/n$", title=rf"$q = {q:.3f}$ (dotted)")
         axes[0].set_ylabel("divergence")
         axes[0].legend()
         noise = np.geomspace(0.02, 30.0, 100)
@@ -241,7 +241,7 @@ def widths(quick: bool) -> Drawing:
     d = 100
     sizes = np.unique(np.geomspace(4, 1e7, 60 if quick else 200).astype(int))
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained")
         plots.plot_bandwidths(d, sizes, ax=left)
         small = 2
         n_small = np.unique(np.geomspace(4, 1e5, 80).astype(int))
@@ -277,7 +277,7 @@ def steps(quick: bool) -> Drawing:
     problem = _problem(d, 1.0, **given)
     data: dict[str, np.ndarray] = {"steps": np.array(counts)}
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.1), layout="constrained")
         plots.plot_multistep(TIME, problem.one_step.noise_scale, 1.0, d, np.arange(1, counts[-1] + 1), ax=left)
         for k, scheme in enumerate(("deterministic", "ancestral")):
             found = [ensemble(_problem(d, 1.0, steps=c, scheme=scheme, **given), progress=False) for c in counts]
@@ -289,7 +289,7 @@ def steps(quick: bool) -> Drawing:
         left.axhline(limit, color="0.4", lw=0.9, ls=":", label="deterministic, k → ∞, n = 20 d")
         left.set_ylabel("KL(G‖O)")
         left.set_title(f"d = {d}, q = {_fraction(problem):.2f}")
-        left.legend(fontsize=6.5)
+        left.legend(fontsize=7)
         for k, ratio in enumerate((1.25, 2.0, 5.0)):
             more: dict[str, Any] = {
                 "samples": round(ratio * d),

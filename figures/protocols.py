@@ -71,7 +71,7 @@ def learning_rate(quick: bool) -> Drawing:
     with style():
         import matplotlib.pyplot as plt
 
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 2.9), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.8), layout="constrained")
         axes[0].axhline(constant, color=COLOURS[0], label="best constant")
         axes[0].stairs(values[:, 0], knots, baseline=None, color=COLOURS[1], label="optimum")
         axes[0].set(xlabel="$n/d$", ylabel=r"learning rate $\eta$", yscale="log")
@@ -111,7 +111,7 @@ def curriculum(quick: bool) -> Drawing:
     with style():
         import matplotlib.pyplot as plt
 
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 2.9), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.8), layout="constrained")
         values, knots = _steps(level)
         data |= {"noise_level": 1 - values[:, 0], "noise_level_knots": knots}
         axes[0].axhline(1 - level.constant["control"], color=COLOURS[0], label="best constant")

@@ -52,7 +52,7 @@ def times(quick: bool) -> Drawing:
     ratios = np.geomspace(2, 4096, 12 if quick else 34)
     data: dict[str, np.ndarray] = {"samples": ratios}
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.1), layout="constrained")
         for k, features in enumerate((64.0, 1024.0)):
             star, memory, gap, rate = (np.full(ratios.size, np.nan) for _ in range(4))
             for i, ratio in enumerate(ratios):
@@ -104,7 +104,7 @@ def phases(quick: bool) -> Drawing:
             gap[i, j] = point.test_loss - point.train_loss
         star[i] = samples_star(problem.model, problem.random_features.noise, 1.0) or np.nan
     with style() as plt:
-        figure, axis = plt.subplots(figsize=(4.6, 3.6), layout="constrained")
+        figure, axis = plt.subplots(figsize=(3.4, 2.7), layout="constrained")
         image = axis.pcolormesh(ratios, features, np.log10(gap), shading="nearest", rasterized=True)
         axis.plot(star, features, color="w", linestyle="--", label="$n^*(p)$")
         axis.set(xscale="log", yscale="log", xlabel="n/d", ylabel="p/d", xlim=(ratios[0], ratios[-1]))
@@ -140,7 +140,7 @@ def stopping(quick: bool) -> Drawing:
     at = np.arange(len(kinds))
     data |= {"stopped": np.array(stopped), "ridge": np.array(tuned), "end": np.array(ends)}
     with style() as plt:
-        figure, axis = plt.subplots(figsize=(4.4, 3.2), layout="constrained")
+        figure, axis = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         axis.plot(at, stopped, "o-", ms=3, label=r"stopped at $\tau^*$")
         axis.plot(at, tuned, "s--", ms=3, label="best ridge")
         axis.axhline(bayes, color="0.6", linestyle=":", label="least possible")
@@ -170,7 +170,7 @@ def kernel(quick: bool) -> Drawing:
     flat = flow_of(linear, np.array([1e2])).losses(np.array([1e2]))
     least = float(np.exp(-0.02))
     with style() as plt:
-        figure, axis = plt.subplots(figsize=(4.6, 3.3), layout="constrained")
+        figure, axis = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for k, features in enumerate((16.0, 64.0, 256.0)):
             _, test, _ = flow_of(problem_of(features, 32.0, 0.01), scaled / features).losses(scaled / features)
             axis.plot(scaled, test - least, color=COLOURS[k], label=f"p/d = {features:g}")

@@ -53,7 +53,7 @@ def spectrum(quick: bool) -> Drawing:
     measured = [float(weight[(values > a) & (values < b)].sum()) for a, b in pairwise(cuts)]
     middle = np.sqrt(edges[1:] * edges[:-1])
     with style() as plt:
-        figure, axes = plt.subplots(2, 1, figsize=(7.2, 4.6), layout="constrained", sharex=True)
+        figure, axes = plt.subplots(2, 1, figsize=(7.0, 4.5), layout="constrained", sharex=True)
         shown = law.density > 0
         scale = problem.model.psi_p * law.eigenvalues
         axes[0].plot(law.eigenvalues, np.where(shown, scale * law.density, np.nan), color=COLOURS[0], label="theory")
@@ -101,7 +101,7 @@ def training(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"tau": times, "measured_tau": measured}
     worst: list[float] = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained", sharex=True)
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.1), layout="constrained", sharex=True)
         for k, ratio in enumerate((1.0, 2.0, 4.0, 8.0)):
             simulation = Simulation(dimension=dimension, runs=runs, seed=k, sizes=2 if quick else 3)
             problem = problem_of(8.0, ratio, 0.05, simulation, times=measured.tolist(), ridge=1e-2)
@@ -138,7 +138,7 @@ def noises(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"features": ratios, "measured_features": at}
     errors = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(9.0, 3.1), layout="constrained", sharex=True)
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.4), layout="constrained", sharex=True)
         for k, m in enumerate((1, 2, 4, "all")):
             curve = [ridge(problem_of(float(r), 2.0, 0.05, noises=m).model, 1e-3) for r in ratios]
             simulation = Simulation(dimension=dimension, runs=runs, seed=k, sizes=1)
@@ -177,7 +177,7 @@ def recall(quick: bool) -> Drawing:
     grid = np.geomspace(1, 1e6, 20 if quick else 40)
     linear = generated_norm(problem.random_features, grid * features, finite_features=True)
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.1), layout="constrained", sharex=True)
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained", sharex=True)
 
         def put(ax: Any, values: np.ndarray, colour: str, label: str) -> None:
             sem = values.std(axis=0, ddof=1) / np.sqrt(runs)
@@ -226,7 +226,7 @@ def digits(quick: bool) -> Drawing:
     fine = np.geomspace(0.03, 1e3, 100)
     train, test, _ = flow_of(Problem(settings), fine).losses(fine)
     with style() as plt:
-        figure, axis = plt.subplots(figsize=(4.6, 3.3), layout="constrained")
+        figure, axis = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for k, (name, line) in enumerate((("train", train), ("test", test))):
             values = getattr(found, name)
             axis.plot(fine, line, color=COLOURS[k], label=f"{name}, theory")

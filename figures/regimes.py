@@ -69,7 +69,7 @@ def phase_diagram(quick: bool) -> Drawing:
     ]
     data: dict[str, np.ndarray] = {}
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.3), layout="constrained", sharey=True)
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.4), layout="constrained", sharey=True)
         for axis, (name, case, title) in zip(axes, panels, strict=True):
             path = asy.solve(case)
             found = asy.regimes(path, tau=taus[taus <= path.tau_max])
@@ -120,7 +120,7 @@ def clones(quick: bool) -> Drawing:
     )
     data: dict[str, np.ndarray] = {"t": times}
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained")
         for k, (label, case) in enumerate((("one time $t_0$", plain), ("time-conditioned", timed))):
             for style_, tau in ((":", 0.6), ("-", 6.0)):
                 found = _curve(case, times, tau)
@@ -130,7 +130,7 @@ def clones(quick: bool) -> Drawing:
         data["exact"] = found.clones.exact
         left.set_xlabel("time $t$ of the split")
         left.set_ylabel(r"same cluster, $\phi(t)$")
-        left.legend(fontsize=6.5)
+        left.legend(fontsize=7)
         t = np.linspace(3.5, 6.5, 61)
         unit = np.ones((2, 1, 1))
 
@@ -167,7 +167,7 @@ def turns(quick: bool) -> Drawing:
     )
     verdict, runs = found.compare(), found.simulation
     with style() as plt:
-        figure, axis = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+        figure, axis = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         autoencoder.plot_clusters(found, axis)
     data = {"t": times, "exact": found.clones.exact}
     for name in ("clones", "uturns"):

@@ -29,7 +29,7 @@ def relu(quick: bool) -> Drawing:
     data: dict[str, np.ndarray] = {"tau": tau, "tau_runs": runs.tau}
     scores = []
     with style() as plt:
-        figure, panels = plt.subplots(2, 2, figsize=(7.2, 5.8), layout="constrained")
+        figure, panels = plt.subplots(2, 2, figsize=(7.0, 5.6), layout="constrained")
         axes = panels.ravel()
         for k, (name, index) in enumerate(SHOWN):
             pick = (slice(None), *index)

@@ -45,7 +45,7 @@ def escapes(quick: bool) -> Drawing:
     }
     scores, spreads = [], []
     with style() as plt:
-        figure, ax = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
+        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         ax.fill_between(grid, line - first.std, line + first.std, color=COLOURS[0], alpha=0.15, linewidth=0)
         ax.plot(grid, line, color=COLOURS[0], label="theory (band: one standard deviation of a run)")
         for name, ds, found, mark in (
@@ -99,7 +99,7 @@ def typical(quick: bool) -> Drawing:
     sample = np.abs(law.sample(16)[:, :, 0])
     shown = (6, 10, 14)
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.0), layout="constrained")
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained")
         left.plot(taus, sizes.T, color=COLOURS[1], linewidth=0.4, alpha=0.5)
         left.fill_between(taus, low, high, color=COLOURS[0], alpha=0.2, linewidth=0, label="typical runs, 10 to 90 %")
         left.plot(taus, middle, color=COLOURS[0], label="median")

@@ -30,7 +30,7 @@ from .score_smoothing_plane import circle, plane
 def scores(quick: bool = False) -> Drawing:
     """Exact, piecewise-linear and smoothed score of two points at two times."""
     with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.0, 2.9))
         x, data = np.linspace(-1.6, 1.6, 801), {}
         for ax, t in zip(axes, (0.1, 0.02), strict=True):
             plots.scores(2, 0.8, t, ax)
@@ -61,7 +61,7 @@ def scores(quick: bool = False) -> Drawing:
 def trajectories(quick: bool = False) -> Drawing:
     """Straight lines in the plane (x, √t)."""
     with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.0, 2.9))
         errors = []
         for ax, n in zip(axes, (2, 4), strict=True):
             start = 0.4 / (n - 1) ** 2
@@ -95,7 +95,7 @@ def densities(quick: bool = False) -> Drawing:
     count, runs = (20_000, 6) if quick else (60_000, 10)
     data: dict[str, np.ndarray] = {}
     with style():
-        figure, axes = panels(2, len(times), (7.2, 4.0))
+        figure, axes = panels(2, len(times), (7.0, 4.0))
         edges = np.linspace(-1.6, 1.6, 33)
         middle, x, scores_seen = (edges[1:] + edges[:-1]) / 2, np.linspace(-1.6, 1.6, 1601), []
         y = np.array([-1.0, 1.0])
@@ -113,6 +113,8 @@ def densities(quick: bool = False) -> Drawing:
                 else:
                     exact = np.diff(EmpiricalScore(2).cdf(edges, t)) / np.diff(edges)
                     ax.plot(x, EmpiricalScore(2).density(x, t), color="C0")
+                # What the points estimate: the line's average over each bin.
+                ax.stairs(exact, edges, color="0.6", linewidth=0.8)
                 points(ax, middle, mean, sem, color="C1")
                 seen = sem > 0
                 scores_seen.append(np.sqrt(np.mean(((mean - exact)[seen] / sem[seen]) ** 2)))
@@ -127,8 +129,7 @@ def densities(quick: bool = False) -> Drawing:
             ax.set_xlabel("x")
     caption = (
         f"Density while t decreases from 0.2, two points, κ = 0.5. Lines: closed form; points: bin averages of {runs} "
-        f"× {count} particles with standard errors (a bin average lies off the line where the density varies within "
-        "the bin)."
+        f"× {count} particles with standard errors, on the grey steps of the theory's bin averages."
     )
     closeness = f"rms difference to the bin-averaged theory, in standard errors: {np.mean(scores_seen):.2f}"
     source = f"{PAPER}: density along the flow"
@@ -154,7 +155,7 @@ def distances(quick: bool = False) -> Drawing:
     }
     scores_seen = []
     with style():
-        figure, grid = panels(2, 2, (7.2, 5.0))
+        figure, grid = panels(2, 2, (7.0, 5.0))
         axes = grid.ravel()
         for i, t0 in enumerate(starts):
             rows = [metrics(GeneratedLaw(2, k, t0)) for k in kappas]
@@ -193,7 +194,7 @@ def early(quick: bool = False) -> Drawing:
     smoothed = min(metrics(GeneratedLaw(2, 0.5, float(t))).w2 for t in starts)
     data: dict[str, np.ndarray] = {"stop": stops}
     with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.0, 2.9))
         best = {}
         for i, d in enumerate((1, 2, 4, 20)):
             w2 = np.array([early_stopping(2, float(t), d)[1] for t in stops])

@@ -44,7 +44,7 @@ def variational(quick: bool = False) -> Drawing:
     data: dict[str, np.ndarray] = {"epsilon": epsilons, "times": times}
     knots = 31 if quick else 61
     with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.0, 2.9))
         for i, t in enumerate((1e-2, 1e-3, 1e-5)):
             best = np.array([convex_program(2, t, float(e), knots=knots).scaled for e in epsilons])
             axes[0].semilogx(epsilons, best, color=f"C{i}", label=f"convex program, t = {t:g}")
@@ -86,7 +86,7 @@ def network(quick: bool = False) -> Drawing:
     seeds = 2 if quick else 4
     data: dict[str, np.ndarray] = {"times": times}
     with style():
-        figure, axes = panels(1, 2, (7.2, 3.0))
+        figure, axes = panels(1, 2, (7.0, 3.0))
         x = np.linspace(-1.6, 1.6, 801)
         t = 0.03
         net = train(2, t, decay=0.1, seed=0)

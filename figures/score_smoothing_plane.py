@@ -26,7 +26,7 @@ def plane(quick: bool = False) -> Drawing:
     times = np.geomspace(0.045, 1e-5, 9)
     data: dict[str, np.ndarray] = {"times": times}
     with style():
-        figure, axes = panels(1, 2, (7.2, 2.9))
+        figure, axes = panels(1, 2, (7.0, 2.9))
         worst = 0.0
         for kernel, label, colour in (("none", "exact score", "C1"), ("box", "smoothed", "C0")):
             tangent, normal = np.empty((runs, times.size)), np.empty((runs, times.size))
@@ -85,7 +85,7 @@ def circle(quick: bool = False) -> Drawing:
     y, runs, count = circle_points(n), 6, 3000 if quick else 20_000
     data: dict[str, np.ndarray] = {}
     with style():
-        figure, axes = panels(2, 3, (7.2, 4.7))
+        figure, axes = panels(2, 3, (7.0, 4.7))
         edges = np.linspace(-np.pi / n, np.pi / n, 25)
         law = CircleLaw(n, kappa, t0)
         shares = {}

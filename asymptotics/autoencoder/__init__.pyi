@@ -40,8 +40,11 @@ from .plots.collapse import plot_cobweb as plot_cobweb
 from .plots.collapse import plot_collapse as plot_collapse
 from .plots.collapse import plot_generations as plot_generations
 from .plots.collapse import plot_phase_diagram as plot_phase_diagram
+from .plots.densities import draw_densities as draw_densities
 from .plots.densities import target_density as target_density
-from .plots.paths import draw_densities as draw_densities
+from .plots.film import Film as Film
+from .plots.film import draw_film as draw_film
+from .plots.film import film as film
 from .plots.paths import plot_path as plot_path
 from .plots.regimes import plot_clusters as plot_clusters
 from .plots.regimes import plot_landscape as plot_landscape

@@ -59,7 +59,7 @@ def valley(problem: Problem, path: OrderParameterPath, tau: float) -> View:
     points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     values = potential(fields, points.reshape(-1, 2)).reshape(points.shape[:2])
     values = values - values.min()
-    return View("landscape", title, "z₁", "z₂", plane=Plane(*axes, values, values))
+    return View("landscape", title, "z₁", "z₂", plane=Plane(axes[0], axes[1], values, values))
 
 
 def order_parameters(path: OrderParameterPath, runs: Runs | None) -> View:

@@ -28,6 +28,7 @@ from .input.checks import InputError, closest
 from .input.renamed import present_names, say_renamed
 from .input.settings import Settings
 from .input.texts import typed
+from .output.plotting import letter_panels, style
 from .output.results import Result
 from .output.verdict import Verdict
 from .running.checkpoints import Checkpoint
@@ -300,5 +301,21 @@ class System:
 
     def plot(self, theory: Result, runs: Result | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
         """Theory as lines, experiment as points."""
-        drawn: tuple[Figure, Axes] = self.module("plots").comparison(theory, runs, ax=ax)
-        return drawn
+        with style():
+            figure, axes = self.module("plots").comparison(theory, runs, ax=ax)
+            if ax is None:
+                letter_panels(figure)
+            return figure, axes
+
+    def film(self, verb: str, theory: Result, runs: Result | None, *arguments: Any, **options: Any) -> Any:
+        """``strip(theory, runs, tau)`` or ``movie(theory, runs, file)`` of the room's plots: densities along training.
+
+        Raises
+        ------
+        InputError
+            If the room has none.
+        """
+        drawing = getattr(self.module("plots"), verb, None)
+        if drawing is None:
+            raise InputError(f"{verb}: the system {self.name} has no densities along training; must be left out")
+        return drawing(theory, runs, *arguments, **options)

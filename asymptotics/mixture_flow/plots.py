@@ -14,7 +14,7 @@ from .theory import Solution
 #: (name, label, sign) of the curves along t.
 CURVES = (
     ("M", r"$M$", 1),
-    ("Q_xi", r"$|Q^\xi|$", -1),
+    ("Q_xi", r"$Q^\xi$", 1),
     ("Q_eta", r"$Q^\eta$", 1),
     ("Q", r"$Q = \|X\|^2/d$", 1),
     ("cosine", "cosine", 1),
@@ -22,9 +22,9 @@ CURVES = (
 
 
 def comparison(theory: Solution | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
-    """M, |Q_ξ|, Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
+    """M, Q_ξ, Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
     with style():
-        figure, ax = axes_of(ax, figsize=(4.6, 3.4))
+        figure, ax = axes_of(ax, figsize=(3.4, 2.5))
         for (name, label, sign), colour in zip(CURVES, COLOURS, strict=False):
             if theory is not None:
                 ax.plot(theory.t, sign * getattr(theory, name), color=colour, label=label)
@@ -56,7 +56,7 @@ def error_curve(
     n = np.unique(np.geomspace(2, 1024, 60).round()) if samples is None else samples
     values = curve(n, cluster_std, ridge, centroid_norm)
     with style():
-        figure, ax = axes_of(ax, figsize=(4.6, 3.4))
+        figure, ax = axes_of(ax, figsize=(3.4, 2.5))
         shown = (
             ("mean_error", r"learned flow, $\|\hat\mu-\mu\|^2/d$", "-"),
             ("mw2_squared", r"$MW_2^2/d$", (0, (1, 1))),

@@ -36,7 +36,7 @@ def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[
         ax.plot(x, [getattr(part, name) for part in parts], color=COLOURS[k], ls="-" if k == 0 else "--", label=label)
     ax.plot(x, np.where(np.isfinite(reverse), reverse, np.nan), color=COLOURS[3], label="KL(O‖G), typical")
     ax.axvline(theory.q, color="0.6", lw=0.8, ls=":")
-    ax.annotate("d/n = q", (theory.q, 1.0), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90,
+    ax.annotate("$d/n = q$", (theory.q, 0.98), xycoords=("data", "axes fraction"), ha="right", va="top", rotation=90,
                 fontsize=7, color="0.4")  # fmt: skip
     if runs is not None and runs.runs > 1:
         names = ("kl_generated_target", "kl_generated_target_variance", "kl_generated_target_mean")
@@ -46,7 +46,7 @@ def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[
         median, (low, high) = runs.median("kl_target_generated"), runs.median_interval("kl_target_generated")
         if None not in (median, low, high):
             points(ax, [d / n], [median], [[median - low], [high - median]], color=COLOURS[3])
-    ax.set(xscale="log", yscale="log", xlabel="d/n", ylabel="divergence", title=f"d = {d}, q = {theory.q:.3f}")
+    ax.set(xscale="log", yscale="log", xlabel="$d/n$", ylabel="divergence", title=rf"$d = {d}$, $q = {theory.q:.3f}$")
     ax.legend()
     return fig, ax
 
@@ -64,7 +64,7 @@ def plot_hellinger(q: float, dimension: int, sizes: Any, sweep: Any = None, ax: 
     if sweep is not None:
         points(ax, sweep.samples, sweep.column("mean", "hellinger_squared"), sweep.column("sem", "hellinger_squared"),
                color=line.get_color())  # fmt: skip
-    ax.set(xscale="log", xlabel="samples n", ylabel="E H²")
+    ax.set(xscale="log", xlabel="samples $n$", ylabel=r"$\mathrm{E}\,H^2$")
     return fig, ax
 
 
@@ -77,7 +77,7 @@ def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None,
         points(ax, sweep.samples, p, [np.maximum(p - low, 0.0), np.maximum(high - p, 0.0)],
                color=COLOURS[k], label=labels[k] if labels else None)  # fmt: skip
         ax.plot(sweep.samples, p, color=COLOURS[k], lw=0.7, ls=":")
-    ax.set(xscale="log", xlabel="samples n", ylabel="P(E_OG < E_TG)", ylim=(-0.04, 1.04))
+    ax.set(xscale="log", xlabel="samples $n$", ylabel=r"$P(E_{OG} < E_{TG})$", ylim=(-0.04, 1.04))
     from matplotlib.ticker import NullFormatter, ScalarFormatter
 
     span = float(np.ptp(np.log10(np.concatenate([sweep.samples for sweep in sweeps]))))
@@ -101,7 +101,7 @@ def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None
     )):  # fmt: skip
         values = [function(int(n), dimension, std) for n in sizes]
         ax.plot(sizes, values, color=COLOURS[k], ls=("-", "--", "-.", "-")[k], label=label)
-    ax.set(xscale="log", yscale="log", xlabel="samples n", ylabel="kernel variance h²", title=f"d = {dimension}")
+    ax.set(xscale="log", yscale="log", xlabel="samples $n$", ylabel="kernel variance $h^2$", title=f"$d = {dimension}$")
     ax.legend()
     return fig, ax
 
@@ -119,7 +119,7 @@ def plot_multistep(
             q = multistep_fraction(diffusion_time, noise_scale, std, steps=int(count), scheme=scheme, spacing=spacing)
             floors.append(divergences.kl_floor(q, dimension).generated_target)
         ax.plot(steps, floors, color=COLOURS[k // 2], ls="-" if k % 2 == 0 else "--", label=f"{scheme}, {spacing}")
-    ax.set(xscale="log", yscale="log", xlabel="steps k", ylabel="KL(G‖O) for n → ∞")
+    ax.set(xscale="log", yscale="log", xlabel="steps $k$", ylabel=r"KL(G‖O) for $n\to\infty$")
     ax.legend()
     return fig, ax
 

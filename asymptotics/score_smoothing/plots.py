@@ -45,7 +45,7 @@ def comparison(theory: Solution, runs: Particles | None = None, ax: Any = None) 
     """
     settings = Problem.from_tables(theory.experiment).score_smoothing
     with style():
-        figure, axes = axes_of(ax, figsize=(4.8, 3.2))
+        figure, axes = axes_of(ax, figsize=(3.4, 2.5))
         if settings.curve == "circle":
             _circle(theory, runs, axes)
         else:
@@ -63,7 +63,7 @@ def solution(theory: Solution, ax: Any = None) -> tuple[Any, Any]:
 def particles(runs: Particles, ax: Any = None) -> tuple[Any, Any]:
     """Particles alone: histogram along the line with standard errors, or the first run in the plane of the circle."""
     with style():
-        figure, axes = axes_of(ax, figsize=(4.8, 3.2))
+        figure, axes = axes_of(ax, figsize=(3.4, 2.5))
         if Problem.from_tables(runs.experiment).score_smoothing.curve == "circle":
             _plane(runs, axes)
         else:
@@ -135,7 +135,7 @@ def circle_law(law: CircleLaw, ax: Any = None) -> tuple[Any, Any]:
 def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Continuous part along an edge of the polygon, all edges folded together; particles with standard errors."""
     with style():
-        figure, axes = axes_of(ax, figsize=(4.2, 3.0))
+        figure, axes = axes_of(ax, figsize=(3.4, 2.5))
         n = law.count
         x = np.linspace(-law.sine, law.sine, 401)
         axes.plot(x, n * law.density(x), label="chord window, theory")
@@ -163,7 +163,7 @@ def learned_score(
 ) -> tuple[Any, Any]:
     """t·s_t of any score beside the exact and the piecewise-linear one of the training points; returns (figure, axes)."""
     with style():
-        figure, axes = axes_of(ax, figsize=(4.2, 3.0))
+        figure, axes = axes_of(ax, figsize=(3.4, 2.5))
         margin = 0.15 * (training[-1] - training[0]) + 2 * np.sqrt(t)
         x = np.linspace(training[0] - margin, training[-1] + margin, 2001)
         axes.plot(x, t * EmpiricalScore(training)(x, t), color="C6", linewidth=1.0, label="exact")
@@ -180,7 +180,7 @@ def learned_score(
 def law(generated: Law, ax: Any = None) -> tuple[Any, Any]:
     """Continuous density of a law on the line, masses of the balls as stems on a second axis; returns (figure, axes)."""
     with style():
-        figure, axes = axes_of(ax, figsize=(4.8, 3.2))
+        figure, axes = axes_of(ax, figsize=(3.4, 2.5))
         y = generated.scale * generated.points
         margin = 0.1 * (y[-1] - y[0]) + 3 * generated.scale * np.sqrt(generated.end)
         x = np.linspace(y[0] - margin, y[-1] + margin, 1601)
@@ -194,7 +194,7 @@ def law(generated: Law, ax: Any = None) -> tuple[Any, Any]:
 def trajectories(n: int, kappa: float, start: float, ax: Any = None, count: int = 41) -> tuple[Any, Any]:
     """Straight trajectories of the smoothed score in the plane (x, √t); shaded: where smoothing acts."""
     with style():
-        figure, axes = axes_of(ax, figsize=(4.2, 3.0))
+        figure, axes = axes_of(ax, figsize=(3.4, 2.5))
         score = SmoothedScore(n, kappa)
         root = np.linspace(0, np.sqrt(start), 60)
         for x0 in np.linspace(-1.45, 1.45, count):

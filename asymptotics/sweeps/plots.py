@@ -46,7 +46,7 @@ def _(sweep: Sweep, ax: Axes | None = None, *, columns: str | Sequence[str] | No
     numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in x_values)
     x = np.array(x_values, dtype=np.float64) if numeric else np.arange(len(x_values))
     with style():
-        figure, axis = axes_of(ax, figsize=(4.4, 3.3))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.5))
         if rest:
             y_name, y_values = rest[0]
             grid = sweep[drawn[0]].reshape(*sweep.shape[:2], -1)[:, :, 0]

@@ -259,6 +259,30 @@ def test_curriculum_over_times_is_bang_bang(three_clusters, at, constant, optimu
     assert 0.2 * found.optimum["knots"][1] == pytest.approx(switch, abs=2e-4)
 
 
+@pytest.mark.slow
+def test_optimal_learning_rate_of_the_search(searching) -> None:
+    """60 pieces: n/d = 2.1288, 7.1 % below the best constant; η falls smoothly from .68 to .28 (note, R4)."""
+    control = {"training.learning_rate": (0.0, 1.0, 60)}
+    found = asy.optimise(searching, "hitting", control, cosine=0.9, horizon=4.0, starts=2, simulate=False)
+    assert found.optimum["value"] == pytest.approx(2.1288, abs=1e-3)
+    eta = found.control(np.linspace(0.02, found.optimum["value"] - 0.1, 30))
+    assert eta[0] == pytest.approx(0.68, abs=0.03) and eta[-1] == pytest.approx(0.28, abs=0.03)
+    assert np.all(np.diff(eta) < 0.02)
+
+
+@pytest.mark.parametrize(
+    ("at", "even", "alone"),
+    [(None, 2.5057222, (3.3594862, 2.5602658, 2.1868057)), ([0.5], 1.1289027, (2.2958983, 0.8588400, 1.0789903))],
+)
+def test_denoising_errors_of_random_times(three_clusters, at, even, alone) -> None:
+    """Order-one error after training at .2, .5, .8 with equal probabilities, and at each of them alone (note, R3)."""
+    problem = three_clusters.replace({"training.times": [0.2, 0.5, 0.8], "training.average": "random"}).problem
+    control = control_of(problem, "training.time_probabilities", (0.0, 1.0, 1))
+    training = Protocols(Setting.of(problem), objective_of("order_one", at=at), [control], 20.0)
+    for p, wanted in zip([np.full(3, 1 / 3), *np.eye(3)], [even, *alone], strict=True):
+        assert training(p).value == pytest.approx(wanted, abs=1e-6)
+
+
 # interface ---------------------------------------------------------------------------------------------------------
 
 

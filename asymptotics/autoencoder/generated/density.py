@@ -96,12 +96,21 @@ class GeneratedDensity(Drawn, LatentFlow):
 
     def sample(self, n: int, seed: int | np.random.SeedSequence = 0) -> np.ndarray:
         """n independent projections Π X_{t_f}, shape (n, m)."""
-        n = integer("n", n, at_least=1)
         rng = np.random.default_rng(seed)
-        z0 = rng.standard_normal((n, len(self.Q))) @ self.root
-        flow = self.transport(z0, rng=rng if self.noisy else None)
+        centres = self._sampled_centres(n, rng)
         half, _ = square_root(self.span_covariance)
-        return self._centres(flow) + rng.standard_normal((n, len(half))) @ half
+        return centres + rng.standard_normal((len(centres), len(half))) @ half
+
+    def centres(self, n: int, seed: int | np.random.SeedSequence = 0) -> np.ndarray:
+        """Conditional means of n projections given their latent paths, (n, m).
+
+        The law is theirs convolved with N(0, `span_covariance`).
+        """
+        return self._sampled_centres(n, np.random.default_rng(seed))
+
+    def _sampled_centres(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        z0 = rng.standard_normal((integer("n", n, at_least=1), len(self.Q))) @ self.root
+        return self._centres(self.transport(z0, rng=rng if self.noisy else None))
 
     def latent(self, n: int, seed: int | np.random.SeedSequence = 0) -> np.ndarray:
         """n samples of the encoder fields Z_{t_f}, shape (n, encoders)."""

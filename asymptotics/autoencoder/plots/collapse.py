@@ -11,7 +11,7 @@ from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..collapse.collapse_map import CollapseMap, PhaseDiagram
 from ..collapse.result import Collapse
 from ..collapse.runs import CollapseRuns
-from .axes import exact_density, mesh, projections, resolved
+from .axes import contours, exact_density, mesh, projections, resolved
 from .densities import target_density
 
 #: Cells a direction of a density's picture.
@@ -28,7 +28,7 @@ SERIES = (
 def plot_collapse(collapse: Collapse | None, runs: CollapseRuns | None = None, ax: Any = None) -> tuple[Any, Any]:
     """Λ, b and the distances to the original target against generation: theory as lines, experiment as points."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.6, 3.3))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.5))
         if runs is None and collapse is not None:
             runs = collapse.simulation
         shown = collapse if collapse is not None else present(runs, "collapse or runs")
@@ -83,7 +83,7 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
         low = np.minimum(spread.min(axis=0), centroids.min(axis=0) - 3) - 0.3
         high = np.maximum(spread.max(axis=0), centroids.max(axis=0) + 3) + 0.3
         grid = [np.linspace(low[k], high[k], CELLS + 1) for k in range(2)]
-        _contours(axes[0], grid, target_density(problem, mesh(grid)), COLOURS[0])
+        contours(axes[0], grid, target_density(problem, mesh(grid)), COLOURS[0])
         axes[0].set_title("target")
         for g, (axis, law, sample) in enumerate(zip(axes[1:], laws, samples, strict=True)):
             if collapse.simulation is not None:
@@ -92,7 +92,7 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
             cell = float(np.max(np.asarray(high) - low)) / CELLS
             exact = exact_density(law, mesh(grid)) if resolved(law, cell) else None
             if exact is not None:
-                _contours(axis, grid, exact, COLOURS[0])
+                contours(axis, grid, exact, COLOURS[0])
             else:
                 axis.plot(*sample[:2000].T, ".", ms=1.2, color=COLOURS[0], alpha=0.5, rasterized=True)
             axis.set_title(f"generation {g + 1}")
@@ -104,21 +104,13 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
         return figure if figure is not None else axes[0].figure, axes
 
 
-def _contours(axis: Any, grid: list[np.ndarray], density: np.ndarray, colour: Any) -> None:
-    """Contours that hold 30, 60 and 90 per cent of the mass."""
-    ordered = np.sort(density.ravel())[::-1]
-    held = np.cumsum(ordered) / ordered.sum()
-    levels = sorted({float(ordered[int(np.searchsorted(held, share))]) for share in (0.3, 0.6, 0.9)})
-    axis.contour(*grid, density.T, levels=levels, colors=[colour], linewidths=0.9)
-
-
 @draw.register
 def plot_cobweb(
     collapse_map: CollapseMap, ax: Any = None, *, start: float | None = None, count: int = 12
 ) -> tuple[Any, Any]:
     """The map Λ → f(Λ), the diagonal, fixed points (filled: stable) and the cobweb from Λ₀."""
     with style():
-        figure, axis = axes_of(ax, figsize=(3.6, 3.4))
+        figure, axis = axes_of(ax, figsize=(3.4, 3.2))
         here = collapse_map.start if start is None else start
         fixed = collapse_map.fixed_points()
         ends = [here, *(p.Lambda for p in fixed)]
@@ -154,14 +146,16 @@ LABELS = {
 
 
 @draw.register
-def plot_phase_diagram(diagram: PhaseDiagram, ax: Any = None, *, factor: float = 10.0) -> tuple[Any, Any]:
+def plot_phase_diagram(
+    diagram: PhaseDiagram, ax: Any = None, *, factor: float = 10.0, bar: bool = True
+) -> tuple[Any, Any]:
     """log₁₀ of the limit over Λ₀, with lines at 1/factor (collapse), 1 and factor (blow-up); dashed: where a second limit is stable."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         value = np.log10(np.clip(diagram.limit / diagram.start, 1e-300, 1e300))
         shown = np.clip(value, -3, 3)
         image = axis.pcolormesh(
-            diagram.x, diagram.y, shown, cmap="RdBu_r", vmin=-3, vmax=3, shading="nearest", rasterized=True
+            diagram.x, diagram.y, shown, cmap="RdBu_r", vmin=-3, vmax=3, shading="gouraud", rasterized=True
         )
         levels = [x for x in (-np.log10(factor), 0.0, np.log10(factor)) if np.nanmin(value) < x < np.nanmax(value)]
         if levels:
@@ -170,7 +164,8 @@ def plot_phase_diagram(diagram: PhaseDiagram, ax: Any = None, *, factor: float =
             axis.contour(
                 diagram.x, diagram.y, diagram.stable, levels=[1.5], colors="0.35", linestyles="dashed", linewidths=0.9
             )
-        axis.figure.colorbar(image, ax=axis, label=r"$\log_{10}\,\Lambda_\infty/\Lambda_0$")
+        if bar:
+            axis.figure.colorbar(image, ax=axis, label=r"$\log_{10}\,\Lambda_\infty/\Lambda_0$")
         axis.set_xlabel(LABELS[diagram.names[0]])
         axis.set_ylabel(LABELS[diagram.names[1]])
         return figure, axis

@@ -11,7 +11,7 @@ from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from ..model.target import GaussianMixture
 from ..process.generate import GeneratedPoints
-from .axes import exact_density, histogram, image, mesh, projections, resolved
+from .axes import contours, exact_density, histogram, image, mesh, on_grid, projections, resolved
 
 
 def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:
@@ -45,7 +45,7 @@ def density(law: GeneratedDensity, ax: Any = None, *, count: int = 200_000, seed
     low, high = np.quantile(law.sample(4000, seed)[:, :2], [0.001, 0.999], axis=0)
     low, high = low - 0.12 * (high - low), high + 0.12 * (high - low)
     with style():
-        figure, axis = axes_of(ax, figsize=(3.6, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 3.0))
         if m == 1:
             x = np.linspace(low[0], high[0], 401)
             exact = exact_density(law, x[:, None])
@@ -57,7 +57,8 @@ def density(law: GeneratedDensity, ax: Any = None, *, count: int = 200_000, seed
             grid = [np.linspace(low[k], high[k], 81) for k in range(2)]
             fine = m == 2 and resolved(law, np.max(high - low) / 80)
             shown = exact_density(law, mesh(grid)) if fine else None
-            image(axis, histogram(law.sample(count, seed), grid) if shown is None else shown, low, high)
+            values = histogram(law.sample(count, seed), grid) if shown is None else shown
+            figure.colorbar(image(axis, values, low, high), ax=axis, label="generated density", shrink=0.8)
         projections(axis, m, "generated density")
         return figure, axis
 
@@ -70,11 +71,12 @@ def target(mixture: GaussianMixture, ax: Any = None) -> tuple[Any, Any]:
     low, high = means.min(axis=0) - spread, means.max(axis=0) + spread
     grid = [np.linspace(a, b, 121) for a, b in zip(low, high, strict=True)]
     with style():
-        figure, axis = axes_of(ax, figsize=(3.6, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 3.0))
         if len(grid) == 1:
             axis.plot(grid[0], mixture_density(mixture, grid[0][:, None]), color=COLOURS[6])
         else:
-            image(axis, mixture_density(mixture, mesh(grid)), low, high)
+            values = image(axis, mixture_density(mixture, mesh(grid)), low, high)
+            figure.colorbar(values, ax=axis, label="target density", shrink=0.8)
             axis.plot(*means.T, "+", color="white")
         projections(axis, len(grid), "target density")
         return figure, axis
@@ -84,7 +86,7 @@ def target(mixture: GaussianMixture, ax: Any = None) -> tuple[Any, Any]:
 def generated_points(result: GeneratedPoints, ax: Any = None, *, shown: int = 4000) -> tuple[Any, Any]:
     """The first two projections as points; of a single projection, or of ‖X‖² where none was kept, a histogram."""
     with style():
-        figure, axis = axes_of(ax, figsize=(3.6, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 3.0))
         if result.projections.shape[1] >= 2:
             x, y = result.projections[:shown, :2].T
             axis.plot(x, y, ".", ms=1.8, alpha=0.5, color=COLOURS[1], rasterized=True)
@@ -115,22 +117,22 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
     if K == 1:
         _draw_line(problem, law, generated, axes, low, high)
         return
-    grid = [np.linspace(low[k], high[k], 81) for k in range(2)]
+    grid = [np.linspace(low[k], high[k], 101) for k in range(2)]
     bins = [np.linspace(low[k], high[k], 61) for k in range(2)]
-    image(axes[0], target_density(problem, mesh(grid)), low, high)
-    axes[0].set_title("target")
-    exact = exact_density(law, mesh(grid))
-    shown = histogram(law.sample(400_000, 0), bins) if exact is None else exact
-    image(axes[1], shown, low, high)
-    axes[1].set_title("generated, theory" + (" (samples)" if exact is None else ""))
+    shown = [target_density(problem, mesh(grid)), on_grid(law, grid)]
+    titles = ["target", "generated, theory"]
     if generated is not None and generated.size:
-        top = float(np.nanmax(shown))
-        counted = histogram(generated[:, :2], bins)
-        image(axes[2], counted, low, high, interpolation=None, vmin=0, vmax=1.25 * top)
-        levels = top * np.array([0.1, 0.35, 0.7])
-        x, y = [(edge[1:] + edge[:-1]) / 2 for edge in bins] if exact is None else grid
-        axes[2].contour(x, y, shown.T, levels=levels, colors="white", linewidths=0.8)
-    axes[2].set_title("generated, experiment (contours: theory)")
+        shown.append(histogram(generated[:, :2], bins))
+        titles.append("generated, experiment\n(lines: theory)")
+    top = float(np.nanmax(shown[1]))
+    for axis, values, title in zip(axes, shown, titles, strict=False):
+        picture = image(
+            axis, values, low, high, vmin=0, vmax=float(np.nanmax(shown[0])) if axis is axes[0] else 1.1 * top
+        )
+        axis.figure.colorbar(picture, ax=axis, shrink=0.75, pad=0.02)
+        axis.set_title(title)
+    if len(shown) > 2:
+        contours(axes[2], grid, shown[1], "white", linewidths=0.8)
     for axis in axes:
         projections(axis, 1)
     projections(axes[0], 2)

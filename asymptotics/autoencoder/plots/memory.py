@@ -16,7 +16,7 @@ from .axes import TAU
 def plot_finite(runs: FiniteRuns, ax: Any = None, *, path: OrderParameterPath | None = None) -> tuple[Any, Any]:
     """Train and test loss against τ, with the one-pass theory as a line; returns ``(figure, axes)``."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         for k, (name, label) in enumerate((("train_loss", "training samples"), ("test_loss", "fresh samples"))):
             points(axis, runs.tau, runs.mean(name), runs.sem(name), color=COLOURS[k], linestyle="-", label=label)
         if path is not None:

@@ -38,7 +38,7 @@ def _draw_modes(axis: Any, modes: Modes, colours: Any, label: str, marker: str) 
 def modes(found: Modes, ax: Any = None) -> tuple[Any, Any]:
     """Every mode at its place with its weight, and the ellipse (in one dimension the bar) of one standard deviation."""
     with style():
-        figure, axis = axes_of(ax, figsize=(3.6, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 3.0))
         _draw_modes(axis, found, [COLOURS[0]] * found.count, "modes", "o")
         projections(axis, found.places.shape[1], WEIGHT)
         axis.legend()
@@ -49,7 +49,7 @@ def modes(found: Modes, ax: Any = None) -> tuple[Any, Any]:
 def mode_report(report: ModeReport, ax: Any = None) -> tuple[Any, Any]:
     """Modes of the target (black squares) and generated ones (blue dots; spurious ones red), with their widths."""
     with style():
-        figure, axis = axes_of(ax, figsize=(3.8, 3.3))
+        figure, axis = axes_of(ax, figsize=(3.4, 3.0))
         _draw_modes(axis, report.target, [COLOURS[6]] * report.target.count, "target", "s")
         colours = [COLOURS[1] if spurious else COLOURS[0] for spurious in report.spurious]
         _draw_modes(axis, report.generated, colours, "generated", "o")

@@ -18,7 +18,7 @@ from .axes import TAU
 def learning_curves(curves: LearningCurves, ax: Any = None) -> tuple[Any, Any]:
     """Both distances to the target (solid) and the cosine of each centroid with the weights (dashed) against τ."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         axis.plot(curves.tau, curves.sliced, color=COLOURS[0], label=r"sliced $W_2$")
         axis.plot(curves.tau, curves.mixture, color=COLOURS[1], label=r"mixture $W_2$")
         for c in range(curves.cosines.shape[1]):
@@ -35,7 +35,7 @@ def learning_curves(curves: LearningCurves, ax: Any = None) -> tuple[Any, Any]:
 def mode_learning(modes: ModeLearning, ax: Any = None) -> tuple[Any, Any]:
     """Strength ‖Θ_k‖² of every mode against τ; dots: where it escapes; dotted: its plateau when alone."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         for k, value in enumerate(modes.eigenvalues):
             colour = COLOURS[k % len(COLOURS)]
             axis.plot(modes.tau, modes.strength[:, k], color=colour, label=rf"$\lambda_{{{k + 1}}}={value:.3g}$")
@@ -52,7 +52,7 @@ def mode_learning(modes: ModeLearning, ax: Any = None) -> tuple[Any, Any]:
 def denoising_error(error: DenoisingError, ax: Any = None) -> tuple[Any, Any]:
     """The two orders of the denoising error, per dimension and of order one, against the noise level t."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         axis.plot(error.t, error.bulk, ".-", color=COLOURS[0], label="bulk (times $d$)")
         axis.plot(error.t, error.order_one, ".-", color=COLOURS[1], label="of order one")
         axis.set_xlabel("noise level $t$")
@@ -65,7 +65,7 @@ def denoising_error(error: DenoisingError, ax: Any = None) -> tuple[Any, Any]:
 def score_error(error: ScoreError, ax: Any = None) -> tuple[Any, Any]:
     """Mean squared error of the score, and the exact score's mean square, against the noise level t."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         axis.plot(error.t, error.error, ".-", color=COLOURS[0], label=r"$E\|\Pi\hat s_t - s_t\|^2$")
         axis.plot(error.t, error.norm, ".--", color=COLOURS[6], label=r"$E\|s_t\|^2$")
         axis.set_yscale("log")
@@ -79,7 +79,7 @@ def score_error(error: ScoreError, ax: Any = None) -> tuple[Any, Any]:
 def sample_complexity(result: SampleComplexity, ax: Any = None) -> tuple[Any, Any]:
     """A bar a cluster: samples per dimension at which it is found; a cross where it is not found on the path."""
     with style():
-        figure, axis = axes_of(ax, figsize=(3.6, 3.0))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.8))
         cluster = np.arange(1, len(result.samples) + 1)
         found = np.isfinite(result.samples)
         axis.bar(cluster[found], result.samples[found], width=0.6, color=COLOURS[0])

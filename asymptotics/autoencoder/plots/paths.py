@@ -82,7 +82,7 @@ def plot_path(
     bands = _bands(path, runs, dimension)
     shown: list[float] = []
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         for k, (label, field, index) in enumerate(_series(path, runs)):
             colour = COLOURS[k % len(COLOURS)]
             if path is not None:
@@ -141,7 +141,7 @@ def _frame(axis: Any, shown: list[float]) -> None:
 def trained_run(run: TrainedRun, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters of one training against τ: points (a single run has no error bars)."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         basis = 1 if run.b.ndim == 1 else run.b.shape[1]
         for k, (label, field, index) in enumerate(entries(run.Q.shape[1], run.Theta.shape[2], basis)):
             axis.plot(
@@ -160,7 +160,7 @@ def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
     tau = np.linspace(0.0, float(result.knots[-1]), 101)
     at = result.deviations(tau, 1.0)
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         for a in range(min(result.p, 3)):
             axis.plot(tau, at.Q[:, a, a], color=COLOURS[a], label=rf"$Q_{{{a + 1}{a + 1}}}$")
         for a in range(min(result.p, result.K, 3)):
@@ -183,7 +183,8 @@ def comparison(
             return plot_path(path, runs, ax)
         if problem.target.directions < 1 or isinstance(runs, Means):
             return plot_path(path, runs)
-        figure, axes = plt.subplots(1, 4, figsize=(13.2, 3.2), layout="constrained", width_ratios=(1.35, 1, 1, 1))
+        figure, panels = plt.subplots(2, 2, figsize=(7.0, 5.6), layout="constrained")
+        axes = panels.ravel()
         plot_path(path, runs, axes[0])
         law = GeneratedDensity.from_path(path, problem, None, np.eye(problem.target.directions)[:2])
         generated = None if runs is None or not runs.generated.size else runs.generated

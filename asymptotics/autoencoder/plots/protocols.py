@@ -15,7 +15,7 @@ from ..control.result import Gradient
 def protocol(optimum: Optimum, ax: Any = None) -> tuple[Any, Any]:
     """The optimal controls against n/d as steps, the best constants as dashed lines."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.6, 3.3))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.5))
         keys = list(optimum.controls)
         colour = 0
         for key in keys:
@@ -39,7 +39,7 @@ def protocol(optimum: Optimum, ax: Any = None) -> tuple[Any, Any]:
 def derivatives(gradient: Gradient, ax: Any = None) -> tuple[Any, Any]:
     """The derivatives, entry by entry, as bars."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.6, 3.3))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.5))
         names, values = [], []
         for key in gradient:
             value = np.asarray(gradient[key])

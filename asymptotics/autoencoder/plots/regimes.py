@@ -29,7 +29,7 @@ CURVES = (("clones", "clones", COLOURS[0], "o"), ("uturns", "U-turns", COLOURS[1
 def plot_phase(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
     """Crossing times in sampling against τ: dots joined where they follow each other; dashed: the exact score's t_S."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.4, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.5))
         for name, label, colour in LINES:
             times: list[list[float]] = getattr(found, name)
             for k in range(max(map(len, times), default=0)):
@@ -54,7 +54,7 @@ def plot_clusters(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
     if found.clones is None or found.uturns is None:
         fail("clones", None, "given: the times in sampling at which clones split")
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         order = np.argsort(found.clones.t)
         for name, label, colour, marker in CURVES:
             curve = getattr(found, name)
@@ -80,7 +80,7 @@ def regimes(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
     if ax is not None or found.clones is None:
         return plot_phase(found, ax)
     with style() as plt:
-        figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.2), layout="constrained")
+        figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.7), layout="constrained")
         plot_phase(found, axes[0])
         plot_clusters(found, axes[1])
         return figure, axes[0]
@@ -90,7 +90,7 @@ def regimes(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
 def space_runs(runs: SpaceRuns, ax: Any = None) -> tuple[Any, Any]:
     """Clones and U-turns of networks in R^d with their standard errors; lines: the reduced SDE with their own overlaps."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         order = np.argsort(runs.t)
         for name, label, colour, _ in CURVES:
             points(axis, runs.t, runs.mean(name), runs.sem(name), color=colour, label=label)
@@ -120,7 +120,7 @@ def plot_landscape(problem: Problem, at: OrderParameters, ax: Any = None, *, tra
     size = np.sqrt(np.diag(fields.Q))
     reach = np.maximum(2.5 * size, 1.25 * np.max(np.abs(ground.fields), axis=0, initial=0.0))
     with style():
-        figure, axis = axes_of(ax, figsize=(3.8, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.9))
         if fields.n == 1:
             z = np.linspace(-reach[0], reach[0], 401)[:, None]
             axis.plot(z[:, 0], potential(fields, z), color=COLOURS[0])

@@ -19,7 +19,7 @@ from .axes import TAU
 def fixed_points(result: FixedPoints, ax: Any = None) -> tuple[Any, Any]:
     """Largest growth rate of every fixed point against its potential: filled where it is stable; beside it its unstable directions."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         for k, point in enumerate(result):
             stable = point.kind == "stable"
             axis.plot(
@@ -44,7 +44,7 @@ def fixed_points(result: FixedPoints, ax: Any = None) -> tuple[Any, Any]:
 def escape(result: Escape, ax: Any = None) -> tuple[Any, Any]:
     """Share of runs that have left the saddle against τ: the law as a line, measured runs as steps."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         axis.plot(result.quantiles, result.levels, color=COLOURS[0], label="theory")
         for k, name in enumerate(("chain", "simulation")):
             times = np.sort(getattr(result, name))
@@ -64,7 +64,7 @@ def escape(result: Escape, ax: Any = None) -> tuple[Any, Any]:
 def typical(result: Typical, ax: Any = None) -> tuple[Any, Any]:
     """|Θ| in every direction and tr Q of typical runs against τ: median and the middle 80 % of runs."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         for k, (label, (low, middle, high)) in enumerate(bands(result).items()):
             axis.plot(result.tau, middle, color=COLOURS[k % len(COLOURS)], label=label)
             axis.fill_between(result.tau, low, high, color=COLOURS[k % len(COLOURS)], alpha=0.2, linewidth=0)
@@ -89,7 +89,7 @@ def bands(result: Typical) -> dict[str, np.ndarray]:
 def spectrum(result: Spectrum, ax: Any = None) -> tuple[Any, Any]:
     """Growth rates and frequencies in the complex plane; right of the line deviations grow."""
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         grows = result.eigenvalues.real > 0
         for chosen, colour in ((grows, COLOURS[1]), (~grows, COLOURS[0])):
             axis.plot(result.eigenvalues.real[chosen], result.eigenvalues.imag[chosen], "o", ms=4.5, color=colour)
@@ -105,7 +105,7 @@ def vanishing(result: Vanishing, ax: Any = None) -> tuple[Any, Any]:
     """dΘ/dτ at small Θ along every reference direction: the bulk's rate and the leading term."""
     theta = np.linspace(0.0, 0.3, 61)
     with style():
-        figure, axis = axes_of(ax, figsize=(4.2, 3.2))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
         for k, power in enumerate(result.power):
             drift = result.bulk_rate[k] * theta + result.coefficient[k] * theta ** float(power)
             axis.plot(theta, drift, color=COLOURS[k % len(COLOURS)], label=rf"direction {k + 1}: power {power}")

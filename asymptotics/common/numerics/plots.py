@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _(spectrum: Spectrum, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Eigenvalues against rank, both logarithmic (zeros left out)."""
     with style():
-        figure, axis = axes_of(ax, figsize=(3.8, 3.0))
+        figure, axis = axes_of(ax, figsize=(3.4, 2.7))
         axis.plot(np.arange(1, spectrum.rank + 1), spectrum.eigenvalues[: spectrum.rank], ".-", ms=3, color=COLOURS[0])
         axis.set(
             xscale="log", yscale="log", xlabel=r"rank $\nu$", ylabel=r"eigenvalue $\lambda_\nu$", title=spectrum.name

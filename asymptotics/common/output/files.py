@@ -78,6 +78,9 @@ BEGINNINGS = {
     ".png": (b"\x89PNG",),
     ".pdf": (b"%PDF",),
     ".svg": (b"<?xml", b"<svg"),
+    ".gif": (b"GIF8",),
+    # The length of the first box comes before its name.
+    ".mp4": (b"\x00\x00\x00",),
     ".npz": (b"PK",),
     ".csv": (b"",),
     ".tex": (b"\\documentclass",),
@@ -137,9 +140,10 @@ def check_output(option: str, path: str | os.PathLike[str], suffixes: Sequence[s
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure atomically, in the format of the file's suffix."""
-    from .plotting import pyplot
+    from .plotting import letter_panels, style
 
-    plt = pyplot()
     kind = Path(path).suffix[1:] or "png"
-    write_atomically(path, lambda file: figure.savefig(file, format=kind))
-    plt.close(figure)
+    with style() as plt:
+        letter_panels(figure)
+        write_atomically(path, lambda file: figure.savefig(file, format=kind))
+        plt.close(figure)

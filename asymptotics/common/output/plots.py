@@ -43,7 +43,7 @@ def _(verdict: Verdict, ax: Axes | None = None) -> tuple[Figure, Axes]:
         for height, line in ((-1.0, "--"), (0.0, "-"), (1.0, "--")):
             axis.axhline(height, color="0.4", lw=0.8, ls=line)
         shown = names[:: -(-len(names) // 30) or 1]
-        axis.set_xticks([x for x, _ in shown], [name for _, name in shown], rotation=90, fontsize=6)
+        axis.set_xticks([x for x, _ in shown], [name for _, name in shown], rotation=90, fontsize=7)
         axis.set_ylabel("(experiment − theory)/largest allowed")
         axis.set_title(f"{verdict.outcome}: {verdict.count} numbers, level {verdict.level:g}")
         return figure, axis

@@ -1,4 +1,7 @@
-"""House style of every plot: theory as lines, experiment as points with error bars; no TeX, colour-blind safe."""
+"""House style of every plot: theory as lines, experiment as points with error bars; no TeX, colour-blind safe.
+
+Figures are drawn at the width they are printed (`COLUMN` or `PAGE`), so that no text is below 7 pt on paper.
+"""
 
 from __future__ import annotations
 
@@ -24,23 +27,36 @@ PACKAGE = __name__.partition(".")[0]
 
 # Okabe and Ito's palette: distinct to all common forms of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999933")
+#: Printed widths in inches: one column, and the two of a page.
+COLUMN, PAGE = 3.4, 7.0
 STYLE = {
     "figure.dpi": 110,
-    "savefig.dpi": 160,
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.labelsize": 9,
-    "legend.fontsize": 7.5,
+    "figure.figsize": (COLUMN, 2.6),
+    "savefig.dpi": 300,
+    # Type 42: fonts that a journal can embed, and text that stays text.
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7,
     "legend.frameon": False,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
+    "legend.handlelength": 1.5,
+    "legend.columnspacing": 1.0,
+    "legend.labelspacing": 0.3,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "lines.linewidth": 1.4,
+    "lines.linewidth": 1.2,
     "errorbar.capsize": 2,
     "text.usetex": False,
+    "mathtext.fontset": "dejavusans",
     "image.cmap": "viridis",
 }
+#: Marks the letter of a panel, so that it is given once.
+LETTER = "panel letter"
 
 
 def pyplot() -> Any:
@@ -88,6 +104,29 @@ def axes_of(ax: Axes | None = None, **options: Any) -> tuple[Any, Any]:
     return pyplot().subplots(layout="constrained", **options)
 
 
+def letter_panels(figure: Figure) -> None:
+    """Letter the panels of a figure that has several: (a), (b), … in the order they were made, at their upper left.
+
+    Colour bars, axes over others (twins, insets) and pictures without a frame are no panels.
+    """
+    seen: list[Any] = []
+    panels = []
+    for axis in figure.axes:
+        place = axis.get_subplotspec()
+        cells = None if place is None else (place.get_gridspec(), place.num1, place.num2)
+        if place is None or not axis.axison or axis.get_label() == "<colorbar>" or cells in seen:
+            continue
+        seen.append(cells)
+        panels.append(axis)
+    if len(panels) < 2 or any(text.get_gid() == LETTER for axis in panels for text in axis.texts):
+        return
+    for k, axis in enumerate(panels):
+        axis.annotate(
+            f"({chr(ord('a') + k)})", (0.0, 1.0), xycoords="axes fraction", xytext=(-4, 4), textcoords="offset points",
+            ha="right", va="bottom", fontweight="bold", fontsize=8, gid=LETTER,
+        )  # fmt: skip
+
+
 def points(ax: Axes, x: ArrayLike, mean: ArrayLike, sem: ArrayLike, **options: Any) -> ErrorbarContainer:
     """Experiment: points with error bars of one standard error."""
     return ax.errorbar(x, mean, yerr=sem, fmt="o", markersize=3.5, **options)
@@ -117,4 +156,8 @@ class Drawn:
                     importlib.import_module(f"{place}.plots")
                     break
                 place = place.rpartition(".")[0]
-        return draw(self, ax, **options)
+        with style():
+            figure, axes = draw(self, ax, **options)
+            if ax is None:
+                letter_panels(figure)
+            return figure, axes

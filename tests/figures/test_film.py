@@ -1,0 +1,127 @@
+"""Film strips: the density of a noisy law from samples, the same networks again along their training, and the house style."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import asymptotics as asy
+from asymptotics.autoencoder import GeneratedDensity, film
+from asymptotics.autoencoder.plots.axes import mesh, on_grid
+from asymptotics.cli import main
+from asymptotics.common.output.plotting import STYLE, letter_panels, style
+
+
+@pytest.fixture(scope="module")
+def trained():
+    experiment = asy.example("three-clusters").replace(
+        {"training.tau": 1.0, "simulation.dimension": 200, "simulation.runs": 2, "simulation.samples": 1500}
+    )
+    path = asy.solve(experiment, tolerance=1e-3, progress=False)
+    return path, asy.simulate(experiment, companion=False, workers=1, progress=False)
+
+
+def _moments(grid, density):
+    area = (grid[0][1] - grid[0][0]) * (grid[1][1] - grid[1][0])
+    x = mesh(grid)
+    mean = area * np.einsum("ij,ijk->k", density, x)
+    return area * density.sum(), mean, area * np.einsum("ij,ijk,ijl->kl", density, x - mean, x - mean)
+
+
+def test_a_law_with_noise_is_drawn_from_its_conditional_gaussians(trained):
+    """Without noise the exact density is known; with it, mass and covariance must be those of the law."""
+    path, _ = trained
+    grid = [np.linspace(-7, 7, 121)] * 2
+    law = GeneratedDensity.from_path(path, path.problem, 1.0)
+    exact = law.density(mesh(grid))
+    assert np.array_equal(on_grid(law, grid), exact)
+
+    class Hidden(GeneratedDensity):
+        def density(self, x):
+            raise asy.InputError("not told")
+
+    sampled = on_grid(Hidden.from_path(path, path.problem, 1.0), grid)
+    # The largest value has the error of 400 000 samples and of a cell's width.
+    assert np.abs(sampled - exact).sum() / exact.sum() < 0.05
+    noisy = replace(path.problem, sampling=path.problem.sampling.replace(epsilon="0.5*alpha"))
+    law = GeneratedDensity.from_path(path, noisy, 1.0)
+    mass, mean, covariance = _moments(grid, on_grid(law, grid))
+    assert mass == pytest.approx(1, abs=2e-3)
+    assert mean == pytest.approx(law.mean(), abs=0.02)
+    assert covariance == pytest.approx(law.covariance(), rel=0.03, abs=0.02)
+
+
+def test_a_film_has_the_networks_of_the_runs(trained):
+    path, runs = trained
+    shown = film(path, runs, [0.0, 0.5, 1.0], progress=False)
+    # The same seeds give the same trainings and the same points, to the last bit.
+    assert np.array_equal(shown.generated[:, -1], runs.generated)
+    for k, tau in enumerate(shown.tau):
+        mass, _, covariance = _moments(shown.grid, shown.theory[k])
+        law = GeneratedDensity.from_path(path, path.problem, float(tau))
+        assert mass == pytest.approx(1, abs=0.02)
+        if tau > 0:  # at the start the law is hardly wider than a cell
+            assert covariance == pytest.approx(law.covariance(), rel=0.08, abs=0.02)
+    # What is drawn is near: theory and experiment share nearly all mass at the end, and little with another time's theory.
+    assert shown.overlaps[-1] > 0.8
+    area = np.prod([e[1] - e[0] for e in shown.edges])
+    assert area * np.minimum(shown.counted(0), shown.counted(2)).sum() < 0.2
+
+
+def test_a_strip_has_a_panel_a_time(trained):
+    path, runs = trained
+    figure, axes = asy.plot(path, runs, tau=[0.0, 0.3, 1.0])
+    assert [axis.get_title() for axis in axes] == [r"$\tau = 0$", r"$\tau = 0.3$", r"$\tau = 1$"]
+    assert len({axis.get_xlim() for axis in axes}) == len({axis.get_ylim() for axis in axes}) == 1
+    assert all(axis.get_aspect() == 1 and axis.images and axis.collections for axis in axes)
+    assert figure.get_figwidth() == 7.0
+    plt.close(figure)
+    # Theory alone.
+    figure, axes = asy.plot(path, tau=[0.5])
+    assert not axes[0].images
+    plt.close(figure)
+    with pytest.raises(asy.InputError, match=r"tau = 0, 2: .*training\.tau = 1"):
+        asy.plot(path, runs, tau=[0, 2])
+
+
+def test_a_movie_has_a_frame_a_time(trained, tmp_path):
+    from PIL import Image
+
+    path, _ = trained
+    written = asy.movie(path, None, str(tmp_path / "film.gif"), tau=[0.2, 0.6, 1.0])
+    with Image.open(written) as image:
+        assert image.n_frames == 3
+    with pytest.raises(asy.InputError, match="must end in"):
+        asy.movie(path, None, str(tmp_path / "film.avi"))
+
+
+def test_strips_on_the_command_line(tmp_path, capsys):
+    assert main(["compare", "three-clusters", "--strip", "0,1"]) == 2
+    assert "--strip: needs --plot" in capsys.readouterr().err
+    assert main(["compare", "three-clusters", "--strip", "a", "--plot", str(tmp_path / "x.png")]) == 2
+    assert "--strip" in capsys.readouterr().err
+    assert main(["solve", "three-clusters", "--strip", "0"]) == 2
+    theory = asy.solve("binary-mixture")
+    with pytest.raises(asy.InputError, match="no densities along training"):
+        asy.plot(theory, tau=[0.5])
+
+
+def test_figures_are_drawn_as_they_are_printed(tmp_path):
+    sizes = [value for key, value in STYLE.items() if key.endswith("size") and key.split(".")[0] != "figure"]
+    assert min(s for s in sizes if s > 2) >= 7
+    with style() as made:
+        figure, axes = made.subplots(1, 2)
+        picture = axes[0].imshow(np.eye(2))
+        figure.colorbar(picture, ax=axes[1])
+        axes[1].set_title(r"$\tau$ and κ")
+        letter_panels(figure)
+        letter_panels(figure)
+        figure.savefig(tmp_path / "x.pdf")
+        plt.close(figure)
+    assert [[t.get_text() for t in axis.texts] for axis in figure.axes] == [["(a)"], ["(b)"], []]
+    content = (tmp_path / "x.pdf").read_bytes()
+    assert b"/Type3" not in content
+    assert b"/CIDFontType2" in content
