@@ -7,7 +7,7 @@ from pathlib import Path
 os.environ.setdefault("MPLBACKEND", "Agg")
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent / "_extensions")]
 
-import asymptotics
+import asymptotics  # noqa: E402 (it stands beside this folder)
 
 project = "asymptotics"
 author = "the asymptotics developers"
@@ -34,6 +34,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove" # bars
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

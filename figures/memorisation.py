@@ -33,7 +33,7 @@ def transition(quick: bool = False) -> Drawing:
         "underlying density; lines: theory (sums of random energies), points: data sets; with the exact law the theory "
         "has probability 1 throughout. Middle: the same by densities of single coordinates for the same model, and for the exact empirical "
         "score, which copies; and for the network of the right panel in its two reference directions, whose own bias keeps it nearer to "
-        "the blurred training density at every n. Right: cosine of what two networks learn from the halves of n samples: tanh on three "
+        "the blurred training density mostly. Right: cosine of what two networks learn from the halves of n samples: tanh on three "
         "clusters (d = 100, τ = 2, many passes for n < 1000), its generated points, and the linear model's samples in theory (white data)."
     )
     closeness = f"largest difference of simulated probability and theory, left: {worst:.3f}"

@@ -83,7 +83,7 @@ def learning_rate(quick: bool) -> Drawing:
             got = found.simulated[name]
             data[f"simulated_{name}"] = np.array([got["mean"], got["sem"]])
         _ends(axes[1], found, found.horizon)
-        axes[1].set(xlabel="$n/d$", ylabel="denoising loss of order one", yscale="symlog")
+        axes[1].set(xlabel="$n/d$", ylabel="denoising loss of order one", yscale="log")
     return Drawing(
         figure,
         f"Left: learning rate that makes the denoising loss of order one least after n/d = {found.horizon:g}, over the best"
@@ -101,7 +101,7 @@ def curriculum(quick: bool) -> Drawing:
     size = {"dimension": 300, "runs": 4} if quick else {"dimension": 2000, "runs": 16}
     level = _noise_level(0.3, size, 24 if quick else 120)
     exp = asy.example("three-clusters").replace(
-        {"training.times": [0.2, 0.5, 0.8], "training.average": "random", "simulation": size}
+        {"training.times": [0.2, 0.5, 0.8], "training.average": "random"}, simulation=size
     )
     found = asy.optimise(
         exp, "order_one", {"training.time_probabilities": (0.0, 1.0, 10 if quick else 40)}, at=[0.5],

@@ -106,7 +106,7 @@ def test_examples_and_help(capsys):
 def test_derive_prints_latex(capsys):
     status, out, _ = run(capsys, "derive", "tied", "--latex")
     assert status == 0
-    assert r"\frac{d}{d \tau}" in out
+    assert r"}{\mathrm d\tau}" in out
 
 
 def test_import_is_light():

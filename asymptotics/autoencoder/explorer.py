@@ -12,6 +12,8 @@ from .generated.density import GeneratedDensity
 from .model.problem import Problem
 from .plots.densities import mixture_density
 from .process.results import Runs
+from .regimes.fields import Fields
+from .regimes.landscape import potential
 from .solution import OrderParameterPath
 
 #: Points of a curve along training, of a density in one direction, and along each axis of a plane.
@@ -34,8 +36,30 @@ def times(path: OrderParameterPath) -> float:
 def views(
     problem: Problem, path: OrderParameterPath, tau: float, *, runs: Runs | None = None, draft: bool = False
 ) -> list[View]:
-    """The pictures at training time ``tau``; with ``draft`` the density is a quick one, which the exact one replaces."""
-    return [order_parameters(path, runs), density(problem, path, tau, draft), collapse(problem)]
+    """The pictures at training time ``tau``; with ``draft`` those that are quick, and a density that the exact one replaces."""
+    quick = [order_parameters(path, runs), density(problem, path, tau, draft), collapse(problem)]
+    return quick if draft else [*quick, valley(problem, path, tau)]
+
+
+def valley(problem: Problem, path: OrderParameterPath, tau: float) -> View:
+    """The landscape of the sampling flow as t → 1, whose minima are the modes; of one or two fields."""
+    title = f"Landscape of the flow at τ = {tau:.3g}"
+    try:
+        fields = Fields(problem, path(tau))
+    except InputError as error:
+        return View("landscape", title, "z₁", "", note=str(error))
+    if fields.n > 2 or not fields.tied:
+        reason = "the flow has no potential" if not fields.tied else "more than two fields"
+        return View("landscape", title, "z₁", "", note=f"no picture: {reason}")
+    reach = 4.0 * np.sqrt(np.diag(fields.Q)) + 1e-3
+    if fields.n == 1:
+        z = np.linspace(-reach[0], reach[0], LINE)
+        return View("landscape", title, "z", "V", (Curve("V", z, potential(fields, z[:, None])),))
+    axes = [np.linspace(-r, r, ACROSS) for r in reach]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    values = potential(fields, points.reshape(-1, 2)).reshape(points.shape[:2])
+    values = values - values.min()
+    return View("landscape", title, "z₁", "z₂", plane=Plane(*axes, values, values))
 
 
 def order_parameters(path: OrderParameterPath, runs: Runs | None) -> View:

@@ -13,6 +13,7 @@ from ..common.numerics.expectations import Rule
 from ..common.running import progress as _progress
 from .equations.drift import Drift
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
+from .equations.live import live_states, without_averages
 from .equations.nodes import Chooser
 from .equations.stability import analyse
 from .generated.law import reported
@@ -104,7 +105,8 @@ def solve(
         time.perf_counter() - start,
         tolerance,
     )
-    chooser = Chooser(problem, kernels, tolerance, rule, noise_rule)
+    live = without_averages(problem)
+    chooser = Chooser(live, kernels, tolerance, rule, noise_rule)
     chooser.clock = _progress.forecast("a first rough solve", problem.training.tau, "tau", progress)
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, quadrature_error = chooser.choose(controls)
@@ -119,11 +121,13 @@ def solve(
     if drift.coefficients.shared_sample and not without_nodes(problem, kernels):
         description += f", pairs of times: {noise.kind} {noise.nodes}"
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
+    own = drift if live is problem else Drift(live, kernels, chosen, noise)
+    own.held = drift.held
     known = analyse(
         path.knots,
-        np.concatenate([path.values[:1, 0], path.values[:, -1]]),
-        chooser.pilot_drift if chooser.pilot_drift is not None else drift,
-        drift,
+        live_states(np.concatenate([path.values[:1, 0], path.values[:, -1]]), own.layout, drift.layout),
+        chooser.pilot_drift if chooser.pilot_drift is not None else own,
+        own,
         problem.training.rate_schedule(),
     )
     scale = max(1.0, float(np.max(np.abs(path.values))))

@@ -67,7 +67,7 @@ class Page:
             visible=last is not None,
         )  # fmt: skip
         self.tau.on_change("value", lambda attr, old, new: self.show())
-        self.pictures = [Picture(view) for view in self.state.views(self.tau.value, draft=True)]
+        self.pictures = {view.name: Picture(view) for view in self.state.views(self.tau.value)}
         self.texts = {
             name: TextAreaInput(value="", rows=16, cols=70, name=name)
             for name in ("toml", "command", "python", "query")
@@ -96,7 +96,7 @@ class Page:
             inner = [self._slider(c) if isinstance(c, Knob) else self._text(c) for c in group]
             tables.append(column(Div(text=f"<b>[{html.escape(table)}]</b>"), *inner))
         left = column(*tables, width=290, styles={"overflow-y": "auto", "max-height": "92vh"})
-        shown = [column(p.figure, p.note) for p in self.pictures]
+        shown = [column(p.figure, p.note) for p in self.pictures.values()]
         grid = column(*(row(*shown[k : k + 2]) for k in range(0, len(shown), 2)))
         download = Button(label="download TOML", name="download")
         download.js_on_click(CustomJS(args={"area": self.texts["toml"]}, code=DOWNLOAD))
@@ -155,10 +155,8 @@ class Page:
 
     def show(self, *, draft: bool = True) -> None:
         """The pictures of now; after a pause the exact ones."""
-        for picture, view in zip(
-            self.pictures, self.state.views(self.tau.value, runs=self.runs, draft=draft), strict=True
-        ):
-            picture.show(view)
+        for view in self.state.views(self.tau.value, runs=self.runs, draft=draft):
+            self.pictures[view.name].show(view)
         if draft:
             if self.pending is not None:
                 self.document.remove_timeout_callback(self.pending)

@@ -6,7 +6,7 @@ import sympy
 
 from ..identity import require_zero
 from ..steps import Derivation, Step, equation
-from . import skip
+from . import practice_steps, skip
 from . import slips as autoencoder_slips
 from .denoiser import alpha, beta
 from .names import eta, lam, mass, symbol, symmetric, varsigma, vector_symbols
@@ -24,15 +24,25 @@ def derivation(system: Equations) -> Derivation:
     """Definitions, loss, potential, gradients, one SGD step, Stein's lemma, the equations, the skip connection, sampling."""
     denoiser = system.denoiser
     steps = [_model(system), _loss(system), _potential(system), _gradient(system), _hessians(system)]
-    steps += [_sgd(system), _stein(system), _equations(system), _closed(system)]
-    if denoiser.skip:
+    steps += [_sgd(system), _stein(system), _equations(system)]
+    if system.optimiser is None:
+        steps.append(_closed(system))
+    told = denoiser.conditioned or denoiser.labelled
+    if told or not denoiser.plain or system.optimiser is not None:
+        steps.append(practice_steps.averages(system))
+    if not denoiser.plain:
+        steps += practice_steps.skip_steps(system)
+    elif denoiser.skip:
         steps += [_skip(system), skip.step(system.bulk)]
     if denoiser.parameters:
         steps.append(_scalars(system))
     y0, y1 = denoiser.target()
     if sympy.simplify(alpha * y1 - beta * y0) != 0:  # a multiple of x_t says nothing that could be sampled from
         steps += Sampler().steps(denoiser)
-    slips = autoencoder_slips.slips() if denoiser.name == "tied" and denoiser.predicts == "data" else ()
+        if denoiser.labelled:
+            steps.append(practice_steps.guidance(denoiser))
+    published = denoiser.name == "tied" and denoiser.predicts == "data" and denoiser.plain and not told
+    slips = autoencoder_slips.slips() if published else ()
     return Derivation(
         f"{denoiser.name} auto-encoder, {len(denoiser.terms)} terms", tuple(steps), slips, denoiser.vectors
     )
@@ -56,6 +66,7 @@ def _model(system: Equations) -> Step:
         "local fields ω_a = w_a·x_t/√d with λ⁰_a = w_a·x₀/√d, λ¹_a = w_a·x₁/√d.",
         (
             equation(f(x), system.skip * x + sympy.Add(*terms)),
+            *([] if system.denoiser.plain else [equation(system.skip, system.denoiser.skip_value())]),
             equation(x_t, alpha * x0 + beta * x1),
             equation(sympy.Symbol("y"), y0 * x0 + y1 * x1),
             *fields,
@@ -116,13 +127,17 @@ def _hessians(system: Equations) -> Step:
 def _sgd(system: Equations) -> Step:
     equations = [equation(sympy.Symbol(f"DTheta_{a + 1}"), x) for a, x in enumerate(system.theta_increment)]
     equations += [equation(sympy.Symbol(f"Dq_{a + 1}_{c + 1}"), x) for (a, c), x in system.gram_increment.items()]
+    matrices: tuple[sympy.Basic, ...] = ()
+    text = "w_a moves by −ρ_aη times the gradient of the loss plus λw_a/d, "
+    if system.optimiser is not None:
+        text, matrices = practice_steps.linear_map(system)
     return Step(
-        "One SGD step",
-        "w_a moves by −ρ_aη times the gradient of the loss plus λw_a/d, with ∂λ^c_a/∂w_a = x_c/√d and ∂Q_ab/∂w_a = "
+        "One SGD step" if system.optimiser is None else "One step of the optimiser",
+        text + "with ∂λ^c_a/∂w_a = x_c/√d and ∂Q_ab/∂w_a = "
         "(1 + δ_ab)w_b/d. Overlaps restricted to atom s, increments per dτ = 2η/d at leading order: z^c_b is the sum of "
         "x_c w_b/√d over the directions of s, z^c_u that of x_c u for a reference direction u, and x₁·x₁ = d p_sς, "
         "x₀·x₀ = d p_s on the atom.",
-        tuple(equations),
+        (*matrices, *equations),
     )
 
 
@@ -141,11 +156,12 @@ def _stein(system: Equations) -> Step:
         ),
         sympy.Eq(sympy.Symbol("N_ab"), sympy.Symbol("varsigma") * sympy.Symbol("N1_ab") + sympy.Symbol("N0_ab")),
     ]
+    told = " (this t is no time)" if system.denoiser.conditioned else ""
     return Step(
         "Stein's lemma",
         "Given a cluster the fields are Gaussian, and E[z g(λ)] = E[z] E[g] + sum_b Cov(z, λ_b) E[∂g/∂λ_b]; "
         "the covariances are ςq(s) (channel 1), q(s) (channel 0), along u they are ςΘ(s) and Θ(s); the means of "
-        "channel 1 are m_b = Θ_b(s)·c and t = (T(s)c)·u. With several times g is averaged over t before N is formed.",
+        f"channel 1 are m_b = Θ_b(s)·c and t = (T(s)c)·u{told}. With several times g is averaged over t before N is formed.",
         tuple(equations),
     )
 

@@ -19,6 +19,7 @@ from ..identity import require_zero
 from ..steps import Derivation, Derived, Step, equation
 from ..vectors import VectorSum
 from .denoiser import Denoiser, alpha, alpha_dot, beta, beta_dot, tied
+from .names import skip_at_time
 from .sampling_algebra import (
     EXACT,
     GAIN,
@@ -99,6 +100,8 @@ def _diffusion(sampler: Drift) -> Step:
 def _coefficients(sampler: Drift, denoiser: Denoiser) -> Step:
     gamma, delta = sampler.predicting(denoiser.target())
     shown = delta if denoiser.skip else delta.subs(b, 0)
+    if not denoiser.plain:
+        shown = delta.xreplace({b: skip_at_time})
     targets = dict(zip((y0, y1), denoiser.target(), strict=True))
     return Step(
         "Coefficients of the network and of the sample",

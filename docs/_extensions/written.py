@@ -76,6 +76,74 @@ def api(folder: Path) -> None:
     (folder / "api.rst").write_text("\n".join([*index, ""]), encoding="utf-8")
 
 
+def keys(folder: Path) -> None:
+    """Every key of an experiment file, from the settings classes."""
+    from asymptotics import reference
+
+    lines = ["# Keys of experiment files", "", "`asymptotics keys [SYSTEM[.TABLE]]` prints the same.", ""]
+    place = ("", "")
+    for key in reference.keys():  # noqa: SIM118 (a function, not a mapping)
+        if key.system != place[0]:
+            lines += [f"## {key.system}", ""]
+        if (key.system, key.table) != place:
+            place = (key.system, key.table)
+            lines += [
+                f"### `[{key.table}]` ({key.system})",
+                "",
+                "| key | symbol | type | default | meaning | unit |",
+                "|---|---|---|---|---|---|",
+            ]
+        name = f"`{key.name}`" + (" (required)" if key.required else "")
+        also = f" Also: {', '.join(f'`{n}`' for n in key.also)}." if key.also else ""
+        default = f"`{key.default}`" if key.default else ""
+        cells = (name, key.symbol, key.kind, default, key.meaning + also, key.unit)
+        lines.append("| " + " | ".join(_cell(c) for c in cells) + " |")
+        lines += []
+    (folder / "keys.md").write_text("\n".join(_spaced(lines)), encoding="utf-8")
+
+
+def json_fields(folder: Path) -> None:
+    """Every field of the JSON that a verb writes, from the result classes."""
+    from asymptotics import reference
+    from asymptotics.experiment import system_of
+
+    lines = [
+        "# Fields of the JSON",
+        "",
+        "One object on standard output with `--json`; lists run along the times shown.",
+        "",
+    ]
+    for system in rooms():
+        lines += [f"## {system}", ""]
+        for verb in (*system_of(system).verbs, "compare"):
+            found = reference.json_fields(system, verb)
+            lines += [
+                f"### `asymptotics {verb}` ({system})",
+                "",
+                "| result | field | type | meaning |",
+                "|---|---|---|---|",
+            ]
+            lines += ["| " + " | ".join(map(_cell, (f.result, f"`{f.name}`", f.kind, f.meaning))) + " |" for f in found]
+            lines += [""]
+    (folder / "json.md").write_text("\n".join(_spaced(lines)), encoding="utf-8")
+
+
+def _cell(text: str) -> str:
+    """A cell of a Markdown table: what would be read as mark-up stands for itself."""
+    text = " ".join(text.replace("``", "`").split())
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("$", "\\$").replace("{", "\\{")
+
+
+def _spaced(lines: list[str]) -> list[str]:
+    """A blank line before every heading."""
+    out: list[str] = []
+    for line in lines:
+        if line.startswith("#") and out and out[-1]:
+            out.append("")
+        out.append(line)
+    return [*out, ""]
+
+
 def command_line(folder: Path) -> None:
     """What ``--help`` says of every command."""
     from asymptotics.cli import commands, main, own_commands
@@ -93,6 +161,8 @@ def write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "reference"
     folder.mkdir(exist_ok=True)
     api(folder)
+    keys(folder)
+    json_fields(folder)
     command_line(folder)
 
 

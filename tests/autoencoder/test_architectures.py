@@ -75,7 +75,7 @@ def test_frozen_vectors_do_not_move():
 def test_every_architecture_prints_its_derivation(name, predicts):
     system = derive(architecture(name, 1, predicts=predicts))
     assert "Order-parameter equations" in str(system)
-    assert r"\frac{d}{d \tau}" in system.latex()
+    assert r"}{\mathrm d\tau}" in system.latex()
 
 
 def test_noise_prediction_generates_from_a_later_start():

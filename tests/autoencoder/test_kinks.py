@@ -10,7 +10,7 @@ import sympy
 from scipy.integrate import solve_ivp
 
 import asymptotics as asy
-from asymptotics.autoencoder.kernels.compile import IMPORTS, _Writer
+from asymptotics.autoencoder.kernels.compile import IMPORTS, SystemWriter
 from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.kernels.proof import disagreement
 from asymptotics.common.input.checks import InputError
@@ -282,7 +282,7 @@ def test_ratios_of_exponentials_do_not_overflow():
 @pytest.mark.parametrize("activation", ["relu", "erf", "linear"])
 def test_a_wrong_closed_form_does_not_pass_its_proof(activation):
     system = derive(architecture("tied", 1, activation=activation))
-    writer = _Writer(system, "numpy", "auto")
+    writer = SystemWriter(system, "numpy", "auto")
     assert set(writer.closed) >= {"moments"}
     plain = {k: text[text.index("def ") :] for k, text in writer.closed.items()}
     assert disagreement(system, writer.names, IMPORTS, plain, False) == ""

@@ -14,6 +14,7 @@ from asymptotics.autoencoder.memory.ensemble import trained_until
 from asymptotics.autoencoder.memory.losses import agreement, bulk, population_square, potential
 from asymptotics.autoencoder.memory.training import fixed_data, nearest
 from asymptotics.cli import main
+from asymptotics.tools import mnist_digits
 
 
 def experiment(**changes):
@@ -136,12 +137,17 @@ def test_what_it_does_not_go_with():
 
 
 @pytest.mark.slow
-def test_images():
-    """MNIST: rows of the file, in the eigenbasis of the target."""
+def test_images(tmp_path):
+    """Digits without labels: training and fresh samples are different rows of the file, in the eigenbasis of the target."""
+    digits, _ = mnist_digits()
+    np.save(tmp_path / "digits.npy", digits[:600])
     chosen = asy.Experiment(
-        target={"samples": "mnist", "clusters": 1}, training={"times": [0.7], "learning_rate": 0.2, "tau": 0.2},
-        denoiser={"architecture": "tied", "hidden_units": 1, "activation": "tanh", "init": {"random": 0.5}},
+        target={"samples": str(tmp_path / "digits.npy")}, training={"times": [0.7], "learning_rate": 0.2, "tau": 0.1},
+        denoiser={"architecture": "tied", "hidden_units": 1, "activation": "tanh", "init": {"random": 0.5, "realisation": 1}},
         simulation={"runs": 2, "samples": 20, "data": 30},
     )  # fmt: skip
     found = asy.simulate(chosen, workers=1)
-    assert found.data == "mnist" and np.all(np.isfinite(found.test_loss))
+    assert found.data.endswith("digits.npy") and found.dimension == 784
+    assert np.all(np.isfinite(found.test_loss)) and np.all(np.isfinite(found.distance_fresh))
+    with pytest.raises(asy.InputError, match="less than the 600 samples"):
+        asy.simulate(chosen.replace({"simulation.data": 600}), workers=1)

@@ -172,7 +172,7 @@ def test_the_printed_derivation_keeps_the_names_and_tells_them_apart():
     steps = derive(model("b")).derivation
     names = {s.name for s in steps["Trainable scalars"].equations[0].free_symbols}
     assert "b_user" in names
-    assert "b_{user}" in steps["Trainable scalars"].latex() and str(steps["Trainable scalars"])
+    assert r"b_{\mathrm{user}}" in steps["Trainable scalars"].latex() and str(steps["Trainable scalars"])
 
 
 def test_a_vector_called_b_and_the_skip_connection():

@@ -292,18 +292,29 @@ def test_clones_in_space():
 
 
 @pytest.mark.slow
-def test_separately_trained_nets():
-    """One net a time t, η → 0, λ = 0, τ → ∞: where β_tκ_t = 1 is entered and left (m = 3, σ² = 1)."""
+@pytest.mark.parametrize(
+    ("m", "variance", "crossings"),
+    [
+        (3.0, 1.0, [0.215701, 0.863732]),
+        (2.0, 0.5, [0.331388, 0.846735]),
+        (4.0, 1.5, [0.155329, 0.881514]),
+        (1.5, 1.0, []),
+    ],
+)
+def test_separately_trained_nets(m, variance, crossings):
+    """One net a time t, η → 0, λ = 0, τ → ∞: where β_tκ_t = 1 is entered and left, if at all."""
 
     def excess(t):
         experiment = asy.Experiment(
-            target={"weights": [0.5, 0.5], "centroids": [[3.0], [-3.0]], "eigenvalues": [[1.0]]},
+            target={"weights": [0.5, 0.5], "centroids": [[m], [-m]], "eigenvalues": [[variance]]},
             denoiser={"hidden_units": 1, "init": {"centroids": 0.3}},
             training={"times": [t], "learning_rate": 1e-7, "tau": 60.0},
         )
         at = asy.solve(experiment)(60.0)
         return t * (at.b + at.Q[0, 0]) - 1
 
-    for wanted in (0.215701, 0.863732):
+    for wanted in crossings:
         low, high = excess(wanted - 1e-4), excess(wanted + 1e-4)
         assert low * high < 0 and abs(low - high) > 1e-6
+    if not crossings:
+        assert max(excess(t) for t in np.linspace(0.1, 0.9, 17)) < 0

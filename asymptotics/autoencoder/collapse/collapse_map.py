@@ -15,11 +15,16 @@ import numpy as np
 from ...common.input.checks import array, fail, integer, number
 from ...common.output.plotting import Drawn
 from ...common.output.results import Result, dataframe
-from ..kernels.sampler import compile_sampler
+from ..equations.relaxation import SkipRelaxation
 from ..model.extensions import refuse
 from ..model.problem import Problem
 from .bulk import BulkVariance
-from .orbits import SETTLED, follow, next_fixed
+from .orbits import MOST, PERIODS, SETTLED, follow, next_fixed
+
+
+def _number(b: np.ndarray) -> Any:
+    """b as a number where it is one."""
+    return float(b) if np.ndim(b) == 0 else b
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,12 @@ class FixedPoint:
     """A Λ that a generation leaves as it is, the skip connection there, and the factor of a small deviation a generation.
 
     For fresh weights the factor is d ln f/d ln Λ; for warm ones e + (1 − e) d ln f/d ln Λ, e = exp(−κτ), as the skip
-    connection keeps e of its own deviation. Data that accumulate change Λ by an ever smaller share of f(Λ) − Λ.
+    connection keeps e of its own deviation (of several ψ_k: b is (basis,), and e = exp(−Gτ)). Data that accumulate change Λ by an
+    ever smaller share of f(Λ) − Λ.
     """
 
     Lambda: float
-    b: float
+    b: Any
     slope: float
     accumulated: bool = False
 
@@ -59,52 +65,48 @@ class CollapseMap(Drawn):
     Notes
     -----
     b_τ = b_∞ + (b₀ − b_∞) e^{−κτ} with κ = Λ E[β²] + E[α²] and κ b_∞ = Λ E[βy₁] + E[αy₀] for a network that predicts
-    y₀x₀ + y₁x₁; v̇ = 2Δv + 2ε. Both are compiled from `derivations.autoencoder.skip` and `sampling`. Cui, Pehlevan, Lu, arXiv
+    y₀x₀ + y₁x₁ (of several ψ_k: `asymptotics.autoencoder.equations.relaxation`); v̇ = 2Δv + 2ε. Both are compiled from
+    `derivations.autoencoder.skip` and `sampling`. Cui, Pehlevan, Lu, arXiv
     2501.03937; closed forms in `derivations.autoencoder.collapse`.
     """
 
     def __init__(self, problem: Problem, original: float | None = None) -> None:
-        refuse(problem, "the collapse map")
+        covered = ("skip", "time", "labels", "weights", "probabilities", "momentum", "optimiser")
+        refuse(problem, "the collapse map", covered if problem.generating is not None else (*covered, "ema"))
         self.problem = problem
         phi = problem.generations.original if original is None else original
         self.original = number("original", phi, at_least=0, at_most=1)
         self.start = problem.target.mean_eigenvalue
-        times, w = problem.training.nodes()
-        s = problem.interpolant
-        self._training = (s.alpha(times), s.beta(times), *problem.predicted(times))
-        self._time_weights = w
-        self.tau = self._effective_time()
-        self._derived = compile_sampler(problem.sampling.drift)
+        self._relaxation = SkipRelaxation(problem)
+        self.tau = float(self._relaxation.clock(problem.training.tau))
         self._bulk = BulkVariance(problem)
 
-    def _effective_time(self) -> float:
-        """ρ_b ∫₀^τ s(τ′) dτ′: zero without a trainable skip connection."""
-        training = self.problem.training
-        _, rate = self.problem.denoiser.rates(training.rates or {})
-        schedule = training.rate_schedule()
-        return float(rate * (training.tau if schedule is None else schedule.integral(training.tau)))
+    @property
+    def several(self) -> bool:
+        """Whether b has an axis of its own (several ψ_k)."""
+        return self._bulk.several
 
     def skip(self, Lambda: Any, b0: Any = None) -> np.ndarray:
-        """b_τ of a training on a target with mean eigenvalue Λ, from ``b0`` (default: the problem's) (any shape)."""
-        start = self.initial_skip if b0 is None else b0
-        limit, kappa = self._relaxation(Lambda)
-        if not self.problem.denoiser.has_skip:
-            return 0.0 * limit
-        return np.asarray(self._derived.skip(self.tau, kappa, start, limit))
+        """b_τ of a training on a target with mean eigenvalue Λ (…,), from ``b0`` (default: the problem's): (…,) or (…, basis)."""
+        return self._trained(self.tau, Lambda, self.initial_skip if b0 is None else b0)
 
-    def _relaxation(self, Lambda: Any) -> tuple[np.ndarray, np.ndarray]:
-        """(b_∞, κ) of a training on a target with mean eigenvalue Λ."""
-        rates = self._derived.skip_rates(np.asarray(Lambda, dtype=np.float64)[..., None], *self._training)
-        source, kappa = (np.asarray(x @ self._time_weights) for x in rates)
-        return np.divide(source, kappa, out=np.zeros_like(kappa), where=kappa > 0), kappa
+    def _trained(self, clock: float, Lambda: Any, start: Any) -> np.ndarray:
+        Lambda, start = np.asarray(Lambda, dtype=np.float64), np.asarray(start, dtype=np.float64)
+        if not self.problem.denoiser.has_skip:
+            return np.zeros(np.broadcast_shapes(Lambda.shape, start.shape))
+        if self.several:
+            return self._relaxation.after(clock, Lambda, start)
+        # Shapes of Λ and of b broadcast: every entry is a training of its own.
+        Lambda, start = np.broadcast_arrays(Lambda, start)
+        return self._relaxation.after(clock, Lambda, start[..., None])[..., 0]
 
     def trained_skip(self, Lambda: Any) -> np.ndarray:
-        """b_∞, where a long training on a target with mean eigenvalue Λ ends (any shape)."""
-        return self._relaxation(Lambda)[0]
+        """b_∞, where a long training on a target with mean eigenvalue Λ ends: (…,) or (…, basis)."""
+        return self._trained(np.inf, Lambda, self.initial_skip)
 
     def _kept(self, Lambda: Any) -> np.ndarray:
-        """e^{−κτ}: what a training leaves of the initial b − b_∞."""
-        return np.asarray(self._derived.skip(self.tau, self._relaxation(Lambda)[1], 1.0, 0.0))
+        """e^{−Gτ}: what a training leaves of the initial b − b_∞, (…, basis, basis)."""
+        return self._relaxation.kept(self.tau, Lambda)
 
     @property
     def warm(self) -> bool:
@@ -112,12 +114,12 @@ class CollapseMap(Drawn):
         return self.problem.generations.start == "warm" and self.problem.denoiser.has_skip and self.tau > 0
 
     @property
-    def initial_skip(self) -> float:
-        """b at τ = 0."""
+    def initial_skip(self) -> Any:
+        """b at τ = 0: a number, or (basis,)."""
         return self.problem.denoiser.skip if self.problem.denoiser.has_skip else 0.0
 
     def variance(self, b: Any) -> np.ndarray:
-        """v_{t_f} of a sampler whose network has the skip connection b (any shape)."""
+        """v_{t_f} of a sampler whose network has the skip connection b: (…,) of any shape, or (…, basis)."""
         return self._bulk(b)
 
     def __call__(self, Lambda: Any) -> np.ndarray:
@@ -150,11 +152,24 @@ class CollapseMap(Drawn):
         for k in np.flatnonzero((f[:-1] > 0) != (f[1:] > 0)):
             root = float(brentq(lambda y: float(np.log(self(np.exp(y)))) - y, x[k], x[k + 1], xtol=1e-14, rtol=1e-14))
             Lambda = float(np.exp(root))
-            b = float(self.trained_skip(Lambda) if self.warm else self.skip(Lambda))
-            kept = float(self._kept(Lambda)) if self.warm else 0.0
-            slope = kept + (1 - kept) * self.slope(Lambda)
-            found.append(FixedPoint(Lambda, b, slope, self.problem.generations.accumulate))
+            b = self.trained_skip(Lambda) if self.warm else self.skip(Lambda)
+            slope = self._warm_slope(Lambda, b) if self.warm else self.slope(Lambda)
+            found.append(FixedPoint(Lambda, _number(b), slope, self.problem.generations.accumulate))
         return found
+
+    def _warm_slope(self, Lambda: float, b: np.ndarray) -> float:
+        """Factor of a small deviation of b a generation, where the chain goes on from b: the largest eigenvalue (in size).
+
+        b → b_∞(Λ(b)) + e^{−Gτ}(b − b_∞) has the derivative e^{−Gτ} + (1 − e^{−Gτ}) db_∞/dΛ ⊗ dΛ/db.
+        """
+        kept, h = self._kept(Lambda), 1e-5
+        change = (self.trained_skip(Lambda * (1 + h)) - self.trained_skip(Lambda * (1 - h))) / (2 * h * Lambda)
+        b, change = np.atleast_1d(b), np.atleast_1d(change)
+        moved = b + h * np.concatenate([np.eye(len(b)), -np.eye(len(b))])
+        ends = self.following(moved if self.several else moved[:, 0])
+        by_b = (ends[: len(b)] - ends[len(b) :]) / (2 * h)
+        values = np.linalg.eigvals(kept + np.outer((np.eye(len(b)) - kept) @ change, by_b))
+        return float(values[int(np.argmax(np.abs(values)))].real)
 
     def iterate(self, count: int, Lambda: float | None = None) -> np.ndarray:
         """Λ of the targets of generations 1 … count + 1, following ``problem.generations`` (warm start, accumulation, φ)."""
@@ -164,7 +179,7 @@ class CollapseMap(Drawn):
         v: list[float] = []
         b = self.initial_skip
         for g in range(1, count + 1):
-            b = float(self.skip(values[-1], b if settings.start == "warm" else None))
+            b = self.skip(values[-1], b if settings.start == "warm" else None)
             v.append(float(self.variance(b)))
             shares = settings.shares(g + 1)
             values.append(float(shares[0] * self.start + shares[1:] @ np.array(v)))
@@ -188,6 +203,8 @@ class CollapseMap(Drawn):
             return np.array([next_fixed(here, float(self(here)) - here, [p.Lambda for p in points], 0.0)])
         if not self.warm:
             return np.sort(follow(self, start, [(p.Lambda, p.stable) for p in points], 0.0))
+        if self.several:
+            return self._settled(start, points)
 
         def train(b: np.ndarray) -> np.ndarray:
             return self.skip(self.following(b), b)
@@ -196,6 +213,12 @@ class CollapseMap(Drawn):
         by_state = {p.b: p.Lambda for p in points}
         ends = [by_state[b] if b in by_state else float(self.following(b)) for b in states if np.isfinite(b)]
         return np.sort(ends) if ends else np.array([np.inf])
+
+    def _settled(self, start: float, points: list[FixedPoint]) -> np.ndarray:
+        """Where a warm chain with several b_k ends: it is no map of the line, and followed until it repeats."""
+        values = self.iterate(MOST, start)
+        near = [p.Lambda for p in points if abs(values[-1] - p.Lambda) <= 1e-6 * p.Lambda]
+        return np.array(near[:1]) if near else np.unique(values[-PERIODS:])
 
     def limit(self, Lambda: float | None = None) -> float:
         """Where the chain ends that starts at Λ (default: the original target's); NaN if it alternates for ever."""

@@ -21,7 +21,7 @@ from ...common.running.calls import Stopped
 from ...common.running.checkpoints import Checkpoint, Interrupted, RunFiles
 from ..equations.integrate import SolveError
 from ..kernels.compile import compile_kernels
-from ..model.extensions import refuse
+from ..model.extensions import NAMES, refuse
 from ..model.generations import Generations
 from ..model.problem import Problem
 from ..solution import OrderParameterPath
@@ -83,7 +83,7 @@ def generations(
     """
     start = time.perf_counter()
     settings: Generations = problem.generations
-    refuse(problem, "generations")
+    refuse(problem, "generations", set(NAMES) - {"labels"})
     number("integrator_tolerance", integrator_tolerance, above=0, below=1)
     if problem.denoiser.init.realisation is not None and settings.count > 1 and settings.start == "fresh":
         raise InputError(
@@ -170,15 +170,15 @@ def _restore(files: RunFiles | None, replicas: list[Replica]) -> list[list[dict[
 
 def _first(path: OrderParameterPath, problem: Problem, displaced: bool) -> Trained:
     """End of the first training; displaced in a random direction by its error estimate, to see what that does later."""
-    at = path(path.tau_max)
-    theta, q = np.array(at.theta), np.array(at.q)
+    made = Trained.of(problem, path.layout, path.state(path.tau_max), np.array(problem.target.reference_overlaps))
+    theta, q = made.theta, made.q
     if displaced:
         rng = np.random.default_rng(0)
         atoms = len(q)
         theta = theta + path.error_estimate / atoms * rng.choice([-1.0, 1.0], theta.shape)
         signs = rng.choice([-1.0, 1.0], q.shape)
         q = q + path.error_estimate / atoms * (signs + np.swapaxes(signs, 1, 2)) / 2
-    return Trained(theta, q, float(at.b), np.array(at.parameters), np.array(problem.target.reference_overlaps))
+    return dataclasses.replace(made, theta=theta, q=q)
 
 
 def _result(

@@ -159,20 +159,23 @@ class LatentMoments:
         nodes, weights = self.averages.nodes
         return nodes[:, len(self.kernels.encoders) :], weights
 
-    def average(self, theta: np.ndarray, Q: np.ndarray, b: Any, kappa: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Averaged moments (names,) and E[A_a c_m] (p, p), for overlaps Θ_{a,E_m} (p, p) with the basis."""
+    def average(
+        self, theta: np.ndarray, Q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Averaged moments (names,) and E[A_a c_m] (p, p), for overlaps Θ_{a,E_m} (p, p) with the basis, at τ."""
         of, p = self.averages, self.kernels.p
         given, enc, dec = of.coefficients, of.encoders, of.decoders
         # Around its centre Σ_m c_m E_m a sample is Gaussian; the centre moves the means of λ₁ with the node.
         around = Q, np.zeros((1, p)), self.variance * (Q - theta @ theta.T)[None]
-        mixing = of.mixing(b)
+        now = given.at(tau)
+        mixing = of.mixing(b, now)
         law = fields_at(*around, mixing, enc, dec)
         law = law.moved_by(mixing[1][:, None, None] * theta[enc], mixing[3][:, None, None] * theta[dec])
         pairs = None
         if given.shared_sample:
             zero, one = channels(*around, enc, dec)
             pairs = zero, one.moved_by(theta[enc][None], theta[dec][None])
-        averaged = of.average(law, pairs, Q, b, kappa)[0]
+        averaged = of.average(law, pairs, Q, b, kappa, now)[0]
         return averaged[: -p * p], averaged[-p * p :].reshape(p, p)
 
 
@@ -233,11 +236,11 @@ class GenerationDrift(RightHandSide):
     def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
         Q, Theta, rows, p = q.sum(axis=0), theta.sum(axis=0), [], self.kernels.p
         if self.original is not None:
-            rows.append(self.original[1].moments(np.ascontiguousarray(theta[:, :, : self.K]), q, b, kappa))
+            rows.append(self.original[1].moments(np.ascontiguousarray(theta[:, :, : self.K]), q, b, kappa, tau))
         for i, (_, law) in enumerate(self.laws):
             first = self.K + i * p
             basis = np.ascontiguousarray(Theta[:, first : first + p])
-            averaged, with_c = law.average(basis, Q, b, kappa)
+            averaged, with_c = law.average(basis, Q, b, kappa, tau)
             block = np.zeros((1 + p, len(self._columns)))
             block[0] = averaged[self._columns]
             bracket = with_c - law.variance * block[0][self._H1] @ basis

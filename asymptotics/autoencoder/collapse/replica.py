@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ...common.numerics.expectations import Rule
 from ...common.numerics.gram import square_root
 from ..equations.drift import Drift
-from ..equations.integrate import SolveError
+from ..equations.integrate import SolveError, whole_state
+from ..equations.layout import Layout
 from ..equations.path import OrderParameters
 from ..equations.stepping import StepError, finite, pieces_of, steps
 from ..kernels.compile import Kernels
@@ -30,30 +32,61 @@ class Trained:
 
     Attributes
     ----------
-    theta, q, b, kappa : (atoms, p, F), (atoms, p, p), float, (parameters,)
+    theta, q, b, kappa : (atoms, P, F), (atoms, P, P), float or (basis,), (parameters,)
+        Of all stacked vectors, the live network's first; b and κ are the live network's.
     gram : (atoms, F, F)
         Gram matrix of the reference directions that ``theta`` refers to: the K original ones first.
+    first : int
+        Where the vectors of the network that generates stand in the stack: 0 for the live one, else an average of it.
+    mean : (b̄, κ̄), optional
+        Its skip connection and scalars, where it is an average.
     """
 
     theta: np.ndarray
     q: np.ndarray
-    b: float
+    b: Any
     kappa: np.ndarray
     gram: np.ndarray
+    first: int = 0
+    mean: Any = None
 
-    def order_parameters(self, problem: Problem) -> OrderParameters:
-        """Overlaps with the original directions alone."""
-        theta = self.theta[:, :, : problem.target.directions]
+    @classmethod
+    def of(cls, problem: Problem, layout: Layout, y: np.ndarray, gram: np.ndarray) -> Trained:
+        """From a packed state."""
+        theta, q, b, kappa = layout.unpack(y)
+        b = float(b) if layout.basis == 1 else b
+        index = problem.generating
+        if index is None:
+            return cls(theta, q, b, kappa, gram)
+        return cls(theta, q, b, kappa, gram, problem.optimiser.average(index).start, layout.averaged(y, index))
+
+    def _at(self, problem: Problem, live: bool) -> slice:
+        first = 0 if live else self.first
+        return slice(first, first + problem.optimiser.p)
+
+    def order_parameters(self, problem: Problem, live: bool = False) -> OrderParameters:
+        """Overlaps with the original directions alone, of the network that generates or of the live one."""
+        at = self._at(problem, live)
+        theta, q = self.theta[:, at, : problem.target.directions], self.q[:, at, at]
+        b, kappa = (self.b, self.kappa) if live or self.mean is None else self.mean
         Theta = theta.sum(axis=0)
         M = Theta @ problem.target.centroids.T
         return OrderParameters(
-            problem.training.tau, self.q.sum(axis=0), Theta, M, self.b, self.kappa, self.q, theta
+            problem.training.tau, q.sum(axis=0), Theta, M, b if np.ndim(b) else float(b), kappa, q, theta
         )  # fmt: skip
 
+    def warm(self, problem: Problem, law: GeneratedLaw, kept: int) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray]:
+        """Θ(s), q(s), b and κ of the live network in the frame of `extended`."""
+        live = self._at(problem, True)
+        across = self.q[:, live, self._at(problem, False)] @ law.lift
+        theta = np.concatenate([self.theta[:, live, :kept], across], axis=2)
+        return theta, self.q[:, live, live], self.b, self.kappa
+
     def extended(self, law: GeneratedLaw, kept: int) -> np.ndarray:
-        """Gram matrices of the first ``kept`` reference directions and the basis E = Q^{+1/2} W/√d of its own weights."""
-        along = law.lift @ self.theta[:, :, :kept]
-        own = law.lift @ self.q @ law.lift
+        """Gram matrices of the first ``kept`` reference directions and the basis E = Q^{+1/2} W/√d of the generating weights."""
+        at = slice(self.first, self.first + len(law.Q))
+        along = law.lift @ self.theta[:, at, :kept]
+        own = law.lift @ self.q[:, at, at] @ law.lift
         top = np.concatenate([self.gram[:, :kept, :kept], np.swapaxes(along, 1, 2)], axis=2)
         return np.concatenate([top, np.concatenate([along, own], axis=2)], axis=1)
 
@@ -90,8 +123,9 @@ class Replica:
         law, target, p = self.law, self.problem.target, self.kernels.p
         seed = self.seed(1000 + generation)
         z = quasi_normals(POINTS, p + target.directions, seed)
-        at = self.trained.order_parameters(self.problem)
-        centres = law.latent(np.ascontiguousarray(z[:, :p]), seed) @ (law.lift @ at.Theta)
+        at = self.trained.order_parameters(self.problem, live=True)
+        own = self.trained.order_parameters(self.problem)
+        centres = law.latent(np.ascontiguousarray(z[:, :p]), seed) @ (law.lift @ own.Theta)
         mean = centres.mean(axis=0)
         deviation, rest = centres - mean, law.density.span_covariance
         points = centres + z[:, p:] @ square_root(rest)[0]
@@ -145,14 +179,12 @@ class Replica:
             gram,
         )
         if settings.start == "warm":
-            theta = np.concatenate([self.trained.theta[:, :, :kept], self.trained.q @ self.law.lift], axis=2)
-            start = (theta, self.trained.q, self.trained.b, self.trained.kappa)
+            start = self.trained.warm(problem, self.law, kept)
         else:
-            b = problem.denoiser.skip if problem.denoiser.has_skip else 0.0
-            start = (*fresh_overlaps(problem, gram), b, problem.denoiser.parameters)
-        end = _integrate(drift, drift.layout.pack(*start), problem.training.tau, tolerance, generation, look)
-        theta, q, b, kappa = drift.layout.unpack(end)
-        self._adopt(Trained(theta, q, float(b), kappa, gram))
+            start = (*fresh_overlaps(problem, gram), problem.denoiser.start, problem.denoiser.parameters)
+        y0 = whole_state(problem, drift.layout, *start)
+        end = _integrate(drift, y0, problem.training.tau, tolerance, generation, look)
+        self._adopt(Trained.of(problem, drift.layout, end, gram))
         self.evaluations += drift.evaluations
         return drift.coefficients.Lambda
 

@@ -27,7 +27,7 @@ class Collapse(Result):
     ----------
     Lambda : (G,)
         Λ of the target that the generation trained on (its covariance's mean eigenvalue).
-    b, Q, Theta, parameters : (G,), (G, p, p), (G, p, K), (G, n)
+    b, Q, Theta, parameters : (G,) or (G, basis), (G, p, p), (G, p, K), (G, n)
         The trained network: skip connection, Gram matrix of the weights, overlaps with the original K directions, scalars.
     v : (G,)
         Variance of generated samples outside the span of the weights, v_{t_f}.
@@ -106,12 +106,21 @@ class Collapse(Result):
             fail("generation", generation, f"at most {self.count}")
         problem, Q, Theta = self.problem, self.Q[g], self.Theta[g]
         M = Theta @ problem.target.centroids.T
+        b = float(self.b[g]) if self.b.ndim == 1 else self.b[g]
         return OrderParameters(
-            problem.training.tau, Q, Theta, M, float(self.b[g]), self.parameters[g], Q[None], Theta[None]
+            problem.training.tau, Q, Theta, M, b, self.parameters[g], Q[None], Theta[None]
         )  # fmt: skip
 
     def density(self, generation: int, directions: Any = None) -> GeneratedDensity:
-        """Law of the projections on the original directions that a generation produces."""
+        """Law of the projections on the original directions that a generation produces.
+
+        Raises
+        ------
+        InputError
+            If an average of the weights generates: what is kept of a generation is its live network.
+        """
+        if self.problem.generating is not None:
+            fail("sampling.network", self.problem.sampling.network, "live, whose order parameters are kept")
         return GeneratedDensity(self.problem, self.order_parameters(generation), directions)
 
     def to_json(self) -> dict[str, Any]:
@@ -140,8 +149,9 @@ class Collapse(Result):
         ]
         for g in range(self.count):
             q, theta, mean, covariance = (printed(getattr(self, n)[g], 4) for n in ("Q", "Theta", "mean", "covariance"))
+            shown = " ".join(f"{b:.6f}" for b in np.atleast_1d(self.b[g]))
             lines.append(
-                f"generation {g + 1}: Lambda = {self.Lambda[g]:.6g}  b = {self.b[g]:.6f}  v = {self.v[g]:.6g}  "
+                f"generation {g + 1}: Lambda = {self.Lambda[g]:.6g}  b = {shown}  v = {self.v[g]:.6g}  "
                 f"distance = {self.distance[g]:.4f}\n    Q = {q}  Theta = {theta}\n    mean = {mean}  "
                 f"covariance = {covariance}"
             )

@@ -98,7 +98,7 @@ class StreamTrainer(Trainer):
     def _picks(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         times = np.full(count, -1, np.int64)
         if self.problem.average == "random":
-            steps.choose(*self.key, streams.TIME, first, self._cumulative_times, times)
+            self._draw_times(first, times)
         return np.arange(count), times
 
     def advance(self, steps: int) -> None:

@@ -48,7 +48,10 @@ class FiniteSize:
             self._fluctuations = fluctuations(path, initial=runs.initial)
             self.expensive = False
             self._check_size(runs.dimension)
+            # What has no derived bias is tested where a companion measures it.
+            self.expensive = True
             self._bias = {d: bias(path, d, initial=runs.initial) for d in {runs.dimension, runs.low_dimension} if d > 1}
+            self.expensive = False
         except InputError as error:
             self.reason = str(error)
         if self.predicted and self.companion:

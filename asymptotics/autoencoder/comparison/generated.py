@@ -7,7 +7,6 @@ points *beyond* those of the network that produced them; how networks differ is 
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -28,28 +27,15 @@ POINTS = 16
 OBLIQUE = 3
 
 
-def densities(problem: Problem, at: OrderParameters) -> list[tuple[float, GeneratedDensity]]:
-    """Share and law of what a network generates: of one that is told labels and asked for none, a law for each label."""
-    labels, sampling = problem.target.cluster_labels, problem.sampling
-    if labels is None or not problem.denoiser.labelled or sampling.label is not None:
-        return [(1.0, GeneratedDensity(problem, at))]
-    shares = np.bincount(labels, problem.target.weights)
-    told = [dataclasses.replace(problem, sampling=sampling.replace(label=k)) for k in range(len(shares))]
-    return [(float(share), GeneratedDensity(one, at)) for share, one in zip(shares, told, strict=True)]
-
-
 class Law:
     """Moments and distribution functions of the projections that one network generates, by independent latent points."""
 
     def __init__(self, problem: Problem, at: OrderParameters, directions: np.ndarray, points: int, seed: Any) -> None:
-        rng, parts = np.random.default_rng(seed), []
-        for share, law in densities(problem, at):
-            count = round(points * share)
-            flow = law.transport(rng.standard_normal((count, len(law.Q))) @ law.root, rng=rng if law.noisy else None)
-            parts.append(law._centres(flow))
-            self.residual = law.span_covariance  # it does not depend on the label
-        centres = np.concatenate(parts)
-        points = len(centres)
+        law = GeneratedDensity(problem, at)
+        rng = np.random.default_rng(seed)
+        flow = law.transport(rng.standard_normal((points, len(law.Q))) @ law.root, rng=rng if law.noisy else None)
+        centres = law._centres(flow)
+        self.residual = law.span_covariance
         self.mean = centres.mean(axis=0)
         # About the mean: without it the covariance of two samples (of points, of the law) is not unbiased.
         self.second = centres.T @ centres / points + self.residual
@@ -112,23 +98,11 @@ def generated_rows(path: OrderParameterPath, runs: Runs, problem: Problem, seed:
     return [Row.of_runs(n, e, v) for n, e, v in zip(names, expected, values, strict=True)]
 
 
-def distances(laws: list[tuple[float, GeneratedDensity]], runs: Runs, seed: int = 1) -> tuple[float, float]:
-    """Mean sliced Wasserstein distance of a run's points to theory, and to the other runs (both from as many points).
-
-    Theory is a list of laws with their shares (`densities`).
-    """
+def distances(law: GeneratedDensity, runs: Runs, seed: int = 1) -> tuple[float, float]:
+    """Mean sliced Wasserstein distance of a run's points to theory, and to the other runs (both from as many points)."""
     points = runs.generated
     R, n, K = points.shape
-    rng = np.random.default_rng(np.random.SeedSequence([seed, 3]))
-    shares = np.array([share for share, _ in laws])
-    counts = np.array([R * n]) if len(laws) == 1 else rng.multinomial(R * n, shares / shares.sum())
-    parts = [
-        law.sample(int(count), np.random.SeedSequence([seed, 2, *[k] * (k > 0)]))
-        for k, ((_, law), count) in enumerate(zip(laws, counts, strict=True))
-        if count
-    ]
-    drawn = np.concatenate(parts)
-    predicted = (drawn if len(laws) == 1 else rng.permutation(drawn)).reshape(R, n, K)
+    predicted = law.sample(R * n, np.random.SeedSequence([seed, 2])).reshape(R, n, K)
     to_theory, to_runs = np.empty(R), np.empty(R)
     for r in range(R):
         others = [s for s in range(R) if s != r]

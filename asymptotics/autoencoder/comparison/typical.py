@@ -10,7 +10,7 @@ from ...common.output.verdict import Row
 from ..finite_size.chi_square import default_taus
 from ..process.ensemble import Runs
 from ..solution import OrderParameterPath
-from ..stability.typical import Typical, of_path
+from ..stability.typical import Typical, covered_by, of_path
 
 #: Branches of the law that runs are compared with.
 DRAWS = 32
@@ -40,9 +40,11 @@ class TypicalRuns:
 
 
 def leaves(path: OrderParameterPath, runs: Runs) -> float | None:
-    """τ from which the runs have left an unstable path, None where they stay until the last recorded one (or are too many)."""
+    """τ from which the runs have left an unstable path, None where they stay until the last recorded one (or the law is not there)."""
     left = path.stability.departure(runs.dimension)
     if runs.runs < FEWEST or left is None or left >= float(runs.tau[-1]) or runs.data or path.layout.size > LARGEST:
+        return None
+    if not covered_by(path.problem):
         return None
     return left
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...common.output.ensemble import Ensemble
 from ...common.output.verdict import Row, Verdict
 from ..finite_size.chi_square import chi_square, predicted
+from ..generated.density import GeneratedDensity
 from ..memory.comparison import beside
 from ..memory.result import FiniteRuns
 from ..model.problem import Problem
@@ -17,7 +18,7 @@ from ..process.ensemble import Runs
 from ..process.measured import Means
 from ..solution import OrderParameterPath
 from .finite import JOINT, FiniteSize
-from .generated import densities, distances, generated_rows
+from .generated import distances, generated_rows
 from .order_parameters import order_parameter_rows, places, power_of
 from .typical import leaves, note, typical_runs
 
@@ -49,18 +50,17 @@ def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0
     )  # fmt: skip
     finite, rows = FiniteSize(path, empty), []
     degrees = measured.runs - 1.0 if measured.runs else np.inf
-
+    upper = np.triu_indices(path(0.0).Q.shape[0])
     for k, tau in enumerate(measured.tau):
         if tau == 0:
             continue
-        expected = predicted(path, float(tau)) + finite.bias(float(tau), d)
+        limit = predicted(path, float(tau))
+        expected = limit + np.broadcast_to(finite.bias(float(tau), d), limit.shape)
         for name, place in places(path).items():
-            # Those of averages and velocities have names of several words; nobody gives them here.
-            if " " in name or not measured.measured(name):
+            if name not in Runs.NAMES or not measured.measured(name):
                 continue
             mean, sem = measured.mean(name)[k], measured.sem(name)[k]
             if name == "Q":
-                upper = np.triu_indices(len(mean))
                 mean, sem = mean[upper], sem[upper]
             theory = np.reshape(expected[place], np.shape(mean))
             rows.append(
@@ -114,7 +114,7 @@ def compare(path: OrderParameterPath, runs: Runs | Means | FiniteRuns, *, level:
         rows += generated_rows(path, runs, problem)
         if runs.runs > 2:
             at = path(min(float(runs.tau[-1]), path.tau_max))
-            distance, null = distances(densities(problem, at), runs)
+            distance, null = distances(GeneratedDensity(problem, at), runs)
             details["sliced_wasserstein"] = {"distance": distance, "null": null}
             words = f"run to theory {distance:.4f}, run to other runs {null:.4f}; its law is not known"
             not_tested.append(("generated: sliced Wasserstein", words))

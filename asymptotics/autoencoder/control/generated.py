@@ -22,7 +22,7 @@ from .setting import Setting
 #: Reach (in standard deviations) and points a direction of the grid of starting points, by number of encoders.
 REACH, POINTS = 8.0, {1: 401, 2: 81}
 #: How much the grid is finer at the origin: x = REACH sinh(DENSE u)/sinh(DENSE), u uniform.
-DENSE = 4.0
+DENSE = 7.0
 #: Points where there are more encoders, and steps of the flow in continuous time.
 MANY, STEPS = 2**13, 400
 

@@ -25,7 +25,7 @@ from .objectives import Hitting, Objective
 from .optimum import Optimum
 from .pontryagin import Arcs, bang_bang, residual, switching
 from .protocol import Protocols
-from .search import constants, minimise, pieces
+from .search import constants, minimise, pieces, with_pieces
 from .setting import Setting
 from .simulated import simulate_protocol
 from .sweep import COARSE, Sweep
@@ -33,7 +33,7 @@ from .sweep import COARSE, Sweep
 #: Accuracy of the expectations in a search, and residual above which its end is polished with all nodes.
 SEARCH, POLISHED = 1e-4, 1e-6
 #: Iterations of the polish.
-POLISH = 12
+POLISH = 60
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,9 @@ def optimise(
         polished = minimise(exact, u, POLISH, 1e-15)
         if polished.value <= best.value:
             u, best = polished.u, exact(polished.u)
-    held = np.concatenate([np.tile(part, c.pieces) for part, c in zip(_parts(chosen, alone[0].u), chosen, strict=True)])
+    # The search's nodes are rough: the best constant is found again with all of them.
+    constant_u = minimise(with_pieces(exact, [1] * len(chosen)), alone[0].u, POLISH, 1e-15).u
+    held = np.concatenate([np.tile(part, c.pieces) for part, c in zip(_parts(chosen, constant_u), chosen, strict=True)])
     steady = exact(held)
     if steady.value < best.value:
         u, best = held, steady
@@ -140,12 +142,12 @@ def optimise(
     optimum = _optimum(exact, check, u, best, arcs, ends)
     constant = {
         "value": steady.value,
-        "control": _plain(chosen, _parts(chosen, alone[0].u)),
+        "control": _plain(chosen, _parts(chosen, constant_u)),
         "others": [{"value": x.value, "control": _plain(chosen, _parts(chosen, x.u))} for x in alone[1:]],
     }
     simulated: dict[str, Any] = {"constant": None, "optimum": None, "reason": "not asked for"}
     if not only_theory:
-        simulated = _simulated(exact, make, u, alone[0].u, arcs, workers, progress)
+        simulated = _simulated(exact, make, u, constant_u, arcs, workers, progress)
     return Optimum(
         objective=wanted.name,
         horizon=samples,

@@ -17,8 +17,8 @@ from .objectives import Hitting, Objective
 from .setting import Setting
 from .sweep import COARSE, FINE, Segment, Sweep, Tableau
 
-#: Longest step, in units of 1/(the rates' factor s(1 + s)/2): what the method of each order resolves to about 1e-7.
-LONGEST = {id(COARSE): 0.25, id(FINE): 0.4}
+#: Longest step, in units of 1/(the rates' factor, s or s(1 + s)/2): what the method of each order resolves to about 1e-7.
+LONGEST = {id(COARSE): 0.15, id(FINE): 0.2}
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Protocols:
             drift = self.base if given is self.base.given else self.base.at(given)
             used.append(current)
             first, last = float(left) * self.clock, float(right) * self.clock
-            pace = scale * (1 + scale) / 2
+            pace = max(scale, scale * (1 + scale) / 2)
             if self.schedule is not None:
                 pace = max(1.0, float(np.max(self.schedule(np.linspace(first, last, 9)))))
             count = self.refine * max(1, int(np.ceil((last - first) * pace / LONGEST[id(self.method)])))

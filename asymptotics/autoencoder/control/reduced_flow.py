@@ -41,11 +41,9 @@ def pulled(
     before = np.concatenate([[1.0], np.cumprod(growth)])
     first = x @ law.root
     networks = [np.zeros((len(x), J))]
-    phis = []
     for k in range(len(gain)):
         z = before[k] * first + networks[-1] @ law.coupling.T
-        phis.append(law.phi_at(k, z))
-        networks.append(growth[k] * networks[-1] + gain[k] * phis[-1])
+        networks.append(growth[k] * networks[-1] + gain[k] * law.phi_at(k, z))
     last = before[-1] * first
     centres = last @ law.lift.T + networks[-1] @ law.theta_network
     bar_centres = w[:, None] * (bar_mean + centres @ (bar_second + bar_second.T))
@@ -59,7 +57,7 @@ def pulled(
     for k in reversed(range(len(gain))):
         z = before[k] * first + networks[k] @ law.coupling.T
         bar_growth[k] += np.vdot(bar_I, networks[k])
-        bar_z = np.einsum("kj,kjn->kn", gain[k] * bar_I, law.slopes_at(k, z))
+        bar_z = gain[k] * np.sum(bar_I[:, :, None] * law.slopes_at(k, z), axis=1)
         bar_I = growth[k] * bar_I + bar_z @ law.coupling
         bar_coupling += bar_z.T @ networks[k]
         bar_first += before[k] * bar_z

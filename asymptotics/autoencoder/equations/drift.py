@@ -40,6 +40,7 @@ class RightHandSide(ABC):
         basis = max(1, len(coefficients.start.psi))
         self.layout = Layout(atoms, stack.size, directions, kernels.parameters, basis, len(stack.averages))
         self.evaluations = 0
+        self._kept_map: tuple[tuple[float, float, float], tuple[np.ndarray, np.ndarray]] | None = None
 
     @abstractmethod
     def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
@@ -49,6 +50,14 @@ class RightHandSide(ABC):
         """Θ(s), q(s), b, κ of one state; b is a number, or (basis,)."""
         theta, q, b, kappa = self.layout.unpack(y)
         return theta, q, float(b) if self.layout.basis == 1 else b, kappa
+
+    def _map(self, tau: float, scale: float, decay: float) -> tuple[np.ndarray, np.ndarray]:
+        """R and A of the optimiser; the last ones are kept."""
+        optimiser = self.coefficients.optimiser
+        key = (0.0 if optimiser.still else tau, scale, decay)
+        if self._kept_map is None or self._kept_map[0] != key:
+            self._kept_map = key, optimiser.at(tau, scale, decay)
+        return self._kept_map[1]
 
     def network(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The part of Θ(s) and q(s) that is the network's own."""
@@ -71,7 +80,7 @@ class RightHandSide(ABC):
         p, atoms = given.optimiser.p, layout.atoms
         A, B, N = np.empty((len(given.pi), p)), np.empty((atoms, p, p)), np.empty((atoms, p, p))
         module.increments(moments, given.pi, given.varsigma, A, B, N)
-        R, L = given.optimiser.at(tau, scale, now.decay)
+        R, L = self._map(tau, scale, now.decay)
         dtheta, dq = np.empty_like(theta), np.empty_like(q)
         assemble(A, B, N, given.pi, given.c, given.t, given.mass, theta, q, given.eta, R, L, dtheta, dq)
         _, slope = module.bulk(*now.told[:4], given.Lambda, now.skip(b))
@@ -81,6 +90,8 @@ class RightHandSide(ABC):
         gradient = given.pi @ moments[:, first : first + layout.parameters]
         dkappa = given.optimiser.of_scalar(scale) * gradient
         live = y[layout.at_b : layout.at_b + layout.scalars]
+        if not layout.averages:
+            return layout.pack(dtheta, dq, db, dkappa)
         averaged = y[layout.at_b + layout.scalars :].reshape(layout.averages, layout.scalars)
         return layout.pack(dtheta, dq, db, dkappa, given.optimiser.gammas(tau)[:, None] * (live - averaged))
 

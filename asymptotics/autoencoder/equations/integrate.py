@@ -16,6 +16,7 @@ from .drift import Drift
 from .layout import Layout
 from .loss_terms import unpredicted_along
 from .path import TrainingPath
+from .relaxation import SkipRelaxation
 from .stepping import StepError, finite, pieces_of, steps
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
@@ -59,23 +60,32 @@ def check_start(problem: Problem) -> None:
 
 
 def whole_state(
-    problem: Problem, layout: Layout, theta: np.ndarray, q: np.ndarray, b: np.ndarray, kappa: np.ndarray
+    problem: Problem, layout: Layout, theta: np.ndarray, q: np.ndarray, start: Any, kappa: np.ndarray
 ) -> np.ndarray:
-    """Packed state of a network by itself: velocities are zero, averages are the weights themselves."""
+    """Packed state of a network that begins to train: velocities are zero, averages are the weights themselves.
+
+    Parameters
+    ----------
+    problem : Problem
+    layout : Layout
+    theta, q, start, kappa : (atoms, p, K), (atoms, p, p), (basis,), (parameters,)
+        Of the network.
+    """
     stack = problem.optimiser
     copies = np.zeros((layout.p, stack.p))
     copies[: stack.p] = np.eye(stack.p)
     for k in range(layout.averages):
         copies[stack.average(k)] = np.eye(stack.p)
+    b = np.zeros(layout.basis)
+    b[: problem.denoiser.basis] = np.ravel(start)[: problem.denoiser.basis]
     averaged = np.tile(np.concatenate([b, kappa]), (layout.averages, 1))
     return layout.pack(copies @ theta, copies @ q @ copies.T, b, kappa, averaged)
 
 
 def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
     """Packed state at τ = 0."""
-    b = np.zeros(drift.layout.basis)
-    b[: problem.denoiser.basis] = problem.denoiser.start
-    return whole_state(problem, drift.layout, *problem.initial_overlaps(), b, problem.denoiser.parameters)
+    denoiser = problem.denoiser
+    return whole_state(problem, drift.layout, *problem.initial_overlaps(), denoiser.start, denoiser.parameters)
 
 
 def scale_of(problem: Problem) -> float:
@@ -147,6 +157,7 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
     from ... import __version__
 
     stacked = np.array(values)
+    _close_skip(problem, drift, knots, stacked)
     if controls.method == "DOP853" and len(knots) <= 400:
         loss_tau = np.concatenate([[knots[0]], stacked_times(knots)])
         loss_states = np.concatenate([stacked[:1, 0], stacked[:, [3, -1]].reshape(-1, stacked.shape[-1])])
@@ -177,6 +188,17 @@ def _path(problem: Problem, drift: Drift, controls: Controls, knots: np.ndarray,
         moving=problem.optimiser.moving,
         source=problem,
     )
+
+
+def _close_skip(problem: Problem, drift: Drift, knots: np.ndarray, stacked: np.ndarray) -> None:
+    """Put b_τ in closed form in the place of what the integrator found of it, where the times stand still."""
+    if not problem.denoiser.has_skip or problem.training.moving:
+        return
+    nodes = lobatto(DENSE_NODES)
+    taus = knots[:-1, None] + nodes * np.diff(knots)[:, None]
+    first = drift.layout.at_b
+    relaxation = SkipRelaxation(problem)
+    stacked[:, :, first : first + drift.layout.basis] = relaxation(taus, problem.target.mean_eigenvalue)
 
 
 def stacked_times(knots: np.ndarray) -> np.ndarray:

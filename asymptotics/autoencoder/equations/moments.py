@@ -35,6 +35,7 @@ class AveragedMoments:
         self.encoders, self.decoders = np.array(kernels.encoders, dtype=int), np.array(kernels.decoders, dtype=int)
         first, pairs = kernels.column("N0_1_1"), kernels.p * (kernels.p + 1) // 2
         self._noise = slice(first, first + 2 * pairs)
+        self._kept: dict[int, tuple[Instant, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
 
     def mixing(self, b: Any, now: Instant | None = None) -> np.ndarray:
         """α, β, y₀ − sα, y₁ − sβ at every time: coefficients of λ₀ and λ₁ in the fields, and in a residual field."""
@@ -66,15 +67,15 @@ class AveragedMoments:
         now = given.start if now is None else now
         count, times = len(law.mean), len(now.times)
         cells = count // times
-        rows, skip = np.tile(now.told, cells), np.tile(now.skip(b), cells)
-        told = self._labels(cells)
+        rows, told, every = self._tiled(cells, now)
+        skip = np.tile(now.skip(b), cells)
         out = np.empty((count, len(self.kernels.names)))
         fields = law.mean, law.root, law.emean, law.eroot, law.residual
-        module.moments(*self.nodes, *fields, Q, *rows, skip, np.repeat(told, times, axis=0), kappa, out)
+        module.moments(*self.nodes, *fields, Q, *rows, skip, every, kappa, out)
         if self.kernels.kink:
             mixing = np.tile(self.mixing(b, now), cells)
             fill_hessians(out, self.kernels.column, self.kernels.p, law, mixing, self.encoders, self.decoders)
-        if times == 1 and now.first[0] == 1.0:
+        if times == 1 and now.first[0] == now.second[0] == 1.0:
             averaged = out
         else:
             by_time = out.reshape(cells, times, -1)
@@ -86,10 +87,18 @@ class AveragedMoments:
             averaged[:, self._noise] /= given.batch
         return averaged
 
-    def _labels(self, cells: int) -> np.ndarray:
-        """The one-hot labels of the cells; of a continuous latent measure none."""
+    def _tiled(self, cells: int, now: Instant) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the network is told in every cell at every time, the one-hot labels of the cells, and those of every condition.
+
+        Of a continuous latent measure there are no labels.
+        """
+        if cells in self._kept and self._kept[cells][0] is now:
+            return self._kept[cells][1]
         told = self.coefficients.told
-        return told if len(told) == cells else np.zeros((cells, told.shape[1]))
+        told = told if len(told) == cells else np.zeros((cells, told.shape[1]))
+        found = np.tile(now.told, cells), told, np.repeat(told, len(now.times), axis=0)
+        self._kept[cells] = now, found
+        return found
 
     def _over_pairs(
         self, pairs: tuple[FieldLaw, FieldLaw], Q: np.ndarray, b: Any, kappa: np.ndarray, now: Instant, told: np.ndarray

@@ -13,12 +13,21 @@ from ...common.input.checks import fail, number
 from ...common.numerics.panels import lobatto, panel_of
 from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
+from ..model.tau_table import is_table
 from .layout import Layout
 from .loss_terms import averaged_unpredicted, quadratic
 from .plateaus import POINTS, Plateau, plateaus_of
 from .stability import Stability
 from .state import OrderParameters as OrderParameters
 from .state import state_of
+
+
+def _moving(training: dict[str, Any]) -> bool:
+    """Whether anything of a training's table is a function of τ: a schedule, an expression or a table."""
+    expressions = (training.get("times"), training.get("weight_decay"))
+    tables = (*expressions, training.get("weights"), training.get("time_probabilities"))
+    said = training.get("schedule") is not None or any(isinstance(x, str) for x in expressions)
+    return said or any(is_table(x) for x in tables)
 
 
 @dataclass(frozen=True)
@@ -176,7 +185,7 @@ class TrainingPath(Result):
         from scipy.interpolate import CubicSpline, PchipInterpolator
 
         # A spline rings at the kinks that jumps and bursts of a schedule make.
-        kind = CubicSpline if self.experiment["training"].get("schedule") is None else PchipInterpolator
+        kind = PchipInterpolator if _moving(self.experiment["training"]) else CubicSpline
         return kind(self.loss_tau, self.loss_bulk)(tau), kind(self.loss_tau, self.loss_potential)(tau)
 
     def loss_order_one(self, tau: Any) -> np.ndarray:

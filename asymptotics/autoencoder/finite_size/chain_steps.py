@@ -131,7 +131,7 @@ _slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _mat
 # Explicit types: the network's function comes as a function of this signature, so that the machine code is kept on disk.
 @njit(
     types.void(
-        _slopes, _integers, _cube, _cube, _matrix, _integers, _integers, _integers, _cube, _matrix, _vector, _vector, boolean,
+        _slopes, _integers, _cube, _cube, _matrix, _integers, _integers, _integers, _cube, _matrix, _vector, _matrix, boolean,
         _integers, int64, float64, _cube, _vector, _vector, _vector, _vector, _pairs, _matrix, _pairs, _matrix,
         _vector, _pairs, _matrix, float64, uint32, uint32, int64, int64,
     ),
@@ -158,7 +158,7 @@ def advance(
     means, spreads : (clusters, atoms, span), (clusters, atoms)
         Centroids in the frame; √ς.
     cumulative, cumulative_times, random_time
-        Weights of clusters and times; whether a time is drawn for every sample.
+        Weights of clusters, and of times (one row, or one a step); whether a time is drawn for every sample.
     labels, label_count, dropout
         Label of every cluster (−1: none), how many there are, and the probability that it is dropped.
     clock, time_weights, factors, rates, decays, first, batch, gradient_of … scalar_by
@@ -264,7 +264,8 @@ def advance(
                     s01 += y[i] * z[i]
                 for i in range(2 * draw + 2):
                     s11 += z[i] * z[i]
-            chosen = _pick(key0, key1, TIME, step * batch + draw, cumulative_times) if random_time else -1
+            chances = cumulative_times[n if cumulative_times.shape[0] > 1 else 0]
+            chosen = _pick(key0, key1, TIME, step * batch + draw, chances) if random_time else -1
             label = labels[clusters[draw]] if label_count > 0 else -1
             if dropout > 0.0 and uniform(key0, key1, LABEL, step * batch + draw, 0) < dropout:
                 label = -1

@@ -327,8 +327,7 @@ def panels_of(path: TrainingPath) -> np.ndarray:
     """
     steps = len(path.knots) - 1
     training = path.problem.training
-    moving = training.schedule, training.moving_time, training.moving_decay
-    if any(x is not None for x in moving) or any(a.power is not None for a in training.averages):
+    if training.schedule is not None or training.moving or any(a.power is not None for a in training.averages):
         return _resolved(path, path.knots)
     group = 2 if path.method == "DOP853" else max(1, round(steps / 12))
     return _resolved(path, np.unique(np.append(path.knots[::group], path.knots[-1])))

@@ -151,7 +151,10 @@ class FieldLaws:
 def _check_times(problem: Problem) -> None:
     """A time that is drawn with several weights of the loss is no one time of a weight."""
     training = problem.training
-    if training.average == "random" and isinstance(training.weights, np.ndarray):
-        pairs = {*zip(np.asarray(training.times).tolist(), training.weights.tolist(), strict=True)}
-        if len(pairs) > len(np.unique(training.times)):
+    if training.average != "random" or training.weights is None or isinstance(training.weights, str):
+        return
+    if isinstance(training.times, np.ndarray) and len(training.times) > len(np.unique(training.times)):
+        weights = [None] if training.moving_weights else training.weights.tolist()
+        pairs = {*zip(training.times.tolist(), weights * (len(training.times) // len(weights)), strict=True)}
+        if training.moving_weights or len(pairs) > len(np.unique(training.times)):
             raise InputError("training.times: fluctuations need one weight for each time that is drawn")

@@ -108,7 +108,7 @@ class Chain:
         self._labels = np.full(len(problem.weights), -1) if problem.labels is None else problem.labels
         self._means = np.ascontiguousarray(np.einsum("ck,ski->csi", problem.centroids, f.references))
         self._spreads = np.ascontiguousarray(np.sqrt(problem.eigenvalues))
-        self._cumulative, self._cumulative_times = np.cumsum(problem.weights), np.cumsum(problem.time_weights)
+        self._cumulative = np.cumsum(problem.weights)
         rate_b = problem.rate_b if problem.denoiser.skip else 0.0
         self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
 
@@ -153,7 +153,7 @@ class Chain:
             gradient, linear, scalars = problem.entries(self.step, count)
             advance(
                 problem.denoiser.module.slopes, problem.denoiser.decoders, self.P, self.L, self.scalars, f.ranks, f.widths,
-                f.rest, self._means, self._spreads, self._cumulative, self._cumulative_times, problem.average == "random",
+                f.rest, self._means, self._spreads, self._cumulative, problem.chances(self.step, count), problem.average == "random",
                 self._labels, problem.denoiser.labels, float(problem.label_dropout), problem.clocks(self.step, count),
                 problem.time_weights, problem.factors(self.step, count), self._rates,
                 problem.decays(self.step, count), gradient.places, gradient.values, linear.places, linear.values,

@@ -76,7 +76,7 @@ class LatentFlow:
         self._derived = compile_sampler(self.sampling.drift)
         self._stepped = self.sampling.scheme == "euler"
         self._carried: tuple[np.ndarray, ...] | None = None
-        self.shares = np.ones(0)
+        self.shares: np.ndarray = np.ones(0)
         labels = problem.target.cluster_labels
         if label is None and problem.denoiser.labelled and labels is not None:
             self.shares = np.bincount(labels, problem.target.weights)
@@ -179,18 +179,23 @@ class LatentFlow:
 
     def phi_at(self, step: int, z: np.ndarray) -> np.ndarray:
         """φ at one step of the discrete sampler, (points, terms)."""
-        return self.phi(z, float(self._now[0][-1, step]))
+        return self._guided("activations", step, z, (self.coupling.shape[1],))
 
     def slopes_at(self, step: int, z: np.ndarray) -> np.ndarray:
-        """∂φ_j/∂ω_a there, guided, (points, terms, encoders)."""
+        """∂φ_j/∂ω_a there, (points, terms, encoders)."""
+        return self._guided("slopes", step, z, (self.coupling.shape[1], z.shape[1]))
+
+    def _guided(self, name: str, step: int, z: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """A function of the network at one step: (1 + ω) times that with the label − ω times that without."""
         rows, label, guidance = self._now
+        function = getattr(self.kernels.module, name)
         z, now, omega = np.ascontiguousarray(z), np.ascontiguousarray(rows[:, step]), float(guidance[step])
-        out = np.zeros((len(z), self.coupling.shape[1], z.shape[1]))
-        self.kernels.module.slopes(z, now, label, self.kappa, out)
+        out = np.zeros((len(z), *shape))
+        function(z, now, label, self.kappa, out)
         if omega == 0.0:
             return out
         free = np.zeros_like(out)
-        self.kernels.module.slopes(z, now, np.zeros_like(label), self.kappa, free)
+        function(z, now, np.zeros_like(label), self.kappa, free)
         return np.asarray((1 + omega) * out - omega * free)
 
     def transport(self, z0: np.ndarray, *, rng: np.random.Generator | None = None) -> Flow:

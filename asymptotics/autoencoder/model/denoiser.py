@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,12 +18,24 @@ from ...common.numerics.interpolants import Interpolant
 from .functions import OfTime, constant, schedule_rows
 from .init import Init
 from .network import OwnNetwork, starts_of
+from .skip import BASIS, FIXED, TimeSkip, checked_basis, checked_start, evaluated, phi_at
 
 if TYPE_CHECKING:
     from derivations.autoencoder.engine import System
 
 #: What an own network is called where it has no name.
 OWN = "own"
+
+
+def checked_activation(key: str, activation: Any) -> str:
+    """A name of `FORMULAE`, or arithmetic in x."""
+    if not isinstance(activation, str):
+        fail(key, activation, "a name or an expression in x")
+    if not activation.isidentifier() or activation == "x":
+        expressions.check(activation, ["x"], key)
+    elif activation not in FORMULAE:
+        fail(key, activation, f"one of {', '.join(FORMULAE)}, or arithmetic in x{closest(activation, [*FORMULAE])}")
+    return activation
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,6 @@ class Denoiser(Settings):
             if self.shift and self.architecture != "untied":
                 fail(self.key("shift"), self.shift, "0 unless the architecture is untied")
         self._check_time()
-        self._check_skip()
         if not self.open:
             self._check_named()
 
@@ -148,6 +159,11 @@ class Denoiser(Settings):
     @classmethod
     def from_table(cls, table: Any) -> Denoiser:
         """From the mapping read from a file; ``vectors`` and ``terms`` declare an own network."""
+        allowed = [*(f.name for f in fields(cls) if f.name != "own"), "vectors", "terms"]
+        for key in table if isinstance(table, Mapping) else ():
+            if key not in allowed:
+                hint = closest(str(key), allowed)
+                raise InputError(f"{cls.key(str(key))}: unknown key; allowed are {', '.join(allowed)}{hint}")
         if isinstance(table, Mapping) and {"vectors", "terms"} & set(table):
             table = dict(table)
             vectors, terms, parameters = (table.pop(key, None) for key in ("vectors", "terms", "parameters"))
@@ -205,56 +221,24 @@ class Denoiser(Settings):
         self.set(hidden_units=len(own.terms), activation="(own)")
 
     def _check_activation(self) -> None:
-        if ARCHITECTURES[self.architecture].activation is not None:
-            self.set(activation=ARCHITECTURES[self.architecture].activation)
-        if not isinstance(self.activation, str):
-            fail(self.key("activation"), self.activation, "a name or an expression in x")
-        if self.activation.isidentifier() and self.activation != "x":
-            if self.activation not in FORMULAE:
-                hint = closest(self.activation, [*FORMULAE])
-                fail(
-                    self.key("activation"),
-                    self.activation,
-                    f"one of {', '.join(FORMULAE)}, or arithmetic in x{hint}",
-                )
-        else:
-            expressions.check(self.activation, ["x"], self.key("activation"))
+        own = ARCHITECTURES[self.architecture].activation
+        self.set(activation=checked_activation(self.key("activation"), self.activation) if own is None else own)
 
     def _check_time(self) -> None:
         for name in ("skip_fixed", "input_scale", "output_scale"):
             if getattr(self, name) is not None:
                 OfTime(getattr(self, name), self.key(name))
-        basis = self.skip_basis
-        if basis is None:
-            return
-        if isinstance(basis, str) or not isinstance(basis, Sequence):
-            fail(self.key("skip_basis"), basis, 'a list of functions of t, ["1", "t"]')
-        for psi in basis:
-            OfTime(psi, self.key("skip_basis"))
-        if basis and self.system is None and self.own is None and not ARCHITECTURES[self.architecture].skip:
-            fail(
-                self.key("skip_basis"),
-                basis,
-                f"left out, or [], of the architecture {self.architecture}, which trains no skip",
-            )
-        self.set(skip_basis=tuple(basis))
+        if self.skip_basis is not None:
+            self.set(skip_basis=checked_basis(self.skip_basis))
+            if self.skip_basis and self._named and not ARCHITECTURES[self.architecture].skip:
+                allowed = f"left out, or [], of the architecture {self.architecture}, which trains no skip"
+                fail(self.key("skip_basis"), self.skip_basis, allowed)
+        self.set(skip=checked_start(self.skip, self.basis))
 
-    def _check_skip(self) -> None:
-        key, count = self.key("skip"), self.basis
-        if isinstance(self.skip, (list, tuple, np.ndarray)):
-            values = array(key, self.skip, ndim=1)
-            if len(values) != count:
-                fail(
-                    key,
-                    self.skip,
-                    f"{count} number{'s' * (count != 1)}, one for each function of {self.key('skip_basis')}",
-                )
-            self.set(skip=float(values[0]) if count == 1 else values)
-            return
-        value = number(key, self.skip)
-        if count > 1 and value:
-            fail(key, self.skip, f"a list of {count} numbers, one for each function of {self.key('skip_basis')}")
-        self.set(skip=np.zeros(count) if count > 1 else value)
+    @property
+    def _named(self) -> bool:
+        """Whether it is one of the architectures by name."""
+        return self.system is None and self.own is None
 
     # what it is ------------------------------------------------------------------------------------------------
 
@@ -285,21 +269,24 @@ class Denoiser(Settings):
         return self.basis > 0
 
     @property
+    def time_skip(self) -> TimeSkip:
+        """s₀ and the ψ_k."""
+        if self.system is not None:
+            return TimeSkip(self.system.denoiser.skip_fixed, self.system.denoiser.psi, declared=True)
+        basis = self.skip_basis
+        if basis is None:
+            basis = ("1",) if self.own is not None or ARCHITECTURES[self.architecture].skip else ()
+        return TimeSkip(0.0 if self.skip_fixed is None else self.skip_fixed, basis)
+
+    @property
     def basis(self) -> int:
         """Number of trained b_k."""
-        if self.system is not None:
-            return len(self.system.denoiser.psi)
-        if self.skip_basis is not None:
-            return len(self.skip_basis)
-        return int(self.own is not None or ARCHITECTURES[self.architecture].skip)
+        return len(self.time_skip.basis)
 
     @property
     def plain_skip(self) -> bool:
         """Whether the skip connection is one b at all times, or is not there."""
-        if self.system is not None:
-            return bool(self.system.denoiser.plain)
-        fixed = 0.0 if self.skip_fixed is None else constant(self.skip_fixed)
-        return fixed == 0.0 and (self.skip_basis is None or [constant(x) for x in self.skip_basis] in ([], [1.0]))
+        return self.time_skip.plain
 
     @property
     def conditioned(self) -> bool:
@@ -329,20 +316,17 @@ class Denoiser(Settings):
 
         from derivations import architecture
 
-        one, zero = sympy.Integer(1), sympy.Integer(0)
-
-        def of(name: str, default: sympy.Expr) -> sympy.Expr:
+        def of(name: str) -> sympy.Expr:
             text = getattr(self, name)
-            return default if text is None else OfTime(text, self.key(name)).symbolic()
+            return sympy.Integer(1) if text is None else OfTime(text, self.key(name)).symbolic()
 
-        basis = ("1",) if self.skip_basis is None else self.skip_basis
-        psi = tuple(OfTime(x, self.key("skip_basis")).symbolic() for x in basis)
-        options: dict[str, Any] = {"skip_fixed": of("skip_fixed", zero), "skip_basis": psi}
+        fixed, psi = self.time_skip.symbolic()
+        options: dict[str, Any] = {"skip_fixed": fixed, "skip_basis": psi}
         if self.own is not None:
             return self.own.declaration(self.architecture, self.labels or 0, predicts=self.predicts, **options)
         if self._by_label:
             options["labels"] = self.labels
-        options |= {name: of(name, one) for name in ("input_scale", "output_scale")}
+        options |= {name: of(name) for name in ("input_scale", "output_scale")}
         shift = sympy.nsimplify(self.shift, rational=True)
         activation = self.activation
         if activation not in FORMULAE:
@@ -392,18 +376,11 @@ class Denoiser(Settings):
         """(y₀, y₁), what is predicted, where the schedule has the values α, β, α̇, β̇."""
         predicts = self.predicts if self.system is None else self.system.denoiser.predicts
         zero, one = np.zeros_like(schedule[0]), np.ones_like(schedule[0])
-        if predicts == "data":
-            return zero, one
-        if predicts == "noise":
-            return one, zero
-        if predicts == "velocity":
-            return schedule[2], schedule[3]
-        import sympy
-
-        from derivations.autoencoder.denoiser import alpha, alpha_dot, beta, beta_dot
-
-        functions = [sympy.lambdify([alpha, beta, alpha_dot, beta_dot], y) for y in self.system.denoiser.target()]
-        return tuple(np.broadcast_to(f(*schedule), zero.shape).astype(float) for f in functions)  # type: ignore[return-value]
+        known = {"data": (zero, one), "noise": (one, zero), "velocity": (schedule[2], schedule[3])}
+        if isinstance(predicts, str):
+            return known[predicts]
+        y0, y1 = evaluated(self.system.denoiser.target(), np.stack([*schedule, zero]))
+        return y0, y1
 
     def rates(self, overrides: Mapping[str, float]) -> tuple[np.ndarray, float]:
         """ρ_a of every vector and of b: 1, an override by vector or group name, 0 if frozen."""
@@ -415,51 +392,16 @@ class Denoiser(Settings):
 
     def skip_functions(self, interpolant: Interpolant, t: Any) -> tuple[np.ndarray, np.ndarray]:
         """s₀ (…) and the ψ_k (basis, …) at the times t."""
-        t = np.asarray(t, dtype=np.float64)
-        if self.plain_skip:
-            return np.zeros(t.shape), np.ones((self.basis, *t.shape))
-        if self.system is None:
-            fixed = OfTime(0.0 if self.skip_fixed is None else self.skip_fixed, self.key("skip_fixed"))
-            basis = ("1",) * self.basis if self.skip_basis is None else self.skip_basis
-            psi = [OfTime(x, self.key("skip_basis"))(interpolant, t) for x in basis]
-            return fixed(interpolant, t), np.array(psi).reshape(len(psi), *t.shape)
-        import sympy
-
-        from derivations import schedule
-
-        m, rows = self.system.denoiser, schedule_rows(interpolant, t)
-        with np.errstate(all="ignore"):
-            values = [
-                np.broadcast_to(sympy.lambdify(schedule.of_time, x, modules=["scipy", "numpy"])(*rows), t.shape)
-                for x in (m.skip_fixed, *m.psi)
-            ]
-        return np.array(values[0], dtype=np.float64), np.array(values[1:], dtype=np.float64).reshape(-1, *t.shape)
+        return self.time_skip.at(interpolant, t)
 
     def functions_of_time(self, interpolant: Interpolant, t: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """Everything of the network that is a function of the time, by what a user calls it, at the times t."""
         found: list[tuple[str, np.ndarray]] = []
         if not self.plain_skip:
-            fixed, psi = self.skip_functions(interpolant, t)
-            found += [(self.key("skip_fixed"), fixed), (self.key("skip_basis"), psi)]
+            found += zip((FIXED, BASIS), self.skip_functions(interpolant, t), strict=True)
         for name in ("input_scale", "output_scale"):
             if getattr(self, name) is not None:
                 found.append((self.key(name), OfTime(getattr(self, name), self.key(name))(interpolant, t)))
-        if (self.system is not None or self.own is not None) and self.conditioned:
+        if not self._named and self.conditioned:
             found.append((self.key("terms"), phi_at(self.declaration(), schedule_rows(interpolant, t))))
         return found
-
-
-def phi_at(declared: Any, rows: np.ndarray) -> np.ndarray:
-    """Every φ_j of a declaration at one place of the fields and scalars, at the times of the rows α, β, α̇, β̇, t."""
-    import sympy
-
-    from derivations import schedule
-
-    place = {x: sympy.Rational(37 + 3 * k, 100) for k, x in enumerate((*declared.fields, *declared.parameters))}
-    place |= dict.fromkeys(declared.one_hot, sympy.Rational(1, 3))
-    with np.errstate(all="ignore"):
-        values = [
-            sympy.lambdify(schedule.of_time, phi.xreplace(place), modules=["scipy", "numpy"])(*rows)
-            for phi in declared.phi
-        ]
-    return np.array([np.broadcast_to(np.asarray(x, dtype=np.float64), rows.shape[1:]) for x in values])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ...common.input import expressions
@@ -65,7 +66,10 @@ class OwnNetwork:
         return [*self.vectors, *self.scalars, *TIME, *(f"label_{k}" for k in range(labels))]
 
     def declaration(self, name: str, labels: int, **options: Any) -> Any:
-        """The `derivations.Denoiser`."""
+        """The `derivations.Denoiser`, made once."""
+        return _declared(self, name, labels, tuple(sorted(options.items(), key=lambda x: x[0])))
+
+    def _declare(self, name: str, labels: int, options: dict[str, Any]) -> Any:
         import sympy
 
         from derivations import Denoiser, label, local_field, schedule
@@ -83,6 +87,11 @@ class OwnNetwork:
             return Denoiser(name, self.vectors, tuple(terms), tuple(parameters), labels=labels, **options)
         except ValueError as error:
             raise InputError(f"denoiser.terms: {error}") from None
+
+
+@lru_cache(maxsize=64)
+def _declared(network: OwnNetwork, name: str, labels: int, options: tuple[tuple[str, Any], ...]) -> Any:
+    return network._declare(name, labels, dict(options))
 
 
 def _values(parameters: Any) -> dict[str, float]:

@@ -181,6 +181,11 @@ class LinearMap:
         """γ of every average at τ."""
         return np.array([a.rate(tau, self.end) for a in self.averages])
 
+    @property
+    def still(self) -> bool:
+        """Whether R and A depend on τ through the rates and the weight decay alone."""
+        return self.given is None and all(a.gamma is not None for a in self.averages)
+
     def at(self, tau: float, scale: float, decay: float) -> tuple[np.ndarray, np.ndarray]:
         """R (P, p) and A (P, P) at τ.
 

@@ -20,7 +20,8 @@ class Simulation(Settings):
     dimension, runs, samples, seed : int
         d; independent trainings; points generated from each trained network; root of all randomness.
     precision : {"single", "double"}
-        Of the weights during SGD (inner products are always accumulated in double).
+        Of the weights during SGD (inner products are always accumulated in double; with momentum or averages of the weights
+        all is double).
     method : {"sgd", "chain"}
         Weights in R^d, or the order parameters' own Markov chain: the same in law at a cost free of d; it generates no points.
     data : int, optional

@@ -16,26 +16,8 @@ from ...common.numerics.interpolants import Interpolant
 from .functions import OfTau, OfTime, constant
 from .optimiser import Average, Momentum, averages_of, refuse_adaptive
 from .rate_schedule import RateSchedule, rate_schedule
-from .tau_table import TauTable, frozen, is_table
-
-
-@dataclass(frozen=True)
-class TimeAverage:
-    """How E_t averages at one τ: E_t f = Σ_i first_i f(t_i), and a noise that is made time by time takes ``second``.
-
-    Attributes
-    ----------
-    times : (n,)
-        In rising order, each once.
-    first : (n,)
-        Σ p w: of all that is linear in the gradient. One sample at all times is averaged with these before it is squared.
-    second : (n,)
-        Σ p w²: of the squares of the gradient, where every step takes one time (of one fixed time: the square of ``first``).
-    """
-
-    times: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
+from .tau_table import frozen, is_table
+from .time_average import TimeAverage, checked_probabilities, checked_weights
 
 
 @dataclass(frozen=True)
@@ -174,45 +156,13 @@ class Training(Settings):
         return len(self.times) if isinstance(self.times, np.ndarray) else 1
 
     def _check_weights(self) -> None:
-        count, key = self._count, self.key("weights")
-        if isinstance(self.weights, str):
-            OfTime(self.weights, key)
-        elif self.weights is not None:
-            if count is None:
-                fail(key, self.weights, "an expression in t where training.quadrature is given")
-            if is_table(self.weights):
-                self._freeze("weights")
-                OfTau(self.weights, key, self.tau, count).within(0.0, np.inf)
-            else:
-                weights = array(key, self.weights, ndim=1)
-                if len(weights) != count or np.any(weights < 0) or not np.any(weights > 0):
-                    fail(
-                        key,
-                        self.weights,
-                        f"{count} numbers >= 0, one for each time and not all 0, or an expression in t",
-                    )
-                self.set(weights=weights)
-        self._check_probabilities(count)
-
-    def _check_probabilities(self, count: int | None) -> None:
-        given, key = self.time_probabilities, self.key("time_probabilities")
-        if given is None:
-            return
-        if self.average != "random" or count is None:
-            raise InputError(f'{key}: must be left out unless average = "random" and times are given')
-        allowed = f"{count} numbers >= 0, one for each time, that sum to 1"
-        if is_table(given):
-            self._freeze("time_probabilities")
-            rows = TauTable(self.time_probabilities, self.tau, key, count).knots[:, 1:]
-            if np.any(rows < 0) or np.any(np.abs(rows.sum(axis=1) - 1) > 1e-8):
-                fail(key, given, f"in every row {allowed}")
-            return
-        p = array(key, given, ndim=1)
-        if len(p) != count or np.any(p < 0) or abs(p.sum() - 1) > 1e-8:
-            fail(key, given, allowed)
-        self.set(time_probabilities=p / p.sum())
+        weights = checked_weights(self.weights, self._count, self.tau)
+        p = checked_probabilities(self.time_probabilities, self._count, self.tau, self.average)
+        self.set(weights=weights, time_probabilities=p)
 
     def _check_optimiser(self) -> None:
+        if self.optimiser == "sgd":
+            self.set(optimiser=None)
         if self.optimiser is None:
             return
         key = self.key("optimiser")
@@ -277,7 +227,9 @@ class Training(Settings):
     def pieces(self) -> np.ndarray:
         """Ends of pieces of [0, τ] that no step of an integrator should cross."""
         schedule = self.rate_schedule()
-        ends = [f.pieces for f in ((schedule, *self.moving) if schedule is not None else self.moving)]
+        ends = [f.pieces for f in self.moving]
+        if schedule is not None:
+            ends.append(schedule.pieces)
         return np.unique(np.concatenate([[0.0, self.tau], *ends]))
 
     def time_average(self, interpolant: Interpolant, tau: float = 0.0) -> TimeAverage:
@@ -313,10 +265,7 @@ class Training(Settings):
             w = self.weights if moving_w is None else np.atleast_1d(moving_w(tau))
             if self.average == "times":
                 p = np.ones(len(times))
-        there, index = np.unique(times, return_inverse=True)
-        first = np.bincount(index, p * w)
-        # One sample at all times: its gradients are averaged before they are squared.
-        return TimeAverage(there, first, first**2 if self.average == "times" else np.bincount(index, p * w**2))
+        return TimeAverage.of(times, p, w, shared=self.average == "times")
 
     def nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """``(times, weights)`` of E_t, where they need no more than this table; see `time_average`."""

@@ -26,18 +26,21 @@ from .stability import bands
 def _series(path: OrderParameterPath | None, runs: Runs | Means | None) -> list[tuple[str, str, tuple[int, ...]]]:
     """`entries` of the path or else of the runs."""
     if path is not None:
-        return entries(path.p, path.K)
+        # The network's own vectors: a path may follow velocities and averages too.
+        return entries(path(0.0).Q.shape[0], path.K, path.basis)
     p, K = present(None if runs is None else runs.Theta, "path or runs").shape[-2:]
-    return entries(p, K)
+    return entries(p, K, runs.b.shape[2] if isinstance(runs, Runs) and runs.b.ndim > 2 else 1)
 
 
-def entries(p: int, K: int) -> list[tuple[str, str, tuple[int, ...]]]:
-    """(label, field, index) of the order parameters that are drawn, for p weight vectors and K directions."""
+def entries(p: int, K: int, basis: int = 1) -> list[tuple[str, str, tuple[int, ...]]]:
+    """(label, field, index) of the order parameters that are drawn, for p weight vectors, K directions and so many b."""
     shown = [(rf"$Q_{{{a + 1}{a + 1}}}$", "Q", (a, a)) for a in range(min(p, 4))]
     if p > 1:
         shown.append((r"$Q_{12}$", "Q", (0, 1)))
     shown += [(rf"$\Theta_{{{a + 1}{a + 1}}}$", "Theta", (a, a)) for a in range(min(p, K, 3))]
-    return [*shown, ("$b$", "b", ())]
+    if basis == 1:
+        return [*shown, ("$b$", "b", ())]
+    return shown + [(rf"$b_{{{k + 1}}}$", "b", (k,)) for k in range(min(basis, 3))]
 
 
 def _bands(path: OrderParameterPath | None, runs: Runs | Means | None, dimension: float | None) -> Any:
@@ -139,7 +142,8 @@ def trained_run(run: TrainedRun, ax: Any = None) -> tuple[Any, Any]:
     """Order parameters of one training against τ: points (a single run has no error bars)."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        for k, (label, field, index) in enumerate(entries(run.Q.shape[1], run.Theta.shape[2])):
+        basis = 1 if run.b.ndim == 1 else run.b.shape[1]
+        for k, (label, field, index) in enumerate(entries(run.Q.shape[1], run.Theta.shape[2], basis)):
             axis.plot(
                 run.tau, getattr(run, field)[(slice(None), *index)], "o", ms=3.5, color=COLOURS[k % 8], label=label
             )

@@ -48,8 +48,11 @@ class SgdProblem:
     skips : (1 + skips, times), optional
         s₀ and the ψ_k; default 0 and, of a network with a skip connection, 1.
     moving : callable, optional
-        For a time that moves along τ: a picklable function of arrays of τ that gives α, β, α̇, β̇, t, y₀, y₁, w, s₀, ψ_1, …,
-        (9 + skips, len(τ), 1), instead of ``alpha`` … ``skips``.
+        For times or weights that move along τ: a picklable function of arrays of τ that gives α, β, α̇, β̇, t, y₀, y₁, w, s₀,
+        ψ_1, …, (9 + skips, len(τ), times), instead of ``alpha`` … ``skips``.
+    probabilities : callable, optional
+        For probabilities of the times that move along τ: a picklable function of arrays of τ, (len(τ), times), instead of
+        ``time_weights``.
     labels : (clusters,), optional
         Label of every cluster, for labelled networks.
     label_dropout : float
@@ -115,6 +118,7 @@ class SgdProblem:
     clock: Any = None
     skips: Any = None
     moving: Any = None
+    probabilities: Any = None
     labels: Any = None
     label_dropout: float = 0.0
     weight_decay: AlongTau = 0.0
@@ -306,6 +310,15 @@ class SgdProblem:
                     "moving: the schedule, the weight of the loss and the skip connection must be finite at every step"
                 )
         return np.ascontiguousarray(values.transpose(1, 0, 2))
+
+    def chances(self, first: int, count: int) -> np.ndarray:
+        """Cumulative probabilities of the times, (1 or count, times): the same for all steps, or those of each."""
+        if self.probabilities is None:
+            return np.cumsum(self.time_weights)[None]
+        p = np.asarray(self.probabilities(self.midpoints(first, count)), dtype=np.float64)
+        if not np.all(np.isfinite(p)) or np.any(p < 0):
+            raise InputError("probabilities: must be finite and >= 0 at every step")
+        return np.ascontiguousarray(np.cumsum(p / p.sum(axis=1, keepdims=True), axis=1))
 
     def fingerprint(self) -> str:
         """Hash of all that a step depends on (not of how long the training is)."""

@@ -175,7 +175,7 @@ class Runs(Ensembles):
 
     JSON: ClassVar[Mapping[str, str]] = {
         "tau": "training times recorded, of the nearest steps",
-        "mean": "means over runs of Q, Theta, M, b, parameters, by name",
+        "mean": "means over runs of Q, Theta, M, b, parameters, by name; of averages (ema) and velocities as in the theory",
         "sem": "standard errors of these means",
         "std": "standard deviations over runs",
         "generated": "mean and covariance of the projections u_k·X of all generated points",
@@ -204,6 +204,9 @@ class Runs(Ensembles):
         fields: dict[str, Any] = {"tau": self.tau}
         for key, statistic in (("mean", self.mean), ("sem", self.sem), ("std", self.std)):
             fields[key] = {name: statistic(name) for name in self.NAMES} | self.carried(statistic)
+        if self.experiment["denoiser"].get("skip_basis") == []:
+            # No skip connection is trained.
+            fields |= {key: fields[key] | {"b": [[]] * len(self.tau)} for key in ("mean", "sem", "std")}
         if self.generated.size:
             points = self.generated.reshape(-1, self.generated.shape[-1])
             fields["generated"] = {"mean": points.mean(axis=0), "covariance": np.atleast_2d(np.cov(points.T))}

@@ -15,6 +15,7 @@ from ..model.rate_schedule import rate_schedule
 from ..model.samples import load_samples
 from ..model.sampling import KEY, NAMES
 from ..model.target import EmpiricalMixture
+from ..model.training import Training
 from .optimiser import Optimiser
 from .problem import SgdProblem
 
@@ -41,8 +42,26 @@ class _Schedule:
 
 
 @dataclass(frozen=True)
+class _Decay:
+    """The weight decay along τ: a picklable function of arrays."""
+
+    training: Training
+
+    @property
+    def text(self) -> Any:
+        """What says which function this is."""
+        return self.training.weight_decay
+
+    def __call__(self, tau: np.ndarray) -> np.ndarray:
+        moving = self.training.moving_decay
+        if moving is None:
+            raise RuntimeError("the weight decay does not move")
+        return moving(np.minimum(tau, self.training.tau))
+
+
+@dataclass(frozen=True)
 class _Moving:
-    """What a training at one time that moves along τ is told at every τ: a picklable function of arrays."""
+    """What a training whose time or weights move along τ is told at every τ: a picklable function of arrays."""
 
     problem: Problem
 
@@ -59,12 +78,33 @@ class _Moving:
         )
 
     def __call__(self, tau: np.ndarray) -> np.ndarray:
-        moving = self.problem.training.moving_time
-        if moving is None:
-            raise RuntimeError("the training time does not move")
-        t = np.atleast_1d(moving(np.minimum(tau, self.problem.training.tau)))
+        training = self.problem.training
+        tau = np.minimum(tau, training.tau)
+        moving, weights = training.moving_time, training.moving_weights
+        t = np.tile(training.times, (len(tau), 1)) if moving is None else moving(tau)[:, None]
+        gains = _gains(self.problem, t)
+        if weights is not None:
+            gains = weights(tau).reshape(t.shape) * (t.shape[1] if training.average == "times" else 1.0)
         rows = _rows(self.problem, t)
-        return np.concatenate([rows["clock"], rows["target"], _gains(self.problem, t)[None], rows["skips"]])[:, :, None]
+        return np.concatenate([rows["clock"], rows["target"], gains[None], rows["skips"]])
+
+
+@dataclass(frozen=True)
+class _Probabilities:
+    """Probabilities of the times along τ: a picklable function of arrays."""
+
+    problem: Problem
+
+    @property
+    def text(self) -> Any:
+        """What says which function this is."""
+        return self.problem.training.time_probabilities
+
+    def __call__(self, tau: np.ndarray) -> np.ndarray:
+        moving = self.problem.training.moving_probabilities
+        if moving is None:
+            raise RuntimeError("the probabilities of the times do not move")
+        return np.asarray(moving(np.minimum(tau, self.problem.training.tau)).reshape(len(tau), -1))
 
 
 @dataclass(frozen=True)
@@ -98,12 +138,12 @@ def _rows(problem: Problem, t: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _gains(problem: Problem, t: np.ndarray) -> np.ndarray:
-    """w at the times t, which are those of the training in their order (or the one time at several τ)."""
+    """w at the times t, which are those of the training in their order (last axis; the one time at several τ)."""
     training = problem.training
     if isinstance(training.weights, str):
         return OfTime(training.weights, "training.weights")(problem.interpolant, t)
-    if training.weights is None:
-        return np.ones(len(t))
+    if not isinstance(training.weights, np.ndarray):
+        return np.ones(t.shape)
     # E_t f = Σ_i w_i f(t_i) where all times share a sample; of a time drawn with p_i the gradient is multiplied by w_i.
     count = len(training.weights) if training.average == "times" else 1
     return np.broadcast_to(training.weights * count, t.shape).astype(np.float64)
@@ -113,15 +153,18 @@ def times_of(problem: Problem) -> dict[str, Any]:
     """The times of E_t with their weights or probabilities, and what is known there."""
     training = problem.training
     if training.moving_time is not None:
-        t, p = np.array([float(np.ravel(training.moving_time(0.0))[0])]), np.ones(1)
+        t, p = np.array([float(training.moving_time(0.0))]), np.ones(1)
     elif training.times is not None:
         t = np.asarray(training.times, dtype=np.float64)
-        p = np.full(len(t), 1.0 / len(t)) if training.time_probabilities is None else training.time_probabilities
+        p = np.full(len(t), 1.0 / len(t))
+        if isinstance(training.time_probabilities, np.ndarray):
+            p = training.time_probabilities
     else:
         x, w = np.polynomial.legendre.leggauss(int(training.quadrature or 1))
         t, p = (x + 1) / 2, w / 2
     gains = _gains(problem, t)
-    if training.times is not None and np.all(gains == 1.0) and training.time_probabilities is None:
+    plain = training.weights is None and training.time_probabilities is None and training.moving_time is None
+    if training.times is not None and plain:
         # The same time twice is one time of twice the weight.
         t, index = np.unique(t, return_inverse=True)
         p, gains = np.bincount(index) / len(index), np.ones(len(t))
@@ -130,7 +173,8 @@ def times_of(problem: Problem) -> dict[str, Any]:
     return {
         "alpha": alpha, "beta": beta, "clock": np.stack(clock), "y0": rows["target"][0], "y1": rows["target"][1],
         "skips": rows["skips"], "time_weights": p, "gains": gains,
-        "moving": None if training.moving_time is None else _Moving(problem),
+        "moving": _Moving(problem) if training.moving_time or training.moving_weights else None,
+        "probabilities": _Probabilities(problem) if training.moving_probabilities else None,
     }  # fmt: skip
 
 
@@ -223,7 +267,7 @@ def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = N
         data=data,
         data_labels=labels,
         **times_of(problem),
-        weight_decay=training.weight_decay if training.moving_decay is None else training.moving_decay,
+        weight_decay=training.weight_decay if training.moving_decay is None else _Decay(training),
         optimiser=optimiser_of(problem),
         **start,
     )

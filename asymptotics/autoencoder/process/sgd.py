@@ -61,7 +61,6 @@ class Trainer:
         self._references = np.array(references, dtype=dtype, order="C")
         self._data = np.empty((0, problem.dimension), dtype) if problem.data is None else problem.data
         self._cumulative = np.cumsum(problem.weights)
-        self._cumulative_times = np.cumsum(problem.time_weights)
         rate_b = problem.rate_b if problem.denoiser.skip else 0.0
         self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
         self._advance = steps.advance(dtype)
@@ -156,7 +155,7 @@ class Trainer:
         """Cluster or row of the data, and time (−1: all), of the samples first, first + 1, …."""
         picks, times = np.empty(count, np.int64), np.full(count, -1, np.int64)
         if self.problem.average == "random":
-            steps.choose(*self.key, streams.TIME, first, self._cumulative_times, times)
+            self._draw_times(first, times)
         if self.problem.data is None:
             steps.choose(*self.key, streams.CLUSTER, first, self._cumulative, picks)
         elif self.problem.data_order == "replacement":
@@ -165,6 +164,13 @@ class Trainer:
         else:
             self._permuted(first, picks)
         return picks, times
+
+    def _draw_times(self, first: int, times: np.ndarray) -> None:
+        """Index of the time of the samples first, first + 1, …."""
+        batch = self.problem.batch
+        steps.choose_along(
+            *self.key, streams.TIME, first, batch, self.problem.chances(first // batch, len(times) // batch), times
+        )
 
     def _labels(self, first: int, picks: np.ndarray) -> np.ndarray:
         """Labels of the samples first, first + 1, … (−1: dropped, or none)."""

@@ -36,6 +36,15 @@ def choose(key0: Any, key1: Any, stream: Any, first: Any, cumulative: Any, out: 
         out[i] = min(np.searchsorted(cumulative, uniform(key0, key1, stream, first + i, 0), side="right"), last)
 
 
+@njit(cache=True, nogil=True)
+def choose_along(key0: Any, key1: Any, stream: Any, first: Any, batch: Any, cumulative: Any, out: Any) -> None:
+    """`choose` with cumulative weights of every step's own (rows), ``batch`` samples a step; one row: of all steps."""
+    last, moving = cumulative.shape[1] - 1, cumulative.shape[0] > 1
+    for i in range(out.shape[0]):
+        weights = cumulative[i // batch if moving else 0]
+        out[i] = min(np.searchsorted(weights, uniform(key0, key1, stream, first + i, 0), side="right"), last)
+
+
 @njit(cache=True, error_model="numpy")
 def _update(
     V: Any, scale: Any, after: Any, trained: Any, decoders: Any, x0: Any, x1: Any, a0: Any, a1: Any, D: Any,

@@ -114,7 +114,7 @@ def later(problem: Problem, flow: Flow, tau: float, y: np.ndarray) -> Problem:
     init = Init(Theta=theta, Q=q)
     denoiser = problem.denoiser.replace(init=init, parameters=kappa)
     if denoiser.has_skip:
-        denoiser = denoiser.replace(skip=float(b))
+        denoiser = denoiser.replace(skip=float(b) if np.ndim(b) == 0 else b.tolist())
     return replace(problem, denoiser=denoiser, training=training)
 
 

@@ -20,6 +20,7 @@ from ...common.input.checks import integer, number
 from ...common.output.results import Result, to_builtin
 from ...common.running.checkpoints import Checkpoint
 from ..model.problem import Problem
+from .covered import FIXED, FLOW, live
 from .orbits import Lift, Orbits
 from .saddle import Saddle, saddle_of
 
@@ -165,7 +166,7 @@ def escape(
 
     d = integer("dimension", problem.simulation.dimension if dimension is None else dimension, at_least=2)
     number("threshold", threshold, above=0)
-    saddle = saddle_of(problem, initial)
+    saddle = saddle_of(live(problem, "the escape from a saddle", (*FLOW, *FIXED)), initial)
     mean, std, quantiles = law_at_rest(saddle, d, threshold) if saddle.resting else law_along(saddle, d, threshold)
     found: dict[str, np.ndarray] = {}
     measured: dict[str, dict[str, float]] = {}
@@ -202,7 +203,8 @@ def entries(saddle: Saddle) -> dict[str, float]:
     """The leading direction's entries above a hundredth of the largest, by name, of unit norm over (Θ, Q, b)."""
     theta, q, b, _ = saddle.flow.layout.unpack(saddle.right[:, 0])
     named = {f"Theta_{a + 1}{k + 1}": v for (a, k), v in np.ndenumerate(theta.sum(axis=0))}
-    named |= {f"Q_{a + 1}{c + 1}": v for (a, c), v in np.ndenumerate(q.sum(axis=0)) if a <= c} | {"b": float(b)}
+    named |= {f"Q_{a + 1}{c + 1}": v for (a, c), v in np.ndenumerate(q.sum(axis=0)) if a <= c}
+    named |= {"b" if np.ndim(b) == 0 else f"b_{k + 1}": float(v) for k, v in enumerate(np.atleast_1d(b))}
     norm = float(np.linalg.norm(list(named.values())))
     kept = {name: float(v) / norm for name, v in named.items() if abs(v) > 0.01 * norm}
     return dict(sorted(kept.items(), key=lambda item: -abs(item[1])))

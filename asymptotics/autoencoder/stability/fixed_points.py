@@ -17,6 +17,7 @@ from ...common.running.checkpoints import Checkpoint
 from ..equations.integrate import kernels_of
 from ..equations.layout import Layout
 from ..model.problem import Problem
+from .covered import ENDS, FIXED, FLOW, live
 from .flow import MANY, Flow, known_to, rungs
 from .images import Images
 from .search import candidates
@@ -42,7 +43,7 @@ class FixedPoint(Mapping[str, Any]):
     Attributes
     ----------
     Theta, Q : (p, K), (p, p)
-    b : float
+    b : float, or (basis,) where there are several ψ
     parameters : (n,)
     eigenvalues : (m,)
         Of the flow's Jacobian there, by descending real part; complex where some are.
@@ -60,7 +61,7 @@ class FixedPoint(Mapping[str, Any]):
 
     Theta: np.ndarray
     Q: np.ndarray
-    b: float
+    b: Any
     parameters: np.ndarray
     eigenvalues: np.ndarray
     kind: str
@@ -116,7 +117,7 @@ class FixedPoints(Result):
     rule : str
     starts : int
         Newton's method was started from so many states: a fixed point that none of them reaches is not listed.
-    atoms, p, K, parameters : int
+    atoms, p, K, parameters, basis : int
     """
 
     states: np.ndarray
@@ -135,19 +136,20 @@ class FixedPoints(Result):
     parameters: int
     seconds: float
     version: str
+    basis: int = 1
 
     def __len__(self) -> int:
         return len(self.states)
 
     def __getitem__(self, k: int) -> FixedPoint:
-        layout = Layout(self.atoms, self.p, self.K, self.parameters)
+        layout = Layout(self.atoms, self.p, self.K, self.parameters, self.basis)
         theta, q, b, kappa = layout.unpack(self.states[k])
         values = self.rates[k]
         if np.any(self.frequencies[k]):
             values = values + 1j * self.frequencies[k]
         spectrum = Spectrum(values, np.zeros((0, 0)), self.directions[k], 0.0)
         return FixedPoint(
-            Theta=theta.sum(axis=0), Q=q.sum(axis=0), b=float(b), parameters=kappa, eigenvalues=values,
+            Theta=theta.sum(axis=0), Q=q.sum(axis=0), b=float(b) if self.basis == 1 else b, parameters=kappa, eigenvalues=values,
             kind=kind_of(values), unstable=spectrum.unstable, direction=self.directions[k], copies=int(self.copies[k]),
             state=self.states[k],
         )  # fmt: skip
@@ -180,10 +182,11 @@ class FixedPoints(Result):
             with np.printoptions(precision=6, suppress=True, linewidth=110):
                 theta = np.array2string(point.Theta).replace("\n", "")
                 q = " ".join(f"{v:.6f}" for v in np.diag(point.Q))
+            skip = " ".join(f"{v:.6f}" for v in np.atleast_1d(point.b))
             copies = f" ({point.copies} images)" if point.copies > 1 else ""
             along = f" along {', '.join(point.direction)}" if point.unstable else ""
             lines.append(
-                f"{point.kind}{copies}: Theta = {theta} diag Q = {q} b = {point.b:.6f}, largest rate {point.rate:+.6f}{along}, "
+                f"{point.kind}{copies}: Theta = {theta} diag Q = {q} b = {skip}, largest rate {point.rate:+.6f}{along}, "
                 f"{point.unstable} unstable, potential {self.potential[k]:.6f}"
             )
         return "\n".join(lines)
@@ -200,6 +203,7 @@ def fixed_points(
 ) -> FixedPoints:
     """Fixed points of the training flow at its final rates, each confirmed by the next rule.
 
+    What moves along the training counts by its values at the end; averages of the weights are left out, as they do not act back.
     Newton's method from the end and the slow stretches of the experiment's path, from states without overlap, from random
     ones, and from where the flow leads along the unstable directions of the points found. Coarse expectations invent fixed
     points (trapezoidal rules know better): a root counts where finer rules have it too. Of images under exchange and
@@ -224,6 +228,7 @@ def fixed_points(
 
     begin = time.perf_counter()
     integer("starts", starts, at_least=0)
+    problem = live(problem, "fixed points", (*FLOW, *FIXED, *ENDS))
     if not rates_at_end(problem) > 0:
         raise InputError("training.schedule: is 0 at the end of the training, where every state is a fixed point")
     ladder_ = rungs(problem)
@@ -264,6 +269,7 @@ def fixed_points(
         atoms=layout.atoms, p=layout.p, K=layout.K, parameters=layout.parameters,
         seconds=time.perf_counter() - begin,
         version=__version__,
+        basis=layout.basis,
     )  # fmt: skip
 
 

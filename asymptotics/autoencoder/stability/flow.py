@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -129,7 +130,7 @@ class Flow:
                 block[layout.q(s)][moving, range(len(moving))] = 1.0
                 columns.append(block)
         rest = np.eye(layout.size)[:, layout.at_b :]
-        columns.append(rest if given.rho_b > 0 else rest[:, 1:])
+        columns.append(rest if given.rho_b > 0 else rest[:, layout.basis :])
         self.basis = np.concatenate(columns, axis=1)
         if self.basis.shape[1] > LARGEST:
             raise InputError(
@@ -149,16 +150,20 @@ class Flow:
         """dy/dτ at another training time."""
         return self._guarded(tau, y)
 
-    def settled_skip(self) -> float:
+    def settled_skip(self) -> Any:
         """b_∞: db/dτ is linear in b and free of the weights; the start's b where it is not trained."""
-        at_b, y = self.layout.at_b, self.start.copy()
-        if not self.drift.coefficients.rho_b > 0:
-            return float(y[at_b])
-        slopes = []
-        for b in (0.0, 1.0):
-            y[at_b] = b
-            slopes.append(float(self(y)[at_b]))
-        return slopes[0] / (slopes[0] - slopes[1]) if slopes[0] != slopes[1] else float(self.start[at_b])
+        first, basis, y = self.layout.at_b, self.layout.basis, self.start.copy()
+        at, b = slice(first, first + basis), self.start[first : first + basis]
+        if self.drift.coefficients.rho_b > 0:
+            y[at] = 0.0
+            constant = self(y)[at]
+            matrix = np.empty((basis, basis))
+            for k in range(basis):
+                y[at] = np.eye(basis)[k]
+                matrix[:, k] = self(y)[at] - constant
+            if np.any(matrix):
+                b = np.linalg.lstsq(matrix, -constant, rcond=1e-12)[0]
+        return float(b[0]) if basis == 1 else b
 
     def jacobian(self, y: np.ndarray) -> np.ndarray:
         """∂f/∂y on the moving directions, (n, n), by differences of fourth order.
@@ -222,7 +227,7 @@ class Flow:
                 q[s] = q[s] - (vectors * np.minimum(values, 0.0)) @ vectors.T
         for s, lift in self.drift.held:
             q[s] = theta[s] @ lift @ theta[s].T
-        return self.layout.pack(theta, q, float(b), kappa)
+        return self.layout.pack(theta, q, b, kappa)
 
     def root(self, y: np.ndarray) -> np.ndarray | None:
         """A fixed point from ``y`` by damped Newton steps inside the physical states; None where they find none."""

@@ -84,7 +84,7 @@ class Images:
         if len(kappa) == len(self.units) > 0:
             # One scalar a unit (a bias, which changes its sign with the unit).
             kappa = units[np.ix_([u[0] for u in self.units], [u[0] for u in self.units])] @ kappa
-        return layout.pack(units @ theta @ directions, units @ q @ units.T, float(b), kappa)
+        return layout.pack(units @ theta @ directions, units @ q @ units.T, b, kappa)
 
     def of(self, y: np.ndarray) -> list[np.ndarray]:
         """All different images of a state, itself first."""

@@ -12,6 +12,7 @@ from ...common.input.checks import InputError, array, number
 from ...common.output.results import Result
 from ..equations.stability import label
 from ..model.problem import Problem
+from .covered import ENDS, FIXED, FLOW, live
 from .flow import Flow, known_to, rungs
 
 #: Rates that two rungs give alike to this are known; with a kink, where points of Sobol' gain little a rung, to the second.
@@ -108,7 +109,7 @@ def growth_rates(
     problem: Problem,
     Theta: Any = None,
     Q: Any = None,
-    b: float | None = None,
+    b: Any = None,
     parameters: Any = None,
     tau: float | None = None,
 ) -> Spectrum:
@@ -121,8 +122,8 @@ def growth_rates(
     problem : Problem
     Theta, Q : array_like, optional
         Overlaps, shaped as in ``denoiser.init``; default those of the start.
-    b, parameters : float, (n,), optional
-        Skip connection and trainable scalars; default those of the start.
+    b, parameters : float or (basis,), (n,), optional
+        Skip connection (a list where there are several ψ) and trainable scalars; default those of the start.
     tau : float, optional
         Training time whose rates are taken (default: the end).
 
@@ -131,6 +132,7 @@ def growth_rates(
     InputError
         If no weights have these overlaps, or there are too many order parameters.
     """
+    problem = live(problem, "growth rates", (*FLOW, *FIXED, *ENDS))
     ladder_ = rungs(problem)
     flow = Flow(problem, ladder_[0], tau)
     layout = flow.layout
@@ -138,9 +140,9 @@ def growth_rates(
     shape = (layout.atoms, layout.p, layout.K)
     theta = theta0 if Theta is None else _resolved("Theta", Theta, shape)
     q = q0 if Q is None else _resolved("Q", Q, (layout.atoms, layout.p, layout.p))
-    b = float(b0) if b is None else number("b", b)
+    skip = b0 if b is None else number("b", b) if layout.basis == 1 else array("b", b, shape=(layout.basis,))
     kappa = kappa0 if parameters is None else array("parameters", parameters, shape=kappa0.shape)
-    y = layout.pack(theta, q, b, kappa)
+    y = layout.pack(theta, q, skip, kappa)
     flow.drift.hold(y)
     room = flow.room(y)
     if room < -1e-7 * (1 + float(np.max(np.abs(q)))):

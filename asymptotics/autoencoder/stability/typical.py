@@ -23,10 +23,13 @@ from ..finite_size.fluctuations import fluctuations
 from ..model.problem import Problem
 from ..theory import solve
 from .branches import Branches, leaving
+from .covered import FIXED, FLOW, covers, live
 from .saddle import default_start
 
 #: Times at which the law is kept unless others are asked for.
 TIMES = 41
+#: What is asked for, and the settings with which it is there.
+WHAT, COVERED = "typical runs", (*FLOW, *FIXED)
 #: Noise is added so many times to every draw for quantiles and tests.
 REPLICAS = 16
 #: Levels of the quantiles.
@@ -43,7 +46,7 @@ class Typical(Result):
     ----------
     tau : (times,)
     Theta, Q : (draws, times, p, K), (draws, times, p, p)
-    b, parameters : (draws, times), (draws, times, n)
+    b, parameters : (draws, times) or (draws, times, basis), (draws, times, n)
         The branches, each with its own bias of order 1/d.
     covariance : (draws, times, m, m)
         Covariance at dimension d of (Θ row by row, upper triangle of Q, b, κ) about each branch.
@@ -80,7 +83,9 @@ class Typical(Result):
         """(Θ row by row, upper Q, b, κ) of every branch, (draws, times, m)."""
         i, j = np.triu_indices(self.Q.shape[-1])
         flat = self.Theta.reshape(*self.Theta.shape[:2], -1)
-        return np.concatenate([flat, self.Q[..., i, j], self.b[..., None], self.parameters], axis=-1)
+        return np.concatenate(
+            [flat, self.Q[..., i, j], self.b.reshape(*self.Q.shape[:2], -1), self.parameters], axis=-1
+        )
 
     def mean(self, name: str) -> np.ndarray:
         """Mean of Theta, Q, b or parameters at every τ."""
@@ -102,7 +107,10 @@ class Typical(Result):
             out = np.zeros((len(variance), p, p))
             out[:, i, j] = out[:, j, i] = variance[:, n:m]
             return out
-        return np.asarray(variance[:, m] if name == "b" else variance[:, m + 1 :])
+        basis = 1 if self.b.ndim == 2 else self.b.shape[-1]
+        if name == "b":
+            return np.asarray(variance[:, m] if self.b.ndim == 2 else variance[:, m : m + basis])
+        return np.asarray(variance[:, m + basis :])
 
     @property
     def rms(self) -> np.ndarray:
@@ -225,12 +233,22 @@ def typical(
     integer("draws", draws, at_least=1)
     integer("seed", seed, at_least=0)
     initial = default_start(problem, initial)
+    if not covered_by(problem):
+        live(problem, WHAT, COVERED)
+        raise InputError(f"training.schedule: {WHAT} need an expression in tau, not a table")
+    problem = live(problem, WHAT, COVERED)
     taus = np.linspace(0.0, problem.training.tau, TIMES) if tau is None else array("tau", tau, ndim=1)
     if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
         raise InputError(f"tau = {taus.tolist()}: must be in [0, training.tau] = [0, {problem.training.tau:g}]")
     return of_path(
         solve(problem, progress=False), d, draws, seed, np.minimum(taus, problem.training.tau), initial, progress
     )
+
+
+def covered_by(problem: Problem) -> bool:
+    """Whether the law of typical runs is available: a branch is a training of its own, which begins later."""
+    schedule = problem.training.schedule
+    return covers(problem, COVERED) and (schedule is None or isinstance(schedule, str))
 
 
 def of_path(
@@ -240,6 +258,9 @@ def of_path(
     kept = path.__dict__.setdefault("_typical", {})
     key = (d, draws, seed, tuple(map(float, taus)), initial)
     if key not in kept:
+        problem = live(path.problem, WHAT, COVERED)
+        if problem is not path.problem:
+            path = solve(problem, progress=False)
         kept[key] = _law(path, d, draws, seed, taus, initial, progress)
     found: Typical = kept[key]
     return found
@@ -277,11 +298,12 @@ def _law(
                 watch.update()
     means, covariances = (np.array(x) for x in zip(*of_branch, strict=True))
     p, K, (i, j) = path.p, path.K, path.layout.upper
-    n, m = p * K, p * K + len(i)
+    n, m, basis = p * K, p * K + len(i), path.layout.basis
     Q = np.zeros((*means.shape[:2], p, p))
     Q[..., i, j] = Q[..., j, i] = means[..., n:m]
     return Typical(
-        tau=taus, Theta=means[..., :n].reshape(*means.shape[:2], p, K), Q=Q, b=means[..., m], parameters=means[..., m + 1 :],
+        tau=taus, Theta=means[..., :n].reshape(*means.shape[:2], p, K), Q=Q, b=means[..., m] if basis == 1 else means[..., m : m + basis],
+        parameters=means[..., m + basis :],
         covariance=covariances, dimension=d, seed=seed, leaving=0.0 if start is None else start.tau, unstable=unstable,
         initial=initial, seconds=time.perf_counter() - begin, version=__version__,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from ...common.numerics.expectations import Rule
 from ...common.output.results import Result
 from ..model.problem import Problem
 from ..model.target import GaussianMixture
+from .covered import live
 from .flow import Flow, rungs
 from .spectrum import growth_rates
 
@@ -134,6 +135,7 @@ def vanishing_overlap(
         raise InputError(f"denoiser: {p} weight vectors; the expansion at vanishing overlap is available for 1 and 2")
     if len(problem.training.nodes()[0]) > 1 and problem.training.average != "times":
         raise InputError("training.average: the expansion needs times averaged over one sample")
+    problem = live(problem, "the expansion at vanishing overlap", ("ema",))
     flow = Flow(problem, rungs(problem)[0])
     start = flow.layout.unpack(flow.start)
     size = number("Q", float(start[1].sum(axis=0)[0, 0]) if Q is None else Q, at_least=0)

@@ -149,7 +149,7 @@ def train_circle(
 ) -> TrainedCircle:
     r"""Train on n points of the unit circle: min ½ E|g(x) − (y − x)|²/t + (μ/2) Σ(|a|² + |w|²), by full-batch gradient descent.
 
-    As `train` on a line: biases and the affine part are free of decay; every point is noised by the same ``noises``² pairs of equally
+    As `train` on a line: biases and the affine part are free of decay; every point is noised by the same noises² pairs of equally
     likely Gaussian quantiles; the objective is multiplied by t.
 
     Parameters
