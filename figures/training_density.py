@@ -34,8 +34,7 @@ def _closeness(shown: Film, path: Any) -> tuple[str, dict[str, np.ndarray]]:
     shares = ", ".join(f"{x:.2f} (tau = {t:g})" for x, t in zip(overlap[seen], shown.tau[seen], strict=True))
     said = (
         f"mass shared by the histogram of the networks and the density of theory, lowered by counting noise: {shares}; standard"
-        f" deviations of the projections differ by {', '.join(f'{100 * x:.1f}' for x in off.max(axis=1))} % in the order of tau,"
-        " most where they grow fastest, a matter of 1/d"
+        f" deviations of the projections differ by {', '.join(f'{100 * x:.1f}' for x in off.max(axis=1))} % in the order of tau"
     )
     return said, {
         "overlap": overlap,

@@ -13,6 +13,7 @@ from asymptotics.autoencoder import GeneratedDensity, film
 from asymptotics.autoencoder.plots.axes import mesh, on_grid
 from asymptotics.cli import main
 from asymptotics.common.output.plotting import STYLE, letter_panels, style
+from figures.__main__ import discover
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +128,23 @@ def test_figures_are_drawn_as_they_are_printed(tmp_path):
     content = (tmp_path / "x.pdf").read_bytes()
     assert b"/Type3" not in content
     assert b"/CIDFontType2" in content
+
+
+#: What the captions may say at most (or at least) of how near theory and experiment are, in the small drawings.
+BOUNDS = {
+    "training-density-relu": (("overlap_seen", 0.75, 1.0),),
+    "training-density-mnist": (("overlap_seen", 0.75, 1.0), ("std_off", 0.0, 0.12)),
+    "collapse-mechanism": (("b_off", 0.0, 0.03),),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOUNDS)
+def test_what_is_drawn_is_near(name):
+    drawing = discover()[name](True)
+    plt.close(drawing.figure)
+    for key, low, high in BOUNDS[name]:
+        assert np.all((drawing.data[key] >= low) & (drawing.data[key] <= high)), (key, drawing.data[key])
+    if name == "collapse-mechanism":
+        # All but where the weights' share of order 1/d is larger than the variance itself.
+        assert np.median(drawing.data["variance_off"]) < 0.05
