@@ -34,7 +34,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
-nb_output_stderr = "remove" # bars
+nb_output_stderr = "remove"  # bars
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

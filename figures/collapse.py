@@ -272,7 +272,8 @@ def mechanism(quick: bool) -> Drawing:
         " in all directions that are not followed. (b) The variance that the network generates there, for three stopping times t_f:"
         " below the grey diagonal the next generation is narrower, above it wider; where a curve crosses it, spread is kept. Lines:"
         f" theory. Points: mean and standard error (smaller than the mark where not seen) of {size['runs']} trainings in R^d, d ="
-        f" {size['dimension']}, in the directions orthogonal to the clusters; the weights add a share of order 1/d. Other keys as in the example {EXAMPLE}."
+        f" {size['dimension']}, in the directions orthogonal to the clusters; the weights add a share of order 1/d. Other keys"
+        f" as in the example {EXAMPLE}."
     )
     closeness = (
         f"skip connection within {data['b_off'].max():.4f}; generated variance within {100 * np.median(off):.1f} % (median of"

@@ -108,9 +108,9 @@ def error(quick: bool) -> Drawing:
             scale = counts if ax is left else 1.0
             points(ax, counts, scale * mean, scale * sem, color=COLOURS[0])
             out |= {f"{name}_mean": mean, f"{name}_sem": sem}
-        left.set(xscale="log", yscale="log", xlabel="$n$", ylabel=r"$n\,\times$ error per dimension")
+        left.set(xscale="log", ylim=(0.3, 1.15), xlabel="$n$", ylabel=r"$n\,\times$ error per dimension")
         right.set(xscale="log", xlabel="$n$", ylabel=r"$\cos(\hat\mu, \mu)$")
-        left.legend(loc="upper left", fontsize=7)
+        left.legend(loc="upper center", bbox_to_anchor=(0.5, 0.72), ncols=2)
         right.legend()
     exact = np.array([_expected(r, "mean_error") for r in runs])
     score = float(np.max(np.abs(out["mean_error_mean"] - exact) / out["mean_error_sem"]))

@@ -219,7 +219,11 @@ def parts(quick: bool) -> Drawing:
         points(axes[2], columns[0], columns[1], columns[2], color=COLOURS[0], label="n = 60 d")
         axes[2].plot(columns[0], columns[3], "_", color=COLOURS[1], ms=9, label="theory at n = 60 d")
         axes[2].set(
-            xscale="log", yscale="log", xlabel="λ(e^(2T) − 1)/σ²", ylabel="smallest KL(G‖O)", title="noise scale"
+            xscale="log",
+            yscale="log",
+            xlabel=r"$\lambda(e^{2T}-1)/\sigma^2$",
+            ylabel="smallest KL(G‖O)",
+            title="noise scale",
         )
         axes[2].set_ylim(0.3 * floors[0], 4 * floors[-1])
         axes[2].legend()

@@ -106,13 +106,13 @@ def of(module, name, *arguments, **options):
 
 
 def regimes():
-    return asy.regimes(path(), tau=[0.2, 0.5], clones=[0.2, 0.6], pairs=200)
+    return asy.regimes(path(), tau=[0.5], clones=[0.5], pairs=60)
 
 
 def clones_in_space():
     from asymptotics.autoencoder.regimes.space import simulate_clusters
 
-    return simulate_clusters(problem(), 0.5, np.array([0.2, 0.6]), 30, 0, workers=1, progress=False)
+    return simulate_clusters(problem(), 0.5, np.array([0.6]), 10, 0, workers=1, progress=False)
 
 
 def images():
@@ -193,6 +193,12 @@ MAKE = {
     "autoencoder.CollapseRuns": lambda tmp: chain().simulation,
     "autoencoder.DenoisingError": lambda tmp: of("observables", "denoising_error", problem(), path()(0.5), [0.2, 0.7]),
     "autoencoder.Escape": lambda tmp: asy.escape(saddle()),
+    "autoencoder.Gradient": lambda tmp: asy.gradient(
+        saddle(), wrt=["training.learning_rate", "target.centroids[0][0]"]
+    ),
+    "autoencoder.Optimum": lambda tmp: asy.optimise(
+        saddle(), "order_one", {"training.learning_rate": (0.01, 0.5, 2)}, starts=1, simulate=False
+    ),
     "autoencoder.FixedPoints": lambda tmp: asy.fixed_points(saddle(), starts=1, progress=False),
     "autoencoder.FiniteRuns": lambda tmp: asy.simulate(
         asy.example("three-clusters").replace(
@@ -462,6 +468,7 @@ def symbolic():
         "Derivation": system.derivation,
         "Step": system.derivation.steps[0],
         "Slip": system.derivation.slips[0],
+        "Optimiser": derivations.Optimiser(gradient={"w": 1}, linear={("m", "w"): 1, ("m", "m"): -1}),
     }
 
 

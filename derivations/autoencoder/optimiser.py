@@ -57,6 +57,23 @@ class Optimiser:
         """
         return _matrix(self.gradient, "gradient", vectors), _matrix(self.linear, "linear", vectors)
 
+    def _repr_latex_(self) -> str:
+        vectors = self._named()
+        R, A = self.matrices(vectors)
+        shown = ",".join(rf"\mathbf{{{sympy.latex(sympy.Symbol(v))}}}" for v in vectors)
+        step = r"W \leftarrow W - \eta\,R\,\nabla_W\,\ell + \frac{2\eta}{d}\,A\,W"
+        matrices = rf"R = {sympy.latex(R)},\quad A = {sympy.latex(A)}"
+        return rf"$\displaystyle {step},\quad W = \left({shown}\right),\quad {matrices}$"
+
+    def _named(self) -> tuple[str, ...]:
+        """The vectors that the entries name, in their order; of a matrix w_1, w_2, …"""
+        names: dict[str, None] = {}
+        for kept in (self.gradient, self.linear):
+            if isinstance(kept, sympy.MatrixBase):
+                return tuple(f"w_{k + 1}" for k in range(kept.rows))
+            names |= {name: None for row, column, _ in kept for name in (row, column)}
+        return tuple(names)
+
 
 def _kept(given: Any, name: str) -> Any:
     """The entries in a form that can be hashed: a matrix, or (row, column, value) by name."""

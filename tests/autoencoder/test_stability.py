@@ -146,24 +146,32 @@ def test_zero_weights_that_move_or_are_meant_are_not(denoiser):
     assert path(6.0).b > 0.5
 
 
-def test_the_verdict_and_the_picture_of_a_saddle():
+RANDOM = BASE.replace(
+    {"denoiser.init": {"random": 0.3}, "simulation.dimension": 100, "simulation.runs": 2, "simulation.samples": 1}
+)
+
+
+def test_the_picture_of_a_saddle():
     import matplotlib
 
     matplotlib.use("Agg")
-    changed = BASE.replace(
-        {"denoiser.init": {"random": 0.3}, "simulation.dimension": 100, "simulation.runs": 2, "simulation.samples": 1}
-    )
-    path = solve({}, changed)
-    runs = asy.simulate(changed, companion=False, workers=1, progress=False)
-    verdict = asy.compare(path, runs)
-    notes = [note for note in verdict.notes if "saddle" in note]
-    assert len(notes) == 1 and "d = 100" in notes[0] and "\n" not in notes[0]
+    path = solve({}, RANDOM)
+    assert "d = 100" in path.stability.message(100)
+    runs = asy.simulate(RANDOM, companion=False, workers=1, progress=False)
     low, high = path.plot()[1].get_ylim()
     assert -3 < low < high < 5
     from asymptotics.autoencoder.plots.paths import plot_path
 
     low, high = plot_path(path, runs)[1].get_ylim()
     assert -10 < low < high < 10
+
+
+@pytest.mark.slow
+def test_the_verdict_of_a_saddle():
+    runs = asy.simulate(RANDOM, companion=False, workers=1, progress=False)
+    verdict = asy.compare(solve({}, RANDOM), runs)
+    notes = [note for note in verdict.notes if "saddle" in note]
+    assert len(notes) == 1 and "d = 100" in notes[0] and "\n" not in notes[0]
 
 
 def test_a_stored_path_keeps_its_stability(tmp_path):

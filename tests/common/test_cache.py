@@ -1,5 +1,6 @@
 """What is kept on disk is found again only by the same code, from any thread, and whole."""
 
+import gc
 import importlib
 import logging
 import os
@@ -315,3 +316,23 @@ def test_unused_kernels_are_removed_and_nothing_else(tmp_path):
     prune(tmp_path)
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*others, used.name} and not (tmp_path / ours[2]).exists()
+
+
+def test_threads_that_read_sources_at_once():
+    """Python 3.11 ends in a SystemError where another thread parses while the garbage collector calls back (hypothesis does)."""
+    text, interval, threshold = Path(sources.__file__).read_text(), sys.getswitchinterval(), gc.get_threshold()
+
+    def look(*_):
+        return sum(range(50))
+
+    gc.callbacks.append(look)
+    gc.set_threshold(50)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(sources.closure_of_text, [text] * 40))
+    finally:
+        gc.callbacks.remove(look)
+        gc.set_threshold(*threshold)
+        sys.setswitchinterval(interval)
+    assert all(x == found[0] for x in found)

@@ -13,6 +13,7 @@ from asymptotics.autoencoder import GeneratedDensity, film
 from asymptotics.autoencoder.plots.axes import mesh, on_grid
 from asymptotics.cli import main
 from asymptotics.common.output.plotting import STYLE, letter_panels, style
+from figures.__main__ import discover
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,10 @@ def _moments(grid, density):
 def test_a_law_with_noise_is_drawn_from_its_conditional_gaussians(trained):
     """Without noise the exact density is known; with it, mass and covariance must be those of the law."""
     path, _ = trained
-    grid = [np.linspace(-7, 7, 121)] * 2
-    law = GeneratedDensity.from_path(path, path.problem, 1.0)
+    grid = [np.linspace(-5, 5, 121)] * 2
+    # Stopped early, its Gaussian part is wider than a cell.
+    problem = replace(path.problem, sampling=path.problem.sampling.replace(stop=0.7))
+    law = GeneratedDensity.from_path(path, problem, 1.0)
     exact = law.density(mesh(grid))
     assert np.array_equal(on_grid(law, grid), exact)
 
@@ -43,10 +46,10 @@ def test_a_law_with_noise_is_drawn_from_its_conditional_gaussians(trained):
         def density(self, x):
             raise asy.InputError("not told")
 
-    sampled = on_grid(Hidden.from_path(path, path.problem, 1.0), grid)
+    sampled = on_grid(Hidden.from_path(path, problem, 1.0), grid)
     # The largest value has the error of 400 000 samples and of a cell's width.
     assert np.abs(sampled - exact).sum() / exact.sum() < 0.05
-    noisy = replace(path.problem, sampling=path.problem.sampling.replace(epsilon="0.5*alpha"))
+    noisy = replace(problem, sampling=problem.sampling.replace(epsilon="0.5*alpha"))
     law = GeneratedDensity.from_path(path, noisy, 1.0)
     mass, mean, covariance = _moments(grid, on_grid(law, grid))
     assert mass == pytest.approx(1, abs=2e-3)
@@ -125,3 +128,23 @@ def test_figures_are_drawn_as_they_are_printed(tmp_path):
     content = (tmp_path / "x.pdf").read_bytes()
     assert b"/Type3" not in content
     assert b"/CIDFontType2" in content
+
+
+#: What the captions may say at most (or at least) of how near theory and experiment are, in the small drawings.
+BOUNDS = {
+    "training-density-relu": (("overlap_seen", 0.75, 1.0),),
+    "training-density-mnist": (("overlap_seen", 0.75, 1.0), ("std_off", 0.0, 0.12)),
+    "collapse-mechanism": (("b_off", 0.0, 0.03),),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BOUNDS)
+def test_what_is_drawn_is_near(name):
+    drawing = discover()[name](True)
+    plt.close(drawing.figure)
+    for key, low, high in BOUNDS[name]:
+        assert np.all((drawing.data[key] >= low) & (drawing.data[key] <= high)), (key, drawing.data[key])
+    if name == "collapse-mechanism":
+        # All but where the weights' share of order 1/d is larger than the variance itself.
+        assert np.median(drawing.data["variance_off"]) < 0.05

@@ -142,7 +142,9 @@ def trained():
     experiment = asy.Experiment(
         system="random_features", random_features=WRONG, simulation={"dimension": 48, "runs": 10}
     )
-    return experiment, asy.simulate(experiment, workers=1)
+    runs = asy.simulate(experiment, workers=1)
+    assert asy.compare(asy.solve(experiment), runs).passed
+    return experiment, runs
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,6 @@ def trained():
 )
 def test_a_wrong_theory_is_refused(change, trained):
     experiment, runs = trained
-    assert asy.compare(asy.solve(experiment), runs).passed
     wrong = experiment.replace(random_features=change)
     table = wrong.problem.random_features.to_table()
     claimed = dataclasses.replace(runs, settings={**runs.settings, "random_features": table})

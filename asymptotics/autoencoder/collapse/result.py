@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.input.checks import fail, integer
+from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe, to_builtin
 from ...common.output.verdict import Verdict
 from ..equations.path import OrderParameters
@@ -146,17 +147,14 @@ class Collapse(Result):
         lines = [
             f"{self.count} generations (error estimate {self.error_estimate:.1e}; {self.rule}; {self.seconds:.1f} s)"
         ]
-        with np.printoptions(precision=4, suppress=True, linewidth=110):
-            for g in range(self.count):
-                theta, q, covariance = (
-                    np.array2string(x).replace("\n", "") for x in (self.Theta[g], self.Q[g], self.covariance[g])
-                )
-                shown = " ".join(f"{b:.6f}" for b in np.atleast_1d(self.b[g]))
-                lines.append(
-                    f"generation {g + 1}: Lambda = {self.Lambda[g]:.6g}  b = {shown}  v = {self.v[g]:.6g}  "
-                    f"distance = {self.distance[g]:.4f}\n    Q = {q}  Theta = {theta}\n    mean = {self.mean[g]}  "
-                    f"covariance = {covariance}"
-                )
+        for g in range(self.count):
+            q, theta, mean, covariance = (printed(getattr(self, n)[g], 4) for n in ("Q", "Theta", "mean", "covariance"))
+            shown = " ".join(f"{b:.6f}" for b in np.atleast_1d(self.b[g]))
+            lines.append(
+                f"generation {g + 1}: Lambda = {self.Lambda[g]:.6g}  b = {shown}  v = {self.v[g]:.6g}  "
+                f"distance = {self.distance[g]:.4f}\n    Q = {q}  Theta = {theta}\n    mean = {mean}  "
+                f"covariance = {covariance}"
+            )
         if self.simulation is not None:
             lines += [self.simulation.summary(), self.compare().summary()]
         return "\n".join(lines)

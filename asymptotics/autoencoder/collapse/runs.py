@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.output.ensemble import Ensembles, Measured
+from ...common.output.plain import printed
 from ...common.output.results import to_builtin
 from .observables import QUANTITIES
 
@@ -76,11 +77,10 @@ class CollapseRuns(Ensembles):
     def summary(self) -> str:
         """Means and standard errors by generation."""
         lines = [f"{self.runs} chains at d = {self.dimension} ({self.seconds:.1f} s):"]
-        with np.printoptions(precision=4, suppress=True, linewidth=110):
-            for g in range(self.count):
-                parts = []
-                for name in ("Lambda", "b", "v", "distance", "Q", "Theta"):
-                    mean, sem = (np.array2string(f(name)[g]).replace("\n", "") for f in (self.mean, self.sem))
-                    parts.append(f"{name} = {mean} ± {sem}")
-                lines.append(f"generation {g + 1}: " + "  ".join(parts[:4]) + "\n    " + "  ".join(parts[4:]))
+        for g in range(self.count):
+            parts = []
+            for name in ("Lambda", "b", "v", "distance", "Q", "Theta"):
+                mean, sem = (printed(f(name)[g], 4) for f in (self.mean, self.sem))
+                parts.append(f"{name} = {mean} ± {sem}")
+            lines.append(f"generation {g + 1}: " + "  ".join(parts[:4]) + "\n    " + "  ".join(parts[4:]))
         return "\n".join(lines)

@@ -98,15 +98,6 @@ class Layout:
         first = self.at_b + (1 + index) * self.scalars
         return self._scalars(y[..., first : first + self.scalars])
 
-    def acting(self, vectors: int) -> np.ndarray:
-        """Which entries of a state its own rates depend on, (size,): all but those of averages of a network's ``vectors``."""
-        here = np.arange(self.p) < self.p - self.averages * vectors
-        theta = np.broadcast_to(here[:, None], (self.atoms, self.p, self.K))
-        q = np.broadcast_to(here[:, None] & here, (self.atoms, self.p, self.p))
-        scalars = np.ones(self.scalars, dtype=bool)
-        averaged = np.zeros((self.averages, self.scalars), dtype=bool)
-        return self.pack(theta, q, scalars[: self.basis], scalars[self.basis :], averaged)
-
     def totals(self) -> np.ndarray:
         """The linear map from the packed state to (Θ row by row, upper Q, b, κ, …): sums over atoms."""
         n_theta, n_q, rest = self.p * self.K, len(self.upper[0]), self.size - self.at_b

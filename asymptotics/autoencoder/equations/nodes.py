@@ -201,10 +201,8 @@ class Chooser:
         """Largest error of Q, Θ, b along the path that an error ``change`` of the drift causes.
 
         The error obeys e' = J e + change; J is taken along the change itself, from one more evaluation of the cheap drift
-        a state, so that a relaxing direction forgets and a growing one is not overlooked. Averages of the weights do not act
-        back, and an average of errors is no larger than they are: they are left out.
+        a state, so that a relaxing direction forgets and a growing one is not overlooked.
         """
-        change = np.where(self.pilot_drift.layout.acting(len(self.problem.denoiser.vectors)), change, 0.0)
         if self.growth_rates is None:
             norm = np.linalg.norm(change, axis=1)
             self.growth_rates = np.zeros(len(taus))

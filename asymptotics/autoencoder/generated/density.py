@@ -16,6 +16,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.numerics.gram import square_root
+from ...common.output.plain import printed
 from ...common.output.plotting import Drawn
 from ..equations.path import OrderParameters, TrainingPath
 from ..model.problem import Problem
@@ -242,13 +243,12 @@ class GeneratedDensity(Drawn, LatentFlow):
         """Where it comes from, its mean and covariance, and v_{t_f}."""
         s, (mean, covariance) = self.sampling, self.moments()
         noise = f"epsilon = {s.epsilon}" if self.noisy else "epsilon = 0"
-        with np.printoptions(precision=5, suppress=True, linewidth=110):
-            return (
-                f"generated density of {len(mean)} projections, {len(self.Q)} encoders ({s.scheme} to t = {s.stop:g}, {noise})\n"
-                f"  mean        {mean}\n  covariance  {str(covariance).replace(chr(10), '')}\n"
-                f"  variance outside the span of the weights {self.variance:.6g}\n"
-                f"  stated error: {self._accuracy()}"
-            )
+        return (
+            f"generated density of {len(mean)} projections, {len(self.Q)} encoders ({s.scheme} to t = {s.stop:g}, {noise})\n"
+            f"  mean        {printed(mean)}\n  covariance  {printed(covariance)}\n"
+            f"  variance outside the span of the weights {self.variance:.6g}\n"
+            f"  stated error: {self._accuracy()}"
+        )
 
     def __repr__(self) -> str:
         return self.summary()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...common.numerics import codegen, slopes
 from ...common.numerics.reverse import adjoint_source
+from ...common.numerics.sources import parsed
 from .closed import IMPORTS
 from .compile import TANH, SystemWriter
 from .writer import SCHEDULE, TOLD
@@ -71,7 +72,7 @@ class AdjointWriter(SystemWriter):
             ]
         )
         parts = [self.head()]
-        for node in ast.parse(forward).body:
+        for node in parsed(forward).body:
             if isinstance(node, ast.FunctionDef):
                 node.decorator_list = []
                 active, scalars, outputs = DIFFERENTIATED[node.name]

@@ -56,7 +56,9 @@ def on_grid(law: GeneratedDensity, grid: list[np.ndarray], samples: int = 400_00
         return exact
     edges = [np.append(g - h / 2, g[-1] + h / 2) for g, h in zip(grid, step, strict=True)]
     counted = np.histogramdd(law.centres(samples, 0)[:, : len(grid)], bins=edges)[0] / (samples * step.prod())
-    covariance = law.span_covariance[: len(grid), : len(grid)] + np.diag(0.5 * step**2)
+    covariance = law.span_covariance[: len(grid), : len(grid)]
+    lack = np.maximum(step**2 - np.linalg.eigvalsh(covariance)[0], 0.0)
+    covariance = covariance + np.diag(lack)
     # In Fourier space, on twice the frame so that nothing comes in from the other side.
     shape = [2 * len(g) for g in grid]
     waves = np.stack(

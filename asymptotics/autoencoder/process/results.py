@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.output.ensemble import Ensembles, Measured
+from ...common.output.plain import printed
 from ...common.output.results import Result, to_builtin
 from .optimiser import Stack
 
@@ -240,10 +241,8 @@ class Runs(Ensembles):
         """Means and standard errors at the last τ."""
         of = f" trained on {self.data}" if self.data else ""
         lines = [f"{self.runs} runs at d = {self.dimension}{of} ({self.seconds:.1f} s), at tau = {self.tau[-1]:g}:"]
-        with np.printoptions(precision=5, suppress=True, linewidth=110):
-            for name in self.NAMES:
-                if getattr(self, name).size:
-                    mean, sem = self.mean(name)[-1], self.sem(name)[-1]
-                    shown = [np.array2string(np.asarray(v)).replace("\n", "") for v in (mean, sem)]
-                    lines.append(f"  {name:<10} {shown[0]} ± {shown[1]}")
+        for name in self.NAMES:
+            if getattr(self, name).size:
+                mean, sem = printed(self.mean(name)[-1]), printed(self.sem(name)[-1])
+                lines.append(f"  {name:<10} {mean} ± {sem}")
         return "\n".join(lines)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
+from ..equations.live import without_averages
 from ..model.extensions import in_use, refuse
 from ..model.problem import Problem
 
@@ -40,7 +40,4 @@ def live(problem: Problem, what: str, covered: Collection[str]) -> Problem:
     """
     fixed = problem.training.moved_by.friction is None
     refuse(problem, what, [name for name in covered if name not in FIXED or fixed])
-    if not problem.training.averages:
-        return problem
-    sampling = problem.sampling if problem.generating is None else problem.sampling.replace(network="live")
-    return replace(problem, training=problem.training.replace(ema=None), sampling=sampling)
+    return without_averages(problem)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from .slopes import SLOPES
+from .sources import parsed
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 #: Calls whose value is kept, because their derivative needs it or because they are dear.
@@ -37,7 +38,7 @@ def adjoint_source(source: str, active: Sequence[str], outputs: Sequence[str], s
     outputs : sequence of str
         Arrays that the function fills.
     """
-    function = ast.parse(source).body[0]
+    function = parsed(source).body[0]
     if not isinstance(function, ast.FunctionDef):
         raise ValueError("source: must be one function")
     arguments = [a.arg for a in function.args.args]

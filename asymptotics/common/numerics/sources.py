@@ -11,6 +11,7 @@ import ast
 import hashlib
 import importlib.util
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -23,6 +24,8 @@ PACKAGES = ("asymptotics", "derivations")
 
 _STARTED = time.time()
 _SALT = secrets.token_hex(8)
+#: Python 3.11 counts the depth of all threads' trees in one place: two parsed at once end in a SystemError ("recursion depth").
+_PARSING = threading.Lock()
 
 
 @lru_cache(maxsize=len(PACKAGES))
@@ -43,6 +46,12 @@ def _path(module: str) -> Path | None:
         if path.is_file():
             return path
     return None
+
+
+def parsed(text: bytes | str) -> ast.Module:
+    """The syntax tree of a text, one at a time whatever the threads."""
+    with _PARSING:
+        return ast.parse(text)
 
 
 def _imported(tree: ast.AST, package: str) -> Iterator[tuple[str, str]]:
@@ -66,7 +75,7 @@ def _stub(package: str) -> dict[str, str]:
     if stub is None or not stub.is_file():
         return {}
     found = {}
-    for module, name in _imported(ast.parse(stub.read_bytes()), package):
+    for module, name in _imported(parsed(stub.read_bytes()), package):
         inner = f"{module}.{name}"
         found[name] = inner if _path(inner) is not None else module
     return found
@@ -101,7 +110,7 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _needs(content: bytes | str, package: str = "") -> list[str]:
-    pairs = _imported(ast.parse(content), package)
+    pairs = _imported(parsed(content), package)
     return list(dict.fromkeys(other for pair in pairs for other in _modules(*pair)))
 
 

@@ -10,6 +10,13 @@ from typing import Any
 import numpy as np
 
 
+def printed(values: Any, digits: int = 5) -> str:
+    """An array of numbers in one line, rounded, without a minus before what is rounded to 0."""
+    with np.printoptions(linewidth=110):
+        shown = np.round(np.asarray(values, dtype=np.float64), digits) + 0.0
+        return np.array2string(shown, precision=digits, suppress_small=True).replace("\n", "")
+
+
 def to_builtin(value: Any) -> Any:
     """Turn arrays, NumPy scalars, mappings and sequences into JSON values; NaN and infinities become None."""
     if isinstance(value, np.ndarray):
