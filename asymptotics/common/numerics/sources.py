@@ -127,9 +127,15 @@ def _closure(todo: list[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+@lru_cache(maxsize=256)
+def _needs_of_text(source: str) -> tuple[str, ...]:
+    """What a generated text imports: every solve asks for it, and parsing takes as long as part of the solve."""
+    return tuple(_needs(source))
+
+
 def closure_of_text(source: str) -> dict[str, str]:
     """The same for the text of a generated module."""
-    return _closure(_needs(source))
+    return _closure(list(_needs_of_text(source)))
 
 
 def source_key(*modules: str, text: str = "", also: object = None) -> str:
