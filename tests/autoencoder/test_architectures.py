@@ -73,7 +73,8 @@ def test_frozen_vectors_do_not_move():
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("predicts", ["data", "noise", "velocity"])
 def test_every_architecture_prints_its_derivation(name, predicts):
-    system = derive(architecture(name, 1, predicts=predicts))
+    labels = 2 if name.startswith("labelled") else 0
+    system = derive(architecture(name, 1, predicts=predicts, labels=labels))
     assert "Order-parameter equations" in str(system)
     assert r"}{\mathrm d\tau}" in system.latex()
 

@@ -32,6 +32,7 @@ def _moments(grid, density):
     return area * density.sum(), mean, area * np.einsum("ij,ijk,ijl->kl", density, x - mean, x - mean)
 
 
+@pytest.mark.slow
 def test_a_law_with_noise_is_drawn_from_its_conditional_gaussians(trained):
     """Without noise the exact density is known; with it, mass and covariance must be those of the law."""
     path, _ = trained
@@ -46,12 +47,12 @@ def test_a_law_with_noise_is_drawn_from_its_conditional_gaussians(trained):
         def density(self, x):
             raise asy.InputError("not told")
 
-    sampled = on_grid(Hidden.from_path(path, problem, 1.0), grid)
-    # The largest value has the error of 400 000 samples and of a cell's width.
+    sampled = on_grid(Hidden.from_path(path, problem, 1.0), grid, 100_000)
+    # An error of 100 000 samples and of a cell's width.
     assert np.abs(sampled - exact).sum() / exact.sum() < 0.05
     noisy = replace(problem, sampling=problem.sampling.replace(epsilon="0.5*alpha"))
     law = GeneratedDensity.from_path(path, noisy, 1.0)
-    mass, mean, covariance = _moments(grid, on_grid(law, grid))
+    mass, mean, covariance = _moments(grid, on_grid(law, grid, 100_000))
     assert mass == pytest.approx(1, abs=2e-3)
     assert mean == pytest.approx(law.mean(), abs=0.02)
     assert covariance == pytest.approx(law.covariance(), rel=0.03, abs=0.02)
@@ -68,8 +69,13 @@ def test_a_film_has_the_networks_of_the_runs(trained):
         assert mass == pytest.approx(1, abs=0.02)
         if tau > 0:  # at the start the law is hardly wider than a cell
             assert covariance == pytest.approx(law.covariance(), rel=0.08, abs=0.02)
-    # What is drawn is near: theory and experiment share nearly all mass at the end, and little with another time's theory.
-    assert shown.overlaps[-1] > 0.8
+    # What is drawn is near: theory and experiment share all mass but what counting N points loses, E|n - Np|/2N a bin (the rest
+    # is of finite d); and little is shared between two times.
+    cell = float(np.prod([g[1] - g[0] for g in shown.grid]))
+    area = float(np.prod([e[1] - e[0] for e in shown.edges]))
+    count = shown.generated[:, -1].size / 2
+    lost = cell / area * np.sqrt(shown.theory[-1] * area / (2 * np.pi * count)).sum()
+    assert 0.9 < shown.overlaps[-1] + lost < 1.02
     area = np.prod([e[1] - e[0] for e in shown.edges])
     assert area * np.minimum(shown.counted(0), shown.counted(2)).sum() < 0.2
 

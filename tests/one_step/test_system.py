@@ -201,7 +201,7 @@ def test_plots_show_theory_and_runs():
         runs = system.simulate(problem, workers=1)
         fig, ax = system.plot(system.solve(problem), runs)
         assert len(ax.lines) >= 4
-        assert ax.get_xlabel() == "d/n"
+        assert ax.get_xlabel() == "$d/n$"
         plt.close(fig)
         plt.close(runs.plot()[0])
     sweep = system.simulate(_problem(dimension=5), samples=[10, 40], workers=1)

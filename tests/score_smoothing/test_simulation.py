@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.special import kolmogi
@@ -103,8 +105,7 @@ def test_comparison_fails_for_a_wrong_theory():
     theory = solve(Problem(a, plan))
     with pytest.raises(InputError, match="different"):
         compare(solve(Problem(a.replace(kappa=0.6), plan)), runs)
-    wrong = type(runs)(**{**{f: getattr(runs, f) for f in runs.__dataclass_fields__}, "positions": runs.positions + 0.02,
-                          "w2": runs.w2 * 1.05})  # fmt: skip
+    wrong = dataclasses.replace(runs, positions=runs.positions + 0.02, w2=runs.w2 * 1.05)
     assert {"w2", "Kolmogorov-Smirnov"} <= set(compare(theory, wrong).failures())
 
 

@@ -102,6 +102,12 @@ class Fluctuations(Result):
     following: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)), repr=False)
     ema: Any = ()
 
+    def __post_init__(self) -> None:
+        # Files of 0.1 have the variance of the one b where there is now a matrix.
+        if self.skip_variances.ndim == 1:
+            object.__setattr__(self, "skip_variances", self.skip_variances[..., None, None])
+            object.__setattr__(self, "skip", self.skip[..., None, None])
+
     @property
     def averages(self) -> int:
         """Number of averages of the weights."""

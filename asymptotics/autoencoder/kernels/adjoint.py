@@ -10,9 +10,9 @@ import ast
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ...common.input.syntax import parsed
 from ...common.numerics import codegen, slopes
 from ...common.numerics.reverse import adjoint_source
-from ...common.numerics.sources import parsed
 from .closed import IMPORTS
 from .compile import TANH, SystemWriter
 from .writer import SCHEDULE, TOLD

@@ -163,7 +163,8 @@ class Denoiser(Settings):
         for key in table if isinstance(table, Mapping) else ():
             if key not in allowed:
                 hint = closest(str(key), allowed)
-                raise InputError(f"{cls.key(str(key))}: unknown key; allowed are {', '.join(allowed)}{hint}")
+                message = f"{cls.key(str(key))}: unknown key; allowed are {', '.join(allowed)}{hint}"
+                raise InputError(message, key=cls.key(str(key)), kind="unknown", allowed=", ".join(allowed))
         if isinstance(table, Mapping) and {"vectors", "terms"} & set(table):
             table = dict(table)
             vectors, terms, parameters = (table.pop(key, None) for key in ("vectors", "terms", "parameters"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -46,7 +48,11 @@ def settle(
     bad: list[str] = []
     while len(errors) < MOST:
         try:
-            made = kind.from_table(copy.copy(current))
+            # What is settled only to find further errors has nothing to warn of.
+            with warnings.catch_warnings() if errors else contextlib.nullcontext():
+                if errors:
+                    warnings.simplefilter("ignore")
+                made = kind.from_table(copy.copy(current))
             return (None if errors else made), errors
         except InputError as error:
             parts = error.key.removeprefix(f"{name}.").split(".")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .checks import InputError, closest
+from .syntax import parsed_expression
 
 if TYPE_CHECKING:
     import sympy
@@ -76,7 +77,7 @@ def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
     if not isinstance(text, str) or len(text) > _LONGEST:
         raise _error(name, shown, f"must be {allowed}")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = parsed_expression(text.strip())
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise _error(name, shown, f"must be {allowed}{_meant(text)}") from None
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ..input.syntax import parsed
 from .slopes import SLOPES
-from .sources import parsed
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 #: Calls whose value is kept, because their derivative needs it or because they are dear.

@@ -11,12 +11,12 @@ import ast
 import hashlib
 import importlib.util
 import secrets
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from ..input.syntax import parsed
 from ..output.versions import versions
 
 #: The packages whose code decides numbers; all others count by their versions.
@@ -24,8 +24,6 @@ PACKAGES = ("asymptotics", "derivations")
 
 _STARTED = time.time()
 _SALT = secrets.token_hex(8)
-#: Python 3.11 counts the depth of all threads' trees in one place: two parsed at once end in a SystemError ("recursion depth").
-_PARSING = threading.Lock()
 
 
 @lru_cache(maxsize=len(PACKAGES))
@@ -46,12 +44,6 @@ def _path(module: str) -> Path | None:
         if path.is_file():
             return path
     return None
-
-
-def parsed(text: bytes | str) -> ast.Module:
-    """The syntax tree of a text, one at a time whatever the threads."""
-    with _PARSING:
-        return ast.parse(text)
 
 
 def _imported(tree: ast.AST, package: str) -> Iterator[tuple[str, str]]:
