@@ -153,7 +153,13 @@ def _one_run(seed: np.random.SeedSequence, problem: Problem) -> np.ndarray:
     train = _averaged(weights, data[:, :n], table.diffusion_time, function)
     test = _averaged(weights, data[:, n:], table.diffusion_time, function)
     trained = Trained(train, test)
-    return trained.losses(trained.flow_filter(np.asarray(table.times, dtype=float), table.weight_decay))
+    times = np.asarray(table.times, dtype=float)
+    filters = trained.flow_filter(times, table.weight_decay)
+    losses = trained.losses(filters)
+    if table.initial_variance > 0:
+        start = np.sqrt(table.start / p) * rng.standard_normal((d, p))
+        losses += trained.started(filters, trained.fading(times, table.weight_decay), start)
+    return losses
 
 
 def _averaged(weights: np.ndarray, data: np.ndarray, time: float, function: Activation) -> Features:

@@ -64,6 +64,10 @@ def one_network(rng: np.random.Generator, problem: Problem, dimension: int) -> n
         trained.flow_filter(np.asarray(table.times, dtype=float), table.weight_decay),
     ]
     losses = trained.losses(np.concatenate(filters))
+    if table.initial_variance > 0:
+        start = np.sqrt(table.start / p) * rng.standard_normal((dimension, p))
+        fading = trained.fading(np.asarray(table.times, dtype=float), table.weight_decay)
+        losses[:, 1:] += trained.started(filters[1], fading, start)
     # With the noise averaged exactly the memorisation loss is the train loss.
     return losses if nm else np.concatenate([losses, losses[:1]])
 
