@@ -140,8 +140,8 @@ def test_divergence_where_it_is_infinite_or_has_no_logarithm(monkeypatch):
 
 def test_the_mean_of_an_activation_fits_the_mean_of_the_noise():
     """Eigenvalue μ₀²p ∝ d: at τ = 0.1 no polynomial in 1/d, 6 standard errors at d = 100 before it was there."""
-    table = {"features": 0.4, "samples": 1.2, "noises": 5, "diffusion_time": 0.05, "ridge": 0.03, "activation": "relu"}
-    problem = Problem(RandomFeatures(**table, times=[0.1, 1.0]), Simulation(dimension=50))
+    settings = RandomFeatures(0.4, 1.2, 0.05, noises=5, ridge=0.03, activation="relu", times=[0.1, 1.0])
+    problem = Problem(settings, Simulation(dimension=50))
     rng = np.random.default_rng(3)
     drawn = np.array([one_network(rng, problem, 50)[1, 1:] for _ in range(60)])
     mean, sem = drawn.mean(axis=0), drawn.std(axis=0, ddof=1) / np.sqrt(len(drawn))
