@@ -262,8 +262,8 @@ def test_doubling_the_nodes_moves_less_than_the_stated_error(activation):
 
 
 def test_answer_does_not_depend_on_workers():
-    problem = experiment(generations__nodes=256, generations__replicas=3).problem
-    a, b = generations(problem, workers=1, progress=False), generations(problem, workers=3, progress=False)
+    problem = experiment(generations__nodes=64, generations__replicas=2).problem
+    a, b = generations(problem, workers=1, progress=False), generations(problem, workers=2, progress=False)
     np.testing.assert_array_equal(a.Q, b.Q)
     np.testing.assert_array_equal(a.distance, b.distance)
 
