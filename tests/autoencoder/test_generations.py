@@ -279,23 +279,6 @@ def test_noisy_sampler_states_a_larger_error():
     assert noisy.error_estimate > quiet.error_estimate
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"generations__count": 0}, "generations.count = 0"),
-        ({"generations__start": "hot"}, "generations.start = 'hot'"),
-        ({"generations__original": 1.5}, "generations.original = 1.5"),
-        ({"generations__nodes": 1000}, "generations.nodes = 1000"),
-        ({"generations__replicas": 1}, "generations.replicas = 1"),
-        ({"generations__accumulate": 1}, "generations.accumulate = 1"),
-        ({"generations__wrong": 1}, "generations.wrong"),
-    ],
-)
-def test_bad_settings(changes, message):
-    with pytest.raises(InputError, match=message):
-        experiment(**changes)
-
-
 def test_divergence_carries_the_chain_so_far():
     """A single late time makes generated samples spread, until a generation's SGD is unstable (η Λ is too large)."""
     unstable = experiment(
