@@ -27,10 +27,11 @@ from asymptotics.linear_diffusion.process import gaussian_divergences, measured_
 from asymptotics.linear_diffusion.resolvents.equivalents import effective_regularisation
 
 
-def test_anchors():
-    assert effective_dimension(power_law(50, 1).eigenvalues) == pytest.approx(13.45612, rel=1e-6)
-    assert model_agreement(np.ones(200), 400, 0.0).models == pytest.approx(0.8697737, rel=1e-6)
-    assert model_agreement(power_law(200, 1).eigenvalues, 50, 0.05).models == pytest.approx(0.6650145, rel=1e-6)
+def test_anchors(reference):
+    assert effective_dimension(power_law(50, 1).eigenvalues) == reference("linear.d50.d_eff")
+    assert model_agreement(np.ones(200), 400, 0.0).models == reference("linear.isotropic.cosine_models")
+    at = model_agreement(power_law(200, 1).eigenvalues, 50, 0.05)
+    assert at.models == reference("linear.d200.cosine_models_n50")
 
 
 @pytest.mark.parametrize("samples", [2, 50, 190, 200, 201, 202, 400, 5000])
