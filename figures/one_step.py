@@ -30,11 +30,12 @@ from asymptotics.one_step import (
 )
 from asymptotics.tools import COLOURS, points, style
 
-from .base import Drawing
+from .base import Drawing, name_kinds
 
 PAPER = "Halder, arXiv 2411.17807"
 TIME = 2.0
 PROBABILITY = r"$P(E_{OG} < E_{TG})$"
+KL = r"$\mathrm{KL}(G\|O)$"
 
 
 def _problem(
@@ -173,18 +174,17 @@ def parts(quick: bool) -> Drawing:
     ratios = np.geomspace(0.02, 0.92, 120)
     some = (0.03, 0.08, 0.2, 0.35, 0.6, 0.8)
     data: dict[str, np.ndarray] = {"ratio_line": ratios, "ratio": np.array(some)}
-    worst = 0.0
+    off = []
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.8), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.7), layout="constrained")
         for ax, g in zip(axes[:2], scales, strict=True):
             problem = _problem(d, g, runs=runs)
             q = _fraction(problem)
             sizes = [max(d + 3, round(d / ratio)) for ratio in ratios]
             forward = [kl_generated_target(q, d, n) for n in sizes]
             x = d / np.array(sizes)
-            for k, (name, label) in enumerate(
-                (("total", "KL(G‖O)"), ("variance", "variance part"), ("mean", "mean part"))
-            ):
+            shown = (("total", KL), ("variance", "variance part"), ("mean", "mean part"))
+            for k, (name, label) in enumerate(shown):
                 ax.plot(
                     x, [getattr(p, name) for p in forward], color=COLOURS[k], ls="-" if k == 0 else "--", label=label
                 )
@@ -197,46 +197,46 @@ def parts(quick: bool) -> Drawing:
                 points(ax, d / sweep.samples, mean, sem, color=COLOURS[k])
                 data |= {f"{name}_g{g}": mean, f"{name}_sem_g{g}": sem}
             predicted = np.array([kl_generated_target(q, d, int(n)).total for n in sweep.samples])
-            worst = max(worst, float(np.max(np.abs(sweep.column("mean", names[0]) / predicted - 1.0))))
+            off.append(sweep.column("mean", names[0]) / predicted - 1.0)
             ax.axvline(q, color="0.6", lw=0.8, ls=":")
-            ax.set(xscale="log", yscale="log", xlabel="$d/n$", title=rf"$q = {q:.3f}$ (dotted)")
-        axes[0].set_ylabel("divergence")
-        axes[0].legend()
+            ax.set(xscale="log", yscale="log", xlabel="$d/n$", title=rf"$q = {q:.3f}$", ylim=(8e-3, 2e3))
+        axes[0].set_ylabel("divergence of G from O")
+        name_kinds(axes[1], point=f"{runs} data sets")
+        axes[0].legend(loc="upper left")
+        axes[1].legend(*(found[-1:] for found in axes[1].get_legend_handles_labels()), loc="upper left")
+        ratio = 60
         noise = np.geomspace(0.02, 30.0, 100)
         floors = np.array([kl_floor(1.0 / (1.0 + v), d).generated_target for v in noise])
-        axes[2].plot(noise, floors, label="floor, n → ∞")
-        axes[2].plot(
-            noise, 0.25 * d * noise**2, color=COLOURS[6], ls=":", label=r"$\frac{d}{4}\,[\lambda(e^{2T}-1)]^2/\sigma^4$"
-        )
+        finite = np.array([kl_generated_target(1.0 / (1.0 + v), d, ratio * d).total for v in noise])
         measured = []
         for v in (0.05, 0.3, 1.0, 5.0, 20.0):
-            model = OneStep(d, 60 * d, TIME, v / math.expm1(2 * TIME))
+            model = OneStep(d, ratio * d, TIME, v / math.expm1(2 * TIME))
             problem = Problem(model, simulation=Simulation(max(4, runs // 8)))
             run = ensemble(problem, progress=False)
             expected = solve(problem).kl_generated_target.total
             measured.append((v, run.mean("kl_generated_target"), run.sem("kl_generated_target"), expected))
         columns = np.array(measured, dtype=float).T
-        points(axes[2], columns[0], columns[1], columns[2], color=COLOURS[0], label="n = 60 d")
-        axes[2].plot(columns[0], columns[3], "_", color=COLOURS[1], ms=9, label="theory at n = 60 d")
-        axes[2].set(
-            xscale="log",
-            yscale="log",
-            xlabel=r"$\lambda(e^{2T}-1)/\sigma^2$",
-            ylabel="smallest KL(G‖O)",
-            title="noise scale",
-        )
-        axes[2].set_ylim(0.3 * floors[0], 4 * floors[-1])
-        axes[2].legend()
+        off.append(columns[1] / columns[3] - 1.0)
+        axes[2].plot(noise, floors, color=COLOURS[0], label=r"$n \to \infty$")
+        axes[2].plot(noise, 0.25 * d * noise**2, color=COLOURS[6], ls=":", label=r"$d\,v^2/4$")
+        axes[2].plot(noise, finite, color=COLOURS[1], ls="--", label=f"$n = {ratio}\\,d$")
+        points(axes[2], columns[0], columns[1], columns[2], color=COLOURS[1], label=f"$n = {ratio}\\,d$")
+        axes[2].set(xscale="log", yscale="log", xlabel=r"noise $v = \lambda(e^{2T}-1)/\sigma^2$")
+        axes[2].set(ylabel=f"smallest {KL}", ylim=(0.3 * floors[0], 4 * floors[-1]))
+        axes[2].legend(loc="lower right")
         data |= {"noise": columns[0], "floor_mean": columns[1], "floor_sem": columns[2], "floor_theory": columns[3]}
+    data["off"] = np.concatenate(off)
     return Drawing(
         figure,
-        f"Divergence of the generated from the underlying density, its variance and mean parts and the expansion to second order"
-        f" (dotted: no bound) against d/n, d = {d}, T = 2, for two noise scales; and its smallest value against the noise scale."
-        f" Lines: theory with finite-size terms. Points: {runs} data sets with standard errors.",
+        f"(a), (b) Divergence KL(G‖O) of the generated density G from the underlying O, its variance and mean parts, and its"
+        f" expansion to second order (dotted curve; no bound) against d/n, d = {d}, T = 2, for two signal fractions q = 1/(1 + v);"
+        f" vertical dotted line: d/n = q. (c) Its value for n → ∞ and for n = {ratio} d against the noise scale v, and the published"
+        " law d v²/4 of small v (dotted). Lines: theory with finite-size terms. Points: mean and standard error (smaller than the"
+        f" marker where not seen) of {runs} data sets, in (c) of {max(4, runs // 8)}.",
         f"{PAPER}, Fig. 2",
         data,
         _problem(d, scales[1], runs=runs).to_tables(),
-        f"largest relative deviation of E KL(G‖O) from theory: {worst:.3f}",
+        f"largest relative deviation of E KL(G‖O) from theory: {np.abs(np.concatenate(off)).max():.3f} ({sum(map(len, off))} numbers)",
     )
 
 
@@ -277,23 +277,44 @@ def steps(quick: bool) -> Drawing:
     """KL(G‖O) and P against the number of steps."""
     d, runs, fresh = (30, 12, 1000) if quick else (60, 40, 4000)
     counts = (1, 2, 4, 8, 16) if quick else (1, 2, 4, 8, 16, 32)
-    given: dict[str, Any] = {"samples": 20 * d, "runs": runs}
-    problem = _problem(d, 1.0, **given)
-    data: dict[str, np.ndarray] = {"steps": np.array(counts)}
+    ratios, fill = (20, 80, 320), ("full", "none", "full")
+    problem = _problem(d, 1.0, samples=20 * d)
+    q = _fraction(problem)
+    data: dict[str, np.ndarray] = {"steps": np.array(counts), "ratios": np.array(ratios)}
+    scores = []
     with style() as plt:
-        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.1), layout="constrained")
-        plots.plot_multistep(TIME, problem.one_step.noise_scale, 1.0, d, np.arange(1, counts[-1] + 1), ax=left)
+        figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.3), layout="constrained")
         for k, scheme in enumerate(("deterministic", "ancestral")):
-            found = [ensemble(_problem(d, 1.0, steps=c, scheme=scheme, **given), progress=False) for c in counts]
-            mean = np.array([r.mean("kl_generated_target") for r in found], dtype=float)
-            sem = np.array([r.sem("kl_generated_target") for r in found], dtype=float)
-            points(left, counts, mean, sem, color=COLOURS[k], label=f"{scheme}, n = 20 d")
-            data |= {f"kl_{scheme}": mean, f"kl_{scheme}_sem": sem}
-        limit = flow_divergence(_fraction(problem), d, 20 * d).total
-        left.axhline(limit, color="0.4", lw=0.9, ls=":", label="deterministic, k → ∞, n = 20 d")
-        left.set_ylabel("KL(G‖O)")
-        left.set_title(f"d = {d}, q = {_fraction(problem):.2f}")
-        left.legend(fontsize=7)
+            fine = np.arange(1, counts[-1] + 1)
+            left.plot(fine, [_floor(d, int(c), scheme) for c in fine], color=COLOURS[k])
+            mean, sem = np.empty((3, len(counts))), np.empty((3, len(counts)))
+            for i, ratio in enumerate(ratios):
+                # Of more samples a data set fluctuates less.
+                given: dict[str, Any] = {"samples": ratio * d, "runs": max(runs // (1, 2, 5)[i], 6), "seed": i}
+                found = [ensemble(_problem(d, 1.0, steps=c, scheme=scheme, **given), progress=False) for c in counts]
+                mean[i] = [r.mean("kl_generated_target") for r in found]
+                sem[i] = [r.sem("kl_generated_target") for r in found]
+                points(left, counts, mean[i], sem[i], color=COLOURS[k], fillstyle=fill[i], alpha=(0.4, 1.0, 1.0)[i])
+                left.plot(counts, mean[i], color=COLOURS[k], lw=0.6, ls=":", alpha=(0.4, 1.0, 1.0)[i])
+            # Differences from n → ∞ fall as 1/n.
+            exact = np.array([_floor(d, c, scheme) for c in counts])
+            step = ratios[2] / ratios[1]
+            beyond, error = (step * mean[2] - mean[1]) / (step - 1), np.hypot(step * sem[2], sem[1]) / (step - 1)
+            scores.append((beyond - exact) / error)
+            data |= {f"kl_{scheme}": mean, f"kl_{scheme}_sem": sem, f"kl_{scheme}_limit": exact}
+        limit = flow_divergence(q, d, ratios[0] * d).total
+        left.axhline(limit, color="0.4", lw=0.9, ls="--")
+        left.annotate(f"deterministic, $k\\to\\infty$, $n = {ratios[0]}\\,d$", (1, limit), xytext=(0, -9),
+                      textcoords="offset points", fontsize=7, color="0.3")  # fmt: skip
+        left.set(xscale="log", yscale="log", xlabel="steps $k$", ylabel=KL, title=rf"$d = {d}$, $q = {q:.2f}$")
+        for k, scheme in enumerate(("deterministic", "ancestral")):
+            left.plot([], [], color=COLOURS[k], label=scheme)
+        name_kinds(left, line=r"theory, $n \to \infty$")
+        for i, ratio in enumerate(ratios):
+            left.errorbar([], [], yerr=[], fmt="o", markersize=3.5, color="0.35", fillstyle=fill[i],
+                          alpha=(0.4, 1.0, 1.0)[i], label=f"$n = {ratio}\\,d$")  # fmt: skip
+        left.set_ylim(top=200 * limit)
+        left.legend(ncols=2, loc="upper right")
         for k, ratio in enumerate((1.25, 2.0, 5.0)):
             more: dict[str, Any] = {
                 "samples": round(ratio * d),
@@ -307,29 +328,37 @@ def steps(quick: bool) -> Drawing:
             # drawn a little apart, so that equal values stay legible
             x = np.array(counts) * 1.04 ** (k - 1)
             bars = [np.maximum(p - low, 0.0), np.maximum(high - p, 0.0)]
-            points(right, x, p, bars, color=COLOURS[k], label=f"n = {ratio:g} d")
-            right.plot(x, p, color=COLOURS[k], lw=0.7, ls=":")
+            points(right, x, p, bars, color=COLOURS[k + 2], label=f"$n = {ratio:g}\\,d$")
+            right.plot(x, p, color=COLOURS[k + 2], lw=0.7, ls=":")
             data |= {f"P_{ratio:g}": p}
-        right.set(xscale="log", xlabel="steps k", ylabel=PROBABILITY, ylim=(-0.04, 1.04))
-        right.set_title(f"kernel estimate of {fresh}")
-        right.legend()
+        right.set(xscale="log", xlabel="steps $k$", ylabel=PROBABILITY, ylim=(-0.04, 1.04))
+        right.set_title(f"O: kernel estimate of {fresh} fresh samples")
+        right.legend(loc="center right", bbox_to_anchor=(1.0, 0.58))
+        for ax in (left, right):
+            ax.set_xticks(counts, [str(c) for c in counts])
+            ax.minorticks_off()
+    z = np.concatenate(scores)
+    data["score"] = z
     return Drawing(
         figure,
-        f"The linear denoiser applied in k steps (an extension), d = {d}, g = 1. Left: KL(G‖O); lines: limit of infinitely many"
-        f" samples, for both samplers, at equal steps of the angle (full) or of time (dashed); points: {runs} data sets with"
-        " standard errors; dotted: limit k → ∞ of the deterministic sampler at this n. Right: probability that the generated"
-        " density is nearer to the underlying than to the training density (deterministic sampler; lines guide the eye).",
+        f"The linear denoiser applied in k steps at equal steps of the angle (an extension), d = {d}, g = 1. (a) KL(G‖O) of"
+        " generated and underlying density for both samplers. Lines: theory for infinitely many samples. Points: mean and standard"
+        f" error of up to {runs} data sets of n = {ratios[0]} d, {ratios[1]} d and {ratios[2]} d samples, which come down to the"
+        f" lines as 1/n; dashed: theory of k → ∞ for the deterministic sampler at n = {ratios[0]} d. (b) Probability that the"
+        " generated density is nearer to the underlying than to the training density, deterministic sampler, Wilson intervals."
+        " Dotted lines guide the eye.",
         f"extension of {PAPER}",
         data,
         problem.to_tables(),
-        f"deterministic, k = {counts[-1]}: KL {data['kl_deterministic'][-1]:.3f} against {limit:.3f} for k → ∞"
-        f" and a floor of {_floor(d, counts[-1]):.3f}",
+        f"points extrapolated to n → ∞ in 1/n from {ratios[1]} d and {ratios[2]} d: root mean square {np.sqrt(np.mean(z**2)):.2f}, at"
+        f" most {np.abs(z).max():.1f} standard errors from the lines ({z.size} points); deterministic, n = {ratios[0]} d, k ="
+        f" {counts[-1]}: KL {data['kl_deterministic'][0, -1]:.3f} against {limit:.3f} for k → ∞",
     )
 
 
-def _floor(dimension: int, count: int) -> float:
-    """KL(G‖O) for n → ∞ after ``count`` deterministic steps."""
-    found = solve(_problem(dimension, 1.0, steps=count)).multistep.kl_floor.generated_target
+def _floor(dimension: int, count: int, scheme: str = "deterministic") -> float:
+    """KL(G‖O) for n → ∞ after ``count`` steps."""
+    found = solve(_problem(dimension, 1.0, steps=count, scheme=scheme)).multistep.kl_floor.generated_target
     return math.nan if found is None else found
 
 

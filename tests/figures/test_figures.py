@@ -47,7 +47,7 @@ ROOMS = (
 DOORS = {"asymptotics", "asymptotics.tools", "derivations", *(f"asymptotics.{room}" for room in ROOMS)}
 FOLDER = Path(figures.__path__[0])
 #: The command and its pages are part of the package, and no figure.
-MODULES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "__main__", "index"))
+MODULES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "__main__", "index", "sources"))
 
 
 @pytest.mark.parametrize("module", MODULES)
