@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 import asymptotics as asy
 from asymptotics.autoencoder import (
     GeneratedDensity,
     OrderParameterPath,
     Runs,
+    density_legend,
     draw_densities,
     draw_frame,
     film,
@@ -128,12 +127,7 @@ def mnist_gaussian(quick: bool) -> Drawing:
             axis.set_xlabel(r"$e_1\cdot x$")
         axes[0].set_ylabel(r"$e_2\cdot x$")
         figure.colorbar(pictures[0], ax=axes, pad=0.01, aspect=18, label="density / largest of theory")
-        legend = [
-            Line2D([], [], color="black", lw=0.8, label="theory"),
-            Line2D([], [], color=COLOURS[1], lw=0.8, ls="--", label="target"),
-            Patch(color="#4a98c9", label="experiment"),
-        ]
-        figure.legend(handles=legend, loc="outside lower center", ncols=3)
+        density_legend(figure, "outside lower center")
     end = path(8.0)
     rows = ", ".join(
         f"{label}: theory {value:.4f}, experiment {m:.4f} ± {s:.4f}"

@@ -111,7 +111,7 @@ def test_a_frame_is_the_one_that_was_asked_for(trained):
     figure, axes = draw_film(shown, titles=["late"])
     assert axes[0].get_title() == "late"
     plt.close(figure)
-    with pytest.raises(asy.InputError, match="frame = .*below its upper end"):
+    with pytest.raises(asy.InputError, match=r"frame = .*below its upper end"):
         film(path, None, [1.0], frame=[[2.0, -5.0], [-4.0, 3.0]])
 
 

@@ -209,12 +209,15 @@ def draw_film(shown: Film, columns: int | None = None, *, titles: Sequence[str] 
         if pictures[0] is not None:
             bar = figure.colorbar(pictures[0], ax=list(axes), shrink=0.75 if rows == 1 else 0.6, aspect=25, pad=0.01)
             bar.set_label("density / largest of theory")
-        _legend(figure, axes[0], flat, shown.generated is not None)
+        density_legend(figure, flat=flat, measured=shown.generated is not None)
         letter_panels(figure)
         return figure, axes
 
 
-def _legend(figure: Any, axis: Any, flat: bool, measured: bool) -> None:
+def density_legend(
+    figure: Any, place: str = "outside upper center", *, flat: bool = True, measured: bool = True
+) -> None:
+    """Say below or above all panels which lines are theory and target, and what the experiment looks like (``flat``: in a plane)."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -224,7 +227,7 @@ def _legend(figure: Any, axis: Any, flat: bool, measured: bool) -> None:
     ]
     if measured:
         handles.append(Patch(color="#4a98c9" if flat else COLOURS[5], label="experiment"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    figure.legend(handles=handles, loc=place, ncols=3)
 
 
 def strip(path: OrderParameterPath, runs: Runs | None, tau: Any, *, progress: bool | None = None) -> tuple[Any, Any]:
