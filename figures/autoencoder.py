@@ -63,7 +63,7 @@ def three_clusters(quick: bool) -> Drawing:
         " u₂, (c) of generated points at τ = 4 by theory (exact, no kernel estimate), (d) of the points that the trained networks"
         " generate (histogram; contours of the theory hold 30, 60 and 90 % of its mass).",
         f"{PAPER}, order parameters and generated density of three clusters",
-        _order_parameters(path, runs) | {"generated": runs.generated},
+        _order_parameters(path, runs) | {"generated": runs.generated, "agree": np.array(verdict.passed)},
         exp.to_table(),
         f"{verdict.count} numbers compared, with the means extrapolated in 1/d: {_worst(verdict)}",
     )

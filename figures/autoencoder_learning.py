@@ -140,6 +140,7 @@ def curves(quick: bool) -> Drawing:
     score = {name: float(np.max(np.abs(beyond[name] / error[name])[1:])) for name in exact}
     data = {"tau": theory.tau, "t": fine, "tau_runs": taus, "t_runs": t, "denoising": denoising, "score": scores}
     data |= {name: getattr(theory, name) for name in ("sliced", "mixture", "masses", "cosines")}
+    data |= {f"{name}_beyond": beyond[name] for name in exact}
     data |= {"masses_low": low_mean["masses"], "masses_low_sem": low_sem["masses"]}
     data |= {f"{name}_mean": value for name, value in mean.items()} | {
         f"{name}_sem": value for name, value in sem.items()

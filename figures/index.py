@@ -71,13 +71,16 @@ def _entry(name: str, said: Mapping[str, str], folder: str, paper: Paper | None)
     return "\n".join(lines)
 
 
+def _thumbnail(name: str, folder: str) -> str:
+    # Markdown has no width, and needs none: in the cells of a table pictures shrink to the width of the page.
+    return f"[![{name}]({folder}{name}.png)](#{name})<br>[{name}](#{name})"
+
+
 def _thumbnails(names: Sequence[str], folder: str) -> list[str]:
-    """A table of small pictures that lead to the entries; Markdown, so that every reader shows it."""
+    """A table of small pictures that lead to the entries."""
     lines = ["| " * COLUMNS + "|", "|---" * COLUMNS + "|"]
     for first in range(0, len(names), COLUMNS):
-        row = [
-            f"[![{name}]({folder}{name}.png)](#{name})<br>[{name}](#{name})" for name in names[first : first + COLUMNS]
-        ]
+        row = [_thumbnail(name, folder) for name in names[first : first + COLUMNS]]
         lines.append("| " + " | ".join(row + [""] * (COLUMNS - len(row))) + " |")
     return lines
 

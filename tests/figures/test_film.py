@@ -167,6 +167,20 @@ BOUNDS = {
     "predictions": (("overlap_seen", 0.75, 1.0), ("order_off", 0.0, 0.1)),
     # Spread of 12 trainings over the predicted one, in its standard error.
     "fluctuations-fan": (("spread_scores", -3.0, 3.0),),
+    # Of independent numbers with Gaussian errors less than one in a thousand such drawings has one beyond 4.5 standard errors.
+    "three-clusters": (("agree", 1, 1),),
+    "learning-curves": (("masses_beyond", -0.05, 0.05), ("cosines_beyond", -0.05, 0.05)),
+    "mixture-path": (("agree", 1, 1), ("gap", 0.0, 0.1)),
+    "mixture-error": (("score", -4.5, 4.5),),
+    "mixture-plane": (("score", -4.5, 4.5),),
+    "linear-samples": (("score", 0.0, 4.5),),
+    "linear-regularisation": (("score", 0.0, 4.5),),
+    "linear-effective-dimension": (("score", -4.5, 4.5),),
+    "one-step-divergences": (("off", -0.08, 0.08),),
+    "one-step-steps": (("score", -4.5, 4.5),),
+    "smoothing-plane": (("off", 0.0, 0.03),),
+    "smoothing-circle": (("score", -4.5, 4.5),),
+    "smoothing-densities": (("score", -4.5, 4.5),),
 }
 
 
