@@ -110,9 +110,9 @@ def mnist_gaussian(quick: bool) -> Drawing:
     }
     with style() as plt:
         figure = plt.figure(figsize=(7.0, 4.6), layout="constrained")
-        grid = figure.add_gridspec(2, 12, height_ratios=(1, 1.05))
-        course, convergence_of_b = figure.add_subplot(grid[0, :7]), figure.add_subplot(grid[0, 7:])
-        axes = [figure.add_subplot(grid[1, 4 * k : 4 * k + 4]) for k in range(3)]
+        grid = figure.add_gridspec(2, 1, height_ratios=(1, 1.05))
+        course, convergence_of_b = grid[0].subgridspec(1, 2, width_ratios=(7, 5)).subplots()
+        axes = list(grid[1].subgridspec(1, 3).subplots(sharey=True))
         plot_path(path, runs, course)
         course.set_ylim(-2.1, 5.4)
         course.legend(ncols=4, loc="upper center", handlelength=1.2, columnspacing=0.9)

@@ -222,7 +222,8 @@ def sample_complexity(quick: bool) -> Drawing:
         )  # fmt: skip
         axes[1].set_xticks(ticks := [0.01, 0.02, 0.05, 0.1], [f"{x:g}" for x in ticks])
         axes[1].minorticks_off()
-        axes[0].legend(loc="upper center")
+        name_kinds(axes[0], line="theory", point="experiment")
+        axes[0].legend(loc="upper center", ncols=2)
         axes[0].set_ylim(top=3 * axes[0].get_ylim()[1])
         axes[1].legend(title="equal weights: one curve", title_fontsize=7)
     return Drawing(

@@ -31,10 +31,17 @@ def closeness(shown: Film, laws: Sequence[GeneratedDensity], names: Sequence[str
     off = np.abs(found / theory - 1)
     # A law narrower than a bin is one bin for both.
     seen = theory.min(axis=1) > shown.edges[0][1] - shown.edges[0][0]
-    shares = ", ".join(f"{x:.2f} ({name})" for x, name, wide in zip(overlap, names, seen, strict=True) if wide)
+    cell, area = (float(np.prod([g[1] - g[0] for g in axes])) for axes in (shown.grid, shown.edges))
+    # N points of the very law fill bins of mass p to ± √(p/N): of all mass, Σ √(p/2πN) is then not shared.
+    lost = [cell / area * np.sqrt(law * area / (2 * np.pi * pooled.shape[1])).sum() for law in shown.theory]
+    expected = np.array([cell * law.sum() for law in shown.theory]) - lost
+    shares = ", ".join(
+        f"{x:.2f} of {y:.2f} ({name})" for x, y, name, wide in zip(overlap, expected, names, seen, strict=True) if wide
+    )
     spreads = ", ".join(f"{100 * x:.1f}" for x in off.max(axis=1))
     said = (
-        f"mass shared by the histogram of the networks and the density of theory, lowered by counting noise: {shares}; standard"
+        "mass that the histogram of the networks shares with the density of theory, of what as many points of the very law would"
+        f" share: {shares}; standard"
         f" deviations of the projections differ by {spreads} % in the order of the panels"
     )
     return said, {
@@ -42,7 +49,8 @@ def closeness(shown: Film, laws: Sequence[GeneratedDensity], names: Sequence[str
         "std_theory": theory,
         "std_experiment": found,
         "std_off": off,
-        "overlap_seen": overlap[seen],
+        "expected": expected,
+        "overlap_seen": overlap[seen] / expected[seen],
     }
 
 
