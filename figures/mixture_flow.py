@@ -68,7 +68,7 @@ def path(quick: bool) -> Drawing:
             points(ax, runs.t, runs.mean(name), runs.sem(name), color=colour)
         others.axhline(0.0, color="0.8", linewidth=0.7, zorder=0)
         norm.set_title(rf"$n = {flow.samples}$, $\sigma = {flow.cluster_std:g}$, $\lambda = {flow.ridge:g}$")
-        others.set(xlabel="$t$", ylim=(-0.3, 1.6))
+        others.set(xlabel="$t$", ylim=(-0.3, 1.4))
         for ax in (norm, others):
             ax.set_ylabel("order parameter")
         name_kinds(norm, line="theory", point=f"$d = {size['dimension']}$")
