@@ -142,7 +142,7 @@ class TrainedRun(Result):
         head = f"SGD at d = {self.dimension}: {len(self.tau)} recorded times"
         if not len(self.tau):
             return head
-        rows = (f"{name} = {np.array2string(getattr(self, name)[-1], precision=6)}" for name in ("Q", "Theta", "b"))
+        rows = (f"{name} = {printed(getattr(self, name)[-1], 6)}" for name in ("Q", "Theta", "b"))
         return "\n".join([f"{head}, the last tau = {self.tau[-1]:g} (step {self.steps[-1]})", *rows])
 
 
