@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.output.plotting import COLOURS, axes_of, draw, points
+from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .closed_forms import bandwidth, divergences, hellinger
 from .closed_forms.multistep import multistep_fraction
 from .prediction import Theory
@@ -21,6 +21,7 @@ def comparison(theory: Theory, runs: Simulated | Transition | None = None, ax: A
     return plot_probability([runs], ax=ax) if isinstance(runs, Transition) else plot_divergences(theory, runs, ax=ax)
 
 
+@style()
 def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
     fig, ax = axes_of(ax)
@@ -51,6 +52,7 @@ def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[
     return fig, ax
 
 
+@style()
 def plot_hellinger(q: float, dimension: int, sizes: Any, sweep: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """E H² against n from the fixed point, its floor, and a sweep's means."""
     fig, ax = axes_of(ax)
@@ -68,6 +70,7 @@ def plot_hellinger(q: float, dimension: int, sizes: Any, sweep: Any = None, ax: 
     return fig, ax
 
 
+@style()
 def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None, ax: Any = None) -> tuple[Any, Any]:
     """P(E_OG < E_TG) against n with Wilson intervals; lines only guide the eye."""
     fig, ax = axes_of(ax)
@@ -90,6 +93,7 @@ def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None,
     return fig, ax
 
 
+@style()
 def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None) -> tuple[Any, Any]:
     """The four kernel variances against n."""
     fig, ax = axes_of(ax)
@@ -106,6 +110,7 @@ def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None
     return fig, ax
 
 
+@style()
 def plot_multistep(
     diffusion_time: float, noise_scale: float, std: float, dimension: int, steps: Any, ax: Any = None
 ) -> tuple[Any, Any]:

@@ -110,3 +110,13 @@ def test_gaussian_time_of_two_points():
 def test_bad_input(arguments):
     with pytest.raises(InputError, match="must be"):
         bandwidth.mixing_time(*arguments)
+
+
+def test_its_picture_is_in_house_style():
+    """Also where a user calls it directly, not through a result."""
+    from asymptotics.one_step import plots
+
+    _, ax = plots.plot_bandwidths(100, [10, 100, 1000])
+    assert not ax.spines["top"].get_visible()
+    assert not ax.get_legend().get_frame_on()
+    assert ax.xaxis.label.get_size() == 8
