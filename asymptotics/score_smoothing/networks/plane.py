@@ -69,9 +69,7 @@ class TrainedCircle(Result):
         return np.asarray((self.posterior_mean(x) - x) / self.t)
 
 
-def _mean(
-    x: np.ndarray, a: np.ndarray, w: np.ndarray, b: np.ndarray, c: np.ndarray, linear: np.ndarray
-) -> np.ndarray:
+def _mean(x: np.ndarray, a: np.ndarray, w: np.ndarray, b: np.ndarray, c: np.ndarray, linear: np.ndarray) -> np.ndarray:
     return np.asarray(x + np.maximum(x @ w.T + b, 0.0) @ a + c + x @ linear.T)
 
 
