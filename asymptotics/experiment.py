@@ -25,7 +25,7 @@ from .common.output.notebook import cell, page
 from .common.output.notebook import table as html_table
 from .common.output.provenance import made_from, plain
 from .common.system import System
-from .places import key_elsewhere, stand_ins, unknown_table
+from .places import key_elsewhere, meant_table, of_another, stand_ins, unknown_table
 
 #: Rooms by the name of their solvable system.
 SYSTEMS = (
@@ -87,9 +87,9 @@ class Experiment:
         tables = self.room.present_tables(tables)
         allowed = self.room.tables
         errors = [unknown_table(table, self.room, all_systems) for table in tables if table not in allowed]
-        meant = " ".join(map(str, errors))
+        meant, elsewhere = " ".join(map(str, errors)), of_another(tables, self.room, all_systems)
         for table in self.room.required:
-            if table not in tables and f"did you mean {table}?" not in meant:
+            if table not in tables and f"did you mean {table}?" not in meant and not elsewhere:
                 errors.append(
                     InputError(f"{table}: missing; an experiment of the system {system} needs this table", key=table)
                 )
@@ -101,18 +101,26 @@ class Experiment:
         self.data = data_files(self.tables)
         self.problem = self.room.problem(**settings)
 
+    def _misnamed(self, name: str) -> Any:
+        """The table under another name that is meant to be this one: its keys are checked with all others."""
+        for given, keys in self.tables.items():
+            if given not in self.room.tables and meant_table(given, self.room) == name:
+                return self.room.present_tables({name: keys})[name]
+        return None
+
     def _settings(self, allowed: Mapping[str, type]) -> tuple[dict[str, Any], list[InputError]]:
         """The settings of every table, and what is wrong with any of them."""
         settings: dict[str, Any] = {}
         errors: list[InputError] = []
         for name, kind in allowed.items():
-            if name in self.room.required and name not in self.tables:
+            given = self.tables.get(name, self._misnamed(name))
+            if name in self.room.required and given is None:
                 continue
 
             def examples(table: str = name) -> Mapping[str, Any]:
                 return stand_ins(self.system).get(table, {})
 
-            settings[name], wrong = settle(kind, name, _copy(self.tables.get(name, {})), examples)
+            settings[name], wrong = settle(kind, name, _copy({} if given is None else given), examples)
             errors += wrong
         return settings, errors
 
@@ -319,4 +327,6 @@ def load(name_or_path: str) -> Experiment:
         raise InputError(f"{text}: holds a result, not an experiment (asymptotics.load opens results)")
     if os.path.exists(text) or text.endswith(".toml") or os.sep in text:
         return Experiment.from_file(text)
+    if "." in text:
+        raise InputError(f"{text}: no such file, and no built-in experiment (asymptotics examples)")
     return example(text)
