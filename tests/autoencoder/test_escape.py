@@ -48,6 +48,21 @@ def test_a_path_still_on_its_way(initial, mean):
     assert law.mean == pytest.approx(mean, abs=0.045)
 
 
+@pytest.mark.parametrize(
+    ("d", "mean", "sem", "std"),
+    [(500, 0.42034, 0.00194, 0.0970), pytest.param(2000, 0.5465, 0.0081, 0.1146, marks=pytest.mark.slow)],
+)
+def test_slower_overlaps_help_runs_to_leave(d, mean, sem, std):
+    """A random start of three clusters: both directions grow, the second at about half the rate, and bring |Θ| to .3 earlier.
+
+    2500 and 200 runs of the exact chain. The growth of the first direction alone gives .4416 and .5664, standard deviations .117, .131.
+    """
+    law = asy.escape(THREE.replace({"denoiser.init": {"random": 0.3}}), d)
+    assert not law.resting and law.degeneracy == 2
+    assert law.mean == pytest.approx(mean, abs=3 * sem)
+    assert law.std == pytest.approx(std, abs=0.02 * law.mean)
+
+
 @pytest.mark.slow
 def test_three_clusters_leave_late():
     # Full simulation at d = 300: root mean square Θ₁₂ .101 at τ = 20, .185 at 30, .244 at 40 of .31 in the end.
