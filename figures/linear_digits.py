@@ -109,7 +109,7 @@ def effective_dimensions(quick: bool) -> Drawing:
     resize = np.kron(bilinear(28, 32), bilinear(28, 32))
     covariance = mnist_covariance()
     at = np.array([30, 100, 300, 1000] if quick else [20, 50, 100, 200, 500, 1000, 2000])
-    repeats = 6 if quick else 20
+    repeats = 20 if quick else 60
     rng = np.random.default_rng(0)
     known = digits_effective_dimension()
     lines = np.geomspace(15, 3000, 50)

@@ -57,13 +57,23 @@ def path(quick: bool) -> Drawing:
     )
     problem = Problem(flow, LINEAR, Simulation.from_table({"seed": 7} | size))
     theory, runs = solve(problem), simulate(problem)
-    with style():
-        figure, ax = plots.comparison(theory, runs)
-        ax.set_title(r"$n = 8$, $\sigma = 1.5$, $\lambda = 0.1$")
-        # Above the curves, whose largest is Q at t = 1.
-        ax.set_ylim(top=1.75 * float(np.max(theory.Q)))
-        name_kinds(ax, line="theory", point=f"$d = {size['dimension']}$")
-        ax.legend(ncols=3, loc="upper center")
+    with style() as plt:
+        figure, (norm, others) = plt.subplots(
+            2, 1, figsize=(3.4, 3.9), sharex=True, height_ratios=(1, 1.7), layout="constrained"
+        )
+        for (name, label), colour in zip(plots.CURVES, COLOURS, strict=False):
+            # The norm is several times the others.
+            ax = norm if name == "Q" else others
+            ax.plot(theory.t, getattr(theory, name), color=colour, label=label)
+            points(ax, runs.t, runs.mean(name), runs.sem(name), color=colour)
+        others.axhline(0.0, color="0.8", linewidth=0.7, zorder=0)
+        norm.set_title(rf"$n = {flow.samples}$, $\sigma = {flow.cluster_std:g}$, $\lambda = {flow.ridge:g}$")
+        others.set(xlabel="$t$", ylim=(-0.3, 1.4))
+        for ax in (norm, others):
+            ax.set_ylabel("order parameter")
+        name_kinds(norm, line="theory", point=f"$d = {size['dimension']}$")
+        norm.legend(loc="upper left")
+        others.legend(loc="upper left", ncols=2)
     verdict = compare(theory, runs)
     names = ("M", "Q_xi", "Q_eta", "Q", "cosine")
     data = {"t": theory.t, "t_runs": runs.t} | {n: getattr(theory, n) for n in names}
@@ -73,7 +83,7 @@ def path(quick: bool) -> Drawing:
     return Drawing(
         figure,
         "Order parameters of a generated point X_t = s (M μ + Q^ξ ξ + Q^η η) + X^⊥ along t, with ξ = Σ s^μ x₀^μ of the training"
-        " noise, η = Σ s^μ (x₁^μ − s^μ μ) of the training data and s = ±1 the cluster; signed as in the published equations."
+        " noise, η = Σ s^μ (x₁^μ − s^μ μ) of the training data and s = ±1 the cluster; Q = ‖X‖²/d; signed as in the published equations."
         f" n = {flow.samples} samples, σ = {flow.cluster_std}, λ = {flow.ridge}, α = 1 − t, β = t. Lines: exact asymptotics. Points:"
         f" mean and standard error (mostly smaller than the marker) over {size['runs']} training sets in d = {size['dimension']}.",
         f"{PAPER}, order parameters against t",

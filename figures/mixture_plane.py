@@ -121,7 +121,7 @@ def plane(quick: bool) -> Drawing:
         )
         axes[1, 2].set_xticks(counts, [str(n) for n in counts])
         axes[1, 2].minorticks_off()
-        axes[1, 2].set_ylim(1e-3, 4)
+        axes[1, 2].set_ylim(1e-3, 20)
         axes[1, 2].legend(ncols=2, columnspacing=0.8, loc="upper center")
     z = (means - expected) / errors
     data |= {

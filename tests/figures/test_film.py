@@ -174,7 +174,7 @@ BOUNDS = {
     "linear-samples": (("score", 0.0, 4.5),),
     "linear-regularisation": (("score", 0.0, 4.5),),
     "linear-effective-dimension": (("score", -4.5, 4.5),),
-    "one-step-divergences": (("off", -0.08, 0.08),),
+    "one-step-divergences": (("score", -4.5, 4.5),),
     "one-step-steps": (("score", -4.5, 4.5),),
     "smoothing-plane": (("off", 0.0, 0.03),),
     "smoothing-circle": (("score", -4.5, 4.5),),
