@@ -21,6 +21,8 @@ from .common.input.collecting import settle
 from .common.input.data_files import data_files, unchanged
 from .common.input.settings import Settings
 from .common.output.files import write_atomically
+from .common.output.notebook import cell, page
+from .common.output.notebook import table as html_table
 from .common.output.provenance import made_from, plain
 from .common.system import System
 from .places import key_elsewhere, stand_ins, unknown_table
@@ -207,7 +209,12 @@ class Experiment:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        rows = [
+            [f"[{name}]" if k == 0 else "", html.escape(str(key)), cell(value)]
+            for name, keys in self.tables.items()
+            for k, (key, value) in enumerate(keys.items() if isinstance(keys, Mapping) else [("", keys)])
+        ]
+        return page(repr(self), html_table(["table", "key", "value"], rows))
 
 
 def _rebuilt(

@@ -216,15 +216,22 @@ def sample_complexity(quick: bool) -> Drawing:
             data |= {f"{name}_mean": mean, f"{name}_sem": sem}
             gaps.append(np.max(np.abs(mean - exact) / exact))
         axes[0].set(xlabel=r"$\pi_2$", ylabel="$n/d$ until found", yscale="log")
-        axes[1].set(xlabel=r"initial overlap $a$ ($w_\gamma = a\sqrt{d}\,\mu_\gamma$ + noise)", xscale="log")
+        axes[1].set(
+            xlabel=r"initial overlap $a$ ($w_\gamma = a\sqrt{d}\,\mu_\gamma$ + noise)",
+            ylabel="$n/d$ until found", xscale="log",
+        )  # fmt: skip
         axes[1].set_xticks(ticks := [0.01, 0.02, 0.05, 0.1], [f"{x:g}" for x in ticks])
         axes[1].minorticks_off()
-        axes[0].legend()
+        name_kinds(axes[0], line="theory", point="experiment")
+        axes[0].legend(loc="upper center", ncols=2)
+        axes[0].set_ylim(top=3 * axes[0].get_ylim()[1])
+        axes[1].legend(title="equal weights: one curve", title_fontsize=7)
     return Drawing(
         figure,
         "Samples per dimension, n/d = τ/(2η), until the cosine between a centroid and the span of the weights crosses 1/2, for"
         f" two clusters at distance 3 along orthogonal directions. Lines: theory; points: mean and standard error of {runs}"
-        f" trainings in d = {d}. Left: a cluster needs the more samples the rarer it is. Right: and logarithmically more the"
+        f" trainings in d = {d}, errors smaller than the marks where not seen. Left: a cluster needs the more samples the rarer it"
+        " is. Right: and logarithmically more the"
         " smaller the initial overlap (the fields are at a saddle).",
         f"{PAPER}, order-parameter equations",
         data,

@@ -262,8 +262,8 @@ def test_doubling_the_nodes_moves_less_than_the_stated_error(activation):
 
 
 def test_answer_does_not_depend_on_workers():
-    problem = experiment(generations__nodes=256, generations__replicas=3).problem
-    a, b = generations(problem, workers=1, progress=False), generations(problem, workers=3, progress=False)
+    problem = experiment(generations__nodes=64, generations__replicas=2).problem
+    a, b = generations(problem, workers=1, progress=False), generations(problem, workers=2, progress=False)
     np.testing.assert_array_equal(a.Q, b.Q)
     np.testing.assert_array_equal(a.distance, b.distance)
 
@@ -277,23 +277,6 @@ def test_noisy_sampler_states_a_larger_error():
         == GeneratedDensity(experiment(sampling__epsilon="0.3*(1 - t)").problem, noisy.order_parameters(1)).variance
     )
     assert noisy.error_estimate > quiet.error_estimate
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"generations__count": 0}, "generations.count = 0"),
-        ({"generations__start": "hot"}, "generations.start = 'hot'"),
-        ({"generations__original": 1.5}, "generations.original = 1.5"),
-        ({"generations__nodes": 1000}, "generations.nodes = 1000"),
-        ({"generations__replicas": 1}, "generations.replicas = 1"),
-        ({"generations__accumulate": 1}, "generations.accumulate = 1"),
-        ({"generations__wrong": 1}, "generations.wrong"),
-    ],
-)
-def test_bad_settings(changes, message):
-    with pytest.raises(InputError, match=message):
-        experiment(**changes)
 
 
 def test_divergence_carries_the_chain_so_far():

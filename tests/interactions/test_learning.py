@@ -210,24 +210,3 @@ def test_json_and_what_there_is_not(capsys):
     assert few.to_json()["traces"] is None and "unbounded" in dict(few.reasons)["kl_learned_target"]
     with pytest.raises(asy.InputError, match=r"F \+ r = 76"):
         asy.simulate(asy.example("interactions").replace({"interactions.samples": 75}))
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"inputs": 0}, "interactions.inputs = 0"),
-        ({"C": [[0.1, 0.2]]}, "of shape (1, 2, 2)"),
-        ({"Gamma": -1.0}, "interactions.Gamma"),
-        ({"Gamma": [[1.0, 2.0], [0.0, 1.0]]}, "interactions.Gamma"),
-        ({"covariance": [1.0, 0.0]}, "positive eigenvalues"),
-        ({"ridge": [1.0, 2.0]}, "or three"),
-        ({"ridge": 1.0}, "its bias depends on them"),
-        ({"samples": 2.5}, "interactions.samples"),
-        ({"gamma": 1.0}, "did you mean Gamma"),
-    ],
-)
-def test_bad_input_is_one_clear_line(changes, said):
-    table = {"inputs": 2, "outputs": 1, "samples": 20, **changes}
-    with pytest.raises(asy.InputError) as error:
-        asy.Experiment(system="interactions", interactions=table)
-    assert said in str(error.value) and "\n" not in str(error.value)

@@ -94,7 +94,12 @@ def dense_losses(w, covariance, mean, ab, noise):
 
 
 @pytest.mark.parametrize(
-    ("samples", "exponent", "c"), [(4, 1, 0.0), (20, 0, 0.0), (40, 1, 0.02), (80, 2, 0.0), (400, 1, 0.1)]
+    ("samples", "exponent", "c"),
+    [
+        (4, 1, 0.0),
+        (40, 1, 0.02),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in ((20, 0, 0.0), (80, 2, 0.0), (400, 1, 0.1))),
+    ],
 )
 def test_average_over_drawn_data_sets(samples, exponent, c):
     rng, d, schedule, t = np.random.default_rng(samples), 40, Schedule(400), 60

@@ -153,11 +153,11 @@ def test_present_again_just_above_the_threshold():
     [
         {"dimension": 300, "spectrum": {"power": 1.3}, "samples": 120, "regularisation": 0.02},
         {"dimension": 150, "spectrum": {"power": 0.7}, "samples": 90, "regularisation": 0.0},
-        {"steps": 400, "time": 400},
+        {"dimension": 60, "steps": 400, "time": 400},
         {"dimension": 1, "spectrum": {"power": 0}, "samples": 2, "steps": 1, "time": 1},
-        {"samples": 2},
-        {"samples": 100_000, "regularisation": 1e-12},
-        {"regularisation": 1e6},
+        {"dimension": 60, "samples": 2},
+        {"dimension": 60, "samples": 100_000, "regularisation": 1e-12},
+        {"dimension": 60, "regularisation": 1e6},
         {"dimension": 30, "spectrum": {"spikes": [10.0, 5.0], "bulk": 0.0}, "samples": 10},
         {"dimension": 30, "spectrum": {"spikes": [10.0, 5.0], "bulk": 0.1}, "samples": 31, "trace": 30.0},
         {"dimension": None, "spectrum": [3.0, 2.0, 1.0], "samples": 9, "regularisation": 0.0},
@@ -176,12 +176,13 @@ def test_other_settings_are_finite_and_ordered(changes):
 
 
 def test_sweep_has_a_list_for_each_field():
-    found = system.solve(problem(regularisation=0.0), samples="20,100,400", tau="1,10")
+    small = {"dimension": 60, "regularisation": 0.0}
+    found = system.solve(problem(**small), samples="20,60,120", tau="1,10")
     assert isinstance(found, Sweep)
     out = json.loads(json.dumps(found.to_json()))
-    assert out["samples"] == [20, 100, 400]
+    assert out["samples"] == [20, 60, 120]
     for k, n in enumerate(out["samples"]):
-        single = system.solve(problem(regularisation=0.0, samples=n), tau="1,10").to_json()
+        single = system.solve(problem(**small, samples=n), tau="1,10").to_json()
         for name in (
             "train_loss",
             "test_loss",
@@ -211,35 +212,6 @@ def test_results_are_saved_and_read_again(tmp_path):
     many.save(tmp_path / "many.npz")
     assert Sweep.load(tmp_path / "many.npz").to_json() == many.to_json()
     assert "KL" in repr(one)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"samples": 1}, "linear_diffusion.samples = 1"),
-        ({"samples": 10.5}, "linear_diffusion.samples = 10.5"),
-        ({"regularisation": -0.1}, "linear_diffusion.regularisation = -0.1"),
-        ({"regularisation": float("nan")}, "regularisation"),
-        ({"time": 1001}, "linear_diffusion.time = 1001"),
-        ({"steps": 0}, "linear_diffusion.steps = 0"),
-        ({"dimension": 0}, "linear_diffusion.dimension = 0"),
-        ({"dimension": None}, "linear_diffusion.dimension: missing"),
-        ({"spectrum": {"power": -1}}, "spectrum.power = -1"),
-        ({"spectrum": {"pwr": 1}}, "did you mean power"),
-        ({"spectrum": {}}, "linear_diffusion.spectrum"),
-        ({"spectrum": 3}, "linear_diffusion.spectrum = 3"),
-        ({"spectrum": "mnist"}, "linear_diffusion.dimension = 200: must be 784"),
-        ({"spectrum": "nothing"}, "spectrum = 'nothing'"),
-        ({"spectrum": [1.0, -1.0], "dimension": None}, ">= 0"),
-        ({"trace": 0}, "linear_diffusion.trace = 0"),
-        ({"variance": "bet"}, "did you mean beta"),
-        ({"sampels": 3}, "did you mean samples"),
-    ],
-)
-def test_bad_input_is_one_clear_line(changes, message):
-    with pytest.raises(InputError, match=message) as caught:
-        problem(**changes)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
