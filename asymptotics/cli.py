@@ -421,7 +421,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     name = arguments[0]
     if name not in commands():
-        choice("command", name, [*commands(), *own_commands()])
+        choice("command", name, list(dict.fromkeys([*commands(), *own_commands()])))
     command = commands().get(name) or own_commands()[name]
     alone = {"-h", "--help"} & set(arguments) and all(a.startswith("-") for a in arguments[1:])
     if alone and command.verbs:

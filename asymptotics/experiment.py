@@ -22,9 +22,11 @@ from .common.input.collecting import settle
 from .common.input.data_files import data_files, unchanged
 from .common.input.settings import Settings
 from .common.output.files import write_atomically
+from .common.output.notebook import cell, page
+from .common.output.notebook import table as html_table
 from .common.output.provenance import Plain, made_from, plain
 from .common.system import System
-from .places import key_elsewhere, stand_ins, unknown_table
+from .places import key_elsewhere, meant_table, of_another, stand_ins, unknown_table
 
 #: Rooms by the name of their solvable system.
 SYSTEMS = (
@@ -90,9 +92,9 @@ class Experiment:
         tables = self.room.present_tables(tables)
         allowed = self.room.tables
         errors = [unknown_table(table, self.room, all_systems) for table in tables if table not in allowed]
-        meant = " ".join(map(str, errors))
+        meant, elsewhere = " ".join(map(str, errors)), of_another(tables, self.room, all_systems)
         for table in self.room.required:
-            if table not in tables and f"did you mean {table}?" not in meant:
+            if table not in tables and f"did you mean {table}?" not in meant and not elsewhere:
                 errors.append(
                     InputError(f"{table}: missing; an experiment of the system {system} needs this table", key=table)
                 )
@@ -104,6 +106,13 @@ class Experiment:
         self._made, self.data = settings, data_files(self.tables)
         self.problem = self.room.problem(**settings)
 
+    def _misnamed(self, name: str) -> Any:
+        """The table under another name that is meant to be this one: its keys are checked with all others."""
+        for given, keys in self.tables.items():
+            if given not in self.room.tables and meant_table(given, self.room) == name:
+                return self.room.present_tables({name: keys})[name]
+        return None
+
     def _settings(
         self, allowed: Mapping[str, type], known: Mapping[str, Any]
     ) -> tuple[dict[str, Any], list[InputError]]:
@@ -114,13 +123,14 @@ class Experiment:
             if name in known:
                 settings[name] = known[name]
                 continue
-            if name in self.room.required and name not in self.tables:
+            given = self.tables.get(name, self._misnamed(name))
+            if name in self.room.required and given is None:
                 continue
 
             def examples(table: str = name) -> Mapping[str, Any]:
                 return stand_ins(self.system).get(table, {})
 
-            settings[name], wrong = settle(kind, name, _copy(self.tables.get(name, {})), examples)
+            settings[name], wrong = settle(kind, name, _copy({} if given is None else given), examples)
             errors += wrong
         return settings, errors
 
@@ -171,7 +181,8 @@ class Experiment:
             touched.add(present.partition(".")[0])
         made = Experiment.__new__(Experiment)
         # (Files of data may have changed since.)
-        known = {} if self.data else {name: x for name, x in self._made.items() if name not in touched}
+        fresh = self.data or touched - self.room.tables.keys()
+        known = {} if fresh else {name: x for name, x in self._made.items() if name not in touched}
         made._make(self.system, self.name, self.description, new, known)
         return made
 
@@ -229,7 +240,12 @@ class Experiment:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        rows = [
+            [f"[{name}]" if k == 0 else "", html.escape(str(key)), cell(value)]
+            for name, keys in self.tables.items()
+            for k, (key, value) in enumerate(keys.items() if isinstance(keys, Mapping) else [("", keys)])
+        ]
+        return page(repr(self), html_table(["table", "key", "value"], rows))
 
 
 def _rebuilt(
@@ -334,4 +350,6 @@ def load(name_or_path: str) -> Experiment:
         raise InputError(f"{text}: holds a result, not an experiment (asymptotics.load opens results)")
     if os.path.exists(text) or text.endswith(".toml") or os.sep in text:
         return Experiment.from_file(text)
+    if "." in text:
+        raise InputError(f"{text}: no such file, and no built-in experiment (asymptotics examples)")
     return example(text)

@@ -13,6 +13,7 @@ import numpy as np
 from ...common.input.checks import fail, number
 from ...common.numerics.panels import lobatto, panel_of
 from ...common.numerics.splines import monotone, spline
+from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
 from ..model.tau_table import is_table
@@ -285,6 +286,10 @@ class TrainingPath(Result):
         beside = ("stability", "ema", "velocity", "plateaus")
         return dataframe({name: value for name, value in self.table(times).items() if name not in beside})
 
+    def _in_maths(self) -> dict[str, Any]:
+        at = self(self.tau_max)
+        return {"tau": self.tau_max, "Q": at.Q, "Theta": at.Theta, "b": at.b, "kappa": at.parameters}
+
     def to_json(self) -> dict[str, Any]:
         return self.table(np.linspace(0.0, self.tau_max, 9) if self.shown is None else self.shown)
 
@@ -293,11 +298,8 @@ class TrainingPath(Result):
         lines = [f"order parameters along tau (error estimate {self.error_estimate:.1e}; {self.rule}; {self.method})"]
         for tau in np.linspace(0.0, self.tau_max, 5) if self.shown is None else self.shown:
             at = self(tau)
-            with np.printoptions(precision=6, suppress=True, linewidth=110):
-                q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
-                theta = np.array2string(at.Theta).replace("\n", "")
-                b = " ".join(f"{v:.6f}" for v in np.atleast_1d(at.b))
-                lines.append(f"tau = {tau:<8.4g} b = {b}  diag Q = {q}  Theta = {theta}")
+            q, b = (" ".join(f"{v:z.6f}" for v in np.atleast_1d(x)) for x in (np.diag(at.Q), at.b))
+            lines.append(f"tau = {tau:<8.4g} b = {b}  diag Q = {q}  Theta = {printed(at.Theta, 6)}")
         lines += [str(plateau) for plateau in self.plateaus]
         warning = self.stability.message(self.dimension)
         if warning:

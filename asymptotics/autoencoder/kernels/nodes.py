@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...common.numerics import codegen
 from .flow import ForwardWriter
 from .sums import NodeSums
-from .writer import TOLD
+from .writer import LANES, TOLD
 
 if TYPE_CHECKING:
     import sympy
@@ -24,8 +24,6 @@ NOISE = (
 
 #: Sums that may be taken in the place of one moment, where they need less of every node.
 MANY = 1.5
-#: Nodes a tile of the `noise` kernel: all that a tile needs lies in one buffer, so that its loops vectorise.
-LANES = 64
 
 
 class NodesWriter(ForwardWriter):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .checks import InputError, closest, fail
+from .checks import InputError, fail, nearest
 from .notation import COMMON, Notation
 from .renamed import present_names, say_renamed
 
@@ -100,16 +100,19 @@ class Settings(metaclass=_Renaming):
         fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for name in table:
             if name not in fields:
-                raise cls._unknown(str(name), fields)
+                raise cls.unknown(str(name), fields)
         for name in fields:
             if cls.requires(name) and name not in table:
                 raise InputError(f"{cls.key(name)}: missing; it has no default", key=cls.key(name), kind="missing")
         return cls(**table)
 
     @classmethod
-    def _unknown(cls, name: str, fields: list[str]) -> InputError:
+    def unknown(cls, name: str, fields: list[str]) -> InputError:
+        """The error of a key that is none of ``fields``, with a hint at what is meant."""
         also = cls.also()
-        near = closest(name, [*fields, *also])
+        match = nearest(name, [*fields, *also])
+        # A further name is told as what it stands for.
+        near = "" if match is None else f" (did you mean {also.get(match, match)}?)"
         if name in cls.HINTS:
             near = f" ({cls.HINTS[name]})"
         message = f"{cls.key(name)}: unknown key; allowed are {', '.join(fields)}{near}"
