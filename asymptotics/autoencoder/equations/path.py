@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ def _moving(training: dict[str, Any]) -> bool:
 
 
 _ASKED = threading.RLock()
+Path = TypeVar("Path")
 
 
 class Later:
@@ -41,11 +42,11 @@ class Later:
 
     Parameters
     ----------
-    default : callable, optional
-        Makes the field's default; none: it has to be given.
+    default : callable
+        Makes the field's default.
     """
 
-    def __init__(self, default: Callable[[], Any] | None = None) -> None:
+    def __init__(self, default: Callable[[], Any]) -> None:
         self.default = default
 
     def __set_name__(self, kind: type, name: str) -> None:
@@ -53,8 +54,6 @@ class Later:
 
     def __get__(self, path: Any, kind: Any = None) -> Any:
         if path is None:
-            if self.default is None:
-                raise AttributeError(self.place)  # to `dataclass`: no default
             return self.default()
         found = path.__dict__[self.place]
         if callable(found):
@@ -69,11 +68,25 @@ class Later:
         path.__dict__[self.place] = value
 
 
+def later(*names: str) -> Callable[[type[Path]], type[Path]]:
+    """Decorator: fields without a default that are `Later` too."""
+
+    def made(kind: type[Path]) -> type[Path]:
+        for name in names:
+            each = Later(lambda: None)
+            each.__set_name__(kind, name)
+            setattr(kind, name, each)
+        return kind
+
+    return made
+
+
 def held(path: TrainingPath, name: str) -> Any:
     """A field of a path, or the function that is to be called for it."""
     return path.__dict__.get(f"_{name}", path.__dict__.get(name))
 
 
+@later("loss_bulk", "loss_potential", "experiment")
 @dataclass(frozen=True)
 class TrainingPath(Result):
     """Solution of the order-parameter equations on [0, τ_max]; ``path(tau)`` gives `OrderParameters`.
@@ -138,8 +151,8 @@ class TrainingPath(Result):
     values: np.ndarray
     centroids: np.ndarray
     loss_tau: np.ndarray
-    loss_bulk: np.ndarray = Later()  # type: ignore[assignment]
-    loss_potential: np.ndarray = Later()  # type: ignore[assignment]
+    loss_bulk: np.ndarray
+    loss_potential: np.ndarray
     atoms: int
     p: int
     K: int
@@ -149,7 +162,7 @@ class TrainingPath(Result):
     seconds: float
     rule: str
     method: str
-    experiment: dict[str, Any] = Later()  # type: ignore[assignment]
+    experiment: dict[str, Any]
     version: str
     loss_unpredicted: Any = Later(lambda: None)
     stability: Stability = Later(Stability)  # type: ignore[assignment]
