@@ -5,14 +5,16 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import numpy as np
 
+from ..common.input.checks import choice
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
 from .activations import activation
+from .digits import DigitsComparison, compare_digits
 from .network import Trained, averaged_features, drawn_features, population_features
 from .problem import Problem
 
@@ -179,18 +181,43 @@ class Runs(Result):
         return dataframe({"run": np.arange(self.runs), **columns}, "run")
 
 
+@overload
 def simulate(
     problem: Problem,
     *,
+    data: None = None,
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Runs:
+) -> Runs: ...
+
+
+@overload
+def simulate(
+    problem: Problem,
+    *,
+    data: str,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> DigitsComparison: ...
+
+
+def simulate(
+    problem: Problem,
+    *,
+    data: str | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Runs | DigitsComparison:
     """Networks of independent weights and data, trained by ridge and by gradient flow at the table's times.
 
     Parameters
     ----------
     problem : Problem
+    data : str, optional
+        ``"mnist"``: train on digits instead; the answer, a `DigitsComparison`, holds the theory of their covariance too.
     workers : int, optional
         Processes; the answer does not depend on their number.
     progress : bool, optional
@@ -200,6 +227,9 @@ def simulate(
     """
     started = clock.perf_counter()
     table, simulation = problem.random_features, problem.simulation
+    if data is not None:
+        choice("data", data, ("mnist",))
+        return compare_digits(table, simulation, workers=workers, progress=progress, checkpoint=checkpoint)
     dimensions = sizes(problem)
     for dimension in dimensions:
         problem.counts(dimension)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from scipy.linalg import expm
 
 import asymptotics as asy
+from asymptotics.cli import main
 from asymptotics.random_features import (
     Flow,
     Problem,
@@ -150,3 +153,19 @@ def test_the_mean_of_an_activation_fits_the_mean_of_the_noise():
     added = (1 - np.exp(-np.array([0.1, 1.0]) * 20 / (2 * np.pi))) ** 2 / 300
     assert np.all(mean - theory > 3 * sem)
     np.testing.assert_allclose(mean - theory, added, atol=3 * sem.max())
+
+
+def test_digits_from_the_command_line(tmp_path, capsys):
+    """A few networks on a few digits, beside the theory of their covariance; the gap is in the answer."""
+    path = tmp_path / "digits.toml"
+    path.write_text(
+        'system = "random_features"\n[random_features]\nfeatures = 0.1\nsamples = 0.1\ndiffusion_time = 0.1\nridge = 0.1\n'
+        'spectrum = "mnist"\ntrace = 784.0\ntimes = [1.0, 10.0]\n[simulation]\nruns = 2\n'
+    )
+    assert main(["simulate", str(path), "--data", "mnist", "--json", "--workers", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert np.abs(found["relative_gap_train"] + found["relative_gap_test"]).max() < 0.05
+    assert main(["simulate", "random-features", "--data", "mnist"]) == 2
+    assert "random_features.spectrum" in capsys.readouterr().err
+    assert main(["simulate", str(path), "--data", "cifar"]) == 2
+    assert "mnist" in capsys.readouterr().err
