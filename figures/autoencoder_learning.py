@@ -154,7 +154,8 @@ def curves(quick: bool) -> Drawing:
         f" n/d = τ/(2η), noise level α = 1 − t. Lines: theory; points: mean and standard error of {runs} trainings in d = {d},"
         f" {samples} generated points each. (a) Sliced and mixture Wasserstein distance between target and generated projections;"
         f" (b) generated mass in the Voronoi cell of each centroid (open points: d = {low}, to show how finite d matters); (c) cosine"
-        " of each centroid with the span of the weights; (d) denoising error minus its bulk; (e) error of the network's score in the reference plane,"
+        " of each centroid with the span of the weights;"
+        " (d) denoising error minus its bulk; (e) error of the network's score in the reference plane,"
         " relative to the exact score.",
         f"{PAPER}, order-parameter equations and generated density",
         data,
