@@ -29,7 +29,7 @@ def _chain(quick: bool) -> tuple[asy.Experiment, autoencoder.Collapse, autoencod
 
 def _closeness(chain: autoencoder.Collapse) -> str:
     verdict = chain.compare()
-    worst = max(float(np.max(row.scores())) for row in verdict.rows)
+    worst = max(float(np.max(row.scores())) for row in verdict.rows if row.counted)
     state = "agree" if verdict.passed else f"disagree in {', '.join(verdict.failures())}"
     return f"theory and experiment (extrapolated in 1/d) {state}; the largest of {verdict.count} differences is {worst:.1f} s.e."
 

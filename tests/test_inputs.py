@@ -165,6 +165,38 @@ def test_bad_input_is_one_clear_line(tables, changes, said):
 
 
 @pytest.mark.parametrize(
+    ("tables", "line"),
+    [
+        # A further name that is misspelt is told as the key that it stands for; the beginning of a name is enough.
+        ({"simulation": {"repetition": 2}}, "did you mean runs?"),
+        ({"target": {"centroids": [[1.0]], "cov": 0.5}}, "did you mean eigenvalues?"),
+        ({"denoiser": {"act": "tanh"}}, "did you mean activation?"),
+        ({"denoiser": {"theta0": [[0.1]]}}, "write init = { Theta"),
+        ({"sampling": {"noise": 0.1}}, "epsilon"),
+        # A symbol that another system uses for something else is not told to be its key.
+        ({"sampling": {"K": 3}}, "label, guidance"),
+    ],
+)
+def test_hints_at_keys(tables, line):
+    tables = {"target": {"centroids": [[1.0]]}, "training": RATES, **tables}
+    (found,) = errors(**tables)
+    assert line in found and "is a key of the system" not in found
+
+
+def test_keys_of_a_misnamed_table_are_checked_with_all_others():
+    found = errors(
+        data={"means": [[2.0], [-2.0]], "pi": [0.5, 0.6]},
+        model={"r": 2, "sigma": "Tanh"},
+        sgd={"t": [0.5], "lr": 0.1, "taumax": -1},
+    )
+    assert [line.partition(":")[0] for line in found] == [
+        "data", "model", "sgd", "target.weights = [0.5, 0.6]", "denoiser.activation = 'Tanh'", "training.tau = -1",
+    ]  # fmt: skip
+    # A file without its system misses that alone, not the tables of another one.
+    assert len(errors(mixture_flow={"samples": 8}, simulation={"dimension": 50})) == 1
+
+
+@pytest.mark.parametrize(
     ("text", "hint"),
     [
         ("2t", "a product is written *"),

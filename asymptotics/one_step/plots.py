@@ -9,7 +9,6 @@ import numpy as np
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .closed_forms import bandwidth, divergences, hellinger
-from .closed_forms.multistep import multistep_fraction
 from .prediction import Theory
 from .process.ensemble import Simulated
 from .process.transition import Transition
@@ -106,25 +105,6 @@ def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None
         values = [function(int(n), dimension, std) for n in sizes]
         ax.plot(sizes, values, color=COLOURS[k], ls=("-", "--", "-.", "-")[k], label=label)
     ax.set(xscale="log", yscale="log", xlabel="samples $n$", ylabel="kernel variance $h^2$", title=f"$d = {dimension}$")
-    ax.legend()
-    return fig, ax
-
-
-@style()
-def plot_multistep(
-    diffusion_time: float, noise_scale: float, std: float, dimension: int, steps: Any, ax: Any = None
-) -> tuple[Any, Any]:
-    """Floor of KL(G‖O) for n → ∞ against the number of steps, for both samplers and both spacings."""
-    fig, ax = axes_of(ax)
-    for k, (scheme, spacing) in enumerate(
-        (("deterministic", "angle"), ("deterministic", "time"), ("ancestral", "angle"), ("ancestral", "time"))
-    ):
-        floors = []
-        for count in steps:
-            q = multistep_fraction(diffusion_time, noise_scale, std, steps=int(count), scheme=scheme, spacing=spacing)
-            floors.append(divergences.kl_floor(q, dimension).generated_target)
-        ax.plot(steps, floors, color=COLOURS[k // 2], ls="-" if k % 2 == 0 else "--", label=f"{scheme}, {spacing}")
-    ax.set(xscale="log", yscale="log", xlabel="steps $k$", ylabel=r"KL(G‖O) for $n\to\infty$")
     ax.legend()
     return fig, ax
 

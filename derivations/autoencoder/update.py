@@ -74,22 +74,31 @@ class Equations(Potential):
 
     # SGD treats all vectors alike: what holds of one vector, or of one pair, holds of every other with its numbers.
 
+    def _symbol(self, stem: str, channel: tuple[int, ...], numbers: tuple[int, ...]) -> sympy.Symbol:
+        """A symbol by its stem, channel and the numbers of its vectors."""
+        if stem == "rho":
+            return self.rates[numbers[0]]
+        return symmetric(stem, *numbers) if len(numbers) == 2 else symbol(stem, *channel, numbers[0] + 1)
+
     @cached_property
-    def _numbered(self) -> dict[sympy.Symbol, tuple[Callable[..., sympy.Symbol], tuple[int, ...]]]:
-        """Every symbol that carries numbers of vectors: how it is made of them, and which they are."""
-        one: list[Callable[..., sympy.Symbol]] = [lambda a: self.rates[a]]
-        one += [lambda a, stem=stem: symbol(stem, a + 1) for stem in ("Theta", "m", "A")]  # type: ignore[misc]
-        one += [lambda a, stem=stem, c=c: symbol(stem, c, a + 1) for stem in ("g", "z") for c in (0, 1)]  # type: ignore[misc]
-        two = [lambda a, c, stem=stem: symmetric(stem, a, c) for stem in ("P", "q", "H0", "H1", "N0", "N1")]
-        of_one = {make(a): (make, (a,)) for make in one for a in range(self.p)}
-        return of_one | {make(a, c): (make, (a, c)) for make in two for a in range(self.p) for c in range(a, self.p)}
+    def _numbered(self) -> dict[sympy.Symbol, tuple[str, tuple[int, ...], tuple[int, ...]]]:
+        """What every symbol is made of that carries numbers of vectors."""
+        one: list[tuple[str, tuple[int, ...]]] = [(stem, ()) for stem in ("rho", "Theta", "m", "A")]
+        one += [(stem, (c,)) for stem in ("g", "z") for c in (0, 1)]
+        parts: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+        parts = [(stem, channel, (a,)) for stem, channel in one for a in range(self.p)]
+        pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
+        parts += [(stem, (), pair) for stem in ("P", "q", "H0", "H1", "N0", "N1") for pair in pairs]
+        return {self._symbol(*of): of for of in parts}
 
     def _renumbered(self, expression: sympy.Expr, *first: int) -> sympy.Expr:
         """What an expression of the first vectors is of those numbered ``first``; the others follow in their order."""
         order = [*first, *(a for a in range(self.p) if a not in first)]
-        known = self._numbered
-        of = {x: known[x] for x in expression.free_symbols if x in known}
-        return expression.xreplace({x: make(*(order[i] for i in which)) for x, (make, which) in of.items()})
+        renamed = {}
+        for x in expression.free_symbols & self._numbered.keys():
+            stem, channel, numbers = self._numbered[x]
+            renamed[x] = self._symbol(stem, channel, tuple(order[i] for i in numbers))
+        return expression.xreplace(renamed)
 
     def _of_vectors(self, derive: Callable[[int], sympy.Expr]) -> tuple[sympy.Expr, ...]:
         """Of every vector, derived of the first alone where all are alike."""

@@ -160,8 +160,6 @@ BOUNDS = {
     "training-density-relu": (("overlap_seen", 0.9, 1.03),),
     "training-density-mnist": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.12)),
     "collapse-mechanism": (("b_off", 0.0, 0.03),),
-    # Half as many angles: a periodic density is integrated exactly but for e^{-nodes}.
-    "latent-ring": (("nodes_off", 0.0, 1e-5), ("overlap_seen", 0.9, 1.03)),
     "unequal-clusters": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.1)),
     "noisy-sampler": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.1)),
     "predictions": (("overlap_seen", 0.9, 1.03), ("order_off", 0.0, 0.1)),

@@ -134,12 +134,6 @@ def _mixed(
             gains[r, i] += gradient_by[e] * coefficients[a, i]
 
 
-def numbers_needed(atoms: int, span: int, p: int, batch: int) -> int:
-    """Normals of one step: frame coordinates of 2 batch vectors in every atom, then their Bartlett matrices."""
-    m = 2 * batch
-    return atoms * (m * (span + p) + m * (m - 1) // 2 + m)
-
-
 _vector, _matrix, _cube, _integers = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
 _pairs = int64[:, ::1]
 _slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _matrix, _matrix))

@@ -127,7 +127,9 @@ class ForwardWriter(Writer):
             lines += [*codegen.assignments(lighter, self.backend, prefix=f"r{stage}_")]
             lines += [f"k{stage}_{j} = gain_m * f_{j}" for j in range(J)]
             if stage == 3:
-                lines += [f"J_{j} = J_{j} + h / 6.0 * (k0_{j} + 2.0 * k1_{j} + 2.0 * k2_{j} + k3_{j})" for j in range(J)]
+                lines += [
+                    f"J_{j} = J_{j} + h / 6.0 * (k0_{j} + 2.0 * k1_{j} + 2.0 * k2_{j} + k3_{j})" for j in range(J)
+                ]
             step += self._lane(list(start), lines)
         loop = ["for s in range((gain.shape[0] - 1) // 2):", *("    " + line for line in step)]
         end = {f"network[{{k}}, {j}]": f"J_{j}" for j in range(J)}

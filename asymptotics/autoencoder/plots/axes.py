@@ -50,17 +50,18 @@ def mass_levels(density: np.ndarray, shares: tuple[float, ...] = (0.3, 0.6, 0.9)
     return sorted({float(ordered[int(np.searchsorted(held, share))]) for share in shares})
 
 
-def on_grid(law: GeneratedDensity, grid: list[np.ndarray], samples: int = 400_000) -> np.ndarray:
+def on_grid(law: GeneratedDensity, grid: list[np.ndarray], samples: int = 400_000, *, exact: bool = True) -> np.ndarray:
     """Density of a law's projections on an even grid: exact where it is and the grid resolves it, else from samples.
 
     Given the latent path a projection is Gaussian: the conditional means of ``samples`` paths are counted in the grid's cells and
     convolved with that Gaussian, which no kernel has to be chosen for. Where it is narrower than a cell, one cell is its width.
-    Without noise the paths start from Sobol' points, of which a cell's count is several times nearer to its mass.
+    ``exact=False``: from samples in any case, for a grid that shows a small part of a law. Without noise the paths start from
+    Sobol' points, of which a cell's count is several times nearer to its mass.
     """
     step = np.array([g[1] - g[0] for g in grid])
-    exact = exact_density(law, mesh(grid)) if resolved(law, float(step.max())) else None
-    if exact is not None:
-        return exact
+    known = exact_density(law, mesh(grid)) if exact and resolved(law, float(step.max())) else None
+    if known is not None:
+        return known
     edges = [np.append(g - h / 2, g[-1] + h / 2) for g, h in zip(grid, step, strict=True)]
     if law.noisy or law.members:
         centres = law.centres(samples, 0)

@@ -121,12 +121,14 @@ SPECK = 0.05
 SHOWN = 3000
 
 
-def _law(axis: Any, law: GeneratedDensity, grid: list[np.ndarray], cloud: np.ndarray | None) -> None:
+def _law(
+    axis: Any, law: GeneratedDensity, grid: list[np.ndarray], cloud: np.ndarray | None, exact: bool = True
+) -> None:
     """Contours of a law's density over simulated points that lie on the grid."""
     if cloud is not None:
         inside = np.all([(x >= g[0]) & (x <= g[-1]) for x, g in zip(cloud.T, grid, strict=True)], axis=0)
         axis.plot(*cloud[inside][:SHOWN].T, ".", ms=1.5, mew=0, color=COLOURS[1], alpha=0.4, rasterized=True)
-    contours(axis, grid, on_grid(law, grid), COLOURS[0], linewidths=0.8)
+    contours(axis, grid, on_grid(law, grid, exact=exact), COLOURS[0], linewidths=0.8)
 
 
 def _peak(sample: np.ndarray) -> tuple[np.ndarray, float]:
@@ -146,7 +148,7 @@ def _magnify(axis: Any, law: GeneratedDensity, cloud: np.ndarray | None, peak: n
     """An inset at the lower edge that shows a square around a peak, and where it lies."""
     inset = axis.inset_axes((0.33, 0.03, 0.34, 0.34))
     grid = [np.linspace(c - half, c + half, CELLS + 1) for c in peak]
-    _law(inset, law, grid, cloud)
+    _law(inset, law, grid, cloud, exact=False)
     inset.set(xlim=(grid[0][0], grid[0][-1]), ylim=(grid[1][0], grid[1][-1]), aspect="equal", xticks=[], yticks=[])
     inset.set_facecolor("white")
     for side in inset.spines.values():

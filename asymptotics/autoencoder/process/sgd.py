@@ -144,7 +144,17 @@ class Trainer:
         problem, batch = self.problem, self.problem.batch
         picks, times = self._picks(self.step * batch, count * batch)
         network, labels = problem.denoiser, self._labels(self.step * batch, picks)
-        sample = (self._references, problem.centroids, self._roots, self._root_of, self._data, picks, times, labels, network.labels)
+        sample = (
+            self._references,
+            problem.centroids,
+            self._roots,
+            self._root_of,
+            self._data,
+            picks,
+            times,
+            labels,
+            network.labels,
+        )
         factors, decays = problem.factors(self.step, count), problem.decays(self.step, count)
         along = (problem.clocks(self.step, count), problem.time_weights, factors, self._rates, decays)
         functions = (network.module.slopes, network.decoders)
