@@ -73,7 +73,7 @@ def test_many_experiments_at_once_are_those_one_by_one(three_clusters):
 
 
 def _random(rng: np.random.Generator) -> asy.Experiment:
-    clusters, hidden = int(rng.integers(1, 5)), int(rng.integers(1, 3))
+    clusters, hidden = int(rng.integers(1, 5)), int(rng.integers(1, 4))
     activations = ["tanh", "tanh", "sigmoid", "softplus", "sin(x)", "x*erf(x)", "sqrt(1+x**2)", "tanh(2*x)"]
     centroids = 2.5 * rng.standard_normal((clusters, 2))
     return asy.Experiment(
