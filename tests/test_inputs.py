@@ -149,7 +149,9 @@ def test_hints_at_keys(tables, line):
 
 def test_keys_of_a_misnamed_table_are_checked_with_all_others():
     found = errors(
-        data={"means": [[2.0], [-2.0]], "pi": [0.5, 0.6]}, model={"r": 2, "sigma": "Tanh"}, sgd={"t": [0.5], "lr": 0.1, "taumax": -1}
+        data={"means": [[2.0], [-2.0]], "pi": [0.5, 0.6]},
+        model={"r": 2, "sigma": "Tanh"},
+        sgd={"t": [0.5], "lr": 0.1, "taumax": -1},
     )
     assert [line.partition(":")[0] for line in found] == [
         "data", "model", "sgd", "target.weights = [0.5, 0.6]", "denoiser.activation = 'Tanh'", "training.tau = -1",
