@@ -403,6 +403,7 @@ def optimise(
     at: Sequence[float] | None = None,
     cosine: float | None = None,
     horizon: float | None = None,
+    basis: str = "constant",
     starts: int = 5,
     seed: int = 0,
     simulate: bool = True,
@@ -422,6 +423,8 @@ def optimise(
         ``training.rates.NAME``. Bounds are needed: without them there may be no optimum.
     horizon : float, optional
         n/d, samples per dimension; default that of the experiment.
+    basis : {"constant", "spline"}
+        Controls are constant on equal pieces (default 100), or cubic splines on them (default 12); within their bounds everywhere.
     starts, seed : int
         Number of searches from different starts, and the seed of the random ones.
     simulate : bool
@@ -440,7 +443,15 @@ def optimise(
         If a key cannot be controlled, or its bounds are missing or wrong.
     """
     experiment = _experiment(experiment)
-    options = {"at": at, "cosine": cosine, "horizon": horizon, "starts": starts, "seed": seed, "tolerance": tolerance}
+    options = {
+        "at": at,
+        "cosine": cosine,
+        "horizon": horizon,
+        "basis": basis,
+        "starts": starts,
+        "seed": seed,
+        "tolerance": tolerance,
+    }
     options = experiment.room.verb("optimise").checked(options)
     with experiment.recorded():
         return experiment.room.module("control.optimise").optimise(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +128,40 @@ def test_stumbles(tables, line):
     tables = {"target": {"centroids": [[1.0]]}, "training": RATES, **tables}
     (found,) = errors(**tables)
     assert line in found
+
+
+def bad_input():
+    """The table of bad input: of every case the tables of a right experiment, what is changed, and what must be said."""
+    content = tomllib.loads((Path(__file__).parent / "bad_input.toml").read_text(encoding="utf-8"))
+    for entry in content["experiment"]:
+        named = "example" in entry
+        tables = asy.example(entry["example"]).to_table() if named else entry["tables"]
+        system = {"system": entry["system"]} if "system" in entry else {}
+        for changes, said in entry["cases"]:
+            yield pytest.param(
+                {**system, **tables}, changes, said, id=f"{entry.get('system', 'autoencoder')}: {changes}"
+            )
+
+
+def test_every_room_has_bad_input():
+    assert {case.values[0].get("system", "autoencoder") for case in bad_input()} == set(asy.experiment.SYSTEMS)
+
+
+@pytest.mark.parametrize(("tables", "changes", "said"), list(bad_input()))
+def test_bad_input_is_one_clear_line(tables, changes, said):
+    tables = copy.deepcopy(tables)
+    for key, value in changes.items():
+        *place, name = key.split(".")
+        table = tables
+        for part in place:
+            table = table.setdefault(part, {})
+        if value == "(absent)":
+            del table[name]
+        else:
+            table[name] = value
+    with pytest.raises(asy.InputError, match=said) as caught:
+        asy.Experiment.from_table(tables)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

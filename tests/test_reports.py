@@ -14,7 +14,7 @@ from asymptotics.cli import main
 from derivations import ARCHITECTURES, TOPICS
 
 ROOT = Path(__file__).parent.parent
-QUICK = ("tied", "untied_bias", "fluctuations", "collapse", "sampling", "linear_diffusion")
+QUICK = ("tied", "collapse", "sampling")
 
 
 def _report(name, folder, capsys):

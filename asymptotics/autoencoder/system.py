@@ -86,6 +86,7 @@ SYSTEM = System(
                     flag="control",
                     repeated=True,
                 ),
+                Option("basis", str, "constant (on pieces, the default) or spline (cubic, default 12 pieces)"),
                 Option("horizon", float, "samples per dimension n/d (default: that of the file)", metavar="N/D"),
                 Option("starts", int, "searches from different starts (default 5)"),
                 Option("seed", int, "of the random starts"),

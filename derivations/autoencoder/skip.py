@@ -99,7 +99,8 @@ def step(bulk_of: sympy.Expr | None = None) -> Step:
     return Step(
         "Skip connection in closed form",
         "b moves by −(η/d²) times the slope of the loss in b, the loss being d times the bulk; per d tau = 2 eta/d "
-        "this is −½ times the slope of the bulk in b, averaged over the training times. The equation is linear and closed; dsolve gives b_infinity + (b_0 - b_infinity) exp(-kappa tau).",
+        "this is −½ times the slope of the bulk in b, averaged over the training times. The equation is linear and closed; "
+        "dsolve gives b_infinity + (b_0 - b_infinity) exp(-kappa tau).",
         (
             equation(sympy.Symbol("L_bulk") / sympy.Symbol("d", positive=True), given),
             equation(sympy.Derivative(function(tau), tau), average(drift(given)).subs(b, function(tau))),

@@ -9,22 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, closest, fail, integer, number
+from ...common.input.checks import InputError, choice, closest, fail, integer, number
 from ...common.input.texts import assignment
 from ..equations.coefficients import Coefficients
 from ..model.problem import Problem
+from .basis import PIECES, Basis
 from .differences import STEP, rate
 from .worths import Worths
 
-#: Pieces of a control unless said otherwise.
-PIECES = 100
 #: A learning rate that stands for 0.
 STANDSTILL = 1e-9
 
 
 @dataclass(frozen=True)
 class Control(ABC):
-    """A key that is constant on ``pieces`` equal parts of the horizon, between bounds.
+    """A key along the horizon, between bounds: constant on ``pieces`` equal parts, or a spline on them.
 
     Attributes
     ----------
@@ -34,6 +33,7 @@ class Control(ABC):
     pieces : int
     size : int
         Entries of one value.
+    basis : {"constant", "spline"}
     """
 
     key: str
@@ -41,9 +41,20 @@ class Control(ABC):
     high: float
     pieces: int
     size: int = 1
+    basis: str = "constant"
 
     #: Whether the entries of a value sum to one.
     share = False
+
+    @property
+    def along(self) -> Basis:
+        """The functions of the horizon that its values multiply."""
+        return Basis(self.basis, self.pieces)
+
+    @property
+    def count(self) -> int:
+        """Values along the horizon: those of the pieces, or a spline's coefficients."""
+        return self.along.count
 
     @abstractmethod
     def enter(
@@ -219,8 +230,8 @@ LIMITS = {"training.times": (0.0, 1.0), "training.time_probabilities": (0.0, 1.0
 _RATES = "training.rates."
 
 
-def control_of(problem: Problem, key: str, bounds: Any) -> Control:
-    """A control from its key and ``(low, high)`` or ``(low, high, pieces)``.
+def control_of(problem: Problem, key: str, bounds: Any, basis: str = "constant") -> Control:
+    """A control from its key and ``(low, high)`` or ``(low, high, pieces)``, constant on pieces or a spline.
 
     Raises
     ------
@@ -228,6 +239,7 @@ def control_of(problem: Problem, key: str, bounds: Any) -> Control:
         If the key cannot be controlled, or bounds are missing or wrong.
     """
     kind = KINDS.get(key)
+    choice("basis", basis, tuple(PIECES))
     if key.startswith(_RATES):
         kind = Rate
         problem.denoiser.rates({})
@@ -243,7 +255,8 @@ def control_of(problem: Problem, key: str, bounds: Any) -> Control:
     least, most = LIMITS.get(key, (0.0, np.inf))
     low = number(f"controls: {key}: low", bounds[0], at_least=least, at_most=most)
     high = number(f"controls: {key}: high", bounds[1], above=low, at_most=most)
-    pieces = integer(f"controls: {key}: pieces", bounds[2] if len(bounds) == 3 else PIECES, at_least=1, at_most=10_000)
+    count = bounds[2] if len(bounds) == 3 else PIECES[basis]
+    pieces = integer(f"controls: {key}: pieces", count, at_least=1, at_most=10_000)
     others = [f.key for f in problem.training.moving if f.key != key]
     if others and kind not in (LearningRate, Rate):
         raise InputError(f"controls: {key}: cannot be controlled where {others[0]} moves along the training too")
@@ -265,7 +278,7 @@ def control_of(problem: Problem, key: str, bounds: Any) -> Control:
         size = len(times)
         if low * size > 1 or high * size < 1:
             raise InputError(f"controls: {key}: bounds {low:g}, {high:g} leave no {size} probabilities that sum to 1")
-    return kind(key, low, high, pieces, size)
+    return kind(key, low, high, pieces, size, basis)
 
 
 def controls_of(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:

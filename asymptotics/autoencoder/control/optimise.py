@@ -25,7 +25,7 @@ from .objectives import Hitting, Objective
 from .optimum import Optimum
 from .pontryagin import Arcs, bang_bang, residual, switching
 from .protocol import Protocols
-from .search import constants, minimise, pieces, with_pieces
+from .search import constants, minimise, pieces, steady
 from .setting import Setting
 from .simulated import simulate_protocol
 from .sweep import COARSE, Sweep
@@ -34,6 +34,8 @@ from .sweep import COARSE, Sweep
 SEARCH, POLISHED = 1e-4, 1e-6
 #: Iterations of the polish.
 POLISH = 60
+#: Parts in which a piece of a spline is carried out in R^d.
+SHORT = 8
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ def optimise(
     at: Sequence[float] | None = None,
     cosine: float | None = None,
     horizon: float | None = None,
+    basis: str = "constant",
     starts: int = 5,
     seed: int = 0,
     only_theory: bool = False,
@@ -55,7 +58,7 @@ def optimise(
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Optimum:
-    """Controls along the training, constant on pieces, that make an objective least at given n/d.
+    """Controls along the training, constant on pieces or splines, that make an objective least at given n/d.
 
     Parameters
     ----------
@@ -72,6 +75,8 @@ def optimise(
         Of the objective.
     horizon : float, optional
         n/d; default that of the experiment, (samples a step) τ/(2η).
+    basis : {"constant", "spline"}
+        Controls are constant on equal pieces (default 100), or cubic splines on them (default 12), within their bounds everywhere.
     starts : int
         Searches: from the best constants, ramps down and up, random steps.
     seed : int
@@ -109,7 +114,7 @@ def optimise(
         raise InputError(
             "objective = 'collapse': has gradients by keys, but no controls along the training; choose another"
         )
-    chosen = [control_of(problem, key, bounds) for key, bounds in controls.items()]
+    chosen = [control_of(problem, key, bounds, basis) for key, bounds in controls.items()]
     training = problem.training
     own = training.batch * training.tau / (2 * training.learning_rate)
     samples = own if horizon is None else number("horizon", horizon, above=0)
@@ -130,18 +135,18 @@ def optimise(
         if polished.value <= best.value:
             u, best = polished.u, exact(polished.u)
     # The search's nodes are rough: the best constant is found again with all of them.
-    constant_u = minimise(with_pieces(exact, [1] * len(chosen)), alone[0].u, POLISH, 1e-15).u
-    held = np.concatenate([np.tile(part, c.pieces) for part, c in zip(_parts(chosen, constant_u), chosen, strict=True)])
-    steady = exact(held)
-    if steady.value < best.value:
-        u, best = held, steady
+    constant_u = minimise(steady(exact), alone[0].u, POLISH, 1e-15).u
+    held = np.concatenate([np.tile(part, c.count) for part, c in zip(_parts(chosen, constant_u), chosen, strict=True)])
+    unchanged = exact(held)
+    if unchanged.value < best.value:
+        u, best = held, unchanged
     arcs = bang_bang(exact, u)
     if arcs is not None and arcs.value > best.value:
         arcs = None
     check = Protocols(fine.finer(), wanted, chosen, samples, refine=2)
     optimum = _optimum(exact, check, u, best, arcs, ends)
     constant = {
-        "value": steady.value,
+        "value": unchanged.value,
         "control": _plain(chosen, _parts(chosen, constant_u)),
         "others": [{"value": x.value, "control": _plain(chosen, _parts(chosen, x.u))} for x in alone[1:]],
     }
@@ -200,10 +205,15 @@ def _optimum(
         control: Any = [exact.controls[0].plain(v) for v in arcs.values]
         return {
             "value": arcs.value, "control": control, "knots": arcs.knots.tolist(), "residual": arcs.residual, "starts": ends,
-            "switching": [], "bang_bang": True, "error": abs(other - arcs.value),
+            "switching": [], "bang_bang": True, "error": abs(other - arcs.value), "basis": "constant",
         }  # fmt: skip
-    along = [[c.plain(v) for v in part] for c, part in zip(exact.controls, exact.split(u), strict=True)]
+    parts = exact.split(u)
+    if exact.varied:
+        # Of a spline what it is at the ends of its pieces.
+        parts = [c.along.rows(np.linspace(0, 1, c.pieces + 1)) @ v for c, v in zip(exact.controls, parts, strict=True)]
+    along = [[c.plain(v) for v in part] for c, part in zip(exact.controls, parts, strict=True)]
     slopes = [s.squeeze(-1).tolist() if s.shape[-1] == 1 else s.tolist() for s in switching(exact, best.gradient)]
+    coefficients = [[c.plain(v) for v in part] for c, part in zip(exact.controls, exact.split(u), strict=True)]
     keys = [c.key for c in exact.controls]
     single = len(keys) == 1
     return {
@@ -215,6 +225,12 @@ def _optimum(
         "switching": slopes[0] if single else dict(zip(keys, slopes, strict=True)),
         "bang_bang": False,
         "error": abs(check(u).value - best.value),
+        "basis": exact.controls[0].basis,
+        **(
+            {"coefficients": coefficients[0] if single else dict(zip(keys, coefficients, strict=True))}
+            if exact.varied
+            else {}
+        ),
     }
 
 
@@ -260,6 +276,12 @@ def _simulated(
     out = {"constant": carried_out(parts, ends, [np.zeros(1, dtype=int)] * len(parts))}
     if arcs is not None:
         out["optimum"] = carried_out([arcs.values], arcs.knots, [np.arange(len(arcs.values))])
+    elif exact.varied:
+        # Splines in short parts, each with the value of its middle.
+        count = SHORT * max(3, *(c.pieces for c in exact.controls))
+        knots = np.linspace(0.0, exact.horizon, count + 1)
+        values = exact.along(exact.split(u), (np.arange(count) + 0.5) / count)
+        out["optimum"] = carried_out(values, knots, [np.arange(count)] * len(values))
     else:
         knots = exact.knots()
         out["optimum"] = carried_out(exact.split(u), knots, exact.places(knots))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...common.output.plain import printed
 from ...common.output.results import Result, to_builtin
+from .basis import DEGREE, Basis
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Optimum(Result):
         ``value``, ``control`` (by key where there are several) and ``others``, further locally best constants.
     optimum : dict
         ``value``; ``control``, piece by piece; ``knots``, the pieces' ends in n/d; ``residual`` (`pontryagin.residual`);
+        ``basis``, "constant" or "spline"; of splines ``coefficients``, and ``control`` is what they are at the ends of their pieces;
         ``starts``, where the searches from several starts ended on the coarsest pieces; ``switching``, ∂H/∂u on every piece;
         ``bang_bang``, whether the protocol is at its bounds and the knots are its switches; ``error``, what the value changes
         by with the next rule and half the steps.
@@ -58,10 +60,16 @@ class Optimum(Result):
 
     def control(self, samples: Any, key: str | None = None) -> np.ndarray:
         """The optimal control at n/d (any shape); with several controls, of one key."""
-        values = self.optimum["control"]
+        # Results of 0.1 have no basis: they are constant on pieces.
+        spline = self.optimum.get("basis") == "spline"
+        values = self.optimum["coefficients" if spline else "control"]
         values = np.asarray(values[key or next(iter(values))] if isinstance(values, dict) else values)
         knots = self.optimum["knots"]
         x = np.asarray(samples, dtype=np.float64)
+        if spline:
+            share = np.clip(x / self.horizon, 0.0, 1.0)
+            found = Basis("spline", len(values) - DEGREE).rows(share.ravel()) @ values
+            return np.asarray(found.reshape(*x.shape, *values.shape[1:]))
         ends = np.linspace(0, self.horizon, len(values) + 1) if len(values) + 1 != len(knots) else np.asarray(knots)
         return np.asarray(values[np.clip(np.searchsorted(ends, x, side="right") - 1, 0, len(values) - 1)])
 
@@ -84,6 +92,8 @@ class Optimum(Result):
         best, of = self.optimum, self.constant
         keys = ", ".join(f"{key} in [{low:g}, {high:g}]" for key, (low, high, *_) in self.controls.items())
         kind = "bang-bang" if best["bang_bang"] else f"{len(best['knots']) - 1} pieces"
+        if best.get("basis") == "spline":
+            kind = f"splines of {kind}"
         lines = [
             f"{self.objective} over n/d = {self.horizon:g}, controlled by {keys}",
             f"  as it is        {'does not end' if self.baseline is None else format(self.baseline, '.8g')}",

@@ -22,7 +22,8 @@ def residual(protocols: Protocols, u: np.ndarray, gradient: np.ndarray, value: f
     """How far a protocol is from stationary: the largest change of 𝒥, to first order and relative, that one piece would give.
 
     Of a value between its bounds |∂𝒥/∂u| (high − low), of one at a bound what points inwards of that, of shares the gap
-    Σ p_t ∂_t𝒥 − min_t ∂_t𝒥; each times the number of pieces, so that it does not depend on how finely a control is cut.
+    Σ p_t ∂_t𝒥 − min_t ∂_t𝒥; each over the share of the horizon on which a value acts, so that it does not depend on how finely a
+    control is cut. Of a spline the values are its coefficients.
     """
     worst = 0.0
     for control, g, v in zip(protocols.controls, protocols.split(gradient), protocols.split(u), strict=True):
@@ -32,7 +33,7 @@ def residual(protocols: Protocols, u: np.ndarray, gradient: np.ndarray, value: f
         else:
             inward = np.where(g > 0, v - control.low, control.high - v)
             gap = np.max(np.abs(g) * np.where(inward > 1e-9 * width, width, 0.0), axis=1)
-        worst = max(worst, float(np.max(gap)) * control.pieces)
+        worst = max(worst, float(np.max(gap / control.along.areas)))
     return worst / max(abs(value), 1e-300)
 
 
@@ -48,7 +49,7 @@ class Arcs:
 
 def bang_bang(protocols: Protocols, u: np.ndarray) -> Arcs | None:
     """The protocol with its switches where they are best, if it is at its bounds but for pieces that a switch falls in."""
-    if len(protocols.controls) != 1:
+    if len(protocols.controls) != 1 or protocols.varied:
         return None
     control = protocols.controls[0]
     values = protocols.split(u)[0]
@@ -126,7 +127,11 @@ def _best_switches(protocols: Protocols, arcs: np.ndarray, knots: np.ndarray) ->
 
 
 def switching(protocols: Protocols, gradient: np.ndarray) -> Sequence[np.ndarray]:
-    """∂H/∂u on every piece, (pieces, size) by control: per n/d, what a control's value adds to the objective."""
+    """∂H/∂u on every piece, (pieces, size) by control: per n/d, what a control's value adds to the objective.
+
+    Of a spline its mean weighted by B_j, for every coefficient.
+    """
     return [
-        g * c.pieces / protocols.horizon for c, g in zip(protocols.controls, protocols.split(gradient), strict=True)
+        g / c.along.areas[:, None] / protocols.horizon
+        for c, g in zip(protocols.controls, protocols.split(gradient), strict=True)
     ]

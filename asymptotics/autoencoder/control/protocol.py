@@ -1,21 +1,23 @@
-"""A training whose controls are constant on pieces: its objective and the exact gradient by all of them."""
+"""A training whose controls are constant on pieces, or splines: its objective and the exact gradient by all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
+from ..equations.coefficients import Coefficients
 from ..equations.stepping import StepError
 from ..model.problem import Problem
-from .adjoint import AdjointDrift
+from .adjoint import AdjointDrift, Tape
 from .controls import Control, LearningRate
 from .gradient import hit
 from .objectives import Hitting, Objective
 from .setting import Setting
 from .sweep import COARSE, FINE, Segment, Sweep, Tableau
+from .worths import Worths
 
 #: Longest step, in units of 1/(the rates' factor, s or s(1 + s)/2): what the method of each order resolves to about 1e-7.
 LONGEST = {id(COARSE): 0.15, id(FINE): 0.2}
@@ -29,7 +31,7 @@ class Evaluation:
     ----------
     value : float
     gradient : (n,)
-        By the entries of all controls, control by control, piece by piece.
+        By the entries of all controls, control by control, piece by piece (of a spline: coefficient by coefficient).
     state : (size,)
         At the end.
     """
@@ -37,6 +39,36 @@ class Evaluation:
     value: float
     gradient: np.ndarray
     state: np.ndarray
+
+
+@dataclass
+class Varied(Segment):
+    """A part of the training on which controls vary: its coefficients are others at every stage of a step.
+
+    Attributes
+    ----------
+    enter : callable
+        τ → the coefficients and the factor on the rates.
+    give : callable
+        Takes the worths of the coefficients at τ.
+    """
+
+    enter: Callable[[float], tuple[Coefficients, float]]
+    give: Callable[[Worths, Coefficients, float], None]
+
+    def scale_at(self, tau: float) -> float:
+        return self.enter(tau)[1]
+
+    def record(self, y: np.ndarray, tau: float) -> Tape:
+        given, scale = self.enter(tau)
+        return self.drift.at(given).record(y, scale, tau)
+
+    def pull(self, tape: Tape, worth: np.ndarray) -> np.ndarray:
+        given, _ = self.enter(tape.tau)
+        drift = self.drift.at(given)
+        out = drift.pull(tape, worth)
+        self.give(drift.worths, given, tape.tau)
+        return out
 
 
 class Protocols:
@@ -77,6 +109,8 @@ class Protocols:
         #: Where something of the experiment's own jumps.
         self.pieces = given.pieces if given.moving is not None or self.schedule is not None else np.zeros(0)
         self.evaluations = 0
+        #: Whether some control is no constant on the parts.
+        self.varied = any(c.basis == "spline" for c in self.controls)
 
     def factor(self, tau: float) -> float:
         """s(τ) of the experiment's own schedule."""
@@ -87,12 +121,12 @@ class Protocols:
     @property
     def sizes(self) -> list[int]:
         """Entries of every control's part of the vector."""
-        return [c.pieces * c.size for c in self.controls]
+        return [c.count * c.size for c in self.controls]
 
     def split(self, u: np.ndarray) -> list[np.ndarray]:
-        """The values (pieces, size) of every control."""
+        """The values (pieces or coefficients, size) of every control."""
         parts = np.split(u, np.cumsum(self.sizes)[:-1])
-        return [x.reshape(c.pieces, c.size) for c, x in zip(self.controls, parts, strict=True)]
+        return [x.reshape(c.count, c.size) for c, x in zip(self.controls, parts, strict=True)]
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper bounds of the vector."""
@@ -101,7 +135,7 @@ class Protocols:
         return low, high
 
     def knots(self) -> np.ndarray:
-        """Ends (in n/d) of all parts of the horizon on which nothing changes."""
+        """Ends (in n/d) of all parts of the horizon on which nothing jumps."""
         return (
             np.unique(np.concatenate([np.linspace(0, 1, c.pieces + 1) for c in self.controls]).round(12)) * self.horizon
         )
@@ -111,29 +145,45 @@ class Protocols:
         middle = (knots[1:] + knots[:-1]) / 2 / self.horizon
         return [np.minimum((middle * c.pieces).astype(int), c.pieces - 1) for c in self.controls]
 
+    def along(self, values: Sequence[np.ndarray], x: np.ndarray) -> list[np.ndarray]:
+        """What every control is at shares x of the horizon, (len(x), size)."""
+        return [c.along.rows(x) @ v for c, v in zip(self.controls, values, strict=True)]
+
     # evaluation ------------------------------------------------------------------------------------------------
 
     def _carried_out(
         self, values: Sequence[np.ndarray], knots: np.ndarray, places: Sequence[np.ndarray]
-    ) -> tuple[Sweep, list[list[np.ndarray]], float, np.ndarray]:
-        """The flow, the values of the controls on every part, the objective, and the worth of the end."""
+    ) -> tuple[Sweep, list[list[np.ndarray]], float, np.ndarray, list[np.ndarray]]:
+        """The flow, the values of the controls on every part, the objective, the worth of the end, and what splines are worth.
+
+        (The last are zeros before the flow is taken backwards.)
+        """
         self.evaluations += 1
-        problem, segments, used = self.setting.problem, [], []
+        used: list[list[np.ndarray]] = []
+        segments: list[Segment] = []
+        gradients = [np.zeros_like(v) for v in values]
         for j, (left, right) in enumerate(pairwise(knots)):
-            given, scale = self.base.given, 1.0
-            current = [v[where[j]] for v, where in zip(values, places, strict=True)]
-            for control, value in zip(self.controls, current, strict=True):
-                given, scale = control.enter(given, scale, value, problem)
-            drift = self.base if given is self.base.given else self.base.at(given)
-            used.append(current)
             first, last = float(left) * self.clock, float(right) * self.clock
+            here = [where[j] for where in places]
+            if self.varied:
+                segment, scale = self._varied(values, here, first, last, gradients)
+                drift = self.base
+                used.append([])
+            else:
+                current = [v[k] for v, k in zip(values, here, strict=True)]
+                given, scale = self._entered(current)
+                drift = self.base if given is self.base.given else self.base.at(given)
+                used.append(current)
             pace = max(scale, scale * (1 + scale) / 2)
             if self.schedule is not None:
                 pace = max(1.0, float(np.max(self.schedule(np.linspace(first, last, 9)))))
             count = self.refine * max(1, int(np.ceil((last - first) * pace / LONGEST[id(self.method)])))
             inner = self.pieces[(self.pieces > first) & (self.pieces < last)]
             ends = np.unique(np.concatenate([np.linspace(first, last, count + 1), inner]))
-            segments.append(Segment(drift, scale if self.schedule is None else self.factor, ends))
+            if self.varied:
+                segments.append(replace(segment, ends=ends))
+            else:
+                segments.append(Segment(drift, scale if self.schedule is None else self.factor, ends))
         sweep = Sweep(segments, self.method)
         end = sweep.forward(self.start)
         if isinstance(self.objective, Hitting):
@@ -141,9 +191,49 @@ class Protocols:
         value, worth = self.objective.gradient(self.setting, end)
         if isinstance(self.objective, Hitting):
             final = sweep.segments[sweep.segment_of(-1)]
-            speed = final.drift.record(end, final.scale_at(sweep.taus[-1]), sweep.taus[-1]).slope
+            speed = final.record(end, sweep.taus[-1]).slope
             worth, value = -worth / (worth @ speed) / self.clock, sweep.taus[-1] / self.clock
-        return sweep, used, float(value), worth
+        return sweep, used, float(value), worth, gradients
+
+    def _entered(self, values: Sequence[np.ndarray]) -> tuple[Coefficients, float]:
+        """The coefficients and the factor on the rates with one value of every control."""
+        given, scale = self.base.given, 1.0
+        for control, value in zip(self.controls, values, strict=True):
+            given, scale = control.enter(given, scale, value, self.setting.problem)
+        return given, scale
+
+    def _varied(
+        self,
+        values: Sequence[np.ndarray],
+        places: Sequence[int],
+        first: float,
+        last: float,
+        gradients: Sequence[np.ndarray],
+    ) -> tuple[Varied, float]:
+        """The part of the training from τ = ``first`` to ``last``, and the largest factor on the rates there."""
+        length, problem = self.horizon * self.clock, self.setting.problem
+
+        def rows(tau: float) -> list[np.ndarray]:
+            # Of a control that is constant on pieces the piece of this part, also at its very end.
+            return [
+                np.eye(c.count)[k] if c.basis == "constant" else c.along.row(min(max(tau / length, 0.0), 1.0))
+                for c, k in zip(self.controls, places, strict=True)
+            ]
+
+        def current(tau: float) -> list[np.ndarray]:
+            return [row @ v for row, v in zip(rows(tau), values, strict=True)]
+
+        def enter(tau: float) -> tuple[Coefficients, float]:
+            given, scale = self._entered(current(tau))
+            return given, scale if self.schedule is None else self.factor(tau)
+
+        def give(worths: Worths, given: Coefficients, tau: float) -> None:
+            for out, row, control, value in zip(gradients, rows(tau), self.controls, current(tau), strict=True):
+                out += np.outer(row, control.pull(worths, given, value, problem))
+
+        inside = np.linspace(first, last, 9)
+        most = max(self._entered(current(float(tau)))[1] for tau in inside)
+        return Varied(self.base, 1.0, inside, enter, give), most
 
     def __call__(self, u: np.ndarray) -> Evaluation:
         """The objective of a protocol, and its gradient.
@@ -157,8 +247,7 @@ class Protocols:
         """
         knots, values, problem = self.knots(), self.split(u), self.setting.problem
         places = self.places(knots)
-        sweep, used, value, worth = self._carried_out(values, knots, places)
-        gradients = [np.zeros_like(v) for v in values]
+        sweep, used, value, worth, gradients = self._carried_out(values, knots, places)
 
         def visit(j: int) -> None:
             drift = sweep.segments[j].drift
@@ -167,7 +256,7 @@ class Protocols:
             drift.worths.wipe()
 
         self.base.worths.wipe()
-        sweep.backward(worth, visit)
+        sweep.backward(worth, None if self.varied else visit)
         return Evaluation(value, np.concatenate([g.ravel() for g in gradients]), sweep.states[-1])
 
     def switched(self, values: np.ndarray, knots: np.ndarray) -> tuple[float, np.ndarray]:
@@ -175,7 +264,7 @@ class Protocols:
 
         d𝒥/dx = p·(F before − F after): what the Hamiltonian jumps by.
         """
-        sweep, _, value, worth = self._carried_out([values], knots, [np.arange(len(values))])
+        sweep, _, value, worth, _ = self._carried_out([values], knots, [np.arange(len(values))])
         costates = sweep.costates(worth)
         out = np.zeros(len(knots) - 2)
         for k in range(1, len(costates) - 1):
@@ -183,9 +272,7 @@ class Protocols:
             if left == right:
                 continue
             y, tau = sweep.states[k], sweep.taus[k]
-            before, after = (
-                sweep.segments[j].drift.record(y, sweep.segments[j].scale_at(tau), tau).slope for j in (left, right)
-            )
+            before, after = (sweep.segments[j].record(y, tau).slope for j in (left, right))
             out[left] = self.clock * costates[k] @ (before - after)
         return value, out
 

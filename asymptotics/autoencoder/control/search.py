@@ -80,7 +80,7 @@ def _sums(protocols: Protocols, low: np.ndarray, width: np.ndarray) -> list[dict
     """The constraints that shares sum to one, in the solver's variables."""
     rows, first = [], 0
     for control, size in zip(protocols.controls, protocols.sizes, strict=True):
-        for j in range(control.pieces if control.share else 0):
+        for j in range(control.count if control.share else 0):
             row = np.zeros(len(low))
             row[first + j * control.size : first + (j + 1) * control.size] = 1.0
             rows.append(row)
@@ -98,11 +98,25 @@ def with_pieces(protocols: Protocols, pieces: Sequence[int], **changes: Any) -> 
     return Protocols(setting, protocols.objective, controls, protocols.horizon, **options)
 
 
-def spread(controls: Sequence[Control], values: Sequence[np.ndarray]) -> np.ndarray:
-    """The vector of controls whose values (pieces, size) are read off coarser or constant ones."""
+def steady(protocols: Protocols) -> Protocols:
+    """The same with controls that stay constant."""
+    controls = [replace(c, pieces=1, basis="constant") for c in protocols.controls]
+    return Protocols(
+        protocols.setting, protocols.objective, controls, protocols.horizon, protocols.method, protocols.refine
+    )
+
+
+def spread(
+    controls: Sequence[Control], values: Sequence[np.ndarray], of: Sequence[Control] | None = None
+) -> np.ndarray:
+    """The vector of controls whose values are read off those of the controls ``of``, or off values on equal pieces."""
     out = []
-    for control, value in zip(controls, values, strict=True):
-        middle = (np.arange(control.pieces) + 0.5) / control.pieces * len(value)
+    for k, (control, value) in enumerate(zip(controls, values, strict=True)):
+        centres = control.along.centres
+        if of is not None and of[k].basis == "spline":
+            out.append((of[k].along.rows(centres) @ value).ravel())
+            continue
+        middle = centres * len(value)
         if control.share:
             out.append(np.asarray(value)[np.minimum(middle.astype(int), len(value) - 1)].ravel())
         else:
@@ -134,7 +148,7 @@ def constants(protocols: Protocols, present: Sequence[np.ndarray]) -> list[Found
     ComputationError
         If no constant can be carried out.
     """
-    one = with_pieces(protocols, [1] * len(protocols.controls))
+    one = steady(protocols)
     low, high = one.bounds()
     begin = np.clip(np.concatenate(list(present)), low, high)
     found: list[Found] = []
@@ -235,6 +249,6 @@ def pieces(protocols: Protocols, best: Sequence[np.ndarray], count: int, seed: i
     at = coarse
     for level in range(1, depth):
         finer = with_pieces(protocols, [ladder[level] for ladder in ladders])
-        begin_at = spread(finer.controls, at.split(current.u))
+        begin_at = spread(finer.controls, at.split(current.u), at.controls)
         current, at = minimise(finer, begin_at, ITERATIONS[2 if level + 1 == depth else 1], 1e-13), finer
     return current, values

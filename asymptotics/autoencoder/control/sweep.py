@@ -53,6 +53,14 @@ class Segment:
         """s(τ)."""
         return float(self.scale(tau)) if callable(self.scale) else float(self.scale)
 
+    def record(self, y: np.ndarray, tau: float) -> Tape:
+        """dy/dτ at τ, kept for `pull`."""
+        return self.drift.record(y, self.scale_at(tau), tau)
+
+    def pull(self, tape: Tape, worth: np.ndarray) -> np.ndarray:
+        """Jᵀ ``worth``; the coefficients' share goes to where it belongs."""
+        return self.drift.pull(tape, worth)
+
 
 @dataclass
 class Sweep:
@@ -99,7 +107,7 @@ class Sweep:
             at = y + h * (A[i, :i] @ slopes[:i])
             # At the end of a step stand the values before a jump.
             now = min(tau + C[i] * h, float(np.nextafter(tau + h, 0.0)))
-            tapes.append(segment.drift.record(at, segment.scale_at(now), now))
+            tapes.append(segment.record(at, now))
             slopes[i] = tapes[-1].slope
         self._tapes.append(tapes)
         return y + h * (B @ slopes)
@@ -141,12 +149,12 @@ class Sweep:
         A, B = self.method.A, self.method.B
         found = [worth]
         for k in reversed(range(len(self._tapes))):
-            drift, h = self.segments[self._of[k]].drift, self.taus[k + 1] - self.taus[k]
+            segment, h = self.segments[self._of[k]], self.taus[k + 1] - self.taus[k]
             given = np.zeros((len(B), len(worth)))
             for i in reversed(range(len(B))):
                 later = A[i + 1 :, i] @ given[i + 1 :] if i + 1 < len(B) else 0.0
                 total = h * (B[i] * worth + later)
-                given[i] = drift.pull(self._tapes[k][i], total)
+                given[i] = segment.pull(self._tapes[k][i], total)
             worth = worth + given.sum(axis=0)
             found.append(worth)
             if visit is not None and (k == 0 or self._of[k - 1] != self._of[k]):

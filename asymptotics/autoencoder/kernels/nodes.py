@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...common.numerics import codegen
 from .flow import ForwardWriter
-from .writer import TOLD
+from .writer import LANES, TOLD
 
 if TYPE_CHECKING:
     import sympy
@@ -19,10 +19,6 @@ NOISE = (
     "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
     " alpha_, beta_, alpha_dot_, beta_dot_, time_, tw, b_, told, kappa, out):"
 )
-
-
-#: Nodes a tile of the `noise` kernel: all that a tile needs lies in one buffer, so that its loops vectorise.
-LANES = 64
 
 
 class NodesWriter(ForwardWriter):

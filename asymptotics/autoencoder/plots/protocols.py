@@ -13,11 +13,12 @@ from ..control.result import Gradient
 
 @draw.register
 def protocol(optimum: Optimum, ax: Any = None) -> tuple[Any, Any]:
-    """The optimal controls against n/d as steps, the best constants as dashed lines."""
+    """The optimal controls against n/d as steps (splines as lines), the best constants as dashed lines."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.5))
         keys = list(optimum.controls)
-        colour = 0
+        colour, spline = 0, optimum.optimum.get("basis") == "spline"
+        fine = np.linspace(0.0, optimum.horizon, 401)
         for key in keys:
             values = np.asarray(optimum.optimum["control"][key] if len(keys) > 1 else optimum.optimum["control"])
             constant = optimum.constant["control"][key] if len(keys) > 1 else optimum.constant["control"]
@@ -26,7 +27,11 @@ def protocol(optimum: Optimum, ax: Any = None) -> tuple[Any, Any]:
             ends = knots if len(knots) == len(values) + 1 else np.linspace(0, optimum.horizon, len(values) + 1)
             for k, column in enumerate(values.T):
                 name = key.removeprefix("training.") + (f"[{k}]" if values.shape[1] > 1 else "")
-                axis.stairs(column, ends, baseline=None, color=COLOURS[colour % len(COLOURS)], label=name)
+                if spline:
+                    line = optimum.control(fine, key).reshape(len(fine), -1)[:, k]
+                    axis.plot(fine, line, color=COLOURS[colour % len(COLOURS)], label=name)
+                else:
+                    axis.stairs(column, ends, baseline=None, color=COLOURS[colour % len(COLOURS)], label=name)
                 axis.axhline(np.ravel(constant)[k], color=COLOURS[colour % len(COLOURS)], linestyle="--", linewidth=0.8)
                 colour += 1
         axis.set_xlabel("$n/d$")

@@ -5,13 +5,15 @@ orbit normalised Θ ~ e^{γs} at s → −∞ that reaches the threshold at s*, 
 
     τ_esc = s* + (1/2γ)(ln d − ln C_eff) − (1/γ) ln|ξ|,   C_eff = C₀ + ∫ e^{−2γτ} 2η Cov(Y) dτ,
 
-of mean s* + (1/2γ)(ln d − ln C_eff + 1.270363) and standard deviation π/(√8 γ). Where the path has not come to rest before
-runs leave it, the growth along it takes the place of γτ. A few rates alike: |ξ| is the norm of as many Gaussian numbers.
+of mean s* + (1/2γ)(ln d − ln C_eff + 1.270363) and standard deviation π/(√8 γ). A few rates alike: |ξ| is the norm of as many
+Gaussian numbers. Where the path has not come to rest before runs leave it, or other overlaps grow too (of rate γ₂ < γ: they are
+smaller by d^{−(1−γ₂/γ)/2} alone when the threshold is reached, and bring runs there earlier), runs are drawn at an early time from
+N(path, C/d) in all order parameters, and followed by the flow.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +22,17 @@ from ...common.input.checks import integer, number
 from ...common.output.results import Result, to_builtin
 from ...common.running.checkpoints import Checkpoint
 from ..model.problem import Problem
+from ..theory import solve
 from .covered import FIXED, FLOW, live
-from .orbits import Lift, Orbits
-from .saddle import Saddle, saddle_of
+from .orbits import ROUGH, Lift, Orbits
+from .saddle import Saddle, longer, saddle_of
 
 #: Probabilities at which the law is tabulated.
 LEVELS = (np.arange(400) + 0.5) / 400
 #: Directions in a growing space of several dimensions (of two: equally spaced), and amplitudes for which orbits are integrated.
-DIRECTIONS, AMPLITUDES = 48, 14
+DIRECTIONS, AMPLITUDES = 48, 8
+#: Draws of what scatters beside one growing overlap, each with both signs.
+SIDES = 8
 #: Runs are given this long beyond the last tabulated quantile, in units of 1/γ: e to minus this of the last have not escaped then.
 LATE = 5.0
 
@@ -167,7 +172,10 @@ def escape(
     d = integer("dimension", problem.simulation.dimension if dimension is None else dimension, at_least=2)
     number("threshold", threshold, above=0)
     saddle = saddle_of(live(problem, "the escape from a saddle", (*FLOW, *FIXED)), initial)
-    mean, std, quantiles = law_at_rest(saddle, d, threshold) if saddle.resting else law_along(saddle, d, threshold)
+    if saddle.resting and not saddle.slower:
+        mean, std, quantiles = law_at_rest(saddle, d, threshold)
+    else:
+        mean, std, quantiles = law_along(grown(saddle, d, threshold), d, threshold)
     found: dict[str, np.ndarray] = {}
     measured: dict[str, dict[str, float]] = {}
     for name, count in (
@@ -223,7 +231,8 @@ def _growth(saddle: Saddle) -> float:
     from ..finite_size.fluctuations import fluctuations
     from .orbits import backward
 
-    forms = backward(fluctuations(saddle.path, initial=saddle.initial), saddle.left)[0]
+    f = fluctuations(saddle.path, initial=saddle.initial)
+    forms = backward(f, saddle.left, len(f.knots) - 1)
     theta = np.concatenate(
         [np.arange(s.start, s.stop) for s in map(saddle.flow.layout.theta, range(saddle.flow.layout.atoms))]
     )
@@ -236,18 +245,24 @@ def effective(saddle: Saddle) -> float:
     return square * float(np.exp(-2 * _growth(saddle)))
 
 
-def _directions(m: int) -> np.ndarray:
-    """Unit vectors spread over the sphere in R^m, (n, m)."""
-    if m == 1:
-        return np.ones((1, 1))
-    if m == 2:
-        angles = 2 * np.pi * (np.arange(DIRECTIONS) + 0.5) / DIRECTIONS
-        return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+def _directions(m: int, beside: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors spread over the sphere in R^m, (n, m), each with numbers (n, beside) of a standard Gaussian."""
     from scipy.special import ndtri
     from scipy.stats import qmc
 
-    z = ndtri(qmc.Sobol(m, rng=np.random.default_rng(0)).random_base2(6))
-    return np.asarray(z / np.linalg.norm(z, axis=1, keepdims=True))
+    rng = np.random.default_rng(0)
+    if m > 2:
+        z = ndtri(qmc.Sobol(m + beside, rng=rng).random_base2(6))
+        return np.asarray(z[:, :m] / np.linalg.norm(z[:, :m], axis=1, keepdims=True)), z[:, m:]
+    if m == 2:
+        angles = 2 * np.pi * (np.arange(DIRECTIONS) + 0.5) / DIRECTIONS
+        found = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    else:
+        # Both signs: they need not look the same to the network.
+        found = np.tile([[1.0], [-1.0]], (SIDES if beside else 1, 1))
+    if not beside:
+        return found, np.zeros((len(found), 0))
+    return found, np.asarray(ndtri(qmc.LatinHypercube(beside, rng=rng).random(len(found))))
 
 
 def _norms(levels: np.ndarray, m: int) -> np.ndarray:
@@ -264,7 +279,7 @@ def law_at_rest(saddle: Saddle, d: float, threshold: float) -> tuple[float, floa
     m, gamma = len(saddle.left), saddle.rate
     orbits, root = Orbits(saddle, threshold), np.linalg.cholesky(saddle.covariance)
     gram, parts = _gram(saddle), []
-    for n in _directions(m):
+    for n in _directions(m)[0]:
         along = root @ n
         size = float(np.sqrt(along @ gram @ along))
         parts.append(orbits.from_rest(along / size) - np.log(size) / gamma)
@@ -277,17 +292,26 @@ def law_at_rest(saddle: Saddle, d: float, threshold: float) -> tuple[float, floa
 
 
 def law_along(saddle: Saddle, d: float, threshold: float) -> tuple[float, float, np.ndarray]:
-    """The same where the path is still on its way: orbits from the most likely deviations at an early time."""
+    """The same where the path is still on its way, or more grows than what grows fastest: orbits of runs drawn at an early time."""
     from scipy.interpolate import PchipInterpolator
 
-    m, orbits, lift = len(saddle.left), Orbits(saddle, threshold), Lift(saddle, d, threshold)
-    root = np.linalg.cholesky(saddle.covariance / d)
+    orbits, lift = Orbits(saddle, threshold, ROUGH), Lift(saddle, d, threshold)
+    m = lift.overlaps.shape[1]
     fine = (np.arange(4000) + 0.5) / 4000
     norms = np.log(_norms(fine, m))
     grid = np.linspace(norms[0], norms[-1], AMPLITUDES)
     times = []
-    for n in _directions(m):
-        at = [orbits.time(lift.tau, lift.state(np.exp(x) * root @ n)) for x in grid]
+    for n, beside in zip(*_directions(m, lift.beside.shape[1]), strict=True):
+        at = [orbits.time(lift.tau, lift.state(np.exp(x) * n, beside)) for x in grid]
         times.append(PchipInterpolator(grid, at)(norms))
     sample = np.array(times)
     return float(sample.mean()), float(sample.std()), np.quantile(sample, LEVELS)
+
+
+def grown(saddle: Saddle, d: float, threshold: float) -> Saddle:
+    """The same saddle with its path followed until runs have left it."""
+    square = float(np.trace(_gram(saddle) @ saddle.covariance))
+    tau = (np.log(threshold) + np.log(d / square) / 2 + 1) / saddle.rate
+    if saddle.path.tau_max >= tau:
+        return saddle
+    return replace(saddle, path=solve(longer(saddle.path.problem, tau), progress=False))

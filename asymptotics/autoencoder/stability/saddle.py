@@ -51,6 +51,8 @@ class Saddle:
         Whether the path rests on the saddle from the start.
     initial : str
         "exact" or "drawn".
+    slower : bool
+        Whether further overlaps grow, at smaller rates.
     """
 
     path: TrainingPath
@@ -63,6 +65,7 @@ class Saddle:
     covariance: np.ndarray
     resting: bool
     initial: str
+    slower: bool = False
 
     @property
     def theta(self) -> np.ndarray:
@@ -157,7 +160,15 @@ def saddle_of(problem: Problem, initial: str | None = None) -> Saddle:
     else:
         C = fluctuations(path, initial=initial).state_covariance(path.tau_max)[0]
         covariance = left @ C @ left.T
-    return Saddle(path, flow, state, rate, spectrum, right, left, covariance, resting, initial)
+    return Saddle(path, flow, state, rate, spectrum, right, left, covariance, resting, initial, _slower(spectrum, flow))
+
+
+def _slower(spectrum: Spectrum, flow: Flow) -> bool:
+    """Whether overlaps grow at rates below the largest."""
+    rates = spectrum.eigenvalues.real
+    also = (rates > 1e-6 * rates.max()) & (rates <= rates.max() * (1 - ALIKE))
+    overlaps = [flow.layout.unpack(np.abs(v))[0].sum() for v in spectrum.vectors.T[also]]
+    return bool(np.any(np.array(overlaps) > NO_OVERLAP))
 
 
 def _distance(path: TrainingPath) -> float:
