@@ -119,7 +119,8 @@ class Sweep(Result):
             raise InputError(f"{name}: no such column{closest(name, list(self.columns))}")
         values = self.columns[key]
         if all(v is None or isinstance(v, (int, float)) for v in values):
-            return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+            # A minus before 0 says nothing.
+            return np.array([math.nan if v is None else v for v in values], dtype=np.float64) + 0.0
         return np.array([text_of(v) for v in values])
 
     def _key(self, name: str) -> str | None:
