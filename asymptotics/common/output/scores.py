@@ -53,6 +53,10 @@ class Row:
     skewed: bool = False
     labels: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.labels and len(self.labels) != self.size:
+            raise ValueError(f"labels of {self.name}: {len(self.labels)} for {self.size} entries")
+
     @classmethod
     def of_runs(cls, name: str, theory: Any, values: Any, **options: Any) -> Row:
         """From the values of independent runs, (runs, ...): Student's t with runs − 1 degrees of freedom."""
