@@ -53,7 +53,8 @@ def densities(quick: bool) -> Drawing:
     caption = (
         "Three clusters, and what three generations of networks make of them, each trained on the samples of the one before, on the"
         " plane of the centroids: contours that hold 30, 60 and 90 % of the mass, of the target (dashed) and of the generated law by"
-        f" theory (blue), over samples of {runs.runs} networks in R^d, d = {runs.dimension}. Insets: one of the peaks, enlarged. Each"
+        f" theory (blue), over samples of {runs.runs} networks in R^d, d = {runs.dimension}. Insets: one of the peaks, enlarged"
+        " (in the frame peaks are drawn no narrower than its hundredth part). Each"
         " network in R^d has its own peaks, which differ by their fluctuations of order 1/√d. Setting: the example"
         f" {EXAMPLE} (tanh, two hidden units, ten training times, t_f = 0.99)."
     )

@@ -46,7 +46,7 @@ def _ring(nodes: int) -> asy.Experiment:
             "hidden_units": 2, "init": {"Theta": [[0.2, 0.05], [-0.05, 0.2]], "Q": [[0.2, 0.0], [0.0, 0.2]]},
         },
         training={"times": [0.6], "learning_rate": 0.1, "weight_decay": 0.1, "tau": 4.0},
-        sampling={"epsilon": "0.5*alpha", "step": 0.01, "stop": 0.9},
+        sampling={"step": 0.01, "stop": 0.9},
     )  # fmt: skip
 
 
@@ -55,8 +55,8 @@ def ring(quick: bool) -> Drawing:
     experiment = _ring(NODES).replace(_size(quick))
     setting = (
         f"Latent variable uniform on a circle of radius 3, taken at {NODES} equidistant angles, variance 0.2 around it in all"
-        " directions; two tied tanh units, one training time t = 0.6, eta = 0.1, weight decay 0.1; sampler with noise epsilon"
-        " = alpha/2 to t = 0.9. Two odd units know the square of signs of their fields: the circle is drawn with four corners."
+        " directions; two tied tanh units, one training time t = 0.6, eta = 0.1, weight decay 0.1; sampler without noise"
+        " to t = 0.9. Two odd units know the square of signs of their fields: the circle is drawn with four corners."
     )
     drawing = along(experiment, [0.0, 0.8, 1.6, 4.0], setting, f"{PAPER}: targets on a continuous latent manifold")
     # Equidistant angles are the continuous measure: half as many give the same path.
@@ -160,6 +160,7 @@ def predictions(quick: bool) -> Drawing:
 
 
 FIGURES: Figures = {
+    "latent-ring": ring,
     "unequal-clusters": unequal,
     "noisy-sampler": noisy_sampler,
     "predictions": predictions,
