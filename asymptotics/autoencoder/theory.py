@@ -20,7 +20,6 @@ from .equations.live import live_states, without_averages
 from .equations.nodes import LONG, SHARE, Chooser, rough_rule
 from .equations.path import TrainingPath
 from .equations.stability import ROUNDING, Stability, analyse, growing
-from .generated.law import reported
 from .kernels.compile import Kernels
 from .model.problem import Problem
 from .solution import OrderParameterPath
@@ -152,14 +151,18 @@ def solve(
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     # Averages of the weights change nothing of the live network: growth and stability are its own.
     live = without_averages(problem)
-    own = drift if live is problem else Drift(live, kernels, drift.rule, drift.pairs)
+    own = drift
+    if live is not problem:
+        own = Drift(live, kernels, drift.rule, drift.pairs)
     states = live_states(np.concatenate([path.values[:1, 0], path.values[:, -1]]), own.layout, drift.layout)
     rough = chooser.pilot_drift
-    if rough is None:
-        rough = own if isinstance(drift.rule, Rule) else Drift(live, kernels, rough_rule(kernels))
-    whole = rough if live is problem else Drift(problem, kernels, rough.rule, rough.pairs)
-    for other, start_state in ((own, states[0]), (rough, states[0]), (whole, path.values[0, 0])):
-        other.hold(start_state)
+    if own is not drift:
+        own.hold(states[0])
+    if rough is not None:
+        rough.hold(states[0])
+    else:
+        rough = own if isinstance(drift.rule, Rule) else own.with_rule(rough_rule(kernels))
+    whole = rough if live is problem else drift.with_rule(rough.rule)
     known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
     error = path_error(path.taken, whole)
     scale = max(1.0, float(np.max(np.abs(path.values))))
@@ -189,5 +192,7 @@ def solve(
     )
     if not boolean("generated", generated):
         return solved
+    from .generated.law import reported  # densities of images and all that they need: only where they are asked for
+
     last = solved.tau_max if solved.shown is None else float(solved.shown[-1])
     return OrderParameterPath.of(solved, generated=reported(solved, problem, last))

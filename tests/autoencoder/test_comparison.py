@@ -17,7 +17,7 @@ from asymptotics.autoencoder.kernels import rates
 
 @pytest.fixture(scope="module")
 def runs(three_clusters):
-    return asy.simulate(three_clusters, dimension=1000, runs=8, samples=1000, seed=0, workers=2, progress=False)
+    return asy.simulate(three_clusters, dimension=1000, runs=8, samples=200, seed=0, workers=2, progress=False)
 
 
 def test_right_theory_passes(three_clusters, three_clusters_path, runs):

@@ -242,7 +242,7 @@ def test_representable_target_is_a_fixed_point():
         },
         training={"times": [t], "learning_rate": 1e-9, "tau": 120.0},
         sampling={"scheme": "continuous", "stop": float(stop)},
-        generations={"count": 3, "nodes": 64, "replicas": 2},
+        generations={"count": 2, "nodes": 64, "replicas": 2},
     )
     result = generations(e.problem, progress=False, tolerance=1e-8, integrator_tolerance=1e-9)
     np.testing.assert_allclose(result.b, regression(Lambda), atol=1e-6)

@@ -249,9 +249,9 @@ def test_guided_average_in_space():
         },
         training={"times": [0.3, 0.6], "learning_rate": 0.2, "tau": 1.0, "label_dropout": 0.2, "ema": 1.0},
         sampling={"epsilon": "0.5*(1-t)", "step": 0.05, "stop": 0.9, "label": 0, "guidance": 1.0, "network": "ema"},
-        simulation={"dimension": 60, "runs": 3},
+        simulation={"dimension": 60, "runs": 2},
     )  # fmt: skip
-    found = asy.regimes(experiment, tau=[1.0], clones=[0.1, 0.5], pairs=3000, simulate=True, workers=1, progress=False)
+    found = asy.regimes(experiment, tau=[1.0], clones=[0.1, 0.5], pairs=1600, simulate=True, workers=1, progress=False)
     assert found.compare().passed, found.compare().summary()
     assert 0.5 < found.clones.phi[0] < found.clones.phi[1] < 1
     with pytest.raises(InputError, match=r"sampling\.label"):

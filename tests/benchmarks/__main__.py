@@ -5,6 +5,8 @@ Baseline and ours turn by turn in this one process, CPU seconds, least of severa
 
 from __future__ import annotations
 
+import resource
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +27,12 @@ def job(name: str) -> Callable[[Callable[[], tuple[str, Job | None, Job, str, in
     return lambda make: JOBS.__setitem__(name, make)
 
 
+def spent() -> float:
+    """CPU seconds of this process and of those that it started and that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
 def best(repeats: int, *jobs: Job | None) -> list[float]:
     """Least CPU seconds of each job, interleaved; nan where there is none."""
     times: list[list[float]] = [[] for _ in jobs]
@@ -35,9 +43,9 @@ def best(repeats: int, *jobs: Job | None) -> list[float]:
     for _ in range(repeats):
         for k, one in enumerate(jobs):
             if one is not None:
-                start = time.process_time()
+                start = spent()
                 one()
-                times[k].append(time.process_time() - start)
+                times[k].append(spent() - start)
     return [min(t) if t else float("nan") for t in times]
 
 
@@ -119,7 +127,31 @@ def _() -> tuple[str, Job | None, Job, str, int]:
 @job("covariance of three-clusters")
 def _() -> tuple[str, Job | None, Job, str, int]:
     path = asy.solve("three-clusters")
-    return "", None, lambda: path.covariance(4.0, 1000), "<= 25 ms", 3
+
+    def ours() -> object:
+        # What is kept with the path would be all that is measured.
+        path.__dict__.pop("_fluctuations", None)
+        return path.covariance(4.0, 1000)
+
+    return "", None, ours, "<= 25 ms", 3
+
+
+@job("bias of three-clusters")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    path = asy.solve("three-clusters")
+    path.covariance(4.0, 1000)
+
+    def ours() -> object:
+        path.__dict__.pop("_bias", None)
+        return path.bias(4.0, 1000)
+
+    return "", None, ours, "<= 60 ms", 3
+
+
+@job("solve three-clusters --json, process")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    command = [sys.executable, "-m", "asymptotics", "solve", "three-clusters", "--json"]
+    return "", None, lambda: subprocess.run(command, check=True, capture_output=True), "<= .6 s", 3
 
 
 def main(names: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -164,14 +165,18 @@ def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> T
         loss_tau, loss_states = knots, np.concatenate([stacked[:1, 0], stacked[:, -1]])
     # Where the path ended fewer nodes may have been enough than where it began.
     drift.as_fine_as_planned()
-    bulk, potential = drift.losses(loss_tau, loss_states)
+    losses = cache(partial(drift.losses, loss_tau, loss_states))
+    later: dict[str, Any] = {
+        "loss_bulk": lambda: losses()[0],
+        "loss_potential": lambda: losses()[1],
+        "experiment": problem.to_tables,
+        "loss_unpredicted": partial(unpredicted_along, problem, loss_tau),
+    }
     return TrainingPath(
         knots=knots,
         values=stacked,
         centroids=problem.target.centroids,
         loss_tau=loss_tau,
-        loss_bulk=bulk,
-        loss_potential=potential,
         atoms=drift.layout.atoms,
         p=drift.layout.p,
         K=drift.layout.K,
@@ -181,14 +186,13 @@ def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> T
         seconds=0.0,
         rule="",
         method=controls.method,
-        experiment=problem.to_tables(),
         version=__version__,
-        loss_unpredicted=unpredicted_along(problem, loss_tau),
         basis=drift.layout.basis,
         averages=[a.to_builtin() for a in problem.training.averages],
         moving=problem.optimiser.moving,
         source=problem,
         taken=taken,
+        **later,
     )
 
 
