@@ -136,8 +136,8 @@ def _law(
 
 def _peak(sample: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre of the highest peak of a sample, and half the side of a square that holds it."""
-    counted, x, y = np.histogram2d(*sample.T, bins=60)
-    i, j = np.unravel_index(int(np.argmax(counted)), counted.shape)
+    counted, x, y = np.histogram2d(sample[:, 0], sample[:, 1], bins=60)
+    i, j = (int(k) for k in np.unravel_index(int(np.argmax(counted)), counted.shape))
     centre = np.array([(x[i] + x[i + 1]) / 2, (y[j] + y[j + 1]) / 2])
     near = np.max(np.abs(sample - centre), axis=1)
     # Of the points nearer than three cells, those that lie together.
