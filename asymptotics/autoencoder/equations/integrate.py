@@ -14,6 +14,7 @@ from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem
 from .drift import Drift
+from .forecast import compiled
 from .layout import Layout
 from .loss_terms import unpredicted_along
 from .path import TrainingPath
@@ -26,11 +27,16 @@ class SolveError(ComputationError):
     """The integration stopped early; ``partial`` is the path up to there (or None)."""
 
 
-def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") -> Kernels:
-    """Compiled kernels of the problem's denoiser; closed forms for centred fields where all centroids are zero."""
+def kernels_of(problem: Problem, *, backend: str | None = None, form: str = "auto") -> Kernels:
+    """Kernels of the problem's denoiser; closed forms for centred fields where all centroids are zero.
+
+    Compiled, unless another ``backend`` is named or the network is so large that compiling takes longer than arrays do.
+    """
     denoiser = problem.denoiser
     if form == "auto" and not np.any(problem.target.centroids):
         form = "closed"
+    if backend is None:
+        backend = "numba" if compiled(len(denoiser.vectors)) else "numpy"
     return compile_kernels(denoiser.specification(), denoiser.derived, backend=backend, form=form)
 
 

@@ -20,6 +20,8 @@ NOISE = (
     "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
     " alpha_, beta_, alpha_dot_, beta_dot_, time_, tw, b_, told, kappa, out):"
 )
+#: Nodes that array code takes at once: it keeps an array of them for every term of every moment.
+PIECE = 4096
 
 
 #: Sums that may be taken in the place of one moment, where they need less of every node.
@@ -99,10 +101,12 @@ class NodesWriter(ForwardWriter):
         outer = [*self.constants(), "for i in range(mean.shape[0]):"]
         if self.backend == "numpy":
             fixed, outputs = self.hoisted(self._node_outputs())
-            node = self._field_lines("i", "z[:, {n}]")
+            node = [f"piece, share = z[start : start + {PIECE}], w[start : start + {PIECE}]"]
+            node += self._field_lines("i", "piece[:, {n}]")
             node += codegen.assignments([(f"y_{k}", e) for k, (_, e) in enumerate(outputs)], "numpy")
-            ending = [f"out[i, {k}] = numpy.dot(w, y_{k} + numpy.zeros(w.shape))" for k in range(len(outputs))]
-            body = [*outer, *("    " + line for line in [*constants, *fixed, *node, *ending])]
+            node += [f"out[i, {k}] += numpy.dot(share, y_{k} + numpy.zeros(share.shape))" for k in range(len(outputs))]
+            loop = ["out[i] = 0.0", f"for start in range(0, w.shape[0], {PIECE}):", *("    " + line for line in node)]
+            body = [*outer, *("    " + line for line in [*constants, *fixed, *loop])]
         else:
             columns = [f"z_{m} = z[:, {m}].copy()" for m in range(len(self.encoders) + self.latent)]
             fixed, node, sums, store = self._summed()
