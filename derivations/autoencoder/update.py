@@ -85,6 +85,7 @@ class Equations(Potential):
         """What every symbol is made of that carries numbers of vectors."""
         one: list[tuple[str, tuple[int, ...]]] = [(stem, ()) for stem in ("rho", "Theta", "m", "A")]
         one += [(stem, (c,)) for stem in ("g", "z") for c in (0, 1)]
+        parts: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
         parts = [(stem, channel, (a,)) for stem, channel in one for a in range(self.p)]
         pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
         parts += [(stem, (), pair) for stem in ("P", "q", "H0", "H1", "N0", "N1") for pair in pairs]

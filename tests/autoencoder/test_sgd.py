@@ -454,3 +454,33 @@ def test_bad_schedules_and_times_are_refused():
         train(three_clusters(50, weight_decay=600.0), 0)
     with pytest.raises(InputError, match="taus"):
         train(three_clusters(50), 0, [5.0])
+
+
+def test_a_hundred_steps_of_the_direct_process():
+    """W = S V against the update rule itself, W kept in double: learning rate and decay so large that S is folded into V."""
+    rng = np.random.default_rng(8)
+    d, eta, lam, alpha, beta = 60, 0.5, 3.0, 0.4, 0.6
+    for p, frozen in ((2, None), (3, 1)):
+        rates = np.ones(p)
+        if frozen is not None:
+            rates[frozen] = 0.0
+        W = rng.standard_normal((p, d))
+        problem = SgdProblem(
+            named("tied", p), d, [[2.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [alpha], [beta], [0.0], [1.0], eta, 1.0,
+            weight_decay=lam, b=0.2, initial=(W.copy(), rng.standard_normal((2, d)) / 8), dtype="float64", rates=rates,
+        )  # fmt: skip
+        trainer, b, folded = Trainer(problem, 5), 0.2, 0
+        for step in range(100):
+            x0, x1, _ = sample_of(problem, 5, step)
+            x = alpha * x0 + beta * x1
+            field = W @ x / np.sqrt(d)
+            phi = np.tanh(field)
+            residual = x1 - b * x - phi @ W / np.sqrt(d)
+            slope = np.outer(phi, residual) + np.outer((W @ residual) / np.sqrt(d) * (1 - phi**2), x)
+            W = W + eta * rates[:, None] * (2 / np.sqrt(d) * slope - lam / d * W)
+            b += 2 * eta / d**2 * residual @ x
+            before = trainer._mixing.copy()
+            trainer.advance(1)
+            folded += np.array_equal(trainer._mixing, np.eye(p)) and not np.array_equal(before, np.eye(p))
+            assert np.allclose(trainer.weights, W, rtol=0, atol=1e-9) and abs(trainer.b - b) < 1e-9
+        assert folded >= 1

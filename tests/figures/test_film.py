@@ -167,7 +167,7 @@ BOUNDS = {
     "fluctuations-fan": (("spread_scores", -3.0, 3.0),),
     # Of independent numbers with Gaussian errors less than one in a thousand such drawings has one beyond 4.5 standard errors.
     "three-clusters": (("agree", 1, 1),),
-    "learning-curves": (("masses_beyond", -0.05, 0.05), ("cosines_beyond", -0.05, 0.05)),
+    "learning-curves": (("masses_score", 0.0, 4.5), ("cosines_score", 0.0, 4.5), ("cosines_beyond", -0.1, 0.1)),
     "mixture-path": (("agree", 1, 1), ("gap", 0.0, 0.1)),
     "mixture-error": (("score", -4.5, 4.5),),
     "mixture-plane": (("score", -4.5, 4.5),),

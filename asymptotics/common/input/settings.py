@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -21,6 +22,20 @@ class _Renaming(type):
         if not aliases.keys().isdisjoint(named):
             named = present_names(named, aliases, cls.key)  # type: ignore[attr-defined]
         return super().__call__(*values, **named)
+
+
+@cache
+def _also(cls: type[Settings]) -> Mapping[str, str]:
+    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    names = {name: field for field in fields for name in cls.notation(field).names}
+    return {name: field for name, field in names.items() if name not in fields and name not in cls.ALIASES}
+
+
+@cache
+def _required(cls: type[Settings]) -> frozenset[str]:
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    return frozenset(f.name for f in fields if f.default is missing and f.default_factory is missing)
 
 
 class Settings(metaclass=_Renaming):
@@ -64,15 +79,12 @@ class Settings(metaclass=_Renaming):
     @classmethod
     def also(cls) -> dict[str, str]:
         """Fields by the further names that a file may use for them."""
-        fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        names = {name: field for field in fields for name in cls.notation(field).names}
-        return {name: field for name, field in names.items() if name not in fields and name not in cls.ALIASES}
+        return dict(_also(cls))
 
     @classmethod
     def requires(cls, field: str) -> bool:
         """Whether a field has no default."""
-        f = {f.name: f for f in dataclasses.fields(cls)}.get(field)  # type: ignore[arg-type]
-        return f is not None and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        return field in _required(cls)
 
     def set(self, **values: Any) -> None:
         """Store checked values; for use in ``__post_init__`` alone."""
