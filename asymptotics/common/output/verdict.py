@@ -41,7 +41,7 @@ class Verdict(Result):
         "stability": "how deviations from the path grow (auto-encoder)",
         "sliced_wasserstein": "distance of generated points to theory, and to the other runs (auto-encoder)",
         "probability": "share of runs with E_OG < E_TG (one_step)",
-        "ks_statistic": "largest difference of the particles' distribution from the law's, times the root of their number (score_smoothing)",
+        "ks_statistic": "largest difference of the particles' distribution from the law's, times root of their number (score_smoothing)",
         "ks_step_error": "bound on the part of that difference that the steps of the particles make (score_smoothing)",
     }
 
