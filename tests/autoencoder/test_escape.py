@@ -138,6 +138,9 @@ def test_runs_that_leave_are_compared_with_their_law(initial):
     assert runs.initial == initial and (np.ptp(runs.Theta[:, 0]) > 0) == (initial == "drawn")
     verdict = asy.compare(path, runs)
     assert verdict.passed and any("Kolmogorov" in name for name, _ in verdict.tests)
+    # What it would have seen is said: 40 runs and 32 branches see changes of tens of per cent of |Θ|.
+    assert set(verdict.power) == {name for name, _ in verdict.tests} and "this comparison sees" in verdict.summary()
+    assert all(0.05 < change < 3.0 for change in verdict.power.values())
     assert any(
         ("drew their weights anew" in note) == (initial == "drawn") for note in verdict.notes if "typical" in note
     )
@@ -146,6 +149,27 @@ def test_runs_that_leave_are_compared_with_their_law(initial):
     object.__setattr__(other, "initial", initial)
     assert min(p for _, p in asy.compare(path, other).tests) < 1e-3
     assert asy.plot(path, runs)[1] is not None
+
+
+def test_what_the_test_of_typical_runs_would_have_seen():
+    """A scale seen with probability 1/2: exponential values, where F(x) − F(x/(1 + c)) is known, and SciPy's test on drawn samples."""
+    from scipy.stats import ks_2samp
+
+    from asymptotics.autoencoder.comparison.typical import seen
+
+    values = -np.log(1 - (np.arange(4000) + 0.5) / 4000)
+    n, m, level, rng = 32, 60, 0.005, np.random.default_rng(1)
+    probability = seen(values, n, m)
+    changes = np.linspace(0.0, 6.0, 601)
+    half = changes[np.argmax([probability(c, level) > 0.5 for c in changes])]
+    # Of exponentials the distance is largest at x = (1 + c) ln(1 + c)/c.
+    x = (1 + half) * np.log(1 + half) / half
+    wanted = np.sqrt(np.log(2 / level) / 2 * (n + m) / (n * m))
+    assert np.exp(-x / (1 + half)) - np.exp(-x) == pytest.approx(wanted, abs=0.01)
+    rejected = [
+        ks_2samp(rng.exponential(size=n), (1 + half) * rng.exponential(size=m)).pvalue < level for _ in range(300)
+    ]
+    assert np.mean(rejected) == pytest.approx(0.5, abs=0.12)
 
 
 def test_a_stable_path_is_its_own_law():
