@@ -7,18 +7,11 @@ from . import random_features as random_features
 from . import score_smoothing as score_smoothing
 from . import tools as tools
 from .api import compare as compare
-from .api import escape as escape
-from .api import fixed_points as fixed_points
-from .api import generations as generations
-from .api import gradient as gradient
 from .api import movie as movie
-from .api import optimise as optimise
 from .api import plot as plot
-from .api import regimes as regimes
 from .api import simulate as simulate
 from .api import solve as solve
 from .api import solve_many as solve_many
-from .api import typical as typical
 from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity
 from .autoencoder.model.target import EmpiricalMixture as EmpiricalMixture
 from .autoencoder.model.target import GaussianMixture as GaussianMixture
@@ -32,5 +25,12 @@ from .opening import load as load
 from .relative_distance import RelativeDistance as RelativeDistance
 from .relative_distance import memorisation as memorisation
 from .sweeps import sweep as sweep
+from .verbs import escape as escape
+from .verbs import fixed_points as fixed_points
+from .verbs import generations as generations
+from .verbs import gradient as gradient
+from .verbs import optimise as optimise
+from .verbs import regimes as regimes
+from .verbs import typical as typical
 
 __version__: str

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
-from . import __version__, api
+from . import __version__, api, verbs
 from .arguments import Parser, changes_of, check_outputs, load_arguments
 from .common.input.checks import ComputationError, InputError, choice
 from .common.input.texts import typed
@@ -109,7 +109,7 @@ def _optimise(name: str, arguments: Sequence[str]) -> int:
     simulate = not given.pop("only_theory", False)
     if common.checkpoint is not None:
         raise InputError("--checkpoint: must be left out; an optimisation keeps none")
-    result = api.optimise(experiment, simulate=simulate, workers=common.workers, **given)
+    result = verbs.optimise(experiment, simulate=simulate, workers=common.workers, **given)
     _emit(common, result, result.to_json(), lambda: result.plot())
     return 0
 
@@ -421,7 +421,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     name = arguments[0]
     if name not in commands():
-        choice("command", name, [*commands(), *own_commands()])
+        choice("command", name, list(dict.fromkeys([*commands(), *own_commands()])))
     command = commands().get(name) or own_commands()[name]
     alone = {"-h", "--help"} & set(arguments) and all(a.startswith("-") for a in arguments[1:])
     if alone and command.verbs:

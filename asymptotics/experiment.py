@@ -10,6 +10,7 @@ import importlib
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,11 @@ from .common.input.collecting import settle
 from .common.input.data_files import data_files, unchanged
 from .common.input.settings import Settings
 from .common.output.files import write_atomically
-from .common.output.provenance import made_from, plain
+from .common.output.notebook import cell, page
+from .common.output.notebook import table as html_table
+from .common.output.provenance import Plain, made_from, plain
 from .common.system import System
-from .places import key_elsewhere, stand_ins, unknown_table
+from .places import key_elsewhere, meant_table, of_another, stand_ins, unknown_table
 
 #: Rooms by the name of their solvable system.
 SYSTEMS = (
@@ -80,37 +83,54 @@ class Experiment:
     def __init__(
         self, /, *, system: str = "autoencoder", name: str = "experiment", description: str = "", **tables: Any
     ) -> None:
-        self.system, self.name, self.description = system, str(name), str(description)
+        self._make(system, str(name), str(description), tables, {})
+
+    def _make(self, system: str, name: str, description: str, tables: dict[str, Any], known: Mapping[str, Any]) -> None:
+        """Build from the tables; ``known`` are the settings of those that are known to be the same as another's."""
+        self.system, self.name, self.description = system, name, description
         self.room = system_of(system)
         tables = self.room.present_tables(tables)
         allowed = self.room.tables
         errors = [unknown_table(table, self.room, all_systems) for table in tables if table not in allowed]
-        meant = " ".join(map(str, errors))
+        meant, elsewhere = " ".join(map(str, errors)), of_another(tables, self.room, all_systems)
         for table in self.room.required:
-            if table not in tables and f"did you mean {table}?" not in meant:
+            if table not in tables and f"did you mean {table}?" not in meant and not elsewhere:
                 errors.append(
                     InputError(f"{table}: missing; an experiment of the system {system} needs this table", key=table)
                 )
         self.tables: dict[str, Any] = {k: _copy(v) for k, v in tables.items()}
-        settings, wrong = self._settings(allowed)
+        settings, wrong = self._settings(allowed, known)
         errors += [key_elsewhere(error, self.room, all_systems) for error in wrong]
         if errors:
             raise InputError.of(errors)
-        self.data = data_files(self.tables)
+        self._made, self.data = settings, data_files(self.tables)
         self.problem = self.room.problem(**settings)
 
-    def _settings(self, allowed: Mapping[str, type]) -> tuple[dict[str, Any], list[InputError]]:
+    def _misnamed(self, name: str) -> Any:
+        """The table under another name that is meant to be this one: its keys are checked with all others."""
+        for given, keys in self.tables.items():
+            if given not in self.room.tables and meant_table(given, self.room) == name:
+                return self.room.present_tables({name: keys})[name]
+        return None
+
+    def _settings(
+        self, allowed: Mapping[str, type], known: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], list[InputError]]:
         """The settings of every table, and what is wrong with any of them."""
         settings: dict[str, Any] = {}
         errors: list[InputError] = []
         for name, kind in allowed.items():
-            if name in self.room.required and name not in self.tables:
+            if name in known:
+                settings[name] = known[name]
+                continue
+            given = self.tables.get(name, self._misnamed(name))
+            if name in self.room.required and given is None:
                 continue
 
             def examples(table: str = name) -> Mapping[str, Any]:
                 return stand_ins(self.system).get(table, {})
 
-            settings[name], wrong = settle(kind, name, _copy(self.tables.get(name, {})), examples)
+            settings[name], wrong = settle(kind, name, _copy({} if given is None else given), examples)
             errors += wrong
         return settings, errors
 
@@ -146,7 +166,9 @@ class Experiment:
             system (`derivations.derive`), which then replaces the architecture.
         """
         new = {k: _copy(v) for k, v in self.tables.items()}
+        touched = set()
         for name, update in self.room.present_tables(tables).items():
+            touched.add(name)
             old, kind = new.get(name, {}), self.room.tables.get(name)
             if isinstance(update, Mapping):
                 new[name] = _merge(old, update) if isinstance(old, Mapping) else _copy(update)
@@ -154,16 +176,27 @@ class Experiment:
                 adopted = kind.adopt(old, update) if kind is not None and issubclass(kind, Settings) else None
                 new[name] = _copy(update) if adopted is None else adopted
         for key, value in (changes or {}).items():
-            _set(new, self.room.present_key(key), value, self.room.exclusive)
-        return Experiment(system=self.system, name=self.name, description=self.description, **new)
+            present = self.room.present_key(key)
+            _set(new, present, value, self.room.exclusive)
+            touched.add(present.partition(".")[0])
+        made = Experiment.__new__(Experiment)
+        # (Files of data may have changed since.)
+        fresh = self.data or touched - self.room.tables.keys()
+        known = {} if fresh else {name: x for name, x in self._made.items() if name not in touched}
+        made._make(self.system, self.name, self.description, new, known)
+        return made
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[None]:
         """Within the block every result says that it comes from this experiment."""
+        with made_from(*self._origin):
+            yield
+
+    @cached_property
+    def _origin(self) -> tuple[Plain, int | None]:
         seed = getattr(getattr(self.problem, "simulation", None), "seed", None)
         data = {"data": self.data} if self.data else {}
-        with made_from({"name": self.name, **self.to_table(), **data}, seed):
-            yield
+        return Plain(plain({"name": self.name, **self.to_table(), **data})), seed
 
     def to_table(self) -> dict[str, Any]:
         """The mapping that `from_table` reads back."""
@@ -207,7 +240,12 @@ class Experiment:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        rows = [
+            [f"[{name}]" if k == 0 else "", html.escape(str(key)), cell(value)]
+            for name, keys in self.tables.items()
+            for k, (key, value) in enumerate(keys.items() if isinstance(keys, Mapping) else [("", keys)])
+        ]
+        return page(repr(self), html_table(["table", "key", "value"], rows))
 
 
 def _rebuilt(
@@ -312,4 +350,6 @@ def load(name_or_path: str) -> Experiment:
         raise InputError(f"{text}: holds a result, not an experiment (asymptotics.load opens results)")
     if os.path.exists(text) or text.endswith(".toml") or os.sep in text:
         return Experiment.from_file(text)
+    if "." in text:
+        raise InputError(f"{text}: no such file, and no built-in experiment (asymptotics examples)")
     return example(text)

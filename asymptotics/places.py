@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
 
-from .common.input.checks import InputError, closest
+from .common.input.checks import InputError, nearest
 from .common.input.notation import TABLES
 from .common.input.settings import Settings
 from .common.system import System
@@ -40,10 +40,10 @@ def _names(kind: type) -> set[str]:
     return {*keys_of(kind), *kind.also()} if issubclass(kind, Settings) else set()
 
 
-def _holders(key: str, system: System) -> Iterator[str]:
-    """The tables of a system that have a key, as ``[table] key``."""
+def _holders(key: str, system: System, further: bool = True) -> Iterator[str]:
+    """The tables of a system that have a key (by a ``further`` name too), as ``[table] key``."""
     for table, kind in system.tables.items():
-        if key in _names(kind):
+        if key in (_names(kind) if further else keys_of(kind)):
             yield f"[{table}] {system.also(table).get(key, key)}"
 
 
@@ -56,7 +56,8 @@ def key_elsewhere(error: InputError, system: System, systems: Systems) -> InputE
     if here:
         return _added(error, f" (it belongs in {' or '.join(here)})")
     for other in systems():
-        found = list(_holders(key, other)) if other.name != system.name else []
+        # Symbols of another system mean other things there.
+        found = list(_holders(key, other, further=False)) if other.name != system.name else []
         if found:
             return _added(error, f" ({found[0]} is a key of the system {other.name}; this is {system.name})")
     return error
@@ -66,11 +67,25 @@ def _added(error: InputError, words: str) -> InputError:
     return InputError(f"{error}{words}", key=error.key, kind=error.kind, allowed=error.allowed)
 
 
-def unknown_table(name: str, system: System, systems: Systems) -> InputError:
-    """The error of a table that the system does not have: the nearest one, or the system that has it."""
+def meant_table(name: str, system: System) -> str | None:
+    """The table of the system that an unknown name nearly is, or is another word for."""
     allowed = list(system.tables)
     meant = [table for table in TABLES.get(name.lower(), ()) if table in allowed]
-    hint = f" (did you mean {meant[0]}?)" if meant else closest(name, allowed)
+    return meant[0] if meant else nearest(name, allowed)
+
+
+def of_another(tables: Iterable[str], system: System, systems: Systems) -> bool:
+    """Whether all tables are those of one other system: the file lacks its ``system``, and no table of this one."""
+    given = set(tables)
+    return bool(given - set(system.tables)) and any(
+        given <= set(other.tables) for other in systems() if other.name != system.name
+    )
+
+
+def unknown_table(name: str, system: System, systems: Systems) -> InputError:
+    """The error of a table that the system does not have: the nearest one, or the system that has it."""
+    allowed, meant = list(system.tables), meant_table(name, system)
+    hint = "" if meant is None else f" (did you mean {meant}?)"
     if not hint:
         others = [other.name for other in systems() if name in other.tables]
         hint = f' (a table of the system {", ".join(others)}: say system = "{others[0]}")' if others else ""

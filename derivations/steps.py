@@ -10,7 +10,8 @@ from typing import Any
 
 import sympy
 
-from .typeset import display, document, latex, sentence
+from .sentences import sentence
+from .typeset import display, document, latex
 
 # Who is told of every step when it is made and of every check when it is run: deriving takes seconds.
 _listener: Callable[[str], None] | None = None

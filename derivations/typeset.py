@@ -1,42 +1,19 @@
-"""Mathematics as a paper prints it: the names of symbols, sentences with formulae in them, and lines broken to the page."""
+"""Mathematics as a paper prints it: the names of symbols, lines broken to the page, a document around them."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import sympy
 from sympy.printing.latex import LatexPrinter
 
+from .sentences import ACCENTS, GREEK, formula, word_of
+
 #: Width of a line of a display, in printed signs: an article's text at 10 points.
 WIDTH = 78
 
-_GREEK = (
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu", "xi", "pi",
-    "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma",
-    "Phi", "Psi", "Omega", "varsigma", "ell",
-)  # fmt: skip
-_ACCENTS = {"hat": r"\hat", "bar": r"\bar", "tilde": r"\tilde", "dot": r"\dot"}
-_OPERATORS = (
-    "Tr",
-    "Var",
-    "Cov",
-    "exp",
-    "ln",
-    "cos",
-    "sin",
-    "tanh",
-    "arctan",
-    "sign",
-    "erf",
-    "det",
-    "avg",
-    "KL",
-    "MISE",
-    "sup",
-)
 #: Symbols whose names say what they are.
 _WHOLE = {
     "E_alpha2": r"\mathbb{E}_t\,\alpha_t^2", "E_beta2": r"\mathbb{E}_t\,\beta_t^2", "E_beta": r"\mathbb{E}_t\,\beta_t",
@@ -75,19 +52,6 @@ def _joined(indices: Sequence[str]) -> str:
     return "".join(indices) if all(len(i) == 1 for i in indices) else " ".join(indices)
 
 
-def _word(word: str) -> str:
-    """A stem without indices."""
-    for name, accent in _ACCENTS.items():
-        base = word.removesuffix(name)
-        if base and base != word and (base in _GREEK or len(base) == 1):
-            return f"{accent}{{{_word(base)}}}"
-    if word in _GREEK:
-        return rf"\{word}" if word != "phi" else r"\varphi"
-    if word in _OPERATORS:
-        return rf"\operatorname{{{word}}}"
-    return word if len(word) == 1 or not word.isalpha() else rf"\mathrm{{{word}}}"
-
-
 def name_of(name: str, vectors: Sequence[str] = ()) -> str:
     """A symbol's name as LaTeX; numbers of vectors as the user named them.
 
@@ -107,24 +71,24 @@ def name_of(name: str, vectors: Sequence[str] = ()) -> str:
     if stem in _INDEXED and rest:
         shown, channels = _INDEXED[stem]
         parts = rest.split("_")
-        if all(part.isdigit() or part in ("a", "b", "ab", "c", *_GREEK) for part in parts):
+        if all(part.isdigit() or part in ("a", "b", "ab", "c", *GREEK) for part in parts):
             above = "".join(f"^{{({part})}}" for part in parts[:channels])
             names = _short(vectors)
             below = [
-                names[int(p) - 1] if p.isdigit() and 0 < int(p) <= len(names) else _word(p) for p in parts[channels:]
+                names[int(p) - 1] if p.isdigit() and 0 < int(p) <= len(names) else word_of(p) for p in parts[channels:]
             ]
             return f"{shown}{above}_{{{_joined(below)}}}" if below else f"{shown}{above}"
     if stem in _FIELDS and rest:
         index = dict(zip(vectors, _short(vectors), strict=True)).get(rest, rest)
         return f"{_FIELDS[stem]}_{{{name_of(index) if not index.isdigit() else index}}}"
     if re.search(r"[\^|{}/ ]", name):
-        return _formula(name)
+        return formula(name)
     if rest:
-        if rest in _ACCENTS:
-            return f"{_ACCENTS[rest]}{{{_word(stem)}}}"
+        if rest in ACCENTS:
+            return f"{ACCENTS[rest]}{{{word_of(stem)}}}"
         under = {"infinity": r"\infty", "star": r"\star", "perp": r"\perp"}.get(rest) or name_of(rest)
-        return f"{_word(stem)}_{{{under}}}"
-    return _word(name)
+        return f"{word_of(stem)}_{{{under}}}"
+    return word_of(name)
 
 
 class _Printer(LatexPrinter):
@@ -228,181 +192,6 @@ def _lines(expression: sympy.Basic, vectors: Sequence[str], limit: int) -> list[
         else:
             lines.append(signed if lines else shown)
     return lines
-
-
-# sentences ------------------------------------------------------------------------------------------------------
-
-_SIGNS = {
-    "−": "-", "·": r"\cdot ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "→": r"\to ", "×": r"\times ", "⟨": r"\langle ",
-    "⟩": r"\rangle ", "‖": r"\|", "∂": r"\partial ", "∫": r"\int ", "≫": r"\gg ", "≪": r"\ll ", "∈": r"\in ", "≃": r"\simeq ",
-    "≈": r"\approx ", "≠": r"\ne ", "±": r"\pm ", "ℓ": r"\ell ", "∝": r"\propto ", "½": r"\tfrac12 ", "′": "'", "Σ": r"\Sigma ",
-    "′′": "''", "ϱ": r"\varrho ", "ᵀ": r"^{\mathsf T}", "∇": r"\nabla ", "…": r"\dots ", "∼": r"\sim ", "⊥": r"\perp ",
-    "⁺": "^{+}",
-}  # fmt: skip
-_LETTERS = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
-    "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma",
-    "ς": "varsigma", "τ": "tau", "φ": "varphi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta",
-    "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
-}  # fmt: skip
-_BELOW = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ᵢⱼ", "0123456789+-ij", strict=True))
-_ABOVE = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", strict=True))
-_COMBINING = {"\u0302": r"\hat", "\u0304": r"\bar", "\u0303": r"\tilde", "\u0307": r"\dot"}
-_MATHEMATICAL = re.compile(r"[_^=+<>|\[\]{}⟨⟩−·√∞≤≥→×‖∂∫≫≪∈≃≈≠±½²³⁻⁰¹₀-₉₊₋ᵀ′∝∇]|[α-ωΑ-Ωςϱℓ]|[\u0302-\u0307]")
-_FUNCTION = re.compile(rf"^[-(]*([A-Za-z]{{1,2}}|{'|'.join(_GREEK)})'*\(")
-
-
-def _is_formula(token: str) -> bool:
-    core = token.strip(".,;:()")
-    if not core:
-        return False
-    if re.fullmatch(r"[A-Za-z]{2,}'s|[A-Za-z]+(-[A-Za-z]+)+", core):
-        return False
-    decomposed = unicodedata.normalize("NFD", core)
-    if core in _GREEK or _MATHEMATICAL.search(decomposed) or _FUNCTION.match(token) or re.match(r"^-[(\d]", core):
-        return True
-    if re.fullmatch(r"[B-HJ-Zb-z]'*|[a-z]\d", core) or re.fullmatch(r"d[a-z]|d(tau|Theta)|[a-z]+_.*", core):
-        return True
-    if re.search(rf"(^|\W)({'|'.join(_GREEK)}|[A-Za-z])(hat|bar|tilde)(\W|$)", core):
-        return True
-    if core.startswith(("sqrt(", "exp(", "ln", "Tr(", "Cov(", "Var(")) and "(" in token:
-        return True
-    return bool(re.search(r"\w[./]\w", core)) and not re.fullmatch(
-        r"[A-Za-z]{3,}/[A-Za-z]{3,}|\d+\.\d+|[a-z]\.[a-z]\.?", core
-    )
-
-
-def sentence(text: str) -> str:
-    """Prose in which every formula stands as mathematics, ``$…$``; the same for LaTeX and Markdown but for `escaped` signs."""
-    tokens = text.split(" ")
-    marks = [_is_formula(token) for token in tokens]
-    for k, token in enumerate(tokens):
-        joins = re.fullmatch(r"[-=+<>/*~]|<=|>=|->|\d+|[aAI]", token.strip(".,;:()"))
-        before = k > 0 and marks[k - 1] and tokens[k - 1][-1] not in ".;:"
-        after = k + 1 < len(tokens) and marks[k + 1]
-        if not marks[k] and joins and before and (after or not token.strip(".,;:()").isalpha()):
-            marks[k] = True
-    out: list[str] = []
-    k = 0
-    while k < len(tokens):
-        if not marks[k]:
-            out.append(_escaped(tokens[k]))
-            k += 1
-            continue
-        end = k
-        while end < len(tokens) and marks[end]:
-            end += 1
-            # A formula ends where the sentence makes a pause, unless a bracket is open.
-            piece = " ".join(tokens[k:end])
-            if piece[-1] in ".,;:" and _balanced(piece):
-                break
-        out.append(_mathematics(" ".join(tokens[k:end])))
-        k = end
-    return " ".join(out)
-
-
-def _balanced(text: str) -> bool:
-    return all(text.count(a) <= text.count(b) for a, b in ("()", "[]", "{}"))
-
-
-def _mathematics(piece: str) -> str:
-    """``$…$`` of a formula, with the punctuation and unmatched brackets of the sentence left outside."""
-    head = tail = ""
-    while piece and piece[-1] in ".,;:":
-        piece, tail = piece[:-1], piece[-1] + tail
-    while piece.startswith("(") and piece.count("(") > piece.count(")"):
-        piece, head = piece[1:], head + "("
-    while piece.endswith(")") and piece.count(")") > piece.count("("):
-        piece, tail = piece[:-1], ")" + tail
-    while piece and piece[-1] in ".,;:":
-        piece, tail = piece[:-1], piece[-1] + tail
-    return f"{head}${_formula(piece)}${tail}" if piece else head + tail
-
-
-def _formula(text: str) -> str:
-    """A formula written on one line, in ASCII or Unicode, as LaTeX."""
-    text = unicodedata.normalize("NFD", text)
-    for mark, accent in _COMBINING.items():
-        text = re.sub(rf"(.){mark}", lambda m, a=accent: f"{a}{{{m[1]}}}", text)  # type: ignore[misc]
-    text = _runs(text, _BELOW, "_")
-    text = _runs(text, _ABOVE, "^")
-    text = _roots(text.replace("sqrt(", "√("))
-    text = (
-        text.replace("<=", r"\le ")
-        .replace(">=", r"\ge ")
-        .replace("->", r"\to ")
-        .replace("+-", r"\pm ")
-        .replace("~", r"\sim ")
-    )
-    text = re.sub(r"(?<=[A-Za-z0-9)'])\*(?=[A-Za-z0-9(\\])", " ", text).replace("*", "^{*}")
-    text = re.sub(r"(?<=[A-Za-z0-9_)\]])\.(?=[A-Za-z(\\])", r"\\cdot ", text)
-    text = re.sub(r"\bsum_", r"\\sum_", text)
-    text = re.sub(
-        r"_([A-Za-z0-9α-ωΑ-Ω]+(?:_[A-Za-z0-9]+)*)", lambda m: "_{" + " ".join(map(_index, m[1].split("_"))) + "}", text
-    )
-    text = re.sub(r"(?<![\w{^])([a-zA-Z])(\d)(?!\w)", r"\1_{\2}", text)
-    text = re.sub(r"\^([A-Za-z0-9+-]|\d+)(?![}\w])", r"^{\1}", text)
-    text = re.sub(r"\^\((-?[\w/+-]+)\)", r"^{\1}", text)
-    text = re.sub(r"(?<![\\A-Za-z{])([A-Za-z]{2,})(?![A-Za-z}])", lambda m: _name(m[1]), text)
-    text = "".join(_SIGNS.get(c, rf"\{_LETTERS[c]} " if c in _LETTERS else c) for c in text)
-    return text.replace("%", r"\%").replace("#", r"\#").replace("&", r"\&")
-
-
-def _index(part: str) -> str:
-    return r"\infty" if part == "infinity" else _name(part) if part.isalpha() and len(part) > 1 else part
-
-
-def _name(word: str) -> str:
-    if word in _GREEK:
-        return f"{_word(word)} "
-    if word in _OPERATORS:
-        return rf"\operatorname{{{word}}}"
-    if re.fullmatch(rf"({'|'.join(_GREEK)}|[A-Za-z])(hat|bar|tilde)", word):
-        return f"{_word(word)} "
-    match = re.fullmatch(rf"d({'|'.join(_GREEK)}|[a-zA-Z])", word)
-    if match:
-        return rf"\mathrm d{_word(match[1])} "
-    split = re.fullmatch(rf"({'|'.join(_GREEK)})([01])?", word)
-    return f"{_word(split[1])}" if split else word if len(word) == 2 else rf"\text{{{word}}}"
-
-
-def _runs(text: str, table: dict[str, str], sign: str) -> str:
-    return re.sub(f"[{''.join(table)}]+", lambda m: f"{sign}{{{''.join(table[c] for c in m[0])}}}", text)
-
-
-def _roots(text: str) -> str:
-    while "√" in text:
-        k = text.index("√")
-        if text[k + 1 : k + 2] == "(":
-            depth, end = 0, len(text)
-            for j in range(k + 1, len(text)):
-                depth += (text[j] == "(") - (text[j] == ")")
-                if depth == 0:
-                    end = j
-                    break
-            inside, rest = text[k + 2 : end], text[end + 1 :]
-        else:
-            match = re.match(r"\\\w+\{[^}]*\}(?:_\{[^}]*\}|_\w+)?|\\?\w+(?:_\{[^}]*\})?|.", text[k + 1 :])
-            inside = match[0] if match else ""
-            rest = text[k + 1 + len(inside) :]
-        text = f"{text[:k]}\\sqrt{{{inside}}}{rest}"
-    return text
-
-
-def _escaped(text: str) -> str:
-    """A word of prose for LaTeX."""
-    table = {
-        "&": r"\&",
-        "%": r"\%",
-        "#": r"\#",
-        "_": r"\_",
-        "$": r"\$",
-        "^": r"\^{}",
-        "~": r"\~{}",
-        "–": "--",
-        "—": "---",
-    }
-    return "".join(table.get(c, c) for c in text)
 
 
 #: Head of a document that pdflatex and lualatex both take.

@@ -25,6 +25,7 @@ from asymptotics.loudness import add_loudness, set_loudness
 
 from . import index
 from .base import Drawing
+from .sources import paper_of
 
 #: Words that mean something to the command line and cannot name a figure.
 RESERVED = ("all", "list")
@@ -66,7 +67,7 @@ def rooms() -> dict[str, dict[str, Callable[[bool], Drawing]]]:
     found: dict[str, dict[str, Callable[[bool], Drawing]]] = {}
     taken: set[str] = set(RESERVED)
     for module in sorted(m.name for m in pkgutil.iter_modules(figures.__path__)):
-        if module in ("base", "__main__"):
+        if module in ("base", "index", "sources", "__main__"):
             continue
         loaded = importlib.import_module(f"figures.{module}")
         mine = getattr(loaded, "FIGURES", {})
@@ -196,7 +197,9 @@ def run(arguments: Sequence[str], prog: str = "python -m figures") -> int:
     if options.name == "list":
         width = max(map(len, known))
         for name, drawn in known.items():
-            print(f"{name:<{width}}  {(drawn.__doc__ or '').strip().partition(chr(10))[0]}")
+            about = (drawn.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+            paper = paper_of(name)
+            print(f"{name:<{width}}  {about}" + (f" ({paper.short})" if paper else ""))
         return 0
     if options.name != "all" and options.name not in known:
         hint = closest(options.name, list(known))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from matplotlib.legend import Legend
 
 import asymptotics as asy
 from asymptotics.autoencoder import (
@@ -24,7 +23,7 @@ from asymptotics.autoencoder import sample_complexity as found
 from asymptotics.tools import COLOURS, mixture_w2_squared, points, run_ensemble, spawn, style
 
 from .autoencoder import PAPER
-from .base import Drawing, Figures, mean_and_error
+from .base import Drawing, Figures, mean_and_error, name_kinds
 
 
 def _centroid_cosines(network: Network) -> np.ndarray:
@@ -95,14 +94,18 @@ def curves(quick: bool) -> Drawing:
     )
     n = taus / 0.2
     with style() as plt:
-        figure, grid = plt.subplots(2, 3, figsize=(7.0, 4.7), layout="constrained")
-        axes = [*grid[0], *grid[1, :2]]
-        grid[1, 2].set_axis_off()
-        for k, (name, label) in enumerate((("sliced", "sliced $W_2$"), ("mixture", "$MW_2$ of cell moments"))):
-            axes[0].plot(theory.samples, getattr(theory, name), color=COLOURS[3 + k], label=label)
-            points(axes[0], n, mean[name], sem[name], color=COLOURS[3 + k])
+        figure = plt.figure(figsize=(7.0, 4.5), layout="constrained")
+        grid = figure.add_gridspec(2, 6)
+        axes = [figure.add_subplot(grid[0, 2 * k : 2 * k + 2]) for k in range(3)]
+        axes += [figure.add_subplot(grid[1, 3 * k : 3 * k + 3]) for k in range(2)]
+        for name, label, colour in (
+            ("sliced", "sliced $W_2$", COLOURS[3]),
+            ("mixture", "$MW_2$ of cell moments", COLOURS[4]),
+        ):
+            axes[0].plot(theory.samples, getattr(theory, name), color=colour, label=label)
+            points(axes[0], n, mean[name], sem[name], color=colour)
         for c in range(3):
-            label = f"cluster {c + 1}, weight {problem.target.weights[c]:g}"
+            label = rf"$\pi_{c + 1} = {problem.target.weights[c]:g}$"
             for ax, name in ((axes[1], "masses"), (axes[2], "cosines")):
                 # Dashes where two clusters have the same curve by symmetry.
                 dash = ("-", "-", "--")[c]
@@ -111,19 +114,23 @@ def curves(quick: bool) -> Drawing:
             points(axes[1], n, low_mean["masses"][:, c], low_sem["masses"][:, c], color=COLOURS[c], mfc="w", zorder=1)
         for k, tau in enumerate(shown):
             for ax, line, name in ((axes[3], denoising, "denoising"), (axes[4], scores, "score")):
-                ax.plot(fine, line[k], color=COLOURS[5 + k], label=rf"$\tau = {tau:g}$")
+                ax.plot(fine, line[k], color=COLOURS[5 + k], label=rf"$\tau = {tau:g}$, $n/d = {tau / 0.2:g}$")
                 points(ax, t, mean[name][k], sem[name][k], color=COLOURS[5 + k])
         for ax, title in zip(
             axes[:3], ("distance to the target", "mass in the cell", "cosine with span $W$"), strict=True
         ):
             ax.set(xlabel="samples per dimension $n/d$", title=title)
-        axes[3].set(xlabel="sampling time $t$ (0: noise, 1: data)", title="denoising error, $O(1)$ part")
-        axes[4].set(xlabel="sampling time $t$ (0: noise, 1: data)", title="relative error of score", yscale="log")
-        axes[0].legend()
-        # The others stand in the free place, clear of the points.
-        for ax, place in ((axes[1], (0.0, 0.62)), (axes[3], (0.0, 0.1))):
-            handles, labels = ax.get_legend_handles_labels()
-            grid[1, 2].add_artist(Legend(grid[1, 2], handles, labels, loc=place, frameon=False))
+        axes[3].set(title="denoising error, $O(1)$ part")
+        axes[4].set(title="relative error of the score", yscale="log")
+        for ax in axes[3:]:
+            ax.set_xlabel(r"sampling time $t$ (data at 1, noise at 0; noise level $\alpha = 1 - t$)")
+        name_kinds(axes[0], line="theory", point=f"$d = {d}$")
+        axes[0].set_ylim(top=1.45 * float(np.max(theory.mixture)))
+        axes[0].legend(loc="upper right")
+        axes[1].errorbar([], [], yerr=[], fmt="o", markersize=3.5, color="0.35", mfc="w", label=f"$d = {low}$")
+        axes[1].legend(loc="center right", bbox_to_anchor=(1.0, 0.5))
+        axes[2].legend(loc="lower right")
+        axes[3].legend(loc="upper right")
     exact = {name: getattr(theory, name)[np.searchsorted(theory.tau, taus)] for name in ("masses", "cosines")}
     gap = {name: float(np.max(np.abs(mean[name] - exact[name]))) for name in exact}
     beyond = {name: (d * mean[name] - low * low_mean[name]) / (d - low) - exact[name] for name in exact}
@@ -133,17 +140,19 @@ def curves(quick: bool) -> Drawing:
     score = {name: float(np.max(np.abs(beyond[name] / error[name])[1:])) for name in exact}
     data = {"tau": theory.tau, "t": fine, "tau_runs": taus, "t_runs": t, "denoising": denoising, "score": scores}
     data |= {name: getattr(theory, name) for name in ("sliced", "mixture", "masses", "cosines")}
+    data |= {f"{name}_beyond": beyond[name] for name in exact}
     data |= {"masses_low": low_mean["masses"], "masses_low_sem": low_sem["masses"]}
     data |= {f"{name}_mean": value for name, value in mean.items()} | {
         f"{name}_sem": value for name, value in sem.items()
     }
     return Drawing(
         figure,
-        "Learning curves, three clusters, r = 2, tanh, E_t over t = 0.3, 0.6, 0.9, start almost without overlap, sampler stopped"
-        f" at t = 0.9. Lines: theory; points: mean and standard error of {runs} trainings in d = {d}, {samples} generated points"
-        " each. Row by row: sliced and mixture Wasserstein distance between target and generated projections; generated mass in"
-        f" the Voronoi cell of each centroid (open points: d = {low}, to show how finite d matters); cosine of each centroid"
-        " with the span of the weights; denoising error minus its bulk; error of the network's score in the reference plane,"
+        "Learning curves: three clusters of unit variance at (3, 0), (0, −3), (−3, 0) with weights π = 0.5, 0.3, 0.2, two tied tanh"
+        " units, E_t over t = 0.3, 0.6, 0.9, η = 0.1, weight decay 0.1, start almost without overlap, sampler stopped at t = 0.9;"
+        f" n/d = τ/(2η). Lines: theory; points: mean and standard error of {runs} trainings in d = {d}, {samples} generated points"
+        " each. (a) Sliced and mixture Wasserstein distance between target and generated projections; (b) generated mass in the"
+        f" Voronoi cell of each centroid (open points: d = {low}, to show how finite d matters); (c) cosine of each centroid with"
+        " the span of the weights; (d) denoising error minus its bulk; (e) error of the network's score in the reference plane,"
         " relative to the exact score.",
         f"{PAPER}, order-parameter equations and generated density",
         data,
@@ -207,15 +216,22 @@ def sample_complexity(quick: bool) -> Drawing:
             data |= {f"{name}_mean": mean, f"{name}_sem": sem}
             gaps.append(np.max(np.abs(mean - exact) / exact))
         axes[0].set(xlabel=r"$\pi_2$", ylabel="$n/d$ until found", yscale="log")
-        axes[1].set(xlabel=r"initial overlap $a$ ($w_\gamma = a\sqrt{d}\,\mu_\gamma$ + noise)", xscale="log")
+        axes[1].set(
+            xlabel=r"initial overlap $a$ ($w_\gamma = a\sqrt{d}\,\mu_\gamma$ + noise)",
+            ylabel="$n/d$ until found", xscale="log",
+        )  # fmt: skip
         axes[1].set_xticks(ticks := [0.01, 0.02, 0.05, 0.1], [f"{x:g}" for x in ticks])
         axes[1].minorticks_off()
-        axes[0].legend()
+        name_kinds(axes[0], line="theory", point="experiment")
+        axes[0].legend(loc="upper center", ncols=2)
+        axes[0].set_ylim(top=3 * axes[0].get_ylim()[1])
+        axes[1].legend(title="equal weights: one curve", title_fontsize=7)
     return Drawing(
         figure,
         "Samples per dimension, n/d = τ/(2η), until the cosine between a centroid and the span of the weights crosses 1/2, for"
         f" two clusters at distance 3 along orthogonal directions. Lines: theory; points: mean and standard error of {runs}"
-        f" trainings in d = {d}. Left: a cluster needs the more samples the rarer it is. Right: and logarithmically more the"
+        f" trainings in d = {d}, errors smaller than the marks where not seen. Left: a cluster needs the more samples the rarer it"
+        " is. Right: and logarithmically more the"
         " smaller the initial overlap (the fields are at a saddle).",
         f"{PAPER}, order-parameter equations",
         data,

@@ -57,3 +57,18 @@ def label_ticks(axis: Any, values: Sequence[float]) -> None:
     shown = [x for x in values if low <= x <= high]
     axis.set_ticks(shown, [f"{x:g}" for x in shown])
     axis.set_minor_formatter(NullFormatter())
+
+
+def name_kinds(ax: Any, *, line: str = "", dashed: str = "", dotted: str = "", point: str = "", band: str = "") -> None:
+    """Entries of the legend that say what lines, points and bands are, in grey: of whatever colour, they mean the same.
+
+    Call it before ``ax.legend()``.
+    """
+    grey = "0.35"
+    for text, kind in ((line, "-"), (dashed, "--"), (dotted, ":")):
+        if text:
+            ax.plot([], [], kind, color=grey, label=text)
+    if point:
+        ax.errorbar([], [], yerr=[], fmt="o", markersize=3.5, color=grey, label=point)
+    if band:
+        ax.fill_between([], [], [], color=grey, alpha=0.25, linewidth=0, label=band)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 import asymptotics as asy
 from asymptotics import autoencoder
 from asymptotics.tools import COLOURS, points, style
 
-from .base import Drawing, Figures, mean_and_error
+from .base import Drawing, Figures, mean_and_error, name_kinds
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937"
 EXAMPLE = "model-collapse"
@@ -28,7 +29,7 @@ def _chain(quick: bool) -> tuple[asy.Experiment, autoencoder.Collapse, autoencod
 
 def _closeness(chain: autoencoder.Collapse) -> str:
     verdict = chain.compare()
-    worst = max(float(np.max(row.scores())) for row in verdict.rows)
+    worst = max(float(np.max(row.scores())) for row in verdict.rows if row.counted)
     state = "agree" if verdict.passed else f"disagree in {', '.join(verdict.failures())}"
     return f"theory and experiment (extrapolated in 1/d) {state}; the largest of {verdict.count} differences is {worst:.1f} s.e."
 
@@ -50,9 +51,11 @@ def densities(quick: bool) -> Drawing:
             axis.set_xlabel("")
         axes[1, 0].set_ylabel(axes[0, 0].get_ylabel())
     caption = (
-        "Three clusters, and what three generations of networks make of them, each trained on the samples of the one before: "
-        "contours that hold 30, 60 and 90 % of the theory's mass (points of the theory's law, in blue, where its Gaussian part "
-        f"is too narrow to draw) over samples of {runs.runs} networks in R^d, d = {runs.dimension}."
+        "Three clusters, and what three generations of networks make of them, each trained on the samples of the one before, on the"
+        " plane of the centroids: contours that hold 30, 60 and 90 % of the mass, of the target (dashed) and of the generated law by"
+        f" theory (blue), over samples of {runs.runs} networks in R^d, d = {runs.dimension}. Insets: one of the peaks, enlarged. Each"
+        " network in R^d has its own peaks, which differ by their fluctuations of order 1/√d. Setting: the example"
+        f" {EXAMPLE} (tanh, two hidden units, ten training times, t_f = 0.99)."
     )
     return Drawing(figure, caption, f"{PAPER}, model collapse", _data(chain, runs), e.to_table(), _closeness(chain))
 
@@ -68,6 +71,9 @@ def decay(quick: bool) -> Drawing:
         # On a linear scale, against which 1/d is small; what is left of it is on the right.
         left.set_yscale("linear")
         left.set_ylim(-0.05, 1.75)
+        left.set_ylabel("quantity of the generation")
+        name_kinds(left, line="theory", point="experiment")
+        left.legend(ncols=3, loc="upper center")
         for k, (name, label) in enumerate((("Lambda", r"$\Lambda$"), ("b", "$b$"))):
             for low, d in ((False, runs.dimension), (True, runs.low_dimension)):
                 gap, sem = (d * x for x in (runs.mean(name, low=low) - getattr(chain, name), runs.sem(name, low=low)))
@@ -121,7 +127,7 @@ def cobweb(quick: bool) -> Drawing:
 
 def phases(quick: bool) -> Drawing:
     """Collapse, stable spread and blow-up over (t_f, τ), (t_f, ε) and (t_f, φ)."""
-    n = 14 if quick else 61
+    n = 14 if quick else 41
     e = asy.example(EXAMPLE).replace({"training.times": [0.7], "sampling.scheme": "euler"})
     many = asy.example(EXAMPLE)
     stops = np.linspace(0.3, 0.995, n)
@@ -156,9 +162,17 @@ def phases(quick: bool) -> Drawing:
             }
         picture = axes[0, 0].collections[0]
         figure.colorbar(picture, ax=list(axes.flat), label=r"$\log_{10}\,\Lambda_\infty/\Lambda_0$", shrink=0.7)
+        handles = [
+            Line2D([], [], color="black", lw=0.8, label=r"$\Lambda_\infty/\Lambda_0$ = 1/10, 1, 10"),
+            Line2D([], [], color="0.35", lw=0.9, ls="--", label="a second limit is stable on one side"),
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
     caption = (
-        "Where the collapse map's iteration from the original target ends: blue collapse, white a stable spread, red blow-up "
-        "(lines: a tenth, one and ten times the original; dashed: a second stable limit). Noise is epsilon (1 - t)."
+        "Where the collapse map's iteration from the original target, Lambda_0, ends: blue collapse, white a stable spread, red blow-up"
+        " (lines: a tenth, one and ten times the original; dashed: the border of where the map has a second stable limit), against the"
+        " stopping time t_f of the sampler and (a) training time, (b) the sampler's noise, epsilon (1 - t), (c), (d) the share phi of"
+        " original data in every generation. Networks trained at t = 0.7 (a-c) or at ten times (d), keys as in the example"
+        f" {EXAMPLE}; {n} x {n} values a panel."
     )
     closeness = "theory alone; the map is compared with experiment in collapse-decay and collapse-remedy"
     return Drawing(figure, caption, f"{PAPER}: phase diagram of its collapse", data, e.to_table(), closeness)

@@ -151,45 +151,65 @@ def gap(quick: bool) -> Drawing:
 
 
 def _band(
-    ax: Any, path: autoencoder.OrderParameterPath, d: int, field: str, index: tuple[int, ...], tau: np.ndarray
-) -> tuple[Any, Any]:
-    f = autoencoder.fluctuations.fluctuations(path)
+    ax: Any, path: autoencoder.OrderParameterPath, d: int, shown: tuple[str, str, tuple[int, ...], int], tau: np.ndarray
+) -> tuple[Any, Any, Any]:
+    """Band of the deviations from the limit; returns the limit, the predicted mean deviation and the standard deviation."""
+    _, field, index, position = shown
+    f, bias = autoencoder.fluctuations.fluctuations(path), autoencoder.bias(path, d)
     line = getattr(path(tau), field)[(slice(None), *index)]
-    grid = np.linspace(0, path.tau_max, 41)
-    width = np.interp(tau, grid, getattr(f.deviations(grid, d), field)[(slice(None), *index)])
+    width = getattr(f.deviations(tau, d), field)[(slice(None), *index)]
+    middle = np.array([bias(float(t))[position] for t in tau])
     for k, alpha in ((2, 0.15), (1, 0.25)):
-        ax.fill_between(tau, line - k * width, line + k * width, color=COLOURS[0], alpha=alpha, linewidth=0)
-    ax.plot(tau, line, color=COLOURS[0])
-    return line, width
+        ax.fill_between(
+            tau, middle - k * width, middle + k * width, color=COLOURS[0], alpha=alpha, linewidth=0,
+            label=("one", "two")[k - 1] + " predicted std. dev.",
+        )  # fmt: skip
+    ax.plot(tau, middle, color=COLOURS[0], label="predicted mean")
+    return line, middle, width
 
 
 def fan(quick: bool) -> Drawing:
-    """Single runs inside the predicted band."""
+    """Deviations of single runs from the limit, inside the predicted band."""
     d, runs = 400, 12 if quick else 40
     problem = _problem(4.0)
     path = autoencoder.solve(problem)
     taus = np.linspace(0, 4.0, 41)
     full = _full(problem, d, runs, taus, 3)
     data: dict[str, np.ndarray] = {"tau": taus}
-    inside = []
+    inside, scores = [], []
     with style() as plt:
-        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.6), layout="constrained")
-        for ax, (label, field, index, _) in zip(axes, (SHOWN[2], SHOWN[1], SHOWN[3]), strict=True):
-            line, width = _band(ax, path, d, field, index, taus)
-            values = _values(full, field, index)
-            ax.plot(taus, values.T, color=COLOURS[1], linewidth=0.5, alpha=0.6)
+        figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.7), layout="constrained")
+        for ax, shown in zip(axes, (SHOWN[2], SHOWN[1], SHOWN[3]), strict=True):
+            label, field, index, _ = shown
+            line, middle, width = _band(ax, path, d, shown, taus)
+            away = _values(full, field, index) - line
+            lines = ax.plot(taus, away.T, color=COLOURS[1], linewidth=0.4, alpha=0.6)
+            lines[0].set_label("one training")
+            mean, sem = mean_and_error(away)
+            points(ax, taus[5::5], mean[5::5], sem[5::5], color="black", label="mean of the trainings")
             ax.set_xlabel(r"training time $\tau$")
-            ax.set_title(label)
-            inside.append(np.mean(np.abs(values - line)[:, 1:] < width[1:]))
-            data |= {f"{field}{''.join(map(str, index))}": values, f"std_{field}{''.join(map(str, index))}": width}
+            ax.set_title(f"{label} − theory at $d \\to \\infty$")
+            inside.append(np.mean(np.abs(away - middle)[:, 1:] < width[1:]))
+            # The spread of the trainings over the predicted one, in its standard error.
+            spread = away[:, -1].std(ddof=1) / width[-1]
+            scores.append((spread - 1) * np.sqrt(2 * (runs - 1)))
+            key = f"{field}{''.join(map(str, index))}"
+            data |= {key: away, f"mean_{key}": middle, f"std_{key}": width}
+        axes[0].set_ylabel("deviation")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=5)
+    data |= {"inside": np.array(inside), "spread_scores": np.array(scores)}
     return Drawing(
         figure,
-        f"{runs} trainings in R^{d} (thin lines) and the theory with its own error bars (bands: one and two predicted standard "
-        "deviations of a single run).",
+        f"Deviations of {runs} trainings in R^d, d = {d}, from the theory at d → ∞ (three clusters, the example three-clusters): thin"
+        " lines; black: their mean with its standard error. Blue: the deviation that theory itself predicts, its mean of order 1/d"
+        " and bands of one and two standard deviations of a single run, of order 1/√d. Q is the Gram matrix of the two units'"
+        " weights, Theta their overlaps with the reference directions.",
         PAPER,
         data,
         problem.to_tables(),
-        f"share of points inside one standard deviation: {', '.join(f'{x:.2f}' for x in inside)} (Gaussian: 0.68)",
+        f"share of points inside one standard deviation: {', '.join(f'{x:.2f}' for x in inside)} (Gaussian: 0.68); spread of the"
+        f" trainings at the end over the predicted one: {', '.join(f'{z:+.1f}' for z in scores)} standard errors from 1",
     )
 
 

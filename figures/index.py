@@ -14,6 +14,7 @@ from typing import Any
 from asymptotics.common.output.results import write_atomically
 
 from .base import Drawing
+from .sources import PAPERS, Paper, paper_of
 
 #: Name of the page in a folder of figures.
 PAGE = "README.md"
@@ -21,6 +22,8 @@ PAGE = "README.md"
 PICTURES = "gallery"
 #: A figure of text width (7 in) is 840 pixels wide, what a web page shows.
 DPI = 120
+#: Small pictures side by side.
+COLUMNS = 4
 
 
 def texts(drawing: Drawing, name: str, quick: bool) -> dict[str, str]:
@@ -59,17 +62,38 @@ def write_small(figure: Any, picture: Path, content: Mapping[str, str]) -> Path:
     return write_atomically(picture, lambda file: image.save(file, format="png", optimize=True, pnginfo=info))
 
 
-def _entry(name: str, said: Mapping[str, str], folder: str) -> str:
+def _entry(name: str, said: Mapping[str, str], folder: str, paper: Paper | None) -> str:
     lines = [f"### {name}", "", f"![{name}]({folder}{name}.png)", "", said.get("Description", ""), ""]
-    lines += [f"- Source: {said.get('Source', '')}."]
+    lines += [f"- The source shows: {paper.shows[name]}."] if paper else [f"- Source: {said.get('Source', '')}."]
     lines += [f"- How close: {said['Closeness']}."] if said.get("Closeness") else []
     quick = " --quick" if said.get("Quality") == "quick" else ""
-    lines += [f"- Command: `python -m figures {name}{quick}`", ""]
+    lines += [f"- Command: `python -m figures {name}{quick}`" + (" (small ensembles)" if quick else ""), ""]
     return "\n".join(lines)
 
 
+def _thumbnail(name: str, folder: str) -> str:
+    # Markdown has no width, and needs none: in the cells of a table pictures shrink to the width of the page.
+    return f"[![{name}]({folder}{name}.png)](#{name})<br>[{name}](#{name})"
+
+
+def _thumbnails(names: Sequence[str], folder: str) -> list[str]:
+    """A table of small pictures that lead to the entries."""
+    lines = ["| " * COLUMNS + "|", "|---" * COLUMNS + "|"]
+    for first in range(0, len(names), COLUMNS):
+        row = [_thumbnail(name, folder) for name in names[first : first + COLUMNS]]
+        lines.append("| " + " | ".join(row + [""] * (COLUMNS - len(row))) + " |")
+    return lines
+
+
+def _heading(paper: Paper) -> list[str]:
+    lines = ["", f"## {paper.short}", "", f"{paper.reference}. {paper.note}".strip(), ""]
+    if paper.missing:
+        lines += ["Not reproduced:", ""] + [f"- {what}: {why}." for what, why in paper.missing] + [""]
+    return lines
+
+
 def page(rooms: Sequence[tuple[str, Sequence[str]]], pictures: Path, *, kept: bool = False) -> str:
-    """The page of every figure that has a picture in a folder.
+    """The page of every figure that has a picture in a folder, paper by paper; last, room by room, those of no paper.
 
     Parameters
     ----------
@@ -104,16 +128,20 @@ def page(rooms: Sequence[tuple[str, Sequence[str]]], pictures: Path, *, kept: bo
         f"{len(said)} figures, drawn by `{command}`. {quality}, version {versions or 'unknown'}. Lines are theory, points are"
         " experiment with one standard error, unless a caption says otherwise.",
         beside,
-        "A source names the figure of the paper where its number is known, else the quantity.",
+        "Paper by paper: what the source shows (its figure's number where it is known, else the quantity), what ours shows, how"
+        " close theory and experiment came in this drawing, by number, and what is not reproduced.",
         "",
     ]
-    shown = [(title, [name for name in names if name in said]) for title, names in rooms]
-    shown = [(title, names) for title, names in shown if names]
-    for title, names in shown:
-        lines += [f"- {title}: " + ", ".join(f"[{name}](#{name})" for name in names)]
+    papers = [(paper, [name for name in paper.shows if name in said]) for paper in PAPERS]
+    papers = [(paper, names) for paper, names in papers if names]
+    others = [(title, [name for name in names if name in said and paper_of(name) is None]) for title, names in rooms]
+    others = [(title, names) for title, names in others if names]
     folder = f"{PICTURES}/" if kept else ""
-    for title, names in shown:
-        lines += ["", f"## {title}", "", "\n".join(_entry(name, said[name], folder) for name in names).rstrip()]
+    for paper, names in papers:
+        lines += _heading(paper) + _thumbnails(names, folder) + [""]
+        lines += ["\n".join(_entry(name, said[name], folder, paper) for name in names).rstrip()]
+    for title, names in others:
+        lines += ["", f"## {title}", "", "\n".join(_entry(name, said[name], folder, None) for name in names).rstrip()]
     return "\n".join(lines) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from asymptotics.linear_diffusion import (
 )
 from asymptotics.tools import COLOURS, points, style
 
-from .base import Drawing, label_ticks
+from .base import Drawing, label_ticks, name_kinds
 from .linear_digits import effective_dimensions, images, spectra
 
 PAPER = "Merger and Goldt, arXiv 2505.24769"
@@ -68,96 +69,122 @@ def _sizes(quick: bool) -> tuple[int, int, np.ndarray, np.ndarray]:
     return dimension, runs, np.round(ratios * dimension).astype(int), lines
 
 
-def _verdict(pairs: list[tuple[Averages, Runs]]) -> str:
-    """How near theory and simulation are, over all compared numbers of these pairs."""
-    scores, numbers = [], 0
+def _scores(pairs: list[tuple[Averages, Runs]]) -> np.ndarray:
+    """Differences of theory and simulation in standard errors, of all compared numbers that have one."""
+    scores = []
     for theory, runs in pairs:
         for row in compare(theory, runs).rows:
-            keep = np.asarray(row.sem) > 1e-9
-            scores.append(np.atleast_1d(row.scores())[np.atleast_1d(keep)])
-            numbers += int(np.sum(keep))
-    z = np.concatenate(scores)
+            keep = np.atleast_1d(np.asarray(row.sem) > 1e-9)
+            scores.append(np.atleast_1d(row.scores())[keep])
+    return np.concatenate(scores)
+
+
+def _verdict(pairs: list[tuple[Averages, Runs]]) -> str:
+    """How near theory and simulation are, over all compared numbers of these pairs."""
+    z = _scores(pairs)
     return (
-        f"{numbers} numbers compared with their error bars: root mean square {np.sqrt(np.mean(z**2)):.2f} and "
-        "at most "
-        f"{z.max():.1f} standard errors apart (with the O(1) corrections of the theory)"
+        f"{z.size} numbers compared with their error bars: root mean square {np.sqrt(np.mean(z**2)):.2f} and at most"
+        f" {z.max():.1f} standard errors apart (with the O(1) corrections of the theory)"
     )
 
 
-def _put(ax: Any, x: Any, runs: list[Runs], name: str, scale: float, colour: str) -> None:
+def _put(ax: Any, x: Any, runs: list[Runs], name: str, scale: float, colour: str, **options: Any) -> None:
     """Simulation points of one quantity (where it is finite), divided by ``scale``."""
     kept = [(n, r.mean[name], r.sem[name]) for n, r in zip(x, runs, strict=True) if r.mean[name] is not None]
     if kept:
         n, mean, sem = (np.array(column, dtype=float) for column in zip(*kept, strict=True))
-        points(ax, n, mean / scale, sem / scale, color=colour, linestyle="none")
+        points(ax, n, mean / scale, sem / scale, **{"color": colour, "linestyle": "none"} | options)
 
 
-def _against_samples(curves: list[tuple[str, float, float]], quick: bool, caption: str) -> Drawing:
-    """Losses and both divergences per dimension against N/d for several (label, exponent, ridge)."""
+@dataclass(frozen=True)
+class _Curve:
+    """One curve against N: spectrum's exponent and ridge, and how it is drawn."""
+
+    label: str
+    exponent: float
+    ridge: float
+    colour: str
+    #: Dashed where it would hide the one below it, or has no points.
+    dashed: bool = False
+    simulated: bool = True
+
+
+def _against_samples(curves: list[_Curve], quick: bool, caption: str) -> Drawing:
+    """Losses and both divergences per dimension against N/d."""
     dimension, runs, at, lines = _sizes(quick)
     data: dict[str, np.ndarray] = {"samples": lines, "measured_samples": at}
     pairs = []
     names = ("train_loss", "test_loss", "kl_generated_target", "kl_target_generated")
-    titles = ("train loss", "test loss", r"KL$(\rho_N\|\rho)$", r"KL$(\rho\|\rho_N)$")
+    titles = ("train loss $/\\,d$", "test loss $/\\,d$", r"KL$(\rho_N\|\rho)\,/\,d$", r"KL$(\rho\|\rho_N)\,/\,d$")
     with style() as plt:
-        figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.2), layout="constrained", sharex=True)
-        for k, (label, exponent, ridge) in enumerate(curves):
-            theory = sweep(_settings(dimension, exponent, 2, ridge), lines.tolist(), tau=[1.0])
-            drawn = len(curves) <= 4 or k % 2 == 0
-            found = [_measure(_settings(dimension, exponent, int(n), ridge), runs) for n in at] if drawn else []
+        figure, axes = plt.subplots(2, 2, figsize=(7.0, 5.0), layout="constrained", sharex=True)
+        for k, curve in enumerate(curves):
+            theory = sweep(_settings(dimension, curve.exponent, 2, curve.ridge), lines.tolist(), tau=[1.0])
+            found = (
+                [_measure(_settings(dimension, curve.exponent, int(n), curve.ridge), runs) for n in at]
+                if curve.simulated
+                else []
+            )
             pairs += found
             for ax, name in zip(axes.flat, names, strict=True):
                 column = np.array([np.nan if v is None else v for v in theory.columns[name]], dtype=float)
-                # Dashes where a line would hide the one below it.
-                dash = "--" if k and ridge == 0 else "-"
-                ax.plot(
-                    lines / dimension,
-                    column / dimension,
-                    color=COLOURS[k],
-                    label=label,
-                    linestyle=dash,
-                    zorder=3 - ridge,
-                )
+                # A dashed line above the full ones, its points hollow: what coincides shows both.
+                place = 4 if curve.dashed and curve.simulated else 2 + k / 10
+                ax.plot(lines / dimension, column / dimension, color=curve.colour, label=curve.label,
+                        linestyle="--" if curve.dashed else "-", zorder=place)  # fmt: skip
                 if found:
-                    _put(ax, at / dimension, [r for _, r in found], name, dimension, COLOURS[k])
-                data[f"{name} {label}"] = column / dimension
+                    shape: dict[str, Any] = (
+                        {"mfc": "white", "markersize": 5.5, "zorder": 2} if curve.dashed else {"zorder": 3}
+                    )
+                    _put(ax, at / dimension, [r for _, r in found], name, dimension, curve.colour, **shape)
+                data[f"{name} {curve.label}"] = column / dimension
         for ax, title in zip(axes.flat, titles, strict=True):
-            ax.set_xscale("log")
-            ax.set_yscale("log")
-            ax.set_title(title + " per dimension")
+            ax.set(xscale="log", yscale="log", ylabel=title)
         for ax in axes[1]:
             ax.plot(lines / dimension, dimension / (4 * lines), color="0.4", linestyle=":", label=r"$d/4N$")
             ax.set_xlabel("$N/d$")
         label_ticks(axes[0, 0].yaxis, [0.03, 0.1, 0.2, 0.3, 0.5, 1])
+        label_ticks(axes[0, 1].yaxis, [0.3, 0.5, 1, 2, 5, 10])
+        label_ticks(axes[1, 0].xaxis, [0.1, 0.2, 0.5, 1, 2, 5, 10])
+        name_kinds(axes[1, 1], line="theory", point=f"$d = {dimension}$")
         # The one corner without lines.
         axes[0, 0].legend(*axes[1, 1].get_legend_handles_labels(), ncols=2, loc="lower right", columnspacing=1.0)
     # One point of the grid: N = d of the first case.
-    experiment = _experiment(_settings(dimension, *curves[0][1:2], dimension, curves[0][2]), runs)
+    experiment = _experiment(_settings(dimension, curves[0].exponent, dimension, curves[0].ridge), runs)
     source = f"{PAPER}: losses and divergences against N"
+    data["score"] = _scores(pairs)
     return Drawing(figure, caption.format(d=dimension, runs=runs), source, data, experiment, _verdict(pairs))
 
 
 def samples(quick: bool) -> Drawing:
     """Losses and divergences against N for several hierarchies."""
+    # One hue from light to dark in the order of k.
+    colours = ("#56B4E9", "#0072B2", "#009E73", "#E69F00", "#D55E00")
     return _against_samples(
-        [(f"$k={k:g}$", k, 1e-3) for k in EXPONENTS],
+        [
+            _Curve(f"$k={k:g}$", k, 1e-3, colour, dashed=k % 1 != 0, simulated=k % 1 == 0)
+            for k, colour in zip(EXPONENTS, colours, strict=True)
+        ],
         quick,
-        "Linear denoisers on power-law data, d = {d}, c = 0.001, step 100 of 1000. Lines: averages over data "
-        "sets; points: full "
-        "process (k = 0, 1, 2), mean and standard error over {runs} data sets. Below N = d hierarchy helps; "
-        "above, the divergence "
-        "falls as d/4N per dimension whatever the spectrum.",
+        "Linear denoisers trained on N Gaussian samples, covariance eigenvalues λ_ν ∝ ν^(−k) of trace d: the larger k, the stronger"
+        " the hierarchy; ridge c = 0.001, step 100 of 1000, d = {d}. (a) Train and (b) test loss, (c) divergence of the generated"
+        " density ρ_N from the target ρ and (d) back, all per dimension. Lines: averages over data sets (dashed: without"
+        " simulation); points: full process, mean and standard error (smaller than the marker where not seen) over {runs} data sets."
+        " Below N = d hierarchy helps; above, the divergence falls as d/4N per dimension whatever the spectrum.",
     )
 
 
 def regularisation(quick: bool) -> Drawing:
     """Losses and divergences against N for several ridges."""
+    colours = (COLOURS[6], "#56B4E9", "#0072B2", "#D55E00")
     return _against_samples(
-        [(f"$c={c:g}$", 1.0, c) for c in RIDGES],
+        [_Curve(f"$c={c:g}$", 1.0, c, colour, dashed=c == 0) for c, colour in zip(RIDGES, colours, strict=True)],
         quick,
-        "The same for k = 1 and several ridges c, d = {d}. Without a ridge the divergences are infinite below "
-        "N = d; a ridge keeps them "
-        "finite and costs accuracy at large N. Points: mean and standard error over {runs} data sets.",
+        "Linear denoisers trained on N Gaussian samples, λ_ν ∝ ν^(−1) of trace d = {d}, several ridges c (no ridge, c = 0: dashed and"
+        " hollow, nearly that of c = 0.001 where both exist), step 100 of 1000. (a) Train and (b) test loss, (c) divergence of the"
+        " generated density ρ_N from the target ρ and (d) back, all per dimension. Without a ridge both divergences are infinite"
+        " below N = d; a ridge keeps them finite and costs accuracy at large N. Lines: averages over data sets; points: full process,"
+        " mean and standard error (smaller than the marker where not seen) over {runs} data sets.",
     )
 
 

@@ -33,10 +33,8 @@ from asymptotics.mixture_flow import (
 )
 from asymptotics.tools import COLOURS, points, style
 
-from .base import Drawing, label_ticks
-
-PAPER = "Cui, Krzakala, Vanden-Eijnden, Zdeborová, arXiv 2310.03575"
-LINEAR = Interpolant()
+from .base import Drawing, label_ticks, name_kinds
+from .mixture_plane import LINEAR, PAPER, plane
 
 
 def _run(flow: MixtureFlow, **simulation: Any) -> Runs:
@@ -59,18 +57,35 @@ def path(quick: bool) -> Drawing:
     )
     problem = Problem(flow, LINEAR, Simulation.from_table({"seed": 7} | size))
     theory, runs = solve(problem), simulate(problem)
-    with style():
-        figure, ax = plots.comparison(theory, runs)
-        ax.set_title(r"$n = 8$, $\sigma = 1.5$, $\lambda = 0.1$")
+    with style() as plt:
+        figure, (norm, others) = plt.subplots(
+            2, 1, figsize=(3.4, 3.9), sharex=True, height_ratios=(1, 1.7), layout="constrained"
+        )
+        for (name, label), colour in zip(plots.CURVES, COLOURS, strict=False):
+            # The norm is several times the others.
+            ax = norm if name == "Q" else others
+            ax.plot(theory.t, getattr(theory, name), color=colour, label=label)
+            points(ax, runs.t, runs.mean(name), runs.sem(name), color=colour)
+        others.axhline(0.0, color="0.8", linewidth=0.7, zorder=0)
+        norm.set_title(rf"$n = {flow.samples}$, $\sigma = {flow.cluster_std:g}$, $\lambda = {flow.ridge:g}$")
+        others.set(xlabel="$t$", ylim=(-0.3, 1.4))
+        for ax in (norm, others):
+            ax.set_ylabel("order parameter")
+        name_kinds(norm, line="theory", point=f"$d = {size['dimension']}$")
+        norm.legend(loc="upper left")
+        others.legend(loc="upper left", ncols=2)
     verdict = compare(theory, runs)
     names = ("M", "Q_xi", "Q_eta", "Q", "cosine")
     data = {"t": theory.t, "t_runs": runs.t} | {n: getattr(theory, n) for n in names}
     data |= {f"{n}_mean": runs.mean(n) for n in names} | {f"{n}_sem": runs.sem(n) for n in names}
     gap = max(float(np.max(np.abs(runs.mean(n) - getattr(theory(runs.t), n)))) for n in names)
+    data |= {"agree": np.array(verdict.passed), "gap": np.array(gap)}
     return Drawing(
         figure,
-        f"Order parameters along t. Lines: exact asymptotics. Points: mean and standard error over {size['runs']} training sets"
-        f" in d = {size['dimension']}.",
+        "Order parameters of a generated point X_t = s (M μ + Q^ξ ξ + Q^η η) + X^⊥ along t, with ξ = Σ s^μ x₀^μ of the training"
+        " noise, η = Σ s^μ (x₁^μ − s^μ μ) of the training data and s = ±1 the cluster; Q = ‖X‖²/d; signed as in the published equations."
+        f" n = {flow.samples} samples, σ = {flow.cluster_std}, λ = {flow.ridge}, α = 1 − t, β = t. Lines: exact asymptotics. Points:"
+        f" mean and standard error (mostly smaller than the marker) over {size['runs']} training sets in d = {size['dimension']}.",
         f"{PAPER}, order parameters against t",
         data,
         problem.to_tables(),
@@ -110,14 +125,18 @@ def error(quick: bool) -> Drawing:
             out |= {f"{name}_mean": mean, f"{name}_sem": sem}
         left.set(xscale="log", ylim=(0.3, 1.15), xlabel="$n$", ylabel=r"$n\,\times$ error per dimension")
         right.set(xscale="log", xlabel="$n$", ylabel=r"$\cos(\hat\mu, \mu)$")
+        name_kinds(right, point=f"learned flow, $d = {size['dimension']}$")
         left.legend(loc="upper center", bbox_to_anchor=(0.5, 0.72), ncols=2)
         right.legend()
     exact = np.array([_expected(r, "mean_error") for r in runs])
-    score = float(np.max(np.abs(out["mean_error_mean"] - exact) / out["mean_error_sem"]))
+    off = (out["mean_error_mean"] - exact) / out["mean_error_sem"]
+    score = float(np.max(np.abs(off)))
+    out["score"] = off
     return Drawing(
         figure,
-        f"Error (left) and cosine (right) of the generated mean against the number of samples; σ = {sigma}, λ = {ridge}."
-        f" Lines: exact asymptotics. Points: d = {size['dimension']}, {size['runs']} training sets, standard errors.",
+        f"(a) Error of the generated mean μ̂, times n, against the number of samples n: what falls as 1/n is a level; σ = {sigma},"
+        f" λ = {ridge}. MW₂: mixture Wasserstein distance of target and generated density. (b) Cosine of μ̂ with the centroid μ."
+        f" Lines: exact asymptotics. Points: d = {size['dimension']}, mean and standard error of {size['runs']} training sets.",
         f"{PAPER}, distance and cosine against n",
         {"n": n, "n_runs": counts} | theory | out,
         {"mixture_flow": MixtureFlow(16, sigma, ridge).to_table(), "simulation": size},
@@ -154,57 +173,6 @@ def spread(quick: bool) -> Drawing:
         data,
         {"mixture_flow": MixtureFlow(16, sigma, 0.5).to_table(), "simulation": size},
         f"largest difference {max(scores):.2g}",
-    )
-
-
-def plane(quick: bool) -> Drawing:
-    """Generated samples beside the target, in the plane of μ and X̄."""
-    flow, d, count = MixtureFlow(4, 0.8, 0.3), 300, 300 if quick else 1000
-    from matplotlib.patches import Wedge
-
-    training = TrainingSet(flow, d, np.random.SeedSequence(5))
-    sums = training.sums()
-    ridge = Ridge.of(sums, flow.samples, flow.ridge)
-    rng = np.random.default_rng(6)
-    generated = ridge.flow_map(0.0, 1.0, rng.standard_normal((count, d)))
-    labels = np.where(rng.random(count) < 0.5, -1.0, 1.0)
-    target = labels[:, None] * sums.centroid + flow.cluster_std * rng.standard_normal((count, d))
-    first = sums.centroid / np.linalg.norm(sums.centroid)
-    second = sums.data - (sums.data @ first) * first
-    frame = np.stack([first, second / np.linalg.norm(second)]) / np.sqrt(d)
-    theory = at(flow, LINEAR, 1.0)
-    centre = np.array([theory.M, np.sqrt(flow.samples) * flow.cluster_std * theory.Q_eta])
-    # The sign of X̄·X₀ picks the cluster, so that a cluster is half a Gaussian along X̄.
-    along = np.array([np.sqrt(flow.samples), flow.cluster_std]) / np.hypot(np.sqrt(flow.samples), flow.cluster_std)
-    spread = float(theory.perp) / np.sqrt(d)
-    mean, angle = centre + np.sqrt(2 / np.pi) * spread * along, np.degrees(np.arctan2(along[1], along[0]))
-    with style() as plt:
-        figure, ax = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
-        for cloud, colour, label in ((target, COLOURS[0], "target"), (generated, COLOURS[1], "generated")):
-            ax.plot(*(frame @ cloud.T), ".", color=colour, markersize=2.5, alpha=0.5, label=label)
-        for side in (1, -1):
-            ax.plot(*(side * centre), "x", color="black", label=r"theory, $\pm\hat\mu$" if side > 0 else None)
-            ax.plot(side, 0, "+", color="black", label=r"$\pm\mu$" if side > 0 else None)
-            turned = angle + (0 if side > 0 else 180)
-            half = Wedge(
-                tuple(side * centre), 2 * spread, turned - 90, turned + 90, fill=False, linewidth=0.9, zorder=3
-            )
-            ax.add_patch(half)
-        ax.set(xlabel=r"along $\mu$", ylabel=r"along $\bar X$ orthogonal to $\mu$")
-        ax.set_aspect("equal")
-        ax.legend(loc="center")
-    measured = np.mean(np.sign(generated @ sums.data)[:, None] * (generated @ frame.T), axis=0)
-    return Drawing(
-        figure,
-        f"{count} generated points and {count} of the target, n = {flow.samples}, σ = {flow.cluster_std}, λ = {flow.ridge},"
-        f" d = {d}, coordinates divided by √d. Crosses: centres by the theory. Half discs: two standard deviations of what is"
-        " spread around them, of relative order 1/√d; the sign of X̄·X₀ picks the cluster, so that a cluster is half a Gaussian"
-        " along X̄.",
-        f"{PAPER}, generated clusters",
-        {"target": frame @ target.T, "generated": frame @ generated.T, "centre": centre, "mean": mean},
-        {"mixture_flow": flow.to_table(), "simulation": {"dimension": d, "samples": count}},
-        f"mean of a generated cluster ({measured[0]:.3f}, {measured[1]:.3f}) against ({mean[0]:.3f}, {mean[1]:.3f}), one"
-        f" training set (whose overlaps differ from their limits by about 1/√d = {1 / np.sqrt(d):.2f})",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 import asymptotics as asy
 from asymptotics.autoencoder import Runs
@@ -59,8 +60,12 @@ def images(quick: bool) -> Drawing:
             axes[0].plot(tau, getattr(path(tau), name)[at], color=COLOURS[k], label=label)
             points(axes[0], gaussian.tau, gaussian.mean(name)[at], gaussian.sem(name)[at], color=COLOURS[k], mfc="w")
             points(axes[0], digits.tau, digits.mean(name)[at], digits.sem(name)[at], color=COLOURS[k])
-        axes[0].set(xlabel=r"training time $\tau = 2\eta n/d$", title="filled: images; open: Gaussians")
-        axes[0].legend()
+        axes[0].set(xlabel=r"training time $\tau = 2\eta n/d$", ylabel="order parameters")
+        who = [Line2D([], [], color="0.3", label="theory")]
+        for name, fill in (("images", "0.3"), ("Gaussians", "w")):
+            who.append(Line2D([], [], color="0.3", marker="o", ms=3.5, ls="", mfc=fill, label=name))
+        axes[0].set_ylim(top=1.35 * axes[0].get_ylim()[1])
+        axes[0].legend(handles=[*axes[0].get_legend_handles_labels()[0][:3], *who], ncols=2, loc="upper center")
         reach = 1.1 * np.abs(end.M).max()
         axes[1].plot([-reach, reach], [-reach, reach], color="0.6", linewidth=0.8)
         for unit in range(2):
@@ -99,6 +104,7 @@ def images(quick: bool) -> Drawing:
         axes[2].axhline(0, color="0.3", linewidth=0.8)
         axes[2].set_xticks(np.arange(len(labels)), labels, fontsize=7)
         axes[2].set_title(r"the gap images − theory at $\tau = 8$, in three parts")
+        axes[2].set_ylabel("difference")
         axes[2].legend()
     target = exp.problem.target
     b, Q = digits.mean("b")[-1] - end.b, np.diag(digits.mean("Q")[-1] - end.Q)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 import asymptotics as asy
 from asymptotics import autoencoder
@@ -36,6 +37,13 @@ def landscape(quick: bool) -> Drawing:
         figure, axes = plt.subplots(2, 2, figsize=(7.0, 6.2), layout="constrained")
         for axis, tau in zip(axes.ravel(), found.tau, strict=True):
             autoencoder.plot_landscape(experiment.problem, path(float(tau)), axis)
+        handles = [
+            Line2D([], [], color="0.75", lw=0.8, label="level lines of $V$"),
+            Line2D([], [], color=COLOURS[5], lw=0.8, label=r"field at $t \to 1$"),
+            Line2D([], [], color=COLOURS[0], lw=0.8, marker=".", ms=4, markevery=[0], label="trajectories"),
+            Line2D([], [], color=COLOURS[1], marker="o", ms=5, ls="", label="minima, weight of the basin"),
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=4)
     data = {"tau": found.tau, "kappa": found.kappa, "training_bifurcations": found.training_bifurcations}
     for k, modes in enumerate(found.modes):
         data |= {
@@ -46,8 +54,9 @@ def landscape(quick: bool) -> Drawing:
     off = np.max(np.abs(found.training_bifurcations - known))
     return Drawing(
         figure,
-        "The landscape that the samples of a tied network with two hidden units flow down (three clusters, linear schedule, "
-        "ε = 0), at four training times: level lines of V, its flow (light), trajectories of the sampler (dark) and the minima with "
+        "The landscape that the local fields Z of samples flow down, z1 and z2 of a tied network with two hidden units (three clusters, "
+        "linear schedule, ε = 0), at four training times: level lines of V, the field of the flow, trajectories of the sampler from their"
+        " starts (dots) and the minima with "
         f"the weights of their basins. The origin loses a direction at τ = {found.training_bifurcations[0]:.6f} and "
         f"{found.training_bifurcations[1]:.6f}; then there are four modes for three clusters.",
         PAPER,

@@ -22,7 +22,7 @@ def relu(quick: bool) -> Drawing:
     size: dict[str, Any] = (
         {"dimension": 300, "runs": 6, "samples": 2000} if quick else {"dimension": 1000, "runs": 16, "samples": 5000}
     )
-    path = asy.solve(experiment, tolerance=1e-3 if quick else 1e-4)
+    path = asy.solve(experiment, tolerance=2e-3)
     runs = asy.simulate(experiment, progress=False, **size)
     law = GeneratedDensity.from_path(path, experiment.problem)
     tau = np.linspace(0, path.tau_max, 201)
@@ -54,9 +54,12 @@ def relu(quick: bool) -> Drawing:
     worst = float(np.max(np.abs(found - means) / sem))
     return Drawing(
         figure,
-        "Four ReLU units on three clusters. Top left: order parameters; lines: theory, points: mean and standard error over"
-        f" {size['runs']} runs at d = {size['dimension']}. Else: target density, generated density of theory and of the trained"
-        " networks, projected on the plane of the centroids.",
+        "Four ReLU units on three clusters of unit variance at (3, 0), (0, -3), (-3, 0) (the example relu-four-units: one training"
+        " time t = 0.7, eta = 0.1, weight decay 0.1, sampler without noise to t = 0.99). Top left: order parameters, Q the Gram matrix"
+        " of the units' weights, Theta their overlaps with the reference directions, b the skip connection; lines: theory, points: mean"
+        f" and standard error (smaller than the mark where not seen) over {size['runs']} runs at d = {size['dimension']}. Else: target"
+        " density, generated density of theory and of the trained networks, on the plane of the centroids; dashed: target, full:"
+        " theory; they hold 30, 60 and 90 % of the mass in the frame. ReLU does not saturate: samples go far out along the weights.",
         PAPER,
         data,
         experiment.to_table(),

@@ -20,7 +20,7 @@ from asymptotics.score_smoothing import (
     plots,
     simulate,
 )
-from asymptotics.tools import points, style
+from asymptotics.tools import COLOURS, points, style
 
 from .base import Drawing, label_ticks
 from .score_smoothing_networks import PAPER, experiment, network, panels, variational
@@ -89,55 +89,73 @@ def trajectories(quick: bool = False) -> Drawing:
     )
 
 
+def _bins(t: float) -> np.ndarray:
+    """Edges of bins that resolve the peaks of width √t at ±1, and are a tenth wide between them."""
+    peak = np.sqrt(t) * np.arange(-4.2, 4.3, 0.6)
+    coarse = np.linspace(-1.6, 1.6, 33)
+    away = np.min(np.abs(coarse[:, None] - [-1.0, 1.0]), axis=1)
+    coarse = coarse[away > peak[-1] + min(0.05, peak[-1])]
+    fine = np.concatenate([side + peak for side in (-1.0, 1.0)])
+    return np.unique(np.concatenate([coarse, fine])) if 0.6 * np.sqrt(t) < 0.1 else np.linspace(-1.6, 1.6, 33)
+
+
 def densities(quick: bool = False) -> Drawing:
     """p̂_t against p_t as t decreases."""
     t0, times = 0.2, (0.2, 0.05, 0.01, 0.001)
     count, runs = (20_000, 6) if quick else (60_000, 10)
     data: dict[str, np.ndarray] = {}
     with style():
-        figure, axes = panels(2, len(times), (7.0, 4.0))
-        edges = np.linspace(-1.6, 1.6, 33)
-        middle, x, scores_seen = (edges[1:] + edges[:-1]) / 2, np.linspace(-1.6, 1.6, 1601), []
+        figure, axes = panels(2, len(times), (7.0, 3.7))
+        x, scores_seen = np.linspace(-1.6, 1.6, 1601), []
         y = np.array([-1.0, 1.0])
         for row, kernel in enumerate(("box", "none")):
             for column, t in enumerate(times):
-                rng = np.random.default_rng(1)
+                rng, edges = np.random.default_rng((1, row, column)), _bins(t)
                 ax = axes[row, column]
                 start = y[rng.integers(0, 2, (runs, count))] + np.sqrt(t0) * rng.standard_normal((runs, count))
                 end = np.stack([follow(y, r, t0, t, kappa=0.5, kernel=kernel) if t < t0 else r for r in start])
                 mean, sem = plots.binned(end, edges)
                 if kernel == "box":
                     law = GeneratedLaw(2, 0.5, t0, t)
-                    exact = np.diff(law.cdf(edges)) / np.diff(edges)
-                    ax.plot(x, law.density(x), color="C0")
+                    line, cumulative = law.density(x), law.cdf(edges)
                 else:
-                    exact = np.diff(EmpiricalScore(2).cdf(edges, t)) / np.diff(edges)
-                    ax.plot(x, EmpiricalScore(2).density(x, t), color="C0")
-                # What the points estimate: the line's average over each bin.
-                ax.stairs(exact, edges, color="0.6", linewidth=0.8)
-                points(ax, middle, mean, sem, color="C1")
-                seen = sem > 0
-                scores_seen.append(np.sqrt(np.mean(((mean - exact)[seen] / sem[seen]) ** 2)))
+                    exact = EmpiricalScore(2)
+                    line, cumulative = exact.density(x, t), exact.cdf(edges, t)
+                ax.plot(x, line, color=COLOURS[0], label="theory", zorder=3)
+                expected = np.diff(cumulative)
+                counted = expected * runs * count > 10
+                points(ax, ((edges[1:] + edges[:-1]) / 2)[mean > 0], mean[mean > 0], sem[mean > 0], color=COLOURS[1],
+                       label="particles")  # fmt: skip
+                off = mean * np.diff(edges) - expected
+                scores_seen.append(off[counted] / np.sqrt((expected * (1 - expected))[counted] / (runs * count)))
                 data[f"{kernel}_t{t}_mean"], data[f"{kernel}_t{t}_sem"] = mean, sem
-                ax.set_ylim(1e-3, 30)
-                ax.set_yscale("log")
-                ax.set_title(f"t = {t:g}")
+                data[f"edges_t{t}"] = edges
+                ax.set(ylim=(1e-3, 30), yscale="log", xticks=[-1, 0, 1])
+                if row == 0:
+                    ax.set_title(f"$t = {t:g}$")
                 if column:
                     ax.set_yticklabels([])
-            axes[row, 0].set_ylabel("smoothed density" if kernel == "box" else "exact score")
+            axes[row, 0].set_ylabel("density, smoothed score" if kernel == "box" else "density, exact score")
         for ax in axes[1]:
-            ax.set_xlabel("x")
+            ax.set_xlabel("$x$")
+        axes[0, 0].legend(loc="upper center", ncols=2, columnspacing=0.8, handlelength=1.2)
+    z = np.concatenate(scores_seen)
+    data["score"] = z
     caption = (
-        f"Density while t decreases from 0.2, two points, κ = 0.5. Lines: closed form; points: bin averages of {runs} "
-        f"× {count} particles with standard errors, on the grey steps of the theory's bin averages."
+        "Density of the particles while t decreases from t₀ = 0.2, training points ±1. Above: smoothed score, κ = 0.5; below: exact"
+        f" score. Lines: closed form; points: averages over bins of {runs} × {count} particles with standard errors (mostly smaller"
+        " than the marker); the bins are 0.6√t wide at the peaks, so that the averages lie on the lines."
     )
-    closeness = f"rms difference to the bin-averaged theory, in standard errors: {np.mean(scores_seen):.2f}"
+    closeness = (
+        f"{z.size} bins against the theory's mass in them: root mean square {np.sqrt(np.mean(z**2)):.2f}, at most"
+        f" {np.abs(z).max():.1f} standard errors"
+    )
     source = f"{PAPER}: density along the flow"
     return Drawing(
         figure,
         caption,
         source,
-        {"edges": edges, **data},
+        data,
         experiment(2, 0.5, t0, times[-1]),
         closeness,
     )

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
@@ -26,6 +31,58 @@ def no_figure_left_open():
     plt = sys.modules.get("matplotlib.pyplot")
     if plt is not None:
         plt.close("all")
+
+
+#: What a table says of its numbers.
+STATED = ("abs", "rel", "source")
+
+
+class References:
+    """Numbers known from elsewhere (``tests/reference.toml``), by their dotted names."""
+
+    def __init__(self, tables: dict[str, Any]) -> None:
+        self.tables = tables
+
+    def found(self, name: str) -> dict[str, Any]:
+        """An entry or a table, with the tolerance and the source that stand nearest to it."""
+        at, stated = self.tables, {}
+        for part in name.split("."):
+            at = at[part] if isinstance(at[part], dict) else {"value": at[part]}
+            own = {k: at[k] for k in STATED if k in at}
+            if {"abs", "rel"} & set(own):
+                stated = {"source": stated.get("source")}
+            stated |= own
+        return {k: v for k, v in at.items() if not isinstance(v, dict)} | stated
+
+    def value(self, name: str) -> Any:
+        """The number alone, or the array; of a table the numbers by their names."""
+        entry = self.found(name)
+        if "value" in entry:
+            return np.array(entry["value"]) if isinstance(entry["value"], list) else entry["value"]
+        return {k: v for k, v in entry.items() if k not in STATED}
+
+    def __call__(self, name: str) -> Any:
+        """The number with its tolerance."""
+        entry = self.found(name)
+        return pytest.approx(self.value(name), **{k: entry[k] for k in ("abs", "rel") if k in entry})
+
+
+@cache
+def references() -> References:
+    return References(tomllib.loads((Path(__file__).parent / "reference.toml").read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="session")
+def reference() -> References:
+    """Numbers known from elsewhere, with tolerance and source."""
+    return references()
+
+
+def pytest_generate_tests(metafunc):
+    """``@pytest.mark.rows("table")``: once for every row of that table, its columns as arguments."""
+    for marker in metafunc.definition.iter_markers("rows"):
+        table = references().found(*marker.args)
+        metafunc.parametrize(table["columns"], table["rows"])
 
 
 @pytest.fixture(scope="session")

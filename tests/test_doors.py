@@ -21,7 +21,7 @@ from asymptotics.common.numerics import cache
 from asymptotics.common.output.letters import PLAIN
 from asymptotics.common.running import progress
 from asymptotics.experiment import SYSTEMS, all_systems, system_of
-from asymptotics.reference import HEAD, json_fields, keys
+from asymptotics.reference import keys
 
 ROOT = Path(asy.__file__).parent.parent
 
@@ -81,43 +81,6 @@ def test_keys_are_printed_by_place(capsys):
     status, _, err = run(capsys, "keys", "autoencoder.trainig")
     assert (status, "did you mean autoencoder.training?" in err) == (2, True)
     assert run(capsys, "keys", "training.eta")[0] == 2
-
-
-SMALL = {
-    "autoencoder": ["simulation.dimension=60", "simulation.runs=2", "simulation.samples=20", "training.tau=0.3"],
-    "mixture_flow": ["simulation.dimension=60", "simulation.runs=2", "simulation.samples=10", "simulation.steps=8"],
-    "linear_diffusion": [
-        "linear_diffusion.dimension=12",
-        "linear_diffusion.samples=20",
-        "simulation.runs=2",
-        "simulation.samples=0",
-    ],
-    "one_step": ["one_step.dimension=6", "one_step.samples=40", "simulation.runs=2"],
-    "score_smoothing": ["simulation.samples=50", "simulation.runs=2", "simulation.steps=20"],
-    "interactions": ["interactions.inputs=2", "interactions.outputs=1", "interactions.samples=30", "simulation.runs=3"],
-    "random_features": ["simulation.dimension=12", "simulation.runs=2", "random_features.times=[1.0]"],
-}
-
-
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_every_field_of_the_json_is_in_the_reference(system, capsys):
-    """What the commands print now is what the classes say, each with a meaning."""
-    room = system_of(system)
-    changes = [part for change in SMALL[system] for part in ("--set", change)]
-    for verb in ("solve", "simulate"):
-        workers = ["--workers", "1"] if verb == "simulate" else []
-        status, out, _ = run(capsys, verb, room.example, "--json", *changes, *workers)
-        assert status == 0
-        answer = json.loads(out)
-        known = {field.name: field.meaning for field in json_fields(system, verb)}
-        assert set(answer) - set(known) <= set(HEAD)
-        assert all(known[name] for name in set(answer) & set(known))
-        assert answer["version"] == asy.__version__
-        assert answer["provenance"]["experiment"]["name"] == room.example
-        if not isinstance(answer["experiment"], dict):
-            assert answer["experiment"] == room.example
-        assert answer["seed"] == 0
-    assert all(field.meaning for field in json_fields(system, "compare"))
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -266,7 +229,7 @@ def test_a_full_disk_under_standard_output_is_one_line():
     assert done.stderr == "asymptotics: error: standard output cannot be written (No space left on device)\n"
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_letters_that_an_encoding_does_not_have(encoding):
     done = subprocess.run(
         [sys.executable, "-m", "asymptotics", "keys", "autoencoder.training"], capture_output=True, timeout=60, check=True,
@@ -280,9 +243,9 @@ def test_plain_letters_are_plain():
     assert all(plain.isascii() for plain in PLAIN.values())
 
 
-@pytest.mark.parametrize("backend", ["module://no_such_package.backend_inline", "nonsense"])
-def test_a_backend_that_is_not_there_does_not_matter_to_files(backend, tmp_path):
+def test_a_backend_that_is_not_there_does_not_matter_to_files(tmp_path):
     """A notebook leaves the name of its backend to whatever it starts."""
+    backend = "module://no_such_package.backend_inline"
     done = process("solve", "one-step", "--plot", str(tmp_path / "x.png"), MPLBACKEND=backend)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")

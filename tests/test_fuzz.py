@@ -85,7 +85,7 @@ def _check_path(tables):
 SLOWLY = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": True, "database": None}
 
 
-@settings(max_examples=25, **SLOWLY)
+@settings(max_examples=12, **SLOWLY)
 @given(experiments())
 def test_theory_is_finite_and_its_overlaps_are_those_of_vectors(tables):
     """Q, q(s) and [[q, Θ], [Θᵀ, T]](s) are Gram matrices: positive semi-definite along the whole path."""
@@ -110,7 +110,7 @@ def _close(got, wanted, tolerance=2e-6):
     assert np.max(np.abs(got - wanted)) < tolerance * (1.0 + np.max(np.abs(wanted)))
 
 
-@settings(max_examples=8, **SLOWLY)
+@settings(max_examples=4, **SLOWLY)
 @given(experiments(), st.integers(0, 2**32 - 1))
 def test_invariances(tables, seed):
     """The theory knows no basis of the reference directions and no order of clusters, units and atoms."""

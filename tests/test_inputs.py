@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,6 +128,72 @@ def test_stumbles(tables, line):
     tables = {"target": {"centroids": [[1.0]]}, "training": RATES, **tables}
     (found,) = errors(**tables)
     assert line in found
+
+
+def bad_input():
+    """The table of bad input: of every case the tables of a right experiment, what is changed, and what must be said."""
+    content = tomllib.loads((Path(__file__).parent / "bad_input.toml").read_text(encoding="utf-8"))
+    for entry in content["experiment"]:
+        named = "example" in entry
+        tables = asy.example(entry["example"]).to_table() if named else entry["tables"]
+        system = {"system": entry["system"]} if "system" in entry else {}
+        for changes, said in entry["cases"]:
+            yield pytest.param(
+                {**system, **tables}, changes, said, id=f"{entry.get('system', 'autoencoder')}: {changes}"
+            )
+
+
+def test_every_room_has_bad_input():
+    assert {case.values[0].get("system", "autoencoder") for case in bad_input()} == set(asy.experiment.SYSTEMS)
+
+
+@pytest.mark.parametrize(("tables", "changes", "said"), list(bad_input()))
+def test_bad_input_is_one_clear_line(tables, changes, said):
+    tables = copy.deepcopy(tables)
+    for key, value in changes.items():
+        *place, name = key.split(".")
+        table = tables
+        for part in place:
+            table = table.setdefault(part, {})
+        if value == "(absent)":
+            del table[name]
+        else:
+            table[name] = value
+    with pytest.raises(asy.InputError, match=said) as caught:
+        asy.Experiment.from_table(tables)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("tables", "line"),
+    [
+        # A further name that is misspelt is told as the key that it stands for; the beginning of a name is enough.
+        ({"simulation": {"repetition": 2}}, "did you mean runs?"),
+        ({"target": {"centroids": [[1.0]], "cov": 0.5}}, "did you mean eigenvalues?"),
+        ({"denoiser": {"act": "tanh"}}, "did you mean activation?"),
+        ({"denoiser": {"theta0": [[0.1]]}}, "write init = { Theta"),
+        ({"sampling": {"noise": 0.1}}, "epsilon"),
+        # A symbol that another system uses for something else is not told to be its key.
+        ({"sampling": {"K": 3}}, "label, guidance"),
+    ],
+)
+def test_hints_at_keys(tables, line):
+    tables = {"target": {"centroids": [[1.0]]}, "training": RATES, **tables}
+    (found,) = errors(**tables)
+    assert line in found and "is a key of the system" not in found
+
+
+def test_keys_of_a_misnamed_table_are_checked_with_all_others():
+    found = errors(
+        data={"means": [[2.0], [-2.0]], "pi": [0.5, 0.6]},
+        model={"r": 2, "sigma": "Tanh"},
+        sgd={"t": [0.5], "lr": 0.1, "taumax": -1},
+    )
+    assert [line.partition(":")[0] for line in found] == [
+        "data", "model", "sgd", "target.weights = [0.5, 0.6]", "denoiser.activation = 'Tanh'", "training.tau = -1",
+    ]  # fmt: skip
+    # A file without its system misses that alone, not the tables of another one.
+    assert len(errors(mixture_flow={"samples": 8}, simulation={"dimension": 50})) == 1
 
 
 @pytest.mark.parametrize(

@@ -112,11 +112,8 @@ def test_stored_outputs(notebook):
     assert not re.search(r"/(home|root|tmp|work|usr|Users)/|0x[0-9a-f]{8}", everything)
 
 
-@pytest.mark.parametrize(
-    "notebook",
-    [pytest.param(p, marks=[pytest.mark.slow] * (p.stem == "regenerate_a_figure")) for p in NOTEBOOKS],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_theory_prints_what_is_stored(notebook):
     """Without the simulations; no cell of theory needs one."""
     check(notebook, ("theory",))

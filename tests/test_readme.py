@@ -34,7 +34,9 @@ def test_readme_has_blocks():
     assert any("compare" in block for block in BLOCKS)
 
 
-@pytest.mark.parametrize("command", SHELL)
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=[pytest.mark.slow] * (c.split()[1] != "sweep")) for c in SHELL]
+)
 def test_shell_blocks_run_as_printed(command, tmp_path):
     """The two commands that make an environment are run by `.ci/run`."""
     program, *arguments = shlex.split(command)

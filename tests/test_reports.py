@@ -14,7 +14,7 @@ from asymptotics.cli import main
 from derivations import ARCHITECTURES, TOPICS
 
 ROOT = Path(__file__).parent.parent
-QUICK = ("tied", "untied_bias", "fluctuations", "collapse", "sampling", "linear_diffusion")
+QUICK = ("tied", "collapse", "sampling")
 
 
 def _report(name, folder, capsys):
@@ -39,23 +39,14 @@ def test_other_reports(name, tmp_path, capsys):
     _report(name, tmp_path, capsys)
 
 
-def test_results_show_themselves(three_clusters_path):
-    html = three_clusters_path._repr_html_()
-    assert html.startswith("<pre>") and html.endswith("</pre>")
-    escaped = asy.compare(
-        three_clusters_path, asy.simulate("three-clusters", dimension=100, runs=2, samples=20, workers=1)
-    )._repr_html_()
-    assert "<" not in escaped.removeprefix("<pre>").removesuffix("</pre>")
-
-
 def test_dataframes(three_clusters_path):
     table = three_clusters_path.to_dataframe([1.0, 2.0])
-    assert table["Q[0,0]"].tolist() == [three_clusters_path(t).Q[0, 0] for t in (1.0, 2.0)]
+    assert table["Q_11"].tolist() == [three_clusters_path(t).Q[0, 0] for t in (1.0, 2.0)]
     assert table["tau"].tolist() == [1.0, 2.0]
     runs = asy.simulate("three-clusters", dimension=100, runs=2, samples=20, workers=1)
     table = runs.to_dataframe()
     assert len(table) == len(runs.tau)
-    assert np.array_equal(table["M_sem[1,2]"], runs.sem("M")[:, 1, 2])
+    assert np.array_equal(table["M_sem_23"], runs.sem("M")[:, 1, 2])
 
 
 def test_every_derivation_is_listed(capsys):

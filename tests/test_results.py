@@ -7,7 +7,9 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 from functools import cache
+from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,6 +19,7 @@ import asymptotics as asy
 import derivations
 from asymptotics.common.output.results import Result
 
+NEGATIVE_ZERO = re.compile(r"(?<![\w.])-0(?:\.0*)?(?![\d.]|e)")
 #: States from which work goes on, and bases of what is shown: nobody looks at them.
 NOT_SHOWN = {"autoencoder.SgdState", "autoencoder.TrainingPath", "common.Ensembles", "common.Recorded"}
 
@@ -308,8 +311,15 @@ def test_result_shows_itself(name, instance):
     text = result.summary()
     assert len(text) > 20 and len(text) < 20_000 and "array(" not in text
     assert text in repr(result)
+    assert not NEGATIVE_ZERO.search(text)
     page = result._repr_html_()
-    assert page.startswith("<pre>") and page.endswith("</pre>") and "<" not in page[5:-6]
+    # Well-formed: an unescaped "<" or "&" of a text is none. A table, the whole summary to open, a picture.
+    parsed = ElementTree.fromstring(page)
+    assert parsed.find("details/pre").text == text
+    assert len(parsed.findall(".//table//tr")) > 1 and parsed.find("img").get("src").startswith(
+        "data:image/png;base64,"
+    )
+    assert not plt.get_fignums()
     json.dumps(result.to_json(), allow_nan=False)
     figure, ax = result.plot()
     figure.canvas.draw()
@@ -328,7 +338,9 @@ def test_result_is_a_table(name, instance):
     pandas = pytest.importorskip("pandas")
     table = instance(name).to_dataframe()
     assert isinstance(table, pandas.DataFrame) and table.shape[0] > 0 and table.shape[1] > 0
-    assert table.columns.is_unique and all(isinstance(c, str) and c for c in table.columns)
+    assert table.columns.is_unique and all(isinstance(c, str) and c and "[" not in c for c in table.columns)
+    numbers = table.select_dtypes("float").to_numpy()
+    assert not np.any(np.signbit(numbers) & (numbers == 0))
     assert table.select_dtypes("number").notna().to_numpy().any()
 
 
@@ -419,9 +431,66 @@ others_once = cache(others)
 
 def test_notebook_forms():
     density = others_once()["density"]
-    assert repr(density) == density.summary() and "covariance" in density._repr_html_()
-    assert asy.example("three-clusters")._repr_html_().startswith("<pre>Experiment")
+    assert repr(density) == density.summary() and "<mtext" not in density._repr_html_()
+    assert "<mi>covariance</mi>" in density._repr_html_() and "<img" in density._repr_html_()
+    page = ElementTree.fromstring(asy.example("three-clusters")._repr_html_())
+    rows = [[cell.text or "" for cell in row] for row in page.iter("tr")]
+    assert ["", "learning_rate", "0.1"] in rows and ["[training]", "times", ""] in rows
+    centroids = next(row for row in page.iter("tr") if row[1].text == "centroids")
+    assert [n.text for n in centroids.iter("mn")] == ["3", "0", "0", "3", "3", "0"]
+    assert centroids.find(".//annotation").text == r"\begin{pmatrix} 3 & 0 \\ 0 & -3 \\ -3 & 0 \end{pmatrix}"
     assert r"\alpha_t = \cos{\left(\frac{\pi t}{2} \right)}" in others_once()["interpolant"]._repr_latex_()
+
+
+def test_a_point_of_a_path_reads_well():
+    at = dataclasses.replace(path()(0.5), Q=np.array([[1.25, -1e-12], [-1e-12, 0.5]]), b=-1e-9)
+    lines = repr(at).splitlines()
+    assert lines[0] == "order parameters at tau = 0.5"
+    assert lines[1:3] == ["  Q = [[1.25 0.  ]", "       [0.   0.5 ]]"] and "  b = -1e-09" in lines
+    assert r"Q = \begin{pmatrix} 1.25 & 0 \\ 0 & 0.5 \end{pmatrix}" in at._repr_latex_()
+    assert ElementTree.fromstring(at._repr_html_()).find(".//math") is not None
+    several = path()(np.array([0.1, 0.2]))
+    assert "array of shape (2, 2, 2)" in repr(several) and several._repr_latex_() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "shape", "wanted"),
+    [
+        ("Q", (0, 1), (2, 2), "Q_12"), ("Q", (0, 11), (12, 12), "Q_1,12"), ("b", (), (), "b"),
+        ("Theta(0.3)", (1, 0), (2, 2), "Theta_21(0.3)"), ("M_sem", (1, 2), (2, 3), "M_sem_23"),
+    ],
+)  # fmt: skip
+def test_entries_are_named_as_in_the_figures(name, index, shape, wanted):
+    from asymptotics.common.output.entries import entry
+
+    assert entry(name, index, shape) == wanted
+
+
+@pytest.mark.parametrize("values", [-0.0, [-1e-9, 2.0], [[-1e-12, 1.0], [-0.0, 3.0]], [-0.0, -0.0]])
+def test_zero_has_no_minus(values):
+    from asymptotics.common.output import notebook, plain
+
+    shown = [plain.printed(values), plain.matrix(values), notebook.tex("Q", values), json.dumps(plain.to_builtin(-0.0))]
+    assert not any(NEGATIVE_ZERO.search(text) for text in shown)
+    # What is small and not zero keeps its sign and size.
+    assert plain.printed([-1e-9]) == "[-1.e-09]" and plain.printed(-1e-9) == "-1e-09"
+
+
+def test_verdict_names_the_entry():
+    """The row of a matrix shows its worst entry by name: of Q's upper triangle, of a curve by its time, after the file too."""
+    verdict = instance_of_verdict()
+    names = verdict.to_dataframe()["entry"].tolist()
+    assert {"Q_12(0.5)", "Q_22(0.5)", "Theta_21(0.5)", "b(0.5)", "generated mean_2"} <= set(names)
+    assert "Q_21(0.5)" not in names and "generated second moments_12" in names
+    text = verdict.summary()
+    assert re.search(r"^Q_(11|12|22)\(0\.5\) ", text, re.M) and "worst entry" not in text
+    page = ElementTree.fromstring(verdict._repr_html_())
+    assert any(cell.text == "Q" and cell.find("sub").text in ("11", "12", "22") for cell in page.iter("td"))
+    assert verdict.outcome in page.find("b").text
+
+
+def instance_of_verdict():
+    return MAKE["common.Verdict"](None)
 
 
 def test_sweep_draws_one_key_and_two(tmp_path):
@@ -442,7 +511,7 @@ def test_verdict_plot_is_that_of_its_numbers():
     rows = [Row("a", np.array([1.0, 2.0]), np.array([1.1, 2.0]), np.array([0.1, 0.1])), Row("b", 0.0, 9.0, 1.0, 2.0)]
     verdict = Verdict.of(rows)
     table = verdict.to_dataframe()
-    assert table["entry"].tolist() == ["0", "1", ""]
+    assert table["entry"].tolist() == ["a_1", "a_2", "b"]
     np.testing.assert_allclose(table["score"], [1.0, 0.0, 7.0], atol=1e-12)
     figure, ax = verdict.plot()
     heights = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "o"])
@@ -460,6 +529,7 @@ def symbolic():
     from derivations.autoencoder.fluctuations import fluctuations
 
     system = derivations.derive(derivations.architecture("tied", 1))
+    assert repr(system).startswith("System 'tied': f(x) = b*x + (w_1/√d)*sigma(omega_w_1), omega_w_1 = w_1·x/√d")
     return {
         "Fluctuations": fluctuations(system),
         "Sampler": derivations.Sampler(),

@@ -24,6 +24,7 @@ from asymptotics.common.output.results import Result
 from asymptotics.common.output.verdict import Verdict
 from asymptotics.common.system import COMMON, RESOURCES, System
 from asymptotics.experiment import SYSTEMS, system_of
+from asymptotics.reference import HEAD, json_fields
 
 #: An experiment of every room that takes a second: an example, and what is changed in it.
 SMALL = {
@@ -236,7 +237,11 @@ def test_command_line_writes_one_object(name, tmp_path, capsys):
         captured = capsys.readouterr()
         assert status in ((0, 1) if verb == "compare" else (0,)) and captured.err == ""
         assert captured.out.count("\n") == 1
-        made = json.loads(captured.out)["provenance"]
+        answer = json.loads(captured.out)
+        # What is printed now is what the classes say in the reference, each with a meaning.
+        known = {field.name: field.meaning for field in json_fields(name, verb)}
+        assert set(answer) - set(known) <= set(HEAD) and all(known[key] for key in set(answer) & set(known))
+        made = answer["provenance"]
         assert made["version"] == asy.__version__ and made["experiment"]["name"] == "small"
         assert made["seed"] == experiment(name).problem.simulation.seed
         assert (tmp_path / f"{verb}.npz").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ ROOMS = [
     ".random_features",
     ".interactions",
 ]
+#: What a table of tests/reference.toml says of its numbers.
+SAID = {"abs", "rel", "source", "columns", "rows"}
 MOVED = {old: new for finder in sys.meta_path if isinstance(finder, Moved) for old, new in finder.table.items()}
 
 
@@ -49,3 +52,24 @@ def test_old_module_names_import_and_say_so(old, monkeypatch):
     with pytest.warns(DeprecationWarning, match=MOVED[old]):
         module = importlib.import_module(old)
     assert module is importlib.import_module(MOVED[old])
+
+
+def test_every_reference_number_has_a_tolerance_and_a_source_and_is_read(reference):
+    """Numbers of ``tests/reference.toml``; a table whose rows have tolerances of their own (a claim of the test) needs none."""
+    texts = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.rglob("test_*.py"))
+
+    def look(name, table):
+        numbers = {k: v for k, v in table.items() if k not in SAID}
+        if "rows" in table:
+            assert reference.found(name)["source"] and f'rows("{name}")' in texts, name
+            assert all(len(row) == len(table["columns"]) for row in table["rows"]), name
+        for key, value in numbers.items():
+            if isinstance(value, dict) and "value" not in value:
+                look(f"{name}.{key}", value)
+                continue
+            entry = reference.found(f"{name}.{key}")
+            assert entry["source"] and ("abs" in entry or "rel" in entry), key
+            assert f"{name}.{key}" in texts or f"{name}.{{name}}" in texts or f'"{name}"' in texts or key[-1:].isdigit()
+
+    for room, table in reference.tables.items():
+        look(room, table)

@@ -129,16 +129,16 @@ def test_interrupted_sweep_goes_on(tmp_path, monkeypatch):
 
 
 def test_same_numbers_on_processes(tmp_path):
-    grid = {"training.tau": [0.2, 0.4], "denoiser.activation": ["tanh", "erf"], "simulation.seed": [1, 2]}
+    grid = {"training.tau": [0.2, 0.4], "denoiser.skip": [0.0, 0.2], "simulation.seed": [1, 2]}
     small = asy.example("three-clusters").replace(
         {"simulation.dimension": 60, "simulation.runs": 2, "simulation.samples": 10}
     )
     tables = []
-    for workers in (1, 2, 3):
+    for workers in (1, 3):
         folder = tmp_path / str(workers)
         tables.append(asy.sweep(small, grid, out=folder, simulate=True, workers=workers).to_csv())
         assert (folder / "table.csv").read_text() == tables[-1]
-    assert tables[0] == tables[1] == tables[2]
+    assert tables[0] == tables[1]
     head, *rows = csv.reader(tables[0].splitlines())
     assert {"Q[0,0]", "Q[1,1]", "b", "simulation.mean.b", "simulation.mean.Q[0,0]", "simulation.sem.b"} <= set(head)
     assert len(rows) == 8 and not any(row[head.index("error")] for row in rows)

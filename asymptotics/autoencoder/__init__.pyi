@@ -43,7 +43,9 @@ from .plots.collapse import plot_phase_diagram as plot_phase_diagram
 from .plots.densities import draw_densities as draw_densities
 from .plots.densities import target_density as target_density
 from .plots.film import Film as Film
+from .plots.film import density_legend as density_legend
 from .plots.film import draw_film as draw_film
+from .plots.film import draw_frame as draw_frame
 from .plots.film import film as film
 from .plots.paths import plot_path as plot_path
 from .plots.regimes import plot_clusters as plot_clusters

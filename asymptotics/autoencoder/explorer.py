@@ -65,10 +65,10 @@ def valley(problem: Problem, path: OrderParameterPath, tau: float) -> View:
 def order_parameters(path: OrderParameterPath, runs: Runs | None) -> View:
     """Q, Θ and b along training, with what was measured."""
     taus = np.linspace(0.0, path.tau_max, ALONG)
-    along = [path(tau) for tau in taus]
+    along = path(taus)
     curves = []
     for name in ("Q", "Theta", "b"):
-        values = np.array([getattr(point, name) for point in along])
+        values = np.asarray(getattr(along, name))
         measured = None if runs is None else (runs.mean(name), runs.sem(name))
         for index in np.ndindex(values.shape[1:]):
             if name == "Q" and index[0] > index[1]:

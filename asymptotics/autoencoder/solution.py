@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .equations.path import TrainingPath
+from .equations.path import TrainingPath, held
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class OrderParameterPath(TrainingPath):
     @classmethod
     def of(cls, path: TrainingPath, **changes: Any) -> OrderParameterPath:
         """What the integrator left, with some fields changed."""
-        return cls(**{f.name: getattr(path, f.name) for f in fields(path) if f.name not in changes} | changes)
+        return cls(**{f.name: held(path, f.name) for f in fields(path) if f.name not in changes} | changes)
 
     def covariance(self, tau: float, dimension: float, other: float | None = None) -> np.ndarray:
         """Predicted covariance at dimension d of (Θ row by row, upper triangle of Q, b, κ) at τ, with those at ``other``."""

@@ -12,15 +12,16 @@ import numpy as np
 
 from ..common.input.checks import boolean, fail, integer, number
 from ..common.numerics.expectations import Rule
+from ..common.numerics.lattices import DIMENSIONS
 from ..common.running import progress as _progress
 from .equations.drift import Drift
 from .equations.errors import path_error
+from .equations.forecast import before_kernels, before_solve
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
 from .equations.live import live_states, without_averages
 from .equations.nodes import LONG, SHARE, Chooser, rough_rule
 from .equations.path import TrainingPath
 from .equations.stability import ROUNDING, Stability, analyse, growing
-from .generated.law import reported
 from .kernels.compile import Kernels
 from .model.problem import Problem
 from .solution import OrderParameterPath
@@ -74,7 +75,7 @@ def solve(
     atol: float | None = None,
     rule: Rule | None = None,
     noise_rule: Rule | None = None,
-    backend: str = "numba",
+    backend: str | None = None,
     form: str = "auto",
     max_steps: int = 100_000,
     progress: bool | None = None,
@@ -90,14 +91,15 @@ def solve(
     tolerance : float
         Wanted absolute error of Q, Θ and b. The cheapest rule for the Gaussian expectations that reaches it is chosen from
         the drift's change under refinement along a pilot path; its nodes stay fixed during the solve. Default 1e-6, or 2e-5
-        where several times share a sample, 1e-4 where a kink needs Sobol' points. Closed forms need no rule.
+        where several times share a sample, 1e-4 where a kink or more than four fields need Sobol' points. Closed forms need no rule.
     method : str
         Any method of `scipy.integrate.solve_ivp`.
     rtol, atol : float, optional
         Of the integrator; default from ``tolerance``.
     rule, noise_rule : Rule, optional
         Fix the expectations by hand (single times; pairs of times); closed forms are then left aside.
-    backend : {"numba", "numpy"}
+    backend : {"numba", "numpy"}, optional
+        Compiled or array code; default compiled, unless compiling so large a network takes longer.
     form : {"auto", "closed", "nodes", "hessian", "regression"}
         See `asymptotics.autoencoder.kernels.compile.compile_kernels`.
     max_steps : int
@@ -123,12 +125,15 @@ def solve(
         fail("tau", tau, f"in [0, training.tau] = [0, {problem.training.tau:g}]")
     integer("max_steps", max_steps, at_least=1)
     by_hand = form == "auto" and not (rule is None and noise_rule is None)
+    before_kernels(problem)
     check_start(problem)
     kernels = kernels_of(problem, backend=backend, form="nodes" if by_hand else form)
+    if not without_nodes(problem, kernels):
+        before_solve(problem, len(kernels.encoders))
     if tolerance is None:
         costly = problem.training.shares_samples or len(kernels.encoders) > 2
         tolerance = 2e-5 if costly and not without_nodes(problem, kernels) else 1e-6
-        if not kernels.smooth and not without_nodes(problem, kernels):
+        if (not kernels.smooth or len(kernels.encoders) > DIMENSIONS) and not without_nodes(problem, kernels):
             tolerance = 1e-4
     number("tolerance", tolerance, above=0, below=1)
     controls = Controls(
@@ -152,14 +157,18 @@ def solve(
     _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
     # Averages of the weights change nothing of the live network: growth and stability are its own.
     live = without_averages(problem)
-    own = drift if live is problem else Drift(live, kernels, drift.rule, drift.pairs)
+    own = drift
+    if live is not problem:
+        own = Drift(live, kernels, drift.rule, drift.pairs)
     states = live_states(np.concatenate([path.values[:1, 0], path.values[:, -1]]), own.layout, drift.layout)
     rough = chooser.pilot_drift
-    if rough is None:
-        rough = own if isinstance(drift.rule, Rule) else Drift(live, kernels, rough_rule(kernels))
-    whole = rough if live is problem else Drift(problem, kernels, rough.rule, rough.pairs)
-    for other, start_state in ((own, states[0]), (rough, states[0]), (whole, path.values[0, 0])):
-        other.hold(start_state)
+    if own is not drift:
+        own.hold(states[0])
+    if rough is not None:
+        rough.hold(states[0])
+    else:
+        rough = own if isinstance(drift.rule, Rule) else own.with_rule(rough_rule(kernels))
+    whole = rough if live is problem else drift.with_rule(rough.rule)
     known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
     error = path_error(path.taken, whole)
     scale = max(1.0, float(np.max(np.abs(path.values))))
@@ -189,5 +198,7 @@ def solve(
     )
     if not boolean("generated", generated):
         return solved
+    from .generated.law import reported  # densities of images and all that they need: only where they are asked for
+
     last = solved.tau_max if solved.shown is None else float(solved.shown[-1])
     return OrderParameterPath.of(solved, generated=reported(solved, problem, last))

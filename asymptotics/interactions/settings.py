@@ -136,7 +136,7 @@ class Simulation(Settings):
 
     table: ClassVar[str] = "simulation"
     NOTATION: ClassVar[Mapping[str, Notation]] = {
-        "runs": Notation("R", ("n_runs", "trials", "repeats"), "data sets"),
+        "runs": Notation("R", ("n_runs", "trials", "repeats", "repetitions"), "data sets"),
     }
 
     runs: int = 200

@@ -122,7 +122,8 @@ class Runs(Result):
             mean, sem, median = values.mean(axis=0), standard_error(values), np.median(values, axis=0)
             lines.append(f"  {name}")
             lines += [
-                f"    {part:<8} {mean[k]:.6g} ± {sem[k]:.2g}  (median {median[k]:.6g})" for k, part in enumerate(PARTS)
+                f"    {part:<8} {mean[k]:z.6g} ± {sem[k]:.2g}  (median {median[k]:z.6g})"
+                for k, part in enumerate(PARTS)
             ]
         return "\n".join(lines)
 

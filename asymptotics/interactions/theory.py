@@ -103,7 +103,7 @@ class Solution(Recorded):
 
     def summary(self) -> str:
         def show(value: float | None) -> str:
-            return "–" if value is None else f"{value:.6g}"
+            return "–" if value is None else f"{value:z.6g}"
 
         lines = [
             f"interactions: one quadratic coupling, {self.inputs} inputs, {self.outputs} outputs, N = {self.samples}, "
@@ -117,11 +117,11 @@ class Solution(Recorded):
             split = getattr(self, name)
             lines.append(f"  {label:<22} " + " ".join(f"{show(getattr(split, part)):>11}" for part in PARTS))
         lines += [
-            f"  at large N            {self.parameters / (2 * self.samples):.6g} (both)",
-            f"  Gaussian floor        {self.gaussian_floor:.6g} (no model of orders k ≤ 2 gets below)",
+            f"  at large N            {self.parameters / (2 * self.samples):z.6g} (both)",
+            f"  Gaussian floor        {self.gaussian_floor:z.6g} (no model of orders k ≤ 2 gets below)",
         ]
         if self.aliasing is not None:
-            lines.append(f"  aliasing              {self.aliasing:.4g} of the k ≤ 2 part")
+            lines.append(f"  aliasing              {self.aliasing:z.4g} of the k ≤ 2 part")
         return "\n".join(lines + [f"  no {name}: {why}" for name, why in self.reasons])
 
 

@@ -25,8 +25,7 @@ from .model import feature_count, order_counts
 
 NODES = 600
 MOST_STEPS = 20_000
-#: Components of the unknowns, and the order whose penalty each has.
-COMPONENTS = ("constant", "vector", "traceless", "trace")
+#: The order whose penalty each component of the unknowns has: constant, vector, traceless, trace.
 PENALTY = np.array([0, 1, 2, 2])
 
 

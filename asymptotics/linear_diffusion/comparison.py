@@ -32,12 +32,13 @@ FIELDS += ("kl_generated_target", "kl_target_generated", "null_mass", "cosine_mo
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """A mean with the size of the last term included; ``reason`` why it is not compared."""
+    """A mean with the size of the last term included; ``reason`` why it is not compared; ``along`` the τ of a curve."""
 
     name: str
     value: Any = None
     error: Any = 0.0
     reason: str = ""
+    along: tuple[float, ...] = ()
 
 
 def compare(theory: Averages, runs: Runs) -> Verdict:
@@ -82,9 +83,12 @@ def judged(
             skipped.append((name, "not finite in some run"))
             continue
         source = SOURCE if np.any(np.asarray(prediction.error) > 0) else ""
+        labels = tuple(f"{name}({t:.3g})" for t in prediction.along)
         value = prediction.value + shift
         rows.append(
-            Row.of_runs(name, value, measured, allowance=prediction.error, source=source, skewed=name in SKEWED)
+            Row.of_runs(
+                name, value, measured, allowance=prediction.error, source=source, skewed=name in SKEWED, labels=labels
+            )
         )
     return rows, skipped
 
@@ -128,8 +132,9 @@ def predictions(settings: LinearDiffusion, simulation: Simulation, tau: np.ndarr
             yield Prediction(name, value, error)
     if tau.size:
         curves = best_curves(settings, values, tau)
-        yield Prediction("flow_train_loss", curves.train, curves.train_error)
-        yield Prediction("flow_test_loss", curves.test, curves.test_error)
+        along = tuple(map(float, tau))
+        yield Prediction("flow_train_loss", curves.train, curves.train_error, along=along)
+        yield Prediction("flow_test_loss", curves.test, curves.test_error, along=along)
     yield from _sampled(settings, simulation, values)
 
 

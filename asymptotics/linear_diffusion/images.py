@@ -66,7 +66,7 @@ class ImageComparison(Result):
         rows = zip(
             self.samples,
             *(
-                [f"{m:.5g} ± {s:.1g} ({t:.5g})" for (m, s), t in zip(measured, theory, strict=True)]
+                [f"{m:z.5g} ± {s:z.1g} ({t:z.5g})" for (m, s), t in zip(measured, theory, strict=True)]
                 for measured, theory in (
                     (self.train, self.theory_train),
                     (self.test, self.theory_test),
@@ -76,7 +76,9 @@ class ImageComparison(Result):
             self.gap,
             strict=True,
         )
-        lines += [f"{n:>6} {a:>24} {b:>24} {c:>24} {100 * g[0]:>13.2f} ± {100 * g[1]:.2f} %" for n, a, b, c, g in rows]
+        lines += [
+            f"{n:>6} {a:>24} {b:>24} {c:>24} {100 * g[0]:>z13.2f} ± {100 * g[1]:z.2f} %" for n, a, b, c, g in rows
+        ]
         return "\n".join(lines)
 
     COLUMNS = ("samples", "train", "test", "agreement", "theory_train", "theory_test", "theory_agreement")

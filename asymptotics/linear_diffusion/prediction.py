@@ -184,13 +184,13 @@ class Averages(Recorded):
 
     def summary(self) -> str:
         def show(value: float | None) -> str:
-            return "–" if value is None else f"{value:.6g}"
+            return "–" if value is None else f"{value:z.6g}"
 
         best = self.stopping.optimum
 
         def best_of(name: str) -> str:
             error = self.errors.get(name)
-            return show(self.corrected.get(name)) + ("" if not error else f" ± {error:.1g}")
+            return show(self.corrected.get(name)) + ("" if not error else f" ± {error:z.1g}")
 
         lines = [
             f"linear diffusion: d = {self.dimension}, N = {self.samples}, c = {self.regularisation:g}, spectrum "
@@ -211,7 +211,7 @@ class Averages(Recorded):
         if len(curve.tau) <= SHOWN_TIMES:  # asked for one by one
             lines.append(
                 "  at tau            "
-                + ", ".join(f"{tau:g}: {loss:.6g}" for tau, loss in zip(curve.tau, curve.loss, strict=True))
+                + ", ".join(f"{tau:g}: {loss:z.6g}" for tau, loss in zip(curve.tau, curve.loss, strict=True))
             )
         if self.corrected:
             names = (

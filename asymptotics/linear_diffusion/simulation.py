@@ -146,11 +146,11 @@ class Runs(Result):
             entries = zip(
                 np.atleast_1d(np.array(value, float)), np.atleast_1d(np.array(self.sem[name], float)), strict=True
             )
-            lines.append(f"  {name:<30} " + ", ".join(f"{m:.6g} ± {s:.2g}" for m, s in entries))
+            lines.append(f"  {name:<30} " + ", ".join(f"{m:z.6g} ± {s:z.2g}" for m, s in entries))
         return "\n".join(lines)
 
     def to_dataframe(self) -> Any:
-        """What every single run measured as a pandas DataFrame, one row a data set (``flow_test_loss[0]`` at the first τ)."""
+        """What every single run measured as a pandas DataFrame, one row a data set (``flow_test_loss_1`` at the first τ)."""
         return dataframe({"run": np.arange(self.runs), **self.values}, "run")
 
 

@@ -110,7 +110,8 @@ def compare(theory: Solution, runs: Runs, *, level: float = 0.01) -> Verdict:
         else:
             value, allowance = prediction[name]
             source = "numerical error of the averages over overlaps, next order in 1/samples"
-            rows.append(Row.of_runs(name, value, values, allowance=allowance, source=source))
+            labels = tuple(f"{name}({t:.3g})" for t in grid.times[:-1]) if name in ALONG else ()
+            rows.append(Row.of_runs(name, value, values, allowance=allowance, source=source, labels=labels))
     flow = problem.mixture_flow
     bias = float(half_space_bias(flow, theory.final.sigma_generated, runs.dimension))
     notes = [

@@ -11,26 +11,27 @@ from .equations.rates import curve
 from .simulation import Runs
 from .theory import Solution
 
-#: (name, label, sign) of the curves along t.
+#: (name, label) of the curves along t.
 CURVES = (
-    ("M", r"$M$", 1),
-    ("Q_xi", r"$Q^\xi$", 1),
-    ("Q_eta", r"$Q^\eta$", 1),
-    ("Q", r"$Q = \|X\|^2/d$", 1),
-    ("cosine", "cosine", 1),
+    ("M", r"$M$"),
+    ("Q_xi", r"$Q^\xi$"),
+    ("Q_eta", r"$Q^\eta$"),
+    ("Q", r"$Q = \|X\|^2/d$"),
+    ("cosine", r"$\cos(X,\mu)$"),
 )
 
 
 def comparison(theory: Solution | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
-    """M, Q_ξ, Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
+    """M, Q_ξ (negative, as in its equation), Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax, figsize=(3.4, 2.5))
-        for (name, label, sign), colour in zip(CURVES, COLOURS, strict=False):
+        ax.axhline(0.0, color="0.8", linewidth=0.7, zorder=0)
+        for (name, label), colour in zip(CURVES, COLOURS, strict=False):
             if theory is not None:
-                ax.plot(theory.t, sign * getattr(theory, name), color=colour, label=label)
+                ax.plot(theory.t, getattr(theory, name), color=colour, label=label)
             if runs is not None:
                 shown = None if theory is not None else label
-                points(ax, runs.t, sign * runs.mean(name), runs.sem(name), color=colour, label=shown)
+                points(ax, runs.t, runs.mean(name), runs.sem(name), color=colour, label=shown)
         ax.set_xlabel("$t$")
         ax.set_ylabel("order parameter")
         ax.legend()

@@ -62,7 +62,7 @@ class MixtureFlow(Settings):
         "samples": Notation("n", ("n", "n_samples"), "data points"),
         "cluster_std": Notation("σ", ("sigma", "std"), "standard deviation a direction"),
         "ridge": Notation("λ", ("lambda", "lam", "weight_decay", "l2")),
-        "centroid_norm": Notation("m", ("m", "mu_norm"), "‖μ‖/√d"),
+        "centroid_norm": Notation("m", ("m", "mu", "mu_norm"), "‖μ‖/√d"),
         "noises": Notation("K", ("K",), "noises a sample"),
     }
 

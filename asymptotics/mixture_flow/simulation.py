@@ -107,7 +107,7 @@ class Runs(Result, OrderParameters, Generated):
 
     def summary(self) -> str:
         lines = [f"{self.runs} training sets, d = {self.dimension}, {self.seconds:.2f} s", "at t = 1, mean ± s.e.:"]
-        lines += [f"  {n:<18} {float(self.mean(n)):.6f} ± {float(self.sem(n)):.2g}" for n in FINAL]
+        lines += [f"  {n:<18} {float(self.mean(n)):z.6f} ± {float(self.sem(n)):.2g}" for n in FINAL]
         return "\n".join(lines)
 
 

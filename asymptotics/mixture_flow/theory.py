@@ -118,9 +118,9 @@ class Solution(Result, OrderParameters):
         ]
         for i in np.unique(np.linspace(0, len(self.t) - 1, min(11, len(self.t))).round().astype(int)):
             row = (self.M[i], self.Q_xi[i], self.Q_eta[i], self.perp[i], self.cosine[i])
-            lines.append(f"{self.t[i]:6.3f} " + " ".join(f"{x:10.6f}" for x in row))
+            lines.append(f"{self.t[i]:z6.3f} " + " ".join(f"{x:z10.6f}" for x in row))
         lines.append("at t = 1:")
-        lines += [f"  {k:<22} {v:.8g}" for k, v in vars(self.final).items() if isinstance(v, float)]
+        lines += [f"  {k:<22} {v:z.8g}" for k, v in vars(self.final).items() if isinstance(v, float)]
         return "\n".join(lines + [f"note: {n}" for n in self.notes])
 
 

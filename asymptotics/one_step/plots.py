@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..common.output.plotting import COLOURS, axes_of, draw, points
+from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .closed_forms import bandwidth, divergences, hellinger
-from .closed_forms.multistep import multistep_fraction
 from .prediction import Theory
 from .process.ensemble import Simulated
 from .process.transition import Transition
@@ -21,6 +20,7 @@ def comparison(theory: Theory, runs: Simulated | Transition | None = None, ax: A
     return plot_probability([runs], ax=ax) if isinstance(runs, Transition) else plot_divergences(theory, runs, ax=ax)
 
 
+@style()
 def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
     fig, ax = axes_of(ax)
@@ -51,6 +51,7 @@ def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[
     return fig, ax
 
 
+@style()
 def plot_hellinger(q: float, dimension: int, sizes: Any, sweep: Any = None, ax: Any = None) -> tuple[Any, Any]:
     """E H² against n from the fixed point, its floor, and a sweep's means."""
     fig, ax = axes_of(ax)
@@ -68,6 +69,7 @@ def plot_hellinger(q: float, dimension: int, sizes: Any, sweep: Any = None, ax: 
     return fig, ax
 
 
+@style()
 def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None, ax: Any = None) -> tuple[Any, Any]:
     """P(E_OG < E_TG) against n with Wilson intervals; lines only guide the eye."""
     fig, ax = axes_of(ax)
@@ -90,6 +92,7 @@ def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None,
     return fig, ax
 
 
+@style()
 def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None) -> tuple[Any, Any]:
     """The four kernel variances against n."""
     fig, ax = axes_of(ax)
@@ -102,24 +105,6 @@ def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None
         values = [function(int(n), dimension, std) for n in sizes]
         ax.plot(sizes, values, color=COLOURS[k], ls=("-", "--", "-.", "-")[k], label=label)
     ax.set(xscale="log", yscale="log", xlabel="samples $n$", ylabel="kernel variance $h^2$", title=f"$d = {dimension}$")
-    ax.legend()
-    return fig, ax
-
-
-def plot_multistep(
-    diffusion_time: float, noise_scale: float, std: float, dimension: int, steps: Any, ax: Any = None
-) -> tuple[Any, Any]:
-    """Floor of KL(G‖O) for n → ∞ against the number of steps, for both samplers and both spacings."""
-    fig, ax = axes_of(ax)
-    for k, (scheme, spacing) in enumerate(
-        (("deterministic", "angle"), ("deterministic", "time"), ("ancestral", "angle"), ("ancestral", "time"))
-    ):
-        floors = []
-        for count in steps:
-            q = multistep_fraction(diffusion_time, noise_scale, std, steps=int(count), scheme=scheme, spacing=spacing)
-            floors.append(divergences.kl_floor(q, dimension).generated_target)
-        ax.plot(steps, floors, color=COLOURS[k // 2], ls="-" if k % 2 == 0 else "--", label=f"{scheme}, {spacing}")
-    ax.set(xscale="log", yscale="log", xlabel="steps $k$", ylabel=r"KL(G‖O) for $n\to\infty$")
     ax.legend()
     return fig, ax
 

@@ -148,12 +148,12 @@ class Theory(FromTables, Recorded):
 
     def summary(self) -> str:
         def show(value: float | None) -> str:
-            return "none" if value is None else f"{value:.6g}"
+            return "none" if value is None else f"{value:z.6g}"
 
         model = self.problem.one_step
         kl = self.kl_generated_target
         lines = [
-            f"One-step linear denoiser, d = {model.dimension}, n = {model.samples}, q = {self.q:.6g},"
+            f"One-step linear denoiser, d = {model.dimension}, n = {model.samples}, q = {self.q:z.6g},"
             f" n* = d/q = {show(self.n_star)}",
             f"  KL(G||O)  {show(kl.total)} = variance {show(kl.variance)} + mean {show(kl.mean)}"
             f"   (floor {show(self.kl_floor.generated_target)})",
@@ -161,8 +161,8 @@ class Theory(FromTables, Recorded):
             f"  H^2       {show(self.hellinger_squared)}   (floor {show(self.hellinger_floor)})"
             f"   ln BC {show(self.log_bhattacharyya)}",
             f"  (1/d) ln|S_G| {show(self.log_det_rate)}   (1/d) Tr S_G {show(self.trace_rate)}",
-            f"  mixing time {self.mixing_time:.6g}; h^2: mixing {self.h2_mixing:.6g}, kernel {self.h2_kernel:.6g},"
-            f" AMISE {self.h2_amise:.6g}, MISE {self.h2_mise:.6g}",
+            f"  mixing time {self.mixing_time:z.6g}; h^2: mixing {self.h2_mixing:z.6g}, kernel {self.h2_kernel:z.6g},"
+            f" AMISE {self.h2_amise:z.6g}, MISE {self.h2_mise:z.6g}",
         ]
         if self.probability is not None:
             underlying = self.problem.one_step.underlying
@@ -170,5 +170,5 @@ class Theory(FromTables, Recorded):
                 f"  P(E_OG < E_TG) {show(self.probability)} ({underlying} underlying density, leading order in d)"
             )
         if self.multistep.steps > 1:
-            lines.append(f"  {self.multistep.steps} steps: variance fraction {self.multistep.q:.6g} for n -> infinity")
+            lines.append(f"  {self.multistep.steps} steps: variance fraction {self.multistep.q:z.6g} for n -> infinity")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])

@@ -130,7 +130,7 @@ class Simulation(Settings):
 
     table: ClassVar[str] = "simulation"
     NOTATION: ClassVar[Mapping[str, Notation]] = {
-        "runs": Notation("R", ("n_runs", "trials", "repeats"), "training sets"),
+        "runs": Notation("R", ("n_runs", "trials", "repeats", "repetitions"), "training sets"),
     }
 
     runs: int = 100

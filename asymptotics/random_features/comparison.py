@@ -49,7 +49,8 @@ def compare(theory: Solution, runs: Runs) -> Verdict:
         along, at_ridge = np.asarray(getattr(theory, name)), np.array(getattr(theory.ridge, name))
         # Each loss is a sum over few outlying eigenvalues too: single runs are not Gaussian at small d.
         values = (runs.values(name) - known[name] + along)[:, moving]
-        rows.append(Row.of_runs(name, along[moving], values, skewed=True))
+        labels = tuple(f"{name}({tau:.3g})" for tau in runs.times[moving])
+        rows.append(Row.of_runs(name, along[moving], values, skewed=True, labels=labels))
         values = runs.values("ridge")[:, k] - known[f"ridge_{name}"] + at_ridge
         rows.append(Row.of_runs(f"ridge_{name}", at_ridge, values, skewed=True))
     sizes = ", ".join(map(str, runs.sizes))

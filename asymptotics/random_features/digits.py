@@ -80,7 +80,7 @@ class DigitsComparison(Result):
         ]
         columns = (self.times, self.train.mean(axis=0), self.theory_train, self.test.mean(axis=0), self.theory_test)
         for row in zip(*columns, strict=True):
-            lines.append(f"  {row[0]:>10.4g} " + " ".join(f"{v:>10.5f}" for v in row[1:]))
+            lines.append(f"  {row[0]:>z10.4g} " + " ".join(f"{v:>z10.5f}" for v in row[1:]))
         train, test = self.gap()
         return "\n".join([*lines, f"  largest gap: train {np.abs(train).max():.1%}, test {np.abs(test).max():.1%}"])
 

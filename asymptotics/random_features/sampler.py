@@ -84,7 +84,7 @@ class Samples(Result):
             f"  {'tau':>10} " + " ".join(f"{name:>14}" for name in MEASURES),
         ]
         for k, tau in enumerate(self.tau):
-            lines.append(f"  {tau:>10.4g} " + " ".join(f"{getattr(self, n)[:, k].mean():>14.4g}" for n in MEASURES))
+            lines.append(f"  {tau:>z10.4g} " + " ".join(f"{getattr(self, n)[:, k].mean():>z14.4g}" for n in MEASURES))
         return "\n".join(lines)
 
 

@@ -207,7 +207,7 @@ class Simulation(Settings):
     table: ClassVar[str] = "simulation"
     NOTATION: ClassVar[Mapping[str, Notation]] = {
         "sizes": Notation("", (), "dimensions"),
-        "runs": Notation("R", ("n_runs", "trials", "repeats"), "draws of weights and data"),
+        "runs": Notation("R", ("n_runs", "trials", "repeats", "repetitions"), "draws of weights and data"),
     }
 
     dimension: int = 200

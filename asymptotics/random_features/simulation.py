@@ -160,10 +160,13 @@ class Runs(Result):
         ]
         columns = [(self.mean(n, extrapolated=False), self.sem(n, extrapolated=False)) for n in (*LOSSES, "ridge")]
         for k, tau in list(enumerate(self.times))[:: -(-self.times.size // 12)]:
-            lines.append(f"  {tau:>12.6g} " + " ".join(f"{m[k]:>13.6g} ± {s[k]:<8.2g}" for m, s in columns[:3]))
+            lines.append(f"  {tau:>z12.6g} " + " ".join(f"{m[k]:>z13.6g} ± {s[k]:<z8.2g}" for m, s in columns[:3]))
         mean, sem = columns[3]
         return "\n".join(
-            [*lines, f"  {'ridge':>12} " + " ".join(f"{m:>13.6g} ± {s:<8.2g}" for m, s in zip(mean, sem, strict=True))]
+            [
+                *lines,
+                f"  {'ridge':>12} " + " ".join(f"{m:>z13.6g} ± {s:<z8.2g}" for m, s in zip(mean, sem, strict=True)),
+            ]
         )
 
     def to_dataframe(self) -> Any:

@@ -147,13 +147,13 @@ class Solution(Result):
 
     def summary(self) -> str:
         def show(value: float | None) -> str:
-            return "–" if value is None else f"{value:.6g}"
+            return "–" if value is None else f"{value:z.6g}"
 
         table, c, r = self.settings["random_features"], self.constants, self.ridge
         lines = [
             f"random features: p/d = {table['features']:g}, n/d = {table['samples']:g}, m = {table['noises']}, "
             f"t = {table['diffusion_time']:g}, {table['activation']}",
-            f"  constants         a {c.a:.6g}, b² {c.b2:.6g}, v² {c.v2:.6g}, s² {c.s2:.6g}",
+            f"  constants         a {c.a:z.6g}, b² {c.b2:z.6g}, v² {c.v2:z.6g}, s² {c.s2:z.6g}",
             f"  ridge {table['ridge']:<10g}  train {show(r.train_loss)}, test {show(r.test_loss)}, "
             f"memorisation {show(r.memorisation_loss)} (Bayes {show(self.bayes_loss)})",
             f"  times             generalisation {show(self.characteristic.generalisation)}, best stopping "
@@ -164,13 +164,13 @@ class Solution(Result):
         ]
         rows = list(zip(self.times, self.train_loss, self.test_loss, self.memorisation_loss, strict=True))
         for row in rows[:: -(-len(rows) // 12)]:
-            lines.append(f"  {row[0]:>12.6g} {row[1]:>11.6g} {row[2]:>11.6g} {row[3]:>13.6g}")
+            lines.append(f"  {row[0]:>z12.6g} {row[1]:>z11.6g} {row[2]:>z11.6g} {row[3]:>z13.6g}")
         if self.atom is not None:
-            lines.append(f"  atom              at {self.atom.eigenvalue:.6g}, {self.atom.mass:.6g} d eigenvalues")
+            lines.append(f"  atom              at {self.atom.eigenvalue:z.6g}, {self.atom.mass:z.6g} d eigenvalues")
         for b in self.bulks:
             lines.append(
-                f"  bulk              [{b.lower:.6g}, {b.upper:.6g}], {b.mass:.6g} d eigenvalues, "
-                f"target weight {b.target_weight:.4g}"
+                f"  bulk              [{b.lower:z.6g}, {b.upper:z.6g}], {b.mass:z.6g} d eigenvalues, "
+                f"target weight {b.target_weight:z.4g}"
             )
         lines += [f"  no {name}: {why}" for name, why in self.reasons]
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])

@@ -118,7 +118,7 @@ class Particles(Result):
         for name in self.NAMES:
             mean, sem = np.atleast_1d(self.mean(name)), np.atleast_1d(self.sem(name))
             if not np.all(np.isnan(mean)):
-                text = "  ".join(f"{m:.5f} ± {s:.5f}" for m, s in zip(mean[:8], sem[:8], strict=True))
+                text = "  ".join(f"{m:z.5f} ± {s:z.5f}" for m, s in zip(mean[:8], sem[:8], strict=True))
                 lines.append(f"  {name:<18}{text}" + (" ..." if mean.size > 8 else ""))
         return "\n".join(lines)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..common.input.checks import InputError, array, number
 from ..common.input.renamed import say_renamed
+from ..common.output.plain import printed
 from ..common.output.results import Result
 from .laws.circle import CircleLaw
 from .laws.distances import Metrics, metrics
@@ -98,20 +99,18 @@ class Solution(Result, Metrics):
         end = "t → 0" if s["end_time"] == 0 else f"t = {s['end_time']:g}"
         lines = [
             f"{len(self.points)} points on a {s['curve']} in R^{s['dimension']}, kernel {s['kernel']}, kappa {s['kappa']:g}, "
-            f"from t0 = {s['start_time']:g} (critical {self.critical_time:.4g}) to {end}",
-            f"  mass of the atoms       {float(np.sum(self.atoms)):.6f}   each "
-            + " ".join(f"{a:.4f}" for a in self.atoms[:8])
+            f"from t0 = {s['start_time']:g} (critical {self.critical_time:z.4g}) to {end}",
+            f"  mass of the atoms       {float(np.sum(self.atoms)):z.6f}   each "
+            + " ".join(f"{a:z.4f}" for a in self.atoms[:8])
             + (" ..." if len(self.atoms) > 8 else ""),
-            f"  interpolated mass       {self.interpolated_mass:.6f}",
-            f"  W1, W2 to uniform       {self.w1:.6f}  {self.w2:.6f}",
-            f"  W1, W2 to training set  {self.w1_training:.6f}  {self.w2_training:.6f}",
-            f"  KL(U||p), continuous    {self.kl_uniform_total:.6f}  {self.kl_uniform_continuous:.6f}",
-            f"  memorised within {self.within:<6g} {self.memorised:.6f}",
+            f"  interpolated mass       {self.interpolated_mass:z.6f}",
+            f"  W1, W2 to uniform       {self.w1:z.6f}  {self.w2:z.6f}",
+            f"  W1, W2 to training set  {self.w1_training:z.6f}  {self.w2_training:z.6f}",
+            f"  KL(U||p), continuous    {self.kl_uniform_total:z.6f}  {self.kl_uniform_continuous:z.6f}",
+            f"  memorised within {self.within:<6g} {self.memorised:z.6f}",
         ]
-        lines += [f"  p({x:g}) = {p:.8g}" for x, p in zip(self.at, self.density, strict=True)]
-        lines += [
-            f"  x at t = {t:g}: {np.array2string(x, precision=8)}" for t, x in zip(self.times, self.flow, strict=True)
-        ]
+        lines += [f"  p({x:g}) = {p:z.8g}" for x, p in zip(self.at, self.density, strict=True)]
+        lines += [f"  x at t = {t:g}: {printed(x, 8)}" for t, x in zip(self.times, self.flow, strict=True)]
         return "\n".join(lines + [f"  note: {n}" for n in self.notes])
 
 

@@ -133,6 +133,13 @@ class Denoiser:
         if not any(phi.has(*self.fields) for _, phi in terms):
             raise ValueError(f"phi = {terms[0][1]}: must depend on a local field; a constant is no activation")
 
+    def __str__(self) -> str:
+        skip = str(self.skip_value())
+        terms = [] if skip == "0" else [f"{skip}*x" if self.plain else f"({skip})*x"]
+        terms += [f"({u}/√d)*{phi if phi.is_Atom or phi.is_Function else f'({phi})'}" for u, phi in self.terms]
+        fields = [f"{self.fields[a]} = {self.vectors[a]}·x/√d" for a in self.encoders]
+        return f"f(x) = {' + '.join(terms)}, {', '.join(fields)}"
+
     def _repr_latex_(self) -> str:
         shown = dict(zip(self.vectors, vector_symbols(self.vectors), strict=True))
 

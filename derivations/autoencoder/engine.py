@@ -14,6 +14,7 @@ Source: H. Cui, C. Pehlevan, Y. M. Lu, arXiv 2501.03937; the method of Saad and 
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cached_property, lru_cache
 
 from ..steps import Derivation, Derived
@@ -29,6 +30,17 @@ class System(Derived, Equations):
     Every attribute is a SymPy expression, or a list of them, in the symbols of `names`; `denoiser` is where they come from.
     Index a runs over stacked vectors (p of them), j over decoder vectors, c ∈ {0, 1} over channels.
     """
+
+    def __repr__(self) -> str:
+        of = self.denoiser
+        lines = [f"System {of.name!r}: {of}", f"  vectors: {', '.join(of.vectors)}"]
+        for field in dataclasses.fields(of):
+            value = getattr(of, field.name)
+            if field.name not in ("name", "vectors", "terms") and value != field.default:
+                lines.append(f"  {field.name}: {', '.join(map(str, value)) if isinstance(value, tuple) else value}")
+        if self.optimiser is not None:
+            lines.append(f"  optimiser: {self.optimiser}")
+        return "\n".join([*lines, "  print(system) shows its derivation; .latex(), .report(file), .code(language)"])
 
     @cached_property
     def derivation(self) -> Derivation:

@@ -2,7 +2,7 @@ r"""One SGD step, its average by Stein's lemma, and the equations of the order p
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import cached_property
 
 import sympy
@@ -72,23 +72,65 @@ class Equations(Potential):
         require(all(n.is_number and n <= 0 for _, n in powers), "an increment does not grow with d")
         return sympy.Add(*[term for term, n in powers if n == 0])
 
+    # SGD treats all vectors alike: what holds of one vector, or of one pair, holds of every other with its numbers.
+
+    def _symbol(self, stem: str, channel: tuple[int, ...], numbers: tuple[int, ...]) -> sympy.Symbol:
+        """A symbol by its stem, channel and the numbers of its vectors."""
+        if stem == "rho":
+            return self.rates[numbers[0]]
+        return symmetric(stem, *numbers) if len(numbers) == 2 else symbol(stem, *channel, numbers[0] + 1)
+
+    @cached_property
+    def _numbered(self) -> dict[sympy.Symbol, tuple[str, tuple[int, ...], tuple[int, ...]]]:
+        """What every symbol is made of that carries numbers of vectors."""
+        one: list[tuple[str, tuple[int, ...]]] = [(stem, ()) for stem in ("rho", "Theta", "m", "A")]
+        one += [(stem, (c,)) for stem in ("g", "z") for c in (0, 1)]
+        parts: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+        parts = [(stem, channel, (a,)) for stem, channel in one for a in range(self.p)]
+        pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
+        parts += [(stem, (), pair) for stem in ("P", "q", "H0", "H1", "N0", "N1") for pair in pairs]
+        return {self._symbol(*of): of for of in parts}
+
+    def _renumbered(self, expression: sympy.Expr, *first: int) -> sympy.Expr:
+        """What an expression of the first vectors is of those numbered ``first``; the others follow in their order."""
+        order = [*first, *(a for a in range(self.p) if a not in first)]
+        renamed = {}
+        for x in expression.free_symbols & self._numbered.keys():
+            stem, channel, numbers = self._numbered[x]
+            renamed[x] = self._symbol(stem, channel, tuple(order[i] for i in numbers))
+        return expression.xreplace(renamed)
+
+    def _of_vectors(self, derive: Callable[[int], sympy.Expr]) -> tuple[sympy.Expr, ...]:
+        """Of every vector, derived of the first alone where all are alike."""
+        if self.optimiser is not None:
+            return tuple(derive(a) for a in range(self.p))
+        of_first = derive(0)
+        return tuple(self._renumbered(of_first, a) for a in range(self.p))
+
+    def _of_pairs(self, derive: Callable[[int, int], sympy.Expr]) -> dict[tuple[int, int], sympy.Expr]:
+        """Of every pair of vectors, derived of one vector with itself and of one pair where all are alike."""
+        pairs = [(a, c) for a in range(self.p) for c in range(a, self.p)]
+        if self.optimiser is not None:
+            return {(a, c): derive(a, c) for a, c in pairs}
+        same, other = derive(0, 0), derive(0, 1) if self.p > 1 else sympy.Integer(0)
+        return {(a, c): self._renumbered(same, a) if a == c else self._renumbered(other, a, c) for a, c in pairs}
+
     @cached_property
     def theta_increment(self) -> tuple[sympy.Expr, ...]:
         """Increment of Θ_a(s) = Σ_{i∈s} w_ai u_i/√d for one reference direction u, per dτ = 2η/d."""
-        direction = VectorSum({"u": 1})
-        return tuple(
-            self._increment(w.dot(direction, self._atom_table) / sympy.sqrt(d), symbol("Theta", a + 1))
-            for a, w in enumerate(self.step)
-        )
+        return self._of_vectors(self._theta_increment)
+
+    def _theta_increment(self, a: int) -> sympy.Expr:
+        along = self.step[a].dot(VectorSum({"u": 1}), self._atom_table)
+        return self._increment(along / sympy.sqrt(d), symbol("Theta", a + 1))
 
     @cached_property
     def gram_increment(self) -> dict[tuple[int, int], sympy.Expr]:
         """Increment of q_ab(s) = Σ_{i∈s} w_ai w_bi/d, per dτ = 2η/d."""
-        return {
-            (a, c): self._increment(self.step[a].dot(self.step[c], self._atom_table) / d, symmetric("q", a, c))
-            for a in range(self.p)
-            for c in range(a, self.p)
-        }
+        return self._of_pairs(self._gram_increment)
+
+    def _gram_increment(self, a: int, c: int) -> sympy.Expr:
+        return self._increment(self.step[a].dot(self.step[c], self._atom_table) / d, symmetric("q", a, c))
 
     # 4. the average, by Stein's lemma --------------------------------------------------------------------------
 
@@ -138,12 +180,12 @@ class Equations(Potential):
     @cached_property
     def theta_drift(self) -> tuple[sympy.Expr, ...]:
         """dΘ_a(s)/dτ for one reference direction and one cluster, in A, H0, H1, P, Θ(s), t = (T(s)c)·u, ς, λ, ρ."""
-        return tuple(self.average(x) for x in self.theta_increment)
+        return self._of_vectors(lambda a: self.average(self.theta_increment[a]))
 
     @cached_property
     def gram_drift(self) -> dict[tuple[int, int], sympy.Expr]:
         """dq_ab(s)/dτ for one cluster, in A, H0, H1, P, N0, N1, q(s), m = Θ(s)c, ς, p_s, η, λ, ρ."""
-        return {key: self.average(x) for key, x in self.gram_increment.items()}
+        return self._of_pairs(lambda a, c: self.average(self.gram_increment[a, c]))
 
     @cached_property
     def gradient_drift(self) -> tuple[tuple[sympy.Expr, ...], sympy.Matrix, dict[tuple[int, int], sympy.Expr]]:
@@ -157,14 +199,16 @@ class Equations(Potential):
         theta = [sympy.expand(x.xreplace(one)) for x in plain.theta_drift]
         A = tuple(x.coeff(symbol("t"), 1) for x in theta)
         B = sympy.Matrix(self.p, self.p, lambda a, e: theta[a].coeff(symbol("Theta", e + 1), 1))
-        N = {}
-        for (a, c), drift in plain.gram_drift.items():
+
+        def spread(a: int, c: int) -> sympy.Expr:
             X = A[a] * symbol("m", c + 1) + sympy.Add(*[B[a, e] * symmetric("q", e, c) for e in range(self.p)])
             Y = A[c] * symbol("m", a + 1) + sympy.Add(*[B[c, e] * symmetric("q", e, a) for e in range(self.p)])
-            N[a, c] = sympy.expand(sympy.expand(drift.xreplace(one) - X - Y) / (2 * eta * mass))
+            left = sympy.expand(sympy.expand(plain.gram_drift[a, c].xreplace(one) - X - Y) / (2 * eta * mass))
             noise = {x for ch in (0, 1) for x in (symmetric(f"N{ch}", a, c), varsigma)}
-            require(N[a, c].free_symbols <= noise, "what is left of a Gram matrix's drift is the noise")
-        return A, B, N
+            require(left.free_symbols <= noise, "what is left of a Gram matrix's drift is the noise")
+            return left
+
+        return A, B, plain._of_pairs(spread)
 
     @cached_property
     def skip_drift(self) -> sympy.Expr:

@@ -49,7 +49,11 @@ def judge(exp):
     return path
 
 
-@pytest.mark.parametrize("name", CASES)
+#: The others are those of the variants below, or of the reference experiment.
+SLOW = ("tied", "tied-noise", "no_skip", "untied")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in CASES])
 def test_architecture_against_simulation(name):
     path = judge(experiment(CASES[name]))
     assert np.all(np.linalg.eigvalsh(path(np.linspace(0, 1.5, 16)).Q) > -1e-9)
@@ -70,8 +74,9 @@ def test_frozen_vectors_do_not_move():
     assert at.Q[0, 0] != pytest.approx(0.5, abs=1e-3)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("predicts", ["data", "noise", "velocity"])
+@pytest.mark.parametrize(
+    ("name", "predicts"), [*((name, "data") for name in ARCHITECTURES), ("untied_bias", "noise"), ("tied", "velocity")]
+)
 def test_every_architecture_prints_its_derivation(name, predicts):
     labels = 2 if name.startswith("labelled") else 0
     system = derive(architecture(name, 1, predicts=predicts, labels=labels))

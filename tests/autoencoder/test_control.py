@@ -64,11 +64,11 @@ def test_the_skip_connection_has_its_closed_form(searching) -> None:
     np.testing.assert_allclose(found["training.times"], [(1 - kept) / kappa], rtol=1e-8)
 
 
-def test_the_time_to_reach_a_cosine(searching) -> None:
-    """n/d = 3.018919 and dT/dη = −9.45017 (theory note, R4)."""
+def test_the_time_to_reach_a_cosine(searching, reference) -> None:
+    """n/d, and dT/dη."""
     found = asy.gradient(searching, "hitting", ["training.learning_rate"], cosine=0.9)
-    assert found.value == pytest.approx(3.018919, abs=1e-6)
-    assert found["training.learning_rate"] == pytest.approx(-9.45017, abs=1e-5)
+    assert found.value == reference("control.search_time")
+    assert found["training.learning_rate"] == reference("control.search_slope")
 
 
 @pytest.mark.parametrize("key", ["training.learning_rate", "training.weight_decay", "target.centroids[0][0]"])
@@ -140,13 +140,14 @@ def test_dot_products_on_random_experiments(network, times, average, scale, eige
     assert float(adjoint.pull(tape, w) @ v) == pytest.approx(wanted, rel=1e-7, abs=1e-7)
 
 
-def test_generated_moments_of_the_reference_example(three_clusters) -> None:
-    """E XXᵀ = diag(23.16006, 17.14711) with Euler steps of .01 to .99 (theory note, R2); its target is diag(7, 4)."""
+def test_generated_moments_of_the_reference_example(three_clusters, reference) -> None:
+    """E XXᵀ with Euler steps of .01 to .99; its target is diag(7, 4)."""
     from asymptotics.autoencoder.control.generated import generated_moments, target_moments
 
     problem = three_clusters.replace({"sampling.step": 0.01, "sampling.stop": 0.99}).problem
     second = generated_moments(problem, asy.solve(three_clusters)(4.0))[1]
-    np.testing.assert_allclose(second, np.diag([23.16006, 17.14711]), atol=1e-4)
+    assert np.diag(second) == reference("control.generated_second")
+    assert max(abs(second[0, 1]), abs(second[1, 0])) < 1e-4
     np.testing.assert_allclose(target_moments(problem)[1], np.diag([7.0, 4.0]), atol=1e-12)
 
 
@@ -161,8 +162,8 @@ def test_the_collapse_map_moves_with_its_keys() -> None:
 # optimal protocols -------------------------------------------------------------------------------------------------
 
 
-def test_learning_rate_that_finds_the_clusters_soonest(searching) -> None:
-    """Best constant η = .400150 with n/d = 2.292070; the optimal schedule is 7 % below it (2.1288 of 60 pieces; note, R4)."""
+def test_learning_rate_that_finds_the_clusters_soonest(searching, reference) -> None:
+    """Best constant η, and its n/d; the optimal schedule is 7 % below it."""
     found = asy.optimise(
         searching,
         "hitting",
@@ -172,17 +173,14 @@ def test_learning_rate_that_finds_the_clusters_soonest(searching) -> None:
         starts=1,
         simulate=False,
     )
-    assert found.constant["value"] == pytest.approx(2.292070, abs=2e-6)
-    assert found.constant["control"] == pytest.approx(0.400150, abs=1e-4)
+    assert found.constant["value"] == reference("control.search_best")
+    assert found.constant["control"] == reference("control.search_rate")
     assert 2.128 < found.optimum["value"] < 2.17
     assert found.optimum["residual"] < 1e-2
     assert len(found.optimum["knots"]) == 9 and found.optimum["knots"][-1] == 4.0
 
 
-@pytest.mark.parametrize(
-    ("error", "same", "best", "value"),
-    [(0.1, 8.886735513, 0.01, 8.793904500), (0.3, 9.519745168, 0.136633, 9.440057335)],
-)
+@pytest.mark.rows("control.noise_levels")
 def test_noise_levels_of_the_published_problem(error, same, best, value) -> None:
     """J of Mignacco and Mori's problem at the level Δ of the objective, and at the best constant one (note, R1)."""
     problem = mignacco(error).problem
@@ -196,9 +194,7 @@ def test_noise_levels_of_the_published_problem(error, same, best, value) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("error", "optimum", "published"), [(0.1, 8.793852777, 8.7938713), (0.3, 9.426869252, 9.4269005)]
-)
+@pytest.mark.rows("control.optimal_noise_levels")
 def test_optimal_noise_levels_of_the_published_problem(error, optimum, published) -> None:
     """Optimal J of 400 intervals: that of the note, below that of the published solver."""
     found = asy.optimise(mignacco(error), "potential", {"training.times": (0.01, 0.99, 400)}, starts=2, simulate=False)
@@ -226,20 +222,21 @@ def test_second_moments_at_a_constant_learning_rate(three_clusters) -> None:
 
 
 @pytest.mark.slow
-def test_learning_rate_of_the_reference_example(three_clusters) -> None:
-    """Best constant η = .1703405, .06700180, a second at .0399440; the optimum gains 15.65 % (note, R2), and does so in R^d."""
+def test_learning_rate_of_the_reference_example(three_clusters, reference) -> None:
+    """The best constant η, a second minimum; the optimum gains 15.65 %, and does so in R^d."""
     experiment = three_clusters.replace({"simulation.runs": 8, "simulation.dimension": 1000})
     found = asy.optimise(experiment, "order_one", {"training.learning_rate": (0.0, 2.0, 100)})
-    assert found.baseline == pytest.approx(0.08744875, abs=1e-8)
-    assert found.constant["value"] == pytest.approx(0.06700180, abs=1e-8)
-    assert found.constant["control"] == pytest.approx(0.1703405, abs=1e-5)
+    assert found.baseline == reference("control.three_clusters.baseline")
+    assert found.constant["value"] == reference("control.three_clusters.constant")
+    assert found.constant["control"] == reference("control.three_clusters.constant_rate")
     other = found.constant["others"][0]
-    assert (other["control"], other["value"]) == pytest.approx((0.0399440, 0.0729820), abs=1e-3)
-    assert found.optimum["value"] == pytest.approx(0.056515, abs=5e-7)
+    assert [other["control"], other["value"]] == reference("control.three_clusters.other")
+    assert found.optimum["value"] == reference("control.three_clusters.optimum")
     constant, best = (found.simulated[name] for name in ("constant", "optimum"))
     error = np.hypot(constant["sem"], best["sem"])
     # Both are of finite d: their gain is that of the theory up to O(1/d).
-    assert constant["mean"] - best["mean"] == pytest.approx(0.0670018 - 0.056515, abs=4 * error + 5e-4)
+    gain = reference.value("control.three_clusters.constant") - reference.value("control.three_clusters.optimum")
+    assert constant["mean"] - best["mean"] == pytest.approx(gain, abs=4 * error + 5e-4)
 
 
 @pytest.mark.slow
@@ -260,11 +257,11 @@ def test_curriculum_over_times_is_bang_bang(three_clusters, at, constant, optimu
 
 
 @pytest.mark.slow
-def test_optimal_learning_rate_of_the_search(searching) -> None:
-    """60 pieces: n/d = 2.1288, 7.1 % below the best constant; η falls smoothly from .68 to .28 (note, R4)."""
+def test_optimal_learning_rate_of_the_search(searching, reference) -> None:
+    """60 pieces: 7.1 % below the best constant; η falls smoothly from .68 to .28."""
     control = {"training.learning_rate": (0.0, 1.0, 60)}
     found = asy.optimise(searching, "hitting", control, cosine=0.9, horizon=4.0, starts=2, simulate=False)
-    assert found.optimum["value"] == pytest.approx(2.1288, abs=1e-3)
+    assert found.optimum["value"] == reference("control.search_optimum")
     eta = found.control(np.linspace(0.02, found.optimum["value"] - 0.1, 30))
     assert eta[0] == pytest.approx(0.68, abs=0.03) and eta[-1] == pytest.approx(0.28, abs=0.03)
     assert np.all(np.diff(eta) < 0.02)

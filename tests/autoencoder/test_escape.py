@@ -27,16 +27,9 @@ TANH = resting("tanh", 0.05, 0.0760165)
 THREE = asy.example("three-clusters")
 
 
-@pytest.mark.parametrize(
-    ("experiment", "rate", "effective", "std", "means"),
-    [
-        (resting(), 1.798990, 0.1162270, 0.6174, (2.0558, 2.4411, 2.8264)),
-        (TANH, 1.769760, 0.0875048, 0.6276, (2.2000, 2.5917, 2.9833)),
-    ],
-)
-def test_the_law_of_escape_times(experiment, rate, effective, std, means):
-    # Rate and C_eff in closed form, means by an independent implementation; its simulations: 2.0495(96), 2.4513(138), 2.8309(285)
-    # and 2.1949(98), 2.5998(140), 2.9797(276).
+@pytest.mark.rows("stability.escape")
+def test_the_law_of_escape_times(network, rate, effective, std, means):
+    experiment = {"linear": resting(), "tanh": TANH}[network]
     for d, mean in zip((500, 2000, 8000), means, strict=True):
         law = asy.escape(experiment, d)
         assert law["rate"] == pytest.approx(rate, abs=1e-6) and law["direction"] == ("Theta_11",)
@@ -47,9 +40,9 @@ def test_the_law_of_escape_times(experiment, rate, effective, std, means):
     assert law.cdf(law.quantile(0.3)) == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize(("initial", "mean"), [("drawn", 2.2388), ("exact", 2.7818)])
+@pytest.mark.rows("stability.on_its_way")
 def test_a_path_still_on_its_way(initial, mean):
-    # 1000 runs of the exact chain at d = 500 from Q = .03 (Q* = .1005): 2.2388(181), 2.7818(191).
+    # From Q = .03; Q* = .1005.
     law = asy.escape(resting(q=0.03), 500, initial=initial)
     assert not law.resting and law.initial == initial
     assert law.mean == pytest.approx(mean, abs=0.045)

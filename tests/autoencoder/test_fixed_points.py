@@ -24,15 +24,7 @@ def found(decay, **changes):
     return asy.fixed_points(TWO.replace({"training.weight_decay": decay, **changes}), starts=8, progress=False)
 
 
-@pytest.mark.parametrize(
-    ("decay", "uninformed", "growth", "theta", "q", "eigenvalues"),
-    [
-        (0.0, 0.05128098, 1.856963, 1.14782332, 1.38149012, (-1.041281, -1.524308)),
-        (0.05, 0.02469955, 1.903525, 1.12091901, 1.31777408, (-1.060357, -1.560189)),
-        (0.5, 0.0, 1.75, 0.91976993, 0.88924067, (-1.199756, -1.873754)),
-        (3.9, 0.0, 0.05, 0.08825938, 0.00838151, (-0.097793, -3.850488)),
-    ],
-)
+@pytest.mark.rows("stability.two_clusters")
 def test_two_clusters_one_unit(decay, uninformed, growth, theta, q, eigenvalues):
     points = found(decay)
     informed = [p for p in points if p.kind == "stable"]
@@ -72,21 +64,22 @@ def test_a_true_boundary_of_divergence_is_found():
     assert edge.Q[0, 0] == pytest.approx(32.226472, abs=1e-5) and edge.kind == "saddle" and edge.direction == ("Q_11",)
 
 
-def test_three_clusters():
+def test_three_clusters(reference):
     points = asy.fixed_points(THREE, starts=1, progress=False)
     saddle = next(p for p in points if p.unstable == 1 and abs(p.Theta[0, 0] - 0.496) < 0.01)
-    assert saddle.Theta == pytest.approx(np.diag([0.49639687, -0.40394777]), abs=1e-8)
-    assert np.diag(saddle.Q) == pytest.approx([0.26076913, 0.17675072], abs=1e-8)
-    expected = [0.094125, -0.58, -0.637840, -0.637840, -0.876523, -1.024907, -1.024907, -1.248240]
-    assert saddle.eigenvalues.real == pytest.approx(expected, abs=1e-6)
-    assert np.sort(np.abs(saddle.eigenvalues.imag))[-4:] == pytest.approx(
-        [0.039981, 0.039981, 0.051813, 0.051813], abs=1e-6
-    )
+    assert np.diag(saddle.Theta) == reference("stability.three_clusters.saddle_Theta")
+    assert np.max(np.abs(saddle.Theta[[0, 1], [1, 0]])) < 1e-8
+    assert np.diag(saddle.Q) == reference("stability.three_clusters.saddle_Q")
+    assert saddle.eigenvalues.real == reference("stability.three_clusters.saddle_rates")
+    turning = np.sort(np.abs(saddle.eigenvalues.imag))[-4:]
+    assert turning == reference("stability.three_clusters.saddle_turning")
     assert set(saddle.direction) == {"Theta_12", "Theta_21"}
     (end,) = [p for p in points if p.kind == "stable"]
-    assert np.abs(end.Theta) == pytest.approx(np.array([[0.340290, 0.308651], [0.340290, 0.308651]]), abs=1e-6)
-    assert pytest.approx(np.array([[0.225001, 0.021015], [0.021015, 0.225001]]), abs=1e-6) == end.Q
-    assert end.rate == pytest.approx(-0.091376, abs=1e-6) and end.copies == 8
+    assert np.abs(end.Theta[0]) == reference("stability.three_clusters.end_Theta")
+    assert np.abs(end.Theta[1]) == reference("stability.three_clusters.end_Theta")
+    assert end.Q[0] == reference("stability.three_clusters.end_Q")
+    assert end.Q[1, ::-1] == reference("stability.three_clusters.end_Q")
+    assert end.rate == reference("stability.three_clusters.end_rate") and end.copies == 8
     # No other starts find anything lower.
     assert points.potential[0] == points.potential.min() and points[0].kind == "stable"
 
@@ -110,16 +103,15 @@ def test_the_end_of_a_long_path_is_among_them(denoiser, eta):
     assert pytest.approx(end.Q, abs=1e-5) == near.Q and near.kind in ("stable", "marginal")
 
 
-def test_growth_rates_at_any_state():
+def test_growth_rates_at_any_state(reference):
     # κ_k H₁ + H₀ + P − λ/2 at Θ = 0, κ = 7, 4, with nodes of an independent implementation.
     rates = autoencoder.growth_rates(THREE.problem, Theta=NONE, Q=0.09 * np.eye(2), b=0.0)
-    assert rates.eigenvalues[[0, 1, 2, 3]] == pytest.approx([8.6079301, 8.6079301, 4.8701596, 4.8701596], abs=2e-7)
+    assert rates.eigenvalues[[0, 1, 2, 3]] == reference("stability.three_clusters.start_rates")
     rates = autoencoder.growth_rates(THREE.problem, Theta=NONE, Q=0.09 * np.eye(2), b=0.7 / 0.58)
-    assert rates.eigenvalues[[0, 2]] == pytest.approx([0.8817706, 0.3705497], abs=2e-7) and rates.speed > 1e-3
+    assert rates.eigenvalues[[0, 2]] == reference("stability.three_clusters.start_rates_settled") and rates.speed > 1e-3
     along = asy.solve(THREE, progress=False)(4.0)
     rates = autoencoder.growth_rates(THREE.problem, along.Theta, along.Q, along.b).eigenvalues
-    expected = [-0.087282, -0.58, -0.664813, -0.959902, -0.999614, -1.202993, -1.548388, -2.725814]
-    assert rates == pytest.approx(expected, abs=2e-5)
+    assert rates == reference("stability.three_clusters.path_rates")
     with pytest.raises(asy.InputError, match=r"Theta, Q: no weights"):
         autoencoder.growth_rates(THREE.problem, Theta=np.eye(2), Q=0.09 * np.eye(2))
 

@@ -47,19 +47,27 @@ def runs() -> CollapseRuns:
 # published numbers ---------------------------------------------------------------------------------------------------
 
 
-def test_first_generation(chain):
-    np.testing.assert_allclose(chain.Theta[0], np.diag([1.2241, -0.8819]), atol=2e-4)
-    np.testing.assert_allclose(chain.Q[0], np.diag([1.5584, 0.8326]), atol=3e-4)
-    assert chain.b[0] == pytest.approx(0.69929, abs=5e-6)
-    assert chain.v[0] == pytest.approx(0.075785, abs=1e-6)
+def diagonal(matrix):
+    """Of a matrix that is diagonal to the tolerance of its numbers."""
+    assert np.max(np.abs(matrix - np.diag(np.diag(matrix)))) < 2e-4
+    return np.diag(matrix)
+
+
+def test_first_generation(chain, reference):
+    assert diagonal(chain.Theta[0]) == reference("autoencoder.collapse.Theta_1")
+    assert diagonal(chain.Q[0]) == reference("autoencoder.collapse.Q_1")
+    assert chain.b[0] == reference("autoencoder.collapse.b_1")
+    assert chain.v[0] == reference("autoencoder.collapse.v_1")
     assert chain.Lambda[0] == 1.0
 
 
-def test_second_generation(chain):
+def test_second_generation(chain, reference):
     """The published values come from a few hundred sampled nodes: Θ to the digits given, Q to half a per cent."""
-    np.testing.assert_allclose(chain.Theta[1], np.diag([2.33, -1.52]), atol=0.006)
-    np.testing.assert_allclose(chain.Q[1], np.diag([5.70, 2.53]), atol=0.035)
-    assert chain.b[1] == pytest.approx(0.0806, abs=5e-5)
+    assert np.diag(chain.Theta[1]) == reference("autoencoder.collapse.Theta_2")
+    assert np.diag(chain.Q[1]) == reference("autoencoder.collapse.Q_2")
+    for matrix, bound in ((chain.Theta[1], 0.006), (chain.Q[1], 0.035)):
+        assert max(abs(matrix[0, 1]), abs(matrix[1, 0])) < bound
+    assert chain.b[1] == reference("autoencoder.collapse.b_2")
     assert chain.Lambda[1] == chain.v[0]
     assert chain.error_estimate < 0.01
 
@@ -234,7 +242,7 @@ def test_representable_target_is_a_fixed_point():
         },
         training={"times": [t], "learning_rate": 1e-9, "tau": 120.0},
         sampling={"scheme": "continuous", "stop": float(stop)},
-        generations={"count": 3, "nodes": 64, "replicas": 2},
+        generations={"count": 2, "nodes": 64, "replicas": 2},
     )
     result = generations(e.problem, progress=False, tolerance=1e-8, integrator_tolerance=1e-9)
     np.testing.assert_allclose(result.b, regression(Lambda), atol=1e-6)
@@ -262,8 +270,8 @@ def test_doubling_the_nodes_moves_less_than_the_stated_error(activation):
 
 
 def test_answer_does_not_depend_on_workers():
-    problem = experiment(generations__nodes=256, generations__replicas=3).problem
-    a, b = generations(problem, workers=1, progress=False), generations(problem, workers=3, progress=False)
+    problem = experiment(generations__nodes=64, generations__replicas=2).problem
+    a, b = generations(problem, workers=1, progress=False), generations(problem, workers=2, progress=False)
     np.testing.assert_array_equal(a.Q, b.Q)
     np.testing.assert_array_equal(a.distance, b.distance)
 
@@ -277,23 +285,6 @@ def test_noisy_sampler_states_a_larger_error():
         == GeneratedDensity(experiment(sampling__epsilon="0.3*(1 - t)").problem, noisy.order_parameters(1)).variance
     )
     assert noisy.error_estimate > quiet.error_estimate
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"generations__count": 0}, "generations.count = 0"),
-        ({"generations__start": "hot"}, "generations.start = 'hot'"),
-        ({"generations__original": 1.5}, "generations.original = 1.5"),
-        ({"generations__nodes": 1000}, "generations.nodes = 1000"),
-        ({"generations__replicas": 1}, "generations.replicas = 1"),
-        ({"generations__accumulate": 1}, "generations.accumulate = 1"),
-        ({"generations__wrong": 1}, "generations.wrong"),
-    ],
-)
-def test_bad_settings(changes, message):
-    with pytest.raises(InputError, match=message):
-        experiment(**changes)
 
 
 def test_divergence_carries_the_chain_so_far():

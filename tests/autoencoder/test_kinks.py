@@ -193,17 +193,21 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_spelling_gives_the_integral_of_the_definition(name):
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["two", "every"])
+def test_spellings_give_the_integral_of_the_definition(name, every):
+    """The first in SymPy and the last in a file; or all of them."""
     phi, slope, breaks, spellings, texts = FAMILIES[name]
     wanted = by_definition(phi, slope, breaks)
     assert name != "soft threshold" or wanted[1] == pytest.approx(1.548, abs=5e-4)
+    if not every:
+        spellings, texts = spellings[:1], texts[-1:]
     for experiment in [*map(one_unit, spellings), *map(written, texts)]:
         got, path = end(experiment)
         assert np.max(np.abs(got - wanted)) < 2e-6, (name, got, wanted, path.rule)
         assert np.max(np.abs(got - wanted)) < path.error_estimate
 
 
-@pytest.mark.parametrize("name", ["ramp", "absolute value", "leaky ramp", "hard tanh", "tanh"])
+@pytest.mark.parametrize("name", ["ramp", "hard tanh", "tanh"])
 def test_two_identical_units_stay_identical(name):
     """Their fields have correlation 1: the closed forms take that exactly."""
     phi, slope, breaks, _, texts = FAMILIES[name]

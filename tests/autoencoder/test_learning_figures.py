@@ -35,6 +35,7 @@ def draw(name: str) -> Drawing:
     return drawing
 
 
+@pytest.mark.slow
 def test_sample_complexity() -> None:
     data = draw("sample-complexity").data
     # The rarer cluster needs more samples, and a smaller start more still.

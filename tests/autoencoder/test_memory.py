@@ -111,21 +111,6 @@ def test_kept_and_drawn(tmp_path, capsys):
     assert values["samples"] == 10
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"simulation.data": 1}, "simulation.data = 1"),
-        ({"simulation.epochs": 3.0}, "needs simulation.data"),
-        ({"simulation.data": 20, "simulation.epochs": 0.0}, "simulation.epochs = 0.0"),
-        ({"simulation.data": 20, "simulation.method": "chain"}, "needs weights in R^d"),
-    ],
-)
-def test_bad_input(changes, said):
-    with pytest.raises(asy.InputError) as error:
-        experiment().replace(changes)
-    assert said in str(error.value) and "\n" not in str(error.value)
-
-
 def test_what_it_does_not_go_with():
     with pytest.raises(asy.InputError, match="companion"):
         asy.simulate(experiment(simulation__data=20), companion=True)

@@ -11,7 +11,6 @@ import sympy
 
 from asymptotics import Experiment
 from asymptotics.autoencoder.model.problem import Problem
-from asymptotics.common.input.checks import InputError
 from derivations import Denoiser, Optimiser, derive, label, local_field, schedule
 from derivations.autoencoder.update import Equations
 
@@ -144,49 +143,6 @@ def test_optimiser_is_a_linear_map_in_the_derivation() -> None:
     noisy = {key: any(x.name.startswith("N") for x in e.free_symbols) for key, e in heavy.gram_drift.items()}
     assert noisy == {(0, 0): False, (0, 1): False, (1, 1): True}
     assert derive(Denoiser("ball", ("w", "v"), phi), Optimiser(sympy.eye(2), sympy.zeros(2))).optimiser is not None
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"denoiser__skip_basis": ["1", "1/(t - 0.5)"]}, "skip_basis.*finite.*t = 0.5"),
-        ({"denoiser__input_scale": "1/t"}, "input_scale.*finite.*t = 0"),
-        ({"denoiser__output_scale": "gamma"}, "output_scale"),
-        ({"denoiser__skip": [0.0]}, r"denoiser.skip.*2 numbers"),
-        ({"denoiser__parameters": [0.0]}, "parameters"),
-        ({"target__labels": [0]}, "target.labels.*2 integers"),
-        ({"target__labels": [0, 2]}, "target.labels"),
-        ({"target__labels": None}, "target.labels: missing"),
-        ({"training__label_dropout": 0.0}, "guidance.*label_dropout is 0"),
-        ({"training__label_dropout": 1.2}, "label_dropout"),
-        ({"sampling__label": None}, "sampling.label: missing"),
-        ({"sampling__label": 2}, "sampling.label.*0 ... 1"),
-        ({"sampling__guidance": -1.0}, "guidance"),
-        ({"sampling__guidance": "t - 0.5"}, "guidance.*>= 0"),
-        ({"sampling__network": "ema:2"}, "sampling.network.*ema:1"),
-        ({"training__ema": 0.0}, "training.ema.*> 0"),
-        ({"training__ema": {"power": -1.0}}, "ema.power"),
-        ({"training__ema": [1.0, 1.0]}, "training.ema.*differ"),
-        ({"training__momentum": 1.0}, "momentum.*< 1"),
-        ({"training__momentum": {"friction": 1.0}}, "momentum.*friction = g, gain = k"),
-        ({"training__momentum": "adam"}, "no function of the order parameters"),
-        ({"training__optimiser": "Adam"}, "no function of the order parameters"),
-        ({"training__weights": [1.0, 1.0]}, "weights.*3 numbers"),
-        ({"training__weights": "t - 0.5"}, "weights.*>= 0.*t = 0.25"),
-        ({"training__time_probabilities": [0.2, 0.3, 0.5]}, "random"),
-        ({"training__weight_decay": "0.1 - tau"}, "weight_decay.*tau"),
-        ({"training__times": "0.5 + tau"}, "times.*0, 1"),
-        ({"training__times": [["tau", "time"], [0.0, 0.3], [2.0, 0.7]], "training__weights": None}, "times.*at least 3"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_is_said_in_one_line(changes: dict[str, object], message: str) -> None:
-    tables = tomllib.loads(COMPLETE)
-    for key, value in changes.items():
-        table, name = key.split("__")
-        tables[table] = {k: v for k, v in tables[table].items() if k != name} | ({} if value is None else {name: value})
-    with pytest.raises(InputError, match=message) as caught:
-        Experiment.from_table(tables)
-    assert "\n" not in str(caught.value)
 
 
 def test_dependent_functions_of_the_skip_are_said() -> None:

@@ -34,8 +34,7 @@ def end(exp: Experiment, **options: Any) -> Any:
     return solve(exp, **options)(exp.problem.training.tau)
 
 
-def test_preconditioned_network_with_weights() -> None:
-    """Independent simulation in R^d: Θ = 1.06925, Q = 1.34488, b = (−.12948, −.03384)."""
+def test_preconditioned_network_with_weights(reference) -> None:
     norm = "sqrt(alpha**2+beta**2)"
     denoiser = {
         "skip_fixed": "beta/(alpha**2+beta**2)", "skip_basis": ["1", "beta"], "input_scale": f"1/{norm}",
@@ -43,36 +42,32 @@ def test_preconditioned_network_with_weights() -> None:
     }  # fmt: skip
     target = {"weights": [0.7, 0.3], "centroids": [[2.0], [-2.0]], "eigenvalues": [[0.5]]}
     at = end(experiment(target, denoiser, times=[0.25, 0.75], weights=[0.7, 0.3]))
-    got = [at.Theta[0, 0], at.Q[0, 0], *at.b]
-    np.testing.assert_allclose(got, [1.06925, 1.34488, -0.12948, -0.03384], rtol=0, atol=CLOSE)
+    assert [at.Theta[0, 0], at.Q[0, 0], *at.b] == reference("autoencoder.practice.time_conditioned")
 
 
-def test_labels_and_drop_out() -> None:
-    """Independent simulation in R^d: Θ = 1.3987, Q = 2.0284, b = .64754, κ = ±.1584."""
+def test_labels_and_drop_out(reference) -> None:
     target = {"centroids": [[2.0], [-2.0]], "eigenvalues": [[0.6]], "labels": [0, 1]}
     at = end(experiment(target, TIED | {"architecture": "labelled_bias"}, times=[0.6], label_dropout=0.2))
-    got = [at.Theta[0, 0], at.Q[0, 0], at.b, *at.parameters]
-    np.testing.assert_allclose(got, [1.3987, 2.0284, 0.64754, 0.1584, -0.1584], rtol=0, atol=CLOSE)
+    assert [at.Theta[0, 0], at.Q[0, 0], at.b, *at.parameters] == reference("autoencoder.practice.labels")
 
 
-def test_heavy_ball() -> None:
-    """Independent simulation in R^d; b is that of plain SGD."""
+def test_heavy_ball(reference) -> None:
+    """b is that of plain SGD."""
     exp = experiment(TWO, TIED, times=[0.6], momentum={"friction": 2.0, "gain": 2.0})
     at = end(exp)
     v = at.velocity
     got = [at.Theta[0, 0], v.Theta[0, 0], at.Q[0, 0], v.cross[0, 0], v.Q[0, 0], at.b]
-    np.testing.assert_allclose(got, [1.3795, -0.0387, 2.0018, -0.0637, 0.03685, 0.72323], rtol=0, atol=CLOSE)
+    assert got == reference("autoencoder.practice.heavy_ball")
 
 
-def test_several_averages_in_one_solve() -> None:
-    """Independent simulation in R^d for γ = 1; γ → ∞ is the live network, whose own path no average changes."""
+def test_several_averages_in_one_solve(reference) -> None:
+    """Against the reference for γ = 1; γ → ∞ is the live network, whose own path no average changes."""
     exp = example("three-clusters").replace(training={"ema": [1.0, 60.0, {"power": 1.0}], "tau": 4.0})
     path = solve(exp)
     at = path(4.0)
     one, fast, power = at.averages
     got = [one.network.Q[0, 0], one.network.Q[1, 1], one.cross[0, 0], one.cross[1, 1], one.network.Theta[0, 0]]
-    wanted = [1.0169, 0.7184, 0.8566, 0.6239, 1.0009, -0.8338, 0.95503]
-    np.testing.assert_allclose([*got, one.network.Theta[1, 1], one.network.b], wanted, rtol=0, atol=CLOSE)
+    assert [*got, one.network.Theta[1, 1], one.network.b] == reference("autoencoder.practice.average")
     plain = end(exp.replace(training={"ema": []}))
     np.testing.assert_allclose(at.Q, plain.Q, rtol=0, atol=2e-5)
     # w̄ = w − ẇ/γ + O(1/γ²), for b as for the vectors.
@@ -86,22 +81,20 @@ def test_several_averages_in_one_solve() -> None:
     assert path.table([4.0])["ema"][2]["gamma"] == {"power": 1.0}
 
 
-def test_complete_file() -> None:
-    """Quadrature and SGD in R^d by other hands, at η = .1; for the file's own η = .2 SGD in R^d has Q₁₁ = 1.0384(15)."""
+def test_complete_file(reference) -> None:
+    """At η = .1; for the file's own η = .2 by SGD in R^d."""
     path = solve(complete(training__learning_rate=0.1), tau=[3.0], generated=True)
     at, average = path(3.0), path(3.0).averages[0]
     upper = np.triu_indices(2)
     live = [*at.Theta.ravel(), *at.Q[upper], *at.b, *at.parameters]
-    wanted = [0.9734, -0.4728, 1.0131, -0.4287, 0.3185, -0.1538, -0.0612, 0.2984, -0.1509, -0.2984, 0.1509]
-    np.testing.assert_allclose(live, wanted, rtol=0, atol=CLOSE)
+    assert live == reference("autoencoder.complete_file.live")
     mean = average.network
     got = [*mean.Theta.ravel(), *mean.Q[upper], *average.cross.ravel(), *mean.b, *mean.parameters]
-    wanted = [0.8148, -0.3476, 0.7450, -0.2283, 0.2490, 0.8590, -0.3386, -0.2938, 0.2716, -0.1202, -0.0482]
-    np.testing.assert_allclose(got, [*wanted, 0.2007, -0.0937, -0.2007, 0.0937], rtol=0, atol=CLOSE)
+    assert got == reference("autoencoder.complete_file.average")
     law = path.to_json()["generated"]
-    np.testing.assert_allclose([law["mean"][0], law["covariance"][0][0]], [0.269, 1.276], rtol=0, atol=1e-3)
-    np.testing.assert_allclose(law["quantiles"][0], [-1.363, -0.577, 0.437, 1.138, 1.628], rtol=0, atol=3e-3)
-    assert end(complete()).Q[0, 0] == pytest.approx(1.0384, abs=2 * 0.0015)
+    assert [law["mean"][0], law["covariance"][0][0]] == reference("autoencoder.complete_file.generated")
+    assert law["quantiles"][0] == reference("autoencoder.complete_file.quantiles")
+    assert end(complete()).Q[0, 0] == reference("autoencoder.complete_file.Q_11")
 
 
 def test_fixed_momentum_is_a_larger_rate_and_a_longer_time() -> None:
@@ -141,7 +134,7 @@ def test_labels_that_say_nothing_are_none() -> None:
     np.testing.assert_allclose(guided, told, rtol=0, atol=1e-12)
 
 
-def test_declared_optimiser_is_the_momentum_of_the_file() -> None:
+def test_declared_optimiser_is_the_momentum_of_the_file(reference) -> None:
     """Heavy ball written out as R and A over two vectors of a declared denoiser."""
     import sympy
 
@@ -153,7 +146,7 @@ def test_declared_optimiser_is_the_momentum_of_the_file() -> None:
     system = derive(denoiser, Optimiser(gradient={("v", "w"): 1}, linear=A))
     at = end(experiment(TWO, {"init": start, "system": system}, times=[0.6], weight_decay=0.0))
     got = [*at.Theta.ravel(), at.Q[0, 0], at.Q[0, 1], at.Q[1, 1]]
-    np.testing.assert_allclose(got, [1.3795, -0.0387, 2.0018, -0.0637, 0.03685], rtol=0, atol=CLOSE)
+    np.testing.assert_allclose(got, reference.value("autoencoder.practice.heavy_ball")[:5], rtol=0, atol=CLOSE)
 
 
 def test_importance_sampling_changes_the_noise_alone() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from asymptotics.autoencoder.finite_size.chain_steps import chi_square, triangle
+from asymptotics.autoencoder.finite_size.chain_steps import Sizes, chi_square, steps_of, triangle
 from asymptotics.autoencoder.finite_size.reduced_chain import Chain, simulate
 from asymptotics.autoencoder.model.problem import Problem
 from asymptotics.autoencoder.process.setup import sgd_problem
@@ -152,3 +152,15 @@ def test_bad_input():
     setup = dataclasses.replace(sgd_problem(REFERENCE, dimension=20), data=np.zeros((5, 20)))
     with pytest.raises(InputError, match="data"):
         Chain(setup, 0)
+
+
+def test_loops_written_out_are_the_same_steps():
+    """For long trainings the compiler knows the sizes: nothing else of a step is different."""
+    setup = sgd_problem(REFERENCE, dimension=10**6)
+    general, long = Chain(setup, 3), Chain(setup, 3)
+    general._advance, long._advance = steps_of(Sizes()), steps_of(long._sizes())
+    assert long._sizes() == Sizes(1, 2, 2, 2, 2, 1, True, True)
+    for chain in (general, long):
+        chain.advance(300)
+    for one, other in ((general.P, long.P), (general.L, long.L), (general.scalars, long.scalars)):
+        assert np.allclose(one, other, rtol=0, atol=1e-14)

@@ -20,13 +20,6 @@ from asymptotics.autoencoder.regimes.times import drift_times, score_times
 from asymptotics.cli import main
 from asymptotics.common.input.checks import InputError
 
-#: m, σ²; exact t_S; t_S and t_B of the tied net trained at t₀ = (3 − √5)/2.
-TABLE = [
-    (3.0, 1.0, 0.261204, 0.183956, 0.020318),
-    (2.0, 0.5, 0.348331, 0.308659, 0.053889),
-    (4.0, 1.5, 0.207992, 0.134763, 0.011061),
-    (1.5, 1.0, 0.472136, 0.525839, 0.242376),
-]
 T0 = (3 - np.sqrt(5)) / 2
 SPLITS = np.array([0.0, 0.05, 0.1, 0.2, 0.3, 0.5])
 CLONES = [0.7751, 0.8126, 0.8464, 0.9034, 0.9470, 0.9918]
@@ -57,8 +50,9 @@ def optimal(m, variance, **sampling):
     return network(two_clusters(m, variance, **sampling), theta**2, theta, variance / (1 + T0 * variance))
 
 
-@pytest.mark.parametrize(("m", "variance", "t_exact", "t_score", "t_bimodal"), TABLE)
+@pytest.mark.rows("regimes.two_clusters")
 def test_times_of_two_clusters(m, variance, t_exact, t_score, t_bimodal):
+    """The exact t_S, and t_S and t_B of the tied net trained at t₀ = (3 − √5)/2."""
     fields = optimal(m, variance)
     point, _ = points_of(fields)
     assert fields.odd and fields.tied and fields.gradient()
@@ -68,10 +62,10 @@ def test_times_of_two_clusters(m, variance, t_exact, t_score, t_bimodal):
     assert drift_times(fields, point) == []
 
 
-def test_bifurcations_in_training_and_contract(capsys):
+def test_bifurcations_in_training_and_contract(capsys, reference):
     assert main(["regimes", "three-clusters", "--json", "--tau", "0.2,2"]) == 0
     found = json.loads(capsys.readouterr().out)
-    np.testing.assert_allclose(found["training_bifurcations"], [0.319215, 0.500695], atol=1e-6)
+    assert found["training_bifurcations"] == reference("regimes.three_clusters.bifurcations")
     assert found["tau"] == [0.2, 2.0] and np.shape(found["kappa"]) == (2, 2)
     assert found["t_score"][0] is None and found["t_drift"] == [None, None]
     # Before both bifurcations one mode; after both the tied net's four, one a pair of signs, each of weight 1/4 as Q₁₂ = 0.
@@ -179,17 +173,16 @@ def test_line_and_paths_agree(scheme):
     assert np.all(np.abs(turns.phi - by_paths[2]) < 3.5 * by_paths[3])
 
 
-def test_clones_of_the_exact_score():
+def test_clones_of_the_exact_score(reference):
     """Two far clusters in d = 16384, Ornstein–Uhlenbeck: the integral to 1e-4, the published Monte-Carlo data to their ± .005."""
-    integral = [0.9855, 0.8861, 0.7297, 0.6099, 0.5459]
-    published = [0.9854, 0.8876, 0.7295, 0.6111, 0.5420]
     unit = np.ones((2, 1, 1))
-    for t, wanted, measured in zip([4, 4.5, 5, 5.5, 6], integral, published, strict=True):
-        a = np.sqrt(16384) * np.exp(-t)
-        phi = exact.posterior_agreement([0.5, 0.5], [[a], [-a]], unit)
-        assert phi == pytest.approx(wanted, abs=6e-5) and phi == pytest.approx(measured, abs=5e-3)
-    # At speciation the clusters are 2σ apart from centre to centre: φ = .775.
-    assert exact.posterior_agreement([0.5, 0.5], [[1.0], [-1.0]], unit) == pytest.approx(0.775, abs=5e-4)
+    places = np.sqrt(16384) * np.exp(-np.array([4, 4.5, 5, 5.5, 6]))
+    phi = np.array([exact.posterior_agreement([0.5, 0.5], [[a], [-a]], unit) for a in places])
+    assert phi == reference("regimes.far_clusters.integral")
+    assert phi == reference("regimes.far_clusters.published")
+    # At speciation the clusters are 2σ apart from centre to centre.
+    at = exact.posterior_agreement([0.5, 0.5], [[1.0], [-1.0]], unit)
+    assert at == reference("regimes.far_clusters.speciation")
     # Three clusters in a plane, Monte Carlo of the same.
     rng = np.random.default_rng(0)
     means, w = np.array([[1.0, 0], [0, -1.5], [-1.0, 0.5]]), np.array([0.5, 0.3, 0.2])
@@ -256,9 +249,9 @@ def test_guided_average_in_space():
         },
         training={"times": [0.3, 0.6], "learning_rate": 0.2, "tau": 1.0, "label_dropout": 0.2, "ema": 1.0},
         sampling={"epsilon": "0.5*(1-t)", "step": 0.05, "stop": 0.9, "label": 0, "guidance": 1.0, "network": "ema"},
-        simulation={"dimension": 60, "runs": 3},
+        simulation={"dimension": 60, "runs": 2},
     )  # fmt: skip
-    found = asy.regimes(experiment, tau=[1.0], clones=[0.1, 0.5], pairs=3000, simulate=True, workers=1, progress=False)
+    found = asy.regimes(experiment, tau=[1.0], clones=[0.1, 0.5], pairs=1600, simulate=True, workers=1, progress=False)
     assert found.compare().passed, found.compare().summary()
     assert 0.5 < found.clones.phi[0] < found.clones.phi[1] < 1
     with pytest.raises(InputError, match=r"sampling\.label"):
@@ -292,15 +285,7 @@ def test_clones_in_space():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("m", "variance", "crossings"),
-    [
-        (3.0, 1.0, [0.215701, 0.863732]),
-        (2.0, 0.5, [0.331388, 0.846735]),
-        (4.0, 1.5, [0.155329, 0.881514]),
-        (1.5, 1.0, []),
-    ],
-)
+@pytest.mark.rows("regimes.separately_trained")
 def test_separately_trained_nets(m, variance, crossings):
     """One net a time t, η → 0, λ = 0, τ → ∞: where β_tκ_t = 1 is entered and left, if at all."""
 

@@ -245,10 +245,10 @@ def three_clusters(d: int, **changes) -> SgdProblem:
     return SgdProblem(named("tied", 2), d, c, [0.3], [0.7], [0.0], [1.0], 0.1, 4.0, **options)
 
 
-# M₁₁, M₂₂, Q₁₁, Q₂₂, b at τ = 4 (Cui, Pehlevan & Lu 2025, reference example, converged).
-LIMIT = np.array([2.52802, 2.17267, 0.729732, 0.548986, 1.088290])
-# Standard deviations of M₁₁, M₂₂, Q₁₁, Q₂₂ of single runs at d = 1000 (three times those of Θ for M).
-SPREAD = np.array([0.0153, 0.0120, 0.0080, 0.0063])
+@pytest.fixture
+def limit(reference) -> np.ndarray:
+    """M₁₁, M₂₂, Q₁₁, Q₂₂, b at τ = 4."""
+    return reference.value("autoencoder.three_clusters.end")
 
 
 def final(runs) -> np.ndarray:
@@ -257,26 +257,27 @@ def final(runs) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_three_clusters_reach_the_known_order_parameters(dtype):
+def test_three_clusters_reach_the_known_order_parameters(dtype, limit, reference):
     d, n = 500, 40
     problem = three_clusters(d, dtype=dtype)
     runs = [one_run(s, problem, [0.0, 4.0]) for s in spawn(1, n)]
     assert all(np.allclose(r["M"][0, 0, 0], 0.9, atol=1e-6) for r in runs)
     values = final(runs)
     error = values.std(axis=0, ddof=1) / np.sqrt(n)
-    assert np.all(np.abs(values.mean(axis=0) - LIMIT) < 3 * error + 5 / d * LIMIT)
+    assert np.all(np.abs(values.mean(axis=0) - limit) < 3 * error + 5 / d * limit)
     # The bars themselves: a run at d scatters as √(1000/d) × the known spread, known to 1/√(2·40) each way.
-    ratio = values[:, :4].std(axis=0, ddof=1) * np.sqrt(d / 1000) / SPREAD
+    ratio = values[:, :4].std(axis=0, ddof=1) * np.sqrt(d / 1000)
+    ratio /= reference.value("autoencoder.three_clusters.spread")
     assert np.all((ratio > 0.6) & (ratio < 1.6))
 
 
 @pytest.mark.slow
-def test_the_gap_to_the_limit_falls_as_one_over_d():
+def test_the_gap_to_the_limit_falls_as_one_over_d(limit):
     """d × (mean − limit) is the same at d = 250 and d = 2000 within the bars."""
     gaps = []
     for d, n in ((250, 1600), (2000, 200)):
         values = final([one_run(s, three_clusters(d)) for s in spawn(2, n)])
-        gaps.append((d * (values.mean(axis=0) - LIMIT), d * values.std(axis=0, ddof=1) / np.sqrt(n)))
+        gaps.append((d * (values.mean(axis=0) - limit), d * values.std(axis=0, ddof=1) / np.sqrt(n)))
     (small_d, small_error), (large_d, large_error) = gaps
     assert np.all(np.abs(small_d - large_d) < 4 * np.hypot(small_error, large_error) + 0.1 * np.abs(small_d))
 
@@ -288,7 +289,7 @@ def test_single_and_double_precision_agree():
     assert np.abs(a.weights - b.weights).max() < 1e-4
 
 
-def test_untied_with_a_shift_reaches_the_known_order_parameters():
+def test_untied_with_a_shift_reaches_the_known_order_parameters(reference):
     """Weights (.7, .3), centroids 2 and −1, η = .2, λ = .3, t = .7, bias ½ (known to ±1e-3)."""
     d, n = 1000, 24
     problem = SgdProblem(
@@ -297,7 +298,7 @@ def test_untied_with_a_shift_reaches_the_known_order_parameters():
     )  # fmt: skip
     runs = [one_run(s, problem) for s in spawn(0, n)]
     rows = [(*r["Theta"][-1, :, 0], *r["Q"][-1][np.triu_indices(2)], r["b"][-1]) for r in runs]
-    values, known = np.array(rows), np.array([0.71284, 0.59531, 0.54867, 0.43877, 0.41407, 1.01261])
+    values, known = np.array(rows), reference.value("autoencoder.untied.end")
     error = values.std(axis=0, ddof=1) / np.sqrt(n)
     assert np.all(np.abs(values.mean(axis=0) - known) < 3 * error + 1e-3 + 5 / d * known)
 
@@ -453,3 +454,33 @@ def test_bad_schedules_and_times_are_refused():
         train(three_clusters(50, weight_decay=600.0), 0)
     with pytest.raises(InputError, match="taus"):
         train(three_clusters(50), 0, [5.0])
+
+
+def test_a_hundred_steps_of_the_direct_process():
+    """W = S V against the update rule itself, W kept in double: learning rate and decay so large that S is folded into V."""
+    rng = np.random.default_rng(8)
+    d, eta, lam, alpha, beta = 60, 0.5, 3.0, 0.4, 0.6
+    for p, frozen in ((2, None), (3, 1)):
+        rates = np.ones(p)
+        if frozen is not None:
+            rates[frozen] = 0.0
+        W = rng.standard_normal((p, d))
+        problem = SgdProblem(
+            named("tied", p), d, [[2.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [alpha], [beta], [0.0], [1.0], eta, 1.0,
+            weight_decay=lam, b=0.2, initial=(W.copy(), rng.standard_normal((2, d)) / 8), dtype="float64", rates=rates,
+        )  # fmt: skip
+        trainer, b, folded = Trainer(problem, 5), 0.2, 0
+        for step in range(100):
+            x0, x1, _ = sample_of(problem, 5, step)
+            x = alpha * x0 + beta * x1
+            field = W @ x / np.sqrt(d)
+            phi = np.tanh(field)
+            residual = x1 - b * x - phi @ W / np.sqrt(d)
+            slope = np.outer(phi, residual) + np.outer((W @ residual) / np.sqrt(d) * (1 - phi**2), x)
+            W = W + eta * rates[:, None] * (2 / np.sqrt(d) * slope - lam / d * W)
+            b += 2 * eta / d**2 * residual @ x
+            before = trainer._mixing.copy()
+            trainer.advance(1)
+            folded += np.array_equal(trainer._mixing, np.eye(p)) and not np.array_equal(before, np.eye(p))
+            assert np.allclose(trainer.weights, W, rtol=0, atol=1e-9) and abs(trainer.b - b) < 1e-9
+        assert folded >= 1

@@ -36,6 +36,21 @@ def test_a_lattice_agrees_with_gauss_hermite_and_splitting_with_the_closed_forms
     assert Drift(ramps, nodes, Split(10, 4, 1e-10))(0.0, y) == pytest.approx(exact(0.0, y), abs=1e-6)
 
 
+@pytest.mark.parametrize(("hidden", "activation"), [(1, "tanh"), (2, "tanh"), (2, "sin(x)"), (2, "sigmoid")])
+def test_cells_of_opposite_means_share_their_moments(three_clusters, hidden, activation):
+    """Where φ is odd; the lattice of a cell without a mean is its own mirror image. Against all cells on all nodes."""
+    changes = {"denoiser.hidden_units": hidden, "denoiser.activation": activation, "denoiser.init.random": 0.3}
+    changes |= {"target.centroids": [[3.0, 1.0], [0.0, 0.0], [-3.0, -1.0]]}
+    problem = three_clusters.replace(changes).problem
+    kernels = kernels_of(problem)
+    drift = Drift(problem, kernels, Lattice(1e-6))
+    y = 2 * initial_state(problem, drift)
+    assert (len(drift.given.parity) > 0) == (activation != "sigmoid") and drift.given.twin.tolist() == [-1, 1, 0]
+    shared = drift(0.0, y)
+    drift.given = drift.given._replace(parity=np.zeros(0))
+    assert shared == pytest.approx(drift(0.0, y), abs=1e-13)
+
+
 def test_many_experiments_at_once_are_those_one_by_one(three_clusters):
     values = [0.05, 0.3]
     found = asy.solve_many(three_clusters, {"training.learning_rate": values}, tolerance=1e-4)

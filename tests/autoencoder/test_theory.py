@@ -37,30 +37,28 @@ HETEROSCEDASTIC = {
 }
 
 
-def test_reference_example_gives_the_converged_numbers(three_clusters_path):
+def test_reference_example_gives_the_converged_numbers(three_clusters_path, reference):
     at = three_clusters_path(np.array([1.0, 2.0, 3.0, 4.0]))
-    np.testing.assert_allclose(at.Q[:, 0, 0], [1.826674, 1.667882, 1.112641, 0.729732], atol=1e-6)
-    np.testing.assert_allclose(at.Q[:, 1, 1], [1.105109, 1.097736, 0.790878, 0.548986], atol=1e-6)
-    np.testing.assert_allclose(at.b, [0.531157, 0.828551, 0.995062, 1.088290], atol=1e-6)
-    assert at.M[-1, 0, 0] == pytest.approx(2.528023, abs=1e-6)
-    assert at.M[-1, 1, 1] == pytest.approx(2.172670, abs=1e-6)
+    assert at.Q[:, 0, 0] == reference("autoencoder.three_clusters.Q_11")
+    assert at.Q[:, 1, 1] == reference("autoencoder.three_clusters.Q_22")
+    assert at.b == reference("autoencoder.three_clusters.b")
+    assert at.M[-1, 0, 0] == reference("autoencoder.three_clusters.M_11")
+    assert at.M[-1, 1, 1] == reference("autoencoder.three_clusters.M_22")
     assert np.max(np.abs(at.Q[:, 0, 1])) < 1e-8
 
 
-def test_untied_with_fixed_bias_gives_the_known_numbers():
+def test_untied_with_fixed_bias_gives_the_known_numbers(reference):
     at = asy.solve(asy.Experiment(**UNTIED))(3.0)
-    np.testing.assert_allclose(at.Theta.ravel(), [0.71284, 0.59531], atol=1e-3)
-    np.testing.assert_allclose(at.Q[[0, 0, 1], [0, 1, 1]], [0.54867, 0.43877, 0.41407], atol=1e-3)
-    assert at.b == pytest.approx(1.01261, abs=1e-3)
+    assert np.array([*at.Theta.ravel(), *at.Q[np.triu_indices(2)], at.b]) == reference("autoencoder.untied.end")
 
 
-def test_heteroscedastic_atoms_and_four_times_give_the_known_numbers():
+def test_heteroscedastic_atoms_and_four_times_give_the_known_numbers(reference):
     path = asy.solve(asy.Experiment(**HETEROSCEDASTIC))
-    assert path(1.0).b == pytest.approx(0.404808, abs=1e-6)
+    assert path(1.0).b == reference("autoencoder.heteroscedastic.b_1")
     at = path(3.0)
-    assert at.b == pytest.approx(0.577520, abs=1e-6)
-    np.testing.assert_allclose(at.Q[[0, 1, 0], [0, 1, 1]], [0.7535, 0.6641, -0.2146], atol=1e-4)
-    assert at.Theta[0, 0] == pytest.approx(0.7278, abs=1e-4)
+    assert at.b == reference("autoencoder.heteroscedastic.b")
+    assert at.Q[[0, 1, 0], [0, 1, 1]] == reference("autoencoder.heteroscedastic.Q")
+    assert at.Theta[0, 0] == reference("autoencoder.heteroscedastic.Theta_11")
 
 
 def test_error_estimate_is_honest(three_clusters, three_clusters_path):

@@ -163,7 +163,7 @@ def test_vectors_are_named_as_the_user_named_them(tmp_path):
 
 
 def test_a_sentence_has_no_formula_left_in_ascii():
-    from derivations.typeset import sentence
+    from derivations.sentences import sentence
 
     assert (
         sentence("the fields omega_a = w_a.x_t/sqrt(d) here.")

@@ -164,6 +164,7 @@ def test_a_bad_value_is_refused_in_the_field(page):
     wait(lambda: model(page, "error", "text") == "")
 
 
+@pytest.mark.slow
 def test_a_simulation_is_started_cancelled_and_judged(page):
     page.get_by_role("button", name="simulate").click()
     wait(lambda: not model(page, "cancel", "disabled"))

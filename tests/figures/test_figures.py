@@ -18,6 +18,7 @@ from asymptotics.cli import main as asymptotics_main
 from figures import __main__ as command
 from figures import index
 from figures.base import Drawing
+from figures.sources import PAPERS
 
 EXPERIMENT = {
     "target": {"centroids": np.array([[2.0], [-1.0]]), "weights": [0.7, 0.3], "reference_overlaps": None},
@@ -47,7 +48,7 @@ ROOMS = (
 DOORS = {"asymptotics", "asymptotics.tools", "derivations", *(f"asymptotics.{room}" for room in ROOMS)}
 FOLDER = Path(figures.__path__[0])
 #: The command and its pages are part of the package, and no figure.
-MODULES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "__main__", "index"))
+MODULES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "__main__", "index", "sources"))
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -136,6 +137,23 @@ def test_the_gallery_holds_every_figure():
     listed = [(title, list(room)) for title, room in command.rooms().items()]
     # No text of the page but what the pictures say.
     assert (folder / index.PAGE).read_text() == index.page(listed, pictures, kept=True)
+
+
+def test_every_figure_has_its_paper():
+    names = [name for paper in PAPERS for name in paper.shows]
+    assert len(names) == len(set(names))
+    assert set(names) == set(command.discover())
+    # A page without a picture of a paper has no section of it; a figure of no paper stands under its room.
+    page = (FOLDER / index.PAGE).read_text()
+    sections = [section.partition("\n")[::2] for section in page.split("\n## ")[1:]]
+    assert [title for title, _ in sections] == [paper.short for paper in PAPERS]
+    for (_, section), paper in zip(sections, PAPERS, strict=True):
+        assert [line[4:] for line in section.splitlines() if line.startswith("### ")] == list(paper.shows)
+        for name, shown in paper.shows.items():
+            assert section.count(f"(gallery/{name}.png)") == 2, name  # the thumbnail and the picture
+            assert f"- The source shows: {shown}." in section, name
+    for absent in ("CIFAR-10", "CelebA", "U-Net"):
+        assert any(absent in what and why for paper in PAPERS for what, why in paper.missing), absent
 
 
 def test_longest_figures_exist():

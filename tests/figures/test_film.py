@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder import GeneratedDensity, film
-from asymptotics.autoencoder.plots.axes import mesh, on_grid
+from asymptotics.autoencoder import GeneratedDensity, draw_film, film, target_density
+from asymptotics.autoencoder.plots.axes import mass_levels, mesh, on_grid
 from asymptotics.cli import main
 from asymptotics.common.output.plotting import STYLE, letter_panels, style
 from figures.__main__ import discover
@@ -96,6 +96,25 @@ def test_a_strip_has_a_panel_a_time(trained):
         asy.plot(path, runs, tau=[0, 2])
 
 
+def test_contours_hold_the_mass_that_is_said():
+    """A Gaussian in the plane: what is denser than (1 − s) of the peak holds the share s of the mass, any covariance."""
+    x = mesh([np.linspace(-8, 8, 401), np.linspace(-6, 6, 301)])
+    heights = np.exp(-0.5 * np.einsum("...i,ij,...j", x, np.linalg.inv([[1.5, 0.4], [0.4, 0.7]]), x))
+    assert mass_levels(heights) == pytest.approx([0.1, 0.4, 0.7], abs=2e-3)
+
+
+def test_a_frame_is_the_one_that_was_asked_for(trained):
+    path, _ = trained
+    shown = film(path, None, [1.0], frame=[[-2.0, 5.0], [-4.0, 3.0]])
+    assert [(g[0], g[-1]) for g in (*shown.grid, *shown.edges)] == [(-2.0, 5.0), (-4.0, 3.0)] * 2
+    assert np.allclose(shown.target, target_density(path.problem, mesh(shown.grid)))
+    figure, axes = draw_film(shown, titles=["late"])
+    assert axes[0].get_title() == "late"
+    plt.close(figure)
+    with pytest.raises(asy.InputError, match=r"frame = .*below its upper end"):
+        film(path, None, [1.0], frame=[[2.0, -5.0], [-4.0, 3.0]])
+
+
 def test_a_movie_has_a_frame_a_time(trained, tmp_path):
     from PIL import Image
 
@@ -138,9 +157,28 @@ def test_figures_are_drawn_as_they_are_printed(tmp_path):
 
 #: What the captions may say at most (or at least) of how near theory and experiment are, in the small drawings.
 BOUNDS = {
-    "training-density-relu": (("overlap_seen", 0.75, 1.0),),
-    "training-density-mnist": (("overlap_seen", 0.75, 1.0), ("std_off", 0.0, 0.12)),
+    "training-density-relu": (("overlap_seen", 0.9, 1.03),),
+    "training-density-mnist": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.12)),
     "collapse-mechanism": (("b_off", 0.0, 0.03),),
+    "unequal-clusters": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.1)),
+    "noisy-sampler": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.1)),
+    "predictions": (("overlap_seen", 0.9, 1.03), ("order_off", 0.0, 0.1)),
+    # Spread of 12 trainings over the predicted one, in its standard error.
+    "fluctuations-fan": (("spread_scores", -3.0, 3.0),),
+    # Of independent numbers with Gaussian errors less than one in a thousand such drawings has one beyond 4.5 standard errors.
+    "three-clusters": (("agree", 1, 1),),
+    "learning-curves": (("masses_beyond", -0.05, 0.05), ("cosines_beyond", -0.05, 0.05)),
+    "mixture-path": (("agree", 1, 1), ("gap", 0.0, 0.1)),
+    "mixture-error": (("score", -4.5, 4.5),),
+    "mixture-plane": (("score", -4.5, 4.5),),
+    "linear-samples": (("score", 0.0, 4.5),),
+    "linear-regularisation": (("score", 0.0, 4.5),),
+    "linear-effective-dimension": (("score", -4.5, 4.5),),
+    "one-step-divergences": (("score", -4.5, 4.5),),
+    "one-step-steps": (("score", -4.5, 4.5),),
+    "smoothing-plane": (("off", 0.0, 0.03),),
+    "smoothing-circle": (("score", -4.5, 4.5),),
+    "smoothing-densities": (("score", -4.5, 4.5),),
 }
 
 

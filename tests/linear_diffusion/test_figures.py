@@ -12,7 +12,7 @@ import pytest
 
 from figures.linear_diffusion import FIGURES
 
-QUICK = ("linear-spectra", "linear-sampler")
+QUICK = ("linear-spectra",)
 PURE_THEORY = ("linear-spectra",)
 
 

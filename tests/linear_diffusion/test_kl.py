@@ -20,15 +20,17 @@ from asymptotics.linear_diffusion.averaged.wishart import (
 from asymptotics.linear_diffusion.process import gaussian_divergences, moments
 
 
-def test_anchors():
-    assert wishart_kl_generated_target(50, 100) == pytest.approx(8.195802, rel=1e-6)
-    assert wishart_kl_target_generated(50, 100) == pytest.approx(19.408365, rel=1e-6)
-    assert limits_per_dimension(0.5) == pytest.approx((0.1534264, 0.3465736), rel=1e-6)
+def test_anchors(reference):
+    assert wishart_kl_generated_target(50, 100) == reference("linear.d50.kl_generated_target")
+    assert wishart_kl_target_generated(50, 100) == reference("linear.d50.kl_target_generated")
+    assert limits_per_dimension(0.5) == reference("linear.d50.limits")
     values = power_law(200, 1).eigenvalues
     found = averaged_divergences(values, 100, 0.05)
-    assert found.generated_target == pytest.approx(92.03885, rel=1e-6)
-    assert found.target_generated == pytest.approx(311.2818, rel=1e-6)
-    assert optimal_regularisation(values, 100) == pytest.approx((0.2154907, 0.3871218), rel=1e-6)
+    assert found.generated_target == reference("linear.d200.kl_generated_target")
+    assert found.target_generated == reference("linear.d200.kl_target_generated")
+    forward, reverse = optimal_regularisation(values, 100)
+    assert forward == reference("linear.d200.forward")
+    assert reverse == reference("linear.d200.reverse")
 
 
 def test_one_dimension_by_quadrature():

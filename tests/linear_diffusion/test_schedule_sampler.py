@@ -19,10 +19,10 @@ from asymptotics.linear_diffusion.diffusion.schedule import Schedule
 from asymptotics.linear_diffusion.process import gaussian_divergences, moments, run_sampler, train_descent
 
 
-def test_schedule_anchors():
+def test_schedule_anchors(reference):
     schedule = Schedule(1000)
-    assert schedule.alpha_bar[100] == pytest.approx(0.9417484, abs=5e-8)
-    assert schedule.alpha_bar[1000] == pytest.approx(0.006270527, abs=5e-10)
+    assert schedule.alpha_bar[100] == reference("linear.sampler.alpha_bar_100")
+    assert schedule.alpha_bar[1000] == reference("linear.sampler.alpha_bar_1000")
     assert schedule.alpha_bar[0] == 1.0
     assert schedule.beta[1] == pytest.approx(1e-4 + 9.9e-3 / 1000)
     assert schedule.noise + schedule.alpha_bar == pytest.approx(np.ones(1001))
@@ -42,13 +42,13 @@ def test_bad_schedules(call):
         call()
 
 
-def test_sampler_anchors():
+def test_sampler_anchors(reference):
     schedule, s0 = Schedule(1000), 0.1 + 0.01
-    assert generated_mean(s0, schedule) == pytest.approx(0.9993064, abs=5e-8)
-    assert generated_variance(s0, schedule, "beta") == pytest.approx(0.1104966, abs=5e-8)
-    assert generated_variance(s0, schedule, "beta", last_noise=False) == pytest.approx(0.1103867, abs=5e-8)
-    assert generated_variance(s0, schedule, "posterior") == pytest.approx(0.1081170, abs=5e-8)
-    assert generated_variance(s0, schedule, "exact") == pytest.approx(0.1100004, abs=5e-8)
+    assert generated_mean(s0, schedule) == reference("linear.sampler.mean")
+    for name in ("beta", "posterior", "exact"):
+        assert generated_variance(s0, schedule, name) == reference(f"linear.sampler.{name}")
+    without = generated_variance(s0, schedule, "beta", last_noise=False)
+    assert without == reference("linear.sampler.beta_without_last_noise")
 
 
 def by_recursion(s0, schedule, variance, start):

@@ -124,6 +124,7 @@ def test_plots_have_lines_and_error_bars():
     plt.close("all")
 
 
+@pytest.mark.slow
 def test_effective_dimension_of_the_digits():
     found = digits_effective_dimension()
     assert found["participation_ratio"] == pytest.approx(30.69, abs=5e-3)

@@ -96,27 +96,6 @@ def test_simulate_and_compare(capsys):
     assert verdict["passed"] and {r["name"] for r in verdict["rows"]} >= {"M", "Q_xi", "Q_eta", "perp", "mean_error"}
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("samples", 1),
-        ("samples", 2.5),
-        ("cluster_std", -0.1),
-        ("cluster_std", float("inf")),
-        ("ridge", -1e-9),
-        ("centroid_norm", 0),
-        ("centroid_norm", -1),
-        ("noises", 0),
-        ("fresh_noise", 1),
-        ("skip", "no"),
-        ("sigma", 1.0),
-    ],
-)
-def test_errors_name_the_key(key, value):
-    with pytest.raises(asy.InputError, match=rf"^mixture_flow\.{key}"):
-        experiment(mixture_flow=TABLE | {key: value})
-
-
 @pytest.mark.parametrize("key", ["samples", "cluster_std", "ridge"])
 def test_no_silent_default_of_the_physics(key):
     with pytest.raises(asy.InputError, match=rf"mixture_flow\.{key}: missing"):
@@ -129,23 +108,6 @@ def test_no_silent_default_of_the_physics(key):
 def test_interpolants_that_break_the_boundary_values(interpolant):
     with pytest.raises(asy.InputError, match=r"interpolant\.(alpha|beta)"):
         experiment(interpolant=interpolant)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("dimension", 2),
-        ("runs", 0),
-        ("samples", 1),
-        ("steps", 0),
-        ("scheme", "rk5"),
-        ("clock", "sun"),
-        ("times", [2.0]),
-    ],
-)
-def test_errors_of_the_simulation_table(key, value):
-    with pytest.raises(asy.InputError, match=rf"simulation\.{key}"):
-        experiment(simulation=SMALL | {key: value})
 
 
 @pytest.mark.parametrize(

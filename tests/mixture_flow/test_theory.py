@@ -32,15 +32,7 @@ def test_reference_point():
     assert values.perp**2 == pytest.approx(2.25 + 0.1 / 7.1, abs=1e-14)  # 2.264084...
 
 
-@pytest.mark.parametrize(
-    ("n", "error", "mw2", "bayes"),
-    [
-        (4, 0.238662, 0.240537, 0.109131),
-        (16, 0.060702, 0.060789, 0.029715),
-        (64, 0.015276, 0.015281, 0.007598),
-        (256, 0.003826, 0.003826, 0.001910),
-    ],
-)
+@pytest.mark.rows("mixture.errors")
 def test_table_of_errors(n, error, mw2, bayes):
     values = final_state(samples=n, cluster_std=0.7, ridge=0.2)
     assert values.mean_error == pytest.approx(error, abs=5.1e-7)

@@ -12,15 +12,13 @@ from asymptotics.common.input.checks import InputError
 from asymptotics.one_step.closed_forms import bandwidth
 
 
-def test_known_values():
+def test_known_values(reference):
     """d = 100, n = 10⁴, σ = 1."""
-    assert bandwidth.mixing_time(10**4, 100) == pytest.approx(0.8911931, rel=1e-6)
-    assert bandwidth.mixing_bandwidth(10**4, 100) == pytest.approx(4.944023, rel=1e-6)
-    assert bandwidth.kernel_bandwidth(10**4, 100) == pytest.approx(0.8317638, rel=1e-6)
-    assert bandwidth.amise_bandwidth(10**4, 100) == pytest.approx(0.7870967, rel=1e-6)
-    assert bandwidth.mise_bandwidth(10**4, 100) == pytest.approx(1.432809, rel=1e-6)
+    assert bandwidth.mixing_time(10**4, 100) == reference("one_step.bandwidth.mixing_time")
+    for name in ("mixing", "kernel", "amise", "mise"):
+        assert getattr(bandwidth, f"{name}_bandwidth")(10**4, 100) == reference(f"one_step.bandwidth.{name}")
     # At the published width the estimate is worse than the zero function, which scores 1.
-    assert bandwidth.mise(0.8317638, 10**4, 100) == pytest.approx(2.0, abs=1e-3)
+    assert bandwidth.mise(reference.value("one_step.bandwidth.kernel"), 10**4, 100) == pytest.approx(2.0, abs=1e-3)
 
 
 def test_mise_is_the_squared_error():
@@ -112,3 +110,13 @@ def test_gaussian_time_of_two_points():
 def test_bad_input(arguments):
     with pytest.raises(InputError, match="must be"):
         bandwidth.mixing_time(*arguments)
+
+
+def test_its_picture_is_in_house_style():
+    """Also where a user calls it directly, not through a result."""
+    from asymptotics.one_step import plots
+
+    _, ax = plots.plot_bandwidths(100, [10, 100, 1000])
+    assert not ax.spines["top"].get_visible()
+    assert not ax.get_legend().get_frame_on()
+    assert ax.xaxis.label.get_size() == 8

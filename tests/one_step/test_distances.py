@@ -17,15 +17,6 @@ from asymptotics.one_step.process.denoiser import Generated, fit
 from asymptotics.one_step.process.ensemble import evaluate
 from asymptotics.one_step.settings import OneStep
 
-EIGHT = {
-    "E_TG": 0.1360237,
-    "E_OG": 0.01061027,
-    "E_TO": 0.1136937,
-    "hellinger_squared": 0.03142909,
-    "kl_generated_target": 0.1148435,
-    "kl_target_generated": 0.1459916,
-}
-
 
 def eight_points():
     """The data set X_ij = m + √2 sin(1.7i² + 2.3j + .5ij) and the noise Z_ij = √2 cos(.9i² + 1.1j + .3ij)."""
@@ -34,12 +25,12 @@ def eight_points():
     return data, math.sqrt(2) * np.cos(0.9 * i**2 + 1.1 * j + 0.3 * i * j)
 
 
-def test_eight_points():
+def test_eight_points(reference):
     """n = 8, d = 2, m = 0.5, T = 1, λ = 0.1, σ = 1."""
     model = OneStep(dimension=2, samples=8, diffusion_time=1.0, noise_scale=0.1, mean=0.5)
     found = evaluate(Problem(model), *eight_points()).distances
-    for name, value in EIGHT.items():
-        assert getattr(found, name) == pytest.approx(value, rel=5e-7), name
+    known = reference("one_step.eight_points")
+    assert {name: getattr(found, name) for name in reference.value("one_step.eight_points")} == known
 
 
 @pytest.mark.parametrize("sigma", [1.0, 0.4])

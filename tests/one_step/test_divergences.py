@@ -13,16 +13,17 @@ from asymptotics.one_step.theory import signal_fraction
 Q = signal_fraction(2.0, math.exp(-4.0))
 
 
-def test_known_values():
+def test_known_values(reference):
     """T = 2, λ = e^{−4}, d = 100."""
-    assert signal_fraction(2.0, math.exp(-4.0)) == pytest.approx(0.5046212, rel=1e-6)
+    assert signal_fraction(2.0, math.exp(-4.0)) == reference("one_step.reference.q")
     forward = kl.kl_generated_target(Q, 100, 500, asymptotic=True)
-    assert forward.variance == pytest.approx(15.62066, rel=1e-6)
-    assert forward.mean == pytest.approx(0.1311329, rel=1e-6)
-    assert forward.total == pytest.approx(15.62066 + 0.1311329, rel=1e-6)
-    assert kl.kl_target_generated(Q, 100, 500).total == pytest.approx(47.42541, rel=1e-6)
-    assert kl.kl_generated_target(Q, 100, 150, asymptotic=True).variance == pytest.approx(54.94669, rel=1e-6)
-    assert kl.log_det_rate(Q, 100, 150) == pytest.approx(-0.6035549, rel=1e-6)
+    assert forward.variance == reference("one_step.reference.variance")
+    assert forward.mean == reference("one_step.reference.mean")
+    assert forward.total == pytest.approx(forward.variance + forward.mean, rel=1e-12)
+    assert kl.kl_target_generated(Q, 100, 500).total == reference("one_step.reference.kl_target_generated")
+    at_150 = kl.kl_generated_target(Q, 100, 150, asymptotic=True)
+    assert at_150.variance == reference("one_step.reference.variance_n150")
+    assert kl.log_det_rate(Q, 100, 150) == reference("one_step.reference.log_det_rate_n150")
 
 
 def _random_matrices(q, d, n, runs, seed):

@@ -18,24 +18,23 @@ from asymptotics.one_step.theory import predict as solve
 REFERENCE = OneStep(dimension=100, samples=500, diffusion_time=2.0, noise_scale=math.exp(-4.0))
 
 
-def test_anchor_row():
+def test_anchor_row(reference):
     """T = 2, λ = e^{−4}, d = 100: the values of the sources' notation, finite-size and asymptotic."""
     data = solve(REFERENCE).to_json()
-    assert data["q"] == pytest.approx(0.5046212, rel=1e-6)
-    assert data["log_bhattacharyya"] == pytest.approx(-5.624212, rel=1e-6)
-    assert data["hellinger_floor"] == pytest.approx(0.9432091, rel=1e-6)
-    assert data["kl_target_generated"] == pytest.approx(47.42541, rel=1e-6)
-    assert data["asymptotic"]["kl_generated_target"]["variance"] == pytest.approx(15.62066, rel=1e-6)
-    assert data["asymptotic"]["kl_generated_target"]["mean"] == pytest.approx(0.1311329, rel=1e-6)
-    assert data["n_star"] == pytest.approx(100 / 0.5046212, rel=1e-6)
+    for name in ("q", "log_bhattacharyya", "kl_target_generated"):
+        assert data[name] == reference(f"one_step.reference.{name}")
+    assert data["hellinger_floor"] == reference("one_step.reference.floor")
+    for name in ("variance", "mean"):
+        assert data["asymptotic"]["kl_generated_target"][name] == reference(f"one_step.reference.{name}")
+    assert 100 / data["n_star"] == reference("one_step.reference.q")
     at_150 = solve(REFERENCE.replace(samples=150)).to_json()
     assert at_150["log_det_rate"] is None  # d/n > q: only the limit is known
-    assert at_150["asymptotic"]["log_det_rate"] == pytest.approx(-0.6035549, rel=1e-6)
-    assert at_150["asymptotic"]["kl_generated_target"]["variance"] == pytest.approx(54.94669, rel=1e-6)
+    assert at_150["asymptotic"]["log_det_rate"] == reference("one_step.reference.log_det_rate_n150")
+    assert at_150["asymptotic"]["kl_generated_target"]["variance"] == reference("one_step.reference.variance_n150")
     at_10000 = solve(REFERENCE.replace(samples=10**4)).to_json()
-    assert at_10000["mixing_time"] == pytest.approx(0.8911931, rel=1e-6)
-    for name, value in {"h2_mixing": 4.944023, "h2_amise": 0.7870967, "h2_mise": 1.432809}.items():
-        assert at_10000[name] == pytest.approx(value, rel=1e-6)
+    assert at_10000["mixing_time"] == reference("one_step.bandwidth.mixing_time")
+    for name in ("mixing", "amise", "mise"):
+        assert at_10000[f"h2_{name}"] == reference(f"one_step.bandwidth.{name}")
 
 
 def _simulated(d, n, q, runs, seed=0):

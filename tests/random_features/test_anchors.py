@@ -33,13 +33,7 @@ def solved(psi_p, psi_n, t, noises="all", **more):
     return asy.solve(asy.Experiment(system="random_features", random_features=table))
 
 
-@pytest.mark.parametrize(
-    ("t", "expected"),
-    [
-        (0.05, (0.6057055096, 0.03491316855, 0.01936240569, 0.00805292035)),
-        (0.01, (0.6057055096, 0.007264694190, 0.02554177644, 0.00187354959)),
-    ],
-)
+@pytest.mark.rows("random_features.tanh")
 def test_constants_of_tanh(t, expected):
     c = hermite_constants("tanh", t, 1.0)
     np.testing.assert_allclose((c.a, c.b2, c.v2, c.s2), expected, rtol=1e-8)
@@ -60,10 +54,10 @@ def test_ridge(arguments, more, expected):
     np.testing.assert_allclose((point.train_loss, point.test_loss, point.memorisation_loss), expected, rtol=1e-6)
 
 
-def test_order_parameters():
+def test_order_parameters(reference):
     point = ridge(model(4, 2, 0.05), 0.01)
-    np.testing.assert_allclose((point.q, point.theta, point.theta_d), (32.26472987, 0.2904568567, 1.0), rtol=1e-9)
-    assert ridge(model(4, 2, 0.05, 3, **TWO), 0.01).theta_d == pytest.approx(0.7822296937, rel=1e-9)
+    assert [point.q, point.theta, point.theta_d] == reference("random_features.order_parameters.point")
+    assert ridge(model(4, 2, 0.05, 3, **TWO), 0.01).theta_d == reference("random_features.order_parameters.theta_d")
 
 
 def test_noises_and_the_peak_where_features_meet_noised_samples():
@@ -130,11 +124,11 @@ def test_flow(arguments, more, train, test):
         np.testing.assert_allclose(found[2], found[0], rtol=1e-9)
 
 
-def test_flow_of_three_hundred_eigenvalues():
+def test_flow_of_three_hundred_eigenvalues(reference):
     flow = Flow.of(model(3, 2, 0.1, spectrum={"power": 1.0}, dimension=300), 1e3)
     train, test, _ = flow.losses(TAU[1:])
-    np.testing.assert_allclose(train, (0.791109, 0.573092, 0.502942), rtol=2e-6)
-    np.testing.assert_allclose(test, (0.800181, 0.725961, 0.892996), rtol=2e-6)
+    assert train == reference("random_features.three_hundred_eigenvalues.train")
+    assert test == reference("random_features.three_hundred_eigenvalues.test")
 
 
 def test_two_contours_agree():
@@ -244,18 +238,7 @@ def test_density_holds_the_masses():
     assert mass == pytest.approx(1.0, rel=1e-2)
 
 
-@pytest.mark.parametrize(
-    ("psi_n", "times", "train", "test"),
-    [
-        (
-            2,
-            (1, 10, 100, 1000),
-            (0.9490222, 0.8462251, 0.6726096, 0.1519273),
-            (0.9502787, 0.9536408, 1.368545, 5.03224),
-        ),
-        (0.5, (10, 1000), (0.6890686, 0.02330423), (1.130089, 8.286566)),
-    ],
-)
+@pytest.mark.rows("random_features.kernel_limit")
 def test_kernel_limit(psi_n, times, train, test):
     limit = kernel_limit(model(4, psi_n, 0.05), np.array(times))
     np.testing.assert_allclose(limit.train_loss, train, rtol=1e-6)

@@ -15,20 +15,10 @@ from asymptotics.score_smoothing.laws.distances import metrics
 from asymptotics.score_smoothing.laws.numerical import NumericalLaw
 from asymptotics.score_smoothing.scores.averaging import AveragedScore
 
-# kappa, t0, I, W1, W2, KL(U||p), KL(U||continuous), memorised within 0.1; two points ±1, s → 0.
-TABLE = [
-    (0.25, 0.2, 0.4013, 0.3603, 0.4020, 1.0771, 0.1640, 0.6732),
-    (0.5, 0.05, 0.3085, 0.4502, 0.5057, 3.2642, 2.0883, 0.8152),
-    (0.5, 0.2, 0.3085, 0.3911, 0.4412, 1.3228, 0.1467, 0.7498),
-    (0.5, 0.5, 0.2986, 0.3577, 0.4113, 1.2120, 0.0033, 0.7355),
-    (1.0, 0.2, 0.1584, 0.4397, 0.5033, 1.9316, 0.0890, 0.8698),
-    (1.0, 0.5, 0.1249, 0.4384, 0.5060, 2.0804, 0.0003, 0.8881),
-]
 
-
-@pytest.mark.parametrize("row", TABLE)
-def test_table_of_two_points(row):
-    kappa, t0, *expected = row
+@pytest.mark.rows("smoothing.two_points")
+def test_table_of_two_points(kappa, t0, interpolated, w1, w2, kl_total, kl_continuous, memorised):
+    expected = [interpolated, w1, w2, kl_total, kl_continuous, memorised]
     m = metrics(GeneratedLaw([-1.0, 1.0], kappa, t0))
     got = [m.interpolated_mass, m.w1, m.w2, m.kl_uniform_total, m.kl_uniform_continuous, m.memorised]
     np.testing.assert_allclose(got, expected, atol=5.001e-5, rtol=0)

@@ -109,37 +109,6 @@ def test_circle_fields():
     assert any("metastable" in n for n in angular["notes"])
 
 
-@pytest.mark.parametrize(
-    ("change", "word"),
-    [
-        ({"points": [1.0, -1.0]}, "score_smoothing.points.*sorted"),
-        ({"points": [-1.0, -1.0, 1.0]}, "score_smoothing.points.*distinct"),
-        ({"points": [-1.0, 0.3, 1.0]}, "score_smoothing.points.*uniformly"),
-        ({"points": 1}, "score_smoothing.points"),
-        ({"points": "many"}, "score_smoothing.points"),
-        ({"points": [0.0, float("nan")]}, "score_smoothing.points"),
-        ({"kappa": 0.0}, "score_smoothing.kappa"),
-        ({"kappa": -0.5}, "score_smoothing.kappa"),
-        ({"kappa": "x"}, "score_smoothing.kappa"),
-        ({"start_time": 4.0}, "score_smoothing.start_time.*critical.*< 4"),
-        ({"start_time": -1.0}, "score_smoothing.start_time"),
-        ({"end_time": 0.3}, "score_smoothing.end_time"),
-        ({"end_time": -0.1}, "score_smoothing.end_time"),
-        ({"kernel": "boxx"}, "score_smoothing.kernel.*box"),
-        ({"kernel": "gaussian"}, "score_smoothing.end_time.*> 0"),
-        ({"dimension": 0}, "score_smoothing.dimension"),
-        ({"dimension": 2.5}, "score_smoothing.dimension"),
-        ({"curve": "circle"}, "score_smoothing.points"),
-        ({"process": "brownian"}, "score_smoothing.process"),
-        ({"capa": 1}, "score_smoothing.capa: unknown"),
-    ],
-)
-def test_bad_tables_are_one_clear_line(change, word):
-    with pytest.raises(InputError, match=word) as caught:
-        ScoreSmoothing.from_table({**BASE, **change})
-    assert "\n" not in str(caught.value)
-
-
 def test_missing_physical_parameter():
     with pytest.raises(InputError, match=r"score_smoothing\.kappa: missing"):
         ScoreSmoothing.from_table({"points": 2, "start_time": 0.1})

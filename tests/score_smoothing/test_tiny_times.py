@@ -78,7 +78,7 @@ def test_scale_invariance_of_integrated_flows(kernel, points):
     """Positions and √t scaled down together, about a point: the same law; far below the rounding it must go on."""
     found = [
         solve(Problem(ScoreSmoothing(points=points, kappa=0.5, start_time=t, end_time=t / 100, kernel=kernel))).w2
-        for t in (1e-16, 1e-24, 1e-40)
+        for t in (1e-16, 1e-40)
     ]
     np.testing.assert_allclose(found[1:], found[0], rtol=1e-6)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.output.ensemble import standard_error
+from ...common.output.entries import entries, upper_entries
 from ...common.output.verdict import Row, Verdict
 from ..finite_size.extrapolation import paired
 from .result import Collapse
@@ -23,6 +24,11 @@ def _flat(name: str, values: np.ndarray) -> np.ndarray:
         i, j = np.triu_indices(values.shape[-1])
         return values[..., i, j]
     return values
+
+
+def _names(name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """The names of what `_flat` gives of an array of that shape."""
+    return upper_entries(name, shape[-1]) if name in ("Q", "covariance") else entries(name, shape)
 
 
 def extrapolated(runs: CollapseRuns, name: str, generation: int) -> np.ndarray:
@@ -77,7 +83,8 @@ def compare(theory: Collapse, runs: CollapseRuns, *, level: float = 0.01) -> Ver
                 continue
             # v is a function of b alone.
             counted = extrapolates and name != "v"
-            row = Row.of_runs(title, expected, values, allowance=error, source="numerical error")
+            labels = tuple(f"{x}, generation {g}" for x in _names(name, np.shape(getattr(theory, name)[g - 1])))
+            row = Row.of_runs(title, expected, values, allowance=error, source="numerical error", labels=labels)
             # E‖x‖²/d of generated data is linear in 1/d.
             if counted and name != "Lambda":
                 # A mean may vanish by symmetry: its scale is the spread of the points.

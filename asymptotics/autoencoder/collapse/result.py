@@ -149,10 +149,10 @@ class Collapse(Result):
         ]
         for g in range(self.count):
             q, theta, mean, covariance = (printed(getattr(self, n)[g], 4) for n in ("Q", "Theta", "mean", "covariance"))
-            shown = " ".join(f"{b:.6f}" for b in np.atleast_1d(self.b[g]))
+            shown = " ".join(f"{b:z.6f}" for b in np.atleast_1d(self.b[g]))
             lines.append(
-                f"generation {g + 1}: Lambda = {self.Lambda[g]:.6g}  b = {shown}  v = {self.v[g]:.6g}  "
-                f"distance = {self.distance[g]:.4f}\n    Q = {q}  Theta = {theta}\n    mean = {mean}  "
+                f"generation {g + 1}: Lambda = {self.Lambda[g]:z.6g}  b = {shown}  v = {self.v[g]:z.6g}  "
+                f"distance = {self.distance[g]:z.4f}\n    Q = {q}  Theta = {theta}\n    mean = {mean}  "
                 f"covariance = {covariance}"
             )
         if self.simulation is not None:

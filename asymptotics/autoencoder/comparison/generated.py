@@ -13,6 +13,7 @@ import numpy as np
 
 from ...common.numerics.distances import sliced_wasserstein
 from ...common.output.ensemble import Ensemble
+from ...common.output.entries import entries, upper_entries
 from ...common.output.verdict import Row
 from ..equations.path import OrderParameters
 from ..generated.density import GeneratedDensity
@@ -95,7 +96,14 @@ def generated_rows(path: OrderParameterPath, runs: Runs, problem: Problem, seed:
             for k, x in enumerate((*found, shares)):
                 values[k].append(x - own[k] + expected[k])
     names = ("generated mean", "generated second moments", "generated below quantiles")
-    return [Row.of_runs(n, e, v) for n, e, v in zip(names, expected, values, strict=True)]
+    labels = (
+        entries(names[0], expected[0].shape),
+        upper_entries(names[1], problem.target.directions),
+        tuple(
+            f"generated below quantile {q:g} of direction {k + 1}" for q in QUANTILES for k in range(len(directions))
+        ),
+    )
+    return [Row.of_runs(n, e, v, labels=x) for n, e, v, x in zip(names, expected, values, labels, strict=True)]
 
 
 def distances(law: GeneratedDensity, runs: Runs, seed: int = 1) -> tuple[float, float]:

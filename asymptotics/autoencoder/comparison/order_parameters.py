@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.output.entries import upper_entries
 from ...common.output.power import detectable, noncentral
 from ...common.output.verdict import Row, Verdict
 from ..finite_size.chi_square import deviation, predicted, statistic
@@ -66,8 +67,15 @@ def order_parameter_rows(path: OrderParameterPath, runs: Runs, finite: FiniteSiz
             expected, found = shown[name]
             if not np.size(expected):
                 continue
-            rows.append(_row(f"{name}({tau:.3g})", expected, found, finite.tested and name != "M", options))
+            title = f"{name}({tau:.3g})"
+            options["labels"] = labels_of(title, name, path.p)
+            rows.append(_row(title, expected, found, finite.tested and name != "M", options))
     return rows
+
+
+def labels_of(title: str, name: str, p: int) -> tuple[str, ...]:
+    """Names of a row's entries where they are not its indices: of Q (of the network, averages, velocities) its upper triangle."""
+    return upper_entries(title, p) if name.split()[-1] == "Q" else ()
 
 
 def _row(name: str, theory: np.ndarray, values: np.ndarray, counted: bool, options: dict[str, Any]) -> Row:

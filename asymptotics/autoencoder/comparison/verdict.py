@@ -19,7 +19,7 @@ from ..process.measured import Means
 from ..solution import OrderParameterPath
 from .finite import JOINT, FiniteSize
 from .generated import distances, generated_rows
-from .order_parameters import order_parameter_rows, places, power_of
+from .order_parameters import labels_of, order_parameter_rows, places, power_of
 from .typical import TypicalRuns, leaves, note, typical_runs
 
 #: Share of the level of the test with the predicted covariance.
@@ -66,7 +66,7 @@ def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0
             rows.append(
                 Row(
                     f"{name}({tau:.3g})", theory, mean, sem, path.error_estimate, degrees, "numerical error",
-                    counted=finite.predicted,
+                    counted=finite.predicted, labels=labels_of(f"{name}({tau:.3g})", name, path.p),
                 )
             )  # fmt: skip
     notes = [f"the derived bias at d = {d} is taken out; of order 1/d² it is neglected"] if finite.predicted else []

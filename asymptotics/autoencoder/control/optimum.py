@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.output.plain import printed
 from ...common.output.results import Result, to_builtin
 from .basis import DEGREE, Basis
 
@@ -96,14 +97,14 @@ class Optimum(Result):
         lines = [
             f"{self.objective} over n/d = {self.horizon:g}, controlled by {keys}",
             f"  as it is        {'does not end' if self.baseline is None else format(self.baseline, '.8g')}",
-            f"  best constant   {of['value']:.8g}   at {_short(of['control'])}",
-            f"  optimum         {best['value']:.8g}   {kind}, {100 * self.gain:.3g} % below the best constant",
+            f"  best constant   {of['value']:z.8g}   at {_short(of['control'])}",
+            f"  optimum         {best['value']:z.8g}   {kind}, {100 * self.gain:z.3g} % below the best constant",
             f"  stationary to {best['residual']:.1e} (relative), next rule changes it by {best['error']:.1e}; "
-            f"searches from {len(best['starts'])} starts ended at {', '.join(f'{x:.6g}' for x in best['starts'])}",
+            f"searches from {len(best['starts'])} starts ended at {', '.join(f'{x:z.6g}' for x in best['starts'])}",
         ]
         if self.simulated["optimum"] is not None:
             lines += [
-                f"  in R^d: {name:<8} {self.simulated[name]['mean']:.6g} ± {self.simulated[name]['sem']:.2g}"
+                f"  in R^d: {name:<8} {self.simulated[name]['mean']:z.6g} ± {self.simulated[name]['sem']:.2g}"
                 for name in ("constant", "optimum")
             ]
         else:
@@ -114,4 +115,4 @@ class Optimum(Result):
 def _short(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} = {_short(x)}" for key, x in value.items())
-    return np.array2string(np.asarray(value), precision=6)
+    return printed(value, 6)

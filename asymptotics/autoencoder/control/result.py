@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...common.output.plain import printed
 from ...common.output.results import Result, to_builtin
 
 
@@ -67,9 +68,9 @@ class Gradient(Result):
 
     def summary(self) -> str:
         """𝒥 and its derivatives."""
-        lines = [f"{self.objective} = {self.value:.10g}; its derivatives ({self.rule})"]
+        lines = [f"{self.objective} = {self.value:z.10g}; its derivatives ({self.rule})"]
         width = max(map(len, self.gradient), default=0)
         for key, value in self.gradient.items():
-            text = np.array2string(np.asarray(value), precision=8).replace("\n", "")
+            text = printed(value, 8)
             lines.append(f"  {key:<{width}}  {text}")
         return "\n".join(lines)

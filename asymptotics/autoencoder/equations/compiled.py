@@ -32,6 +32,8 @@ def given_of(coefficients: Coefficients, kernels: Kernels) -> Given:
     pi, centroids, t, varsigma, mass, labels = (
         np.array(x, dtype=np.float64, order="C") for x in (c.pi, c.c, c.t, c.varsigma, c.mass, c.told)
     )
+    twin = twins(centroids, varsigma, labels)
+    parity = kernels.parity if np.any(twin >= 0) else np.zeros(0)
     given = Given(
         pi=pi,
         c=centroids,
@@ -44,6 +46,8 @@ def given_of(coefficients: Coefficients, kernels: Kernels) -> Given:
         encoders=encoders,
         decoders=decoders,
         columns=columns,
+        twin=twin,
+        parity=parity,
         told=np.empty((1, 5, T)),
         fixed=np.empty((1, T)),
         psi=np.empty((1, len(c.start.psi), T)),
@@ -56,6 +60,23 @@ def given_of(coefficients: Coefficients, kernels: Kernels) -> Given:
     )
     fill(given, c, 0, 0.0, 1.0)
     return given
+
+
+def twins(centroids: np.ndarray, varsigma: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """An earlier cell of opposite centroid and else the same; the cell itself where its centroid is zero; −1 where there is none."""
+    found = np.full(len(centroids), -1, dtype=np.int64)
+    seen: dict[tuple[bytes, bytes], int] = {}
+    for g, (c, *rest) in enumerate(zip(centroids, varsigma, labels, strict=True)):
+        # (0 − c has no zeros of the other sign.)
+        key = b"".join(x.tobytes() for x in rest)
+        own, opposite = (c + 0.0).tobytes(), (0.0 - c).tobytes()
+        if own == opposite:
+            found[g] = g
+        elif (opposite, key) in seen:
+            found[g] = seen[opposite, key]
+        else:
+            seen[own, key] = g
+    return found
 
 
 #: What depends on τ.
@@ -86,7 +107,7 @@ def fill(given: Given, c: Coefficients, stage: int, tau: float, scale: float) ->
 def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
     """Nodes over the encoder fields at one time, and over those of both channels."""
     n = len(kernels.encoders)
-    mode, law = np.zeros(8, dtype=np.int64), np.zeros(7)
+    mode, law = np.zeros(9, dtype=np.int64), np.zeros(7)
     mode[2] = mode[4] = np.iinfo(np.int64).min
     law[REFINED] = 1.0
     tables = [np.zeros((0, 2, 0))] * 4

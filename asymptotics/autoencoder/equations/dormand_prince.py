@@ -15,6 +15,7 @@ from numba import float64, int64, types
 from ...common.numerics import dop853
 from ...common.numerics.compiled import njit
 from ...common.numerics.panels import lobatto
+from ..kernels.calls import RATES_AT, rates_at
 from ..kernels.compiled_types import (
     DECADES,
     FIXED,
@@ -28,7 +29,6 @@ from ..kernels.compiled_types import (
     SHIFTED,
     Nodes,
 )
-from ..kernels.rates import rates
 
 #: Entries of ``clock``: τ, the next step, the end, the most that a derivative may be wrong, and beyond which |y| has diverged.
 NOW, STEP, END, ALLOWED, LIMIT = range(5)
@@ -85,6 +85,7 @@ def nodes_error(functions, stage, y, slope, change, given, nodes, room):  # type
         change[:] = 0.0
         return 0.0
     nodes.mode[SHIFTED] = 1
+    rates = rates_at(functions[RATES_AT])
     rates(functions, stage, y, change, given, nodes, room)
     nodes.mode[SHIFTED] = 0
     for i in range(y.shape[0]):
@@ -105,6 +106,7 @@ def coarser(worst: float, allowed: float, nodes: Nodes) -> float:
 def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, changes, inside, given, nodes, room):  # type: ignore[no-untyped-def]
     """k[0], a lattice fine enough for the start, changes[0], and the first step (as SciPy chooses it)."""
     n = y.shape[0]
+    rates = rates_at(functions[RATES_AT])
     rates(functions, 0, y, k[0], given, nodes, room)
     counts[EVALUATIONS] += 1
     nodes.mode[OVERFLOW] = 0
@@ -152,8 +154,8 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
 
     Parameters
     ----------
-    functions : (4,)
-        Addresses of a denoiser's own functions.
+    functions : (7,)
+        Addresses of a denoiser's own functions and of the right-hand side (`asymptotics.autoencoder.kernels.calls`).
     rtol, atol : float, (n,)
     clock, counts : (5,), (7,)
         See the names above.
@@ -167,6 +169,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
         What `rates` takes.
     """
     n = y.shape[0]
+    rates = rates_at(functions[RATES_AT])
     several = 1 if given.numbers.shape[0] > 1 else 0
     new, dense, defect = np.empty(n), np.empty((7, n)), np.empty(n)
     for _ in range(counts[TRIALS]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
@@ -134,6 +135,14 @@ class Drift(RightHandSide):
         self.given, self.nodes = given_of(self.coefficients, kernels), nodes_of(kernels, rule, pairs)
         self.room = room_of(self.given, kernels, self.layout.basis)
 
+    def with_rule(self, rule: Fields) -> Drift:
+        """The same equations with other nodes at single times (in the same arrays to work in: not for another thread)."""
+        other = copy.copy(self)
+        other.__dict__.pop("averages", None)
+        other.rule, other.evaluations = rule, 0
+        other.nodes = nodes_of(self.kernels, rule, None)._replace(pair_z=self.nodes.pair_z, pair_w=self.nodes.pair_w)
+        return other
+
     def hold(self, y: np.ndarray) -> None:
         """Keep q(s) = Θ(s) T(s)⁺ Θ(s)ᵀ in the atoms of mass 0 where the state ``y`` has it.
 
@@ -171,11 +180,17 @@ class Drift(RightHandSide):
         return mixed_overlaps(theta, q, self.coefficients.c, self.coefficients.varsigma)
 
     def jacobians(
-        self, taus: np.ndarray, states: np.ndarray, scales: np.ndarray, step: float, basis: np.ndarray
+        self,
+        taus: np.ndarray,
+        states: np.ndarray,
+        scales: np.ndarray,
+        step: float,
+        basis: np.ndarray,
+        noise: bool = True,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """∂(basisᵀ dy/dτ) along the basis at several states, dy/dτ there, and dy/dτ without the noise of SGD (η = 0)."""
+        """∂(basisᵀ dy/dτ) along the basis at several states, dy/dτ there, and dy/dτ without the noise of SGD (η = 0), if wanted."""
         (m, n), r = states.shape, basis.shape[1]
-        J, base, quiet = np.empty((m, r, r)), np.empty((m, n)), np.empty((m, n))
+        J, base, quiet = np.empty((m, r, r)), np.empty((m, n)), np.empty((m if noise else 0, n))
         given = stages(self.given, m if self.varies else 1)
         if self.varies:
             self.fill(given, taus, scales)
@@ -184,8 +199,8 @@ class Drift(RightHandSide):
             jacobians(self.kernels.addresses, states, step, basis, J, base, quiet, given, self.nodes, self.room)
         else:
             for i, y in enumerate(states):
-                self._differences(i if self.varies else 0, y, step, basis, (J[i], base[i], quiet[i]), given)
-        self.evaluations += m * (r + 2)
+                self._differences(i if self.varies else 0, y, step, basis, (J[i], base[i], quiet[i : i + 1]), given)
+        self.evaluations += m * (r + 1 + noise)
         return J, base, quiet
 
     def _differences(
@@ -195,7 +210,8 @@ class Drift(RightHandSide):
         J, base, quiet = out
         still = given._replace(numbers=given.numbers.copy())
         still.numbers[:, ETA] = 0.0
-        rates_by_arrays(self.kernels.module, stage, y, quiet, still, self.nodes, self.room)
+        for out_quiet in quiet:
+            rates_by_arrays(self.kernels.module, stage, y, out_quiet, still, self.nodes, self.room)
         rates_by_arrays(self.kernels.module, stage, y, base, given, self.nodes, self.room)
         h, moved = step * (1.0 + np.max(np.abs(y))), np.empty_like(y)
         for e in range(basis.shape[1]):

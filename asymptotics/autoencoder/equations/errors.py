@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .compiled import stages
 from .drift import Drift
 from .layout import Layout
+from .linearised import STEEPEST, carried
 from .steps import Steps
 
 #: Displacement of a difference along an error, in units of 1 + |y|; split rules drop nodes, and a drift jumps by that much.
@@ -24,23 +26,36 @@ def path_error(steps: Steps, drift: Drift) -> float:
     drift : Drift
         A cheap one, right to a few per cent.
     """
-    whole, error, worst = np.zeros(steps.changes.shape[1]), 0.0, 0.0
     states, lengths = steps.values[:, steps.values.shape[1] // 2], np.diff(steps.knots)
-    changes = np.abs(_totals(drift.layout, steps.changes))
-    changes = np.maximum(changes[1:], changes[:-1])
-    added = lengths * changes.max(axis=1) + np.abs(_totals(drift.layout, steps.errors)).max(axis=1)
+    wrong = np.abs(_totals(drift.layout, steps.changes))
+    wrong = np.maximum(wrong[1:], wrong[:-1])
+    added = lengths * wrong.max(axis=1) + np.abs(_totals(drift.layout, steps.errors)).max(axis=1)
     displacement = KINK_STEP if drift.kernels.kink else STEP
+    inside, taus = steps.inside, steps.knots[:-1] + lengths / 2
+    changes, errors = np.ascontiguousarray(steps.changes[1:]), np.ascontiguousarray(steps.errors)
+    if drift.kernels.compiled:
+        given = stages(drift.given, len(states) if drift.varies else 1)
+        if drift.varies:
+            drift.fill(given, taus)
+        drift.evaluations += 2 * len(states)
+        return float(
+            carried(
+                drift.kernels.addresses, np.ascontiguousarray(states), lengths, changes, errors, added, inside,
+                displacement, given, drift.nodes, drift.room,
+            )
+        )  # fmt: skip
+    whole, error, worst = np.zeros(changes.shape[1]), 0.0, 0.0
     for k, length in enumerate(lengths):
         size = float(np.linalg.norm(whole))
         growth = 0.0
         if size > 0:
-            y, tau = states[k], float(steps.knots[k] + length / 2)
+            y, tau = states[k], float(taus[k])
             h = displacement * (1.0 + float(np.max(np.abs(y)))) / size
             growth = float((drift(tau, y + h * whole) - drift(tau, y)) @ whole) / (h * size**2) * length
-        factor = np.exp(min(growth, 50.0))
-        whole = whole * factor + length * steps.changes[k + 1] + steps.errors[k]
+        factor = np.exp(min(growth, STEEPEST))
+        whole = whole * factor + length * changes[k] + errors[k]
         error = error * factor + added[k]
-        worst = max(worst, error + steps.inside[k])
+        worst = max(worst, error + inside[k])
     return float(worst)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem
 from .drift import Drift
+from .forecast import compiled
 from .layout import Layout
 from .loss_terms import unpredicted_along
 from .path import TrainingPath
@@ -25,11 +27,16 @@ class SolveError(ComputationError):
     """The integration stopped early; ``partial`` is the path up to there (or None)."""
 
 
-def kernels_of(problem: Problem, *, backend: str = "numba", form: str = "auto") -> Kernels:
-    """Compiled kernels of the problem's denoiser; closed forms for centred fields where all centroids are zero."""
+def kernels_of(problem: Problem, *, backend: str | None = None, form: str = "auto") -> Kernels:
+    """Kernels of the problem's denoiser; closed forms for centred fields where all centroids are zero.
+
+    Compiled, unless another ``backend`` is named or the network is so large that compiling takes longer than arrays do.
+    """
     denoiser = problem.denoiser
     if form == "auto" and not np.any(problem.target.centroids):
         form = "closed"
+    if backend is None:
+        backend = "numba" if compiled(len(denoiser.vectors)) else "numpy"
     return compile_kernels(denoiser.specification(), denoiser.derived, backend=backend, form=form)
 
 
@@ -164,14 +171,18 @@ def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> T
         loss_tau, loss_states = knots, np.concatenate([stacked[:1, 0], stacked[:, -1]])
     # Where the path ended fewer nodes may have been enough than where it began.
     drift.as_fine_as_planned()
-    bulk, potential = drift.losses(loss_tau, loss_states)
+    losses = cache(partial(drift.losses, loss_tau, loss_states))
+    later: dict[str, Any] = {
+        "loss_bulk": lambda: losses()[0],
+        "loss_potential": lambda: losses()[1],
+        "experiment": problem.to_tables,
+        "loss_unpredicted": partial(unpredicted_along, problem, loss_tau),
+    }
     return TrainingPath(
         knots=knots,
         values=stacked,
         centroids=problem.target.centroids,
         loss_tau=loss_tau,
-        loss_bulk=bulk,
-        loss_potential=potential,
         atoms=drift.layout.atoms,
         p=drift.layout.p,
         K=drift.layout.K,
@@ -181,14 +192,13 @@ def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> T
         seconds=0.0,
         rule="",
         method=controls.method,
-        experiment=problem.to_tables(),
         version=__version__,
-        loss_unpredicted=unpredicted_along(problem, loss_tau),
         basis=drift.layout.basis,
         averages=[a.to_builtin() for a in problem.training.averages],
         moving=problem.optimiser.moving,
         source=problem,
         taken=taken,
+        **later,
     )
 
 

@@ -1,13 +1,18 @@
-"""Compiled work at many states of a path: Jacobians by differences, and potentials of the loss."""
+"""Compiled work at many states of a path: Jacobians by differences, errors carried along, and potentials of the loss."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numba import float64, int64, types
 
 from ...common.numerics.compiled import njit
-from ..kernels.compiled_types import ETA, GIVEN, NODES, ROOM
-from ..kernels.rates import averaged, rates
+from ..kernels.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
+from ..kernels.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
+
+#: Largest exponent of the growth of an error in one step.
+STEEPEST = 50.0
 
 _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
 
@@ -17,12 +22,12 @@ _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
     cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
 def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room):  # type: ignore[no-untyped-def]
-    """J[i] = basisᵀ (∂ dy/dτ) basis at every state by one-sided differences; base[i] = dy/dτ there; quiet[i] = that at η = 0.
+    """J[i] = basisᵀ (∂ dy/dτ) basis at every state by one-sided differences; base[i] = dy/dτ there; quiet[i] (if any) = that at η = 0.
 
     Parameters
     ----------
-    functions : (4,)
-        Addresses of a denoiser's own functions.
+    functions : (7,)
+        Addresses; see `asymptotics.autoencoder.kernels.calls`.
     states : (m, n)
         With coefficients of their own where ``given`` has several stages.
     step : float
@@ -34,6 +39,7 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
     """
     m, n = states.shape
     r = basis.shape[1]
+    rates = rates_at(functions[RATES_AT])
     y, slope = np.empty(n), np.empty(n)
     several = 1 if given.numbers.shape[0] > 1 else 0
     for i in range(m):
@@ -43,12 +49,14 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
         for a in range(n):
             y[a] = states[i, a]
             largest = max(largest, abs(y[a]))
-        given.numbers[stage, ETA] = 0.0
-        rates(functions, stage, y, slope, given, nodes, room)
-        quiet[i] = slope
-        given.numbers[stage, ETA] = eta
+        if quiet.shape[0] > 0:
+            given.numbers[stage, ETA] = 0.0
+            rates(functions, stage, y, slope, given, nodes, room)
+            quiet[i] = slope
+            given.numbers[stage, ETA] = eta
         rates(functions, stage, y, slope, given, nodes, room)
         base[i] = slope
+        nodes.mode[FROZEN] = 1
         h = step * (1.0 + largest)
         for e in range(r):
             for a in range(n):
@@ -61,6 +69,57 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
                 for a in range(n):
                     value += basis[a, c] * slope[a]
                 J[i, c, e] = value
+        nodes.mode[FROZEN] = 0
+
+
+@njit(
+    types.float64(_i, _m, _v, _m, _m, _v, _v, float64, GIVEN, NODES, ROOM),
+    cache=True, nogil=True, error_model="numpy",
+)  # fmt: skip
+def carried(functions, states, lengths, changes, errors, added, inside, displacement, given, nodes, room):  # type: ignore[no-untyped-def]
+    """The largest error along a path to which every step adds; see `asymptotics.autoencoder.equations.errors.path_error`.
+
+    Parameters
+    ----------
+    functions : (7,)
+    states, lengths : (steps, n), (steps,)
+        A state of every step, with coefficients of their own where ``given`` has several stages.
+    changes, errors : (steps, n), (steps, n)
+        What the nodes do wrong to the derivative, and the local errors.
+    added, inside : (steps,), (steps,)
+        Largest entries of what a step adds, and errors of the dense output.
+    displacement : float
+        Of the differences, in units of 1 + |y|.
+    """
+    m, n = states.shape
+    rates = rates_at(functions[RATES_AT])
+    whole, y, slope, base = np.zeros(n), np.empty(n), np.empty(n), np.empty(n)
+    several = 1 if given.numbers.shape[0] > 1 else 0
+    error = worst = 0.0
+    for k in range(m):
+        size = largest = growth = 0.0
+        for a in range(n):
+            size += whole[a] * whole[a]
+            y[a] = states[k, a]
+            largest = max(largest, abs(y[a]))
+        size = math.sqrt(size)
+        if size > 0.0:
+            h = displacement * (1.0 + largest) / size
+            rates(functions, k * several, y, base, given, nodes, room)
+            nodes.mode[FROZEN] = 1
+            for a in range(n):
+                y[a] += h * whole[a]
+            rates(functions, k * several, y, slope, given, nodes, room)
+            nodes.mode[FROZEN] = 0
+            for a in range(n):
+                growth += (slope[a] - base[a]) * whole[a]
+            growth *= lengths[k] / (h * size * size)
+        factor = math.exp(min(growth, STEEPEST))
+        for a in range(n):
+            whole[a] = whole[a] * factor + lengths[k] * changes[k, a] + errors[k, a]
+        error = error * factor + added[k]
+        worst = max(worst, error + inside[k])
+    return worst
 
 
 @njit(
@@ -70,6 +129,7 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
 def potentials(functions, states, out, given, nodes, room):  # type: ignore[no-untyped-def]
     """out = E[ℓ] averaged over clusters and times, at every state."""
     y = np.empty(states.shape[1])
+    averaged = averaged_at(functions[AVERAGED_AT])
     several = 1 if given.numbers.shape[0] > 1 else 0
     for i in range(states.shape[0]):
         y[:] = states[i]

@@ -20,7 +20,7 @@ UNUSED = Rule("hermite", 1)
 #: Where the ladder of rules is entered.
 _PILOT = {"hermite": 16, "sobol": 512}
 #: Accuracy of a lattice, and of split rules, along a pilot path and for the growth of deviations.
-ROUGH, ROUGH_SPLIT = 1e-4, 1e-2
+ROUGH, ROUGH_SPLIT = 1e-3, 1e-2
 #: Most fields that are split one after the other.
 SPLIT = 4
 #: Share of the tolerance that the derivative may be wrong by.
@@ -86,15 +86,16 @@ class Chooser:
         self.growth_rates: np.ndarray | None = None
         self.schedule = problem.training.rate_schedule()
         n = len(kernels.encoders)
-        self.ladder: list[Any] = ladder(n, kink=not kernels.smooth)
         # Above two dimensions Sobol' points are ahead of tensor rules for smooth functions too.
         self.noise_ladder = ladder(2 * n, kink=not kernels.smooth or n > 1) if problem.training.shares_samples else []
         wanted = tolerance * min(1.0, LONG / problem.training.tau) if by_lattice(kernels) else tolerance
         self.natural = natural_rule(kernels, wanted) if rule is None and natural else None
-        if "moments" in kernels.exact:
-            self.ladder = [UNUSED]
         if self.natural is not None:
-            self.ladder = [rough_rule(kernels)]
+            self.ladder: list[Any] = [rough_rule(kernels)]
+        elif "moments" in kernels.exact:
+            self.ladder = [UNUSED]
+        else:
+            self.ladder = ladder(n, kink=not kernels.smooth)
         if "noise" in kernels.exact:
             self.noise_ladder = []
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from ...common.input.checks import fail, number
 from ...common.numerics.panels import lobatto, panel_of
+from ...common.numerics.splines import monotone, spline
+from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem
 from ..model.tau_table import is_table
@@ -30,21 +33,60 @@ def _moving(training: dict[str, Any]) -> bool:
     return said or any(is_table(x) for x in tables)
 
 
-class LaterStability:
-    """A field that may be given as a function: it is called when somebody asks."""
+_ASKED = threading.RLock()
+Path = TypeVar("Path")
+
+
+class Later:
+    """A field that may be given as a function: it is called when somebody asks.
+
+    Parameters
+    ----------
+    default : callable
+        Makes the field's default.
+    """
+
+    def __init__(self, default: Callable[[], Any]) -> None:
+        self.default = default
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.place = f"_{name}"
 
     def __get__(self, path: Any, kind: Any = None) -> Any:
         if path is None:
-            return Stability()
-        held = path.__dict__["_stability"]
-        if callable(held):
-            held = path.__dict__["_stability"] = held()
-        return held
+            return self.default()
+        found = path.__dict__[self.place]
+        if callable(found):
+            # One at a time: the functions of a path work in the same arrays.
+            with _ASKED:
+                found = path.__dict__[self.place]
+                if callable(found):
+                    found = path.__dict__[self.place] = found()
+        return found
 
     def __set__(self, path: Any, value: Any) -> None:
-        path.__dict__["_stability"] = value
+        path.__dict__[self.place] = value
 
 
+def later(*names: str) -> Callable[[type[Path]], type[Path]]:
+    """Decorator: fields without a default that are `Later` too."""
+
+    def made(kind: type[Path]) -> type[Path]:
+        for name in names:
+            each = Later(lambda: None)
+            each.__set_name__(kind, name)
+            setattr(kind, name, each)
+        return kind
+
+    return made
+
+
+def held(path: TrainingPath, name: str) -> Any:
+    """A field of a path, or the function that is to be called for it."""
+    return path.__dict__.get(f"_{name}", path.__dict__.get(name))
+
+
+@later("loss_bulk", "loss_potential", "experiment")
 @dataclass(frozen=True)
 class TrainingPath(Result):
     """Solution of the order-parameter equations on [0, τ_max]; ``path(tau)`` gives `OrderParameters`.
@@ -122,8 +164,8 @@ class TrainingPath(Result):
     method: str
     experiment: dict[str, Any]
     version: str
-    loss_unpredicted: Any = None
-    stability: Stability = LaterStability()  # type: ignore[assignment]
+    loss_unpredicted: Any = Later(lambda: None)
+    stability: Stability = Later(Stability)  # type: ignore[assignment]
     shown: np.ndarray | None = None
     basis: int = 1
     averages: Any = ()
@@ -132,7 +174,8 @@ class TrainingPath(Result):
     taken: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
 
     def __getstate__(self) -> dict[str, Any]:
-        _ = self.stability  # a function does not travel
+        for each in fields(self):  # a function does not travel
+            getattr(self, each.name)
         return {name: value for name, value in vars(self).items() if name not in ("source", "taken")} | {
             "source": None, "taken": None,
         }  # fmt: skip
@@ -204,19 +247,15 @@ class TrainingPath(Result):
         The potential E[ℓ] is the part of order one that depends on the weights; the whole part of order one is
         `loss_order_one`, and the loss itself `loss_total`.
         """
-        from scipy.interpolate import CubicSpline, PchipInterpolator
-
         # A spline rings at the kinks that jumps and bursts of a schedule make.
-        kind = PchipInterpolator if _moving(self.experiment["training"]) else CubicSpline
-        return kind(self.loss_tau, self.loss_bulk)(tau), kind(self.loss_tau, self.loss_potential)(tau)
+        curve = monotone if _moving(self.experiment["training"]) else spline
+        return curve(self.loss_tau, self.loss_bulk, tau), curve(self.loss_tau, self.loss_potential, tau)
 
     def loss_order_one(self, tau: Any) -> np.ndarray:
         """The loss at τ minus d × bulk: E[ℓ] + E_t(y₁ − bβ)² E‖μ‖² (and the single directions' share; see `loss_terms`)."""
-        from scipy.interpolate import PchipInterpolator
-
         form = averaged_unpredicted(self.problem) if self.loss_unpredicted is None else self.loss_unpredicted
         if form.ndim == 3:
-            form = PchipInterpolator(self.loss_tau, form)(tau)
+            form = monotone(self.loss_tau, form, tau)
         return np.asarray(self.loss(tau)[1] + quadratic(form, self(tau).b))
 
     def loss_total(self, tau: Any, dimension: float) -> np.ndarray:
@@ -260,6 +299,10 @@ class TrainingPath(Result):
         beside = ("stability", "ema", "velocity", "plateaus")
         return dataframe({name: value for name, value in self.table(times).items() if name not in beside})
 
+    def _in_maths(self) -> dict[str, Any]:
+        at = self(self.tau_max)
+        return {"tau": self.tau_max, "Q": at.Q, "Theta": at.Theta, "b": at.b, "kappa": at.parameters}
+
     def to_json(self) -> dict[str, Any]:
         return self.table(np.linspace(0.0, self.tau_max, 9) if self.shown is None else self.shown)
 
@@ -268,11 +311,8 @@ class TrainingPath(Result):
         lines = [f"order parameters along tau (error estimate {self.error_estimate:.1e}; {self.rule}; {self.method})"]
         for tau in np.linspace(0.0, self.tau_max, 5) if self.shown is None else self.shown:
             at = self(tau)
-            with np.printoptions(precision=6, suppress=True, linewidth=110):
-                q = " ".join(f"{v:.6f}" for v in np.diag(at.Q))
-                theta = np.array2string(at.Theta).replace("\n", "")
-                b = " ".join(f"{v:.6f}" for v in np.atleast_1d(at.b))
-                lines.append(f"tau = {tau:<8.4g} b = {b}  diag Q = {q}  Theta = {theta}")
+            q, b = (" ".join(f"{v:z.6f}" for v in np.atleast_1d(x)) for x in (np.diag(at.Q), at.b))
+            lines.append(f"tau = {tau:<8.4g} b = {b}  diag Q = {q}  Theta = {printed(at.Theta, 6)}")
         lines += [str(plateau) for plateau in self.plateaus]
         warning = self.stability.message(self.dimension)
         if warning:

@@ -47,7 +47,7 @@ class Plateau:
         return {**vars(self), "direction": list(self.direction)}
 
     def __str__(self) -> str:
-        where = f"plateau from tau = {self.start:.4g} to {self.end:.4g}: deviations grow at {self.rate:+.4g} per tau"
+        where = f"plateau from tau = {self.start:z.4g} to {self.end:z.4g}: deviations grow at {self.rate:+z.4g} per tau"
         how = "left along" if self.left else "only runs leave it, along"
         return f"{where}; {how} {', '.join(self.direction)}"
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..kernels.sampler import compile_sampler
 from ..model.problem import Problem
+from .coefficients import Coefficients
 
 
 class SkipRelaxation:
@@ -31,14 +32,12 @@ class SkipRelaxation:
     """
 
     def __init__(self, problem: Problem) -> None:
-        average = problem.time_average()
-        t, s = average.times, problem.interpolant
-        self._at = s.alpha(t), s.beta(t), *problem.predicted(t)
-        self._weights = average.first
-        self._fixed, self._psi = problem.skip_functions(t)
+        given = Coefficients.of(problem)
+        start = given.start
+        self._at = start.told[0], start.told[1], *problem.denoiser.target(*start.told[:4])
+        self._weights, self._fixed, self._psi = start.first, start.fixed, start.psi
         self._derived = compile_sampler(problem.sampling.drift)
-        _, rate = problem.denoiser.rates(problem.training.rates or {})
-        self._rate, self._schedule = problem.optimiser.of_scalar(rate), problem.training.rate_schedule()
+        self._rate, self._schedule = given.optimiser.of_scalar(given.rho_b), given.rate_schedule
         self.basis, self.start = len(self._psi), problem.denoiser.start
 
     def clock(self, tau: Any) -> np.ndarray:

@@ -201,7 +201,7 @@ def growing(knots: np.ndarray, states: np.ndarray, drift: Drift, tolerance: floa
     looked = np.unique(np.searchsorted(knots, end * np.linspace(0.0, 1.0, LOOKED)))
     taus = knots[looked]
     speeds = np.ones(len(taus)) if schedule is None else np.array([float(schedule(tau)) for tau in taus])
-    J, _ = tangent.jacobians(taus, states[looked], speeds)
+    J, _ = tangent.jacobians(taus, states[looked], speeds, noise=False)
     rates = np.linalg.eigvals(J).real.max(axis=1)
     clocks = taus if schedule is None else np.asarray(schedule.clock(taus))
     # The growth of a start takes the network to where it rests: it is no growth of the time after.

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ...common.output.notebook import all_maths, page, tex
+from ...common.output.plain import matrix
 from .layout import Layout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OrderParameters:
     """The state at one τ (or several: then every array has them as its first axis).
 
@@ -34,6 +36,33 @@ class OrderParameters:
     theta: np.ndarray
     averages: tuple[AveragedNetwork, ...] = ()
     velocity: Velocity | None = None
+
+    def _named(self) -> dict[str, Any]:
+        """What a person looks at, by the names of JSON."""
+        named = {"Q": self.Q, "Theta": self.Theta, "M": self.M, "b": self.b, "kappa": self.parameters}
+        for k, average in enumerate(self.averages):
+            which = "ema" if len(self.averages) == 1 else f"ema {k + 1}"
+            named |= {f"Q_{which}": average.network.Q, f"Theta_{which}": average.network.Theta}
+        if self.velocity is not None:
+            named |= {"Q_velocity": self.velocity.Q, "Theta_velocity": self.velocity.Theta}
+        return {name: value for name, value in named.items() if np.size(value)}
+
+    def __repr__(self) -> str:
+        if np.ndim(self.tau):
+            lines = [f"order parameters at {np.size(self.tau)} tau from {np.min(self.tau):g} to {np.max(self.tau):g}"]
+            return "\n".join([*lines, *(f"  {n}  array of shape {np.shape(v)}" for n, v in self._named().items())])
+        lines = [f"order parameters at tau = {self.tau:g}"]
+        lines += [f"  {n} = {matrix(v, indent=len(n) + 5)}" for n, v in self._named().items()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        parts = "" if np.ndim(self.tau) else all_maths(self._named())
+        return page(repr(self), parts)
+
+    def _repr_latex_(self) -> str | None:
+        if np.ndim(self.tau):
+            return None
+        return r"$\displaystyle " + r",\quad ".join(tex(n, v) for n, v in self._named().items()) + "$"
 
     def network(self, index: int | None = None) -> OrderParameters:
         """The live network (None), or that of an average of the weights."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,6 +194,3 @@ def solver_steps(
             np.zeros(1),
         )
         before = after
-
-
-Stepper = Callable[..., Iterator[Steps]]

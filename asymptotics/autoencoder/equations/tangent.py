@@ -22,8 +22,6 @@ class Tangent:
     """J of a drift by the clock of the rates, on the directions in which a state can move (orthonormal, a sparse matrix's columns)."""
 
     def __init__(self, drift: Drift, ever: np.ndarray) -> None:
-        from scipy.sparse import block_diag, csc_array
-
         self.of = copy.copy(drift)
         self.rates(1.0)
         self.step = KINK_STEP if drift.kernels.kink else STEP
@@ -31,18 +29,18 @@ class Tangent:
         held = {s for s, _ in drift.held}
         i, j = layout.upper
         values, vectors = np.linalg.eigh(drift.coefficients.T)
-        blocks: list[Any] = []
+        blocks: list[np.ndarray] = []
         for s in range(layout.atoms):
             # Θ(s) lies in the range of T(s); units that start at zero stay there.
-            blocks.append(np.kron(np.eye(layout.p)[:, ever], vectors[s][:, present(values[s])]))
+            rows, columns = np.eye(layout.p)[:, ever], vectors[s][:, present(values[s])]
+            product = rows[:, None, :, None] * columns[None, :, None, :]
+            blocks.append(product.reshape(layout.p * layout.K, rows.shape[1] * columns.shape[1]))
         pairs = np.eye(len(i))[:, ever[i] & ever[j]]
         # Where the weights lie in the span of the reference directions, q follows Θ.
         blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
         blocks.append(np.eye(layout.size - layout.at_b))
-        self.basis: Any = csc_array(block_diag(blocks))
-        self.size = int(self.basis.shape[1])
-        if self.size <= WHOLE:
-            self.basis = np.ascontiguousarray(self.basis.toarray())
+        self.size = sum(block.shape[1] for block in blocks)
+        self.basis: Any = _diagonal(blocks) if self.size <= WHOLE else _sparse(blocks)
 
     def rates(self, s: float, tau: float = 0.0) -> None:
         """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1) and the time τ."""
@@ -61,8 +59,10 @@ class Tangent:
             out[k] = self.basis.T @ (self.drift(y + h * (self.basis @ direction)) - base) / h
         return out / self.clock
 
-    def jacobians(self, taus: np.ndarray, states: np.ndarray, speeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """J and the covariance of the noise (times d) at several states, both per unit of the clock.
+    def jacobians(
+        self, taus: np.ndarray, states: np.ndarray, speeds: np.ndarray, noise: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """J and (if wanted) the covariance of the noise (times d) at several states, both per unit of the clock.
 
         Parameters
         ----------
@@ -71,10 +71,12 @@ class Tangent:
             The factor on all learning rates at each.
         """
         scales = np.where(speeds > 0, speeds, 1.0)
-        J, base, quiet = self.of.jacobians(taus, states, scales, self.step, self.basis)
-        noise = np.array([self.noise(y, x) for y, x in zip(states, base - quiet, strict=True)])
+        J, base, quiet = self.of.jacobians(taus, states, scales, self.step, self.basis, noise)
         clock = (scales * (1 + scales) / 2)[:, None, None]
-        return J / clock, noise / clock
+        if not noise:
+            return J / clock, np.zeros((0, self.size, self.size))
+        spread = np.array([self.noise(y, x) for y, x in zip(states, base - quiet, strict=True)])
+        return J / clock, spread / clock
 
     def noise(self, y: np.ndarray, excess: np.ndarray) -> np.ndarray:
         """d × covariance per τ of the noise of SGD, as if a step moved the weights alike in all directions.
@@ -97,6 +99,21 @@ class Tangent:
             half = np.einsum("ac,be->abce", N, q[s]) + np.einsum("ae,bc->abce", N, q[s])
             D[at_q, at_q] = (half + half.transpose(1, 0, 2, 3))[i, j][:, i, j]
         return np.asarray(self.basis.T @ (self.basis.T @ D).T)
+
+
+def _diagonal(blocks: list[np.ndarray]) -> np.ndarray:
+    out = np.zeros((sum(len(block) for block in blocks), sum(block.shape[1] for block in blocks)))
+    row = column = 0
+    for block in blocks:
+        out[row : row + len(block), column : column + block.shape[1]] = block
+        row, column = row + len(block), column + block.shape[1]
+    return out
+
+
+def _sparse(blocks: list[np.ndarray]) -> Any:
+    from scipy.sparse import block_diag, csc_array
+
+    return csc_array(block_diag(blocks))
 
 
 def krylov_rate(tangent: Tangent, y: np.ndarray, base: np.ndarray) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 from ...common.input.checks import InputError, choice, fail, number
 from ...common.numerics.expectations import Rule
 from ...common.numerics.panels import lagrange, lobatto, panel_of, runge_kutta
+from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe
 from ..equations.layout import Layout
 from ..equations.path import TrainingPath
@@ -249,9 +250,7 @@ class Fluctuations(Result):
         ]
         for tau in np.linspace(0, self.knots[-1], 5):
             at = self.deviations(float(tau), 1.0)
-            with np.printoptions(precision=4, suppress=True, linewidth=110):
-                theta = np.array2string(at.Theta).replace("\n", "")
-                lines.append(f"tau = {tau:<8.4g} diag Q {np.diag(at.Q)}  Theta {theta}")
+            lines.append(f"tau = {tau:<8.4g} diag Q {printed(np.diag(at.Q), 4)}  Theta {printed(at.Theta, 4)}")
         return "\n".join(lines)
 
     def to_dataframe(self, taus: Any = None, dimension: float = 1.0) -> Any:

@@ -26,10 +26,12 @@ from ..process.ensemble import Runs
 from ..process.problem import SgdProblem
 from ..process.results import measured
 from ..process.setup import drawn_start, sgd_problem
-from .chain_steps import advance
+from .chain_steps import Sizes, steps_of
 
 #: Steps a call of the kernel (only how often Ctrl-C and the checkpoint are looked at, and the length of the schedule's table).
 PIECE = 1 << 16
+#: Steps of a training above which it is worth the compiler's seconds to write the loops out for its sizes, and the largest sizes.
+LONG, SMALL = 10**7, 4
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,15 @@ class Chain:
         self._cumulative = np.cumsum(problem.weights)
         rate_b = problem.rate_b if problem.denoiser.skip else 0.0
         self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
+        self._advance = steps_of(self._sizes() if problem.steps > LONG else Sizes())
+
+    def _sizes(self) -> Sizes:
+        """The sizes that the code may know: of plain SGD with few vectors, one sample a step."""
+        atoms, rows, span = self.P.shape
+        if not self.stack.plain or self.problem.batch > 1 or max(atoms, rows, span) > SMALL:
+            return Sizes()
+        full = bool(np.all(self.frame.ranks == span) and np.all(self.frame.widths == rows))
+        return Sizes(atoms, rows, span, self.stack.p, len(self.problem.denoiser.decoders), 1, full, True)
 
     def _start(self, seed: int | np.random.SeedSequence) -> Frame:
         problem = self.problem
@@ -151,7 +162,7 @@ class Chain:
         while steps > 0:
             count = min(steps, PIECE)
             gradient, linear, scalars = problem.entries(self.step, count)
-            advance(
+            self._advance(
                 problem.denoiser.module.slopes, problem.denoiser.decoders, self.P, self.L, self.scalars, f.ranks, f.widths,
                 f.rest, self._means, self._spreads, self._cumulative, problem.chances(self.step, count), problem.average == "random",
                 self._labels, problem.denoiser.labels, float(problem.label_dropout), problem.clocks(self.step, count),

@@ -8,7 +8,6 @@ v_t (G − Θᵀ Q⁺ Θ), v̇ = 2Δv + 2ε (Q, Θ: encoder vectors; u: decoder 
 
 from __future__ import annotations
 
-import html
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.numerics.gram import square_root
+from ...common.output.notebook import all_maths, page, thumbnail
 from ...common.output.plain import printed
 from ...common.output.plotting import Drawn
 from ..equations.path import OrderParameters, TrainingPath
@@ -254,4 +254,5 @@ class GeneratedDensity(Drawn, LatentFlow):
         return self.summary()
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(self.summary())}</pre>"
+        mean, covariance = self.moments()
+        return page(self.summary(), all_maths({"mean": mean, "covariance": covariance}), thumbnail(self))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import array, fail
+from ...common.output.plain import printed
 from ...common.output.results import Result
 
 #: Bins a direction that are tried.
@@ -45,12 +46,11 @@ class Modes(Result):
 
     def summary(self) -> str:
         """One line a mode."""
-        with np.printoptions(precision=3, suppress=True):
-            spread = np.sqrt(np.diagonal(self.widths, axis1=1, axis2=2))
-            lines = [
-                f"  {w:.4f} at {x}, standard deviations {s}"
-                for w, x, s in zip(self.weights, self.places, spread, strict=True)
-            ]
+        spread = np.sqrt(np.diagonal(self.widths, axis1=1, axis2=2))
+        lines = [
+            f"  {w:.4f} at {printed(x, 3)}, standard deviations {printed(s, 3)}"
+            for w, x, s in zip(self.weights, self.places, spread, strict=True)
+        ]
         return "\n".join([f"{self.count} modes", *lines])
 
 

@@ -9,8 +9,9 @@ from numba import float64, int64, types
 
 #: How the nodes of an evaluation come about.
 FIXED, LATTICE, ORTHANT = range(3)
-#: Entries of `Nodes.mode`: the kind; whether shifted nodes are wanted; rung and number of the two tables; where room ran out.
-KIND, SHIFTED, RUNG, COUNT, RUNG_SHIFTED, COUNT_SHIFTED, OVERFLOW, USED = range(8)
+#: Entries of `Nodes.mode`: the kind; whether shifted nodes are wanted; rung and number of the two tables; where room ran out; the
+#: most nodes of one condition; whether a lattice keeps its spacing, whatever the fields (differences of nearby states do not jump).
+KIND, SHIFTED, RUNG, COUNT, RUNG_SHIFTED, COUNT_SHIFTED, OVERFLOW, USED, FROZEN = range(9)
 #: Entries of `Nodes.law`: −ln of the wanted error; radius of the ball; distance and order of the nearest singularity; Gaussian
 #: factor; what the dual vectors are longer by; weight below which nodes are dropped.
 DECADES, CUT, DISTANCE, ORDER, GAUSSIAN, REFINED, PRUNED = range(7)
@@ -31,6 +32,10 @@ class Given(NamedTuple):
     encoders, decoders : (n,), (J,)
     columns : (8,)
         First columns of the moments W0, W1, G0, G1 (−1: no regression), H0, H1, N0, K.
+    twin : (cells,)
+        An earlier cell whose fields have the opposite means; the cell itself where its means are zero; −1: neither.
+    parity : (names,)
+        Whether a moment keeps its sign where the means change theirs (1, −1); (0,) where that is no use.
     told : (stages, 5, times)
         α, β, α̇, β̇, t.
     fixed, psi : (stages, times), (stages, basis, times)
@@ -55,6 +60,8 @@ class Given(NamedTuple):
     encoders: np.ndarray
     decoders: np.ndarray
     columns: np.ndarray
+    twin: np.ndarray
+    parity: np.ndarray
     told: np.ndarray
     fixed: np.ndarray
     psi: np.ndarray
@@ -71,7 +78,7 @@ class Nodes(NamedTuple):
 
     Attributes
     ----------
-    mode, law : (8,), (7,)
+    mode, law : (9,), (7,)
         See the names above.
     z, w, shifted_z, shifted_w : (room, n), (room,)
         Tables for single times, and the same shifted by a deep hole of the lattice.
@@ -161,7 +168,9 @@ class Room(NamedTuple):
 
 
 _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
-GIVEN = types.NamedTuple((_v, _m, _t, _m, _v, _m, _i, _t, _i, _i, _i, _t, _m, _t, _m, _m, _t, _t, _m, _m), Given)
+GIVEN = types.NamedTuple(
+    (_v, _m, _t, _m, _v, _m, _i, _t, _i, _i, _i, _i, _v, _t, _m, _t, _m, _m, _t, _t, _m, _m), Given
+)
 NODES = types.NamedTuple((_i, _v, _m, _v, _m, _v, _m, _v, _t, _t, _t, _t), Nodes)
 ROOM = types.NamedTuple(
     (

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ...common.numerics import codegen
 from .flow import ForwardWriter
-from .writer import TOLD
+from .sums import NodeSums
+from .writer import LANES, TOLD
 
 if TYPE_CHECKING:
     import sympy
@@ -19,10 +20,12 @@ NOISE = (
     "def noise(z, w, mean, root0, root1, umean, uroot0, uroot1, R0, R1, Q,"
     " alpha_, beta_, alpha_dot_, beta_dot_, time_, tw, b_, told, kappa, out):"
 )
+#: Nodes that array code takes at once: it keeps an array of them for every term of every moment.
+PIECE = 4096
 
 
-#: Nodes a tile of the `noise` kernel: all that a tile needs lies in one buffer, so that its loops vectorise.
-LANES = 64
+#: Sums that may be taken in the place of one moment, where they need less of every node.
+MANY = 1.5
 
 
 class NodesWriter(ForwardWriter):
@@ -95,26 +98,85 @@ class NodesWriter(ForwardWriter):
         constants = [*(f"{x} = {x}_[i]" for x in (*TOLD, "b")), *self.label_lines("i, ")]
         constants += [f"R_{j}_{k} = R[i, {j}, {k}]" for j in range(J) for k in range(j, J)]
         constants += [f"centre_{i} = mean[i, {i}]" for i in range(len(self.encoders))] if self.kink else []
-        fixed, outputs = self.hoisted(self._node_outputs())
-        constants += fixed
         outer = [*self.constants(), "for i in range(mean.shape[0]):"]
         if self.backend == "numpy":
-            node = self._field_lines("i", "z[:, {n}]")
+            fixed, outputs = self.hoisted(self._node_outputs())
+            node = [f"piece, share = z[start : start + {PIECE}], w[start : start + {PIECE}]"]
+            node += self._field_lines("i", "piece[:, {n}]")
             node += codegen.assignments([(f"y_{k}", e) for k, (_, e) in enumerate(outputs)], "numpy")
-            ending = [f"out[i, {k}] = numpy.dot(w, y_{k} + numpy.zeros(w.shape))" for k in range(len(outputs))]
-            body = [*outer, *("    " + line for line in [*constants, *node, *ending])]
+            node += [f"out[i, {k}] += numpy.dot(share, y_{k} + numpy.zeros(share.shape))" for k in range(len(outputs))]
+            loop = ["out[i] = 0.0", f"for start in range(0, w.shape[0], {PIECE}):", *("    " + line for line in node)]
+            body = [*outer, *("    " + line for line in [*constants, *fixed, *loop])]
         else:
-            node = self._field_lines("i", "z_{n}[k]")
             columns = [f"z_{m} = z[:, {m}].copy()" for m in range(len(self.encoders) + self.latent)]
-            outer = [*outer[:-1], *columns, outer[-1]]
-            live = [(k, e) for k, (_, e) in enumerate(outputs) if e != 0]
-            node += codegen.assignments([(f"y_{k}", e) for k, e in live])
-            node += [f"s_{k} += w[k] * y_{k}" for k, _ in live]
-            zero = [f"s_{k} = 0.0" for k, _ in live]
-            store = [f"out[i, {k}] = " + (f"s_{k}" if e != 0 else "0.0") for k, (_, e) in enumerate(outputs)]
-            body = [*outer, *("    " + line for line in [*constants, *zero, "for k in range(w.shape[0]):"])]
+            fixed, node, sums, store = self._summed()
+            zero = [f"s_{k} = 0.0" for k in range(sums)]
+            node = [*self._field_lines("i", "z_{n}[k]"), "weight = w[k]", *node]
+            before = [*constants, *fixed, *zero, "for k in range(w.shape[0]):"]
+            body = [*outer[:-1], *columns, outer[-1], *("    " + line for line in before)]
             body += ["        " + line for line in node] + ["    " + line for line in store]
         return self.function(MOMENTS, body)
+
+    def _factors(self) -> list[tuple[str, sympy.Expr]]:
+        """What second moments are products of: gradients, their slopes along the residual fields, fields about their centre."""
+        import sympy
+
+        s, J = self.system, len(self.decoders)
+        found = [(f"g{ch}_{a}", s.gradient[ch][a]) for ch in (0, 1) for a in range(self.p)]
+        found += [
+            (f"h{ch}_{a}_{j}", s.residual_slope[ch][a][j]) for ch in (0, 1) for a in range(self.p) for j in range(J)
+        ]
+        found += [(f"f_{i}", s.fields[e] - sympy.Symbol(f"centre_{i}")) for i, e in enumerate(self.encoders)]
+        return found + [(f"l_{m}", sympy.Symbol(f"latent_{m}", real=True)) for m in range(self.latent)]
+
+    def _products(self) -> dict[str, list[tuple[str, str, sympy.Expr]]]:
+        """Moments that are sums of products of `_factors`."""
+        import sympy
+
+        one, J = sympy.Integer(1), len(self.decoders)
+        found: dict[str, list[tuple[str, str, sympy.Expr]]] = {}
+        for ch in (0, 1):
+            for a, c in self.pairs:
+                found[f"N{ch}_{a + 1}_{c + 1}"] = [(f"g{ch}_{a}", f"g{ch}_{c}", one)] + [
+                    (f"h{ch}_{a}_{j}", f"h{ch}_{c}_{k}", sympy.Symbol(f"R_{min(j, k)}_{max(j, k)}"))
+                    for j in range(J)
+                    for k in range(J)
+                ]
+            if self.kink:
+                for a in range(self.p):
+                    for i, e in enumerate(self.encoders):
+                        found[f"W{ch}_{a + 1}_{e + 1}"] = [(f"f_{i}", f"g{ch}_{a}", one)]
+        for a in range(self.p):
+            for m in range(self.latent):
+                found[f"AC_{a + 1}_{m + 1}"] = [(f"g1_{a}", f"l_{m}", one)]
+        return found
+
+    def _summed(self) -> tuple[list[str], list[str], int, list[str]]:
+        """Lines before the loop over nodes, in it and after it, and the number of sums."""
+        import sympy
+
+        names, products = [name for name, _ in self._node_outputs()], self._products()
+        factors = [(name, self.clean(e)) for name, e in self._factors()]
+        plain = [(name, e) for name, e in self._node_outputs() if name not in products]
+        fixed, lighter = self.hoisted([*factors, *plain])
+        found = NodeSums(dict(lighter[: len(factors)]), products, dict(lighter[len(factors) :]))
+        heavy, sums = found.weighted()
+        live = sum(1 for terms in found.moments.values() if terms)
+        if len(sums) > MANY * live:
+            fixed, outputs = self.hoisted(self._node_outputs())
+            live_outputs = [(k, e) for k, (_, e) in enumerate(outputs) if e != 0]
+            node = codegen.assignments([(f"y_{k}", e) for k, e in live_outputs])
+            node += [f"s_{n} += weight * y_{k}" for n, (k, _) in enumerate(live_outputs)]
+            place = {k: f"s_{n}" for n, (k, _) in enumerate(live_outputs)}
+            return fixed, node, len(place), [f"out[i, {k}] = {place.get(k, '0.0')}" for k in range(len(outputs))]
+        node = codegen.assignments([(str(psi), own) for own, psi in found.parts.items()])
+        node += [f"heavy_{psi.name[4:]} = weight * {psi}" for psi in heavy]
+        node += codegen.assignments([(f"y_{k}", e) for k, e in enumerate(sums)], prefix="v")
+        node += [f"s_{k} += y_{k}" for k in range(len(sums))]
+        symbols = [sympy.Symbol(f"s_{k}") for k in range(len(sums))]
+        values = [sympy.Add(*(c * symbols[k] for k, c in found.moments[name].items())) for name in names]
+        store = codegen.assignments([(f"out[i, {k}]", e) for k, e in enumerate(values)], prefix="u")
+        return fixed, node, len(sums), store
 
     def noise(self) -> str:
         """E_t E_t′ second moments; scalar code in both back ends (NumPy's is the same loop, unrolled over nodes)."""

@@ -25,6 +25,7 @@ from .compiled_types import (
     DECADES,
     DISTANCE,
     ETA,
+    FROZEN,
     FUNCTIONS,
     GAUSSIAN,
     KIND,
@@ -125,6 +126,8 @@ def lattice_nodes(nodes: Nodes, room: Room) -> tuple[bool, int]:
     shifted = mode[SHIFTED] == 1
     if mode[KIND] != LATTICE:
         return False, nodes.w.shape[0]
+    if mode[FROZEN] == 1 and not shifted:
+        return False, mode[COUNT]
     root = room.root
     widest = 0.0
     for i in range(root.shape[0]):
@@ -318,6 +321,15 @@ def orthant_nodes(i: int, nodes: Nodes, room: Room) -> int:
     return count
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _all_zero(values: np.ndarray) -> bool:
+    for row in values:
+        for value in row:
+            if value != 0.0:
+                return False
+    return True
+
+
 @njit(AVERAGED, cache=True, nogil=True, error_model="numpy")
 def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped-def]
     """Fills room.averaged with the moments of every cell, averaged over the times.
@@ -353,10 +365,40 @@ def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untype
     else:
         shifted, count = lattice_nodes(nodes, room)
         z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
-        moments(
-            z[:count], w[:count], room.mean, room.root, room.emean, room.eroot, room.residual, room.Q,
-            tiled[0], tiled[1], tiled[2], tiled[3], tiled[4], tiled[5], room.told, room.kappa, room.out,
-        )  # fmt: skip
+        if given.parity.shape[0] == 0:
+            moments(
+                z[:count], w[:count], room.mean, room.root, room.emean, room.eroot, room.residual, room.Q,
+                tiled[0], tiled[1], tiled[2], tiled[3], tiled[4], tiled[5], room.told, room.kappa, room.out,
+            )  # fmt: skip
+        else:
+            # A lattice about a point of it is its own mirror image, node by node.
+            halved = nodes.mode[KIND] == LATTICE and not shifted and count % 2 == 1
+            times, middle = given.first.shape[1], count // 2
+            for g in range(given.twin.shape[0]):
+                a, b, twin = g * times, (g + 1) * times, given.twin[g]
+                if twin >= 0 and twin < g:
+                    for i in range(times):
+                        for k in range(room.out.shape[1]):
+                            room.out[a + i, k] = given.parity[k] * room.out[twin * times + i, k]
+                    continue
+                # What is odd has no mean where the fields have none: exactly, or a state of rest would be left by roundings.
+                centred = _all_zero(room.mean[a:b]) and _all_zero(room.emean[a:b])
+                half = halved and centred
+                number = middle + 1 if half else count
+                if half:
+                    w[middle] *= 0.5
+                moments(
+                    z[:number], w[:number], room.mean[a:b], room.root[a:b], room.emean[a:b], room.eroot[a:b],
+                    room.residual[a:b], room.Q, tiled[0, a:b], tiled[1, a:b], tiled[2, a:b], tiled[3, a:b],
+                    tiled[4, a:b], tiled[5, a:b], room.told[a:b], room.kappa, room.out[a:b],
+                )  # fmt: skip
+                if half:
+                    w[middle] *= 2.0
+                if centred:
+                    scale = 1.0 if half else 0.5
+                    for i in range(a, b):
+                        for k in range(room.out.shape[1]):
+                            room.out[i, k] *= scale * (1.0 + given.parity[k])
     regress(room.out, given, room)
     average_over_times(stage, given, room)
     if nodes.pair_w.shape[0] > 0:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
 #: What a network may know of the time, in the order of `Problem.told`.
 TOLD = (*SCHEDULE, "time")
+#: Nodes or points a tile: all that a tile needs lies in one buffer, so that its loops vectorise.
+LANES = 64
 
 
 def code_names(system: Equations) -> dict[sympy.Symbol, sympy.Symbol]:

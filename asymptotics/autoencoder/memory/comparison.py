@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
+from ...common.output.entries import entries
 from ...common.output.verdict import Row, Verdict
 from .result import FiniteRuns
 
@@ -38,7 +39,9 @@ def beside(theory: Any, runs: FiniteRuns) -> Verdict:
     ):
         values = getattr(runs, name)[:, keep]
         if np.shape(values)[1:] == np.shape(expected):
-            rows.append(Row.of_runs(name, expected, values, counted=False))
+            shape = np.shape(expected)[1:]
+            labels = tuple(x for t in tau for x in entries(f"{name}({t:.3g})", shape))
+            rows.append(Row.of_runs(name, expected, values, counted=False, labels=labels))
     skipped = [(row.name, REASON) for row in rows]
     return Verdict.of(
         rows, not_tested=tuple(skipped), notes=(f"n = {runs.samples}, {runs.epochs[keep][-1]:.4g} epochs",)

@@ -146,22 +146,22 @@ class FiniteRuns(Result):
     def summary(self) -> str:
         of = f" of {self.data}" if self.data else ""
         lines = [
-            f"{self.runs} data sets of n = {self.samples}{of}, d = {self.dimension}, up to {self.epochs[-1]:.4g} epochs "
+            f"{self.runs} data sets of n = {self.samples}{of}, d = {self.dimension}, up to {self.epochs[-1]:z.4g} epochs "
             f"({self.seconds:.1f} s)",
             f"  {'tau':>9} {'epochs':>9} {'train loss/d':>20} {'test loss/d':>20} {'gap':>20} {'agreement':>20}",
         ]
         for k, tau in enumerate(self.tau):
             row = " ".join(
-                f"{self.mean(name)[k]:>11.5g} ± {self.sem(name)[k]:<6.1g}"
+                f"{self.mean(name)[k]:>z11.5g} ± {self.sem(name)[k]:<6.1g}"
                 for name in ("train_loss", "test_loss", "gap", "agreement")
             )
-            lines.append(f"  {tau:>9.4g} {self.epochs[k]:>9.4g} {row}")
-        star = "none: the test loss falls to the end" if self.tau_star is None else f"{self.tau_star:.4g}"
+            lines.append(f"  {tau:>z9.4g} {self.epochs[k]:>z9.4g} {row}")
+        star = "none: the test loss falls to the end" if self.tau_star is None else f"{self.tau_star:z.4g}"
         lines.append(f"  best stopping time {star}")
         lines.append(
-            f"  generated points: distance² to training points {self.distance_train.mean():.5g}, to as many fresh ones "
-            f"{self.distance_fresh.mean():.5g}; copied {self.copied.mean():.3g}; agreement of the halves "
-            f"{self.sample_agreement.mean():.5g}"
+            f"  generated points: distance² to training points {self.distance_train.mean():z.5g}, to as many fresh ones "
+            f"{self.distance_fresh.mean():z.5g}; copied {self.copied.mean():z.3g}; agreement of the halves "
+            f"{self.sample_agreement.mean():z.5g}"
         )
         return "\n".join(lines)
 

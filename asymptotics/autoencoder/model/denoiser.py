@@ -79,10 +79,14 @@ class Denoiser(Settings):
     table = "denoiser"
     NOTATION: ClassVar[Mapping[str, Notation]] = {
         "hidden_units": Notation("r", ("r", "hidden", "width", "units", "n_hidden"), "units"),
-        "activation": Notation("σ", ("sigma", "nonlinearity", "phi")),
+        "activation": Notation("σ", ("sigma", "nonlinearity", "activation_function", "phi")),
         "skip": Notation("b(0)", ("b0", "b", "skip_init")),
         "parameters": Notation("κ(0)", ("kappa",)),
         "predicts": Notation("", ("prediction", "parametrization", "parametrisation", "predict")),
+    }
+    HINTS: ClassVar[Mapping[str, str]] = {
+        "K": "the number of hidden units is hidden_units",
+        **{name: "write init = { Theta = ..., Q = ... }" for name in ("Theta", "theta", "Theta0", "theta0", "Q", "Q0")},
     }
 
     architecture: str = "tied"
@@ -162,9 +166,7 @@ class Denoiser(Settings):
         allowed = [*(f.name for f in fields(cls) if f.name != "own"), "vectors", "terms"]
         for key in table if isinstance(table, Mapping) else ():
             if key not in allowed:
-                hint = closest(str(key), allowed)
-                message = f"{cls.key(str(key))}: unknown key; allowed are {', '.join(allowed)}{hint}"
-                raise InputError(message, key=cls.key(str(key)), kind="unknown", allowed=", ".join(allowed))
+                raise cls.unknown(str(key), allowed)
         if isinstance(table, Mapping) and {"vectors", "terms"} & set(table):
             table = dict(table)
             vectors, terms, parameters = (table.pop(key, None) for key in ("vectors", "terms", "parameters"))

@@ -75,11 +75,13 @@ class Sampling(Settings):
     NOTATION: ClassVar[Mapping[str, Notation]] = {
         "epsilon": Notation("ε_t", ("eps",), "diffusion"),
         "step": Notation("Δt", ("dt", "h", "step_size"), "time"),
-        "stop": Notation("t_f", ("t_f", "tf", "t_end", "end"), "time"),
+        "stop": Notation("t_f", ("t_f", "tf", "t_final", "t_end", "end"), "time"),
         "start": Notation("t_0", ("t_0", "t0", "t_start"), "time"),
     }
     HINTS: ClassVar[Mapping[str, str]] = {
         "steps": "write step = 1/steps",
+        "noise": "the sampler's noise is epsilon, a number or an expression in t",
+        "sigma": "the sampler's noise is epsilon, a number or an expression in t",
     }
 
     epsilon: Any = "0"

@@ -34,7 +34,7 @@ class Simulation(Settings):
     table = "simulation"
     NOTATION: ClassVar[Mapping[str, Notation]] = {
         "dimension": Notation("d", ("d", "dim"), "coordinates"),
-        "runs": Notation("R", ("n_runs", "trials", "repeats"), "independent trainings"),
+        "runs": Notation("R", ("n_runs", "trials", "repeats", "repetitions"), "independent trainings"),
         "samples": Notation("", ("points", "n_samples"), "generated points a run"),
         "data": Notation("n", ("train_samples", "training_samples"), "samples of the fixed data set"),
         "epochs": Notation("", ("passes", "n_epochs"), "passes over the data"),

@@ -58,7 +58,7 @@ class GaussianMixture(Drawn, Settings):
     table = "target"
     NOTATION: ClassVar[Mapping[str, Notation]] = {
         "centroids": Notation("μ", ("means", "mean", "mu", "centers", "centres"), "norms of order 1"),
-        "weights": Notation("π", ("pi", "priors", "proportions"), "sum to 1"),
+        "weights": Notation("π", ("pi", "priors", "proportions", "probabilities"), "sum to 1"),
         "eigenvalues": Notation(
             "ς", ("covariance", "covariances", "variance", "variances", "Sigma"), "variance a direction"
         ),

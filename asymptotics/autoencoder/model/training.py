@@ -63,7 +63,7 @@ class Training(Settings):
     NOTATION: ClassVar[Mapping[str, Notation]] = {
         "learning_rate": Notation("η", ("eta", "lr", "step_size")),
         "weight_decay": Notation("λ", ("lambda", "lam", "wd", "l2")),
-        "tau": Notation("τ", ("tau_max", "time_horizon"), "2η × steps / d"),
+        "tau": Notation("τ", ("tau_max", "taumax", "time_horizon"), "2η × steps / d"),
         "times": Notation("t", ("t", "time"), "noise at 0, data at 1"),
         "quadrature": Notation("", ("n_times",), "times"),
         "batch": Notation("", ("batch_size",), "fresh samples a step"),

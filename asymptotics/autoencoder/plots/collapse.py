@@ -11,7 +11,8 @@ from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..collapse.collapse_map import CollapseMap, PhaseDiagram
 from ..collapse.result import Collapse
 from ..collapse.runs import CollapseRuns
-from .axes import contours, exact_density, mesh, projections, resolved
+from ..generated.density import GeneratedDensity
+from .axes import contours, mesh, on_grid, projections
 from .densities import target_density
 
 #: Cells a direction of a density's picture.
@@ -66,11 +67,14 @@ def measured(runs: CollapseRuns, ax: Any = None) -> tuple[Any, Any]:
 def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
     """Densities of the first two projections by generation: theory as contours over simulated points, the target first.
 
-    Where the theory's density is too narrow to draw, quasi-random points of it stand for it.
+    All panels have one frame; where a generation's law has shrunk to peaks that are specks in it, an inset shows the highest of
+    them. Contours hold 30, 60 and 90 % of the mass.
     """
     problem = collapse.problem
     if problem.target.directions != 2:
         fail("target.centroids", problem.target.directions, "two reference directions for a picture of densities")
+    from matplotlib.lines import Line2D
+
     with style() as plt:
         figure = None
         if axes is None:
@@ -83,25 +87,74 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
         low = np.minimum(spread.min(axis=0), centroids.min(axis=0) - 3) - 0.3
         high = np.maximum(spread.max(axis=0), centroids.max(axis=0) + 3) + 0.3
         grid = [np.linspace(low[k], high[k], CELLS + 1) for k in range(2)]
-        contours(axes[0], grid, target_density(problem, mesh(grid)), COLOURS[0])
+        target = target_density(problem, mesh(grid))
+        contours(axes[0], grid, target, "0.4", linestyles="dashed")
         axes[0].set_title("target")
         for g, (axis, law, sample) in enumerate(zip(axes[1:], laws, samples, strict=True)):
-            if collapse.simulation is not None:
-                cloud = collapse.simulation.generated[:, g].reshape(-1, 2)[:3000]
-                axis.plot(*cloud.T, ".", ms=1.2, color=COLOURS[1], alpha=0.35, rasterized=True)
-            cell = float(np.max(np.asarray(high) - low)) / CELLS
-            exact = exact_density(law, mesh(grid)) if resolved(law, cell) else None
-            if exact is not None:
-                contours(axis, grid, exact, COLOURS[0])
-            else:
-                axis.plot(*sample[:2000].T, ".", ms=1.2, color=COLOURS[0], alpha=0.5, rasterized=True)
+            runs = collapse.simulation
+            cloud = None if runs is None else runs.generated[:, g].reshape(-1, 2)
+            contours(axis, grid, target, "0.6", linewidths=0.6, linestyles="dashed")
+            _law(axis, law, grid, cloud)
+            peak, half = _peak(sample)
+            if half < SPECK * float(np.max(high - low)):
+                _magnify(axis, law, cloud, peak, half)
             axis.set_title(f"generation {g + 1}")
         for axis in axes:
             axis.set_xlim(low[0], high[0])
             axis.set_ylim(low[1], high[1])
+            axis.set_aspect("equal")
             projections(axis, 1)
         projections(axes[0], 2)
+        handles = [
+            Line2D([], [], color="0.4", ls="--", label="target"),
+            Line2D([], [], color=COLOURS[0], label="theory"),
+        ]
+        if collapse.simulation is not None:
+            handles.append(Line2D([], [], color=COLOURS[1], marker=".", ls="", label="experiment"))
+        axes[0].legend(handles=handles, loc="lower left")
         return figure if figure is not None else axes[0].figure, axes
+
+
+#: Width of a peak, over that of the frame, below which it is shown larger.
+SPECK = 0.05
+#: Simulated points in a panel.
+SHOWN = 3000
+
+
+def _law(
+    axis: Any, law: GeneratedDensity, grid: list[np.ndarray], cloud: np.ndarray | None, exact: bool = True
+) -> None:
+    """Contours of a law's density over simulated points that lie on the grid."""
+    if cloud is not None:
+        inside = np.all([(x >= g[0]) & (x <= g[-1]) for x, g in zip(cloud.T, grid, strict=True)], axis=0)
+        axis.plot(*cloud[inside][:SHOWN].T, ".", ms=1.5, mew=0, color=COLOURS[1], alpha=0.4, rasterized=True)
+    contours(axis, grid, on_grid(law, grid, exact=exact), COLOURS[0], linewidths=0.8)
+
+
+def _peak(sample: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre of the highest peak of a sample, and half the side of a square that holds it."""
+    counted, x, y = np.histogram2d(*sample.T, bins=60)
+    i, j = np.unravel_index(int(np.argmax(counted)), counted.shape)
+    centre = np.array([(x[i] + x[i + 1]) / 2, (y[j] + y[j + 1]) / 2])
+    near = np.max(np.abs(sample - centre), axis=1)
+    # Of the points nearer than three cells, those that lie together.
+    mine = sample[near < 3 * max(x[1] - x[0], y[1] - y[0])]
+    middle = np.median(mine, axis=0)
+    width = 1.4826 * np.median(np.abs(mine - middle), axis=0)
+    return middle, float(5 * np.max(width))
+
+
+def _magnify(axis: Any, law: GeneratedDensity, cloud: np.ndarray | None, peak: np.ndarray, half: float) -> None:
+    """An inset at the lower edge that shows a square around a peak, and where it lies."""
+    inset = axis.inset_axes((0.33, 0.03, 0.34, 0.34))
+    grid = [np.linspace(c - half, c + half, CELLS + 1) for c in peak]
+    _law(inset, law, grid, cloud, exact=False)
+    inset.set(xlim=(grid[0][0], grid[0][-1]), ylim=(grid[1][0], grid[1][-1]), aspect="equal", xticks=[], yticks=[])
+    inset.set_facecolor("white")
+    for side in inset.spines.values():
+        side.set(visible=True, color="0.4")
+    inset.set_title(f"{2 * half:.2g} wide", fontsize=7, pad=2)
+    axis.indicate_inset_zoom(inset, edgecolor="0.4")
 
 
 @draw.register

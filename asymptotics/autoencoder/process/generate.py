@@ -1,11 +1,7 @@
-"""The generative SDE in R^d, point by point, by the explicit Euler-Maruyama scheme that a sampler runs.
+"""The generative SDE in R^d, point by point, by the explicit Euler-Maruyama scheme that a sampler runs (`.carried`).
 
-    X_{k+1} = X_k + h_k [Γ_k (1/√d) Σ_j u_j φ_j(W X_k/√d) + Δ_k X_k] + √(2 ε_k h_k) ξ_k,   X_0 ~ N(0, I_d).
-
-A guided network of labels has (1 + ω) φ_j(·; label) − ω φ_j(·; dropped) in the place of φ_j.
-
-A point stays in the processor's cache through all its steps, and has its own random numbers (the counter's step is the
-number of the point, the stream the number of the time step), so that the answer depends on no block and no thread.
+X_0 ~ N(0, I_d). A point stays in the processor's cache through all its steps, and has its own random numbers (the counter's
+step is the number of the point, the stream the number of the time step), so that the answer depends on no block and no thread.
 """
 
 from __future__ import annotations
@@ -16,127 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, types, uint32
 
 from ...common.input.checks import InputError, array, choice, integer
-from ...common.numerics.cache import LOCK
-from ...common.numerics.compiled import njit
-from ...common.numerics.normals import LANES, TILE32, normal_block, philox_key
+from ...common.numerics.normals import philox_key
 from ...common.output.results import Result
 from ..kernels.network import Forward
 from ..model.streams import LABEL
-from .arithmetic import BLOCK, add, combined, dot, scaled
+from . import carried
 from .steps import choose
-
-#: Stream of X_0; that of the noise of time step k is this + 1 + k (see `asymptotics.common.numerics.normals`).
-GENERATED = 64
-
-
-def _sample(
-    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, clock: Any, guidance: Any, labels: Any, label_count: Any,
-    directions: Any, key0: Any, key1: Any, first: Any, points: Any, projections: Any, fields: Any, norms: Any,
-) -> None:  # fmt: skip
-    """Points number first, first + 1, … to the end of the scheme.
-
-    Parameters
-    ----------
-    phi : function
-        φ_j (`Forward.module.phi`).
-    decoders : (terms,)
-    W : (p, d)
-    kappa : (parameters,)
-    scheme : (3, steps)
-        h Γ/√d, 1 + h Δ and √(2 ε h).
-    clock, guidance : (5, steps), (steps,)
-        α, β, α̇, β̇, t, and ω, at every step.
-    labels, label_count : (n,), int
-        Label of every point (−1: none), and how many there are.
-    directions : (K, d)
-    points : (n, d) or (0, d)
-        Where the points go, if wanted.
-    projections, fields, norms : (n, K), (n, p), (n,)
-        u_k·X, W X/√d and X·X at the end.
-    """
-    p, d = W.shape
-    terms, root = decoders.shape[0], np.sqrt(np.float64(d))
-    words = np.empty((4, LANES), np.uint32)
-    z = np.empty(BLOCK, W.dtype)
-    x = np.empty(d, W.dtype)
-    Z, following, values, pull = np.empty(p), np.empty(p), np.empty(terms), np.empty(p)
-    now, unlabelled = np.zeros(5 + label_count), np.empty(terms)
-    for n in range(norms.shape[0]):
-        Z[:] = 0.0
-        for lo in range(0, d, BLOCK):
-            hi = min(lo + BLOCK, d)
-            tiled = z[: (hi - lo + TILE32 - 1) // TILE32 * TILE32]
-            normal_block(key0, key1, GENERATED, first + n, lo, words, tiled)
-            scaled(x[lo:hi], 1.0, tiled)
-            for a in range(p):
-                Z[a] += dot(W[a, lo:hi], x[lo:hi]) / root
-        for k in range(scheme.shape[1]):
-            for m in range(5):
-                now[m] = clock[m, k]
-            if guidance[k] != 0.0:
-                now[5:] = 0.0
-                phi(Z, kappa, now, unlabelled)
-            for m in range(label_count):
-                now[5 + m] = 1.0 if labels[n] == m else 0.0
-            phi(Z, kappa, now, values)
-            if guidance[k] != 0.0:
-                for j in range(terms):
-                    values[j] = (1.0 + guidance[k]) * values[j] - guidance[k] * unlabelled[j]
-            pull[:], following[:] = 0.0, 0.0
-            for j in range(terms):
-                pull[decoders[j]] += scheme[0, k] * values[j]
-            for lo in range(0, d, BLOCK):
-                hi = min(lo + BLOCK, d)
-                part = x[lo:hi]
-                if scheme[2, k] != 0.0:
-                    tiled = z[: (hi - lo + TILE32 - 1) // TILE32 * TILE32]
-                    normal_block(key0, key1, GENERATED + 1 + k, first + n, lo, words, tiled)
-                    combined(part, scheme[1, k], part, scheme[2, k], tiled)
-                else:
-                    scaled(part, scheme[1, k], part)
-                for a in range(p):
-                    if pull[a] != 0.0:
-                        add(part, pull[a], W[a, lo:hi])
-                for a in range(p):
-                    following[a] += dot(W[a, lo:hi], part) / root
-            Z[:] = following
-        fields[n] = Z
-        norms[n] = 0.0
-        projections[n] = 0.0
-        for lo in range(0, d, BLOCK):
-            hi = min(lo + BLOCK, d)
-            norms[n] += dot(x[lo:hi], x[lo:hi])
-            for k in range(directions.shape[0]):
-                projections[n, k] += dot(directions[k, lo:hi], x[lo:hi])
-        if points.shape[0] > 0:
-            points[n] = x
-
-
-_vector, _matrix = float64[::1], float64[:, ::1]
-_compiled: dict[str, Any] = {}
-
-
-def _kernel(dtype: str) -> Any:
-    """`_sample` for one precision, compiled with explicit types (so that it is kept on disk)."""
-    with LOCK:
-        if dtype not in _compiled:
-            real: Any = float32 if dtype == "float32" else float64
-            rows = real[:, ::1]
-            phi = types.FunctionType(types.void(_vector, _vector, _vector, _vector))
-            signature = types.void(
-                phi, int64[::1], rows, _vector, _matrix, _matrix, _vector, int64[::1], int64, rows, uint32, uint32, int64,
-                rows, _matrix, _matrix, _vector,
-            )  # fmt: skip
-            _compiled[dtype] = njit(signature, cache=True, nogil=True, error_model="numpy")(_sample)
-    return _compiled[dtype]
 
 
 def prepare(denoiser: Forward, dtype: str = "float64") -> None:
     """Compile (or load) the kernels now, so that worker processes started later find them."""
-    _kernel(dtype)
+    carried.sample(dtype)
     _ = denoiser.module  # loaded on first use
 
 
@@ -257,12 +145,28 @@ class Generator:
         p, d = self._W.shape
         projections, fields = np.empty((count, len(self._directions))), np.empty((count, p))
         norms, points = np.empty(count), np.empty((count if keep_points else 0, d), self.dtype)
-        _kernel(self.dtype)(
+        carried.sample(self.dtype)(
             self.denoiser.module.phi, self.denoiser.decoders, self._W, self._kappa, self._scheme, self._clock,
             self._guidance, self.labels(count, seed, first), self.denoiser.labels, self._directions, *philox_key(seed),
             first, points, projections, fields, norms,
         )  # fmt: skip
         return GeneratedPoints(projections, fields, norms, points, first)
+
+    def carry(self, points: np.ndarray, first: int, last: int, seed: int | np.random.SeedSequence) -> np.ndarray:
+        """Points (n, d) at step ``last`` from those at step ``first``; the given ones stay as they are.
+
+        All of them have the given label, if any; shares of labels are for points from the beginning (`block`).
+        """
+        moved = np.array(points, dtype=self.dtype, order="C")
+        if last > first:
+            scheme, clock, guidance = (
+                np.ascontiguousarray(x[..., first:last]) for x in (self._scheme, self._clock, self._guidance)
+            )
+            carried.carry(self.dtype)(
+                self.denoiser.module.phi, self.denoiser.decoders, self._W, self._kappa, scheme, clock, guidance,
+                self.labels(len(moved), seed), self.denoiser.labels, *philox_key(seed), first + 1, moved,
+            )  # fmt: skip
+        return moved
 
     def blocks(
         self, samples: int, seed: int | np.random.SeedSequence = 0, block: int = 256, keep_points: bool = True
@@ -293,7 +197,7 @@ class Generator:
         d, steps = self._W.shape[1], self._scheme.shape[1]
         size = int(min(-(-samples // threads), max(1, 2e8 / (2.0 * d * max(steps, 1)))))
         todo = [(min(size, samples - first), seed, first, keep_points) for first in range(0, samples, size)]
-        _kernel(self.dtype)
+        carried.sample(self.dtype)
         if threads == 1:
             parts = [self.block(*t) for t in todo]
         else:

@@ -59,8 +59,10 @@ class SgdState(Result):
     ----------
     step : int
         Steps done.
-    V, scale : (P, d), (P,)
-        Weights W_a = scale_a V_a, and what the optimiser carries along.
+    V, mixing : (P, d), (P, P)
+        Weights W = S V, and what the optimiser carries along (S is diagonal but for plain SGD on single samples).
+    gram : (P, P)
+        V Vᵀ/d as it is carried (`asymptotics.autoencoder.process.mixed_steps`).
     scalars : (S, skips + parameters)
         b_k, κ, in every row of scalars.
     recorded_steps, records : (n,), (n, width)
@@ -73,7 +75,8 @@ class SgdState(Result):
 
     step: int
     V: np.ndarray
-    scale: np.ndarray
+    mixing: np.ndarray
+    gram: np.ndarray
     scalars: np.ndarray
     recorded_steps: np.ndarray
     records: np.ndarray
@@ -142,7 +145,7 @@ class TrainedRun(Result):
         head = f"SGD at d = {self.dimension}: {len(self.tau)} recorded times"
         if not len(self.tau):
             return head
-        rows = (f"{name} = {np.array2string(getattr(self, name)[-1], precision=6)}" for name in ("Q", "Theta", "b"))
+        rows = (f"{name} = {printed(getattr(self, name)[-1], 6)}" for name in ("Q", "Theta", "b"))
         return "\n".join([f"{head}, the last tau = {self.tau[-1]:g} (step {self.steps[-1]})", *rows])
 
 

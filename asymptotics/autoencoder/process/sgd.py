@@ -23,7 +23,7 @@ from ...common.running.checkpoints import INTERVAL, Keeper
 from ...common.running.ensembles import Run
 from ..model import streams
 from ..model.weights import Overlaps, overlaps
-from . import steps
+from . import mixed_steps, steps
 from .problem import SgdProblem
 from .results import SgdState, TrainedRun, trained_skip
 
@@ -53,7 +53,7 @@ class Trainer:
         self.stack = problem.stack
         stacked, self._scalars = self.stack.start(weights, np.concatenate([problem.b, problem.parameters]))
         self._V = np.array(stacked, dtype=dtype, order="C")
-        self._scale = np.ones(len(stacked))
+        self._mixing, self._gram = np.eye(len(stacked)), np.zeros((len(stacked), len(stacked)))
         self._recorded: dict[int, np.ndarray] = {}
         roots, self._root_of = np.unique(np.sqrt(problem.eigenvalues), axis=0, return_inverse=True)
         self._roots = np.repeat(roots, self.counts, axis=1).astype(dtype)
@@ -63,7 +63,8 @@ class Trainer:
         self._cumulative = np.cumsum(problem.weights)
         rate_b = problem.rate_b if problem.denoiser.skip else 0.0
         self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
-        self._advance = steps.advance(dtype)
+        #: One sample a step, and nothing but SGD: the weights are then read once a step.
+        self._single = problem.batch == 1 and self.stack.plain
         self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
     def restore(self, state: SgdState, name: str = "state") -> None:
@@ -71,7 +72,8 @@ class Trainer:
         if state.fingerprint != self._mark or not np.array_equal(state.key, self.key):
             raise InputError(f"{name}: belongs to another problem or seed; must be one that this training wrote")
         self.step = int(state.step)
-        self._V, self._scale, self._scalars = state.V.copy(), state.scale.copy(), state.scalars.copy()
+        self._V, self._scalars = state.V.copy(), state.scalars.copy()
+        self._mixing, self._gram = state.mixing.copy(), state.gram.copy()
         self._recorded = dict(zip(map(int, state.recorded_steps), state.records, strict=True))
 
     @property
@@ -82,7 +84,7 @@ class Trainer:
     @property
     def stacked(self) -> np.ndarray:
         """W, then velocities and averages, (P, d), in double precision."""
-        return self._scale[:, None] * self._V.astype(np.float64)
+        return np.asarray(self._mixing @ self._V.astype(np.float64))
 
     @property
     def b(self) -> Any:
@@ -110,7 +112,8 @@ class Trainer:
         return SgdState(
             step=self.step,
             V=self._V.copy(),
-            scale=self._scale.copy(),
+            mixing=self._mixing.copy(),
+            gram=self._gram.copy(),
             scalars=self._scalars.copy(),
             recorded_steps=steps,
             records=records,
@@ -136,20 +139,38 @@ class Trainer:
         """False once the weights have overflowed."""
         return bool(np.all(np.isfinite(self._scalars)) and np.isfinite(self._V.sum(dtype=np.float64)))
 
-    def advance(self, steps: int) -> None:
+    def advance(self, count: int) -> None:
         """Make this many SGD steps."""
         problem, batch = self.problem, self.problem.batch
-        picks, times = self._picks(self.step * batch, steps * batch)
-        gradient, linear, scalars = problem.entries(self.step, steps)
-        self._advance(
-            problem.denoiser.module.slopes, problem.denoiser.decoders, self._V, self._scale, self._scalars,
-            self._references, problem.centroids, self._roots, self._root_of, self._data, picks, times,
-            self._labels(self.step * batch, picks), problem.denoiser.labels, problem.clocks(self.step, steps),
-            problem.time_weights, problem.factors(self.step, steps), self._rates,
-            problem.decays(self.step, steps), gradient.places, gradient.values, linear.places, linear.values,
-            self.stack.scalar_gradient, scalars.places, scalars.values, *self.key, self.step, batch,
-        )  # fmt: skip
-        self.step += steps
+        picks, times = self._picks(self.step * batch, count * batch)
+        network, labels = problem.denoiser, self._labels(self.step * batch, picks)
+        sample = (
+            self._references,
+            problem.centroids,
+            self._roots,
+            self._root_of,
+            self._data,
+            picks,
+            times,
+            labels,
+            network.labels,
+        )
+        factors, decays = problem.factors(self.step, count), problem.decays(self.step, count)
+        along = (problem.clocks(self.step, count), problem.time_weights, factors, self._rates, decays)
+        functions = (network.module.slopes, network.decoders)
+        if self._single:
+            mixed_steps.advance(problem.dtype)(
+                *functions, self._V, self._mixing, self._gram, self._scalars, *sample, *along, *self.key, self.step
+            )
+        else:
+            gradient, linear, scalars = problem.entries(self.step, count)
+            scale = np.diagonal(self._mixing).copy()
+            steps.advance(problem.dtype)(
+                *functions, self._V, scale, self._scalars, *sample, *along, gradient.places, gradient.values, linear.places,
+                linear.values, self.stack.scalar_gradient, scalars.places, scalars.values, *self.key, self.step, batch,
+            )  # fmt: skip
+            np.fill_diagonal(self._mixing, scale)
+        self.step += count
 
     def _picks(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Cluster or row of the data, and time (−1: all), of the samples first, first + 1, …."""
@@ -233,14 +254,16 @@ class Trainer:
 
 def prepare(problem: SgdProblem) -> None:
     """Compile (or load) the kernels now, so that worker processes started later find them."""
-    steps.advance(problem.dtype)
+    (mixed_steps if problem.batch == 1 and problem.stack.plain else steps).advance(problem.dtype)
     _ = problem.denoiser.module  # loaded on first use
 
 
 def default_chunk(problem: SgdProblem) -> int:
     """Steps that take about a fifth of a second (only how often Ctrl-C and the progress bar are looked at)."""
     p, d = problem.denoiser.vectors, problem.dimension
-    nanoseconds = problem.batch * ((2.0 + 0.2 * p) * d + 100.0 * (1 + p) * len(problem.alpha)) + 0.1 * p * p * d
+    nanoseconds = problem.batch * ((1.5 + 0.25 * p) * d + 100.0 * (1 + p) * len(problem.alpha))
+    if problem.batch > 1:
+        nanoseconds += 0.1 * p * p * d
     if not problem.stack.plain:
         nanoseconds += 0.3 * (problem.stack.rows + p) * d
     return max(1, int(2e8 / nanoseconds))

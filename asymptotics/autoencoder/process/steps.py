@@ -9,7 +9,8 @@ Q = W Wᵀ/d, the residual e_t = y₀x₀ + y₁x₁ − f(x_t) of the network f
 
 so that a step is a linear combination of x₀, x₁ and the decoder vectors for any number of times t. What an optimiser makes of the
 gradients, and vectors that the network does not use (averages, velocities), is a linear map of the stacked vectors
-(`asymptotics.autoencoder.process.optimiser`); plain SGD takes a path of its own, without them.
+(`asymptotics.autoencoder.process.optimiser`); plain SGD on batches takes a path of its own, without them, and on single samples
+one that reads the weights once a step (`asymptotics.autoencoder.process.mixed_steps`).
 """
 
 from __future__ import annotations
@@ -47,13 +48,9 @@ def choose_along(key0: Any, key1: Any, stream: Any, first: Any, batch: Any, cumu
 
 @njit(cache=True, error_model="numpy")
 def _update(
-    V: Any, scale: Any, after: Any, trained: Any, decoders: Any, x0: Any, x1: Any, a0: Any, a1: Any, D: Any,
-    gradient: Any, batched: Any, delta: Any,
+    V: Any, scale: Any, after: Any, trained: Any, decoders: Any, D: Any, gradient: Any, delta: Any,
 ) -> None:  # fmt: skip
-    """V_a += (a0_a x₀ + a1_a x₁ + Σ_k D_ak u_k)/after_a, all at the old vectors; W_a = scale_a V_a.
-
-    With a batch the sum over its samples of the first two terms is ``gradient``.
-    """
+    """V_a += (gradient_a + Σ_k D_ak u_k)/after_a, all at the old vectors; W_a = scale_a V_a."""
     p, d = V.shape
     for lo in range(0, d, BLOCK):
         hi = min(lo + BLOCK, d)
@@ -61,10 +58,7 @@ def _update(
             if not trained[a]:
                 continue
             row = delta[a, : hi - lo]
-            if batched:
-                scaled(row, 1.0 / after[a], gradient[a, lo:hi])
-            else:
-                combined(row, a0[a] / after[a], x0[lo:hi], a1[a] / after[a], x1[lo:hi])
+            scaled(row, 1.0 / after[a], gradient[a, lo:hi])
             for j in range(decoders.shape[0]):
                 if D[a, j] != 0.0:
                     add(row, D[a, j] * scale[decoders[j]] / after[a], V[decoders[j], lo:hi])
@@ -116,6 +110,57 @@ def _rescale(V: Any, scale: Any) -> None:
                 V[a, i] *= factor
 
 
+@njit(inline="always")
+def averaged(
+    slopes: Any, decoders: Any, clock: Any, frame: Any, time_weights: Any, chosen: Any, label: Any, label_count: Any, batch: Any,
+    lambda0: Any, lambda1: Any, Q: Any, s00: Any, s01: Any, s11: Any, b: Any, kappa: Any, now: Any, omega: Any, values: Any,
+    by_field: Any, by_parameter: Any, total: Any, encoded: Any, residual: Any, a0: Any, a1: Any, D: Any, slope_b: Any,
+    slope_kappa: Any,
+) -> None:  # fmt: skip
+    """The average of one sample's gradient over the times, from its fields λ₀, λ₁ and the Gram matrices Q and s.
+
+    ``a0`` and ``a1`` become the coefficients of x₀ and x₁, per 2η/√d; to ``D`` (of the decoders, per 2η/d), ``slope_b`` and
+    ``slope_kappa`` the sample's share is added. The others are scratch.
+    """
+    p, terms, skips = lambda0.shape[0], decoders.shape[0], b.shape[0]
+    a0[:], a1[:] = 0.0, 0.0
+    for m in range(label_count):
+        now[5 + m] = 1.0 if label == m else 0.0
+    for t_index in range(time_weights.shape[0]):
+        if chosen >= 0 and t_index != chosen:
+            continue
+        weight = clock[frame, 7, t_index] * (1.0 if chosen >= 0 else time_weights[t_index]) / batch
+        for m in range(5):
+            now[m] = clock[frame, m, t_index]
+        alpha, beta, skip = now[0], now[1], clock[frame, 8, t_index]
+        for m in range(skips):
+            skip += b[m] * clock[frame, 9 + m, t_index]
+        r0, r1 = clock[frame, 5, t_index] - skip * alpha, clock[frame, 6, t_index] - skip * beta
+        for a in range(p):
+            omega[a] = alpha * lambda0[a] + beta * lambda1[a]
+        slopes(omega, kappa, now, values, by_field, by_parameter)
+        total[:], encoded[:] = 0.0, 0.0
+        aligned = r0 * alpha * s00 + r1 * beta * s11 + (r0 * beta + r1 * alpha) * s01
+        for j in range(terms):
+            u = decoders[j]
+            total[u] += values[j]
+            aligned -= values[j] * omega[u]
+            residual[j] = r0 * lambda0[u] + r1 * lambda1[u]
+            for i in range(terms):
+                residual[j] -= Q[u, decoders[i]] * values[i]
+            for a in range(p):
+                encoded[a] += residual[j] * by_field[j, a]
+            for m in range(slope_kappa.shape[0]):
+                slope_kappa[m] -= 2.0 * weight * residual[j] * by_parameter[j, m]
+        for m in range(skips):
+            slope_b[m] -= 2.0 * weight * aligned * clock[frame, 9 + m, t_index]
+        for a in range(p):
+            a0[a] += weight * (total[a] * r0 + encoded[a] * alpha)
+            a1[a] += weight * (total[a] * r1 + encoded[a] * beta)
+            for j in range(terms):
+                D[a, j] -= weight * total[a] * values[j]
+
+
 _vector, _matrix, _integers = float64[::1], float64[:, ::1], int64[::1]
 _cube, _pairs = float64[:, :, ::1], int64[:, ::1]
 _slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _matrix, _matrix))
@@ -127,7 +172,7 @@ def _advance(
     factors: Any, rates: Any, decays: Any, gradient_of: Any, gradient_by: Any, linear_of: Any, linear_by: Any,
     scalar_gradient: Any, scalar_of: Any, scalar_by: Any, key0: Any, key1: Any, first: Any, batch: Any,
 ) -> None:  # fmt: skip
-    """SGD steps first, first + 1, … (as many as ``factors``), in place.
+    """Steps first, first + 1, … (as many as ``factors``) of an optimiser or of plain SGD on batches, in place.
 
     Parameters
     ----------
@@ -169,7 +214,7 @@ def _advance(
         Number of the first step, samples a step.
     """
     p, d, skips = rates.shape[0] - 2, V.shape[1], clock.shape[1] - 9
-    terms, times, parameters = decoders.shape[0], time_weights.shape[0], scalars.shape[1] - skips
+    terms, parameters = decoders.shape[0], scalars.shape[1] - skips
     stacked = gradient_of.shape[0] > 0
     root = np.sqrt(np.float64(d))
     words = np.empty((4, LANES), np.uint32)
@@ -232,44 +277,11 @@ def _advance(
                     for c in range(a + 1):
                         Q[a, c] *= scale[a] * scale[c] / d
                         Q[c, a] = Q[a, c]
-            # the average over times
-            a0[:], a1[:] = 0.0, 0.0
-            chosen = time_picks[index]
-            for m in range(label_count):
-                now[5 + m] = 1.0 if labels[index] == m else 0.0
-            for t_index in range(times):
-                if chosen >= 0 and t_index != chosen:
-                    continue
-                weight = clock[frame, 7, t_index] * (1.0 if chosen >= 0 else time_weights[t_index]) / batch
-                for m in range(5):
-                    now[m] = clock[frame, m, t_index]
-                alpha, beta, skip = now[0], now[1], clock[frame, 8, t_index]
-                for m in range(skips):
-                    skip += b[m] * clock[frame, 9 + m, t_index]
-                r0, r1 = clock[frame, 5, t_index] - skip * alpha, clock[frame, 6, t_index] - skip * beta
-                for a in range(p):
-                    omega[a] = alpha * lambda0[a] + beta * lambda1[a]
-                slopes(omega, kappa, now, values, by_field, by_parameter)
-                total[:], encoded[:] = 0.0, 0.0
-                aligned = r0 * alpha * s00 + r1 * beta * s11 + (r0 * beta + r1 * alpha) * s01
-                for j in range(terms):
-                    u = decoders[j]
-                    total[u] += values[j]
-                    aligned -= values[j] * omega[u]
-                    residual[j] = r0 * lambda0[u] + r1 * lambda1[u]
-                    for i in range(terms):
-                        residual[j] -= Q[u, decoders[i]] * values[i]
-                    for a in range(p):
-                        encoded[a] += residual[j] * by_field[j, a]
-                    for m in range(parameters):
-                        slope_kappa[m] -= 2.0 * weight * residual[j] * by_parameter[j, m]
-                for m in range(skips):
-                    slope_b[m] -= 2.0 * weight * aligned * clock[frame, 9 + m, t_index]
-                for a in range(p):
-                    a0[a] += weight * (total[a] * r0 + encoded[a] * alpha)
-                    a1[a] += weight * (total[a] * r1 + encoded[a] * beta)
-                    for j in range(terms):
-                        D[a, j] -= weight * total[a] * values[j]
+            averaged(
+                slopes, decoders, clock, frame, time_weights, time_picks[index], labels[index], label_count, batch, lambda0, lambda1,
+                Q, s00, s01, s11, b, kappa, now, omega, values, by_field, by_parameter, total, encoded, residual, a0, a1, D, slope_b,
+                slope_kappa,
+            )  # fmt: skip
             for a in range(p):
                 a0[a] *= 2.0 * factors[k] * rates[a] / root
                 a1[a] *= 2.0 * factors[k] * rates[a] / root
@@ -289,7 +301,7 @@ def _advance(
                 gradient_by[k], linear_of, linear_by[k],
             )  # fmt: skip
         else:
-            _update(V, scale, after, trained, decoders, x0, x1, a0, a1, D, gradient, batch > 1, delta)
+            _update(V, scale, after, trained, decoders, D, gradient, delta)
             scale[:] = after
             _rescale(V, scale)
         for m in range(skips):

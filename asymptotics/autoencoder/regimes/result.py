@@ -115,14 +115,14 @@ class Regimes(Recorded):
         """A table along τ, the landscape at the end, clones and U-turns, and what has to be said."""
 
         def shown(times: list[float]) -> str:
-            return ", ".join(f"{t:.6f}" for t in times) or "never"
+            return ", ".join(f"{t:z.6f}" for t in times) or "never"
 
         lines = [
             "dynamical regimes along training: times in sampling at which the law of the fields becomes bimodal (t_B),"
         ]
         lines.append("the learned score (t_S) and the drift (t_c) turn at the " + self._where())
         for k, tau in enumerate(self.tau):
-            kappa = " ".join(f"{v:.6f}" for v in self.kappa[k])
+            kappa = " ".join(f"{v:z.6f}" for v in self.kappa[k])
             lines.append(
                 f"tau = {tau:<8.4g} kappa = {kappa}  t_B = {shown(self.t_bimodal[k])}  t_S = {shown(self.t_score[k])}  "
                 f"t_c = {shown(self.t_drift[k])}  modes = {len(self.modes[k])}"
@@ -130,12 +130,12 @@ class Regimes(Recorded):
         lines.append(f"exact score of the target: t_S = {shown(self.exact_t_score)}")
         lines.append(f"bifurcations in training: tau = {shown(list(self.training_bifurcations))}")
         for mode in self.modes[-1]:
-            place = " ".join(f"{x:.4f}" for x in mode["place"])
-            lines.append(f"  mode at ({place}), cluster {mode['cluster'] + 1}, weight {mode['weight']:.4f}")
+            place = " ".join(f"{x:z.4f}" for x in mode["place"])
+            lines.append(f"  mode at ({place}), cluster {mode['cluster'] + 1}, weight {mode['weight']:z.4f}")
         for name, curve in (("clones", self.clones), ("U-turns", self.uturns)):
             if curve is not None:
                 for t, phi, sem, exact in zip(curve.t, curve.phi, curve.sem, curve.exact, strict=True):
-                    lines.append(f"  {name} t = {t:.4f}: {phi:.4f} +- {sem:.4f}, exact score {exact:.4f}")
+                    lines.append(f"  {name} t = {t:z.4f}: {phi:z.4f} +- {sem:.4f}, exact score {exact:z.4f}")
         lines += [f"note: {text}" for text in self.notes]
         if self.simulation is not None:
             lines += [self.simulation.summary(), self.compare().summary()]

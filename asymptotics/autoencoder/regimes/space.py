@@ -1,8 +1,6 @@
 """Clones and U-turns in R^d: networks trained by SGD, whole samples stepped by the sampler, no order parameter.
 
-    X_{k+1} = X_k + h_k [Γ_k (1/√d) Σ_j u_j φ_j(W X_k/√d) + Δ_k X_k] + √(2ε_k h_k) ξ_k
-
-from any step on; two clones have different keys of their random numbers from the step on at which they split.
+Two clones have different keys of their random numbers from the step on at which they split.
 """
 
 from __future__ import annotations
@@ -13,19 +11,15 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, types, uint32
 
-from ...common.numerics.cache import LOCK
-from ...common.numerics.compiled import njit
-from ...common.numerics.normals import LANES, TILE32, normal_block, philox_key
 from ...common.output.results import Result, to_builtin
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import run_ensemble, spawn
 from ..equations.path import OrderParameters
-from ..model.cells import DROPPED, told
 from ..model.problem import Problem
 from ..model.weights import starts
-from ..process.arithmetic import BLOCK, add, combined, dot, scaled
+from ..process.carried import carry as compiled_carry
+from ..process.generate import Generator
 from ..process.measurements import Network
 from ..process.setup import sampler_steps, sgd_problem
 from ..process.sgd import Trainer
@@ -37,72 +31,6 @@ from .landscape import nearest
 TOGETHER, FINE = 500, 0.02
 #: Trajectories of the reduced SDE for every pair in R^d, where it has to be sampled.
 REDUCED = 20
-
-
-def _carry(
-    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, clock: Any, guidance: Any, told: Any, first_step: Any,
-    key0: Any, key1: Any, first: Any, points: Any,
-) -> None:  # fmt: skip
-    """Points (n, d) carried through the steps of ``scheme`` (3, steps: hΓ/√d, 1 + hΔ, √(2εh)), in place.
-
-    ``clock`` (5, steps) and ``guidance`` (steps,) are what the network is told of the time, and ω; ``told`` (labels,) its label.
-    """
-    p, d = W.shape
-    terms, root = decoders.shape[0], np.sqrt(np.float64(d))
-    words = np.empty((4, LANES), np.uint32)
-    z = np.empty(BLOCK, W.dtype)
-    Z, following, values, pull = np.empty(p), np.empty(p), np.empty(terms), np.empty(p)
-    now, free = np.zeros(5 + told.shape[0]), np.empty(terms)
-    for n in range(points.shape[0]):
-        x = points[n]
-        for a in range(p):
-            Z[a] = 0.0
-            for lo in range(0, d, BLOCK):
-                hi = min(lo + BLOCK, d)
-                Z[a] += dot(W[a, lo:hi], x[lo:hi]) / root
-        for k in range(scheme.shape[1]):
-            now[:5], now[5:] = clock[:, k], 0.0
-            if guidance[k] != 0.0:
-                phi(Z, kappa, now, free)
-            now[5:] = told
-            phi(Z, kappa, now, values)
-            if guidance[k] != 0.0:
-                values[:] = (1.0 + guidance[k]) * values - guidance[k] * free
-            pull[:], following[:] = 0.0, 0.0
-            for j in range(terms):
-                pull[decoders[j]] += scheme[0, k] * values[j]
-            for lo in range(0, d, BLOCK):
-                hi = min(lo + BLOCK, d)
-                part = x[lo:hi]
-                if scheme[2, k] != 0.0:
-                    tiled = z[: (hi - lo + TILE32 - 1) // TILE32 * TILE32]
-                    normal_block(key0, key1, first_step + k, first + n, lo, words, tiled)
-                    combined(part, scheme[1, k], part, scheme[2, k], tiled)
-                else:
-                    scaled(part, scheme[1, k], part)
-                for a in range(p):
-                    if pull[a] != 0.0:
-                        add(part, pull[a], W[a, lo:hi])
-                for a in range(p):
-                    following[a] += dot(W[a, lo:hi], part) / root
-            Z[:] = following
-
-
-_vector, _matrix = float64[::1], float64[:, ::1]
-_compiled: dict[str, Any] = {}
-
-
-def kernel() -> Any:
-    """`_carry`, compiled for single precision (and kept on disk)."""
-    with LOCK:
-        if "carry" not in _compiled:
-            rows = float32[:, ::1]
-            phi = types.FunctionType(types.void(_vector, _vector, _vector, _vector))
-            signature = types.void(
-                phi, int64[::1], rows, _vector, _matrix, _matrix, _vector, _vector, int64, uint32, uint32, int64, rows
-            )
-            _compiled["carry"] = njit(signature, cache=True, nogil=True, error_model="numpy")(_carry)
-    return _compiled["carry"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,31 +129,16 @@ class _Sampler:
     def __init__(self, network: Network) -> None:
         self.network = network
         steps = sampler_steps(network.problem, network.b, fine=FINE)
-        h, d = steps["h"], network.dimension
-        self.times = network.problem.sampling.start + np.concatenate([[0.0], np.cumsum(h)])
-        self.scheme = np.stack(
-            [h * steps["gamma"] / np.sqrt(d), 1.0 + h * steps["delta"], np.sqrt(2.0 * steps["epsilon"] * h)]
-        )
-        self._clock = steps["clock"]
-        self._guidance = steps.get("guidance", np.zeros(len(h)))
-        label = network.problem.sampling.label
-        self._told = told(DROPPED if label is None else label, network.denoiser.labels)
-        self._W = np.ascontiguousarray(network.weights, dtype=np.float32)
-        self._kappa = np.ascontiguousarray(network.parameters, dtype=np.float64)
+        self.times = network.problem.sampling.start + np.concatenate([[0.0], np.cumsum(steps["h"])])
+        self._generator = Generator(
+            network.denoiser, network.weights, steps["gamma"], steps["delta"], steps["epsilon"], steps["h"],
+            parameters=network.parameters, dtype="float32", clock=steps["clock"], label=network.problem.sampling.label,
+            guidance=steps.get("guidance"),
+        )  # fmt: skip
 
     def carry(self, x: np.ndarray, first: int, last: int, seed: np.random.SeedSequence) -> np.ndarray:
         """Samples at step ``last`` from those at step ``first``; x stays as it is."""
-        points = np.array(x, dtype=np.float32, order="C")
-        if last > first:
-            denoiser, steps = self.network.denoiser, slice(first, last)
-            scheme, clock, guidance = (
-                np.ascontiguousarray(x[..., steps]) for x in (self.scheme, self._clock, self._guidance)
-            )
-            kernel()(
-                denoiser.module.phi, denoiser.decoders, self._W, self._kappa, scheme, clock, guidance, self._told,
-                first + 1, *philox_key(seed), 0, points,
-            )  # fmt: skip
-        return points
+        return self._generator.carry(x, first, last, seed)
 
     def noised(self, t: float, cluster: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Samples of the given clusters, noised to time t."""
@@ -247,7 +160,7 @@ def _member(
     network = trained(problem, tau, training)
     sampler, target = _Sampler(network), problem.target
     own_law = Fields(problem, overlaps(network))
-    last = sampler.scheme.shape[1]
+    last = len(sampler.times) - 1
     centroids, order = target.projected_centroids(), np.argsort(times, kind="stable")
     same, kept = np.zeros(len(times)), np.zeros(len(times))
 
@@ -290,7 +203,7 @@ def simulate_clusters(
     runs = problem.simulation.runs
     each = -(-pairs // runs)
     sgd_problem(problem).begin(0)
-    kernel()
+    compiled_carry("float32")  # for the worker processes
     found = run_ensemble(
         _member, spawn(seed, runs), problem, tau, times, each,
         workers=workers, progress=progress, checkpoint=checkpoint, description=f"clones, d = {problem.simulation.dimension}",

@@ -40,7 +40,8 @@ def compare_clusters(theory: Regimes, runs: SpaceRuns, *, level: float = 0.01) -
             # Where the reduced SDE is sampled too, by `REDUCED` times as many trajectories.
             variance = np.sum(own * (1 - own), axis=0) / runs.pairs / runs.runs**2 * (1 + 1 / REDUCED)
             mean = expected + np.mean(measured - own, axis=0)
-            rows.append(Row(name, expected[many], mean[many], np.sqrt(variance[many])))
+            labels = tuple(f"{name}({t:.3g})" for t in runs.t[many])
+            rows.append(Row(name, expected[many], mean[many], np.sqrt(variance[many]), labels=labels))
         for k in np.flatnonzero(~many):
             count = round(float(measured[:, k].sum() * runs.pairs))
             chance = binomtest(count, total, float(np.clip(p[k], 0.0, 1.0))).pvalue

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, integer
+from ...common.output.plain import printed
 from ...common.output.results import Result, to_builtin
 from ...common.running import progress as _progress
 from ...common.running.checkpoints import Checkpoint
@@ -184,15 +185,13 @@ class FixedPoints(Result):
             f"{self.rejected} roots of coarse expectations rejected)"
         ]
         for k, point in enumerate(self):
-            with np.printoptions(precision=6, suppress=True, linewidth=110):
-                theta = np.array2string(point.Theta).replace("\n", "")
-                q = " ".join(f"{v:.6f}" for v in np.diag(point.Q))
-            skip = " ".join(f"{v:.6f}" for v in np.atleast_1d(point.b))
+            theta, q = printed(point.Theta, 6), " ".join(f"{v:z.6f}" for v in np.diag(point.Q))
+            skip = " ".join(f"{v:z.6f}" for v in np.atleast_1d(point.b))
             copies = f" ({point.copies} images)" if point.copies > 1 else ""
             along = f" along {', '.join(point.direction)}" if point.unstable else ""
             lines.append(
-                f"{point.kind}{copies}: Theta = {theta} diag Q = {q} b = {skip}, largest rate {point.rate:+.6f}{along}, "
-                f"{point.unstable} unstable, potential {self.potential[k]:.6f}"
+                f"{point.kind}{copies}: Theta = {theta} diag Q = {q} b = {skip}, largest rate {point.rate:+z.6f}{along}, "
+                f"{point.unstable} unstable, potential {self.potential[k]:z.6f}"
             )
         return "\n".join(lines)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, number
+from ...common.output.plain import printed
 from ...common.output.results import Result
 from ..equations.stability import label
 from ..model.problem import Problem
@@ -66,9 +67,9 @@ class Spectrum(Result):
         return {**fields, "direction": list(self.direction), "speed": self.speed, "kind": self.kind}
 
     def summary(self) -> str:
-        with np.printoptions(precision=6, suppress=True, linewidth=110):
-            rates = np.array2string(self.eigenvalues).replace("\n", "")
-        return f"growth rates {rates}, fastest along {', '.join(self.direction)}; |dy/dtau| = {self.speed:.3g}"
+        turning = self.eigenvalues.imag
+        rates = printed(self.eigenvalues.real, 6) + (f" (frequencies {printed(turning, 6)})" if turning.any() else "")
+        return f"growth rates {rates}, fastest along {', '.join(self.direction)}; |dy/dtau| = {self.speed:z.3g}"
 
 
 def kind_of(eigenvalues: np.ndarray) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, integer
+from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe, to_builtin
 from ...common.running import progress as _progress
 from ...common.running.checkpoints import Checkpoint
@@ -179,18 +180,16 @@ class Typical(Result):
         how = "weights drawn anew" if self.initial == "drawn" else "exact initial overlaps"
         head = f"typical runs at d = {self.dimension} ({how}): "
         head += (
-            f"{self.draws} branches from tau = {self.leaving:.3g} on" if self.unstable else "they stay near the path"
+            f"{self.draws} branches from tau = {self.leaving:z.3g} on" if self.unstable else "they stay near the path"
         )
         lines = [head]
         for k in np.unique(np.linspace(0, len(self.tau) - 1, 5).astype(int)):
-            with np.printoptions(precision=4, suppress=True, linewidth=110):
-                q, std = np.diag(self.mean("Q")[k]), np.diag(self.std("Q")[k])
-                rms = np.array2string(self.rms[k])
-                lines.append(f"tau = {self.tau[k]:<8.4g} rms Theta by direction {rms}  diag Q {q} ± {std} between runs")
+            q, std = (printed(np.diag(of("Q")[k]), 4) for of in (self.mean, self.std))
+            rms = printed(self.rms[k], 4)
+            lines.append(f"tau = {self.tau[k]:<8.4g} rms Theta by direction {rms}  diag Q {q} ± {std} between runs")
         for group in self.ends[:4] if self.unstable else ():
-            with np.printoptions(precision=4, suppress=True, linewidth=110):
-                theta = np.array2string(group["Theta"]).replace("\n", "")
-                lines.append(f"{100 * group['share']:.0f} % end like Theta = {theta}, diag Q = {np.diag(group['Q'])}")
+            theta, q = printed(group["Theta"], 4), printed(np.diag(group["Q"]), 4)
+            lines.append(f"{100 * group['share']:.0f} % end like Theta = {theta}, diag Q = {q}")
         return "\n".join(lines)
 
 

@@ -63,11 +63,11 @@ class Vanishing(Result):
     COLUMNS = ("order", "power", "cumulant", "coefficient", "bulk_rate")
 
     def summary(self) -> str:
-        lines = [f"drift at vanishing overlap (Q = {self.Q:g}, b = {self.b:.6g}):"]
+        lines = [f"drift at vanishing overlap (Q = {self.Q:g}, b = {self.b:z.6g}):"]
         for n, k in enumerate(self.order):
-            rate = f"{self.bulk_rate[n]:+.6g} Theta"
+            rate = f"{self.bulk_rate[n]:+z.6g} Theta"
             term = (
-                f"{self.coefficient[n]:+.8g} Theta^{self.power[n]} (cumulant {k}: {self.cumulant[n]:+.6g})"
+                f"{self.coefficient[n]:+z.8g} Theta^{self.power[n]} (cumulant {k}: {self.cumulant[n]:+z.6g})"
                 if k
                 else "nothing more"
             )

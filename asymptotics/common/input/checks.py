@@ -147,10 +147,19 @@ def choice(name: str, value: Any, options: Iterable[str]) -> str:
     return value
 
 
+def nearest(word: str, options: Sequence[str]) -> str | None:
+    """The option that a word nearly is, or that alone begins with it (of three letters or more); None where there is none."""
+    match = difflib.get_close_matches(word, options, n=1)
+    longer = sorted(option for option in options if len(word) >= 3 and option.startswith(word))
+    # Of a word and its plural the word.
+    alone = longer and all(option.startswith(longer[0]) for option in longer)
+    return match[0] if match else longer[0] if alone else None
+
+
 def closest(word: str, options: Sequence[str]) -> str:
     """Return a hint ``" (did you mean X?)"`` or an empty string."""
-    match = difflib.get_close_matches(word, options, n=1)
-    return f" (did you mean {match[0]}?)" if match else ""
+    match = nearest(word, options)
+    return "" if match is None else f" (did you mean {match}?)"
 
 
 def array(name: str, value: Any, *, ndim: int | None = None, shape: tuple[int | None, ...] | None = None) -> np.ndarray:

@@ -29,7 +29,7 @@ class Notation:
 COMMON: Mapping[str, Notation] = {
     "dimension": Notation("d", ("d", "dim"), "coordinates"),
     "seed": Notation("", ("random_seed",), ""),
-    "runs": Notation("R", ("n_runs", "trials", "repeats"), "independent runs"),
+    "runs": Notation("R", ("n_runs", "trials", "repeats", "repetitions"), "independent runs"),
     "steps": Notation("", ("n_steps",), "steps"),
     "scheme": Notation("", ("integrator",), ""),
     "eigenvalues": Notation("ς", (), "variance"),

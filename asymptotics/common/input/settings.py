@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from .checks import InputError, closest, fail
+from .checks import InputError, fail, nearest
 from .notation import COMMON, Notation
 from .renamed import present_names, say_renamed
 
@@ -21,6 +22,20 @@ class _Renaming(type):
         if not aliases.keys().isdisjoint(named):
             named = present_names(named, aliases, cls.key)  # type: ignore[attr-defined]
         return super().__call__(*values, **named)
+
+
+@cache
+def _also(cls: type[Settings]) -> Mapping[str, str]:
+    fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    names = {name: field for field in fields for name in cls.notation(field).names}
+    return {name: field for name, field in names.items() if name not in fields and name not in cls.ALIASES}
+
+
+@cache
+def _required(cls: type[Settings]) -> frozenset[str]:
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    return frozenset(f.name for f in fields if f.default is missing and f.default_factory is missing)
 
 
 class Settings(metaclass=_Renaming):
@@ -64,15 +79,12 @@ class Settings(metaclass=_Renaming):
     @classmethod
     def also(cls) -> dict[str, str]:
         """Fields by the further names that a file may use for them."""
-        fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        names = {name: field for field in fields for name in cls.notation(field).names}
-        return {name: field for name, field in names.items() if name not in fields and name not in cls.ALIASES}
+        return dict(_also(cls))
 
     @classmethod
     def requires(cls, field: str) -> bool:
         """Whether a field has no default."""
-        f = {f.name: f for f in dataclasses.fields(cls)}.get(field)  # type: ignore[arg-type]
-        return f is not None and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        return field in _required(cls)
 
     def set(self, **values: Any) -> None:
         """Store checked values; for use in ``__post_init__`` alone."""
@@ -88,16 +100,19 @@ class Settings(metaclass=_Renaming):
         fields = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for name in table:
             if name not in fields:
-                raise cls._unknown(str(name), fields)
+                raise cls.unknown(str(name), fields)
         for name in fields:
             if cls.requires(name) and name not in table:
                 raise InputError(f"{cls.key(name)}: missing; it has no default", key=cls.key(name), kind="missing")
         return cls(**table)
 
     @classmethod
-    def _unknown(cls, name: str, fields: list[str]) -> InputError:
+    def unknown(cls, name: str, fields: list[str]) -> InputError:
+        """The error of a key that is none of ``fields``, with a hint at what is meant."""
         also = cls.also()
-        near = closest(name, [*fields, *also])
+        match = nearest(name, [*fields, *also])
+        # A further name is told as what it stands for.
+        near = "" if match is None else f" (did you mean {also.get(match, match)}?)"
         if name in cls.HINTS:
             near = f" ({cls.HINTS[name]})"
         message = f"{cls.key(name)}: unknown key; allowed are {', '.join(fields)}{near}"

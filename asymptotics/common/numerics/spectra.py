@@ -120,10 +120,10 @@ class Spectrum(Result):
         )
 
     def summary(self) -> str:
-        lead = ", ".join(f"{v:.6g}" for v in self.eigenvalues[:4])
+        lead = ", ".join(f"{v:z.6g}" for v in self.eigenvalues[:4])
         return (
             f"{self.name}: d = {self.dimension}, rank {self.rank}, eigenvalues {lead}, …, "
-            f"trace {self.trace:.6g}, participation ratio {self.participation_ratio:.6g}"
+            f"trace {self.trace:z.6g}, participation ratio {self.participation_ratio:z.6g}"
         )
 
     def __repr__(self) -> str:

@@ -163,7 +163,7 @@ class Ensembles(Result):
         raise NotImplementedError
 
     def to_dataframe(self) -> Any:
-        """Means and standard errors as a pandas DataFrame, a row a time (``Q[0,1]``, ``Q_sem[0,1]``; needs pandas)."""
+        """Means and standard errors as a pandas DataFrame, a row a time (``Q_12``, ``Q_sem_12``; needs pandas)."""
         axis, values = self._along()
         columns: dict[str, Any] = {axis: values}
         for name in self.NAMES:

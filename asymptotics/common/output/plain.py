@@ -11,10 +11,34 @@ import numpy as np
 
 
 def printed(values: Any, digits: int = 5) -> str:
-    """An array of numbers in one line, rounded, without a minus before what is rounded to 0."""
+    """An array of numbers in one line, rounded to so many decimals (of a number: digits), without a minus before 0.
+
+    An array that rounding would make (nearly) 0 is written with exponents instead.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 0:
+        return shown(float(array), digits)
+    largest = np.max(np.abs(array), initial=0.0, where=np.isfinite(array))
+    small = 0.0 < largest < 10.0 ** (2 - digits)
+    rounded = (array if small else np.round(array, digits)) + 0.0
     with np.printoptions(linewidth=110):
-        shown = np.round(np.asarray(values, dtype=np.float64), digits) + 0.0
-        return np.array2string(shown, precision=digits, suppress_small=True).replace("\n", "")
+        return np.array2string(rounded, precision=digits, suppress_small=not small).replace("\n", "")
+
+
+def shown(value: float, digits: int = 6) -> str:
+    """One number in so many digits, without a minus before 0; an integer as it is."""
+    return str(value) if isinstance(value, (bool, int, np.integer)) else f"{value:z.{digits}g}"
+
+
+def matrix(values: Any, digits: int = 5, indent: int = 0) -> str:
+    """A matrix with a line for each of its rows, all after the first moved in; else as `printed`."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or not array.size:
+        return printed(array, digits)
+    with np.printoptions(linewidth=100_000):
+        rounded = np.round(array, digits) + 0.0
+        text = np.array2string(rounded, precision=digits, suppress_small=True, threshold=1000)
+    return text.replace("\n", "\n" + " " * indent)
 
 
 def to_builtin(value: Any) -> Any:
@@ -24,7 +48,7 @@ def to_builtin(value: Any) -> Any:
     if isinstance(value, np.generic):
         return to_builtin(value.item())
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value + 0.0 if math.isfinite(value) else None  # no minus before 0
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, Mapping):

@@ -129,7 +129,8 @@ def letter_panels(figure: Figure) -> None:
 
 def points(ax: Axes, x: ArrayLike, mean: ArrayLike, sem: ArrayLike, **options: Any) -> ErrorbarContainer:
     """Experiment: points with error bars of one standard error."""
-    return ax.errorbar(x, mean, yerr=sem, fmt="o", markersize=3.5, **options)
+    given: dict[str, Any] = {"fmt": "o", "markersize": 3.5} | options
+    return ax.errorbar(x, mean, yerr=sem, **given)
 
 
 @functools.singledispatch

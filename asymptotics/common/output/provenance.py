@@ -30,6 +30,10 @@ def plain(value: Any) -> Any:
         return str(value)
 
 
+class Plain(dict[str, Any]):
+    """A mapping of JSON values: it is not turned into one again."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Provenance:
     """What made a result.
@@ -85,7 +89,8 @@ def current() -> Provenance:
 @contextmanager
 def made_from(experiment: Mapping[str, Any], seed: int | None = None) -> Iterator[None]:
     """Within the block every result is one of this experiment."""
-    token = _current.set(Provenance(experiment=plain(experiment), seed=seed))
+    known = experiment if isinstance(experiment, Plain) else Plain(plain(experiment))
+    token = _current.set(Provenance(experiment=known, seed=seed))
     try:
         yield
     finally:

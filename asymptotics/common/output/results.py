@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import html
+import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from ..input.checks import InputError
+from . import notebook
 from .files import read_arrays, write_arrays, write_atomically
-from .plain import to_builtin
+from .plain import printed, shown, to_builtin
 from .plotting import Drawn
 from .provenance import Provenance, current
 from .tables import dataframe, dataset, numbers
@@ -32,11 +33,11 @@ def _shown(value: Any) -> str:
     """A field in a few words: short arrays in full, long ones by shape and range."""
     if isinstance(value, np.ndarray):
         if value.size <= 8:
-            return np.array2string(value, precision=6, suppress_small=True).replace("\n", "")
+            return printed(value, 6) if value.dtype.kind in "iuf" else str(value).replace("\n", "")
         finite = value[np.isfinite(value)]
-        reach = f"from {finite.min():.6g} to {finite.max():.6g}" if finite.size else "none finite"
+        reach = f"from {shown(finite.min())} to {shown(finite.max())}" if finite.size else "none finite"
         return f"array of shape {value.shape}, {reach}"
-    text = f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
+    text = shown(value) if isinstance(value, float) else " ".join(str(value).split())
     return text if len(text) <= 90 else text[:87] + "..."
 
 
@@ -140,7 +141,7 @@ class Result(Drawn):
         return {**to_builtin(self._kept()), "provenance": self.provenance.to_json()}
 
     def to_dataframe(self) -> DataFrame:
-        """The table as a pandas DataFrame, arrays entry by entry (``Q[0,1]``); one row of all numbers where there is none."""
+        """The table as a pandas DataFrame, arrays entry by entry (``Q_12``); one row of all numbers where there is none."""
         if self.COLUMNS:
             return dataframe({name: getattr(self, name) for name in self.COLUMNS}, self.COLUMNS[0])
         return dataframe({name: [value] for name, value in {"": 0, **numbers(self.to_json())}.items()}, "").drop(
@@ -168,6 +169,23 @@ class Result(Drawn):
         lines = [f"{type(self).__name__}: {doc[0] if doc else ''}"]
         return "\n".join(lines + [f"  {name:<{width}}  {_shown(value)}" for name, value in kept.items()])
 
+    def _in_maths(self) -> Mapping[str, Any]:
+        """The matrices that a notebook shows in maths, by name."""
+        return {}
+
+    def _html_table(self) -> str:
+        """The table that a notebook shows: that of `to_dataframe`, where pandas is installed."""
+        if importlib.util.find_spec("pandas") is None:
+            return ""
+        frame = self.to_dataframe()
+        columns = {str(n): frame[n].tolist() for n in frame.columns if not str(n).startswith("provenance.")}
+        if len(frame) == 1:
+            rows = ([notebook.label(name), notebook.cell(value)] for name, (value,) in columns.items())
+            return notebook.table(["", ""], rows)
+        return notebook.thinned(columns)
+
     def _repr_html_(self) -> str:
-        """What a notebook shows: the summary."""
-        return f"<pre>{html.escape(self.summary())}</pre>"
+        """What a notebook shows: its table, matrices in maths, a small picture, and the summary to open."""
+        return notebook.page(
+            self.summary(), notebook.all_maths(self._in_maths()), self._html_table(), notebook.thumbnail(self)
+        )

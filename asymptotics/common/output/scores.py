@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .ensemble import standard_error
+from .entries import entries
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Row:
     skewed : bool
         True: the score of ``samples`` is corrected for their skewness, so that it has Student's law also where single runs are
         far from Gaussian.
+    labels : tuple of str
+        Names of the entries in the order of the flattened array, where they are not the indices (the τ of a curve, the upper
+        triangle of Q); empty: `entries` counts them.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Row:
     samples: np.ndarray | None = None
     counted: bool = True
     skewed: bool = False
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def of_runs(cls, name: str, theory: Any, values: Any, **options: Any) -> Row:
@@ -60,6 +65,11 @@ class Row:
     def size(self) -> int:
         """Number of compared numbers."""
         return int(np.size(self.theory))
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The name of every compared number: Q_12(0.3)."""
+        return self.labels or entries(self.name, np.shape(self.theory))
 
     @property
     def floor(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..input.checks import InputError
+from .entries import entry
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def dataframe(table: Mapping[str, Any], axis: str = "tau") -> DataFrame:
-    """A pandas DataFrame with one row a value of ``axis``: every array along it, entry by entry (``Q[0,1]``).
+    """A pandas DataFrame with one row a value of ``axis``: every array along it, entry by entry (``Q_12``: counted from 1).
 
     Raises
     ------
@@ -36,7 +37,9 @@ def dataframe(table: Mapping[str, Any], axis: str = "tau") -> DataFrame:
         if array.dtype.kind not in "biuU":  # None among numbers is NaN
             array = array.astype(np.float64)
         for index in np.ndindex(array.shape[1:]):
-            columns[f"{name}[{','.join(map(str, index))}]" if index else name] = array[(slice(None), *index)]
+            values = array[(slice(None), *index)]
+            # A minus before 0 says nothing.
+            columns[entry(name, index, array.shape[1:])] = values + 0.0 if array.dtype.kind == "f" else values
     return pandas.DataFrame(columns)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import html
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .notebook import label, page, table, thumbnail
+from .plain import shown
 from .results import Result, dataframe, to_builtin
 from .scores import Part, Row, in_words, judge
 
@@ -151,7 +154,7 @@ class Verdict(Result):
         rows = fields.pop("rows")
         fields |= {"names": [r.name for r in rows], "degrees": [float(r.degrees) for r in rows]}
         fields |= {"sources": [r.source for r in rows], "counted": [r.counted for r in rows]}
-        fields["skewed"] = [r.skewed for r in rows]
+        fields |= {"skewed": [r.skewed for r in rows], "labels": [list(r.labels) for r in rows]}
         for k, r in enumerate(rows):
             fields |= {f"{part}.{k}": np.asarray(getattr(r, part)) for part in ("theory", "mean", "sem", "allowance")}
             if r.samples is not None:
@@ -163,59 +166,86 @@ class Verdict(Result):
         names, degrees = stored.pop("names"), stored.pop("degrees")
         # Written since 0.2.
         sources, counted = stored.pop("sources", [""] * len(names)), stored.pop("counted", [True] * len(names))
-        skewed = stored.pop("skewed", [False] * len(names))
+        skewed, labels = stored.pop("skewed", [False] * len(names)), stored.pop("labels", [()] * len(names))
         rows = []
         for k, (name, n) in enumerate(zip(names, degrees, strict=True)):
             parts = {part: stored.pop(f"{part}.{k}") for part in ("theory", "mean", "sem", "allowance")}
             samples = stored.pop(f"samples.{k}", None)
             kept = Row(name, degrees=n, source=sources[k], samples=samples, counted=bool(counted[k]), **parts)
-            rows.append(replace(kept, skewed=bool(skewed[k])))
+            rows.append(replace(kept, skewed=bool(skewed[k]), labels=tuple(labels[k])))
         return super()._restored(stored) | {"rows": tuple(rows)}
 
     def to_dataframe(self) -> Any:
         """One row a compared number as a pandas DataFrame (needs pandas).
 
-        Columns: quantity, entry (its place in an array), theory, mean, sem, allowance, score and threshold.
+        Columns: quantity, entry (``Q_12(0.3)``), theory, mean, sem, allowance, score and threshold.
         """
         columns: dict[str, list[Any]] = {n: [] for n in ("quantity", "entry")}
         numbers: dict[str, list[Any]] = {n: [] for n in ("theory", "mean", "sem", "allowance", "score", "threshold")}
         for r in self.rows:
             shape = np.shape(r.theory)
             columns["quantity"] += [r.name] * int(np.prod(shape, dtype=int))
-            columns["entry"] += [",".join(map(str, index)) for index in np.ndindex(shape)]
+            columns["entry"] += r.entries
             values = (r.theory, r.mean, r.sem, r.allowance, r.scores(), self.threshold(r))
             for name, value in zip(numbers, values, strict=True):
                 numbers[name] += np.broadcast_to(np.asarray(value, dtype=np.float64), shape).ravel().tolist()
         return dataframe({**columns, **numbers}, "quantity")
 
-    def summary(self) -> str:
-        names = [r.name for r in self.rows] + [n for n, _ in self.tests] + [n for n, _ in self.not_tested]
-        width = max([len(n) for n in names] + [8])
-        lines = [
-            f"{'quantity':<{width}}  {'theory':>11} {'experiment':>11} {'± s.e.':>9} {'allowed':>9} {'score':>7}  (worst entry)"
-        ]
-        bad = self.failures()
+    def _shown_rows(self) -> Iterator[tuple[Row, str, list[float]]]:
+        """Of every row the entry with the largest score: (row, its name, theory, mean, s.e., allowance and score)."""
         for r in self.rows:
-            scores = np.atleast_1d(r.scores()).ravel()
+            shape, scores = np.shape(r.theory), np.ravel(r.scores())
             k = int(np.argmax(scores))
-            pick = [
-                float(np.broadcast_to(np.asarray(v, float), np.shape(r.theory)).ravel()[k])
-                for v in (r.theory, r.mean, r.sem, r.allowance)
-            ]
+            values = (r.theory, r.mean, r.sem, r.allowance)
+            picked = [float(np.broadcast_to(np.asarray(v, dtype=np.float64), shape).ravel()[k]) for v in values]
+            yield r, r.entries[k], [*picked, float(scores[k])]
+
+    def _found(self) -> str:
+        found = f"{self.count} numbers compared, p = {self.p_value:.3g}, family-wise level {self.level:g}"
+        left = f"; {len(self.not_tested)} not tested" if self.not_tested else ""
+        return f"{self.outcome}: {found if self.parts else 'no number could be compared'}{left}"
+
+    def summary(self) -> str:
+        shown = list(self._shown_rows())
+        names = [name for _, name, _ in shown] + [n for n, _ in self.tests] + [n for n, _ in self.not_tested]
+        width = max([len(n) for n in names] + [8])
+        lines = [f"{'quantity':<{width}}  {'theory':>11} {'experiment':>11} {'± s.e.':>9} {'allowed':>9} {'score':>7}"]
+        bad = self.failures()
+        for r, name, (theory, mean, sem, allowance, score) in shown:
             flag = "  << disagrees" if r.name in bad else "" if r.counted else "  (not counted)"
             # An allowance far below the standard error decides nothing.
-            flag += f"  [{r.source}]" if r.source and pick[3] > 0.01 * pick[2] else ""
+            flag += f"  [{r.source}]" if r.source and allowance > 0.01 * sem else ""
             lines.append(
-                f"{r.name:<{width}}  {pick[0]:11.5f} {pick[1]:11.5f} {pick[2]:9.1e} {pick[3]:9.1e} {scores[k]:7.2f}{flag}"
+                f"{name:<{width}}  {theory:z11.5f} {mean:z11.5f} {sem:9.1e} {allowance:9.1e} {score:z7.2f}{flag}"
             )
         for name, p in self.tests:
             share = f" (share {self.shares[name]:g} of the level)" if name in self.shares else ""
-            lines.append(f"{name:<{width}}  p = {p:.3g}{share}" + ("" if name not in bad else "  << disagrees"))
+            lines.append(f"{name:<{width}}  p = {p:z.3g}{share}" + ("" if name not in bad else "  << disagrees"))
         lines += [f"{name:<{width}}  not tested: {reason}" for name, reason in self.not_tested]
-        lines += [f"note: {n}" for n in self.notes]
-        if self.power:
-            lines.append(f"power: {in_words(self.power)}")
-        found = f"{self.count} numbers compared, p = {self.p_value:.3g}, family-wise level {self.level:g}"
-        left = f"; {len(self.not_tested)} not tested" if self.not_tested else ""
-        lines.append(f"{self.outcome}: {found if self.parts else 'no number could be compared'}{left}")
+        lines += self._remarks()
+        lines.append(self._found())
         return "\n".join(lines)
+
+    def _html_table(self) -> str:
+        bad, seen = self.failures(), []
+        for r, name, values in self._shown_rows():
+            flag = "disagrees" if r.name in bad else "" if r.counted else "not counted"
+            numbers = [f"{v:.2g}" if k in (2, 3) else f"{v:.2f}" if k == 4 else shown(v) for k, v in enumerate(values)]
+            seen.append([label(name), *numbers, f"<b>{flag}</b>" if flag == "disagrees" else flag])
+        tests = [[html.escape(name), f"{p:.3g}", "<b>disagrees</b>" if name in bad else ""] for name, p in self.tests]
+        left = [[html.escape(name), html.escape(reason)] for name, reason in self.not_tested]
+        parts = [table(["quantity", "theory", "experiment", "± s.e.", "allowed", "score", ""], seen)] if seen else []
+        parts += [table(["test", "p", ""], tests)] if tests else []
+        parts += [table(["not tested", "reason"], left)] if left else []
+        return "".join(parts) + "".join(f"<div><small>{html.escape(x)}</small></div>" for x in self._remarks())
+
+    def _repr_html_(self) -> str:
+        return page(self.summary(), self._html_table(), thumbnail(self), head=self._found())
+
+    def _remarks(self) -> list[str]:
+        remarks = [f"note: {n}" for n in self.notes]
+        if any(r.size > 1 for r in self.rows):
+            remarks.insert(
+                0, "note: of a quantity with several entries the one with the largest score is shown; all are judged"
+            )
+        return remarks + ([f"power: {in_words(self.power)}"] if self.power else [])

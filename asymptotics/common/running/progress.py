@@ -130,6 +130,31 @@ def _tqdm() -> Any:
     return tqdm
 
 
+class Unseen:
+    """A bar that nobody watches: it counts, and says once how long the work will take.
+
+    Parameters
+    ----------
+    clock : Forecast, optional
+    """
+
+    def __init__(self, clock: Forecast | None) -> None:
+        self.n, self._clock = 0.0, clock
+
+    def update(self, n: float = 1) -> None:
+        """Go on by ``n``."""
+        self.n += n
+        if self._clock is not None:
+            self._clock.at(self.n)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
 def bar(
     total: float | None, description: str, *, enabled: bool | None = None, unit: str = "step", unit_scale: bool = False
 ) -> Bar:
@@ -140,26 +165,19 @@ def bar(
     """
     wanted = enabled if enabled is not None else _default
     shown = (sys.stderr.isatty() or in_notebook()) if wanted is None else wanted
-    clock = forecast(description, total, unit, enabled) if total and not shown else None
+    if not shown:
+        return Unseen(forecast(description, total, unit, enabled) if total else None)
     kind: Any = _tqdm()
 
     class Quiet(kind):  # type: ignore[misc]
         # tqdm's monitor is a thread, after which no process may fork (see `pool`).
         monitor_interval = 0
-        done = 0.0
-
-        def update(self, n: float = 1) -> Any:
-            self.done += n
-            if clock is not None:
-                clock.at(self.done)
-            return super().update(n)
 
     watch: Bar = Quiet(
         total=total,
         desc=description,
         unit=unit,
         unit_scale=unit_scale,
-        disable=not shown,
         leave=False,
         file=sys.stderr,
     )

@@ -142,16 +142,6 @@ def corrected_cosines(
     return float(h @ h), float(h @ np.sqrt(values) / np.sqrt(values.sum()))
 
 
-def isotropic_root(dimension: int, samples: int) -> float:
-    """f at c = 0 for Σ = 1: ₂F₁(−½, ½; 2; γ) for γ = d/n ≤ 1, else γ^(−½) ₂F₁(−½, ½; 2; 1/γ)."""
-    from scipy.special import hyp2f1
-
-    n, _ = degrees_of_freedom(samples)
-    gamma = integer("dimension", dimension, at_least=1) / n
-    value = hyp2f1(-0.5, 0.5, 2, gamma) if gamma <= 1 else hyp2f1(-0.5, 0.5, 2, 1 / gamma) / np.sqrt(gamma)
-    return float(value * np.sqrt(n / samples))
-
-
 def effective_dimension(eigenvalues: np.ndarray, fourth_moment: float | None = None) -> float:
     r"""d_eff: the relative squared distance of covariances is E‖Σ−Σ₀‖²/‖Σ‖² ≃ d_eff/N.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, number
-from .relaxation import mode_stopping_time, relaxation
+from .relaxation import relaxation
 from .sampler import generated_mean, generated_variance, reverse_variances, run_modes
 from .schedule import Schedule
 
@@ -161,11 +161,6 @@ class LinearModel:
         common = 1 - 2 * np.sqrt(noise) * w + noise * w**2
         target = self.target_diagonal + self.mean_error**2
         return (common + ab * w**2 * self.eigenvalues).sum(axis=-1), (common + ab * w**2 * target).sum(axis=-1)
-
-    def stopping_times(self, time: int) -> np.ndarray:
-        """Best training time τ*_ν of each mode (infinite where training on never hurts), shape (d,)."""
-        ab, noise, s = self._at(time)
-        return mode_stopping_time(s, ab * (self.target_diagonal + self.mean_error**2) + noise)
 
     def stopping(self, time: int) -> tuple[float | None, float]:
         """τ* and the lowest test loss for gradient flow; None if the loss falls for ever."""

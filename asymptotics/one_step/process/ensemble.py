@@ -147,11 +147,11 @@ class Simulated(FromTables, Recorded):
         low, high = self.interval()
         lines = [
             f"One-step linear denoiser, d = {problem.one_step.dimension}, n = {problem.one_step.samples}, {self.runs} data sets",
-            f"  P(E_OG < E_TG) = {self.probability:.4f}  [{low:.4f}, {high:.4f}]  ({problem.one_step.underlying} underlying density)",
+            f"  P(E_OG < E_TG) = {self.probability:z.4f}  [{low:z.4f}, {high:z.4f}]  ({problem.one_step.underlying} underlying density)",
         ]
         for name in QUANTITIES[1:]:
             mean, sem, median = self.mean(name), self.sem(name), self.median(name)
-            shown = ["none" if v is None else f"{v:.6g}" for v in (mean, sem, median)]
+            shown = ["none" if v is None else f"{v:z.6g}" for v in (mean, sem, median)]
             lines.append(f"  {name:<30} {shown[0]} ± {shown[1]}  (median {shown[2]})")
         for name, value in vars(self.distances).items() if self.distances else ():
             if name != "notes":

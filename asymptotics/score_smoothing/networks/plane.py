@@ -6,69 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
-from ...common.input.checks import integer, number
-from ...common.numerics.compiled import njit
 from ...common.output.results import Result
 from ..points import circle_points, positive_time
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def descend_plane(x, target, a, w, b, c, linear, decay, rate, momentum, steps):
-    """Minimise ½ mean |g(x) − target|² + decay/2 Σ(|a_j|² + |w_j|²) in place, g = Σ a_j [w_j·x + b_j]_+ + c + linear x.
-
-    The last fifth of the steps lets the rate go linearly to zero.
-    """
-    n, m = x.shape[0], b.size
-    va, vw, vb = np.zeros((m, 2)), np.zeros((m, 2)), np.zeros(m)
-    vc, vl = np.zeros(2), np.zeros((2, 2))
-    residual, active = np.empty((n, 2)), np.empty((m, n))
-    for step in range(steps):
-        eta = rate * min(1.0, (steps - step) / (0.2 * steps))
-        for i in range(n):
-            residual[i, 0] = c[0] + linear[0, 0] * x[i, 0] + linear[0, 1] * x[i, 1] - target[i, 0]
-            residual[i, 1] = c[1] + linear[1, 0] * x[i, 0] + linear[1, 1] * x[i, 1] - target[i, 1]
-        for j in range(m):
-            w0, w1, bj, a0, a1 = w[j, 0], w[j, 1], b[j], a[j, 0], a[j, 1]
-            for i in range(n):
-                h = max(w0 * x[i, 0] + w1 * x[i, 1] + bj, 0.0)
-                active[j, i] = h
-                residual[i, 0] += a0 * h
-                residual[i, 1] += a1 * h
-        g = np.zeros((2, 3))
-        for i in range(n):
-            for k in range(2):
-                residual[i, k] /= n
-                g[k, 0] += residual[i, k] * x[i, 0]
-                g[k, 1] += residual[i, k] * x[i, 1]
-                g[k, 2] += residual[i, k]
-        for j in range(m):
-            a0, a1 = a[j, 0], a[j, 1]
-            up0 = up1 = on = x0 = x1 = 0.0
-            for i in range(n):
-                h = active[j, i]
-                up0 += h * residual[i, 0]
-                up1 += h * residual[i, 1]
-                r = a0 * residual[i, 0] + a1 * residual[i, 1] if h > 0.0 else 0.0
-                on += r
-                x0 += r * x[i, 0]
-                x1 += r * x[i, 1]
-            va[j, 0] = momentum * va[j, 0] - eta * (up0 + decay * a0)
-            va[j, 1] = momentum * va[j, 1] - eta * (up1 + decay * a1)
-            vw[j, 0] = momentum * vw[j, 0] - eta * (x0 + decay * w[j, 0])
-            vw[j, 1] = momentum * vw[j, 1] - eta * (x1 + decay * w[j, 1])
-            vb[j] = momentum * vb[j] - eta * on
-            for k in range(2):
-                a[j, k] += va[j, k]
-                w[j, k] += vw[j, k]
-            b[j] += vb[j]
-        for k in range(2):
-            vc[k] = momentum * vc[k] - eta * g[k, 2]
-            c[k] += vc[k]
-            for i in range(2):
-                vl[k, i] = momentum * vl[k, i] - eta * g[k, i]
-                linear[k, i] += vl[k, i]
+from .descent import begun, descend_plane
 
 
 @dataclass(frozen=True)
@@ -120,12 +61,16 @@ class TrainedCircle(Result):
     def posterior_mean(self, x: Any, t: float | None = None) -> np.ndarray:
         """x + g(x) of positions (…, 2) (the network knows its own t only)."""
         x = np.asarray(x, dtype=np.float64)
-        return np.asarray(x + np.maximum(x @ self.w.T + self.b, 0.0) @ self.a + self.c + x @ self.linear.T)
+        return _mean(x, self.a, self.w, self.b, self.c, self.linear)
 
     def __call__(self, x: Any, t: float | None = None) -> np.ndarray:
         """The learned score g(x)/t."""
         x = np.asarray(x, dtype=np.float64)
         return np.asarray((self.posterior_mean(x) - x) / self.t)
+
+
+def _mean(x: np.ndarray, a: np.ndarray, w: np.ndarray, b: np.ndarray, c: np.ndarray, linear: np.ndarray) -> np.ndarray:
+    return np.asarray(x + np.maximum(x @ w.T + b, 0.0) @ a + c + x @ linear.T)
 
 
 def exact_mean(points: np.ndarray, x: np.ndarray, t: float) -> np.ndarray:
@@ -170,13 +115,7 @@ def train_circle(
     """
     y = circle_points(points)
     n, root = len(y), float(np.sqrt(positive_time("t", t)))
-    number("decay", decay, above=0.0)
-    number("rate", rate, above=0.0)
-    number("momentum", momentum, at_least=0.0, below=1.0)
-    hidden, noises = integer("hidden", hidden, at_least=3), integer("noises", noises, at_least=4)
-    rng = np.random.default_rng(integer("seed", seed, at_least=0))
-    xi = ndtri((np.arange(noises) + 0.5) / noises)
-    xi /= np.sqrt(np.mean(xi**2))
+    rng, xi = begun(decay, hidden, noises, 4, steps, rate, momentum, seed)
     noise = root * np.stack(np.meshgrid(xi, xi), axis=-1).reshape(-1, 2)
     x = (y[:, None] + noise).reshape(-1, 2)
     target = np.tile(-noise, (n, 1))
@@ -185,7 +124,7 @@ def train_circle(
     b = 0.5 * rng.uniform(-1.1, 1.1, hidden)
     a = 0.05 * rng.standard_normal((hidden, 2))
     c, linear = np.zeros(2), np.zeros((2, 2))
-    descend_plane(x, target, a, w, b, c, linear, decay * t, rate, momentum, integer("steps", steps, at_least=1))
+    descend_plane(x, target, a, w, b, c, linear, decay * t, rate, momentum, steps)
     fitted = np.maximum(x @ w.T + b, 0.0) @ a + c + x @ linear.T
     loss = float(np.mean(np.sum((fitted - (exact_mean(y, x, t) - x)) ** 2, axis=1)) / t)
     alpha = np.pi / n
@@ -195,7 +134,7 @@ def train_circle(
     at = np.cos(alpha) * e_m
 
     def mean(place: np.ndarray) -> np.ndarray:
-        return np.asarray(place + np.maximum(place @ w.T + b, 0.0) @ a + c + place @ linear.T)
+        return _mean(place, a, w, b, c, linear)
 
     step = 0.25 * np.sin(alpha)
     slope = np.sum((mean(at + step * e_c) - mean(at - step * e_c)) * e_c, axis=1) / (2 * step)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
-from ...common.input.checks import integer, number
 from ...common.output.results import Result
 from ..points import checked_points, midpoints, positive_time
 from ..scores.empirical import EmpiricalScore
+from .descent import begun, descend
 
 
 @dataclass(frozen=True)
@@ -118,17 +117,9 @@ def train(
     InputError
         If an argument is out of range.
     """
-    from .descent import descend
-
     y = checked_points(points)
     root = float(np.sqrt(positive_time("t", t)))
-    number("decay", decay, above=0.0)
-    number("rate", rate, above=0.0)
-    number("momentum", momentum, at_least=0.0, below=1.0)
-    hidden, noises = integer("hidden", hidden, at_least=3), integer("noises", noises, at_least=8)
-    rng = np.random.default_rng(integer("seed", seed, at_least=0))
-    xi = ndtri((np.arange(noises) + 0.5) / noises)
-    xi /= np.sqrt(np.mean(xi**2))
+    rng, xi = begun(decay, hidden, noises, 8, steps, rate, momentum, seed)
     x = (y[:, None] + root * xi).ravel()
     target = np.broadcast_to(-root * xi, (y.size, noises)).ravel().copy()
     span = y[-1] - y[0]
@@ -137,7 +128,7 @@ def train(
     b = -w * knots
     a = 0.05 * rng.standard_normal(hidden)
     affine = np.zeros(2)
-    descend(x, target, a, w, b, affine, decay * t, rate, momentum, integer("steps", steps, at_least=1))
+    descend(x, target, a, w, b, affine, decay * t, rate, momentum, steps)
     exact = EmpiricalScore(y).posterior_mean(x, t) - x
     loss = float(np.mean((_evaluate(x, a, w, b, affine) - exact) ** 2) / t)
     c = midpoints(y)

@@ -1,0 +1,344 @@
+"""Compiled steps of plain online SGD, one sample a step: the weights are read and written once a step.
+
+The weights are W = S V with a small matrix S (p, p) in double precision: weight decay and the part of the gradient along the
+decoders touch S alone, so that a step (`asymptotics.autoencoder.process.steps`)
+
+    W' = (1 − ηλ/d) W + D W_u + a₀ x₀ᵀ + a₁ x₁ᵀ     is     S' = (1 − ηλ/d) S + D S_u,   V' = V + S'⁻¹ (a₀ x₀ᵀ + a₁ x₁ᵀ).
+
+The change of V waits for the pass that takes the inner products with the next sample. The Gram matrix G = V Vᵀ/d follows from the
+inner products in closed form; every `EXACT` steps it is taken of the vectors again. Where S is far from 1 it is multiplied into V.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import float32, float64, int64, types, uint32
+
+from ...common.numerics.cache import LOCK
+from ...common.numerics.compiled import njit
+from ...common.numerics.normals import LANES, TILE32, normal_block
+from ..model.streams import BASE, TARGET
+from .arithmetic import BLOCK, add, dot, product, scaled
+from .steps import averaged
+
+#: Steps from one Gram matrix of the vectors themselves to the next (by number, so that no chunk changes it).
+EXACT = 32
+#: Σ_c |S_ac − δ_ac| above which S is multiplied into V: below, elimination without pivots is stable.
+FAR = 0.5
+
+_SUMS = {"contract", "reassoc", "nsz"}
+
+
+@njit(cache=True, fastmath=_SUMS, error_model="numpy")
+def _one(v: Any, a0: Any, a1: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
+    """v += a0 x₀ + a1 x₁, then v·y₀ and v·y₁ (summed in the vectors' own precision)."""
+    s, t = v.dtype.type(0), v.dtype.type(0)
+    for i in range(v.shape[0]):
+        u = v[i] + a0 * x0[i] + a1 * x1[i]
+        v[i] = u
+        s += u * y0[i]
+        t += u * y1[i]
+    return np.float64(s), np.float64(t)
+
+
+@njit(cache=True, fastmath=_SUMS, error_model="numpy")
+def _two(v: Any, w: Any, a0: Any, a1: Any, b0: Any, b1: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
+    """`_one` of two rows, so that x and y are read once."""
+    s, t, q, r = v.dtype.type(0), v.dtype.type(0), v.dtype.type(0), v.dtype.type(0)
+    for i in range(v.shape[0]):
+        x, y, f, g = x0[i], x1[i], y0[i], y1[i]
+        u = v[i] + a0 * x + a1 * y
+        v[i] = u
+        s += u * f
+        t += u * g
+        u = w[i] + b0 * x + b1 * y
+        w[i] = u
+        q += u * f
+        r += u * g
+    return np.float64(s), np.float64(t), np.float64(q), np.float64(r)
+
+
+@njit(cache=True, fastmath=_SUMS, error_model="numpy")
+def _kept(y0: Any, y1: Any, x0: Any, x1: Any) -> Any:
+    """y₀·y₀, y₀·y₁, y₁·y₁; x takes the place of y, for the change of the weights that waits."""
+    s, t, u = y0.dtype.type(0), y0.dtype.type(0), y0.dtype.type(0)
+    for i in range(y0.shape[0]):
+        f, g = y0[i], y1[i]
+        s += f * f
+        t += f * g
+        u += g * g
+        x0[i] = f
+        x1[i] = g
+    return np.float64(s), np.float64(t), np.float64(u)
+
+
+@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+def _spread_1(out: Any, spread: Any, z: Any, a: Any, x: Any) -> None:
+    s = out.dtype.type(a)
+    for i in range(out.shape[0]):
+        out[i] = spread[i] * z[i] + s * x[i]
+
+
+@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+def _spread_2(out: Any, spread: Any, z: Any, a: Any, x: Any, b: Any, y: Any) -> None:
+    s, t = out.dtype.type(a), out.dtype.type(b)
+    for i in range(out.shape[0]):
+        out[i] = spread[i] * z[i] + s * x[i] + t * y[i]
+
+
+@njit(cache=True, error_model="numpy")
+def _sample(out: Any, spread: Any, z: Any, coordinates: Any, references: Any, lo: Any) -> None:
+    """out = √ς z + Σ_m c_m u_m over a block that begins at ``lo``."""
+    hi = lo + out.shape[0]
+    count, one, two = 0, 0, 0
+    for m in range(coordinates.shape[0]):
+        if coordinates[m] != 0.0:
+            one, two = (m, two) if count == 0 else (one, m)
+            count += 1
+    if count == 1:
+        _spread_1(out, spread, z, coordinates[one], references[one, lo:hi])
+    elif count == 2:
+        _spread_2(out, spread, z, coordinates[one], references[one, lo:hi], coordinates[two], references[two, lo:hi])
+    else:
+        product(out, spread, z)
+        for m in range(coordinates.shape[0]):
+            if coordinates[m] != 0.0:
+                add(out, coordinates[m], references[m, lo:hi])
+
+
+@njit(cache=True, error_model="numpy")
+def _far(S: Any) -> Any:
+    p = S.shape[0]
+    for a in range(p):
+        total = 0.0
+        for c in range(p):
+            total += abs(S[a, c] - (1.0 if a == c else 0.0))
+        if not total <= FAR:
+            return True
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def _fold(S: Any, V: Any, G: Any, d0: Any, d1: Any, row: Any, small: Any) -> None:
+    """V ← S V, with G and the inner products d0, d1 of V; S ← 1."""
+    p, d = V.shape
+    for lo in range(0, d, BLOCK):
+        hi = min(lo + BLOCK, d)
+        for a in range(p):
+            scaled(row[a, : hi - lo], S[a, a], V[a, lo:hi])
+            for c in range(p):
+                if c != a and S[a, c] != 0.0:
+                    add(row[a, : hi - lo], S[a, c], V[c, lo:hi])
+        for a in range(p):
+            scaled(V[a, lo:hi], 1.0, row[a, : hi - lo])
+    sandwiched(S, G, small)
+    for a in range(p):
+        for c in range(p):
+            G[a, c] = small[p + a, c]
+        s, t = 0.0, 0.0
+        for c in range(p):
+            s += S[a, c] * d0[c]
+            t += S[a, c] * d1[c]
+        small[2 * p, a], small[2 * p + 1, a] = s, t
+    for a in range(p):
+        d0[a], d1[a] = small[2 * p, a], small[2 * p + 1, a]
+        for c in range(p):
+            S[a, c] = 1.0 if a == c else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def sandwiched(S: Any, G: Any, small: Any) -> None:
+    """small[p:2p] = S G Sᵀ; small[:p] is scratch."""
+    p = S.shape[0]
+    for a in range(p):
+        for c in range(p):
+            s = 0.0
+            for e in range(p):
+                s += S[a, e] * G[e, c]
+            small[a, c] = s
+    for a in range(p):
+        for c in range(a + 1):
+            s = 0.0
+            for e in range(p):
+                s += small[a, e] * S[c, e]
+            small[p + a, c] = s
+            small[p + c, a] = s
+
+
+@njit(cache=True, error_model="numpy")
+def _solved(S: Any, small: Any, x: Any, y: Any) -> None:
+    """x ← S⁻¹ x and y ← S⁻¹ y, S within `FAR` of 1: elimination without pivots, so that rows of 1 stay as they are."""
+    p = S.shape[0]
+    for a in range(p):
+        for c in range(p):
+            small[a, c] = S[a, c]
+    for k in range(p):
+        for a in range(k + 1, p):
+            if small[a, k] != 0.0:
+                factor = small[a, k] / small[k, k]
+                for c in range(k + 1, p):
+                    small[a, c] -= factor * small[k, c]
+                x[a] -= factor * x[k]
+                y[a] -= factor * y[k]
+    for a in range(p - 1, -1, -1):
+        s, t = x[a], y[a]
+        for c in range(a + 1, p):
+            s -= small[a, c] * x[c]
+            t -= small[a, c] * y[c]
+        x[a], y[a] = s / small[a, a], t / small[a, a]
+
+
+_vector, _matrix, _integers = float64[::1], float64[:, ::1], int64[::1]
+_slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _matrix, _matrix))
+
+
+def _advance(
+    slopes: Any, decoders: Any, V: Any, S: Any, G: Any, scalars: Any, references: Any, coordinates: Any, spreads: Any,
+    spread_of: Any, data: Any, picks: Any, time_picks: Any, labels: Any, label_count: Any, clock: Any, time_weights: Any,
+    factors: Any, rates: Any, decays: Any, key0: Any, key1: Any, first: Any,
+) -> None:  # fmt: skip
+    """SGD steps first, first + 1, … (as many as ``factors``), in place.
+
+    Parameters
+    ----------
+    V, S, G : (p, d), (p, p), (p, p)
+        Weights W = S V, and V Vᵀ/d (taken of V at every step that is a multiple of `EXACT`, and so at step 0).
+    scalars : (1, skips + parameters)
+        b_1, b_2, …, κ.
+    slopes, decoders, references, coordinates, spreads, spread_of, data, picks, time_picks, labels, label_count, clock, time_weights,
+    factors, rates, decays, first
+        As in `asymptotics.autoencoder.process.steps`.
+    """
+    (p, d), skips = V.shape, clock.shape[1] - 9
+    terms, parameters, steps = decoders.shape[0], scalars.shape[1] - skips, factors.shape[0]
+    root = np.sqrt(np.float64(d))
+    words, z = np.empty((4, LANES), np.uint32), np.empty(BLOCK, np.float32)
+    y0, y1 = np.zeros(BLOCK, V.dtype), np.zeros(BLOCK, V.dtype)
+    x0, x1 = np.zeros(d, V.dtype), np.zeros(d, V.dtype)
+    wait0, wait1 = np.zeros(p, V.dtype), np.zeros(p, V.dtype)
+    row, small = np.empty((p, min(d, BLOCK)), V.dtype), np.empty((2 * p + 2, p))
+    d0, d1, lambda0, lambda1, omega = np.empty(p), np.empty(p), np.empty(p), np.empty(p), np.empty(p)
+    values, by_field, by_parameter = np.empty(terms), np.zeros((terms, p)), np.zeros((terms, parameters))
+    a0, a1, D, Q = np.empty(p), np.empty(p), np.empty((p, terms)), np.empty((p, p))
+    total, encoded, residual = np.empty(p), np.empty(p), np.empty(terms)
+    slope_kappa, kappa = np.empty(parameters), np.empty(parameters)
+    slope_b, b, now = np.empty(skips), np.empty(skips), np.zeros(5 + label_count)
+    change = np.empty((p, p))
+    # One pass more than there are steps: what waits at the end goes into the weights by the same code as on the way.
+    for k in range(steps + 1):
+        last = k == steps
+        exact = (first + k) % EXACT == 0 and not last
+        pick = 0 if last else picks[k]
+        d0[:], d1[:] = 0.0, 0.0
+        if exact:
+            G[:] = 0.0
+        s00, s01, s11 = 0.0, 0.0, 0.0
+        for lo in range(0, d, BLOCK):
+            hi = min(lo + BLOCK, d)
+            n = hi - lo
+            if not last:
+                padded = (n + TILE32 - 1) // TILE32 * TILE32
+                normal_block(key0, key1, BASE, first + k, lo, words, z[:padded])
+                scaled(y0[:n], 1.0, z[:n])
+                if data.shape[0] > 0:
+                    scaled(y1[:n], 1.0, data[pick, lo:hi])
+                else:
+                    normal_block(key0, key1, TARGET, first + k, lo, words, z[:padded])
+                    _sample(y1[:n], spreads[spread_of[pick], lo:hi], z[:n], coordinates[pick], references, lo)
+            f, g, of0, of1 = y0[:n], y1[:n], x0[lo:hi], x1[lo:hi]
+            for a in range(0, p - 1, 2):
+                s, t, q, r = _two(
+                    V[a, lo:hi], V[a + 1, lo:hi], wait0[a], wait1[a], wait0[a + 1], wait1[a + 1], of0, of1, f, g
+                )
+                d0[a] += s
+                d1[a] += t
+                d0[a + 1] += q
+                d1[a + 1] += r
+            if p % 2 == 1:
+                s, t = _one(V[p - 1, lo:hi], wait0[p - 1], wait1[p - 1], of0, of1, f, g)
+                d0[p - 1] += s
+                d1[p - 1] += t
+            if exact:
+                for a in range(p):
+                    for c in range(a + 1):
+                        G[a, c] += dot(V[a, lo:hi], V[c, lo:hi])
+            s, t, u = _kept(f, g, of0, of1)
+            s00 += s
+            s01 += t
+            s11 += u
+        if last:
+            break
+        if exact:
+            for a in range(p):
+                for c in range(a + 1):
+                    G[a, c] /= d
+                    G[c, a] = G[a, c]
+        sandwiched(S, G, small)
+        for a in range(p):
+            s, t = 0.0, 0.0
+            for c in range(p):
+                s += S[a, c] * d0[c]
+                t += S[a, c] * d1[c]
+                Q[a, c] = small[p + a, c]
+            lambda0[a], lambda1[a] = s / root, t / root
+        frame = k if clock.shape[0] > 1 else 0
+        b[:] = scalars[0, :skips]
+        kappa[:] = scalars[0, skips:]
+        D[:] = 0.0
+        slope_kappa[:] = 0.0
+        slope_b[:] = 0.0
+        averaged(
+            slopes, decoders, clock, frame, time_weights, time_picks[k], labels[k], label_count, 1, lambda0, lambda1, Q, s00, s01,
+            s11, b, kappa, now, omega, values, by_field, by_parameter, total, encoded, residual, a0, a1, D, slope_b, slope_kappa,
+        )  # fmt: skip
+        # the matrix after the step
+        for a in range(p):
+            gain, after = 2.0 * factors[k] * rates[a], 1.0 - factors[k] * rates[a] * decays[k] / d
+            a0[a] *= gain / root
+            a1[a] *= gain / root
+            for c in range(p):
+                change[a, c] = after * S[a, c]
+            for j in range(terms):
+                share = D[a, j] * gain / d
+                for c in range(p):
+                    change[a, c] += share * S[decoders[j], c]
+        S[:] = change
+        if _far(S):
+            _fold(S, V, G, d0, d1, row, small)
+        _solved(S, small, a0, a1)
+        for a in range(p):
+            wait0[a], wait1[a] = a0[a], a1[a]
+            a0[a], a1[a] = np.float64(wait0[a]), np.float64(wait1[a])
+        for a in range(p):
+            for c in range(a + 1):
+                s = a0[a] * d0[c] + a1[a] * d1[c] + d0[a] * a0[c] + d1[a] * a1[c]
+                s += a0[a] * a0[c] * s00 + (a0[a] * a1[c] + a1[a] * a0[c]) * s01 + a1[a] * a1[c] * s11
+                G[a, c] += s / d
+                G[c, a] = G[a, c]
+        for m in range(skips):
+            scalars[0, m] -= factors[k] * rates[p] * slope_b[m] / (d * d)
+        for m in range(parameters):
+            scalars[0, skips + m] -= factors[k] * rates[p + 1] * slope_kappa[m] / d
+
+
+def _signature(real: Any) -> Any:
+    rows = real[:, ::1]
+    return types.void(
+        _slopes, _integers, rows, _matrix, _matrix, _matrix, rows, _matrix, rows, _integers, rows, _integers, _integers,
+        _integers, int64, float64[:, :, ::1], _vector, _vector, _vector, _vector, uint32, uint32, int64,
+    )  # fmt: skip
+
+
+_compiled: dict[str, Any] = {}
+
+
+def advance(dtype: Any) -> Any:
+    """The compiled `_advance` for weights of single or double precision (explicit types, so that it is kept on disk)."""
+    name = np.dtype(dtype).name
+    with LOCK:
+        if name not in _compiled:
+            real = {"float32": float32, "float64": float64}[name]
+            _compiled[name] = njit(_signature(real), cache=True, nogil=True, error_model="numpy")(_advance)
+    return _compiled[name]
