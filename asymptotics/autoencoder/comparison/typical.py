@@ -18,6 +18,8 @@ from ..stability.typical import Typical, covered_by, of_path
 DRAWS = 32
 #: Fewer runs say nothing about a law.
 FEWEST = 3
+#: Pairs of samples of which the power of a test is taken.
+PAIRS = 400
 #: Above this many order parameters a branch's noise takes long: the path is then compared alone.
 LARGEST = 40
 
@@ -57,8 +59,8 @@ class TypicalRuns:
 def seen(values: np.ndarray, n: int, m: int) -> Callable[[float, float], float]:
     """Probability that the two-sample test of n values of a law and m runs rejects, where runs are larger by a relative change.
 
-    It rejects beyond D = √(ln(2/level) (n + m)/2nm); the measured largest distance of distribution functions has its true value as
-    its median, and a standard deviation of about √((n + m)/4nm).
+    Of pairs of samples drawn from the law: the distance of two empirical distribution functions has no simpler law off the
+    hypothesis (at the true distance it is larger by the noise that it is the maximum of).
 
     Parameters
     ----------
@@ -66,15 +68,16 @@ def seen(values: np.ndarray, n: int, m: int) -> Callable[[float, float], float]:
         Of the law.
     n, m : int
     """
-    from scipy.special import ndtr
+    from scipy.stats import kstwo
 
-    x = np.sort(values)
-    own = (np.arange(len(x)) + 0.5) / len(x)
-    size = np.sqrt((n + m) / (n * m))
+    rng = np.random.default_rng(0)
+    own, runs = rng.choice(values, (PAIRS, n)), rng.choice(values, (PAIRS, m))
+    steps = np.concatenate([np.full(n, 1.0 / n), np.full(m, -1.0 / m)])
 
     def probability(change: float, level: float) -> float:
-        distance = float(np.max(np.abs(np.interp(x / (1 + change), x, own, left=0.0, right=1.0) - own)))
-        return float(ndtr(2 * (distance / size - np.sqrt(np.log(2 / level) / 2))))
+        order = np.argsort(np.concatenate([own, (1 + change) * runs], axis=1), axis=1, kind="stable")
+        distance = np.max(np.abs(np.cumsum(steps[order], axis=1)), axis=1)
+        return float(np.mean(distance > kstwo.isf(level, max(1, round(n * m / (n + m))))))
 
     return probability
 
