@@ -131,6 +131,9 @@ def test_runs_that_leave_are_compared_with_their_law(initial):
     assert runs.initial == initial and (np.ptp(runs.Theta[:, 0]) > 0) == (initial == "drawn")
     verdict = asy.compare(path, runs)
     assert verdict.passed and any("Kolmogorov" in name for name, _ in verdict.tests)
+    # What it would have seen is said: 40 runs and 32 branches see changes of tens of per cent of |Θ|.
+    assert set(verdict.power) == {name for name, _ in verdict.tests} and "this comparison sees" in verdict.summary()
+    assert all(0.05 < change < 3.0 for change in verdict.power.values())
     assert any(
         ("drew their weights anew" in note) == (initial == "drawn") for note in verdict.notes if "typical" in note
     )
@@ -139,6 +142,25 @@ def test_runs_that_leave_are_compared_with_their_law(initial):
     object.__setattr__(other, "initial", initial)
     assert min(p for _, p in asy.compare(path, other).tests) < 1e-3
     assert asy.plot(path, runs)[1] is not None
+
+
+def test_what_the_test_of_typical_runs_would_have_seen():
+    """A scale that is seen with probability 1/2: SciPy's test on samples of exponential numbers, drawn anew."""
+    from scipy.stats import ks_2samp
+
+    from asymptotics.autoencoder.comparison.typical import seen
+
+    values = -np.log(1 - (np.arange(4000) + 0.5) / 4000)
+    n, m, level, rng = 32, 60, 0.005, np.random.default_rng(1)
+    probability = seen(values, n, m)
+    changes = np.linspace(0.0, 3.0, 61)
+    half = changes[np.argmax([probability(c, level) > 0.5 for c in changes])]
+    for change, wanted in ((half, 0.5), (0.0, level)):
+        rejected = [
+            ks_2samp(rng.exponential(size=n), (1 + change) * rng.exponential(size=m)).pvalue < level for _ in range(300)
+        ]
+        assert np.mean(rejected) == pytest.approx(wanted, abs=0.12 if wanted == 0.5 else 0.015)
+    assert probability(0.0, level) < 0.02
 
 
 def test_a_stable_path_is_its_own_law():

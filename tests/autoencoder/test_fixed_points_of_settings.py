@@ -33,6 +33,92 @@ def test_two_skip_coefficients_settle_at_the_best_skip_of_either_time():
     assert f"{wanted[0]:.6f} {wanted[1]:.6f}" in plain.summary()
 
 
+def saddle(**training):
+    """Two clusters ±2, one tanh unit without overlap: Θ = 0 is a saddle, which runs leave."""
+    return asy.Experiment(
+        target={"weights": [0.5, 0.5], "centroids": [[2.0], [-2.0]]},
+        denoiser={"hidden_units": 1, "skip": 1.0, "init": {"random": 0.0760165**0.5}},
+        training={"times": [0.5], "learning_rate": 0.2, "weight_decay": 0.05, "tau": 6.0, **training},
+    )
+
+
+@pytest.mark.parametrize(
+    ("training", "factor"),
+    [
+        ({"momentum": 0.5, "learning_rate": 0.1}, 2.0),
+        ({"weights": [0.8], "learning_rate": 0.25, "weight_decay": 0.04}, 0.8),
+    ],
+    ids=["momentum", "weights"],
+)  # fmt: skip
+def test_momentum_and_weights_are_another_rate(training, factor):
+    """A fixed momentum β is η/(1 − β); the loss times w is η w and λ/w: the same points, all rates and 1/times by 1/(1 − β), w."""
+    plain, other = (asy.fixed_points(x, starts=3, progress=False) for x in (saddle(), saddle(**training)))
+    assert [p.kind for p in other] == [p.kind for p in plain] and {"stable", "saddle"} <= {p.kind for p in plain}
+    np.testing.assert_allclose(other.states, plain.states, atol=1e-7)
+    np.testing.assert_allclose(other.rates, factor * plain.rates, rtol=1e-6, atol=1e-7)
+    one, two = asy.escape(saddle(), 2000), asy.escape(saddle(**training), 2000)
+    # 2000 runs of an independent chain: 2.5998(140).
+    assert one.mean == pytest.approx(2.5917, abs=1e-4)
+    assert (two.rate, two.mean, two.std) == pytest.approx(
+        (factor * one.rate, one.mean / factor, one.std / factor), rel=1e-5
+    )
+
+
+def test_labels():
+    """The end of a long path of a network that is told labels is a stable fixed point, along which biases move slowly (rate −.0025)."""
+    labelled = asy.Experiment(
+        target={"weights": [0.5, 0.5], "centroids": [[1.8], [-1.8]], "labels": [0, 1]},
+        denoiser={
+            "architecture": "labelled_bias", "hidden_units": 1, "skip": 1.0, "parameters": [1.7, -1.7],
+            "init": {"Theta": [[0.9]], "Q": [[0.9]]},
+        },
+        training={"times": [0.5], "learning_rate": 0.2, "weight_decay": 0.1, "tau": 4000.0, "label_dropout": 0.2},
+    )  # fmt: skip
+    end = asy.solve(labelled, progress=False)(4000.0)
+    points = asy.fixed_points(labelled.replace({"training.tau": 3.0}), starts=1, progress=False)
+    near = min(points, key=lambda p: float(np.max(np.abs(p.Theta - end.Theta))))
+    assert near.kind == "stable" and near.rate == pytest.approx(-0.002487, abs=1e-5)
+    np.testing.assert_allclose(near.Theta, end.Theta, atol=1e-5)
+    np.testing.assert_allclose(near.Q, end.Q, atol=1e-5)
+    np.testing.assert_allclose(near.parameters, end.parameters, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_runs_told_labels_leave_the_saddle_when_the_law_says():
+    labelled = saddle().replace(
+        {
+            "target.labels": [0, 1], "denoiser.architecture": "labelled_bias", "denoiser.parameters": [0.0, 0.0],
+            "training.label_dropout": 0.5,
+        }
+    )  # fmt: skip
+    law = asy.escape(labelled, 500, chain=300, workers=1, progress=False)
+    found = law.measured["chain"]
+    assert found["mean"] == pytest.approx(law.mean, abs=4 * found["sem"]) and found["late"] == 0
+
+
+@pytest.mark.slow
+def test_the_file_with_everything():
+    """Two units with labels and biases, two skip coefficients, three times of one sample: the path's end at long times is stable."""
+    everything = asy.Experiment(
+        target={"weights": [0.5, 0.5], "centroids": [[1.8], [-1.8]], "eigenvalues": [[0.5]], "labels": [0, 1]},
+        denoiser={
+            "architecture": "labelled_bias", "hidden_units": 2, "activation": "tanh",
+            "skip_fixed": "beta/(alpha**2+beta**2)", "skip_basis": ["1", "t"], "input_scale": "1/sqrt(alpha**2+beta**2)",
+            "output_scale": "alpha", "init": {"Theta": [[0.4], [-0.1]], "Q": [[0.4, 0.1], [0.1, 0.3]]},
+        },
+        training={
+            "times": [0.25, 0.5, 0.75], "weights": [0.4, 0.4, 0.2], "learning_rate": 0.1, "weight_decay": 0.1, "tau": 3.0,
+            "label_dropout": 0.2, "ema": 1.0,
+        },
+    )  # fmt: skip
+    points = asy.fixed_points(everything, starts=4, progress=False)
+    end = asy.solve(everything.replace({"training.tau": 200.0, "training.ema": None}), progress=False)(200.0)
+    near = min(points, key=lambda p: float(np.max(np.abs(np.linalg.eigvalsh(p.Q) - np.linalg.eigvalsh(end.Q)))))
+    assert near.kind == "stable" and points.confirmed < 1e-6
+    np.testing.assert_allclose(np.linalg.eigvalsh(near.Q), np.linalg.eigvalsh(end.Q), atol=1e-4)
+    np.testing.assert_allclose(near.b, end.b, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("verb", "training", "named"),
     [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...common.output.verdict import Row
+from ...common.output.power import detectable
+from ...common.output.verdict import Row, Verdict
 from ..finite_size.chi_square import default_taus
 from ..process.ensemble import Runs
 from ..solution import OrderParameterPath
@@ -16,6 +18,8 @@ from ..stability.typical import Typical, covered_by, of_path
 DRAWS = 32
 #: Fewer runs say nothing about a law.
 FEWEST = 3
+#: Pairs of samples of which the power of a test is taken.
+PAIRS = 400
 #: Above this many order parameters a branch's noise takes long: the path is then compared alone.
 LARGEST = 40
 
@@ -32,11 +36,50 @@ class TypicalRuns:
         Means of |Θ| by direction and of tr Q, shown and not counted: runs of a mixture are far from Gaussian.
     tests : tuple of (str, float)
         p-values of the two-sample Kolmogorov–Smirnov test of the same quantities, at the last recorded τ and at half of it.
+    values : dict
+        Many values of the law of every tested quantity, by the test's name.
+    branches, runs : int
+        How many of either were compared.
     """
 
     law: Typical
     rows: tuple[Row, ...]
     tests: tuple[tuple[str, float], ...]
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    branches: int = DRAWS
+    runs: int = 0
+
+    def power(self, verdict: Verdict) -> dict[str, float]:
+        """By how much runs would have to be larger in a tested quantity, relative, for its test to see it with probability 1/2."""
+        return detectable(
+            verdict, {}, {name: {name: seen(x, self.branches, self.runs)} for name, x in self.values.items()}
+        )
+
+
+def seen(values: np.ndarray, n: int, m: int) -> Callable[[float, float], float]:
+    """Probability that the two-sample test of n values of a law and m runs rejects, where runs are larger by a relative change.
+
+    Of pairs of samples drawn from the law: the distance of two empirical distribution functions has no simpler law off the
+    hypothesis (at the true distance it is larger by the noise that it is the maximum of).
+
+    Parameters
+    ----------
+    values : (many,)
+        Of the law.
+    n, m : int
+    """
+    from scipy.stats import kstwo
+
+    rng = np.random.default_rng(0)
+    own, runs = rng.choice(values, (PAIRS, n)), rng.choice(values, (PAIRS, m))
+    steps = np.concatenate([np.full(n, 1.0 / n), np.full(m, -1.0 / m)])
+
+    def probability(change: float, level: float) -> float:
+        order = np.argsort(np.concatenate([own, (1 + change) * runs], axis=1), axis=1, kind="stable")
+        distance = np.max(np.abs(np.cumsum(steps[order], axis=1)), axis=1)
+        return float(np.mean(distance > kstwo.isf(level, max(1, round(n * m / (n + m))))))
+
+    return probability
 
 
 def leaves(path: OrderParameterPath, runs: Runs) -> float | None:
@@ -62,6 +105,10 @@ def typical_runs(path: OrderParameterPath, runs: Runs) -> TypicalRuns:
     theta = np.linalg.norm(sample[..., : p * K].reshape(*sample.shape[:2], p, K), axis=2)
     trace = sample[..., p * K : p * K + len(i)][..., i == j].sum(axis=-1)
     found = np.linalg.norm(runs.Theta, axis=2), np.trace(runs.Q, axis1=2, axis2=3)
+    many = law.sample()
+    many_theta = np.linalg.norm(many[..., : p * K].reshape(*many.shape[:2], p, K), axis=2)
+    many_trace = many[..., p * K : p * K + len(i)][..., i == j].sum(axis=-1)
+    values: dict[str, np.ndarray] = {}
     rows, tests, tested = [], [], {int(k) for k in default_taus(runs.tau)}
     for k, tau in enumerate(runs.tau):
         if tau == 0:
@@ -70,12 +117,14 @@ def typical_runs(path: OrderParameterPath, runs: Runs) -> TypicalRuns:
         rows.append(Row.of_runs(f"typical tr Q({tau:.3g})", trace[:, k].mean(), found[1][:, k], counted=False))
         if k in tested:
             for direction in range(K):
+                name = f"typical |Theta_.{direction + 1}|({tau:.3g}): Kolmogorov-Smirnov"
                 p_value = float(ks_2samp(theta[:, k, direction], found[0][:, k, direction]).pvalue)
-                tests.append((f"typical |Theta_.{direction + 1}|({tau:.3g}): Kolmogorov-Smirnov", p_value))
-            tests.append(
-                (f"typical tr Q({tau:.3g}): Kolmogorov-Smirnov", float(ks_2samp(trace[:, k], found[1][:, k]).pvalue))
-            )
-    return TypicalRuns(law, tuple(rows), tuple(tests))
+                tests.append((name, p_value))
+                values[name] = many_theta[:, k, direction]
+            name = f"typical tr Q({tau:.3g}): Kolmogorov-Smirnov"
+            tests.append((name, float(ks_2samp(trace[:, k], found[1][:, k]).pvalue)))
+            values[name] = many_trace[:, k]
+    return TypicalRuns(law, tuple(rows), tuple(tests), values, len(sample), len(found[1]))
 
 
 def note(path: OrderParameterPath, runs: Runs, left: float) -> str:

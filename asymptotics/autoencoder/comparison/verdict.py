@@ -20,7 +20,7 @@ from ..solution import OrderParameterPath
 from .finite import JOINT, FiniteSize
 from .generated import distances, generated_rows
 from .order_parameters import labels_of, order_parameter_rows, places, power_of
-from .typical import leaves, note, typical_runs
+from .typical import TypicalRuns, leaves, note, typical_runs
 
 #: Share of the level of the test with the predicted covariance.
 SHARE = 0.5
@@ -91,6 +91,7 @@ def compare(path: OrderParameterPath, runs: Runs | Means | FiniteRuns, *, level:
     shares: dict[str, float] = {}
     not_tested = finite.not_tested()
     left = leaves(path, runs)
+    typical: TypicalRuns | None = None
     notes, warning = schedule_notes(problem, runs.dimension), path.stability.message(runs.dimension)
     if runs.data:
         notes.insert(0, f"the experiment trained on samples ({runs.data}), not on the Gaussian target of the theory")
@@ -122,6 +123,8 @@ def compare(path: OrderParameterPath, runs: Runs | Means | FiniteRuns, *, level:
         rows, level=level, tests=tuple(tests), notes=tuple(notes), details=details, shares=shares,
         not_tested=tuple(not_tested),
     )  # fmt: skip
+    if typical is not None:
+        return dataclasses.replace(verdict, power=typical.power(verdict))
     return (
         dataclasses.replace(verdict, power=power_of(verdict, path, finite.runs))
         if finite.predicted and left is None

@@ -19,20 +19,25 @@ from ..equations.integrate import kernels_of
 from ..equations.layout import Layout
 from ..model.problem import Problem
 from .covered import ENDS, FIXED, FLOW, live
-from .flow import MANY, Flow, known_to, rungs
+from .flow import MANY, SEARCHED, Flow, known_to, rungs
 from .images import Images
-from .search import candidates
+from .search import candidates, own_starts
 from .spectrum import Spectrum, kind_of, spectrum_of
 
 #: A root is confirmed where finer expectations move it by less than this, in units of 1 + |y|; with a kink, where rungs gain little.
 CONFIRMED, KINK_CONFIRMED = 1e-9, 2e-3
 #: Where the search is made: the first rung with this many nodes in one direction (points of Sobol').
-FIRST = {"hermite": 32, "sobol": 4096}
+FIRST = {"hermite": SEARCHED, "sobol": 4096}
 #: From states with larger order parameters than this a root is looked for with so many nodes in one direction at once: coarse
 #: ones do not see what is that far out.
 WIDE, WIDE_NODES = 4.0, 200
+#: Nodes over pairs of times that a search can afford.
+AFFORDABLE = 15_000
 #: A root whose order parameters are this many times what the target's are measured in is at the edge of the search.
 FAR = 1e4
+
+#: Random states from which a root is looked for, and that many where a drift takes long.
+STARTS, FEWER = 40, 8
 
 _log = logging.getLogger(__name__)
 
@@ -194,7 +199,7 @@ class FixedPoints(Result):
 def fixed_points(
     problem: Problem,
     *,
-    starts: int = 40,
+    starts: int | None = None,
     seed: int = 0,
     workers: int | None = None,
     progress: bool | None = None,
@@ -211,8 +216,9 @@ def fixed_points(
     Parameters
     ----------
     problem : Problem
-    starts : int
-        Random states to start from, besides the others.
+    starts : int, optional
+        Random states to start from, besides the others. Default 40; 8 where expectations are over more than two variables (several
+        units and times of one sample, or three units), which cost more.
     seed : int
     workers, checkpoint
         Not used: the search is short.
@@ -226,11 +232,14 @@ def fixed_points(
     from ... import __version__
 
     begin = time.perf_counter()
-    integer("starts", starts, at_least=0)
+    if starts is not None:
+        integer("starts", starts, at_least=0)
     problem = live(problem, "fixed points", (*FLOW, *FIXED, *ENDS))
     if not rates_at_end(problem) > 0:
         raise InputError("training.schedule: is 0 at the end of the training, where every state is a fixed point")
     ladder_ = rungs(problem)
+    if starts is None:
+        starts = STARTS if known_to(problem, 0.0) == 0.0 else FEWER
     few = len(kernels_of(problem).encoders) < MANY
     first = next(
         (k for k, (r, _) in enumerate(ladder_) if not few or r.nodes >= FIRST.get(r.kind, 0)), len(ladder_) - 1
@@ -239,11 +248,11 @@ def fixed_points(
     images = Images(flow)
     kink = not flow.drift.kernels.smooth and len(ladder_) > 1
     found = Found(flow, ladder_[first:], KINK_CONFIRMED if kink else known_to(problem, CONFIRMED))
-    with _progress.bar(None, "fixed points", enabled=progress, unit="start") as watch:
+    with _progress.bar(own_starts(starts), "fixed points", enabled=progress, unit="start") as watch:
         tried = 0
-        for y in candidates(flow, found.states, starts, integer("seed", seed, at_least=0)):
+        for begun, y in candidates(flow, found.states, starts, integer("seed", seed, at_least=0)):
             tried += 1
-            watch.update()
+            _progress.advance(watch, begun)
             found.add(y)
     order = np.lexsort((np.arange(len(found.states)), np.round(found.potential, 9)))
     end = found.end
@@ -294,6 +303,7 @@ class Found:
     def __init__(self, flow: Flow, ladder: list[Any], tolerance: float) -> None:
         self.flow, self.ladder, self.tolerance = flow, ladder, tolerance
         self.chain = [flow]
+        self.wide: Flow | None = None
         self.states: list[np.ndarray] = []
         self.spectra: list[Spectrum] = []
         self.potential: list[float] = []
@@ -307,13 +317,25 @@ class Found:
             self.chain.append(self.flow.finer(self.ladder[len(self.chain)]))
         return self.chain[k]
 
+    def _searched(self, k: int) -> Flow:
+        """The k-th rung, where roots are looked for: over pairs of times of several fields with no more nodes than a search can afford."""
+        n = len(self.flow.drift.kernels.encoders)
+        single, pairs = self.ladder[k]
+        if k == 0 or n == 1 or pairs.size(2 * n) <= AFFORDABLE:
+            return self._finer(k)
+        if self.wide is None:
+            fewer = [r for _, r in self.ladder[:k] if r.size(2 * n) <= AFFORDABLE]
+            self.wide = self.flow.finer((single, fewer[-1] if fewer else self.ladder[0][1]))
+        return self.wide
+
     def add(self, y: np.ndarray) -> None:
         """Newton's method from a state; what it finds, if it is new and no artefact of the nodes."""
         first = 0
         if np.max(np.abs(y)) > WIDE and len(self.ladder) > 1:
             finest = len(self.ladder) - 2
             first = next((k for k, (r, _) in enumerate(self.ladder[:finest]) if r.nodes >= WIDE_NODES), finest)
-        coarse = self._finer(first).root(y)
+        searched = self._searched(first)
+        coarse = searched.root(y)
         if coarse is None or np.max(np.abs(coarse)) > FAR * self.flow.scale:
             return
         size = 1e-5 * (1 + float(np.max(np.abs(coarse))))
@@ -322,7 +344,7 @@ class Found:
         self.coarse.append(coarse)
         if len(self.states) == 0:
             self.end = coarse
-        root, flow, moved = self._confirm(coarse, first + 1)
+        root, flow, moved = self._confirm(coarse, first + 1, searched)
         if root is None:
             self.rejected += 1
             return
@@ -336,12 +358,13 @@ class Found:
         self.potential.append(potential)
         self.flows.append(flow)
 
-    def _confirm(self, y: np.ndarray, first: int) -> tuple[np.ndarray | None, Flow, float]:
+    def _confirm(self, y: np.ndarray, first: int, searched: Flow) -> tuple[np.ndarray | None, Flow, float]:
         if len(self.ladder) == 1:
             return self._clean(self.flow, y), self.flow, 0.0
+        near = searched.jacobian(y)
         for k in range(first, len(self.ladder)):
             finer = self._finer(k)
-            root = finer.root(y)
+            root = finer.root(y, near)
             if root is None:
                 return None, finer, np.inf
             moved = float(np.max(np.abs(root - y))) / (1 + float(np.max(np.abs(root))))

@@ -28,8 +28,17 @@ MOVES = 1e-8
 #: Most steps of Newton's method, the longest step in units of 1 + |y|, and the most halvings of one.
 STEPS, LONGEST, HALVINGS = 40, 0.5, 12
 
-#: From so many encoder fields on product rules are expensive, and roots are known to this only.
-MANY, MANY_KNOWN = 3, 1e-6
+#: From so many fields (over pairs of times: twice those of the encoders) on product rules are expensive, and roots are known to this
+#: only; to that over pairs of times from so many on.
+MANY, MANY_KNOWN, MOST, MOST_KNOWN = 3, 1e-6, 6, 1e-3
+#: Nodes in one direction of such rules over pairs, and the most nodes of one.
+PAIRED, LARGEST_RULE = (4, 5, 6, 8, 12, 16, 20, 24), 130_000
+#: The search is made with so many nodes in one direction.
+SEARCHED = 32
+#: Smallest singular value of a Jacobian, in units of the largest, of a fixed point that stands alone.
+ISOLATED = 1e-3
+#: A step that leaves more than this share of the drift asks for a new Jacobian.
+SLOW = 0.2
 #: Gauss–Hermite nodes of one variable up to which there are equally spaced ones instead, their numbers, and how far they reach.
 WIDE, TRAPEZOIDS, REACH = 160, (801, 3201, 12801), 11.0
 
@@ -73,13 +82,24 @@ def rungs(problem: Problem) -> list[tuple[Rule, Rule]]:
     pairs = single[:1]
     if problem.training.shares_samples and "noise" not in kernels.exact:
         pairs = [r for r in ladder(2 * n, kink=kink, largest=100_000) if r.kind == "sobol" or r.nodes >= 12]
+        if 2 * n >= MANY and not kink:
+            # No points of Sobol' here either: the search goes by the coarsest, which the next ones confirm.
+            rules = [Rule("hermite", k) for k in PAIRED if k >= 8 or 2 * n >= MOST]
+            few = [r for r in rules if r.nodes ** (2 * n) <= 2_000_000 and r.size(2 * n) <= LARGEST_RULE]
+            searched = sum(r.nodes < SEARCHED for r in single) if n < MANY else 0
+            pairs = [few[0]] * searched + few if few else pairs
     count = max(len(single), len(pairs))
     return [(single[min(k, len(single) - 1)], pairs[min(k, len(pairs) - 1)]) for k in range(count)]
 
 
 def known_to(problem: Problem, wanted: float) -> float:
     """The accuracy that product rules can give of what is wanted."""
-    return wanted if len(kernels_of(problem).encoders) < MANY else max(wanted, MANY_KNOWN)
+    kernels = kernels_of(problem)
+    n = len(kernels.encoders)
+    paired = problem.training.shares_samples and "noise" not in kernels.exact and not without_nodes(problem, kernels)
+    if paired and 2 * n >= MOST:
+        return max(wanted, MOST_KNOWN)
+    return max(wanted, MANY_KNOWN) if n >= MANY or (paired and 2 * n >= MANY) else wanted
 
 
 @lru_cache(maxsize=8)
@@ -229,15 +249,20 @@ class Flow:
             q[s] = theta[s] @ lift @ theta[s].T
         return self.layout.pack(theta, q, b, kappa)
 
-    def root(self, y: np.ndarray) -> np.ndarray | None:
-        """A fixed point from ``y`` by damped Newton steps inside the physical states; None where they find none."""
+    def root(self, y: np.ndarray, near: np.ndarray | None = None) -> np.ndarray | None:
+        """A fixed point from ``y`` by damped Newton steps inside the physical states; None where they find none.
+
+        A Jacobian ``near`` that is known serves as long as steps by it gain; a root by a Jacobian of elsewhere is looked at anew.
+        """
         y = self.physical(y)
         f = self(y)
+        J, fresh = near, False
         for _ in range(STEPS):
             if not np.all(np.isfinite(f)):
                 return None
             size = 1.0 + float(np.max(np.abs(y)))
-            J = self.jacobian(y)
+            if J is None:
+                J, fresh = self.jacobian(y), True
             if not np.all(np.isfinite(J)):
                 return None
             # Families of fixed points (rotations of units) leave null directions: the shortest step.
@@ -245,7 +270,10 @@ class Flow:
             longest = float(np.max(np.abs(step)))
             # Close in value and in place: at a bifurcation a small rate of change is not enough.
             if self._small(f, size) and longest < MOVES * size:
-                return y
+                if fresh or self._isolated(J):
+                    return y
+                J = None
+                continue
             step *= min(1.0, LONGEST * size / max(longest, TINY))
             for _ in range(HALVINGS):
                 trial = self.physical(y + step)
@@ -254,9 +282,19 @@ class Flow:
                     break
                 step = step / 2
             else:
+                if not fresh:
+                    J = None
+                    continue
                 return y if self._small(f, 1e3 * size) else None
-            y, f = trial, value
+            gained = float(np.linalg.norm(value)) < SLOW * float(np.linalg.norm(f))
+            y, f, J, fresh = trial, value, J if gained else None, False
         return y if self._small(f, 1.0 + float(np.max(np.abs(y)))) else None
+
+    @staticmethod
+    def _isolated(J: np.ndarray) -> bool:
+        """Whether a Jacobian is far from singular: then a small rate of change is close to a root."""
+        values = np.linalg.svd(J, compute_uv=False)
+        return bool(values[-1] > ISOLATED * values[0])
 
     def _small(self, f: np.ndarray, size: float) -> bool:
         return float(np.max(np.abs(self.basis.T @ f))) < ROOT * size

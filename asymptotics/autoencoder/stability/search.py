@@ -12,26 +12,28 @@ from .spectrum import sorted_eigen
 
 #: Length of a relaxation in units of the slowest bulk time, and the states kept of one.
 RELAX, KEPT = 60.0, 4
+#: Most steps of one: where the flow is stiff or goes round in circles, the states up to there are as good.
+MOST_STEPS = 300
 #: A trial that exceeds this many times the problem's scale has run away.
 AWAY = 1e5
 
 
 def relaxed(flow: Flow, y: np.ndarray, length: float) -> list[np.ndarray]:
     """States along the flow from ``y`` where it is slow (local minima of the relative speed), the last one first."""
-    from scipy.integrate import solve_ivp
+    from scipy.integrate import LSODA
 
     def drift(_: float, x: np.ndarray) -> np.ndarray:
         return flow(x)
 
-    def away(_: float, x: np.ndarray) -> float:
-        return AWAY * flow.scale - float(np.max(np.abs(x)))
-
-    away.terminal = True  # type: ignore[attr-defined]
+    found = [y]
     with np.errstate(all="ignore"):
-        found = solve_ivp(
-            drift, (0.0, length), y, method="LSODA", rtol=1e-5, atol=1e-8, events=away, max_step=length / 8
-        )
-    states = found.y.T[np.all(np.isfinite(found.y.T), axis=1)]
+        solver = LSODA(drift, 0.0, y, length, rtol=1e-5, atol=1e-8, max_step=length / 8)
+        while solver.status == "running" and len(found) < MOST_STEPS:
+            solver.step()
+            if not np.all(np.isfinite(solver.y)) or np.max(np.abs(solver.y)) > AWAY * flow.scale:
+                break
+            found.append(solver.y)
+    states = np.array(found)
     if len(states) < 3:
         return []
     speed = np.array([np.linalg.norm(flow.basis.T @ flow(x)) / (1e-12 + np.linalg.norm(x)) for x in states])
@@ -40,8 +42,17 @@ def relaxed(flow: Flow, y: np.ndarray, length: float) -> list[np.ndarray]:
     return [states[-1], *(states[k] for k in slow)]
 
 
-def candidates(flow: Flow, known: list[np.ndarray], count: int, seed: int) -> Iterator[np.ndarray]:
-    """States from which a fixed point is looked for.
+#: Sizes of the states without overlap.
+ASLEEP = (0.0, 0.1, 0.3, 0.7, 1.5, 5.0, 12.0)
+
+
+def own_starts(count: int) -> int:
+    """Starts that others follow from, with ``count`` random ones: the experiment's path, states without overlap, random ones."""
+    return 1 + len(ASLEEP) + count
+
+
+def candidates(flow: Flow, known: list[np.ndarray], count: int, seed: int) -> Iterator[tuple[int, np.ndarray]]:
+    """States from which a fixed point is looked for, each with the number of `own_starts` that are done.
 
     Parameters
     ----------
@@ -57,7 +68,8 @@ def candidates(flow: Flow, known: list[np.ndarray], count: int, seed: int) -> It
     b = flow.settled_skip()
     theta0, q0, _, kappa0 = layout.unpack(flow.start)
     start = layout.pack(theta0, q0, b, kappa0)
-    yield from relaxed(flow, start, max(flow.tau, RELAX))
+    for x in relaxed(flow, start, max(flow.tau, RELAX)):
+        yield 0, x
     lifts = [np.linalg.pinv(T, rcond=NULL, hermitian=True) for T in given.T]
 
     def state(W: np.ndarray, L: np.ndarray, kappa: np.ndarray) -> np.ndarray:
@@ -72,8 +84,8 @@ def candidates(flow: Flow, known: list[np.ndarray], count: int, seed: int) -> It
         return layout.pack(theta, q, b, kappa)
 
     p, K = layout.p, layout.K
-    for size in (0.0, 0.1, 0.3, 0.7, 1.5, 5.0, 12.0):
-        yield state(np.zeros((p, K)), size * np.eye(p), kappa0)
+    for k, size in enumerate(ASLEEP):
+        yield 1 + k, state(np.zeros((p, K)), size * np.eye(p), kappa0)
     directions = np.concatenate([given.c, np.eye(K)]) if K else np.zeros((1, 0))
     done = 0
     for k in range(count):
@@ -87,12 +99,15 @@ def candidates(flow: Flow, known: list[np.ndarray], count: int, seed: int) -> It
         size = 10 ** (rng.uniform(0.3, 1.3) if k % 5 == 4 else rng.uniform(-1.5, 0.2))
         L = size * rng.standard_normal((p, p)) / np.sqrt(p)
         y = state(W, L, kappa0 + 0.3 * rng.standard_normal(len(kappa0)) * (k % 2))
-        yield y
+        begun = 1 + len(ASLEEP) + k
+        yield begun, y
         if k % 4 == 0:
-            yield from relaxed(flow, y, RELAX)
+            for x in relaxed(flow, y, RELAX):
+                yield begun, x
         done, before = _unstable(flow, known, done)
-        for x in before:
-            yield from relaxed(flow, x, RELAX)
+        for from_saddle in before:
+            for x in relaxed(flow, from_saddle, RELAX):
+                yield begun, x
 
 
 def _unstable(flow: Flow, known: list[np.ndarray], done: int) -> tuple[int, list[np.ndarray]]:
