@@ -27,13 +27,13 @@ def _chain(quick: bool) -> tuple[asy.Experiment, autoencoder.Collapse, autoencod
     return e, chain, chain.simulation
 
 
-def _closeness(chain: autoencoder.Collapse) -> str:
+def _closeness(chain: autoencoder.Collapse, runs: autoencoder.CollapseRuns) -> str:
     verdict = chain.compare()
     worst = max(float(np.max(row.scores())) for row in verdict.rows if row.counted)
     state = "agree" if verdict.passed else f"disagree in {', '.join(verdict.failures())}"
     return (
         f"theory and experiment (extrapolated in 1/d) {state}; the largest of {verdict.count} differences is {worst:.1f} s.e., which"
-        f" are those of {chain.simulation.runs} chains and judged by Student's law"
+        f" are those of {runs.runs} chains and judged by Student's law"
     )
 
 
@@ -61,7 +61,9 @@ def densities(quick: bool) -> Drawing:
         " network in R^d has its own peaks, which differ by their fluctuations of order 1/√d. Setting: the example"
         f" {EXAMPLE} (tanh, two hidden units, ten training times, t_f = 0.99)."
     )
-    return Drawing(figure, caption, f"{PAPER}, model collapse", _data(chain, runs), e.to_table(), _closeness(chain))
+    return Drawing(
+        figure, caption, f"{PAPER}, model collapse", _data(chain, runs), e.to_table(), _closeness(chain, runs)
+    )
 
 
 def decay(quick: bool) -> Drawing:
@@ -95,7 +97,7 @@ def decay(quick: bool) -> Drawing:
         "the first two, times d, at two dimensions: of order 1/d. The experiment's Lambda is the trace per dimension and keeps a "
         "part of order 1/d from the weights' directions, which the limit has lost; b learns from it."
     )
-    return Drawing(figure, caption, f"{PAPER}, model collapse", data, e.to_table(), _closeness(chain))
+    return Drawing(figure, caption, f"{PAPER}, model collapse", data, e.to_table(), _closeness(chain, runs))
 
 
 def cobweb(quick: bool) -> Drawing:

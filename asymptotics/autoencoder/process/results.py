@@ -83,6 +83,15 @@ class SgdState(Result):
     key: np.ndarray
     fingerprint: str
 
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        if "scale" in stored:
+            # Files of 0.1.0 have one factor a vector.
+            V = stored["V"]
+            rest = {name: value for name, value in stored.items() if name != "scale"}
+            stored = rest | {"mixing": np.diag(stored["scale"]), "gram": V @ V.T / V.shape[1]}
+        return super()._restored(stored)
+
 
 def _nothing() -> np.ndarray:
     return np.empty(0)

@@ -85,7 +85,7 @@ class Row:
         difference = np.asarray(self.mean) - np.asarray(self.theory)
         excess = np.maximum(np.abs(difference) - self.allowance, 0.0)
         scores = np.asarray(excess / np.maximum(np.asarray(self.sem), self.floor))
-        if not self.corrected:
+        if self.samples is None or not self.corrected:
             return scores
         return np.where(excess > 0.0, np.abs(unskewed(np.sign(difference) * scores, self.samples)), 0.0)
 
