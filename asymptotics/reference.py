@@ -39,6 +39,8 @@ SHARED = {
 }
 #: What the command line writes beside a result's own fields.
 HEAD = {"version": "of this package", "experiment": "name of the experiment", "seed": "seed of its simulation"}
+#: What ``asymptotics compare --json`` writes beside the verdict.
+COMPARED = {"theory": "what solve writes", "simulation": "what simulate writes"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,11 +193,12 @@ def json_fields(system: str, verb: str) -> list[JsonField]:
     """The fields of the JSON object of a verb, ``compare`` included."""
     choice("system", system, SYSTEMS)
     room = system_of(system)
+    beside = COMPARED if verb == "compare" else {}
     return [
         JsonField(system, verb, kind.__name__, name, *words)
         for kind in _results(room, verb)
         for name, words in _fields(kind).items()
-    ]
+    ] + [JsonField(system, verb, "dict", name, "object", meaning) for name, meaning in beside.items()]
 
 
 def _results(room: System, verb: str) -> list[type[Result]]:

@@ -62,9 +62,13 @@ def word_of(word: str) -> str:
     return word if len(word) == 1 or not word.isalpha() else rf"\mathrm{{{word}}}"
 
 
+#: Words that end like the name of an accented letter (t with a hat).
+_WORDS = ("that", "what", "That", "What", "hat", "bar")
+
+
 def _is_formula(token: str) -> bool:
     core = token.strip(".,;:()")
-    if not core:
+    if not core or core in _WORDS:
         return False
     if re.fullmatch(r"[A-Za-z]{2,}'s|[A-Za-z]+(-[A-Za-z]+)+", core):
         return False
@@ -167,7 +171,7 @@ def _name(word: str) -> str:
         return f"{word_of(word)} "
     if word in OPERATORS:
         return rf"\operatorname{{{word}}}"
-    if re.fullmatch(rf"({'|'.join(GREEK)}|[A-Za-z])(hat|bar|tilde)", word):
+    if word not in _WORDS and re.fullmatch(rf"({'|'.join(GREEK)}|[A-Za-z])(hat|bar|tilde)", word):
         return f"{word_of(word)} "
     match = re.fullmatch(rf"d({'|'.join(GREEK)}|[a-zA-Z])", word)
     if match:

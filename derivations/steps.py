@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy
 
+from .in_text import pretty
 from .sentences import sentence
 from .typeset import display, document, latex
 
@@ -53,9 +54,13 @@ class Step:
         return f"Step({self.title!r}, {len(self.equations)} equations)"
 
     def __str__(self) -> str:
+        return self.in_text()
+
+    def in_text(self, *, vectors: Sequence[str] = ()) -> str:
+        """Title, sentence and equations for a terminal."""
         lines = [self.title, "-" * len(self.title), self.text]
         for equation in self.equations:
-            lines += ["", sympy.pretty(equation, use_unicode=True, wrap_line=False)]
+            lines += ["", pretty(equation, vectors)]
         return "\n".join(lines)
 
     def latex(self, *, heading: str = "paragraph", vectors: Sequence[str] = ()) -> str:
@@ -157,7 +162,7 @@ class Derivation:
         return f"Derivation({self.name!r}: {', '.join(step.title for step in self.steps)})"
 
     def __str__(self) -> str:
-        parts = [f"Derivation: {self.name}", *map(str, self.steps)]
+        parts = [f"Derivation: {self.name}", *(step.in_text(vectors=self.vectors) for step in self.steps)]
         if self.slips:
             parts.append("Where the sources differ\n------------------------\n" + "\n".join(map(str, self.slips)))
         return "\n\n".join(parts)

@@ -12,7 +12,7 @@ from sympy.printing.latex import LatexPrinter
 from .sentences import ACCENTS, GREEK, formula, word_of
 
 #: Width of a line of a display, in printed signs: an article's text at 10 points.
-WIDTH = 78
+WIDTH = 74
 
 #: Symbols whose names say what they are.
 _WHOLE = {
@@ -41,6 +41,11 @@ _FIELDS = {
 }
 
 
+def direction(vectors: Sequence[str]) -> str:
+    """What a reference direction is called: u, unless a weight vector has that name."""
+    return next(letter for letter in "unkijv" if letter not in vectors)
+
+
 def _short(vectors: Sequence[str]) -> list[str]:
     """What stands as an index for each vector: its name, or its number where all are numbered alike (w_1, w_2)."""
     stems = {name.partition("_")[0] for name in vectors}
@@ -49,7 +54,9 @@ def _short(vectors: Sequence[str]) -> list[str]:
 
 
 def _joined(indices: Sequence[str]) -> str:
-    return "".join(indices) if all(len(i) == 1 for i in indices) else " ".join(indices)
+    """Indices side by side: letters, digits and Greek letters as they are, names of several letters apart."""
+    alone = all(len(i) == 1 or re.fullmatch(r"\\[A-Za-z]+", i) for i in indices)
+    return (" " if any(i.startswith("\\") for i in indices) else "").join(indices) if alone else ",".join(indices)
 
 
 def name_of(name: str, vectors: Sequence[str] = ()) -> str:
@@ -67,17 +74,20 @@ def name_of(name: str, vectors: Sequence[str] = ()) -> str:
         return rf"\mathrm d{name_of(match[1], vectors)}"
     stem, _, rest = name.partition("_")
     if stem == "zu" and rest.isdigit():
-        return f"z^{{({rest})}}_u"
+        return f"z^{{({rest})}}_{{{direction(vectors)}}}"
     if stem in _INDEXED and rest:
         shown, channels = _INDEXED[stem]
         parts = rest.split("_")
-        if all(part.isdigit() or part in ("a", "b", "ab", "c", *GREEK) for part in parts):
+        known = all(part.isdigit() or part in ("a", "b", "ab", "c", *GREEK) for part in parts)
+        # A number alone is an index, not a channel.
+        if known and len(parts) > channels:
             above = "".join(f"^{{({part})}}" for part in parts[:channels])
             names = _short(vectors)
             below = [
-                names[int(p) - 1] if p.isdigit() and 0 < int(p) <= len(names) else word_of(p) for p in parts[channels:]
+                names[int(p) - 1] if p.isdigit() and 0 < int(p) <= len(names) else p if p == "ab" else word_of(p)
+                for p in parts[channels:]
             ]
-            return f"{shown}{above}_{{{_joined(below)}}}" if below else f"{shown}{above}"
+            return f"{shown}{above}_{{{_joined(below)}}}"
     if stem in _FIELDS and rest:
         index = dict(zip(vectors, _short(vectors), strict=True)).get(rest, rest)
         return f"{_FIELDS[stem]}_{{{name_of(index) if not index.isdigit() else index}}}"
@@ -86,8 +96,10 @@ def name_of(name: str, vectors: Sequence[str] = ()) -> str:
     if rest:
         if rest in ACCENTS:
             return f"{ACCENTS[rest]}{{{word_of(stem)}}}"
-        under = {"infinity": r"\infty", "star": r"\star", "perp": r"\perp"}.get(rest) or name_of(rest)
-        return f"{word_of(stem)}_{{{under}}}"
+        under = {"infinity": r"\infty", "star": r"\star", "perp": r"\perp"}.get(rest)
+        # Two indices, as of a matrix.
+        numbers = rest.split("_") if re.fullmatch(r"\d+(_\d+)+", rest) else []
+        return f"{word_of(stem)}_{{{under or (_joined(numbers) if numbers else name_of(rest))}}}"
     return word_of(name)
 
 
@@ -128,7 +140,10 @@ class _Printer(LatexPrinter):
                 primes = "'" * int(order) if order <= 3 else f"^{{({order})}}"
                 return f"{name_of(type(inner).__name__, self._vectors)}{primes}({self._print(variable)})"
             if order == 1:
+                # One fraction, as a paper writes it.
                 return rf"\frac{{\mathrm d{self._print(inner)}}}{{\mathrm d{self._print(variable)}}}"
+        if isinstance(inner, sympy.Symbol) and len(variables) == 1 and variables[0][1] == 1:
+            return rf"\frac{{\mathrm d{self._print(inner)}}}{{\mathrm d{self._print(variables[0][0])}}}"
         return str(super()._print_Derivative(expr))
 
     def _print_Pow(self, expr: Any) -> str:
@@ -148,12 +163,26 @@ class _Printer(LatexPrinter):
 
 def latex(expression: sympy.Basic, vectors: Sequence[str] = ()) -> str:
     """An expression or equation on one line."""
-    return str(_Printer(vectors).doprint(expression))
+    return _apart(str(_Printer(vectors).doprint(expression)))
+
+
+#: A name of several letters in a formula, with its indices.
+_LONG = r"\\mathrm\{[A-Za-z]{2,}\}(?:[_^]\{[^{}]*\})*"
+
+
+def _apart(text: str) -> str:
+    """Thin spaces between a name of several letters and the factors beside it."""
+    text = re.sub(rf"({_LONG}) (?=[A-Za-z\d\\{{])(?!\\right|\\cdot|\\le|\\ge|\\to|\\in)", r"\1\\, ", text)
+    return re.sub(rf"(?<=[A-Za-z\d}})]) (?={_LONG})", r"\\, ", text)
 
 
 def width(text: str) -> int:
     """Printed signs of a formula, roughly: a command is one sign, a fraction as wide as its wider part."""
     text = re.sub(r"\\(left|right|mathrm|operatorname|mathbb|tfrac|displaystyle|,|;|!|quad)", "", text)
+    # Functions are as wide as their names, with the space around them.
+    text = re.sub(
+        r"\\(tanh|cosh|sinh|cos|sin|exp|log|ln|min|max|det|arctan)(?![A-Za-z])", r"\1 x", text.replace(" ", "")
+    )
     while match := re.search(r"\\frac\{((?:[^{}]|\{[^{}]*\})*)\}\{((?:[^{}]|\{[^{}]*\})*)\}", text):
         text = text[: match.start()] + max(match[1], match[2], key=len) + text[match.end() :]
     return len(re.sub(r"\\[A-Za-z]+", "x", re.sub(r"[{}_^ &]", "", text)))
@@ -173,7 +202,7 @@ def display(equation: sympy.Basic, vectors: Sequence[str] = (), limit: int = WID
     if isinstance(equation, sympy.Equality):
         left, right = latex(equation.lhs, vectors), sympy.expand_mul(equation.rhs)
         lines = _lines(right, vectors, limit - min(width(left), 20) - 4)
-        if max(map(width, lines)) <= limit + 6:
+        if max(map(width, lines)) <= limit + 4:
             body = f"{left} &= {lines[0]}" + "".join(rf" \\ &\quad {line}" for line in lines[1:])
             return rf"\begin{{align*}} {body} \end{{align*}}"
     return (
@@ -184,7 +213,7 @@ def display(equation: sympy.Basic, vectors: Sequence[str] = (), limit: int = WID
 
 def _lines(expression: sympy.Basic, vectors: Sequence[str], limit: int) -> list[str]:
     lines: list[str] = []
-    for term in sympy.Add.make_args(expression):
+    for term in expression.as_ordered_terms() if isinstance(expression, sympy.Add) else (expression,):
         shown = latex(term, vectors)
         signed = shown if shown.startswith("-") else f"+ {shown}"
         if lines and width(lines[-1]) + width(signed) <= limit:

@@ -61,7 +61,7 @@ def three_clusters(quick: bool) -> Drawing:
         f" training; lines: theory; points: mean and standard error of {runs.runs} trainings in d = {runs.dimension}, smaller than"
         " the marker where not seen; band: predicted standard deviation of one training. (b) Density of the target projected on u₁,"
         " u₂, (c) of generated points at τ = 4 by theory (exact, no kernel estimate), (d) of the points that the trained networks"
-        " generate (histogram; contours of the theory hold 30, 60 and 90 % of its mass).",
+        " generate (histogram; contours of the theory and, dashed, of the target hold 30, 60 and 90 % of the mass).",
         f"{PAPER}, order parameters and generated density of three clusters",
         _order_parameters(path, runs) | {"generated": runs.generated, "agree": np.array(verdict.passed)},
         exp.to_table(),

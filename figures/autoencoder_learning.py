@@ -123,7 +123,7 @@ def curves(quick: bool) -> Drawing:
         axes[3].set(title="denoising error, $O(1)$ part")
         axes[4].set(title="relative error of the score", yscale="log")
         for ax in axes[3:]:
-            ax.set_xlabel(r"sampling time $t$ (data at 1, noise at 0; noise level $\alpha = 1 - t$)")
+            ax.set_xlabel("sampling time $t$ (noise at 0, data at 1)")
         name_kinds(axes[0], line="theory", point=f"$d = {d}$")
         axes[0].set_ylim(top=1.45 * float(np.max(theory.mixture)))
         axes[0].legend(loc="upper right")
@@ -140,7 +140,9 @@ def curves(quick: bool) -> Drawing:
     score = {name: float(np.max(np.abs(beyond[name] / error[name])[1:])) for name in exact}
     data = {"tau": theory.tau, "t": fine, "tau_runs": taus, "t_runs": t, "denoising": denoising, "score": scores}
     data |= {name: getattr(theory, name) for name in ("sliced", "mixture", "masses", "cosines")}
-    data |= {f"{name}_beyond": beyond[name] for name in exact}
+    data |= {f"{name}_beyond": beyond[name] for name in exact} | {
+        f"{name}_score": np.array(score[name]) for name in exact
+    }
     data |= {"masses_low": low_mean["masses"], "masses_low_sem": low_sem["masses"]}
     data |= {f"{name}_mean": value for name, value in mean.items()} | {
         f"{name}_sem": value for name, value in sem.items()
@@ -149,10 +151,11 @@ def curves(quick: bool) -> Drawing:
         figure,
         "Learning curves: three clusters of unit variance at (3, 0), (0, −3), (−3, 0) with weights π = 0.5, 0.3, 0.2, two tied tanh"
         " units, E_t over t = 0.3, 0.6, 0.9, η = 0.1, weight decay 0.1, start almost without overlap, sampler stopped at t = 0.9;"
-        f" n/d = τ/(2η). Lines: theory; points: mean and standard error of {runs} trainings in d = {d}, {samples} generated points"
-        " each. (a) Sliced and mixture Wasserstein distance between target and generated projections; (b) generated mass in the"
-        f" Voronoi cell of each centroid (open points: d = {low}, to show how finite d matters); (c) cosine of each centroid with"
-        " the span of the weights; (d) denoising error minus its bulk; (e) error of the network's score in the reference plane,"
+        f" n/d = τ/(2η), noise level α = 1 − t. Lines: theory; points: mean and standard error of {runs} trainings in d = {d},"
+        f" {samples} generated points each. (a) Sliced and mixture Wasserstein distance between target and generated projections;"
+        f" (b) generated mass in the Voronoi cell of each centroid (open points: d = {low}, to show how finite d matters); (c) cosine"
+        " of each centroid with the span of the weights;"
+        " (d) denoising error minus its bulk; (e) error of the network's score in the reference plane,"
         " relative to the exact score.",
         f"{PAPER}, order-parameter equations and generated density",
         data,

@@ -31,7 +31,10 @@ def _closeness(chain: autoencoder.Collapse) -> str:
     verdict = chain.compare()
     worst = max(float(np.max(row.scores())) for row in verdict.rows if row.counted)
     state = "agree" if verdict.passed else f"disagree in {', '.join(verdict.failures())}"
-    return f"theory and experiment (extrapolated in 1/d) {state}; the largest of {verdict.count} differences is {worst:.1f} s.e."
+    return (
+        f"theory and experiment (extrapolated in 1/d) {state}; the largest of {verdict.count} differences is {worst:.1f} s.e., which"
+        f" are those of {chain.simulation.runs} chains and judged by Student's law"
+    )
 
 
 def _data(chain: autoencoder.Collapse, runs: autoencoder.CollapseRuns) -> dict[str, np.ndarray]:
@@ -53,7 +56,8 @@ def densities(quick: bool) -> Drawing:
     caption = (
         "Three clusters, and what three generations of networks make of them, each trained on the samples of the one before, on the"
         " plane of the centroids: contours that hold 30, 60 and 90 % of the mass, of the target (dashed) and of the generated law by"
-        f" theory (blue), over samples of {runs.runs} networks in R^d, d = {runs.dimension}. Insets: one of the peaks, enlarged. Each"
+        f" theory (blue), over samples of {runs.runs} networks in R^d, d = {runs.dimension}. Insets: one of the peaks, enlarged"
+        " (in the frame peaks are drawn no narrower than its hundredth part). Each"
         " network in R^d has its own peaks, which differ by their fluctuations of order 1/√d. Setting: the example"
         f" {EXAMPLE} (tanh, two hidden units, ten training times, t_f = 0.99)."
     )
@@ -83,7 +87,7 @@ def decay(quick: bool) -> Drawing:
         right.axhline(0, color="0.6", lw=0.8)
         right.set_xticks(generation)
         right.set(xlabel="generation", ylabel="$d$ × (experiment − theory)")
-        right.set_ylim(top=1.3 * right.get_ylim()[1])
+        right.set_ylim(-1, 1.3 * right.get_ylim()[1])
         right.legend(ncols=2, loc="upper center")
     caption = (
         "Left: mean eigenvalue of the training data, skip connection and distances to the original target against generation; "
@@ -127,7 +131,7 @@ def cobweb(quick: bool) -> Drawing:
 
 def phases(quick: bool) -> Drawing:
     """Collapse, stable spread and blow-up over (t_f, τ), (t_f, ε) and (t_f, φ)."""
-    n = 14 if quick else 41
+    n = 14 if quick else 31
     e = asy.example(EXAMPLE).replace({"training.times": [0.7], "sampling.scheme": "euler"})
     many = asy.example(EXAMPLE)
     stops = np.linspace(0.3, 0.995, n)

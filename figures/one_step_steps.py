@@ -70,7 +70,7 @@ def steps(quick: bool) -> Drawing:
             beyond, error = (step * mean[2] - mean[1]) / (step - 1), np.hypot(step * sem[2], sem[1]) / (step - 1)
             scores.append((beyond - exact) / error)
             data |= {f"kl_{scheme}": mean, f"kl_{scheme}_sem": sem, f"kl_{scheme}_limit": exact}
-        limit = flow_divergence(q, d, ratios[0] * d).total
+        limit = float(np.array(flow_divergence(q, d, ratios[0] * d).total, dtype=float))
         left.axhline(limit, color="0.4", lw=0.9, ls="--")
         left.annotate(f"deterministic, $k\\to\\infty$, $n = {ratios[0]}\\,d$", (1, limit), xytext=(0, -9),
                       textcoords="offset points", fontsize=7, color="0.3")  # fmt: skip
@@ -83,9 +83,9 @@ def steps(quick: bool) -> Drawing:
                           alpha=(0.4, 1.0, 1.0)[i], label=f"$n = {ratio}\\,d$")  # fmt: skip
         left.set_ylim(top=200 * limit)
         left.legend(ncols=2, loc="upper right")
-        for k, ratio in enumerate((1.25, 2.0, 5.0)):
+        for k, few in enumerate((1.25, 2.0, 5.0)):
             more: dict[str, Any] = {
-                "samples": round(ratio * d),
+                "samples": round(few * d),
                 "runs": 2 * runs,
                 "underlying": "kernel",
                 "underlying_samples": fresh,
@@ -96,9 +96,9 @@ def steps(quick: bool) -> Drawing:
             # drawn a little apart, so that equal values stay legible
             x = np.array(counts) * 1.04 ** (k - 1)
             bars = [np.maximum(p - low, 0.0), np.maximum(high - p, 0.0)]
-            points(right, x, p, bars, color=COLOURS[k + 2], label=f"$n = {ratio:g}\\,d$")
+            points(right, x, p, bars, color=COLOURS[k + 2], label=f"$n = {few:g}\\,d$")
             right.plot(x, p, color=COLOURS[k + 2], lw=0.7, ls=":")
-            data |= {f"P_{ratio:g}": p}
+            data |= {f"P_{few:g}": p}
         right.set(xscale="log", xlabel="steps $k$", ylabel=PROBABILITY, ylim=(-0.04, 1.04))
         right.set_title(f"O: kernel estimate of {fresh} fresh samples")
         right.legend(loc="center right", bbox_to_anchor=(1.0, 0.58))

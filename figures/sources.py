@@ -50,6 +50,7 @@ PAPERS: tuple[Paper, ...] = (
             "three-clusters": "target, theory and experiment for tanh, r = 2; the order parameters Q, Θ, b solve ODEs",
             "relu-four-units": "target, theory and experiment for ReLU, r = 4",
             "mnist-gaussian": "the Gaussian with MNIST's covariance; how finite d shows is not in it",
+            "latent-ring": "densities whose latent variable is continuous, a manifold of centroids",
             "unequal-clusters": "clusters with covariances of their own",
             "noisy-sampler": "samplers with any ε along the path; generated densities with ε > 0",
             "predictions": "the interpolant's denoiser; noise and velocity are functions of it, and learned in its place elsewhere",

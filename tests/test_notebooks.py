@@ -123,3 +123,42 @@ def test_theory_prints_what_is_stored(notebook):
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_cell_runs(notebook):
     check(notebook, ("theory", "run"))
+
+
+#: A notebook in a kernel of its own, as Jupyter runs it: what every cell leaves behind, as JSON.
+KERNEL = """
+import json, sys
+import nbclient, nbformat
+cells = [nbformat.v4.new_code_cell(source) for source in json.loads(sys.stdin.read())]
+notebook = nbformat.v4.new_notebook(cells=cells)
+nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+print(json.dumps([cell.outputs for cell in notebook.cells]))
+"""
+
+
+def test_a_real_kernel_shows_bars_and_tables():
+    """Bars on standard error without being asked for; results as tables with a picture."""
+    for module in ("nbclient", "ipykernel"):
+        pytest.importorskip(module)
+    sources = [
+        "import asymptotics as asy",
+        "exp = asy.example('one-step').replace({'one_step.dimension': 4, 'one_step.samples': 30, 'simulation.runs': 3})\nexp",
+        "asy.simulate(exp, workers=1)",
+    ]
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", KERNEL],
+        input=json.dumps(sources),
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    _, (experiment,), outputs = json.loads(done.stdout.splitlines()[-1])
+    assert "<td>diffusion_time</td>" in "".join(experiment["data"]["text/html"])
+    bars = "".join(text(out["text"]) for out in outputs if out.get("name") == "stderr")
+    assert "data set" in bars or "run" in bars, bars
+    assert "%|" in bars
+    (shown,) = (out["data"] for out in outputs if out["output_type"] == "execute_result")
+    assert "data:image/png;base64," in text(shown["text/html"]) and "<table" in text(shown["text/html"])

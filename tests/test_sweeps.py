@@ -139,6 +139,10 @@ def test_same_numbers_on_processes(tmp_path):
         tables.append(asy.sweep(small, grid, out=folder, simulate=True, workers=workers).to_csv())
         assert (folder / "table.csv").read_text() == tables[-1]
     assert tables[0] == tables[1]
+    # The file has the places of the JSON; who asks may write the entry as the figures do.
+    again = asy.sweep(small, grid, out=tmp_path / "1", simulate=True, workers=1)
+    np.testing.assert_array_equal(again["Q_12"], again["Q[0,1]"])
+    assert {"Q_11", "simulation.mean.Q_12"} <= set(again.to_dataframe().columns) and "Q_33" not in again.to_dataframe()
     head, *rows = csv.reader(tables[0].splitlines())
     assert {"Q[0,0]", "Q[1,1]", "b", "simulation.mean.b", "simulation.mean.Q[0,0]", "simulation.sem.b"} <= set(head)
     assert len(rows) == 8 and not any(row[head.index("error")] for row in rows)

@@ -11,6 +11,7 @@ from .equations import Model as Model
 from .equations import Points as Points
 from .equations import SolveError as SolveError
 from .flow import Flow as Flow
+from .generated import generated_divergence as generated_divergence
 from .generated import generated_norm as generated_norm
 from .generated import generated_variances as generated_variances
 from .generated import sampling_times as sampling_times

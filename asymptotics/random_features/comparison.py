@@ -9,7 +9,8 @@ import numpy as np
 from ..common.input.checks import InputError
 from ..common.output.power import detectable, shifts
 from ..common.output.verdict import Row, Verdict
-from .flow import Flow
+from .flow import Flow, relaxation
+from .outlier import of_the_mean
 from .problem import Problem
 from .ridge import ridge
 from .settings import RandomFeatures, Simulation
@@ -18,7 +19,8 @@ from .theory import Solution
 from .times import longest
 
 #: Inputs whose smallest visible change a verdict states; a relative step of each.
-INPUTS, STEP = ("features", "samples", "diffusion_time", "ridge", "weight_decay"), 0.01
+INPUTS = ("features", "samples", "diffusion_time", "ridge", "weight_decay", "initial_variance")
+STEP = 0.01
 
 
 def compare(theory: Solution, runs: Runs) -> Verdict:
@@ -65,11 +67,24 @@ def _extrapolated(problem: Problem, runs: Runs) -> dict[str, np.ndarray]:
     flows, points = [], []
     for dimension in runs.sizes:
         model = problem.simulated(dimension)
-        flows.append(Flow.of(model, longest(model, runs.times), table.weight_decay).losses(runs.times))
+        flow = Flow.of(model, longest(model, runs.times), table.weight_decay, table.start)
+        mean = _mean(problem, dimension, runs.times)
+        flows.append(np.array(flow.losses(runs.times)) + mean[:, :-1])
         point = ridge(model, table.ridge)
-        points.append([getattr(point, name) for name in LOSSES])
+        points.append(np.array([getattr(point, name) for name in LOSSES]) + mean[:, -1])
     along, at_ridge = np.einsum("k,knt->nt", weights, np.array(flows)), weights @ np.array(points)
     return dict(zip(LOSSES, along, strict=True)) | {f"ridge_{n}": v for n, v in zip(LOSSES, at_ridge, strict=True)}
+
+
+def _mean(problem: Problem, dimension: int, times: np.ndarray) -> np.ndarray:
+    """What the activation's mean adds to the losses of this size, at every time and then for the ridge, shape (3, times + 1)."""
+    table, (p, _, nm) = problem.random_features, problem.counts(dimension)
+    u = p * problem.constants.mean**2
+    if u == 0:
+        return np.zeros((3, times.size + 1))
+    filters = np.append(relaxation(np.array(u), times, table.weight_decay), 1 / (u + table.ridge))
+    fading = np.append(np.exp(-(u + table.weight_decay) * times), 0.0)
+    return of_the_mean(filters, fading, u, p, nm, table.start)
 
 
 def _power(problem: Problem, runs: Runs, verdict: Verdict, here: dict[str, np.ndarray]) -> dict[str, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from ..common.input.checks import fail, present
 from ..common.numerics.spectra import load_spectrum, mnist_digits
 from ..common.output.results import Result, to_builtin
+from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
 from .activations import Activation, activation
 from .network import Features, Trained, averaged_features
@@ -86,7 +87,12 @@ class DigitsComparison(Result):
 
 
 def compare_digits(
-    settings: RandomFeatures, simulation: Simulation, *, workers: int | None = None, progress: bool | None = None
+    settings: RandomFeatures,
+    simulation: Simulation,
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> DigitsComparison:
     """Train on digits (centred, scaled to the trace of the settings' spectrum) and measure the losses on others.
 
@@ -96,6 +102,8 @@ def compare_digits(
         With ``spectrum = "mnist"`` and the noise averaged exactly; ``trace`` sets the scale.
     simulation : Simulation
         Runs and seed.
+    workers, progress, checkpoint
+        As in `simulation.simulate`.
     """
     started = clock.perf_counter()
     if settings.spectrum != "mnist":
@@ -122,6 +130,7 @@ def compare_digits(
             workers=workers,
             progress=progress,
             description="digits",
+            checkpoint=checkpoint,
         )
     )
     return DigitsComparison(
@@ -153,7 +162,13 @@ def _one_run(seed: np.random.SeedSequence, problem: Problem) -> np.ndarray:
     train = _averaged(weights, data[:, :n], table.diffusion_time, function)
     test = _averaged(weights, data[:, n:], table.diffusion_time, function)
     trained = Trained(train, test)
-    return trained.losses(trained.flow_filter(np.asarray(table.times, dtype=float), table.weight_decay))
+    times = np.asarray(table.times, dtype=float)
+    filters = trained.flow_filter(times, table.weight_decay)
+    losses = trained.losses(filters)
+    if table.initial_variance > 0:
+        start = np.sqrt(table.start / p) * rng.standard_normal((d, p))
+        losses += trained.started(filters, trained.fading(times, table.weight_decay), start)
+    return losses
 
 
 def _averaged(weights: np.ndarray, data: np.ndarray, time: float, function: Activation) -> Features:

@@ -1,4 +1,4 @@
-r"""Losses along gradient flow from A(0) = 0, in the unit of time A(τ) = −Δ^{−1/2} Vᵀ f_τ(U), f_τ(u) = (1 − e^{−uτ})/u.
+r"""Losses along gradient flow from A(0) = 0: A(τ) = −Δ^{−1/2} Vᵀ f_τ(U), f_τ(u) = (1 − e^{−uτ})/u; `start` adds a random A(0).
 
 For Ȧ = −∇_A L with the loss summed over the d outputs, as usual in code (loss/(dn)), τ = 2Δ t_GF/d.
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from .contour import Contour, around
 from .equations import Model, Points, Source, response
+from .start import resolvent_traces
 
 
 def relaxation(z: np.ndarray, times: np.ndarray, decay: float = 0.0) -> np.ndarray:
@@ -41,16 +42,19 @@ class Flow:
     contour : Contour
     decay : float
         Weight decay λ.
+    start : float
+        Δω of a random A(0) of variance ω/p.
     """
 
     model: Model
     contour: Contour
     decay: float = 0.0
+    start: float = 0.0
 
     @classmethod
-    def of(cls, model: Model, longest: float, decay: float = 0.0) -> Flow:
+    def of(cls, model: Model, longest: float, decay: float = 0.0, start: float = 0.0) -> Flow:
         """For training times up to ``longest`` (longer ones where U has no zero eigenvalues)."""
-        return cls(model, around(model, longest), decay)
+        return cls(model, around(model, longest), decay, start)
 
     @cached_property
     def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +74,15 @@ class Flow:
         train = 1 + self.contour.integral((2 * f - self.contour.z * f**2) * (1 - p.phi))
         single = 1 + 2 * self.contour.integral(f * self.model.b2 * p.bar * p.mean_k)
         test, memory = single + self._double(f, f)
+        if self.start > 0:
+            fading = np.exp(-2 * (self.contour.z + self.decay) * times.ravel()[:, None])
+            train, test, memory = np.array([train, test, memory]) + self._started(fading)
         return tuple(x.reshape(times.shape) for x in (train, test, memory))  # type: ignore[return-value]
+
+    def _started(self, fading: np.ndarray) -> np.ndarray:
+        """What A(0) adds with e^{−2(U+λ)τ}, or another function of U, at the nodes: shape (3, times)."""
+        traces = resolvent_traces(self.contour.points, -self.contour.z)
+        return -self.start * np.stack([self.contour.integral(fading * trace) for trace in traces])
 
     def slope(self, time: float) -> float:
         """dL_test/dτ."""
@@ -79,7 +91,8 @@ class Flow:
         f, change = relaxation(self.contour.z, times, self.decay), np.exp(-rate * time)[None, :]
         p = self.contour.points
         single = 2 * self.contour.integral(change * self.model.b2 * p.bar * p.mean_k)
-        return float((single + 2 * self._double(f, change)[0])[0])
+        learned = float((single + 2 * self._double(f, change)[0])[0])
+        return learned + float(self._started(-2 * rate * change**2)[1, 0]) if self.start > 0 else learned
 
     def _double(self, one: np.ndarray, two: np.ndarray) -> np.ndarray:
         """∮∮ of one(z) two(z') h(z, z') for test and memorisation, shape (2, times)."""

@@ -9,10 +9,12 @@ not to training points. That the overlap with single training points stays negli
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
 from ..common.input.checks import array, fail
+from ..common.numerics.sample_covariance import SolveError
 from .kernel import SampleAverage, corner
 from .problem import Problem
 from .settings import RandomFeatures
@@ -59,13 +61,23 @@ def generated_variances(
     """
     sigma_0 = np.asarray(sigma_0)
     root = np.ones(sigma_0.shape, dtype=sigma_0.dtype)
+    for factor in _factors(settings, sigma_0, scaled_time, times, finite_features):
+        root = root * factor
+    return root**2
+
+
+def _factors(
+    settings: RandomFeatures, sigma_0: np.ndarray, scaled_time: float, times: np.ndarray, finite_features: bool
+) -> Iterator[np.ndarray]:
+    """What every step of the sampler multiplies the modes by."""
+    if settings.initial_variance > 0:
+        fail(settings.key("initial_variance"), settings.initial_variance, "0 for the law of what is generated")
     for here, there in itertools.pairwise(times):
         model = Problem(settings.replace(diffusion_time=float(here))).model
         keep, score, noise = step_factors(here, there)
         shift = model.s2 / model.psi_p if finite_features else 0.0
         linear = model.b2 / noise * corner(model, sigma_0, np.array([noise * scaled_time]), shift)[0]
-        root = root * (keep - score * (linear if np.iscomplexobj(sigma_0) else linear.real))
-    return root**2
+        yield keep - score * (linear if np.iscomplexobj(sigma_0) else linear.real)
 
 
 def generated_norm(
@@ -92,3 +104,49 @@ def generated_norm(
         for t in wanted
     ]
     return np.array(found)
+
+
+def generated_divergence(
+    settings: RandomFeatures, scaled_times: object, times: np.ndarray | None = None, *, finite_features: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    r"""KL(data ‖ generated)/d and KL(generated ‖ data)/d of the Gaussian laws N(0, Σ) and N(0, K(S)), for every τ'₀.
+
+    .. math::
+
+        \tfrac12\Big[\tfrac1d\mathrm{Tr}\,\Sigma K(S)^{-1}-1+\tfrac1d\ln\det K(S)-\tfrac1d\ln\det\Sigma\Big],\qquad
+        \tfrac12\Big[\tfrac1d\mathrm{Tr}\,\Sigma^{-1}K(S)-1-\tfrac1d\ln\det K(S)+\tfrac1d\ln\det\Sigma\Big].
+
+    On the plateau K = S, and both tend to d/4n per dimension for n ≫ d. Parameters as of `generated_norm`. Both are infinite where
+    the data have directions without variance, which the sampler fills.
+
+    Raises
+    ------
+    SolveError
+        If ln K is not analytic around the eigenvalues of S.
+    """
+    wanted = np.atleast_1d(array("scaled_times", scaled_times))
+    path = sampling_times() if times is None else array("times", times, ndim=1)
+    last = Problem(settings.replace(diffusion_time=float(path[-1]))).model
+    if np.any(last.sigma == 0):
+        return np.full(wanted.shape, np.inf), np.full(wanted.shape, np.inf)
+    average = SampleAverage.of(last, last.b2 / last.alpha2)
+    log_data = float(last.mass @ np.log(last.sigma))
+    found = []
+    for t in wanted:
+        factors = np.array(list(_factors(settings, average.nodes, t, path, finite_features)))
+        # Along the nodes from one end of the real axis to the other: near 0 at both if no factor vanishes inside.
+        phase = np.unwrap(np.concatenate([np.zeros((len(factors), 1)), np.angle(factors)], axis=1), axis=1)[:, 1:]
+        if np.any(np.abs(phase[:, [0, -1]]) > np.pi / 2):
+            raise SolveError(
+                f"the generated law at scaled_times = {t:.6g} has no logarithm around the sample covariance"
+            )
+        log_k = 2 * (np.log(np.abs(factors)) + 1j * phase).sum(axis=0)
+        difference = float(average.trace(log_k)) - log_data
+        found.append(
+            (
+                0.5 * (float(average.trace(np.exp(-log_k), 1)) - 1 + difference),
+                0.5 * (float(average.trace(np.exp(log_k), 2)) - 1 - difference),
+            )
+        )
+    one, two = np.array(found).T
+    return one, two

@@ -36,8 +36,8 @@ class SampleAverage:
     Parameters
     ----------
     nodes : ndarray of complex
-    weights : ndarray of complex, shape (2, nodes)
-        (1/d)Tr f(S){1, Σ} ≃ 2 Re Σ_j weights_j f(nodes_j).
+    weights : ndarray of complex, shape (3, nodes)
+        (1/d)Tr f(S){1, Σ, Σ⁻¹} ≃ 2 Re Σ_j weights_j f(nodes_j); the last is infinite where Σ has zero eigenvalues.
     """
 
     nodes: np.ndarray
@@ -52,11 +52,15 @@ class SampleAverage:
         found = np.array(list(population.along(start, float(population.real(np.array([start]))[0]), -z)))
         # (S − z)⁻¹ ≃ −(κ/z)(Σ + κ)⁻¹
         inverse = 1 / (model.sigma + found[:, None])
-        traces = -(found / z)[:, None] * (inverse @ np.stack([model.mass, model.mass * model.sigma], axis=1))
+        zero = model.sigma == 0
+        inverted = np.where(zero, np.inf if np.any(zero) else 0.0, model.mass / np.where(zero, 1.0, model.sigma))
+        probes = np.stack([model.mass, model.mass * model.sigma, inverted], axis=1)
+        with np.errstate(invalid="ignore"):
+            traces = -(found / z)[:, None] * (inverse @ probes)
         return cls(z, -weights * traces.T)
 
     def trace(self, values: np.ndarray, probe: int = 0) -> np.ndarray:
-        """(1/d)Tr f(S), or times Σ (``probe`` 1), from f at the nodes, shape (..., nodes)."""
+        """(1/d)Tr f(S), or times Σ (``probe`` 1) or Σ⁻¹ (2), from f at the nodes, shape (..., nodes)."""
         r: np.ndarray = 2 * (values @ self.weights[probe]).real
         return r
 

@@ -124,13 +124,7 @@ class Trained:
         self.dimension, self.noise = train.v.shape[1], train.noise
         self.rotated = self.vectors.T @ train.v
         self.own = np.einsum("ij,ij->i", self.rotated, self.rotated)
-        gram = self.rotated @ self.rotated.T
-        self.forms = [self._form(f, gram) for f in others]
-
-    def _form(self, features: Features, gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Linear and quadratic part of a loss in f, the filter of the eigenvalues."""
-        linear = np.einsum("ij,ij->i", self.rotated, self.vectors.T @ features.v)
-        return linear, (self.vectors.T @ features.u @ self.vectors) * gram
+        self.others = [(self.vectors.T @ f.v, self.vectors.T @ f.u @ self.vectors) for f in others]
 
     def flow_filter(self, times: np.ndarray, decay: float = 0.0) -> np.ndarray:
         """f_τ = (1 − e^{−(u+λ)τ})/(u+λ), shape (times, p)."""
@@ -143,17 +137,53 @@ class Trained:
         rate = self.values + strength
         return np.where(rate > 0, 1 / np.where(rate > 0, rate, 1.0), 0.0)[None, :]
 
+    def fading(self, times: np.ndarray, decay: float = 0.0) -> np.ndarray:
+        """e^{−(u+λ)τ}, what is left of A(0), shape (times, p)."""
+        r: np.ndarray = np.exp(-np.outer(times, self.values + decay))
+        return r
+
     def losses(self, filters: np.ndarray) -> np.ndarray:
         """Train loss and the others, per dimension, for every filter, shape (1 + others, filters)."""
-        d = self.dimension
+        d, gram = self.dimension, self.rotated @ self.rotated.T
         train = self.noise + (filters**2 @ (self.values * self.own) - 2 * filters @ self.own) / d
-        others = [
-            1 - 2 * filters @ linear / d + np.einsum("ti,ij,tj->t", filters, square, filters, optimize=True) / d
-            for linear, square in self.forms
-        ]
+        others = []
+        for v, u in self.others:
+            linear = np.einsum("ij,ij->i", self.rotated, v)
+            others.append(1 + (_form(filters, u * gram, filters) - 2 * filters @ linear) / d)
         return np.array([train, *others])
+
+    def started(self, filters: np.ndarray, fading: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """What a start A(0) adds to `losses`.
+
+        Parameters
+        ----------
+        filters, fading : ndarray, shape (times, p)
+            Of gradient flow at the same times.
+        start : ndarray, shape (d, p)
+            √Δ A(0).
+        """
+        b, d = start @ self.vectors, self.dimension
+        cross, own = np.einsum("ai,ia->i", b, self.rotated), np.einsum("ai,ai->i", b, b)
+        train = fading**2 @ (self.values * own) + 2 * fading @ cross - 2 * (fading * filters) @ (self.values * cross)
+        others = []
+        for v, u in self.others:
+            linear = np.einsum("ai,ia->i", b, v)
+            alone, mixed = _form(fading, u * (b.T @ b), fading), _form(fading, u * (self.rotated @ b).T, filters)
+            others.append(alone + 2 * fading @ linear - 2 * mixed)
+        return np.array([train, *others]) / d
 
     def coefficients(self, filter_: np.ndarray, noise: float) -> np.ndarray:
         """A = −Δ^{−1/2} Vᵀ f(U), shape (d, p)."""
         found: np.ndarray = -((self.rotated.T * filter_) @ self.vectors.T) / np.sqrt(noise)
         return found
+
+    def remainder(self, fading: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """A(0) e^{−(U+λ)τ}, shape (d, p)."""
+        found: np.ndarray = ((start @ self.vectors) * fading) @ self.vectors.T
+        return found
+
+
+def _form(left: np.ndarray, matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """left · matrix · right at every time."""
+    r: np.ndarray = np.einsum("ti,ti->t", left @ matrix, right)
+    return r

@@ -173,9 +173,17 @@ def _one_run(
             features = drawn_features(rng, weights, data, float(here), function, nm // n)
         trained = Trained(features)
         keep, score, step_noise = step_factors(here, there)
+        times = step_noise * tau
+        start = fading = None
+        if table.initial_variance > 0:
+            # One network a diffusion time, each from a start of its own.
+            start = np.sqrt(table.initial_variance / p) * rng.standard_normal((d, p))
+            fading = trained.fading(times, table.weight_decay)
         moving = slice(None) if k >= begin else slice(0, points)
-        for i, filter_ in enumerate(trained.flow_filter(step_noise * tau, table.weight_decay)):
+        for i, filter_ in enumerate(trained.flow_filter(times, table.weight_decay)):
             a = trained.coefficients(filter_, step_noise)
+            if start is not None and fading is not None:
+                a += trained.remainder(fading[i], start)
             x[i][:, moving] = keep * x[i][:, moving] + score * (a @ function(weights @ x[i][:, moving]))
     return np.array([_measures(y, data, own, fresh, points) for y in x]).T
 

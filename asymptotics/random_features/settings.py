@@ -41,6 +41,8 @@ class RandomFeatures(Settings):
         λ ≥ 0 of the ridge estimator.
     weight_decay : float
         λ ≥ 0 of the gradient flow.
+    initial_variance : float
+        ω ≥ 0: gradient flow starts at an A(0) of independent N(0, ω/p); 0: at A(0) = 0.
     activation : str
         tanh, erf (the error function itself), relu, sigmoid, softplus, linear, or an expression in x.
     spectrum : table, str or list, optional
@@ -63,6 +65,7 @@ class RandomFeatures(Settings):
         "diffusion_time": Notation("t", ("t",)),
         "noises": Notation("m", ("m",), "noises a sample"),
         "ridge": Notation("λ", ("lambda", "lam")),
+        "initial_variance": Notation("ω", ("omega",), "p times the variance of a weight at the start"),
         "activation": Notation("σ", ("sigma", "nonlinearity")),
         "spectrum": Notation("", ("covariance",), "variance a direction"),
         "eigenvalues": Notation("ς", (), "variance a direction"),
@@ -81,6 +84,7 @@ class RandomFeatures(Settings):
     noises: int | str = ALL
     ridge: float = 0.0
     weight_decay: float = 0.0
+    initial_variance: float = 0.0
     activation: str = "tanh"
     spectrum: Any = None
     eigenvalues: Any = None
@@ -108,6 +112,7 @@ class RandomFeatures(Settings):
             noises=noises,
             ridge=number(self.key("ridge"), self.ridge, at_least=0),
             weight_decay=number(self.key("weight_decay"), self.weight_decay, at_least=0),
+            initial_variance=number(self.key("initial_variance"), self.initial_variance, at_least=0, at_most=1e6),
             times=times.tolist(),
         )
         if self.dimension is not None:
@@ -144,6 +149,11 @@ class RandomFeatures(Settings):
     def noise(self) -> float:
         """Δ."""
         return float(-np.expm1(-2 * self.diffusion_time))
+
+    @property
+    def start(self) -> float:
+        """Δω, the scale of what a random A(0) adds to the losses."""
+        return self.noise * self.initial_variance
 
     def spectral_law(self, dimension: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Distinct eigenvalues of Σ, descending, and their shares.

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import numpy as np
 
+from ..common.input.checks import choice
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
 from .activations import activation
+from .digits import DigitsComparison, compare_digits
 from .network import Trained, averaged_features, drawn_features, population_features
 from .problem import Problem
 
@@ -64,6 +66,10 @@ def one_network(rng: np.random.Generator, problem: Problem, dimension: int) -> n
         trained.flow_filter(np.asarray(table.times, dtype=float), table.weight_decay),
     ]
     losses = trained.losses(np.concatenate(filters))
+    if table.initial_variance > 0:
+        start = np.sqrt(table.start / p) * rng.standard_normal((dimension, p))
+        fading = trained.fading(np.asarray(table.times, dtype=float), table.weight_decay)
+        losses[:, 1:] += trained.started(filters[1], fading, start)
     # With the noise averaged exactly the memorisation loss is the train loss.
     return losses if nm else np.concatenate([losses, losses[:1]])
 
@@ -175,18 +181,43 @@ class Runs(Result):
         return dataframe({"run": np.arange(self.runs), **columns}, "run")
 
 
+@overload
 def simulate(
     problem: Problem,
     *,
+    data: None = None,
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Runs:
+) -> Runs: ...
+
+
+@overload
+def simulate(
+    problem: Problem,
+    *,
+    data: str,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> DigitsComparison: ...
+
+
+def simulate(
+    problem: Problem,
+    *,
+    data: str | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Runs | DigitsComparison:
     """Networks of independent weights and data, trained by ridge and by gradient flow at the table's times.
 
     Parameters
     ----------
     problem : Problem
+    data : str, optional
+        ``"mnist"``: train on digits instead; the answer, a `DigitsComparison`, holds the theory of their covariance too.
     workers : int, optional
         Processes; the answer does not depend on their number.
     progress : bool, optional
@@ -196,6 +227,9 @@ def simulate(
     """
     started = clock.perf_counter()
     table, simulation = problem.random_features, problem.simulation
+    if data is not None:
+        choice("data", data, ("mnist",))
+        return compare_digits(table, simulation, workers=workers, progress=progress, checkpoint=checkpoint)
     dimensions = sizes(problem)
     for dimension in dimensions:
         problem.counts(dimension)

@@ -14,7 +14,16 @@ SYSTEM = System(
     problem=Problem,
     verbs={
         "solve": Verb((Option("kernel_limit", bool, "add the losses of the kernel limit p/d → ∞"),)),
-        "simulate": Verb(),
+        "simulate": Verb(
+            (
+                Option(
+                    "data",
+                    str,
+                    "train on these instead of Gaussian samples, beside their covariance's theory",
+                    metavar="mnist",
+                ),
+            )
+        ),
     },
     exclusive=(("random_features.spectrum", "random_features.eigenvalues"),),
     example="random-features",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -199,8 +199,8 @@ def solve(problem: Problem, *, progress: bool | None = None, kernel_limit: bool 
     point = ridge(model, table.ridge)
     times = np.asarray(table.times, dtype=float)
     until = longest(model, times)
-    flow = Flow.of(model, until)
-    train, test, memory = Flow(model, flow.contour, table.weight_decay).losses(times)
+    flow = Flow.of(model, until, start=table.start)
+    train, test, memory = replace(flow, decay=table.weight_decay).losses(times)
     characteristic = characteristic_times(flow, table.noise, until)
     found, atom = bulks(model)
     variance = float(model.mass @ model.sigma)
@@ -238,6 +238,10 @@ def _kernel(problem: Problem, times: np.ndarray, reasons: dict[str, str]) -> Ker
         reasons["kernel_limit"] = 'noises must be "all": the limit is that of the exact average'
     elif problem.random_features.weight_decay > 0:
         reasons["kernel_limit"] = "weight decay has no limit at the kernel's times"
+    elif problem.random_features.initial_variance > 0:
+        reasons["kernel_limit"] = (
+            "initial_variance must be 0: most of a random A(0) does not relax at the kernel's times"
+        )
     elif problem.model.b2 == 0 or problem.model.v2 == 0:
         reasons["kernel_limit"] = "the activation has no linear part, or nothing else"
     else:
@@ -255,4 +259,8 @@ def _notes(problem: Problem, model: Model) -> tuple[str, ...]:
         )
     if problem.constants.mean != 0:
         notes.append("the activation has a mean: it adds one outlying eigenvalue to U, which is not shown")
+        if problem.random_features.initial_variance > 0 and 0 in problem.random_features.times:
+            notes.append(
+                "losses at tau = 0 are those just after: the mean of a random start is unlearned at once as d grows"
+            )
     return tuple(notes)

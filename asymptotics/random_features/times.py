@@ -11,7 +11,7 @@ for ψ_p ≫ ψ_n ≫ 1; the times below are read off the losses at any ψ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ..common.input.checks import InputError
 from .equations import Model
 from .flow import Flow
 from .ridge import RidgePoint, rank, ridge
+from .start import left_over
 
 #: Share of the initial excess test loss at which a model has generalised.
 GENERALISED = 0.1
@@ -88,6 +89,15 @@ def samples_star(model: Model, noise: float, sigma: float) -> float | None:
     return model.psi_p * model.v2 / model.s2 * noise / (noise + (1 - noise) * sigma)
 
 
+def _ended(model: Model, start: float) -> RidgePoint:
+    """Losses at τ = ∞: those without ridge, and what is left of a random A(0) where U has zero eigenvalues."""
+    point = ridge(model, 0.0)
+    if start == 0:
+        return point
+    _, test, memory = start * left_over(model)
+    return replace(point, test_loss=point.test_loss + test, memorisation_loss=point.memorisation_loss + memory)
+
+
 def characteristic_times(flow: Flow, noise: float, until: float) -> Times:
     """The times of a flow without weight decay.
 
@@ -105,7 +115,7 @@ def characteristic_times(flow: Flow, noise: float, until: float) -> Times:
     grid = np.geomspace(1e-3 / model.largest(), until, max(50, int(GRID * np.log10(until * model.largest() * 1e3))))
     train, test, _ = flow.losses(grid)
     try:
-        final = ridge(model, 0.0)
+        final = _ended(model, flow.start)
     except InputError:
         final = None
         p_is_nm = "p = nm: the test loss grows without bound" if rank(model) >= model.psi_p else "U is not invertible"
@@ -121,8 +131,8 @@ def characteristic_times(flow: Flow, noise: float, until: float) -> Times:
         return float(np.exp(brentq(over, np.log(low), np.log(high), xtol=1e-12, rtol=1e-12)))
 
     star = star_loss = generalisation = memorisation = None
-    best = int(np.argmin(test))
-    if 1 - test[best] < 1e-9:
+    best, begin = int(np.argmin(test)), float(flow.losses(np.zeros(1))[1][0])
+    if model.b2 == 0 or begin - test[best] < 1e-9:
         reasons["tau_star"] = reasons["tau_generalisation"] = "nothing is learned: the test loss never falls"
     elif best == grid.size - 1 or flow.slope(grid[best + 1]) <= 0:
         reasons["tau_star"] = "the test loss falls to the end: no overfitting"
@@ -131,22 +141,22 @@ def characteristic_times(flow: Flow, noise: float, until: float) -> Times:
         star = float(np.exp(brentq(lambda x: flow.slope(float(np.exp(x))), low, high, xtol=1e-12, rtol=1e-12)))
         star_loss = float(flow.losses(np.array([star]))[1][0])
     least, floor = bayes_loss(model, noise), float(test[best] if star_loss is None else star_loss)
-    level = least + GENERALISED * (1 - least)
+    level = least + GENERALISED * (begin - least)
     if floor < level and "tau_generalisation" not in reasons:
         generalisation = crossing(level, grid[0], grid[best] if star is None else star, 0)
     else:
         reasons.setdefault(
             "tau_generalisation",
             f"the excess test loss never falls to {GENERALISED:.0%} of its initial value "
-            f"(least {(floor - least) / max(1 - least, 1e-300):.1%})",
+            f"(least {(floor - least) / max(begin - least, 1e-300):.1%})",
         )
     if final is None:
         reasons["tau_memorisation"] = f"no final gap ({reasons['final_gap']})"
     elif star is None or star_loss is None:
         reasons["tau_memorisation"] = reasons["tau_star"]
-    elif final.test_loss - star_loss < OVERFITTING * (1 - star_loss):
+    elif final.test_loss - star_loss < OVERFITTING * (begin - star_loss):
         reasons["tau_memorisation"] = (
-            f"overfitting vanishes: the test loss ends {(final.test_loss - star_loss) / (1 - star_loss):.1%} of what was "
+            f"overfitting vanishes: the test loss ends {(final.test_loss - star_loss) / (begin - star_loss):.1%} of what was "
             "learned above its minimum"
         )
     else:

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, closest
+from ..common.output.entries import entry
 from ..common.output.results import Result, to_builtin, write_atomically
 from ..common.output.tables import dataset
 
@@ -112,12 +114,18 @@ class Sweep(Result):
         """One column as an array: numbers (NaN where there is none), else texts."""
         if name == "error":
             return np.array(self.errors)
-        if name not in self.columns:
+        key = self._key(name)
+        if key is None:
             raise InputError(f"{name}: no such column{closest(name, list(self.columns))}")
-        values = self.columns[name]
+        values = self.columns[key]
         if all(v is None or isinstance(v, (int, float)) for v in values):
-            return np.array([math.nan if v is None else v for v in values], dtype=np.float64)
+            # A minus before 0 says nothing.
+            return np.array([math.nan if v is None else v for v in values], dtype=np.float64) + 0.0
         return np.array([text_of(v) for v in values])
+
+    def _key(self, name: str) -> str | None:
+        """The column of that name, which may be that of the figures: ``Q_12`` for ``Q[0,1]``."""
+        return name if name in self.columns else {figure_name(key): key for key in self.columns}.get(name)
 
     def to_csv(self) -> str:
         """The table as text: a head, one line a point, floats to the last bit, nothing where there is no value."""
@@ -129,12 +137,12 @@ class Sweep(Result):
         return file.getvalue()
 
     def to_dataframe(self) -> Any:
-        """The table as a pandas DataFrame (needs pandas)."""
+        """The table as a pandas DataFrame, entries of arrays as ``Q_12`` (needs pandas)."""
         try:
             import pandas
         except ImportError:
             raise InputError("to_dataframe: needs pandas; install it by pip install pandas") from None
-        return pandas.DataFrame({**{name: self[name] for name in self.columns}, "error": self.errors})
+        return pandas.DataFrame({**{figure_name(name): self[name] for name in self.columns}, "error": self.errors})
 
     def to_xarray(self) -> Any:
         """The results over the grid as an xarray Dataset: a dimension a swept key, a variable a column (needs xarray)."""
@@ -165,6 +173,15 @@ class Sweep(Result):
         if failed:
             lines.append(f"{len(failed)} points failed (column error); the first: {failed[0]}")
         return "\n".join(lines)
+
+
+def figure_name(column: str) -> str:
+    """A column's name as the figures have it: ``Q_12`` for ``Q[0,1]``, the place of an entry in the JSON."""
+    found = re.fullmatch(r"(.+)\[(\d+(?:,\d+)*)\]", column)
+    if found is None:
+        return column
+    index = [int(k) for k in found[2].split(",")]
+    return entry(found[1], index, [k + 1 for k in index])
 
 
 def text_of(value: Any) -> str:

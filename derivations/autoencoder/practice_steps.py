@@ -96,8 +96,8 @@ def skip_steps(system: Equations) -> list[Step]:
     ]
     equations = Step(
         "Skip connection",
-        "b_k moves by -(eta/d^2) d loss/d b_k, and d s/d b_k = psi_k: per d tau this is psi_k times -1/2 d bulk/d s, averaged over t "
-        "with the weight w.",
+        "b_k moves by −(η/d²) times the slope of the loss in b_k, and ∂s/∂b_k = ψ_k: per dτ this is ψ_k times "
+        "−½ times the slope of the bulk in s, averaged over t with the weight w.",
         (value, *rows),
     )
     vector, start, H, M = sympy.symbols("b b_0 h G", commutative=False)

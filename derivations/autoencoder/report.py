@@ -6,6 +6,7 @@ import sympy
 
 from ..identity import require_zero
 from ..steps import Derivation, Step, equation
+from ..typeset import direction
 from . import practice_steps, skip
 from . import slips as autoencoder_slips
 from .denoiser import alpha, beta
@@ -44,7 +45,10 @@ def derivation(system: Equations) -> Derivation:
     published = denoiser.name == "tied" and denoiser.predicts == "data" and denoiser.plain and not told
     slips = autoencoder_slips.slips() if published else ()
     return Derivation(
-        f"{denoiser.name} auto-encoder, {len(denoiser.terms)} terms", tuple(steps), slips, denoiser.vectors
+        f"{denoiser.name} auto-encoder, {len(denoiser.terms)} term{'s' * (len(denoiser.terms) > 1)}",
+        tuple(steps),
+        slips,
+        denoiser.vectors,
     )
 
 
@@ -128,14 +132,15 @@ def _sgd(system: Equations) -> Step:
     equations = [equation(sympy.Symbol(f"DTheta_{a + 1}"), x) for a, x in enumerate(system.theta_increment)]
     equations += [equation(sympy.Symbol(f"Dq_{a + 1}_{c + 1}"), x) for (a, c), x in system.gram_increment.items()]
     matrices: tuple[sympy.Basic, ...] = ()
-    text = "w_a moves by −ρ_aη times the gradient of the loss plus λw_a/d, "
+    u = direction(system.denoiser.vectors)
+    text = "w_a moves by −ρ_a η times the gradient of the loss plus λw_a/d, "
     if system.optimiser is not None:
         text, matrices = practice_steps.linear_map(system)
     return Step(
         "One SGD step" if system.optimiser is None else "One step of the optimiser",
         text + "with ∂λ^c_a/∂w_a = x_c/√d and ∂Q_ab/∂w_a = "
         "(1 + δ_ab)w_b/d. Overlaps restricted to atom s, increments per dτ = 2η/d at leading order: z^c_b is the sum of "
-        "x_c w_b/√d over the directions of s, z^c_u that of x_c u for a reference direction u, and x₁·x₁ = d p_sς, "
+        f"x_c w_b/√d over the directions of s, z^c_{u} that of x_c {u} for a reference direction {u}, and x₁·x₁ = d p_s ς, "
         "x₀·x₀ = d p_s on the atom.",
         (*matrices, *equations),
     )
@@ -156,12 +161,12 @@ def _stein(system: Equations) -> Step:
         ),
         sympy.Eq(sympy.Symbol("N_ab"), sympy.Symbol("varsigma") * sympy.Symbol("N1_ab") + sympy.Symbol("N0_ab")),
     ]
-    told = " (this t is no time)" if system.denoiser.conditioned else ""
+    told, u = " (this t is no time)", direction(system.denoiser.vectors)
     return Step(
         "Stein's lemma",
         "Given a cluster the fields are Gaussian, and E[z g(λ)] = E[z] E[g] + sum_b Cov(z, λ_b) E[∂g/∂λ_b]; "
-        "the covariances are ςq(s) (channel 1), q(s) (channel 0), along u they are ςΘ(s) and Θ(s); the means of "
-        f"channel 1 are m_b = Θ_b(s)·c and t = (T(s)c)·u{told}. With several times g is averaged over t before N is formed.",
+        f"the covariances are ςq(s) (channel 1), q(s) (channel 0), along {u} they are ςΘ(s) and Θ(s); the means of "
+        f"channel 1 are m_b = Θ_b(s)·c and t = (T(s)c)·{u}{told}. With several times g is averaged over t before N is formed.",
         tuple(equations),
     )
 

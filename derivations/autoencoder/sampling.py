@@ -123,7 +123,7 @@ def _vector() -> Step:
     return Step(
         "One step, and the network's part of a sample",
         "An Euler-Maruyama step multiplies X by growth, adds gain sum_j (u_j/sqrt(d)) phi_j and noise of this variance in every "
-        "direction. Being linear in X it keeps X = L + sum_j (u_j/sqrt(d)) I_j, with I = 0 at the start: l = w.L/sqrt(d).",
+        "direction. Being linear in X it keeps X = L + sum_j (u_j/sqrt(d)) I_j, with I_j = 0 at the start: l = w.L/sqrt(d).",
         (
             equation(GAIN, gain),
             equation(GROWTH, growth),
@@ -190,7 +190,7 @@ def _rest(denoiser: Denoiser) -> Step:
     ]
     return Step(
         "Projections: mean given the fields, and the Gaussian rest Y",
-        "Along a direction u with u.u = G and overlap Theta with the encoder, (l, u.L) is Gaussian with covariance "
+        "Along a direction u with u·u = G and overlap Theta with the encoder, (l, u.L) is Gaussian with covariance "
         "v [[Q, Theta], [Theta, G]]. Given l (and so the whole path, which depends on l alone) the mean of u.X is the first line and "
         "its variance, that of Y, the second. For several encoders Theta^T Q^+ l and v (G - Theta^T Q^+ Theta). In a tied network "
         "both parts of the mean add up to Theta^T Q^+ Z.",

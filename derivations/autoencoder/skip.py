@@ -98,8 +98,9 @@ def step(bulk_of: sympy.Expr | None = None) -> Step:
     function = sympy.Function("b")
     return Step(
         "Skip connection in closed form",
-        "b moves by -(eta/d^2) d loss/d b, the loss being d times the bulk; per d tau = 2 eta/d this is -1/2 d bulk/d b, averaged "
-        "over the training times. The equation is linear and closed; dsolve gives b_infinity + (b_0 - b_infinity) exp(-kappa tau).",
+        "b moves by −(η/d²) times the slope of the loss in b, the loss being d times the bulk; per d tau = 2 eta/d "
+        "this is −½ times the slope of the bulk in b, averaged over the training times. The equation is linear and closed; "
+        "dsolve gives b_infinity + (b_0 - b_infinity) exp(-kappa tau).",
         (
             equation(sympy.Symbol("L_bulk") / sympy.Symbol("d", positive=True), given),
             equation(sympy.Derivative(function(tau), tau), average(drift(given)).subs(b, function(tau))),

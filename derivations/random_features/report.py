@@ -17,12 +17,13 @@ from .equations import (
     two_points,
 )
 from .slips import slips
+from .start import random_start
 
 
 def derivation() -> Derivation:
     """The chain from the constants of an activation to losses and times, and the slips of the published code."""
     steps = (
         constants(), erf_constants(), relu_constants(), pencil(), dyson(), noises(), generating_function(), two_points(),
-        flow(), kernel_limit(), times(),
+        flow(), random_start(), kernel_limit(), times(),
     )  # fmt: skip
     return Derivation("random_features", steps, slips())

@@ -71,6 +71,19 @@ def _monte_carlo() -> Check:
     return 0.00261, _by_pairs(1.0, 0.01)[2], _by_series(1.0, 0.01)[2]
 
 
+def _mean_kept() -> Check:
+    """v² of a ReLU at t = 0.05, from which the code does not take the squared mean of the activation."""
+    rho = math.exp(-0.1)
+    kernel = (math.sqrt(1 - rho**2) + rho * (math.pi - math.acos(rho))) / (2 * math.pi)
+    mean = 1 / (2 * math.pi)
+    # independently: c_{2j}² = ((2j − 3)!!)²/(2π(2j)!) of its Hermite series, by recursion from c_2² = 1/4π
+    square, v2 = 1 / (4 * math.pi), 0.0
+    for j in range(1, 400):
+        v2 += square * rho ** (2 * j)
+        square *= (2 * j - 1) ** 2 / ((2 * j + 1) * (2 * j + 2))
+    return kernel - rho / 4, kernel - rho / 4 - mean, v2
+
+
 def _noise_term() -> Check:
     """Mean diagonal of the noise term b²WWᵀ/d at t = 0.3 in d = 40: the code divides by d twice."""
     d, t = 40, 0.3
@@ -180,6 +193,13 @@ def slips() -> tuple[Slip, ...]:
             "s² by quadrature",
             _monte_carlo,
             "s² is a small difference of averages; it sets the atom and the saturation of the memorisation time.",
+        ),
+        Slip(
+            f"{where}: mean of the activation",
+            "v² with μ₀²",
+            "v² without",
+            _mean_kept,
+            "Nothing for odd activations; v² of any other is wrong, and μ₀² of an even one is taken for what noises share.",
         ),
         Slip(
             f"{where}: step of gradient descent",

@@ -36,6 +36,17 @@ def test_a_lattice_agrees_with_gauss_hermite_and_splitting_with_the_closed_forms
     assert Drift(ramps, nodes, Split(10, 4, 1e-10))(0.0, y) == pytest.approx(exact(0.0, y), abs=1e-6)
 
 
+@pytest.mark.parametrize(("activation", "form"), [("tanh", "auto"), ("relu", "regression")])
+def test_sums_taken_apart_are_those_of_the_integrands(three_clusters, activation, form):
+    """Compiled kernels sum ψ and products of ψ, and combine them after the loop; the NumPy back end sums what was derived."""
+    problem = three_clusters.replace({"denoiser.activation": activation, "denoiser.init.random": 0.3}).problem
+    rule, drifts = Rule("hermite", 24), []
+    for backend in ("numba", "numpy"):
+        drift = Drift(problem, kernels_of(problem, backend=backend, form=form), rule)
+        drifts.append(drift(0.0, 1.5 * initial_state(problem, drift)))
+    assert drifts[0] == pytest.approx(drifts[1], abs=1e-12)
+
+
 @pytest.mark.parametrize(("hidden", "activation"), [(1, "tanh"), (2, "tanh"), (2, "sin(x)"), (2, "sigmoid")])
 def test_cells_of_opposite_means_share_their_moments(three_clusters, hidden, activation):
     """Where φ is odd; the lattice of a cell without a mean is its own mirror image. Against all cells on all nodes."""
@@ -62,7 +73,7 @@ def test_many_experiments_at_once_are_those_one_by_one(three_clusters):
 
 
 def _random(rng: np.random.Generator) -> asy.Experiment:
-    clusters, hidden = int(rng.integers(1, 5)), int(rng.integers(1, 3))
+    clusters, hidden = int(rng.integers(1, 5)), int(rng.integers(1, 4))
     activations = ["tanh", "tanh", "sigmoid", "softplus", "sin(x)", "x*erf(x)", "sqrt(1+x**2)", "tanh(2*x)"]
     centroids = 2.5 * rng.standard_normal((clusters, 2))
     return asy.Experiment(

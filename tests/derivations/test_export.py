@@ -169,8 +169,45 @@ def test_a_sentence_has_no_formula_left_in_ascii():
         sentence("the fields omega_a = w_a.x_t/sqrt(d) here.")
         == r"the fields $\omega _{a} = w_{a}\cdot x_{t}/\sqrt{d}$ here."
     )
+    # Words that end like an accented letter's name are words.
+    assert (
+        sentence("all that follows, what is left (that of x_c u)")
+        == "all that follows, what is left (that of $x_{c} u$)"
+    )
     assert sentence("Planck's equation, right-hand side") == "Planck's equation, right-hand side"
     assert sentence("with √ᾱ_t and Σ_G^{−1}") == r"with $\sqrt{\bar{\alpha }_{t}}$ and $\Sigma _{G}^{-1}$"
+
+
+@pytest.mark.parametrize(
+    ("name", "latex", "text"),
+    [
+        ("Q_1_2", "Q_{uv}", "Q_uv"), ("Q_1_3", r"Q_{u,\mathrm{enc}}", "Q_u,enc"), ("h_1_ab", "h^{(1)}_{ab}", "h¹_ab"),
+        ("zu_0", "z^{(0)}_{n}", "z⁰_n"), ("DTheta_1", r"\Delta\Theta_{u}", "ΔΘ_u"), ("Phat_2_2", r"\hat P_{vv}", "P̂_vv"),
+        ("lambda1_v", r"\lambda^{(1)}_{v}", "λ¹_v"), ("G_1_2", "G_{12}", "G₁₂"), ("h_1", "h_{1}", "h₁"),
+    ],
+)  # fmt: skip
+def test_names_are_those_of_a_paper(name, latex, text):
+    """Also where a vector has the name of the reference directions (u)."""
+    from derivations.in_text import in_text
+    from derivations.typeset import name_of
+
+    shown = name_of(name, ("u", "v", "enc"))
+    assert (shown, in_text(shown)) == (latex, text)
+
+
+def test_a_printed_derivation_has_the_names_too():
+    text = str(gated())
+    assert "ΔΘ_u = " in text and "Q_uv" in text and "ℓ = " in text and "1 term\n" in text
+    for engine_name in ("zu", "z_u", "Q₁", "ell", "DTheta", "_0_"):
+        assert engine_name not in text
+
+
+def test_lines_are_as_wide_as_their_functions():
+    from derivations.typeset import latex, width
+
+    x, gain = sympy.symbols("x gain")
+    assert width(latex(sympy.tanh(x))) >= 7
+    assert latex(gain * x * sympy.Symbol("alpha")) == r"\alpha\, \mathrm{gain}\, x"
 
 
 ENGINES = [engine for engine in ("pdflatex", "lualatex") if shutil.which(engine)]

@@ -160,14 +160,16 @@ BOUNDS = {
     "training-density-relu": (("overlap_seen", 0.9, 1.03),),
     "training-density-mnist": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.12)),
     "collapse-mechanism": (("b_off", 0.0, 0.03),),
+    # Half as many angles: equal weights integrate a periodic density but for e^{-nodes}.
+    "latent-ring": (("nodes_off", 0.0, 1e-3), ("overlap_seen", 0.9, 1.03)),
     "unequal-clusters": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.1)),
     "noisy-sampler": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.1)),
-    "predictions": (("overlap_seen", 0.9, 1.03), ("order_off", 0.0, 0.1)),
+    "predictions": (("overlap_seen", 0.9, 1.03), ("agree", 1, 1)),
     # Spread of 12 trainings over the predicted one, in its standard error.
     "fluctuations-fan": (("spread_scores", -3.0, 3.0),),
     # Of independent numbers with Gaussian errors less than one in a thousand such drawings has one beyond 4.5 standard errors.
     "three-clusters": (("agree", 1, 1),),
-    "learning-curves": (("masses_beyond", -0.05, 0.05), ("cosines_beyond", -0.05, 0.05)),
+    "learning-curves": (("masses_score", 0.0, 4.5), ("cosines_score", 0.0, 4.5), ("cosines_beyond", -0.1, 0.1)),
     "mixture-path": (("agree", 1, 1), ("gap", 0.0, 0.1)),
     "mixture-error": (("score", -4.5, 4.5),),
     "mixture-plane": (("score", -4.5, 4.5),),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -68,14 +69,14 @@ def order_parameter_rows(path: OrderParameterPath, runs: Runs, finite: FiniteSiz
             if not np.size(expected):
                 continue
             title = f"{name}({tau:.3g})"
-            options["labels"] = labels_of(title, name, path.p)
+            options["labels"] = labels_of(title, name, np.size(expected))
             rows.append(_row(title, expected, found, finite.tested and name != "M", options))
     return rows
 
 
-def labels_of(title: str, name: str, p: int) -> tuple[str, ...]:
+def labels_of(title: str, name: str, size: int) -> tuple[str, ...]:
     """Names of a row's entries where they are not its indices: of Q (of the network, averages, velocities) its upper triangle."""
-    return upper_entries(title, p) if name.split()[-1] == "Q" else ()
+    return upper_entries(title, math.isqrt(2 * size)) if name.split()[-1] == "Q" else ()
 
 
 def _row(name: str, theory: np.ndarray, values: np.ndarray, counted: bool, options: dict[str, Any]) -> Row:

@@ -66,7 +66,7 @@ def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0
             rows.append(
                 Row(
                     f"{name}({tau:.3g})", theory, mean, sem, path.error_estimate, degrees, "numerical error",
-                    counted=finite.predicted, labels=labels_of(f"{name}({tau:.3g})", name, path.p),
+                    counted=finite.predicted, labels=labels_of(f"{name}({tau:.3g})", name, np.size(theory)),
                 )
             )  # fmt: skip
     notes = [f"the derived bias at d = {d} is taken out; of order 1/d² it is neglected"] if finite.predicted else []

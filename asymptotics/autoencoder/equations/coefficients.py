@@ -116,7 +116,7 @@ class Coefficients:
     @classmethod
     def of(cls, problem: Problem) -> Coefficients:
         """Those of a problem (the last ones are kept: a solve asks several times)."""
-        for known, found in _recent:
+        for known, found in tuple(_recent):
             if known() is problem:
                 return found
         _recent.append((weakref.ref(problem), cls._read(problem)))

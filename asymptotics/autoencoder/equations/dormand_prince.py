@@ -30,8 +30,9 @@ from ..kernels.compiled_types import (
     Nodes,
 )
 
-#: Entries of ``clock``: τ, the next step, the end, the most that a derivative may be wrong, and beyond which |y| has diverged.
-NOW, STEP, END, ALLOWED, LIMIT = range(5)
+#: Entries of ``clock``: τ, the next step, the end, the most that a derivative may be wrong, beyond which |y| has diverged, and how
+#: fine the lattice had to be at the last step.
+NOW, STEP, END, ALLOWED, LIMIT, NEEDED = range(6)
 #: Entries of ``counts``: trials wanted, steps done, evaluations, status, whether k[0] is known, whether a step was rejected, states
 #: of the path for whose nodes there was no room.
 TRIALS, STEPS, EVALUATIONS, STATUS, KNOWN, REJECTED, CROWDED = range(7)
@@ -44,7 +45,7 @@ NOT_FINITE: int = 4
 NO_ROOM: int = 5
 #: A lattice that errs by more than allowed is made finer by this factor (up to the second), one that errs by less than this share
 #: of it coarser by what the error's exponential decay allows, at most so much at once (and down to the last).
-FINER, FINEST, IDLE, COARSER, COARSEST = 1.1, 8.0, 0.1, 0.88, 0.3
+FINER, FINEST, IDLE, COARSER, COARSEST = 1.1, 8.0, 0.2, 0.88, 0.3
 
 #: Node of the dense output at which its defect is taken; its largest error between the ends in units of step × defect there
 #: (steps that stability limits err most near x = 0.8, and not below 0.2); how much less exact than the ends it may be.
@@ -102,10 +103,22 @@ def coarser(worst: float, allowed: float, nodes: Nodes) -> float:
     return max(COARSER, 1.0 - spare)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def foresee(worst: float, clock: np.ndarray, nodes: Nodes) -> None:
+    """Take a lattice for the next step that errs by `IDLE` × allowed, where what is needed goes on rising as it did."""
+    refined = nodes.law[REFINED]
+    excess = math.log(max(worst, 1e-300) / (IDLE * clock[ALLOWED])) / (2.0 * nodes.law[DECADES])
+    needed = refined * (1.0 + excess)
+    rising = max(needed - clock[NEEDED], 0.0) if clock[NEEDED] > 0.0 else 0.0
+    clock[NEEDED] = needed
+    nodes.law[REFINED] = max(min(needed + rising, FINER * refined), COARSER * refined, COARSEST)
+
+
 @njit(types.void(_i, float64, *_SHARED), cache=True, nogil=True, error_model="numpy")
 def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, changes, inside, given, nodes, room):  # type: ignore[no-untyped-def]
     """k[0], a lattice fine enough for the start, changes[0], and the first step (as SciPy chooses it)."""
     n = y.shape[0]
+    clock[NEEDED] = 0.0
     rates = rates_at(functions[RATES_AT])
     rates(functions, 0, y, k[0], given, nodes, room)
     counts[EVALUATIONS] += 1
@@ -157,7 +170,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
     functions : (7,)
         Addresses of a denoiser's own functions and of the right-hand side (`asymptotics.autoencoder.kernels.calls`).
     rtol, atol : float, (n,)
-    clock, counts : (5,), (7,)
+    clock, counts : (6,), (7,)
         See the names above.
     y : (n,)
         The state, in place.
@@ -278,8 +291,8 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
             nodes.law[REFINED] *= FINER
             counts[KNOWN] = 0
             continue
-        if nodes.law[REFINED] > COARSEST:
-            nodes.law[REFINED] *= coarser(worst, clock[ALLOWED], nodes)
+        if nodes.mode[KIND] == LATTICE:
+            foresee(worst, clock, nodes)
         largest = 0.0
         for i in range(n):
             largest = max(largest, abs(new[i]))

@@ -191,7 +191,7 @@ class Drift(RightHandSide):
         """∂(basisᵀ dy/dτ) along the basis at several states, dy/dτ there, and dy/dτ without the noise of SGD (η = 0), if wanted."""
         (m, n), r = states.shape, basis.shape[1]
         J, base, quiet = np.empty((m, r, r)), np.empty((m, n)), np.empty((m if noise else 0, n))
-        given = stages(self.given, m if self.varies else 1)
+        given = stages(self.given, m) if self.varies else self.given
         if self.varies:
             self.fill(given, taus, scales)
         if self.kernels.compiled:

@@ -34,7 +34,7 @@ def path_error(steps: Steps, drift: Drift) -> float:
     inside, taus = steps.inside, steps.knots[:-1] + lengths / 2
     changes, errors = np.ascontiguousarray(steps.changes[1:]), np.ascontiguousarray(steps.errors)
     if drift.kernels.compiled:
-        given = stages(drift.given, len(states) if drift.varies else 1)
+        given = stages(drift.given, len(states)) if drift.varies else drift.given
         if drift.varies:
             drift.fill(given, taus)
         drift.evaluations += 2 * len(states)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import weakref
+from collections import deque
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, choice
+from ...common.numerics.cache import CACHE_VARIABLE
 from ...common.numerics.expectations import Rule
 from ...common.numerics.panels import lobatto
 from ...common.running import progress as _progress
@@ -37,7 +41,17 @@ def kernels_of(problem: Problem, *, backend: str | None = None, form: str = "aut
         form = "closed"
     if backend is None:
         backend = "numba" if compiled(len(denoiser.vectors)) else "numpy"
-    return compile_kernels(denoiser.specification(), denoiser.derived, backend=backend, form=form)
+    asked = backend, form, os.environ.get(CACHE_VARIABLE)
+    for known, of, found in tuple(_recent):
+        if known() is denoiser and of == asked:
+            return found
+    found = compile_kernels(denoiser.specification(), denoiser.derived, backend=backend, form=form)
+    _recent.append((weakref.ref(denoiser), asked, found))
+    return found
+
+
+#: Kernels that were asked for last: what a denoiser is made of need not be written out at every solve.
+_recent: deque[tuple[weakref.ref[Any], tuple[str, str, str | None], Kernels]] = deque(maxlen=4)
 
 
 def without_nodes(problem: Problem, kernels: Kernels) -> bool:

@@ -133,7 +133,7 @@ def compiled_steps(
     given = stages(drift.given, STAGES) if varies else drift.given
     work, y = Workspace(len(y0)), y0.copy()
     counts = np.zeros(7, dtype=np.int64)
-    clock = np.array([0.0, 0.0, 0.0, allowed, DIVERGED_BEYOND * (scale + float(np.max(np.abs(y0))))])
+    clock = np.array([0.0, 0.0, 0.0, allowed, DIVERGED_BEYOND * (scale + float(np.max(np.abs(y0)))), 0.0])
     usual: float | None = None
     for left, right in itertools.pairwise(pieces):
         clock[:3] = left, 0.0, right

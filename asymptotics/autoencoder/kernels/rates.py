@@ -16,6 +16,7 @@ from ...common.numerics.lattices import dual_radius, fill_lattice, finest_level,
 from ...common.numerics.pointers import function_at
 from ...common.numerics.truncated import split_axis
 from .assembly import assemble
+from .calls import AVERAGED_AT, averaged_at
 from .compiled_types import (
     AVERAGED,
     BATCH,
@@ -424,7 +425,7 @@ def finish(stage: int, y: np.ndarray, dy: np.ndarray, given: Given, room: Room) 
 @njit(RATES, cache=True, nogil=True, error_model="numpy")
 def rates(functions, stage, y, dy, given, nodes, room):  # type: ignore[no-untyped-def]
     """dy/dτ of a packed state; arguments as those of `averaged`."""
-    averaged(functions, stage, y, given, nodes, room)
+    averaged_at(functions[AVERAGED_AT])(functions, stage, y, given, nodes, room)
     _increments(functions[2])(room.averaged, given.pi, given.varsigma, room.A, room.B, room.N)
     finish(stage, y, dy, given, room)
 

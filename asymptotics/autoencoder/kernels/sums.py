@@ -75,8 +75,9 @@ def _split(e: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
         terms = [dict(_factors(term)) for term in e.args]
         shared = sympy.Integer(1)
         for base in terms[0]:
-            power = min(t.get(base, sympy.Integer(0)) for t in terms)
-            if power.is_Integer and power > 0 and not base.is_Number:
+            powers = [t.get(base, sympy.Integer(0)) for t in terms]
+            # exp(−ω²/2) has a power that nothing orders.
+            if not base.is_Number and all(power.is_Integer for power in powers) and (power := min(powers)) > 0:
                 shared *= base**power
         if shared != 1:
             inner = sympy.Add(*(term / shared for term in e.args))

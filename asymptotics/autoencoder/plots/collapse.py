@@ -68,7 +68,7 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
     """Densities of the first two projections by generation: theory as contours over simulated points, the target first.
 
     All panels have one frame; where a generation's law has shrunk to peaks that are specks in it, an inset shows the highest of
-    them. Contours hold 30, 60 and 90 % of the mass.
+    them. Contours hold 30, 60 and 90 % of the mass; a peak is drawn no narrower than a cell, the frame's hundredth.
     """
     problem = collapse.problem
     if problem.target.directions != 2:
@@ -127,21 +127,24 @@ def _law(
     """Contours of a law's density over simulated points that lie on the grid."""
     if cloud is not None:
         inside = np.all([(x >= g[0]) & (x <= g[-1]) for x, g in zip(cloud.T, grid, strict=True)], axis=0)
-        axis.plot(*cloud[inside][:SHOWN].T, ".", ms=1.5, mew=0, color=COLOURS[1], alpha=0.4, rasterized=True)
+        shown = cloud[inside]
+        # Of every network alike.
+        shown = shown[:: max(1, len(shown) // SHOWN)]
+        axis.plot(*shown.T, ".", ms=1.5, mew=0, color=COLOURS[1], alpha=0.4, rasterized=True)
     contours(axis, grid, on_grid(law, grid, exact=exact), COLOURS[0], linewidths=0.8)
 
 
 def _peak(sample: np.ndarray) -> tuple[np.ndarray, float]:
     """Centre of the highest peak of a sample, and half the side of a square that holds it."""
-    counted, x, y = np.histogram2d(*sample.T, bins=60)
-    i, j = np.unravel_index(int(np.argmax(counted)), counted.shape)
+    counted, x, y = np.histogram2d(sample[:, 0], sample[:, 1], bins=60)
+    i, j = (int(k) for k in np.unravel_index(int(np.argmax(counted)), counted.shape))
     centre = np.array([(x[i] + x[i + 1]) / 2, (y[j] + y[j + 1]) / 2])
     near = np.max(np.abs(sample - centre), axis=1)
     # Of the points nearer than three cells, those that lie together.
     mine = sample[near < 3 * max(x[1] - x[0], y[1] - y[0])]
     middle = np.median(mine, axis=0)
     width = 1.4826 * np.median(np.abs(mine - middle), axis=0)
-    return middle, float(5 * np.max(width))
+    return middle, float(8 * np.max(width))
 
 
 def _magnify(axis: Any, law: GeneratedDensity, cloud: np.ndarray | None, peak: np.ndarray, half: float) -> None:

@@ -52,6 +52,8 @@ def _shipped(name: str) -> str:
 
 
 def _names(value: Any) -> Iterator[str]:
+    if value is None or isinstance(value, (bool, int, float)):
+        return
     if isinstance(value, (str, os.PathLike)):
         yield str(value)
     elif isinstance(value, Mapping):

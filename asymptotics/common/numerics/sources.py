@@ -46,9 +46,21 @@ def _path(module: str) -> Path | None:
     return None
 
 
-def _imported(tree: ast.AST, package: str) -> Iterator[tuple[str, str]]:
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Every statement, however deep (an import is one: expressions, nearly all of a tree, need not be looked at)."""
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
+        yield node
+        for place in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, place, None)
+            if isinstance(inner, list):
+                left.extend(inner)
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
     """``(module, name)`` of every import, ``name`` empty for ``import module``; relative ones seen from ``package``."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -43,13 +43,24 @@ def matrix(values: Any, digits: int = 5, indent: int = 0) -> str:
 
 def to_builtin(value: Any) -> Any:
     """Turn arrays, NumPy scalars, mappings and sequences into JSON values; NaN and infinities become None."""
+    # The usual kinds come first: a sweep does this for a thousand values a point.
+    kind = type(value)
+    if kind is float:
+        return value + 0.0 if math.isfinite(value) else None  # no minus before 0
+    if value is None or kind is str or kind is int or kind is bool:
+        return value
+    if kind is list:
+        return [to_builtin(v) for v in value]
+    if kind is dict:
+        return {str(k): to_builtin(v) for k, v in value.items()}
     if isinstance(value, np.ndarray):
-        return to_builtin(value.tolist())
+        finite = value.dtype.kind == "f" and value.itemsize <= 8 and bool(np.all(np.isfinite(value)))
+        return (value + 0.0).tolist() if finite else to_builtin(value.tolist())
     if isinstance(value, np.generic):
         return to_builtin(value.item())
     if isinstance(value, float):
-        return value + 0.0 if math.isfinite(value) else None  # no minus before 0
-    if value is None or isinstance(value, (bool, int, str)):
+        return to_builtin(float(value))
+    if isinstance(value, (int, str)):
         return value
     if isinstance(value, Mapping):
         return {str(k): to_builtin(v) for k, v in value.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,10 @@ class Row:
     skewed: bool = False
     labels: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.labels and len(self.labels) != self.size:
+            raise ValueError(f"labels of {self.name}: {len(self.labels)} for {self.size} entries")
+
     @classmethod
     def of_runs(cls, name: str, theory: Any, values: Any, **options: Any) -> Row:
         """From the values of independent runs, (runs, ...): Student's t with runs − 1 degrees of freedom."""
@@ -81,9 +85,14 @@ class Row:
         difference = np.asarray(self.mean) - np.asarray(self.theory)
         excess = np.maximum(np.abs(difference) - self.allowance, 0.0)
         scores = np.asarray(excess / np.maximum(np.asarray(self.sem), self.floor))
-        if not self.skewed or self.samples is None or len(self.samples) < 3:
+        if not self.corrected:
             return scores
         return np.where(excess > 0.0, np.abs(unskewed(np.sign(difference) * scores, self.samples)), 0.0)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether scores are corrected for skewness: it cannot be measured on two runs."""
+        return self.skewed and self.samples is not None and len(self.samples) >= 3
 
     def worst(self) -> float:
         """The largest score; not finite: infinite."""
@@ -135,6 +144,8 @@ def in_words(power: Mapping[str, float]) -> str:
 
 #: Rotations of the runs: a p-value of .005 is then known to 10 %.
 ROTATIONS = 20_000
+#: Numbers that the rotated samples of skewed rows may have, all rotations together; and the fewest rotations.
+SKEWED_NUMBERS, FEWEST = 2 * 10**8, 2_000
 
 
 def rotated(samples: np.ndarray, seed: int = 0, count: int = ROTATIONS) -> tuple[np.ndarray, np.ndarray]:
@@ -151,6 +162,19 @@ def rotated(samples: np.ndarray, seed: int = 0, count: int = ROTATIONS) -> tuple
     return along / np.sqrt(runs), np.sqrt(rest / ((runs - 1) * runs))
 
 
+def rotated_samples(samples: np.ndarray, seed: int = 0) -> Iterator[np.ndarray]:
+    """Blocks of (count, runs, n) deviations under random rotations of the runs, uniform in the orthogonal group."""
+    from scipy.stats import ortho_group
+
+    runs, n = samples.shape
+    left = min(ROTATIONS, max(FEWEST, SKEWED_NUMBERS // (runs * (n + runs))))
+    rng = np.random.default_rng(seed)
+    while left:
+        count = max(1, min(left, 2**21 // (runs * (n + runs))))
+        yield ortho_group.rvs(runs, size=count, random_state=rng).reshape(count, runs, runs) @ samples
+        left -= count
+
+
 def deviations(rows: tuple[Row, ...]) -> np.ndarray:
     """(runs, n) values minus theory of rows of runs."""
     return np.concatenate([(r.samples - r.theory).reshape(len(r.samples), -1) for r in rows], axis=1)  # type: ignore[arg-type, operator]
@@ -162,8 +186,18 @@ def largest(rows: tuple[Row, ...], samples: np.ndarray) -> np.ndarray:
     moving = samples.std(axis=0) > floor * np.sqrt(len(samples))
     if not moving.any():
         return np.zeros(ROTATIONS)
-    mean, sem = rotated(samples[:, moving])
-    return np.sort(np.max(np.abs(mean) / np.maximum(sem, floor[moving]), axis=1))
+    floor, skewed = floor[moving], np.concatenate([np.full(r.size, r.corrected) for r in rows])[moving]
+    if not skewed.any():
+        mean, sem = rotated(samples[:, moving])
+        return np.sort(np.max(np.abs(mean) / np.maximum(sem, floor), axis=1))
+    # The score with its correction has its own law at few runs, and Gaussian runs are judged exactly with it too.
+    found = []
+    for block in rotated_samples(samples[:, moving]):
+        runs = np.moveaxis(block, 1, 0)
+        scores = runs.mean(axis=0) / np.maximum(standard_error(runs), floor)
+        scores[:, skewed] = unskewed(scores[:, skewed], runs[:, :, skewed])
+        found.append(np.max(np.abs(scores), axis=1))
+    return np.sort(np.concatenate(found))
 
 
 def judge(rows: tuple[Row, ...], level: float) -> tuple[float, float]:

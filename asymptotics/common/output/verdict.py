@@ -40,6 +40,9 @@ class Verdict(Result):
         "notes": "remarks",
         "stability": "how deviations from the path grow (auto-encoder)",
         "sliced_wasserstein": "distance of generated points to theory, and to the other runs (auto-encoder)",
+        "probability": "share of runs with E_OG < E_TG (one_step)",
+        "ks_statistic": "largest difference of the particles' distribution from the law's, times root of their number (score_smoothing)",
+        "ks_step_error": "bound on the part of that difference that the steps of the particles make (score_smoothing)",
     }
 
     rows: tuple[Row, ...]
