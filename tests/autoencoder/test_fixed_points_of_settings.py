@@ -83,42 +83,6 @@ def test_labels():
     np.testing.assert_allclose(near.parameters, end.parameters, atol=1e-4)
 
 
-@pytest.mark.slow
-def test_runs_told_labels_leave_the_saddle_when_the_law_says():
-    labelled = saddle().replace(
-        {
-            "target.labels": [0, 1], "denoiser.architecture": "labelled_bias", "denoiser.parameters": [0.0, 0.0],
-            "training.label_dropout": 0.5,
-        }
-    )  # fmt: skip
-    law = asy.escape(labelled, 500, chain=300, workers=1, progress=False)
-    found = law.measured["chain"]
-    assert found["mean"] == pytest.approx(law.mean, abs=4 * found["sem"]) and found["late"] == 0
-
-
-@pytest.mark.slow
-def test_the_file_with_everything():
-    """Two units with labels and biases, two skip coefficients, three times of one sample: the path's end at long times is stable."""
-    everything = asy.Experiment(
-        target={"weights": [0.5, 0.5], "centroids": [[1.8], [-1.8]], "eigenvalues": [[0.5]], "labels": [0, 1]},
-        denoiser={
-            "architecture": "labelled_bias", "hidden_units": 2, "activation": "tanh",
-            "skip_fixed": "beta/(alpha**2+beta**2)", "skip_basis": ["1", "t"], "input_scale": "1/sqrt(alpha**2+beta**2)",
-            "output_scale": "alpha", "init": {"Theta": [[0.4], [-0.1]], "Q": [[0.4, 0.1], [0.1, 0.3]]},
-        },
-        training={
-            "times": [0.25, 0.5, 0.75], "weights": [0.4, 0.4, 0.2], "learning_rate": 0.1, "weight_decay": 0.1, "tau": 3.0,
-            "label_dropout": 0.2, "ema": 1.0,
-        },
-    )  # fmt: skip
-    points = asy.fixed_points(everything, starts=4, progress=False)
-    end = asy.solve(everything.replace({"training.tau": 200.0, "training.ema": None}), progress=False)(200.0)
-    near = min(points, key=lambda p: float(np.max(np.abs(np.linalg.eigvalsh(p.Q) - np.linalg.eigvalsh(end.Q)))))
-    assert near.kind == "stable" and points.confirmed < 1e-6
-    np.testing.assert_allclose(np.linalg.eigvalsh(near.Q), np.linalg.eigvalsh(end.Q), atol=1e-4)
-    np.testing.assert_allclose(near.b, end.b, atol=1e-4)
-
-
 @pytest.mark.parametrize(
     ("verb", "training", "named"),
     [

@@ -15,6 +15,7 @@ from asymptotics import cli
 from asymptotics.autoencoder.control.basis import Basis
 from asymptotics.autoencoder.control.chosen import objective_of
 from asymptotics.autoencoder.control.controls import control_of
+from asymptotics.autoencoder.control.optimum import Optimum
 from asymptotics.autoencoder.control.protocol import Protocols
 from asymptotics.autoencoder.control.setting import Setting
 
@@ -95,25 +96,6 @@ def test_a_weight_decay_along_the_training_is_the_expression_s() -> None:
     assert along(coefficients).value == pytest.approx(float(path.loss_order_one(1.0)), rel=1e-6)
 
 
-@pytest.mark.slow
-def test_a_spline_is_as_good_as_many_pieces(tmp_path) -> None:
-    """n/d to a cosine of .9: 2.1288 with 60 pieces (theory note, R4), 2.292070 with the best constant; here with 5 coefficients."""
-    longer = SEARCHING.replace({"training.tau": 3.0})
-    found = asy.optimise(
-        longer, "hitting", {"training.learning_rate": (0.0, 1.0, 2)}, basis="spline", cosine=0.9, horizon=4.0, starts=1,
-        simulate=False,
-    )  # fmt: skip
-    assert found.constant["value"] == pytest.approx(2.292070, abs=2e-6)
-    assert 2.1288 - 1e-4 < found.optimum["value"] < 2.15
-    assert found.optimum["basis"] == "spline" and found.optimum["residual"] < 1e-2
-    assert len(found.optimum["coefficients"]) == 5 and len(found.optimum["control"]) == len(found.optimum["knots"]) == 3
-    eta = found.control(np.linspace(0, 4, 201))
-    assert np.all((eta >= 0) & (eta <= 1)) and eta[[0, 100, 200]] == pytest.approx(found.optimum["control"])
-    again = type(found).load(found.save(tmp_path / "optimum.npz"))
-    np.testing.assert_array_equal(again.control(np.linspace(0, 4, 9)), found.control(np.linspace(0, 4, 9)))
-    assert found.plot()[0] is not None and "splines of 2 pieces" in found.summary()
-
-
 def test_command_line(tmp_path, capsys) -> None:
     file = tmp_path / "searching.toml"
     file.write_text(
@@ -122,10 +104,15 @@ def test_command_line(tmp_path, capsys) -> None:
         "[simulation]\ndimension = 100\nruns = 2\n"
     )
     options = ["--control", "training.learning_rate=0.05:1:1", "--basis", "spline", "--starts", "1", "--workers", "1"]
-    assert cli.main(["optimise", str(file), *options, "--json"]) == 0
+    kept = tmp_path / "optimum.npz"
+    assert cli.main(["optimise", str(file), *options, "--json", "--save", str(kept)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["optimum"]["basis"] == "spline" and len(found["optimum"]["coefficients"]) == 4
     assert found["optimum"]["value"] <= found["constant"]["value"]
     assert found["simulated"]["optimum"]["mean"] == pytest.approx(found["optimum"]["value"], abs=1.0)
+    optimum = Optimum.load(kept)
+    eta = optimum.control(np.linspace(0, optimum.horizon, 101))
+    assert np.all((eta >= 0.05) & (eta <= 1)) and eta[[0, 100]] == pytest.approx(found["optimum"]["control"])
+    assert optimum.plot()[0] is not None and "splines of 1 pieces" in optimum.summary()
     assert cli.main(["optimise", str(file), *options[:3], "splines"]) == 2
     assert "basis" in capsys.readouterr().err
