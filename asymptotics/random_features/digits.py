@@ -34,8 +34,11 @@ class DigitsComparison(Result):
     samples, features, runs : int
         n, p; draws of the weights and of the digits.
     times : ndarray
+        τ of gradient flow.
     theory_train, theory_test : ndarray, shape (times,)
+        Losses of the theory.
     train, test : ndarray, shape (runs, times)
+        Losses on the digits; in JSON their means.
     settings : dict
     seconds : float
     """
