@@ -151,11 +151,10 @@ def generate(
     problem = network.problem
     if stop is not None:
         problem = replace(problem, sampling=problem.sampling.replace(stop=stop))
-    scheme = sampler_steps(problem, network.b)
+    steps = sampler_steps(problem, network.b)
     generator = Generator(
-        network.denoiser, network.weights, scheme["gamma"], scheme["delta"], scheme["epsilon"], scheme["h"],
-        network.references, network.parameters, clock=scheme["clock"],
-    )  # fmt: skip
+        network.denoiser, network.weights, **steps, directions=network.references, parameters=network.parameters
+    )
     return generator.sample(samples, seed, keep_points=keep)
 
 
