@@ -74,7 +74,8 @@ def test_results_are_kept(tmp_path, noises):
 
 def test_the_verdict_states_what_it_would_have_seen():
     """Its own smallest visible change, made in the theory, is seen about half of the time; ten times that always."""
-    runs = asy.simulate(experiment(), workers=1)
+    # Scores of three runs have so wide a law that nothing below a factor of two is seen.
+    runs = asy.simulate(experiment(simulation={"dimension": 20, "runs": 6}), workers=1)
     seen = asy.compare(asy.solve(experiment()), runs).power["random_features.diffusion_time"]
     assert 0.001 < seen < 0.5
     moved = experiment(diffusion_time=experiment().problem.random_features.diffusion_time * (1 + 10 * seen))
