@@ -151,7 +151,9 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
             Line2D([], [], color="black", lw=0.8, label="theory"),
             Line2D([], [], color=COLOURS[1], lw=0.8, ls="--", label="target"),
         ]
-        axes[2].legend(handles=handles, loc="lower left", handlelength=1.3)
+        axes[2].legend(
+            handles=handles, loc="lower left", handlelength=1.3, frameon=True, facecolor="w", edgecolor="none"
+        )
 
 
 def _draw_line(problem: Problem, law: GeneratedDensity, generated: Any, axes: Any, low: Any, high: Any) -> None:
