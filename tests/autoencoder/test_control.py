@@ -362,3 +362,15 @@ def test_results_are_kept(searching, tmp_path) -> None:
     assert again["training.learning_rate"] == found["training.learning_rate"]
     np.testing.assert_array_equal(again["target.centroids"], found["target.centroids"])
     assert found.plot()[0] is not None
+
+
+@pytest.mark.slow
+def test_gradient_by_the_strength_of_guidance():
+    """Second moments of what a guided network generates, by ω: central differences of whole solves."""
+    exp, step = asy.example("guidance"), 1e-3
+    found = asy.gradient(exp, "moments", wrt=["sampling.guidance", "training.learning_rate"])
+    high, low = (
+        asy.gradient(exp.replace({"sampling.guidance": 1.0 + h}), "moments", wrt=["training.learning_rate"]).value
+        for h in (step, -step)
+    )
+    assert found["sampling.guidance"] == pytest.approx((high - low) / (2 * step), rel=1e-5)
