@@ -146,6 +146,9 @@ def in_words(power: Mapping[str, float]) -> str:
 ROTATIONS = 20_000
 #: Numbers that the rotated samples of skewed rows may have, all rotations together; and the fewest rotations.
 SKEWED_NUMBERS, FEWEST = 2 * 10**8, 2_000
+#: More runs than these are judged by the law without the correction: of Gaussian runs 1.08 % then fail at 1 %, and rotations of
+#: whole samples would cost the cube of their number.
+MANY = 40
 
 
 def rotated(samples: np.ndarray, seed: int = 0, count: int = ROTATIONS) -> tuple[np.ndarray, np.ndarray]:
@@ -187,7 +190,7 @@ def largest(rows: tuple[Row, ...], samples: np.ndarray) -> np.ndarray:
     if not moving.any():
         return np.zeros(ROTATIONS)
     floor, skewed = floor[moving], np.concatenate([np.full(r.size, r.corrected) for r in rows])[moving]
-    if not skewed.any():
+    if not skewed.any() or len(samples) > MANY:
         mean, sem = rotated(samples[:, moving])
         return np.sort(np.max(np.abs(mean) / np.maximum(sem, floor), axis=1))
     # The score with its correction has its own law at few runs, and Gaussian runs are judged exactly with it too.
