@@ -89,18 +89,21 @@ cases = {
         DerivationError,
         false_claim(
             sympy, "dsolve", lambda equation: sympy.Eq(equation.lhs, 2 * equation.rhs),
-            derivations.autoencoder.skip.exponential.__wrapped__,
+            derivations.autoencoder.training.skip.exponential.__wrapped__,
         ),
     ),
     "plateau": (
         DerivationError,
-        false_claim(derivations.autoencoder.linear_network, "plateau", lambda x: x + 1, derivations.autoencoder.linear_network.saturation),
+        false_claim(
+            derivations.autoencoder.dynamics.linear_network, "plateau", lambda x: x + 1,
+            derivations.autoencoder.dynamics.linear_network.saturation,
+        ),
     ),
     "slope": (
         DerivationError,
         false_claim(
-            derivations.autoencoder.skip, "parameters", lambda p: {k: v**2 for k, v in p.items()},
-            derivations.autoencoder.collapse.slope_at_fixed_point,
+            derivations.autoencoder.training.skip, "parameters", lambda p: {k: v**2 for k, v in p.items()},
+            derivations.autoencoder.sampling.collapse.slope_at_fixed_point,
         ),
     ),
 }

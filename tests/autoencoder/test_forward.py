@@ -11,7 +11,7 @@ import pytest
 import sympy
 
 from asymptotics.autoencoder.kernels.network import Forward
-from derivations.autoencoder.denoiser import Denoiser, architecture, local_field
+from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field
 
 
 def gate() -> Denoiser:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
-from ..control.optimum import Optimum
+from ..control.protocols.optimum import Optimum
 from ..control.result import Gradient
 
 if TYPE_CHECKING:
