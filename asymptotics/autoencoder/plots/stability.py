@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..stability.escape import Escape
@@ -13,10 +13,6 @@ from ..stability.spectrum import Spectrum
 from ..stability.typical import Typical
 from ..stability.vanishing import Vanishing
 from .axes import TAU
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 @draw.register
