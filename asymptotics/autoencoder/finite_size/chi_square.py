@@ -16,7 +16,8 @@ from ...common.input.checks import InputError, array, number
 from ..equations.path import TrainingPath
 from ..process.results import STACKED, Runs
 from .extrapolation import coefficients
-from .fluctuations import Fluctuations, fluctuations
+from .covariances import Fluctuations
+from .fluctuations import fluctuations
 
 #: Directions whose variance, after scaling to unit variances, is below min(½, this/d) are left out: the covariance's own
 #: correction, of relative order 1/d (tens of 1/d, squares of the large fluctuations), would dominate there.

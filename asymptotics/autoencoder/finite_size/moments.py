@@ -7,21 +7,23 @@ residual in closed form.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import float64, types
 
 from ...common.numerics.compiled import njit
+from ...common.numerics.pointers import function_at
 from ..kernels.fields import FieldLaw
 
 
 @dataclass(frozen=True)
 class MovingLaw(FieldLaw):
-    """The joint law of known and linear fields under one condition, and how it moves along D directions.
+    """The joint law of known and linear fields under every condition (…), and how it moves along D directions.
 
     Attributes
     ----------
-    dmean, domega, demean, dcross, de : (D, n), (D, n, n), (D, J), (D, J, n), (D, J, J)
+    dmean, domega, demean, dcross, de : (…, D, n), (…, D, n, n), (…, D, J), (…, D, J, n), (…, D, J, J)
         Derivatives of m, Ω = S Sᵀ, μ, Cov(e, ω), Cov(e, e).
     """
 
@@ -39,65 +41,91 @@ def hermite(z: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.asarray(w[:, None] * np.concatenate([np.ones((len(z), 1)), z, second], axis=1))
 
 
+def flat(x: np.ndarray, axes: int = 2) -> np.ndarray:
+    """The last axes as one."""
+    return x.reshape(*x.shape[: x.ndim - axes], -1)
+
+
+def transposed(x: np.ndarray) -> np.ndarray:
+    """The last two axes exchanged."""
+    return np.swapaxes(x, -1, -2)
+
+
 def derivatives(
     F: np.ndarray, Fe: np.ndarray, Fee: np.ndarray | None, law: MovingLaw, by_explicit: np.ndarray, explicit: np.ndarray
 ) -> np.ndarray:
-    """Derivatives of E[F] along the directions of a law, (functions, D).
+    """Derivatives of E[F] along the directions of a law, (…, functions, D).
 
     Bonnet and Price for all fields; in ω by parts (Hermite polynomials of the nodes), in e by derivatives of F.
 
     Parameters
     ----------
-    F : (functions, 1 + n + n (n + 1)/2)
+    F : (…, functions, 1 + n + n (n + 1)/2)
         Moments with the polynomials of `hermite`.
-    Fe, Fee : (functions, L, 1 + n or more), (functions, L, L) or None
+    Fe, Fee : (…, functions, L, 1 + n or more), (…, functions, L, L) or None
         The same of ∂F/∂e; mean of ∂²F/∂e².
-    by_explicit, explicit : (functions, V), (D, V)
+    by_explicit, explicit : (…, functions, V), (D, V)
         Means of the derivatives by the explicit variables, and their motion.
     """
-    n = len(law.mean)
-    B, inverse = law.regression, law.inverse
+    n = law.mean.shape[-1]
+    B, inverse = law.regression[..., None, :, :], law.inverse
     i, j = np.triu_indices(n)
-    second = np.zeros((len(F), n, n))
-    second[:, i, j] = second[:, j, i] = F[:, 1 + n : 1 + n + len(i)]
-    second = inverse @ second @ inverse
-    out = (F[:, 1 : 1 + n] @ inverse) @ law.dmean.T + by_explicit @ explicit.T
-    out += second.reshape(len(F), -1) @ law.domega.reshape(len(law.domega), -1).T / 2
-    if Fe.shape[1]:
-        out += Fe[:, :, 0] @ (law.demean - law.dmean @ B.T).T
-        slope = Fe[:, :, 1 : 1 + n] @ inverse
-        out += slope.reshape(len(F), -1) @ (law.dcross - B @ law.domega).reshape(len(law.dcross), -1).T
+    second = np.zeros((*F.shape[:-1], n, n))
+    second[..., i, j] = second[..., j, i] = F[..., 1 + n : 1 + n + len(i)]
+    second = inverse[..., None, :, :] @ second @ inverse[..., None, :, :]
+    out = (F[..., 1 : 1 + n] @ inverse) @ transposed(law.dmean) + by_explicit @ explicit.T
+    out += flat(second) @ transposed(flat(law.domega)) / 2
+    if Fe.shape[-2]:
+        out += Fe[..., 0] @ transposed(law.demean - law.dmean @ transposed(law.regression))
+        slope = Fe[..., 1 : 1 + n] @ inverse[..., None, :, :]
+        out += flat(slope) @ transposed(flat(law.dcross - B @ law.domega))
         if Fee is not None:
-            mixed = law.dcross @ B.T
-            left = law.de - mixed - np.swapaxes(mixed, 1, 2) + B @ law.domega @ B.T
-            out += Fee.reshape(len(F), -1) @ left.reshape(len(left), -1).T / 2
+            mixed = law.dcross @ transposed(B)
+            left = law.de - mixed - transposed(mixed) + B @ law.domega @ transposed(B)
+            out += flat(Fee) @ transposed(flat(left)) / 2
     return np.asarray(out)
 
 
-@dataclass(frozen=True)
-class Gradients:
-    """g at the nodes, its slopes by the linear fields, and its explicit derivatives with their slopes.
+class Tables(NamedTuple):
+    """Columns of the tabulated functions that a sample's moments are made of.
 
-    ``g`` (N, 2p), ``h`` (N, 2p, L), ``gv`` (N, 2p, V), ``hv`` (N, 2p, V, L); channel 0 first.
+    ``g`` (2p,), ``h`` (2p, L), ``gv`` (2p, V), ``hv`` (2p, V, L): of g, channel 0 first, its slopes by the linear fields, its
+    explicit derivatives and their slopes; ``P`` (pairs,), ``K`` (k,), ``Ks`` (k, L).
     """
 
     g: np.ndarray
     h: np.ndarray
     gv: np.ndarray
     hv: np.ndarray
+    P: np.ndarray
+    K: np.ndarray
+    Ks: np.ndarray
 
-    def squares(
-        self, z: np.ndarray, w: np.ndarray, law: MovingLaw, explicit: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """E[g_ca g_ce] for a ≤ e, channel 0 first, and its derivatives along the law's directions."""
-        p, weights = self.g.shape[1] // 2, hermite(z, w)
-        (L, V), count = (self.h.shape[2], self.gv.shape[2]), p * (p + 1)
-        F, Fe = np.zeros((count, weights.shape[1])), np.zeros((count, L, weights.shape[1]))
-        Fee, Fv = np.zeros((count, L, L)), np.zeros((count, V))
-        arrays = [np.ascontiguousarray(x) for x in (self.g, self.h, self.h @ law.residual, self.gv, self.hv)]
-        square_moments(*arrays, weights, F, Fe, Fee, Fv)  # type: ignore[call-arg]
-        return F[:, 0], derivatives(F, Fe, Fee, law, Fv, explicit)
 
+class Squares(NamedTuple):
+    """Moments of g_ca g_ce (a ≤ e, channel 0 first) of every condition, as `derivatives` takes them; and E[V Vᵀ] (`products`)."""
+
+    F: np.ndarray
+    Fe: np.ndarray
+    Fee: np.ndarray
+    Fv: np.ndarray
+    second: np.ndarray
+
+    @classmethod
+    def empty(cls, count: int, columns: Tables, fields: int, polynomials: int) -> Squares:
+        """Room for ``count`` conditions."""
+        (L, V), p = columns.h.shape[1:] + columns.gv.shape[1:], len(columns.g) // 2
+        squares = p * (p + 1)
+        monomials = 1 + 2 * p * (1 + fields) + squares + len(columns.P) + len(columns.K)
+        shapes = ((squares, polynomials), (squares, L, polynomials), (squares, L, L), (squares, V), (monomials,) * 2)
+        return cls(*(np.zeros((count, *shape)) for shape in shapes))
+
+
+_v, _m = float64[::1], float64[:, ::1]
+#: Types of ``single`` and ``shared`` of a generated module.
+SINGLE = types.void(_m, _v, _m, _v, _m, _m, *6 * (float64,), _v, _v, _m)
+SHARED = types.void(_m, _v, _m, _m, _v, _m, _m, _m, *7 * (_v,), _v, _v, _m)
+_single, _shared = function_at(SINGLE), function_at(SHARED)
 
 # Sums over nodes are written out: on a busy machine a threaded BLAS waits longer than they take.
 _SUMS = {"contract", "reassoc", "nsz"}
@@ -119,8 +147,8 @@ def weighted(table: Any, weights: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def products(w: Any, g: Any, gs: Any, f: Any, fs: Any, P: Any, K: Any, Ks: Any) -> Any:
-    """E[V Vᵀ] of the monomials V = (1, g_i, g_i f_l, g_i g_j within a channel, P̂, K), (monomials, monomials).
+def products(w: Any, g: Any, gs: Any, f: Any, fs: Any, P: Any, K: Any, Ks: Any, out: Any) -> None:
+    """out = E[V Vᵀ] of the monomials V = (1, g_i, g_i f_l, g_i g_j within a channel, P̂, K), (monomials, monomials).
 
     At a node g_i = g + gs·ε, f_l = f + fs·ε, K = K + Ks·ε with ε ~ N(0, 1)^m. A monomial is expanded in Hermite polynomials
     of ε: its mean, the coefficients of ε, those of (ε_a² − 1)/√2 and ε_a ε_b; E[V V'] is the sum of their products.
@@ -131,7 +159,8 @@ def products(w: Any, g: Any, gs: Any, f: Any, fs: Any, P: Any, K: Any, Ks: Any) 
     """
     m, p, F = gs.shape[2], g.shape[1] // 2, f.shape[1]
     count, parts = 1 + 2 * p * (1 + F) + p * (p + 1) + P.shape[1] + K.shape[1], 1 + m + m * (m + 1) // 2
-    rows, out = np.empty((count, PIECE * parts)), np.zeros((count, count))
+    even = count + count % 2
+    rows, sums = np.empty((even, PIECE * parts)), np.zeros((even, even))
     for first in range(0, w.shape[0], PIECE):
         last = min(first + PIECE, w.shape[0])
         rows[:] = 0.0
@@ -161,17 +190,23 @@ def products(w: Any, g: Any, gs: Any, f: Any, fs: Any, P: Any, K: Any, Ks: Any) 
                 for a in range(m):
                     rows[col, at + 1 + a] = root * Ks[n, i, a]
                 col += 1
-        for i in range(count):
-            for j in range(i + 1):
-                total = 0.0
-                x, y = rows[i], rows[j]
-                for k in range(x.shape[0]):
-                    total += x[k] * y[k]
-                out[i, j] += total
+        # Two rows with two: what is loaded serves twice.
+        for i in range(0, count, 2):
+            for j in range(0, i + 1, 2):
+                a, b, c, d = rows[i], rows[i + 1], rows[j], rows[j + 1]
+                t00 = t01 = t10 = t11 = 0.0
+                for k in range(a.shape[0]):
+                    t00 += a[k] * c[k]
+                    t01 += a[k] * d[k]
+                    t10 += b[k] * c[k]
+                    t11 += b[k] * d[k]
+                sums[i, j] += t00
+                sums[i, j + 1] += t01
+                sums[i + 1, j] += t10
+                sums[i + 1, j + 1] += t11
     for i in range(count):
-        for j in range(i):
-            out[j, i] = out[i, j]
-    return out
+        for j in range(i + 1):
+            out[i, j] = out[j, i] = sums[i, j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -219,3 +254,119 @@ def square_moments(g: Any, h: Any, hR: Any, gv: Any, hv: Any, weights: Any, F: A
                             value += hv[n, i, v, a] * hR[n, j, a] + hR[n, i, a] * hv[n, j, v, a]
                         Fv[r, v] += w[0] * value
                     r += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _columns(table: Any, places: Any, out: Any) -> None:
+    """out[n, …] = table[n, places[…]]."""
+    at, to = places.ravel(), out.reshape(out.shape[0], -1)
+    for n in range(table.shape[0]):
+        for k in range(at.shape[0]):
+            to[n, k] = table[n, at[k]]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sample(table: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, i: Any, out: Any) -> None:
+    """`square_moments` and `products` of the functions in a table at the nodes z, for condition i."""
+    mean, root, emean, eroot, residual = law[0][i], law[1][i], law[3][i], law[4][i], law[6][i]
+    (N, n), L = z.shape, emean.shape[0]
+    g, gv = np.empty((N, columns.g.shape[0])), np.empty((N, *columns.gv.shape))
+    h, hv = np.empty((N, *columns.h.shape)), np.empty((N, *columns.hv.shape))
+    P, K, Ks = np.empty((N, columns.P.shape[0])), np.empty((N, columns.K.shape[0])), np.empty((N, *columns.Ks.shape))
+    _columns(table, columns.g, g)
+    _columns(table, columns.gv, gv)
+    _columns(table, columns.h, h)
+    _columns(table, columns.hv, hv)
+    _columns(table, columns.P, P)
+    _columns(table, columns.K, K)
+    _columns(table, columns.Ks, Ks)
+    square_moments(g, h, _through(h, residual), gv, hv, polynomials, out.F[i], out.Fe[i], out.Fee[i], out.Fv[i])
+    f, fs = np.empty((N, n + L)), np.zeros((n + L, L))
+    for k in range(N):
+        for a in range(n):
+            value = mean[a]
+            for c in range(n):
+                value += root[a, c] * z[k, c]
+            f[k, a] = value
+        for a in range(L):
+            value = emean[a]
+            for c in range(n):
+                value += eroot[a, c] * z[k, c]
+            f[k, n + a] = value
+    fs[n:] = open_root[i]
+    products(w, g, _through(h, open_root[i]), f, fs, P, K, _through(Ks, open_root[i]), out.second[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _through(h: Any, root: Any) -> Any:
+    """h @ root along the last axis."""
+    out = np.zeros(h.shape)
+    for n in range(h.shape[0]):
+        for i in range(h.shape[1]):
+            for a in range(h.shape[2]):
+                for c in range(h.shape[2]):
+                    out[n, i, c] += h[n, i, a] * root[a, c]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def of_single_times(
+    function: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, Q: Any, told: Any, skip: Any,
+    labels: Any, kappa: Any, wanted: Any, means: Any, out: Any,
+) -> None:  # fmt: skip
+    """Moments of all tabulated functions with Hermite polynomials, and of one sample, under every condition (first axes).
+
+    Parameters
+    ----------
+    function : int
+        Address of ``single``.
+    z, w, polynomials : (N, n), (N,), (N, polynomials)
+    columns : Tables
+    law, open_root : arrays of `FieldLaw`, and the roots of R
+    Q, told, skip, labels, kappa : (conditions, …)
+    wanted : bool
+        Whether the sample is.
+    means : (conditions, columns, polynomials)
+    out : Squares
+    """
+    table = np.zeros((z.shape[0], means.shape[1]))
+    for i in range(skip.shape[0]):
+        now = told[i]
+        _single(function)(
+            z, law[0][i], law[1][i], law[3][i], law[4][i], Q[i], now[0], now[1], now[2], now[3], now[4], skip[i], labels[i],
+            kappa[i], table,
+        )  # fmt: skip
+        means[i] = weighted(table, polynomials)
+        if wanted:
+            _sample(table, z, w, polynomials, columns, law, open_root, i, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def of_shared_samples(
+    function: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, fields: Any, Q: Any, told: Any,
+    first: Any, psi: Any, skip: Any, labels: Any, kappa: Any, width: Any, out: Any,
+) -> None:  # fmt: skip
+    """The same of one sample that serves all times; arguments as those of `of_single_times`, and
+
+    Parameters
+    ----------
+    function : int
+        Address of ``shared``.
+    fields : arrays
+        Mean and roots of the channels' fields, (conditions, …), as ``shared`` takes them.
+    told, first, psi, skip : (conditions, 5, times), (conditions, times), (conditions, tables, times), (conditions, times)
+        Behind the table of the functions stands one with the weights of the times × ψ_k for every k (their column of b is ∂/∂b_k).
+    width : int
+        Columns of ``shared``, and one of zeros.
+    """
+    table, wide = np.zeros((z.shape[0], width)), np.zeros((z.shape[0], width * (1 + psi.shape[1])))
+    for i in range(skip.shape[0]):
+        now = told[i]
+        for k in range(1 + psi.shape[1]):
+            weights = first[i].copy() if k == 0 else first[i] * psi[i, k - 1]
+            _shared(function)(
+                z, fields[0][i], fields[1][i], fields[2][i], fields[3][i], fields[4][i], fields[5][i], Q[i], now[0], now[1],
+                now[2], now[3], now[4], weights, skip[i], labels[i], kappa[i], table,
+            )  # fmt: skip
+            wide[:, k * width : (k + 1) * width] = table
+        _sample(wide, z, w, polynomials, columns, law, open_root, i, out)
