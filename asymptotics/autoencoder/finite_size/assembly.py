@@ -109,7 +109,9 @@ class Assembly:
             here, own = theta[..., s, :, :], q[..., s, :, :]
             along = np.einsum("im,k->ikm", A, given.t[g, s]) + np.einsum("iem,...ek->...ikm", B[s], here[..., :p, :])
             out[..., layout.theta(s), :] = np.einsum("...ai,...ikm->...akm", R, along).reshape(*lead, -1, m)
-            across = np.einsum("im,...b->...ibm", A, here @ given.c[g]) + np.einsum("iem,...eb->...ibm", B[s], own[..., :p, :])
+            across = np.einsum("im,...b->...ibm", A, here @ given.c[g]) + np.einsum(
+                "iem,...eb->...ibm", B[s], own[..., :p, :]
+            )
             X = np.einsum("...ai,...ibm->...abm", R, across)
             spread = np.einsum("...ai,iem->...aem", 2 * given.eta * given.mass[s] * R, N[s])
             spread = np.einsum("...aem,...be->...abm", spread, R)

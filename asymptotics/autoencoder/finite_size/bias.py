@@ -14,6 +14,7 @@ drift along the principal axes of C.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 
 from ...common.input.checks import InputError, number
@@ -153,9 +154,9 @@ class _Source:
                 n = c * p + a
                 u[:, :, a, :, 1 + n] = zeta.centred[:, c]
                 u[:, :, a, :, at_f + n * F : at_f + (n + 1) * F] = zeta.regression[:, c]
-        for n, (a, e) in enumerate(zip(i, j, strict=True)):
-            u[:, :, a, :, at_P + n] = gram[:, e]
-            u[:, :, e, :, at_P + n] = gram[:, a]
+        for n, (row, column) in enumerate(zip(i, j, strict=True)):
+            u[:, :, row, :, at_P + n] = gram[:, column]
+            u[:, :, column, :, at_P + n] = gram[:, row]
         through = u @ V[:, None, None]
         square = np.einsum("gsaxv,gsbzv,sxz->gsab", through, u, inverse, optimize=True)
         for c in (0, 1):

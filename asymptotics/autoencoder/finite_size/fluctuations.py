@@ -146,7 +146,11 @@ def _solve(
         J = J - np.tensordot(np.array(gammas), following, 1)
     kept, several = found.__dict__, found.by_panels
     found = replace(
-        found, jacobian=several(J), noise=several(2 * eta * at.noise), skip=several(2 * eta * at.skip_noise), evaluations=count
+        found,
+        jacobian=several(J),
+        noise=several(2 * eta * at.noise),
+        skip=several(2 * eta * at.skip_noise),
+        evaluations=count,
     )
     for k in range(panels):
         C[k + 1], B[k + 1] = found.spread(k, float(knots[k + 1]))

@@ -15,7 +15,8 @@ from ..kernels.fields import FieldLaw
 from ..kernels.increments import compile_fluctuations
 from ..model.problem import Problem
 from .assembly import OfMoments
-from .moments import MovingLaw, Tables, hermite, transposed
+from .moments import MovingLaw, hermite, transposed
+from .node_sums import Tables
 
 
 class FieldLaws:
@@ -79,9 +80,11 @@ class FieldLaws:
         self.value, self.slope = k.columns(k.single, self.functions), k.columns(k.single, self.functions, e)
         self.explicit = k.columns(k.single, self.functions, v)
         self.row = {name: i for i, name in enumerate(self.functions)}
-        self.rows = {x: [self.row[name] for name in names] for x, names in (("g", self.g), ("P", self.P), ("K", self.K))}
+        self.rows = {
+            x: [self.row[name] for name in names] for x, names in (("g", self.g), ("P", self.P), ("K", self.K))
+        }
         at_g, at_P, at_K = (np.array(self.rows[x], dtype=np.int64) for x in "gPK")
-        self.of_single = Tables(
+        self.of_single = Tables.of(
             self.value[at_g], self.slope[at_g], self.explicit[at_g], k.columns(k.single, self.g, v, e), self.value[at_P],
             self.value[at_K], self.slope[at_K],
         )  # fmt: skip
@@ -105,13 +108,17 @@ class FieldLaws:
         free = [f"l{ch}_{u}" for ch in (0, 1) for u in self.free]
         gv, hv = k.columns(table, self.g, explicit), k.columns(table, self.g, explicit, free)
         trained = len(given.start.psi)
-        self.weighted_tables = trained if trained > 1 or given.moving is not None or np.any(given.start.psi != 1.0) else 0
+        self.weighted_tables = (
+            trained if trained > 1 or given.moving is not None or np.any(given.start.psi != 1.0) else 0
+        )
         if self.weighted_tables:
             at, width = len(self.pairs[0]), len(table) + 1
             behind = width * np.arange(1, 1 + trained)
             of_b = gv[:, at, None] + behind, hv[:, at, None] + behind[:, None]
-            gv, hv = (np.concatenate([x[:, :at], b, x[:, at + 1 :]], axis=1) for x, b in zip((gv, hv), of_b, strict=True))
-        return Tables(
+            gv, hv = (
+                np.concatenate([x[:, :at], b, x[:, at + 1 :]], axis=1) for x, b in zip((gv, hv), of_b, strict=True)
+            )
+        return Tables.of(
             k.columns(table, self.g), k.columns(table, self.g, free), gv, hv, k.columns(table, self.P),
             k.columns(table, self.K), k.columns(table, self.K, free),
         )  # fmt: skip

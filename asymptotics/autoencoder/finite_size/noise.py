@@ -99,7 +99,13 @@ class InnerProducts:
 
 
 def increments(
-    model: FieldLaws, samples: Samples, R: np.ndarray, rate: np.ndarray, rate_b: np.ndarray, theta: np.ndarray, q: np.ndarray
+    model: FieldLaws,
+    samples: Samples,
+    R: np.ndarray,
+    rate: np.ndarray,
+    rate_b: np.ndarray,
+    theta: np.ndarray,
+    q: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """E[Y] (…, samples, n) and E[Y Yᵀ] (…, samples, n, n) of the random increment (2η/d) Y of the order parameters.
 
@@ -163,7 +169,7 @@ def increments(
         Y[..., at_b + layout.basis + k, at_P + n_pairs + k] = rate[..., None]
     second = Y @ samples.second @ transposed(Y)
     # Σ_ij R_ai R_bj E[g_i g_j] Cov(δζ, δζ′), one pair of channels at a time.
-    vectors, places, weight, n = vector.ravel(), place.ravel(), there.ravel(), 2 * at_b
+    vectors, places, weight = vector.ravel(), place.ravel(), there.ravel()
     atom, at = places // (P + K), places % (P + K)
     same = np.where(atom[:, None] == atom, weight[:, None] * weight, 0.0)
     gradients = samples.gradients
@@ -176,5 +182,7 @@ def increments(
                 residual = residual + zeta.spread[..., c, atom][..., None] * gram
             part = G[..., vectors[:, None], vectors] * (weight[:, None] * weight) * residual
             part = part.reshape(*lead, 2, at_b, 2, at_b)
-            second[..., :at_b, :at_b] += part[..., 0, :, 0, :] + part[..., 0, :, 1, :] + part[..., 1, :, 0, :] + part[..., 1, :, 1, :]
+            second[..., :at_b, :at_b] += (
+                part[..., 0, :, 0, :] + part[..., 0, :, 1, :] + part[..., 1, :, 0, :] + part[..., 1, :, 1, :]
+            )
     return (Y @ samples.second[..., :1])[..., 0], second
