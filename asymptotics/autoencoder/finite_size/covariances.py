@@ -191,7 +191,8 @@ class Fluctuations(Result):
         taus = start + (end - start) * np.arange(2 * steps + 1) / (2 * steps)
         # As it is, and not interpolated: γ may be (1 + k)/τ.
         gammas = np.array([self._gammas(float(tau)) for tau in taus]) if self.averages else np.zeros((len(taus), 0))
-        following = self.following
+        # Files of 0.1.0 know of no averages.
+        following = self.following if self.averages else np.zeros((0, *J.shape[1:]))
         if at is not None:
             J, following = (np.ascontiguousarray(x[:, at[:, None], at]) for x in (J, following))
         return carried(
