@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,10 @@ from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .equations.rates import curve
 from .simulation import Runs
 from .theory import Solution
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 #: (name, label) of the curves along t.
 CURVES = (
@@ -21,7 +25,7 @@ CURVES = (
 )
 
 
-def comparison(theory: Solution | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Solution | None, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """M, Q_ξ (negative, as in its equation), Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax, figsize=(3.4, 2.5))
@@ -39,20 +43,20 @@ def comparison(theory: Solution | None, runs: Runs | None = None, ax: Any = None
 
 
 @draw.register
-def solved(solution: Solution, ax: Any = None) -> tuple[Any, Any]:
+def solved(solution: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters along t."""
     return comparison(solution, ax=ax)
 
 
 @draw.register
-def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters along t with error bars."""
     return comparison(None, runs, ax)
 
 
 def error_curve(
-    cluster_std: float, ridge: float, centroid_norm: float = 1.0, samples: Any = None, ax: Any = None
-) -> tuple[Any, Any]:
+    cluster_std: float, ridge: float, centroid_norm: float = 1.0, samples: Any = None, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """‖μ̂ − μ‖²/d against n with the Bayes-optimal, no-skip and PCA estimates and the law 2σ²/n."""
     n = np.unique(np.geomspace(2, 1024, 60).round()) if samples is None else samples
     values = curve(n, cluster_std, ridge, centroid_norm)

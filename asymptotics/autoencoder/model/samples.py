@@ -74,7 +74,7 @@ def check_labels(labels: Any, count: int) -> np.ndarray:
     return values
 
 
-def _read(path: Path, name: str) -> tuple[Any, Any]:
+def _read(path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     from ...common.numerics.spectra import UNREADABLE
 
     if path.suffix not in (".npy", ".npz"):

@@ -21,6 +21,7 @@ from .axes import contours, histogram, mesh, on_grid, projections
 from .densities import mixture_density, window
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Points of the grid of theory's contours, and bins of the experiment, a direction.
@@ -154,7 +155,7 @@ def _generated(runs: Runs, taus: np.ndarray, progress: bool | None, samples: int
     return snapshots(problem, taus, initial=runs.initial, data=runs.data or None, progress=progress)
 
 
-def draw_frame(shown: Film, k: int, axis: Any) -> Any:
+def draw_frame(shown: Film, k: int, axis: Axes) -> Any:
     """The k-th training time of a film in one axis; returns the picture for a colour bar, where there is one."""
     picture = None
     theory = shown.theory[k]
@@ -180,7 +181,7 @@ def draw_frame(shown: Film, k: int, axis: Any) -> Any:
     return picture
 
 
-def draw_film(shown: Film, columns: int | None = None, *, titles: Sequence[str] | None = None) -> tuple[Any, Any]:
+def draw_film(shown: Film, columns: int | None = None, *, titles: Sequence[str] | None = None) -> tuple[Figure, Axes]:
     """The strip: a panel a training time, at the width of a page; returns ``(figure, axes)``.
 
     Experiment: density (colour). Black: theory. Dashed: target. Contours hold 30, 60 and 90 % of the mass. ``titles``: what is
@@ -230,7 +231,9 @@ def density_legend(
     figure.legend(handles=handles, loc=place, ncols=3)
 
 
-def strip(path: OrderParameterPath, runs: Runs | None, tau: Any, *, progress: bool | None = None) -> tuple[Any, Any]:
+def strip(
+    path: OrderParameterPath, runs: Runs | None, tau: Any, *, progress: bool | None = None
+) -> tuple[Figure, Axes]:
     """`draw_film` of `film`."""
     return draw_film(film(path, runs, tau, progress=progress))
 

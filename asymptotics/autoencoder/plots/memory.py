@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +11,15 @@ from ..memory.result import FiniteRuns
 from ..solution import OrderParameterPath
 from .axes import TAU
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 @draw.register
-def plot_finite(runs: FiniteRuns, ax: Any = None, *, path: OrderParameterPath | None = None) -> tuple[Any, Any]:
+def plot_finite(
+    runs: FiniteRuns, ax: Axes | None = None, *, path: OrderParameterPath | None = None
+) -> tuple[Figure, Axes]:
     """Train and test loss against τ, with the one-pass theory as a line; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +10,13 @@ from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..control.optimum import Optimum
 from ..control.result import Gradient
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 @draw.register
-def protocol(optimum: Optimum, ax: Any = None) -> tuple[Any, Any]:
+def protocol(optimum: Optimum, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The optimal controls against n/d as steps (splines as lines), the best constants as dashed lines."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.5))
@@ -41,7 +45,7 @@ def protocol(optimum: Optimum, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def derivatives(gradient: Gradient, ax: Any = None) -> tuple[Any, Any]:
+def derivatives(gradient: Gradient, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The derivatives, entry by entry, as bars."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.5))

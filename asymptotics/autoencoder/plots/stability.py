@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +14,13 @@ from ..stability.typical import Typical
 from ..stability.vanishing import Vanishing
 from .axes import TAU
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 @draw.register
-def fixed_points(result: FixedPoints, ax: Any = None) -> tuple[Any, Any]:
+def fixed_points(result: FixedPoints, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Largest growth rate of every fixed point against its potential: filled where it is stable; beside it its unstable directions."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -41,7 +45,7 @@ def fixed_points(result: FixedPoints, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def escape(result: Escape, ax: Any = None) -> tuple[Any, Any]:
+def escape(result: Escape, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Share of runs that have left the saddle against τ: the law as a line, measured runs as steps."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -61,7 +65,7 @@ def escape(result: Escape, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def typical(result: Typical, ax: Any = None) -> tuple[Any, Any]:
+def typical(result: Typical, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """|Θ| in every direction and tr Q of typical runs against τ: median and the middle 80 % of runs."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -86,7 +90,7 @@ def bands(result: Typical) -> dict[str, np.ndarray]:
 
 
 @draw.register
-def spectrum(result: Spectrum, ax: Any = None) -> tuple[Any, Any]:
+def spectrum(result: Spectrum, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Growth rates and frequencies in the complex plane; right of the line deviations grow."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -101,7 +105,7 @@ def spectrum(result: Spectrum, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def vanishing(result: Vanishing, ax: Any = None) -> tuple[Any, Any]:
+def vanishing(result: Vanishing, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """dΘ/dτ at small Θ along every reference direction: the bulk's rate and the leading term."""
     theta = np.linspace(0.0, 0.3, 61)
     with style():
