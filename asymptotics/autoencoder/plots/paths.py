@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from ...common.input.checks import InputError, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..comparison.typical import DRAWS, leaves
-from ..finite_size.fluctuations import Fluctuations, fluctuations
+from ..finite_size.covariances import Fluctuations
+from ..finite_size.fluctuations import fluctuations
 from ..generated.density import GeneratedDensity
 from ..memory.result import FiniteRuns
 from ..process.ensemble import Runs
