@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.ensemble import standard_error
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .model import PARTS
 from .simulation import DIRECTIONS, Runs
 from .theory import Solution
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LABELS = {"kl_target_learned": "KL(target‖learned)", "kl_learned_target": "KL(learned‖target)"}
 TICKS = ("inputs", "noise", "order 0", "order 1", "order 2", "total")

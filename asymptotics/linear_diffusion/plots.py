@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .images import ImageComparison
 from .prediction import Averages, Sweep
 from .simulation import Runs
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .equations.rates import curve
 from .simulation import Runs
 from .theory import Solution
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 #: (name, label) of the curves along t.
 CURVES = (
@@ -55,7 +52,11 @@ def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
 
 
 def error_curve(
-    cluster_std: float, ridge: float, centroid_norm: float = 1.0, samples: Any = None, ax: Axes | None = None
+    cluster_std: float,
+    ridge: float,
+    centroid_norm: float = 1.0,
+    samples: ArrayLike | None = None,
+    ax: Axes | None = None,
 ) -> tuple[Figure, Axes]:
     """‖μ̂ − μ‖²/d against n with the Bayes-optimal, no-skip and PCA estimates and the law 2σ²/n."""
     n = np.unique(np.geomspace(2, 1024, 60).round()) if samples is None else samples

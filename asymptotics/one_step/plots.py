@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .closed_forms import bandwidth, divergences, hellinger
@@ -13,10 +16,6 @@ from .prediction import Theory
 from .process.ensemble import Simulated
 from .process.transition import Transition
 from .theory import predict
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def comparison(
@@ -59,7 +58,7 @@ def plot_divergences(theory: Theory, runs: Any = None, ax: Axes | None = None) -
 
 @style()
 def plot_hellinger(
-    q: float, dimension: int, sizes: Any, sweep: Any = None, ax: Axes | None = None
+    q: float, dimension: int, sizes: ArrayLike, sweep: Any = None, ax: Axes | None = None
 ) -> tuple[Figure, Axes]:
     """E H² against n from the fixed point, its floor, and a sweep's means."""
     fig, ax = axes_of(ax)
@@ -103,7 +102,9 @@ def plot_probability(
 
 
 @style()
-def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Axes | None = None) -> tuple[Figure, Axes]:
+def plot_bandwidths(
+    dimension: int, sizes: np.ndarray | Sequence[int], std: float = 1.0, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """The four kernel variances against n."""
     fig, ax = axes_of(ax)
     for k, (function, label) in enumerate((

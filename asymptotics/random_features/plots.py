@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .digits import DigitsComparison
 from .sampler import Samples
 from .simulation import LOSSES, Runs
 from .theory import Solution
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 LABELS = {"train_loss": "train", "test_loss": "test", "memorisation_loss": "memorisation"}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.ensemble import standard_error
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
@@ -22,10 +23,6 @@ from .scores.smoothed import SmoothedScore
 from .settings import ScoreSmoothing
 from .simulation import Particles
 from .theory import Solution
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

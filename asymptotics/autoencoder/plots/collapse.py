@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.input.checks import fail, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
@@ -15,10 +16,6 @@ from ..collapse.runs import CollapseRuns
 from ..generated.density import GeneratedDensity
 from .axes import contours, mesh, on_grid, projections
 from .densities import target_density
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 #: Cells a direction of a density's picture.
 CELLS = 100

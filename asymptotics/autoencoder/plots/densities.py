@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..generated.density import GeneratedDensity
@@ -13,10 +15,6 @@ from ..model.problem import Problem
 from ..model.target import GaussianMixture
 from ..process.generate import GeneratedPoints
 from .axes import contours, exact_density, histogram, image, mesh, on_grid, projections, resolved
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def target_density(problem: Problem, x: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array
 from ...common.output.files import check_output, write_atomically
@@ -90,7 +91,7 @@ def _interpolated(grid: list[np.ndarray], values: np.ndarray, at: list[np.ndarra
 
 
 def film(
-    path: OrderParameterPath, runs: Runs | None, tau: Any, *, progress: bool | None = None, samples: int | None = None,
+    path: OrderParameterPath, runs: Runs | None, tau: ArrayLike, *, progress: bool | None = None, samples: int | None = None,
     frame: Any = None,
 ) -> Film:  # fmt: skip
     """Densities of the first two projections (or the only one) at training times, of theory and of the networks of ``runs``.
@@ -232,7 +233,7 @@ def density_legend(
 
 
 def strip(
-    path: OrderParameterPath, runs: Runs | None, tau: Any, *, progress: bool | None = None
+    path: OrderParameterPath, runs: Runs | None, tau: ArrayLike, *, progress: bool | None = None
 ) -> tuple[Figure, Axes]:
     """`draw_film` of `film`."""
     return draw_film(film(path, runs, tau, progress=progress))

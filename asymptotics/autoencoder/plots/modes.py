@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..generated.mode_finding import Modes
 from ..generated.modes import ModeReport
 from .axes import projections
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 WEIGHT = "weight (bar: one standard deviation)"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..observables.errors import DenoisingError, SampleComplexity
@@ -12,10 +12,6 @@ from ..observables.learning_curves import LearningCurves
 from ..observables.linear_network import ModeLearning
 from ..observables.score_error import ScoreError
 from .axes import TAU
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 @draw.register

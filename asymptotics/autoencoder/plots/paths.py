@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.input.checks import InputError, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..comparison.typical import DRAWS, leaves
-from ..finite_size.fluctuations import Fluctuations, fluctuations
+from ..finite_size.covariances import Fluctuations
+from ..finite_size.fluctuations import fluctuations
 from ..generated.density import GeneratedDensity
 from ..memory.result import FiniteRuns
 from ..process.ensemble import Runs
@@ -21,10 +24,6 @@ from .axes import TAU
 from .densities import draw_densities
 from .memory import plot_finite
 from .stability import bands
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def _series(path: OrderParameterPath | None, runs: Runs | Means | None) -> list[tuple[str, str, tuple[int, ...]]]:

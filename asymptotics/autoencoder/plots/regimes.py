@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.input.checks import fail
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
@@ -16,10 +16,6 @@ from ..regimes.sde.fields import Fields
 from ..regimes.sde.paths import Stepping
 from ..regimes.space import SpaceRuns
 from .axes import TAU
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 #: Lines of the diagram: field, label, colour.
 LINES = (

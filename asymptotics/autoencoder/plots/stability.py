@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..stability.leaving.escape import Escape
@@ -13,10 +13,6 @@ from ..stability.points.fixed_points import FixedPoints
 from ..stability.points.spectrum import Spectrum
 from ..stability.points.vanishing import Vanishing
 from .axes import TAU
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 @draw.register
