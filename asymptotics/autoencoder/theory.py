@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import boolean, fail, integer, number
 from ..common.numerics.expectations import Rule
@@ -131,7 +131,7 @@ def _attempt(
 def solve(
     problem: Problem,
     *,
-    tau: Any = None,
+    tau: ArrayLike | None = None,
     tolerance: float | None = None,
     method: str = "DOP853",
     rtol: float | None = None,
