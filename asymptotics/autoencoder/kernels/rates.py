@@ -16,7 +16,6 @@ from ...common.numerics.lattices import dual_radius, fill_lattice, finest_level,
 from ...common.numerics.pointers import function_at
 from ...common.numerics.truncated import split_axis
 from .assembly import assemble
-from .calls import AVERAGED_AT, averaged_at
 from .compiled_types import (
     AVERAGED,
     BATCH,
@@ -54,7 +53,7 @@ from .regression import regress
 _moments, _noise, _increments, _linear, _breaks = (function_at(signature) for _, signature in FUNCTIONS)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def unpack(stage: int, y: np.ndarray, given: Given, room: Room) -> None:
     """Θ(s), q(s), b, κ of a packed state (see `Layout`), q held where it follows Θ; the network's own part; s(t)."""
     theta, q = room.theta, room.q
@@ -99,7 +98,7 @@ def unpack(stage: int, y: np.ndarray, given: Given, room: Room) -> None:
         room.skip[h] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def set_laws(stage: int, given: Given, room: Room) -> None:
     """The laws of the fields in every condition (cell 0 at all times, cell 1 …), and what else depends on the time and the cell."""
     told = given.told[stage]
@@ -120,7 +119,7 @@ def set_laws(stage: int, given: Given, room: Room) -> None:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def lattice_nodes(nodes: Nodes, room: Room) -> tuple[bool, int]:
     """Which of the two tables to take, and how many nodes of it; tables are made anew where the fields need another spacing."""
     mode, law = nodes.mode, nodes.law
@@ -158,7 +157,7 @@ def lattice_nodes(nodes: Nodes, room: Room) -> tuple[bool, int]:
     return shifted, count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def average_over_times(stage: int, given: Given, room: Room) -> None:
     """room.averaged = E_t of room.out, cell by cell; N with the weights of squares."""
     times, first, count = given.first.shape[1], given.columns[6], room.noise.shape[1]
@@ -172,7 +171,7 @@ def average_over_times(stage: int, given: Given, room: Room) -> None:
             room.averaged[g, k] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def share_noise(stage: int, given: Given, nodes: Nodes, room: Room) -> None:
     """N of a sample that serves all times in its columns, and all N over the samples of a step."""
     first, count, batch = given.columns[6], room.noise.shape[1], given.numbers[stage, BATCH]
@@ -182,7 +181,7 @@ def share_noise(stage: int, given: Given, nodes: Nodes, room: Room) -> None:
             room.averaged[g, first + k] = value / batch
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def pack(stage: int, y: np.ndarray, given: Given, room: Room, dy: np.ndarray) -> None:
     """dΘ(s), upper dq(s), db, dκ, and what the averages of b and κ do, in one vector."""
     S, P, K = room.dtheta.shape
@@ -331,8 +330,8 @@ def _all_zero(values: np.ndarray) -> bool:
     return True
 
 
-@njit(AVERAGED, cache=True, nogil=True, error_model="numpy")
-def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped-def]
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def average(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped-def]
     """Fills room.averaged with the moments of every cell, averaged over the times.
 
     Parameters
@@ -374,16 +373,24 @@ def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untype
         else:
             # A lattice about a point of it is its own mirror image, node by node.
             halved = nodes.mode[KIND] == LATTICE and not shifted and count % 2 == 1
-            times, middle = given.first.shape[1], count // 2
-            for g in range(given.twin.shape[0]):
-                a, b, twin = g * times, (g + 1) * times, given.twin[g]
+            times, middle, cells = given.first.shape[1], count // 2, given.twin.shape[0]
+            g = 0
+            while g < cells:
+                a, twin = g * times, given.twin[g]
                 if twin >= 0 and twin < g:
                     for i in range(times):
                         for k in range(room.out.shape[1]):
                             room.out[a + i, k] = given.parity[k] * room.out[twin * times + i, k]
+                    g += 1
                     continue
                 # What is odd has no mean where the fields have none: exactly, or a state of rest would be left by roundings.
+                b = a + times
                 centred = _all_zero(room.mean[a:b]) and _all_zero(room.emean[a:b])
+                g += 1
+                # Cells that are neither mirrored nor centred go together.
+                while not centred and g < cells and given.twin[g] == -1:
+                    b += times
+                    g += 1
                 half = halved and centred
                 number = middle + 1 if half else count
                 if half:
@@ -412,7 +419,13 @@ def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untype
     share_noise(stage, given, nodes, room)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(AVERAGED, cache=True, nogil=True, error_model="numpy")
+def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped-def]
+    """`average` by its address."""
+    average(functions, stage, y, given, nodes, room)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def finish(stage: int, y: np.ndarray, dy: np.ndarray, given: Given, room: Room) -> None:
     """dy/dτ from what a gradient step does."""
     assemble(
@@ -424,8 +437,8 @@ def finish(stage: int, y: np.ndarray, dy: np.ndarray, given: Given, room: Room) 
 
 @njit(RATES, cache=True, nogil=True, error_model="numpy")
 def rates(functions, stage, y, dy, given, nodes, room):  # type: ignore[no-untyped-def]
-    """dy/dτ of a packed state; arguments as those of `averaged`."""
-    averaged_at(functions[AVERAGED_AT])(functions, stage, y, given, nodes, room)
+    """dy/dτ of a packed state; arguments as those of `average`."""
+    average(functions, stage, y, given, nodes, room)
     _increments(functions[2])(room.averaged, given.pi, given.varsigma, room.A, room.B, room.N)
     finish(stage, y, dy, given, room)
 
