@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import boolean, fail, integer, number
 from ..common.numerics.expectations import Rule
@@ -68,7 +68,7 @@ def stability_of(knots: np.ndarray, states: np.ndarray, rough: Drift, exact: Dri
 def solve(
     problem: Problem,
     *,
-    tau: Any = None,
+    tau: ArrayLike | None = None,
     tolerance: float | None = None,
     method: str = "DOP853",
     rtol: float | None = None,

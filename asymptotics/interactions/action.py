@@ -15,6 +15,7 @@ from math import comb
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, array, integer
 from .flow import Flow, flow_of
@@ -76,7 +77,7 @@ def pulled_back(tensors: Sequence[np.ndarray], linear: np.ndarray, quadratic: np
     return found
 
 
-def action(flow: Flow | Sequence[Any], order: int, origin: Any = None) -> list[np.ndarray]:
+def action(flow: Flow | Sequence[Any], order: int, origin: ArrayLike | None = None) -> list[np.ndarray]:
     r"""Coefficients A^{(0)}, …, A^{(order)} of S = ln p of a flow, exactly.
 
     Parameters
@@ -124,7 +125,7 @@ def action(flow: Flow | Sequence[Any], order: int, origin: Any = None) -> list[n
     return tensors
 
 
-def evaluate(tensors: Sequence[np.ndarray], x: Any) -> np.ndarray:
+def evaluate(tensors: Sequence[np.ndarray], x: ArrayLike) -> np.ndarray:
     """Σ_k A^{(k)}·x^{⊗k} of points, shape (…, d)."""
     points = np.asarray(x, dtype=float)
     total = np.zeros(points.shape[:-1])

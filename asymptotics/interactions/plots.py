@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.ensemble import standard_error
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
@@ -16,7 +16,7 @@ LABELS = {"kl_target_learned": "KL(target‖learned)", "kl_learned_target": "KL(
 TICKS = ("inputs", "noise", "order 0", "order 1", "order 2", "total")
 
 
-def comparison(theory: Solution, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Solution, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The parts of both divergences; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax)
@@ -32,26 +32,26 @@ def comparison(theory: Solution, runs: Runs | None = None, ax: Any = None) -> tu
     return figure, axis
 
 
-def _points(axis: Any, runs: Runs, k: int, name: str) -> None:
+def _points(axis: Axes, runs: Runs, k: int, name: str) -> None:
     values = getattr(runs, name)
     at = np.arange(6) - 0.2 + 0.4 * k
     label = f"{LABELS[name]}, {runs.runs} data sets"
     points(axis, at, values.mean(axis=0), standard_error(values), color=COLOURS[k], linestyle="none", label=label)
 
 
-def _frame(axis: Any) -> None:
+def _frame(axis: Axes) -> None:
     axis.set(yscale="log", ylabel="nats", xticks=np.arange(6), xticklabels=TICKS)
     axis.legend()
 
 
 @draw.register
-def predicted(theory: Solution, ax: Any = None) -> tuple[Any, Any]:
+def predicted(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Both divergences by parts; returns ``(figure, axes)``."""
     return comparison(theory, ax=ax)
 
 
 @draw.register
-def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Mean divergences of the fitted models by parts; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax)

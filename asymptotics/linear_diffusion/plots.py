@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .images import ImageComparison
@@ -12,7 +14,7 @@ from .prediction import Averages, Sweep
 from .simulation import Runs
 
 
-def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Train and test loss per dimension against training time, the optimum marked, simulation as points; a sweep against N."""
     if isinstance(theory, Sweep):
         return sweep_curve(theory, ax=ax)
@@ -47,12 +49,12 @@ def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Any = Non
 
 
 @draw.register
-def stopping_curve(theory: Averages, ax: Any = None) -> tuple[Any, Any]:
+def stopping_curve(theory: Averages, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Theory's train and test loss against training time; returns ``(figure, axes)``."""
     return comparison(theory, ax=ax)
 
 
-def _measured(ax: Any, runs: Any) -> None:
+def _measured(ax: Axes, runs: Any) -> None:
     for name, colour in (("flow_train_loss", COLOURS[0]), ("flow_test_loss", COLOURS[1])):
         mean, sem = np.asarray(runs.mean[name], float), np.asarray(runs.sem[name], float)
         if mean.size:
@@ -60,7 +62,7 @@ def _measured(ax: Any, runs: Any) -> None:
 
 
 @draw.register
-def measured_curve(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+def measured_curve(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Measured losses of gradient flow against training time; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax)
@@ -73,7 +75,7 @@ def measured_curve(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def image_losses(images: ImageComparison, ax: Any = None) -> tuple[Any, Any]:
+def image_losses(images: ImageComparison, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Losses on training and held-out digits against N (points), and of Gaussian data with their covariance (lines)."""
     with style():
         figure, ax = axes_of(ax)
@@ -90,7 +92,7 @@ def image_losses(images: ImageComparison, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def sweep_curve(sweep: Sweep, ax: Any = None) -> tuple[Any, Any]:
+def sweep_curve(sweep: Sweep, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Train and test loss per dimension and the cosine of two models against N; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .equations.rates import curve
@@ -21,7 +22,7 @@ CURVES = (
 )
 
 
-def comparison(theory: Solution | None, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Solution | None, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """M, Q_ξ (negative, as in its equation), Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax, figsize=(3.4, 2.5))
@@ -39,20 +40,24 @@ def comparison(theory: Solution | None, runs: Runs | None = None, ax: Any = None
 
 
 @draw.register
-def solved(solution: Solution, ax: Any = None) -> tuple[Any, Any]:
+def solved(solution: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters along t."""
     return comparison(solution, ax=ax)
 
 
 @draw.register
-def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters along t with error bars."""
     return comparison(None, runs, ax)
 
 
 def error_curve(
-    cluster_std: float, ridge: float, centroid_norm: float = 1.0, samples: Any = None, ax: Any = None
-) -> tuple[Any, Any]:
+    cluster_std: float,
+    ridge: float,
+    centroid_norm: float = 1.0,
+    samples: ArrayLike | None = None,
+    ax: Axes | None = None,
+) -> tuple[Figure, Axes]:
     """‖μ̂ − μ‖²/d against n with the Bayes-optimal, no-skip and PCA estimates and the law 2σ²/n."""
     n = np.unique(np.geomspace(2, 1024, 60).round()) if samples is None else samples
     values = curve(n, cluster_std, ridge, centroid_norm)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import choice, fail
 from ..common.input.renamed import say_renamed
@@ -89,7 +90,7 @@ class Solution(Result, OrderParameters):
 
     COLUMNS = ("t", *ALONG)
 
-    def __call__(self, t: Any) -> OrderParameters:
+    def __call__(self, t: ArrayLike) -> OrderParameters:
         """Order parameters at any times in [0, 1], by the closed form."""
         problem = Problem.from_tables(self.experiment)
         times = np.asarray(t, dtype=np.float64)
@@ -133,7 +134,7 @@ def restored_experiment(stored: dict[str, Any]) -> dict[str, Any]:
 def solve(
     problem: Problem,
     *,
-    times: Any = None,
+    times: ArrayLike | None = None,
     method: str = "closed",
     rtol: float = 1e-10,
     progress: bool | None = None,

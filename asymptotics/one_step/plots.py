@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .closed_forms import bandwidth, divergences, hellinger
@@ -15,13 +18,15 @@ from .process.transition import Transition
 from .theory import predict
 
 
-def comparison(theory: Theory, runs: Simulated | Transition | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(
+    theory: Theory, runs: Simulated | Transition | None = None, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """Divergences against d/n from theory, with the ensemble as points (or P against n for a sweep)."""
     return plot_probability([runs], ax=ax) if isinstance(runs, Transition) else plot_divergences(theory, runs, ax=ax)
 
 
 @style()
-def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[Any, Any]:
+def plot_divergences(theory: Theory, runs: Any = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
     fig, ax = axes_of(ax)
     model = theory.problem.one_step
@@ -52,7 +57,9 @@ def plot_divergences(theory: Theory, runs: Any = None, ax: Any = None) -> tuple[
 
 
 @style()
-def plot_hellinger(q: float, dimension: int, sizes: Any, sweep: Any = None, ax: Any = None) -> tuple[Any, Any]:
+def plot_hellinger(
+    q: float, dimension: int, sizes: ArrayLike, sweep: Any = None, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """E H² against n from the fixed point, its floor, and a sweep's means."""
     fig, ax = axes_of(ax)
     sizes = np.asarray(sizes)
@@ -70,7 +77,9 @@ def plot_hellinger(q: float, dimension: int, sizes: Any, sweep: Any = None, ax: 
 
 
 @style()
-def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None, ax: Any = None) -> tuple[Any, Any]:
+def plot_probability(
+    sweeps: Sequence[Any], labels: Sequence[str] | None = None, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """P(E_OG < E_TG) against n with Wilson intervals; lines only guide the eye."""
     fig, ax = axes_of(ax)
     for k, sweep in enumerate(sweeps):
@@ -93,7 +102,9 @@ def plot_probability(sweeps: Sequence[Any], labels: Sequence[str] | None = None,
 
 
 @style()
-def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None) -> tuple[Any, Any]:
+def plot_bandwidths(
+    dimension: int, sizes: np.ndarray | Sequence[int], std: float = 1.0, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """The four kernel variances against n."""
     fig, ax = axes_of(ax)
     for k, (function, label) in enumerate((
@@ -110,18 +121,18 @@ def plot_bandwidths(dimension: int, sizes: Any, std: float = 1.0, ax: Any = None
 
 
 @draw.register
-def plot_theory(theory: Theory, ax: Any = None) -> tuple[Any, Any]:
+def plot_theory(theory: Theory, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """`plot_divergences` of the theory alone."""
     return plot_divergences(theory, ax=ax)
 
 
 @draw.register
-def plot_transition(sweep: Transition, ax: Any = None) -> tuple[Any, Any]:
+def plot_transition(sweep: Transition, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """`plot_probability` of one sweep."""
     return plot_probability([sweep], ax=ax)
 
 
 @draw.register
-def plot_ensemble(runs: Simulated, ax: Any = None) -> tuple[Any, Any]:
+def plot_ensemble(runs: Simulated, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The ensemble's divergences as points on the curves of the theory."""
     return plot_divergences(predict(runs.problem.one_step), runs, ax=ax)

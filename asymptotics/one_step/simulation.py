@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, fail
 from ..common.running.checkpoints import Checkpoint
@@ -33,7 +34,7 @@ def simulate(
     sampler: Sampling | None = None,
     simulation: Simulation | None = None,
     *,
-    data: Any = None,
+    data: ArrayLike | None = None,
     noise: Any = None,
     samples: Sequence[int] | None = None,
     workers: int | None = None,
@@ -72,6 +73,7 @@ def simulate(
         if noise is not None:
             fail("noise", "given", "given together with data")
         return ensemble(problem, workers=workers, progress=progress, checkpoint=checkpoint)
-    if noise is None and np.ndim(data) == 3 and np.shape(data)[0] == 2:
+    data = np.asarray(data)
+    if noise is None and data.ndim == 3 and len(data) == 2:
         data, noise = data
     return evaluate(problem, data, noise)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, closest
 from ..common.input.expressions import to_function, to_sympy
@@ -16,28 +17,28 @@ from ..common.input.expressions import to_function, to_sympy
 NODES = 60
 
 
-def _relu(x: Any) -> Any:
+def _relu(x: ArrayLike) -> Any:
     return np.maximum(x, 0.0)
 
 
-def _erf(x: Any) -> Any:
+def _erf(x: ArrayLike) -> Any:
     # Here and below: reading an experiment does not load SciPy.
     from scipy.special import erf
 
     return erf(x)
 
 
-def _sigmoid(x: Any) -> Any:
+def _sigmoid(x: ArrayLike) -> Any:
     from scipy.special import expit
 
     return expit(x)
 
 
-def _softplus(x: Any) -> Any:
+def _softplus(x: ArrayLike) -> Any:
     return np.logaddexp(0.0, x)
 
 
-def _linear(x: Any) -> Any:
+def _linear(x: ArrayLike) -> Any:
     return np.asarray(x, dtype=float)
 
 
@@ -71,7 +72,7 @@ class Activation:
     function: Callable[[Any], Any]
     kinks: tuple[float, ...] = ()
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: ArrayLike) -> Any:
         return self.function(x)
 
     def smoothed(self, at: np.ndarray, width: np.ndarray, orders: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .digits import DigitsComparison
@@ -20,7 +22,7 @@ def _kinds(settings: dict[str, Any]) -> tuple[str, ...]:
     return LOSSES[:2] if settings["random_features"]["noises"] == "all" else LOSSES
 
 
-def _frame(axis: Any, times: np.ndarray) -> None:
+def _frame(axis: Axes, times: np.ndarray) -> None:
     if times.size > 1 and times.max() > 0:
         axis.set_xscale("log")
     axis.set(xlabel=r"training time $\tau$", ylabel="loss per dimension")
@@ -28,13 +30,13 @@ def _frame(axis: Any, times: np.ndarray) -> None:
 
 
 @draw.register
-def training(theory: Solution, ax: Any = None) -> tuple[Any, Any]:
+def training(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Losses against training time with the characteristic times; returns ``(figure, axes)``."""
     return comparison(theory, ax=ax)
 
 
 @draw.register
-def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Losses of the networks in the largest dimension; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax)
@@ -43,7 +45,7 @@ def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
     return figure, axis
 
 
-def _points(axis: Any, runs: Runs) -> None:
+def _points(axis: Axes, runs: Runs) -> None:
     keep = runs.times > 0
     for k, name in enumerate(_kinds(runs.settings)):
         mean, sem = runs.mean(name, extrapolated=False), runs.sem(name, extrapolated=False)
@@ -51,7 +53,7 @@ def _points(axis: Any, runs: Runs) -> None:
         points(axis, runs.times[keep], mean[keep], sem[keep], color=COLOURS[k], linestyle="none", label=label)
 
 
-def comparison(theory: Solution, runs: Runs | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Solution, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Losses along gradient flow, networks as points; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax)
@@ -75,7 +77,7 @@ def comparison(theory: Solution, runs: Runs | None = None, ax: Any = None) -> tu
 
 
 @draw.register
-def samples(result: Samples, ax: Any = None) -> tuple[Any, Any]:
+def samples(result: Samples, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Norm and recall against training time; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax)
@@ -94,7 +96,7 @@ def samples(result: Samples, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def digits(result: DigitsComparison, ax: Any = None) -> tuple[Any, Any]:
+def digits(result: DigitsComparison, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Losses on digits against the theory with their covariance; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .result import PAIRS, RelativeDistance
 
 
 @draw.register
-def distances(result: RelativeDistance, ax: Any = None) -> tuple[Any, Any]:
+def distances(result: RelativeDistance, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The three distances with their errors; the data sets as light points; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ..common.output.ensemble import standard_error
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
@@ -30,7 +31,7 @@ def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return heights.mean(axis=0), standard_error(heights)
 
 
-def comparison(theory: Solution, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
+def comparison(theory: Solution, runs: Particles | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Continuous density as a line, atoms as stems; particles as a histogram with standard errors.
 
     Parameters
@@ -54,13 +55,13 @@ def comparison(theory: Solution, runs: Particles | None = None, ax: Any = None) 
 
 
 @draw.register
-def solution(theory: Solution, ax: Any = None) -> tuple[Any, Any]:
+def solution(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """`comparison` without particles."""
     return comparison(theory, ax=ax)
 
 
 @draw.register
-def particles(runs: Particles, ax: Any = None) -> tuple[Any, Any]:
+def particles(runs: Particles, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Particles alone: histogram along the line with standard errors, or the first run in the plane of the circle."""
     with style():
         figure, axes = axes_of(ax, figsize=(3.4, 2.5))
@@ -75,7 +76,7 @@ def particles(runs: Particles, ax: Any = None) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _plane(runs: Particles | None, axes: Any) -> None:
+def _plane(runs: Particles | None, axes: Axes) -> None:
     """Particles of the first run in the plane of the circle."""
     if runs is not None:
         shown = runs.positions[0][:4000]
@@ -84,7 +85,7 @@ def _plane(runs: Particles | None, axes: Any) -> None:
     axes.set(xlabel="x", ylabel="y")
 
 
-def _stems(axes: Any, y: np.ndarray, masses: np.ndarray, label: str) -> None:
+def _stems(axes: Axes, y: np.ndarray, masses: np.ndarray, label: str) -> None:
     """Masses at the points on a second axis."""
     stems = axes.twinx()
     stems.vlines(y, 0.0, masses, color="C1", linewidth=2.2)
@@ -94,7 +95,7 @@ def _stems(axes: Any, y: np.ndarray, masses: np.ndarray, label: str) -> None:
     stems.spines["right"].set_visible(True)
 
 
-def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, axes: Any) -> None:
+def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, axes: Axes) -> None:
     y, law = theory.points, law_of(settings)
     length = y[-1] - y[0]
     margin = 0.02 * length if settings.end_time == 0.0 else 4 * float(np.sqrt(settings.end_time))
@@ -117,7 +118,7 @@ def _line(settings: ScoreSmoothing, theory: Solution, runs: Particles | None, ax
     axes.legend(loc="upper center", ncols=3)
 
 
-def _circle(theory: Solution, runs: Particles | None, axes: Any) -> None:
+def _circle(theory: Solution, runs: Particles | None, axes: Axes) -> None:
     _plane(runs, axes)
     axes.plot(
         *np.concatenate([theory.points, theory.points[:1]]).T, color="0.5", linewidth=0.8, label="inscribed polygon"
@@ -127,12 +128,12 @@ def _circle(theory: Solution, runs: Particles | None, axes: Any) -> None:
 
 
 @draw.register
-def circle_law(law: CircleLaw, ax: Any = None) -> tuple[Any, Any]:
+def circle_law(law: CircleLaw, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """`edge_density` without particles."""
     return edge_density(law, ax=ax)
 
 
-def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) -> tuple[Any, Any]:
+def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Continuous part along an edge of the polygon, all edges folded together; particles with standard errors."""
     with style():
         figure, axes = axes_of(ax, figsize=(3.4, 2.5))
@@ -152,15 +153,15 @@ def edge_density(law: CircleLaw, runs: Particles | None = None, ax: Any = None) 
     return figure, axes
 
 
-def scores(n: int, kappa: float, t: float, ax: Any = None) -> tuple[Any, Any]:
+def scores(n: int, kappa: float, t: float, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """t·s_t of the exact, piecewise-linear and smoothed scores at one time."""
     smoothed = SmoothedScore(n, kappa)
     return learned_score(lambda x: smoothed(x, t), smoothed.points, t, "smoothed", ax)
 
 
 def learned_score(
-    score: Callable[[np.ndarray], np.ndarray], training: np.ndarray, t: float, label: str, ax: Any = None
-) -> tuple[Any, Any]:
+    score: Callable[[np.ndarray], np.ndarray], training: np.ndarray, t: float, label: str, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """t·s_t of any score beside the exact and the piecewise-linear one of the training points; returns (figure, axes)."""
     with style():
         figure, axes = axes_of(ax, figsize=(3.4, 2.5))
@@ -177,7 +178,7 @@ def learned_score(
 
 
 @draw.register
-def law(generated: Law, ax: Any = None) -> tuple[Any, Any]:
+def law(generated: Law, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Continuous density of a law on the line, masses of the balls as stems on a second axis; returns (figure, axes)."""
     with style():
         figure, axes = axes_of(ax, figsize=(3.4, 2.5))
@@ -191,7 +192,7 @@ def law(generated: Law, ax: Any = None) -> tuple[Any, Any]:
     return figure, axes
 
 
-def trajectories(n: int, kappa: float, start: float, ax: Any = None, count: int = 41) -> tuple[Any, Any]:
+def trajectories(n: int, kappa: float, start: float, ax: Axes | None = None, count: int = 41) -> tuple[Figure, Axes]:
     """Straight trajectories of the smoothed score in the plane (x, √t); shaded: where smoothing acts."""
     with style():
         figure, axes = axes_of(ax, figsize=(3.4, 2.5))
@@ -210,19 +211,19 @@ def trajectories(n: int, kappa: float, start: float, ax: Any = None, count: int 
 
 
 @draw.register
-def minimiser(found: Minimiser, ax: Any = None) -> tuple[Any, Any]:
+def minimiser(found: Minimiser, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """`learned_score` of the least path norm at a given loss."""
     return learned_score(found, found.points, found.t, rf"least path norm at $\epsilon={found.epsilon:g}$", ax)
 
 
 @draw.register
-def trained(network: TrainedScore, ax: Any = None) -> tuple[Any, Any]:
+def trained(network: TrainedScore, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """`learned_score` of a trained network."""
     return learned_score(network, network.points, network.t, f"network, decay {network.decay:g}", ax)
 
 
 @draw.register
-def circle_network(network: TrainedCircle, ax: Any = None) -> tuple[Any, Any]:
+def circle_network(network: TrainedCircle, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The posterior mean of a network in the plane along every chord, against the smoothed score of its δ; returns ``(figure, axes)``."""
     n = len(network.points)
     alpha = np.pi / n

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, array, number
 from ..common.input.renamed import say_renamed
@@ -119,7 +120,7 @@ def solve(
     *,
     at: Any = None,
     starts: Any = None,
-    times: Any = None,
+    times: ArrayLike | None = None,
     within: float = 0.1,
     progress: bool | None = None,
 ) -> Solution:

@@ -10,7 +10,8 @@ import pytest
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.bias import bias, excess_directions
-from asymptotics.autoencoder.finite_size.fluctuations import Fluctuations, fluctuations
+from asymptotics.autoencoder.finite_size.covariances import Fluctuations
+from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
 from asymptotics.autoencoder.finite_size.reduced_chain import simulate
 from asymptotics.autoencoder.finite_size.terms import Terms
 from asymptotics.autoencoder.model.problem import Problem

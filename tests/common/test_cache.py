@@ -1,5 +1,6 @@
 """What is kept on disk is found again only by the same code, from any thread, and whole."""
 
+import ast
 import gc
 import importlib
 import logging
@@ -93,6 +94,34 @@ def test_numba_is_not_asked_to_look_at_one_file():
             checked += 1
             assert "from numba import njit" not in text and "numba.njit" not in text.replace("``numba.njit``", ""), path
     assert checked > 10
+
+
+def imports_by_the_parser(text, package):
+    """What Python's own parser says that a text imports."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            above = parts[: len(parts) - node.level + 1] if node.level else []
+            yield from ((".".join([*above, *filter(None, [node.module])]), alias.name) for alias in node.names)
+
+
+def test_searched_imports_are_those_of_the_parser():
+    """Of every file of the project, and of what its formatter would not leave: none is missed."""
+    odd = (
+        "if x: import a.b as c, d",
+        "from . import (x as y,  # why (not)\n    z,\n)\n",
+        "import a; from b import c\nfrom ..q import *",
+        "def f():\n    from a.b \\\n        import d, \\\n        e\n",
+        "from a import(b)\nimport\tc",
+    )
+    folders = [ROOT, Path(derivations.__file__).parent]
+    files = [(path, folder) for folder in folders for ending in ("*.py", "*.pyi") for path in folder.rglob(ending)]
+    texts = [(path.read_text(), ".".join(path.relative_to(folder.parent).parts[:-1])) for path, folder in files]
+    assert len(texts) > 400
+    for text, package in [*texts, *((text, "p.q") for text in odd)]:
+        assert set(imports_by_the_parser(text, package)) <= set(sources._imported(text, package))
 
 
 def test_closure_reads_every_way_to_import():
@@ -195,6 +224,7 @@ def test_code_edited_while_a_process_runs_does_not_pass_for_the_new_one(tmp_path
     (tmp_path / "helper.py").write_text("x = 1\n")
     monkeypatch.setattr(sources, "_root", lambda package: tmp_path)
     sources._read.cache_clear()
+    sources._path.cache_clear()
     os.utime(tmp_path / "helper.py", (time.time() - 1000,) * 2)
     monkeypatch.setattr(sources, "_STARTED", time.time() - 500)
     before = sources.closure(["derivations.helper"])
@@ -202,6 +232,7 @@ def test_code_edited_while_a_process_runs_does_not_pass_for_the_new_one(tmp_path
     os.utime(tmp_path / "helper.py", (time.time() - 100,) * 2)
     during = sources.closure(["derivations.helper"])
     sources._read.cache_clear()
+    sources._path.cache_clear()
     assert before != during and during["derivations.helper"].startswith(before["derivations.helper"])
 
 

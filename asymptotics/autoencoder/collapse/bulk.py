@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import ComputationError
 from ..generated.coefficients import Clock, coefficients
@@ -49,7 +48,7 @@ class BulkVariance:
         psi = self.problem.skip_functions(t)[1]
         return psi if len(psi) else np.ones((1, *np.shape(t)))
 
-    def __call__(self, b: Any) -> np.ndarray:
+    def __call__(self, b: ArrayLike) -> np.ndarray:
         """v_{t_f} of a sampler whose network has the skip connection b: (…,) of any shape, or (…, basis) of several ψ_k."""
         b = np.asarray(b, dtype=np.float64)
         shape = b.shape[:-1] if self.several else b.shape

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, fail, integer, number
 from ...common.output.plotting import Drawn
@@ -86,11 +87,11 @@ class CollapseMap(Drawn):
         """Whether b has an axis of its own (several ψ_k)."""
         return self._bulk.several
 
-    def skip(self, Lambda: Any, b0: Any = None) -> np.ndarray:
+    def skip(self, Lambda: ArrayLike, b0: Any = None) -> np.ndarray:
         """b_τ of a training on a target with mean eigenvalue Λ (…,), from ``b0`` (default: the problem's): (…,) or (…, basis)."""
         return self._trained(self.tau, Lambda, self.initial_skip if b0 is None else b0)
 
-    def _trained(self, clock: float, Lambda: Any, start: Any) -> np.ndarray:
+    def _trained(self, clock: float, Lambda: ArrayLike, start: Any) -> np.ndarray:
         Lambda, start = np.asarray(Lambda, dtype=np.float64), np.asarray(start, dtype=np.float64)
         if not self.problem.denoiser.has_skip:
             return np.zeros(np.broadcast_shapes(Lambda.shape, start.shape))
@@ -100,11 +101,11 @@ class CollapseMap(Drawn):
         Lambda, start = np.broadcast_arrays(Lambda, start)
         return self._relaxation.after(clock, Lambda, start[..., None])[..., 0]
 
-    def trained_skip(self, Lambda: Any) -> np.ndarray:
+    def trained_skip(self, Lambda: ArrayLike) -> np.ndarray:
         """b_∞, where a long training on a target with mean eigenvalue Λ ends: (…,) or (…, basis)."""
         return self._trained(np.inf, Lambda, self.initial_skip)
 
-    def _kept(self, Lambda: Any) -> np.ndarray:
+    def _kept(self, Lambda: ArrayLike) -> np.ndarray:
         """e^{−Gτ}: what a training leaves of the initial b − b_∞, (…, basis, basis)."""
         return self._relaxation.kept(self.tau, Lambda)
 
@@ -118,15 +119,15 @@ class CollapseMap(Drawn):
         """b at τ = 0: a number, or (basis,)."""
         return self.problem.denoiser.skip if self.problem.denoiser.has_skip else 0.0
 
-    def variance(self, b: Any) -> np.ndarray:
+    def variance(self, b: ArrayLike) -> np.ndarray:
         """v_{t_f} of a sampler whose network has the skip connection b: (…,) of any shape, or (…, basis)."""
         return self._bulk(b)
 
-    def __call__(self, Lambda: Any) -> np.ndarray:
+    def __call__(self, Lambda: ArrayLike) -> np.ndarray:
         """f(Λ), any shape."""
         return self.following(self.trained_skip(Lambda) if self.warm else self.skip(Lambda))
 
-    def following(self, b: Any) -> np.ndarray:
+    def following(self, b: ArrayLike) -> np.ndarray:
         """φ Λ₀ + (1 − φ) v(b): Λ of the next target after a network with the skip connection b (any shape)."""
         return self.original * self.start + (1 - self.original) * self.variance(b)
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.numerics.gram import square_root
 from ..equations.coefficients import Coefficients, along
@@ -160,7 +160,7 @@ class LatentMoments:
         return nodes[:, len(self.kernels.encoders) :], weights
 
     def average(
-        self, theta: np.ndarray, Q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0
+        self, theta: np.ndarray, Q: np.ndarray, b: ArrayLike, kappa: np.ndarray, tau: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """Averaged moments (names,) and E[A_a c_m] (p, p), for overlaps Θ_{a,E_m} (p, p) with the basis, at τ."""
         of, p = self.averages, self.kernels.p
@@ -233,7 +233,9 @@ class GenerationDrift(RightHandSide):
         self._H1[rows, columns] = self._H1[columns, rows] = kernels.column("H1_1_1") + np.arange(len(rows))
         self._A = kernels.column("A_1")
 
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
+    def moments(
+        self, theta: np.ndarray, q: np.ndarray, b: ArrayLike, kappa: np.ndarray, tau: float = 0.0
+    ) -> np.ndarray:
         Q, Theta, rows, p = q.sum(axis=0), theta.sum(axis=0), [], self.kernels.p
         if self.original is not None:
             rows.append(self.original[1].moments(np.ascontiguousarray(theta[:, :, : self.K]), q, b, kappa, tau))

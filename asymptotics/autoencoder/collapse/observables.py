@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array
 from ..model.target import GaussianMixture
@@ -45,7 +44,7 @@ class TargetQuantiles:
             x = np.sort(np.concatenate([a + s * np.linspace(-8, 8, self.GRID) for a, s in zip(m, width, strict=True)]))
             self._tables.append((target.weights @ ndtr((x - m[:, None]) / width[:, None]), x))
 
-    def distance(self, points: Any) -> float:
+    def distance(self, points: ArrayLike) -> float:
         r"""Sliced 2-Wasserstein distance of points (n, K) to the target.
 
         (mean over directions of ∫₀¹ (F⁻¹ − G⁻¹)² dp)^{1/2}, F the empirical law of the points and G the target's exact one.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import fail, integer
 from ...common.output.plain import printed
@@ -111,7 +112,7 @@ class Collapse(Result):
             problem.training.tau, Q, Theta, M, b, self.parameters[g], Q[None], Theta[None]
         )  # fmt: skip
 
-    def density(self, generation: int, directions: Any = None) -> GeneratedDensity:
+    def density(self, generation: int, directions: ArrayLike | None = None) -> GeneratedDensity:
         """Law of the projections on the original directions that a generation produces.
 
         Raises

@@ -7,6 +7,7 @@ points *beyond* those of the network that produced them; how networks differ is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Law:
 
         return np.stack([ndtr((line - self.centres) / self.width).mean(axis=0) for line in x])
 
-    def quantiles(self, levels: Any) -> np.ndarray:
+    def quantiles(self, levels: Sequence[float]) -> np.ndarray:
         """About the quantiles, (levels, directions)."""
         noise = np.random.default_rng(0).standard_normal(self.centres.shape)
         return np.asarray(np.quantile(self.centres + self.width * noise, levels, axis=0))

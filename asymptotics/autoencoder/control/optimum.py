@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.output.plain import printed
 from ...common.output.results import Result, to_builtin
@@ -58,7 +59,7 @@ class Optimum(Result):
         """Relative to the best constant."""
         return 1 - self.optimum["value"] / self.constant["value"]
 
-    def control(self, samples: Any, key: str | None = None) -> np.ndarray:
+    def control(self, samples: ArrayLike, key: str | None = None) -> np.ndarray:
         """The optimal control at n/d (any shape); with several controls, of one key."""
         # Results of 0.1 have no basis: they are constant on pieces.
         spline = self.optimum.get("basis") == "spline"

@@ -203,6 +203,11 @@ class Drift(RightHandSide):
         self.evaluations += m * (r + 1 + noise)
         return J, base, quiet
 
+    def slopes(self, taus: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """dy/dτ at several states (m, n)."""
+        scales = np.array([self.coefficients.scale(float(tau)) for tau in taus])
+        return self.jacobians(taus, states, scales, 0.0, np.zeros((states.shape[1], 0)), False)[1]
+
     def _differences(
         self, stage: int, y: np.ndarray, step: float, basis: np.ndarray, out: tuple[np.ndarray, ...], given: Given
     ) -> None:

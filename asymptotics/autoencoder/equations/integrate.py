@@ -90,11 +90,7 @@ def whole_state(
     theta, q, start, kappa : (atoms, p, K), (atoms, p, p), (basis,), (parameters,)
         Of the network.
     """
-    stack = problem.optimiser
-    copies = np.zeros((layout.p, stack.p))
-    copies[: stack.p] = np.eye(stack.p)
-    for k in range(layout.averages):
-        copies[stack.average(k)] = np.eye(stack.p)
+    copies = problem.optimiser.copies
     b = np.zeros(layout.basis)
     b[: problem.denoiser.basis] = np.ravel(start)[: problem.denoiser.basis]
     averaged = np.tile(np.concatenate([b, kappa]), (layout.averages, 1))

@@ -10,7 +10,7 @@ B(s) = Σ_g π_g B(ς_s(c_g)) and N(s) alike; Θ and q inside the brackets are r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -50,14 +50,14 @@ class OfMoments:
 
 @dataclass(frozen=True)
 class Assembly:
-    """The optimiser's map at one τ, and what the derivatives of the drift need besides the state.
+    """The optimiser's map, and what the derivatives of the drift need besides the state; leading axes (…) are several states.
 
     Attributes
     ----------
     given : Coefficients
     layout : Layout
     linear : OfMoments
-    R, L : (P, p), (P, P)
+    R, L : (…, P, p), (…, P, P)
     """
 
     given: Coefficients
@@ -66,47 +66,54 @@ class Assembly:
     R: np.ndarray
     L: np.ndarray
 
+    def __getitem__(self, index: int | slice) -> Assembly:
+        """That of some states."""
+        return replace(self, R=self.R[index], L=self.L[index])
+
     def local(self, moments: np.ndarray, theta: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """Derivatives of dΘ(s), dq(s) by Θ(s), q(s) at the moments (cells, m) of every cell, (n, n)."""
-        given, layout, p = self.given, self.layout, self.R.shape[1]
-        S, P, K, (i, j) = layout.atoms, layout.p, layout.K, layout.upper
-        B = np.zeros((S, p, p))
+        """Derivatives of dΘ(s), dq(s) by Θ(s), q(s) at the moments (…, cells, m) of every cell, (…, n, n)."""
+        given, layout, p = self.given, self.layout, self.R.shape[-1]
+        lead, S, P, K, (i, j) = self.R.shape[:-2], layout.atoms, layout.p, layout.K, layout.upper
+        B = np.zeros((*lead, S, p, p))
         for g, weight in enumerate(given.pi):
-            B += weight * (self.linear.at(given.varsigma[g])[0] @ moments[g])
-        mean = np.einsum("g,gi,gk->ik", given.pi, moments @ self.linear.A.T, given.c)
-        T = np.zeros((S, P, P))
-        T[:, :, :p] = self.R @ B
-        T += self.L
-        pull = self.R @ mean
-        one, place = np.eye(P), np.zeros((P, P), dtype=int)
-        place[i, j] = place[j, i] = np.arange(len(i))
-        out = np.zeros((layout.size, layout.size))
+            B += weight * (self.linear.at(given.varsigma[g])[0] @ moments[..., g, None, None, :, None])[..., 0]
+        mean = np.einsum("g,...gi,gk->...ik", given.pi, moments @ self.linear.A.T, given.c)
+        T = np.zeros((*lead, S, P, P))
+        T[..., :p] = self.R[..., None, :, :] @ B
+        T += self.L[..., None, :, :]
+        one, place = np.eye(P), np.zeros((P, P, len(i)))
+        place[i, j, np.arange(len(i))] = place[j, i, np.arange(len(i))] = 1.0
+        # dq_ab = Σ_k (R Ā)_ak Θ_bk + Σ_c T_ac q_cb, and the same with a and b exchanged
+        by_theta = np.einsum("...ak,bc->...abck", self.R @ mean, one)
+        by_theta = by_theta + np.swapaxes(by_theta, -4, -3)
+        by_theta = by_theta[..., i, j, :, :].reshape(*lead, len(i), P * K)
+        out = np.zeros((*lead, layout.size, layout.size))
         for s in range(S):
             at_theta, at_q = layout.theta(s), layout.q(s)
-            out[at_theta, at_theta] = np.kron(T[s], np.eye(K))
-            # dq_ab = Σ_k (R Ā)_ak Θ_bk + Σ_c T_ac q_cb, and the same with a and b exchanged
-            by_theta = np.einsum("ak,bc->abck", pull, one)
-            by_q = np.zeros((P, P, len(i)))
-            for c in range(P):
-                for b in range(P):
-                    by_q[:, b, place[c, b]] += T[s][:, c]
-            by_theta, by_q = by_theta + by_theta.transpose(1, 0, 2, 3), by_q + by_q.transpose(1, 0, 2)
-            out[at_q, at_theta] = by_theta[i, j].reshape(len(i), -1)
-            out[at_q, at_q] = by_q[i, j]
+            out[..., at_theta, at_theta] = np.einsum("...ab,kl->...akbl", T[..., s, :, :], np.eye(K)).reshape(
+                *lead, P * K, P * K
+            )
+            by_q = np.einsum("...ac,cbx->...abx", T[..., s, :, :], place)
+            out[..., at_q, at_theta] = by_theta
+            out[..., at_q, at_q] = (by_q + np.swapaxes(by_q, -3, -2))[..., i, j, :]
         return out
 
     def by_moment(self, g: int, theta: np.ndarray, q: np.ndarray) -> np.ndarray:
-        """Derivatives of dΘ(s), dq(s) by the moments of cell g, its weight left out, (n, m)."""
-        given, layout, R, p = self.given, self.layout, self.R, self.R.shape[1]
-        S, (i, j) = layout.atoms, layout.upper
-        A = self.linear.A
+        """Derivatives of dΘ(s), dq(s) by the moments of cell g, its weight left out, (…, n, m)."""
+        given, layout, R, p = self.given, self.layout, self.R, self.R.shape[-1]
+        lead, S, (i, j) = R.shape[:-2], layout.atoms, layout.upper
+        A, m = self.linear.A, self.linear.A.shape[1]
         B, N = self.linear.at(given.varsigma[g])
-        out = np.zeros((layout.size, A.shape[1]))
+        out = np.zeros((*lead, layout.size, m))
         for s in range(S):
-            along = np.einsum("im,k->ikm", A, given.t[g, s]) + np.einsum("iem,ek->ikm", B[s], theta[s, :p])
-            out[layout.theta(s)] = np.einsum("ai,ikm->akm", R, along).reshape(-1, A.shape[1])
-            across = np.einsum("im,b->ibm", A, theta[s] @ given.c[g]) + np.einsum("iem,eb->ibm", B[s], q[s, :p])
-            X = np.einsum("ai,ibm->abm", R, across)
-            spread = 2 * given.eta * given.mass[s] * np.einsum("ai,iem,be->abm", R, N[s], R)
-            out[layout.q(s)] = (X + X.transpose(1, 0, 2) + spread)[i, j]
+            here, own = theta[..., s, :, :], q[..., s, :, :]
+            along = np.einsum("im,k->ikm", A, given.t[g, s]) + np.einsum("iem,...ek->...ikm", B[s], here[..., :p, :])
+            out[..., layout.theta(s), :] = np.einsum("...ai,...ikm->...akm", R, along).reshape(*lead, -1, m)
+            across = np.einsum("im,...b->...ibm", A, here @ given.c[g]) + np.einsum(
+                "iem,...eb->...ibm", B[s], own[..., :p, :]
+            )
+            X = np.einsum("...ai,...ibm->...abm", R, across)
+            spread = np.einsum("...ai,iem->...aem", 2 * given.eta * given.mass[s] * R, N[s])
+            spread = np.einsum("...aem,...be->...abm", spread, R)
+            out[..., layout.q(s), :] = (X + np.swapaxes(X, -3, -2) + spread)[..., i, j, :]
         return out

@@ -15,8 +15,9 @@ import numpy as np
 from ...common.input.checks import InputError, array, number
 from ..equations.path import TrainingPath
 from ..process.results import STACKED, Runs
+from .covariances import Fluctuations
 from .extrapolation import coefficients
-from .fluctuations import Fluctuations, fluctuations
+from .fluctuations import fluctuations
 
 #: Directions whose variance, after scaling to unit variances, is below min(½, this/d) are left out: the covariance's own
 #: correction, of relative order 1/d (tens of 1/d, squares of the large fluctuations), would dominate there.

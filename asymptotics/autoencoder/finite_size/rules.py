@@ -21,13 +21,13 @@ def choose_rules(problem: Problem, path: TrainingPath) -> tuple[Terms, str, int]
     n, kink, shared = len(first.encoders), bool(first.kernels.module.KINK), first.coefficients.shared_sample
     rungs = [r for r in ladder(n, kink=kink) if r.kind == "sobol" or r.nodes >= 16]
     noise_rungs = ladder(2 * n, kink=kink, largest=40_000) if shared else rungs[:1]
-    states = [(f * path.tau_max, path.state(f * path.tau_max)) for f in FRACTIONS]
+    taus = np.array(FRACTIONS) * path.tau_max
+    states = np.stack([path.state(float(tau)) for tau in taus])
     count = 0
 
     def values(a: Rule, c: Rule) -> list[np.ndarray]:
-        terms = Terms(problem, a, c)
-        found = [terms(t, y) for t, y in states]
-        return [np.stack([e.jacobian for e in found]), np.stack([e.noise for e in found])]
+        found = first.with_rules(a, c).along(taus, states)
+        return [found.jacobian, found.noise]
 
     def agree(finer: Rule, before: list[np.ndarray], after: list[np.ndarray]) -> bool:
         nonlocal count
@@ -39,4 +39,4 @@ def choose_rules(problem: Problem, path: TrainingPath) -> tuple[Terms, str, int]
     rule, _, _ = climb(rungs, lambda finer: values(finer, noise_rungs[0]), agree)
     noise = climb(noise_rungs, lambda finer: values(rule, finer), agree)[0] if shared else noise_rungs[0]
     name = f"{rule.kind} {rule.nodes}" + (f", pairs of times: {noise.kind} {noise.nodes}" if shared else "")
-    return Terms(problem, rule, noise), name, count
+    return first.with_rules(rule, noise), name, count

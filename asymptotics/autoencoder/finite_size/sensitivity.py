@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.numerics.panels import lobatto, panel_of
+from ...common.numerics.panels import panel_of
 from ..equations.drift import Drift
 from ..equations.integrate import initial_state, kernels_of
 from ..equations.path import TrainingPath
 from ..model.problem import Problem
 from ..model.target import GaussianMixture
-from .bias import advance
-from .fluctuations import NODES, Fluctuations, fluctuations
+from .covariances import Fluctuations
+from .fluctuations import fluctuations
 
 #: Relative change of the finite differences.
 STEP = 1e-3
@@ -33,7 +33,7 @@ class Response:
     def __call__(self, tau: float) -> np.ndarray:
         f = self.fluctuations
         k = int(panel_of(f.knots, tau))
-        return np.asarray(f.totals() @ advance(f, k, self.source[k], tau, self.states[k]))
+        return np.asarray(f.totals() @ f.moved(k, tau, self.states[k], self.source[k]))
 
 
 def _scaled(values: Any, factor: float) -> np.ndarray:
@@ -107,11 +107,9 @@ def _solve(path: TrainingPath) -> dict[str, Response]:
 
     base, found = drift(problem), {}
     panels = len(f.knots) - 1
-    taus = np.minimum(f.knots[:-1, None] + lobatto(NODES) * np.diff(f.knots)[:, None], path.tau_max)
-    states = [[path.state(float(t)) for t in row] for row in taus]
-    plain = np.array(
-        [[base(float(t), y) for t, y in zip(*pair, strict=True)] for pair in zip(taus, states, strict=True)]
-    )
+    taus = np.minimum(f.nodes, path.tau_max)
+    states = path.state(taus)
+    plain = base.slopes(taus, states)
     # Downwards, because a time of the interpolant may be 1.
     for name, make in changed(problem, 1 - STEP):
         try:
@@ -120,11 +118,10 @@ def _solve(path: TrainingPath) -> dict[str, Response]:
             start = initial_state(other, moved)
         except InputError:  # the neighbouring input is not allowed, so that nothing can be said about it
             continue
-        rows = [[moved(float(t), y) for t, y in zip(*pair, strict=True)] for pair in zip(taus, states, strict=True)]
-        source = (plain - np.array(rows)) / STEP
+        source = f.by_panels((plain - moved.slopes(taus, states)) / STEP)
         m = np.zeros((panels + 1, f.layout.size))
         m[0] = (initial_state(problem, base) - start) / STEP
         for k in range(panels):
-            m[k + 1] = advance(f, k, source[k], float(f.knots[k + 1]), m[k])
+            m[k + 1] = f.moved(k, float(f.knots[k + 1]), m[k], source[k])
         found[name] = Response(f, source, m)
     return found

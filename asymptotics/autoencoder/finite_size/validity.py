@@ -7,7 +7,7 @@ import numpy as np
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
 from ..equations.path import TrainingPath
-from .fluctuations import Fluctuations
+from .covariances import Fluctuations
 
 #: Fractions of τ_max at which a fluctuation is followed to the end; those that an instability amplifies start early.
 FRACTIONS = (0.1, 0.25, 0.5)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError
 from ...common.numerics.interpolants import Interpolant
@@ -27,7 +28,9 @@ class Coefficients:
     epsilon: np.ndarray
 
 
-def coefficients(problem: Problem, b: Any, t: Any, epsilon: Callable[[Any], np.ndarray] | None = None) -> Coefficients:
+def coefficients(
+    problem: Problem, b: ArrayLike, t: ArrayLike, epsilon: Callable[[Any], np.ndarray] | None = None
+) -> Coefficients:
     """Γ_t, Δ_t and ε_t of a network with the skip connection b (of several ψ_k: (basis,)).
 
     Raises

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, fail
 from ...common.output.plain import printed
@@ -108,7 +108,7 @@ def _persistent(counts: np.ndarray, stands: Callable[[float, float], bool] = _co
     return np.array([root(i) if i >= 0 and firm[root(i)] else -1 for i in label]).reshape(shape)
 
 
-def find_modes(points: Any) -> Modes:
+def find_modes(points: ArrayLike) -> Modes:
     """Statistically significant modes of a law from many independent (or quasi-random) points of it.
 
     The points are counted in bins at many resolutions; a mode counts if its peak stands out from the saddle to a higher one by

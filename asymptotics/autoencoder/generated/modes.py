@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.output.results import Result, dataframe, to_builtin
@@ -159,7 +160,7 @@ class ModeReport(Result):
 
 
 def mode_report(
-    problem: Problem, at: OrderParameters, *, directions: Any = None, points: int = 2**17, seed: int = 0
+    problem: Problem, at: OrderParameters, *, directions: ArrayLike | None = None, points: int = 2**17, seed: int = 0
 ) -> ModeReport:
     """Find the modes of what a trained network generates and match them with the target's.
 

@@ -63,14 +63,15 @@ class FieldLaw:
     def beside(self, other: FieldLaw) -> FieldLaw:
         """The joint law of two independent sets of fields, known ones first."""
 
-        def block(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-            if x.ndim == 1:
-                return np.concatenate([x, y])
-            out = np.zeros((x.shape[0] + y.shape[0], x.shape[1] + y.shape[1]))
-            out[: x.shape[0], : x.shape[1]], out[x.shape[0] :, x.shape[1] :] = x, y
+        def block(name: str) -> np.ndarray:
+            x, y = getattr(self, name), getattr(other, name)
+            if name in ("mean", "emean"):
+                return np.concatenate([x, y], axis=-1)
+            out = np.zeros((*x.shape[:-2], x.shape[-2] + y.shape[-2], x.shape[-1] + y.shape[-1]))
+            out[..., : x.shape[-2], : x.shape[-1]], out[..., x.shape[-2] :, x.shape[-1] :] = x, y
             return out
 
-        return FieldLaw(*map(block, self.arrays(), other.arrays()))
+        return FieldLaw(*(block(f.name) for f in fields(FieldLaw)))
 
     def moved_by(self, along: np.ndarray, eroot: np.ndarray) -> FieldLaw:
         """The law whose means move with more coordinates of a node: ``along`` (…, n, m) and ``eroot`` (…, J, m) multiply them."""

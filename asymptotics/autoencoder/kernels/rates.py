@@ -232,7 +232,10 @@ def _conditional(i: int, room: Room) -> np.ndarray:
     left = np.empty(n)
     for a in range(n):
         left[a] = omega[a, a]
-    scale = 1e-14 * max(np.max(left), 1e-300)
+    largest = 1e-300
+    for a in range(n):
+        largest = max(largest, left[a])
+    scale = 1e-14 * largest
     L[:] = 0.0
     for k in range(n):
         widest = k

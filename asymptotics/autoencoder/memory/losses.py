@@ -12,18 +12,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..process.problem import SgdProblem
 
 
-def skip_at(problem: SgdProblem, b: Any) -> np.ndarray:
+def skip_at(problem: SgdProblem, b: ArrayLike) -> np.ndarray:
     """s(t) at the times of the training."""
     fixed, *trained = np.asarray(problem.skips)
     values = np.atleast_1d(np.asarray(b, dtype=float))
     return np.asarray(fixed + sum(v * psi for v, psi in zip(values, trained, strict=False)))
 
 
-def bulk(problem: SgdProblem, b: Any, square: float) -> float:
+def bulk(problem: SgdProblem, b: ArrayLike, square: float) -> float:
     """E_t w ‖r₀x₀ + r₁x₁‖² averaged over noise, of data with the mean square ``square`` = E‖x₁‖²."""
     skip = skip_at(problem, b)
     r0, r1 = problem.y0 - skip * problem.alpha, problem.y1 - skip * problem.beta

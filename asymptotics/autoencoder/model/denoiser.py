@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from derivations.autoencoder.catalogue import ARCHITECTURES, FORMULAE, TARGETS
 
@@ -393,7 +394,7 @@ class Denoiser(Settings):
         rho = np.array([table.get(v, groups.get(v.split("_")[0], 1.0)) for v in self.vectors])
         return rho, (table.get("b", 1.0) if self.has_skip else 0.0)
 
-    def skip_functions(self, interpolant: Interpolant, t: Any) -> tuple[np.ndarray, np.ndarray]:
+    def skip_functions(self, interpolant: Interpolant, t: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """s₀ (…) and the ψ_k (basis, …) at the times t."""
         return self.time_skip.at(interpolant, t)
 

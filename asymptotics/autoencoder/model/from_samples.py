@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, boolean, fail, integer
 from ...common.input.data_files import data_files
@@ -72,7 +73,7 @@ def _sampling_noise(x: np.ndarray, off: np.ndarray) -> tuple[float, float]:
     return mean, mean * np.sqrt(2 / pairs_in_effect)
 
 
-def measure(samples: Any, labels: Any, atoms: int | None, centre: bool) -> dict[str, Any]:
+def measure(samples: ArrayLike, labels: ArrayLike | None, atoms: int | None, centre: bool) -> dict[str, Any]:
     """The fields of an `asymptotics.autoencoder.model.target.EmpiricalMixture` of these samples."""
     x, found = load_samples(samples, "samples")
     marks = found if labels is None else check_labels(labels, len(x))
@@ -183,6 +184,6 @@ def measure_table(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4)
-def _kept(source: str, content: str, atoms: Any, centre: Any) -> dict[str, Any]:
+def _kept(source: str, content: str, atoms: int | None, centre: bool) -> dict[str, Any]:
     """Measured once a process: every changed key of an experiment builds its target anew."""
     return measure(source, None, atoms, centre)

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input import expressions
 from ...common.input.checks import fail
@@ -47,7 +48,7 @@ class OfTime:
     def __post_init__(self) -> None:
         expressions.check(self.text, TIME, self.key)
 
-    def __call__(self, interpolant: Interpolant, t: Any) -> np.ndarray:
+    def __call__(self, interpolant: Interpolant, t: ArrayLike) -> np.ndarray:
         """Its values at the times ``t``; not finite where it is singular."""
         number = constant(self.text)
         if number is not None:
@@ -67,7 +68,7 @@ def _compiled(text: Any, key: str) -> Callable[..., np.ndarray]:
     return expressions.to_function(expressions.to_sympy(text, TIME, key), order)
 
 
-def schedule_rows(interpolant: Interpolant, t: Any) -> np.ndarray:
+def schedule_rows(interpolant: Interpolant, t: ArrayLike) -> np.ndarray:
     """α, β, α̇, β̇ and t at the times t, (5, …)."""
     t = np.asarray(t, dtype=np.float64)
     return np.stack([*(f(t) for f in (interpolant.alpha, interpolant.beta)), *_dots(interpolant, t), t])
@@ -113,7 +114,7 @@ class OfTau:
         """Ends of pieces of [0, τ] that no step of an integrator should cross."""
         return self.function.pieces
 
-    def __call__(self, tau: Any) -> np.ndarray:
+    def __call__(self, tau: ArrayLike) -> np.ndarray:
         """Its values at τ."""
         return self.function(tau)
 

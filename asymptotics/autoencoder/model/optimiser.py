@@ -182,6 +182,15 @@ class LinearMap:
         first = self.p * (1 + self.moving + index)
         return slice(first, first + self.p)
 
+    @property
+    def copies(self) -> np.ndarray:
+        """The stacked vectors where training begins in those of the network, (P, p): no velocities, averages are the weights."""
+        out = np.zeros((self.size, self.p))
+        out[: self.p] = np.eye(self.p)
+        for k in range(len(self.averages)):
+            out[self.average(k)] = np.eye(self.p)
+        return out
+
     def gammas(self, tau: float) -> np.ndarray:
         """γ of every average at τ."""
         return np.array([a.rate(tau, self.end) for a in self.averages])

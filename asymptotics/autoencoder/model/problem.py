@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, get_type_hints
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, fail
 from ...common.numerics.interpolants import Interpolant
@@ -132,15 +133,15 @@ class Problem:
         moving = self.training.moving_decay
         return float(self.training.weight_decay if moving is None else moving(tau))
 
-    def told(self, t: Any) -> np.ndarray:
+    def told(self, t: ArrayLike) -> np.ndarray:
         """α, β, α̇, β̇ and t at the times t, (5, …): what the φ_j may know of the time."""
         return schedule_rows(self.interpolant, t)
 
-    def skip_functions(self, t: Any) -> tuple[np.ndarray, np.ndarray]:
+    def skip_functions(self, t: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """s₀ (…) and the ψ_k (basis, …) at the times t."""
         return self.denoiser.skip_functions(self.interpolant, t)
 
-    def skip_at(self, b: Any, t: Any) -> np.ndarray:
+    def skip_at(self, b: ArrayLike, t: ArrayLike) -> np.ndarray:
         """s(t) = s₀(t) + Σ_k b_k ψ_k(t) of a network with the trained b (a number or (basis,)) at the times t."""
         fixed, psi = self.skip_functions(t)
         return np.asarray(fixed + np.tensordot(np.atleast_1d(np.asarray(b, dtype=np.float64))[: len(psi)], psi, axes=1))

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, fail
@@ -54,7 +55,7 @@ class RateSchedule:
             self.pieces = self._tame()
         self._fit()
 
-    def __call__(self, tau: Any) -> np.ndarray:
+    def __call__(self, tau: ArrayLike) -> np.ndarray:
         """s at any τ."""
         return self._function(tau)
 
@@ -140,7 +141,7 @@ class RateSchedule:
         s = fit @ chebyshev.chebvander(nodes, DEGREE).T
         return np.asarray((s * (1 + s) / 2) @ transform.T)
 
-    def _antiderivative(self, tau: Any, coefficients: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    def _antiderivative(self, tau: ArrayLike, coefficients: np.ndarray, sums: np.ndarray) -> np.ndarray:
         tau = np.asarray(tau, dtype=np.float64)
         cell = np.clip(np.searchsorted(self._ends, tau, side="right") - 1, 0, len(coefficients) - 1)
         left, right = self._ends[cell], self._ends[cell + 1]
@@ -151,11 +152,11 @@ class RateSchedule:
             one, two = coefficients[cell, k] + 2 * x * one - two, one
         return np.asarray(sums[cell] + coefficients[cell, 0] + x * one - two)
 
-    def integral(self, tau: Any) -> np.ndarray:
+    def integral(self, tau: ArrayLike) -> np.ndarray:
         """∫₀^τ s dτ′."""
         return self._antiderivative(tau, self._integrals, self._sums)
 
-    def clock(self, tau: Any) -> np.ndarray:
+    def clock(self, tau: ArrayLike) -> np.ndarray:
         """∫₀^τ s(1 + s)/2 dτ′: the time in which gradients (∝ s) and their noise (∝ s²) act evenly; τ itself for s = 1."""
         return self._antiderivative(tau, self._clocks, self._clock_sums)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, closest, fail
 
@@ -47,7 +48,7 @@ def load_samples(source: Any, name: str = "data") -> tuple[np.ndarray, np.ndarra
     return x, None if labels is None else check_labels(labels, len(x))
 
 
-def check_labels(labels: Any, count: int) -> np.ndarray:
+def check_labels(labels: ArrayLike, count: int) -> np.ndarray:
     """One label a sample, integers or strings: an array of shape (count,)."""
     try:
         values = np.asarray(labels)
@@ -74,7 +75,7 @@ def check_labels(labels: Any, count: int) -> np.ndarray:
     return values
 
 
-def _read(path: Path, name: str) -> tuple[Any, Any]:
+def _read(path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     from ...common.numerics.spectra import UNREADABLE
 
     if path.suffix not in (".npy", ".npz"):

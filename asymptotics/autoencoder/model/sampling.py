@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, choice, fail, integer, number
@@ -130,7 +131,7 @@ class Sampling(Settings):
         """Whether ω is not 0 at all times."""
         return self.guidance != 0
 
-    def guidance_at(self, interpolant: Interpolant, t: Any) -> np.ndarray:
+    def guidance_at(self, interpolant: Interpolant, t: ArrayLike) -> np.ndarray:
         """ω at the times t; negative values are an error."""
         values = OfTime(self.guidance, self.key("guidance"))(interpolant, t)
         if not np.all(np.isfinite(values) & (values >= 0)):
@@ -154,7 +155,7 @@ class Sampling(Settings):
         expression = expressions.to_sympy(self.epsilon, ["t", "alpha", "beta"], self.key("epsilon"))
         raw = expressions.to_function(expression, ["t", "alpha", "beta"])
 
-        def epsilon(t: Any) -> np.ndarray:
+        def epsilon(t: ArrayLike) -> np.ndarray:
             values = raw(t, interpolant.alpha(t), interpolant.beta(t))
             if np.any(values < 0) or not np.all(np.isfinite(values)):
                 fail(self.key("epsilon"), self.epsilon, ">= 0 and finite on [0, stop]")

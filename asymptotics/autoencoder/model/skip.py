@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, fail, number
 from ...common.numerics.interpolants import Interpolant
@@ -71,7 +72,7 @@ class TimeSkip:
             return self.fixed, self.basis
         return OfTime(self.fixed, FIXED).symbolic(), tuple(OfTime(x, BASIS).symbolic() for x in self.basis)
 
-    def at(self, interpolant: Interpolant, t: Any) -> tuple[np.ndarray, np.ndarray]:
+    def at(self, interpolant: Interpolant, t: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """s₀ (…) and the ψ_k (basis, …) at the times t; not finite where they are singular."""
         t = np.asarray(t, dtype=np.float64)
         if self.plain:

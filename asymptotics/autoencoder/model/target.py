@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, boolean, fail, integer
 from ...common.input.notation import Notation
@@ -130,7 +131,13 @@ class GaussianMixture(Drawn, Settings):
 
     @classmethod
     def from_samples(
-        cls, samples: Any, labels: Any = None, atoms: int | None = None, *, centre: bool = False, diagonal: bool = False
+        cls,
+        samples: ArrayLike,
+        labels: ArrayLike | None = None,
+        atoms: int | None = None,
+        *,
+        centre: bool = False,
+        diagonal: bool = False,
     ) -> EmpiricalMixture:
         r"""The theory's target from samples: cluster c is N(μ(c), Σ(c)) with the mean and covariance of class c.
 
@@ -344,7 +351,7 @@ class EmpiricalMixture(GaussianMixture):
         """d of the samples."""
         return len(self.shift)
 
-    def coordinates(self, samples: Any) -> np.ndarray:
+    def coordinates(self, samples: ArrayLike) -> np.ndarray:
         """Samples (n, d) in the coordinates of the eigenbasis, (n, d).
 
         Raises

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, fail
 
@@ -56,7 +57,7 @@ class TauTable:
         inner = self.knots[:, 0]
         return np.unique(np.array([0.0, *inner[(inner > 0) & (inner < self.tau)], self.tau]))
 
-    def __call__(self, tau: Any) -> np.ndarray:
+    def __call__(self, tau: ArrayLike) -> np.ndarray:
         """Values at τ, (…,), or (…, columns) where there are several; at a jump those after it."""
         x, values = self.knots[:, 0], self.knots[:, 1:]
         tau = np.minimum(np.asarray(tau, dtype=np.float64), x[-1])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.numerics.gram import COMPUTED, INDEFINITE, NULL, TINY, indefinite, present
@@ -50,7 +50,7 @@ class Overlaps:
         return np.asarray(self.Theta @ np.asarray(coordinates).T)
 
 
-def atom_counts(dimension: int, masses: Any, massless: Any = 0) -> np.ndarray:
+def atom_counts(dimension: int, masses: ArrayLike, massless: ArrayLike = 0) -> np.ndarray:
     """Number of coordinates of every atom: p_s d rounded by largest remainder, so that they sum to d.
 
     Parameters
@@ -105,7 +105,12 @@ def _factors(q: np.ndarray, theta: np.ndarray, T: np.ndarray) -> tuple[list[np.n
 
 
 def construct(
-    dimension: int, masses: Any, reference_overlaps: Any, theta: Any, q: Any, seed: int | np.random.SeedSequence
+    dimension: int,
+    masses: ArrayLike,
+    reference_overlaps: ArrayLike,
+    theta: ArrayLike,
+    q: ArrayLike,
+    seed: int | np.random.SeedSequence,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     r"""Weights and reference directions that have the given overlaps to rounding, otherwise random.
 
@@ -163,7 +168,7 @@ def construct(
 
 
 def on_references(
-    references: np.ndarray, counts: np.ndarray, theta: Any, q: Any, seed: int | np.random.SeedSequence
+    references: np.ndarray, counts: np.ndarray, theta: ArrayLike, q: ArrayLike, seed: int | np.random.SeedSequence
 ) -> np.ndarray:
     """Weights (p, d) that have the overlaps Θ(s), q(s) with *given* reference directions, otherwise random.
 
@@ -223,7 +228,9 @@ def on_references(
     return np.sqrt(d) * weights
 
 
-def drawn(references: np.ndarray, coordinates: Any, random: float, seed: int | np.random.SeedSequence) -> np.ndarray:
+def drawn(
+    references: np.ndarray, coordinates: ArrayLike, random: float, seed: int | np.random.SeedSequence
+) -> np.ndarray:
     """Weights w_a = √d Σ_k coordinates_ak u_k + random × i.i.d. N(0, 1) entries, (p, d).
 
     Parameters

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, choice, fail, number
 from ...common.numerics.expectations import Rule, climb, ladder
@@ -49,7 +50,9 @@ class DenoisingError(Result):
         return dimension * self.bulk + self.order_one
 
 
-def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolerance: float = 1e-6) -> DenoisingError:
+def denoising_error(
+    problem: Problem, at: OrderParameters, times: ArrayLike, *, tolerance: float = 1e-6
+) -> DenoisingError:
     r"""Error of the trained network on fresh samples, as a function of the noise level t.
 
     bulk = (y₁ − bβ)²Λ + (y₀ − bα)² per dimension; the part of order one is the potential E[ℓ] of the local fields at t plus
@@ -95,7 +98,7 @@ def denoising_error(problem: Problem, at: OrderParameters, times: Any, *, tolera
     return DenoisingError(t, bulk, potential + unpredicted(problem, at.b, t))
 
 
-def checked_times(times: Any) -> np.ndarray:
+def checked_times(times: ArrayLike) -> np.ndarray:
     """Noise levels t ∈ [0, 1] as an array."""
     t = array("times", np.atleast_1d(times), ndim=1)
     if t.size == 0 or np.any(t < 0) or np.any(t > 1):
@@ -112,7 +115,9 @@ def one_tau(at: OrderParameters) -> None:
 # angles ----------------------------------------------------------------------------------------------------------------
 
 
-def principal_cosines(problem: Problem, at: OrderParameters, directions: Any = None, vectors: Any = None) -> np.ndarray:
+def principal_cosines(
+    problem: Problem, at: OrderParameters, directions: ArrayLike | None = None, vectors: ArrayLike | None = None
+) -> np.ndarray:
     r"""Cosines of the principal angles between span(w_1, …) and a reference subspace, largest first.
 
     They are the singular values of Q^{-1/2} Θ Eᵀ (E G Eᵀ)^{-1/2}, with E the coordinates of the subspace.
@@ -150,7 +155,7 @@ def whitening(gram: np.ndarray) -> tuple[np.ndarray, int]:
     return vectors[:, kept].T / np.sqrt(values[kept])[:, None], int(kept.sum())
 
 
-def orthonormal(problem: Problem, directions: Any = None) -> np.ndarray:
+def orthonormal(problem: Problem, directions: ArrayLike | None = None) -> np.ndarray:
     """Coordinates (m, K), in the reference directions, of an orthonormal basis of the subspace that ``directions`` span."""
     K = problem.target.directions
     E = np.eye(K) if directions is None else array("directions", directions, shape=(None, K))
@@ -219,7 +224,7 @@ def sample_complexity(path: TrainingPath, *, measure: str = "cosine", threshold:
     fine = np.unique(np.concatenate([np.linspace(a, b, 9) for a, b in pairwise(path.knots)]))
     training = problem.training
 
-    def height(tau: Any) -> np.ndarray:
+    def height(tau: ArrayLike) -> np.ndarray:
         at = path(tau)
         if measure == "cosine":
             return centroid_cosines(problem, at)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array
 from ...common.numerics.expectations import Rule
@@ -77,7 +78,7 @@ def _target_quantiles(problem: Problem, direction: np.ndarray, levels: np.ndarra
     return np.interp(levels, F[keep], x[keep])
 
 
-def sliced_to_target(problem: Problem, points: Any, directions: Any = None) -> float:
+def sliced_to_target(problem: Problem, points: ArrayLike, directions: ArrayLike | None = None) -> float:
     r"""Sliced 2-Wasserstein distance between points and the exact law of the target's projections.
 
     Along each slice, W₂² = ∫ (F⁻¹(u) − G⁻¹(u))² du with the points' quantile function and the exact one of the target.
@@ -98,7 +99,9 @@ def sliced_to_target(problem: Problem, points: Any, directions: Any = None) -> f
     return float(np.sqrt(np.mean(squares)))
 
 
-def cell_mixture(problem: Problem, points: Any, weights: Any = None, directions: Any = None) -> Mixture:
+def cell_mixture(
+    problem: Problem, points: ArrayLike, weights: Any = None, directions: ArrayLike | None = None
+) -> Mixture:
     r"""The Gaussian mixture with the moments of the points in each cell; cell c is what lies nearest to centroid c.
 
     A generated law is no finite Gaussian mixture; cut into the Voronoi cells of the target's centroids, each part is replaced
@@ -129,7 +132,7 @@ def cell_mixture(problem: Problem, points: Any, weights: Any = None, directions:
     return Mixture(np.array(masses), np.array(means), np.array(covariances))
 
 
-def target_cells(problem: Problem, directions: Any = None) -> Mixture:
+def target_cells(problem: Problem, directions: ArrayLike | None = None) -> Mixture:
     """`cell_mixture` of the target itself, by scrambled Sobol' points in every cluster."""
     B = orthonormal(problem, directions)
     z, w = Rule("sobol", 2**14).points(len(B))
@@ -140,7 +143,9 @@ def target_cells(problem: Problem, directions: Any = None) -> Mixture:
     return cell_mixture(problem, points.reshape(-1, len(B)), weights.ravel(), directions)
 
 
-def learning_curves(path: TrainingPath, taus: Any = None, *, directions: Any = None) -> LearningCurves:
+def learning_curves(
+    path: TrainingPath, taus: ArrayLike | None = None, *, directions: ArrayLike | None = None
+) -> LearningCurves:
     r"""Distances between target and generated projections as functions of τ, from theory.
 
     Parameters

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, integer
 from ...common.output.ensemble import standard_error
@@ -67,7 +68,7 @@ def _averages(problem: Problem) -> dict[str, float]:
     }
 
 
-def _evaluate(expression: Any, problem: Problem, b: Any) -> np.ndarray:
+def _evaluate(expression: Any, problem: Problem, b: ArrayLike) -> np.ndarray:
     import sympy
 
     from derivations.autoencoder.names import b as b_symbol
@@ -82,14 +83,14 @@ def _evaluate(expression: Any, problem: Problem, b: Any) -> np.ndarray:
     return np.stack([np.broadcast_to(function(x, b), b.shape) for x in spread], axis=-1)
 
 
-def growth_rates(problem: Problem, b: Any) -> np.ndarray:
+def growth_rates(problem: Problem, b: ArrayLike) -> np.ndarray:
     """γ_k = 2E[ς_k β(1 − bβ) − bα²] − λ/2 at a value (or an array) of b, (..., modes)."""
     from derivations.autoencoder import linear_network
 
     return _evaluate(linear_network.growth_rate(), problem, b)
 
 
-def plateaus(problem: Problem, b: Any) -> np.ndarray:
+def plateaus(problem: Problem, b: ArrayLike) -> np.ndarray:
     """s*_k, the strength at which mode k alone stops growing at small learning rate; 0 where it does not grow, (..., modes)."""
     from derivations.autoencoder import linear_network
 
@@ -113,7 +114,7 @@ def captured(Theta: np.ndarray, Q: np.ndarray) -> np.ndarray:
     return np.asarray(np.einsum("...ak,...ab,...bk->...k", Theta, inverse, Theta))
 
 
-def pca_captured(problem: Problem, tau: Any) -> np.ndarray:
+def pca_captured(problem: Problem, tau: ArrayLike) -> np.ndarray:
     """Squared cosine of u_k with its eigenvector of the sample covariance of the n = τ d/(2η) samples seen until τ.
 
     For a spike ς over a bulk H and d/n → y: ψ(ς) = ς (1 + y ∫ x dH(x)/(ς − x)); above the threshold ψ′(ς) > 0 the squared

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, choice, fail
 from ...common.numerics.expectations import Rule
@@ -43,7 +43,7 @@ class ScoreError(Result):
         return self.error / self.norm
 
 
-def projected_score(problem: Problem, t: float, x: np.ndarray, directions: Any = None) -> np.ndarray:
+def projected_score(problem: Problem, t: float, x: np.ndarray, directions: ArrayLike | None = None) -> np.ndarray:
     r"""Exact score s_t(x) = ∇_x log ρ_t(x) of the target restricted to a subspace, at noise level t.
 
     ρ_t is the law of Π(αx₀ + βx₁) in an orthonormal basis of the subspace: a Gaussian mixture with means β Πμ(c) and
@@ -76,7 +76,13 @@ def projected_score(problem: Problem, t: float, x: np.ndarray, directions: Any =
 
 
 def score_error(
-    problem: Problem, at: OrderParameters, times: Any, *, law: str = "flow", directions: Any = None, seed: int = 0
+    problem: Problem,
+    at: OrderParameters,
+    times: ArrayLike,
+    *,
+    law: str = "flow",
+    directions: ArrayLike | None = None,
+    seed: int = 0,
 ) -> ScoreError:
     r"""How well the network reconstructs the score in a reference subspace, at the noise levels t.
 

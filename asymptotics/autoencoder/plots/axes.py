@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,19 +10,22 @@ from ...common.input.checks import InputError
 from ...common.numerics.expectations import Rule
 from ..generated.density import GeneratedDensity
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 TAU = r"training time $\tau = 2\eta n/d$"
 
 
-def projections(axis: Any, dimension: int, other: str = "") -> None:
+def projections(axis: Axes, dimension: int, other: str = "") -> None:
     """Label the axes of the first two projections, or of one against something else."""
     axis.set_xlabel(r"$u_1\cdot x$")
     axis.set_ylabel(r"$u_2\cdot x$" if dimension > 1 else other)
 
 
-def image(axis: Any, values: np.ndarray, low: np.ndarray, high: np.ndarray, **options: Any) -> Any:
+def image(axis: Axes, values: np.ndarray, low: np.ndarray, high: np.ndarray, **options: Any) -> Any:
     """A function on a grid over the plane, first index along x; the same scale in both directions."""
     extent = (low[0], high[0], low[1], high[1])
-    kind = {"origin": "lower", "aspect": "equal", "interpolation": "bilinear", "rasterized": True}
+    kind: dict[str, Any] = {"origin": "lower", "aspect": "equal", "interpolation": "bilinear", "rasterized": True}
     return axis.imshow(values.T, extent=extent, **kind | options)
 
 
@@ -36,7 +39,7 @@ def histogram(sample: np.ndarray, bins: list[np.ndarray]) -> np.ndarray:
     return np.histogram2d(sample[:, 0], sample[:, 1], bins=bins, density=True)[0]
 
 
-def contours(axis: Any, grid: list[np.ndarray], density: np.ndarray, colour: Any, **options: Any) -> None:
+def contours(axis: Axes, grid: list[np.ndarray], density: np.ndarray, colour: Any, **options: Any) -> None:
     """Contours that hold 30, 60 and 90 per cent of the mass on the grid."""
     levels = mass_levels(density)
     if levels[-1] > 0:

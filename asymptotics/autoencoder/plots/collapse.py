@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.input.checks import fail, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
@@ -26,7 +28,9 @@ SERIES = (
 )
 
 
-def plot_collapse(collapse: Collapse | None, runs: CollapseRuns | None = None, ax: Any = None) -> tuple[Any, Any]:
+def plot_collapse(
+    collapse: Collapse | None, runs: CollapseRuns | None = None, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """Λ, b and the distances to the original target against generation: theory as lines, experiment as points."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.5))
@@ -53,18 +57,18 @@ def plot_collapse(collapse: Collapse | None, runs: CollapseRuns | None = None, a
 
 
 @draw.register
-def solved(collapse: Collapse, ax: Any = None) -> tuple[Any, Any]:
+def solved(collapse: Collapse, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Λ, b and the distances against generation: theory as lines, experiment as points."""
     return plot_collapse(collapse, ax=ax)
 
 
 @draw.register
-def measured(runs: CollapseRuns, ax: Any = None) -> tuple[Any, Any]:
+def measured(runs: CollapseRuns, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Λ, b and the distances against generation: points with standard errors."""
     return plot_collapse(None, runs, ax)
 
 
-def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
+def plot_generations(collapse: Collapse, axes: Sequence[Axes] | None = None) -> tuple[Figure, Sequence[Axes]]:
     """Densities of the first two projections by generation: theory as contours over simulated points, the target first.
 
     All panels have one frame; where a generation's law has shrunk to peaks that are specks in it, an inset shows the highest of
@@ -76,10 +80,9 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
     from matplotlib.lines import Line2D
 
     with style() as plt:
-        figure = None
         if axes is None:
             width = 2.6 * (collapse.count + 1)
-            figure, axes = plt.subplots(1, collapse.count + 1, figsize=(width, 2.9), layout="constrained", sharey=True)
+            _, axes = plt.subplots(1, collapse.count + 1, figsize=(width, 2.9), layout="constrained", sharey=True)
         laws = [collapse.density(g + 1) for g in range(collapse.count)]
         samples = [law.sample(20_000, g) for g, law in enumerate(laws)]
         spread = np.concatenate([np.quantile(s, [0.002, 0.998], axis=0) for s in samples])
@@ -112,7 +115,7 @@ def plot_generations(collapse: Collapse, axes: Any = None) -> tuple[Any, Any]:
         if collapse.simulation is not None:
             handles.append(Line2D([], [], color=COLOURS[1], marker=".", ls="", label="experiment"))
         axes[0].legend(handles=handles, loc="lower left")
-        return figure if figure is not None else axes[0].figure, axes
+        return axes_of(axes[0])[0], axes
 
 
 #: Width of a peak, over that of the frame, below which it is shown larger.
@@ -122,7 +125,7 @@ SHOWN = 3000
 
 
 def _law(
-    axis: Any, law: GeneratedDensity, grid: list[np.ndarray], cloud: np.ndarray | None, exact: bool = True
+    axis: Axes, law: GeneratedDensity, grid: list[np.ndarray], cloud: np.ndarray | None, exact: bool = True
 ) -> None:
     """Contours of a law's density over simulated points that lie on the grid."""
     if cloud is not None:
@@ -147,7 +150,7 @@ def _peak(sample: np.ndarray) -> tuple[np.ndarray, float]:
     return middle, float(8 * np.max(width))
 
 
-def _magnify(axis: Any, law: GeneratedDensity, cloud: np.ndarray | None, peak: np.ndarray, half: float) -> None:
+def _magnify(axis: Axes, law: GeneratedDensity, cloud: np.ndarray | None, peak: np.ndarray, half: float) -> None:
     """An inset at the lower edge that shows a square around a peak, and where it lies."""
     inset = axis.inset_axes((0.33, 0.03, 0.34, 0.34))
     grid = [np.linspace(c - half, c + half, CELLS + 1) for c in peak]
@@ -162,8 +165,8 @@ def _magnify(axis: Any, law: GeneratedDensity, cloud: np.ndarray | None, peak: n
 
 @draw.register
 def plot_cobweb(
-    collapse_map: CollapseMap, ax: Any = None, *, start: float | None = None, count: int = 12
-) -> tuple[Any, Any]:
+    collapse_map: CollapseMap, ax: Axes | None = None, *, start: float | None = None, count: int = 12
+) -> tuple[Figure, Axes]:
     """The map Λ → f(Λ), the diagonal, fixed points (filled: stable) and the cobweb from Λ₀."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 3.2))
@@ -203,8 +206,8 @@ LABELS = {
 
 @draw.register
 def plot_phase_diagram(
-    diagram: PhaseDiagram, ax: Any = None, *, factor: float = 10.0, bar: bool = True
-) -> tuple[Any, Any]:
+    diagram: PhaseDiagram, ax: Axes | None = None, *, factor: float = 10.0, bar: bool = True
+) -> tuple[Figure, Axes]:
     """log₁₀ of the limit over Λ₀, with lines at 1/factor (collapse), 1 and factor (blow-up); dashed: where a second limit is stable."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..generated.density import GeneratedDensity
@@ -35,7 +38,9 @@ def mixture_density(target: GaussianMixture, x: np.ndarray) -> np.ndarray:
 
 
 @draw.register
-def density(law: GeneratedDensity, ax: Any = None, *, count: int = 200_000, seed: int = 0) -> tuple[Any, Any]:
+def density(
+    law: GeneratedDensity, ax: Axes | None = None, *, count: int = 200_000, seed: int = 0
+) -> tuple[Figure, Axes]:
     """The generated law of the first two projections as a picture, or of a single one as a line.
 
     The exact density where there is one that a picture resolves (ε = 0, at most two encoders), else a histogram of
@@ -52,7 +57,9 @@ def density(law: GeneratedDensity, ax: Any = None, *, count: int = 200_000, seed
             if exact is not None:
                 axis.plot(x, exact, color=COLOURS[0])
             else:
-                axis.hist(law.sample(count, seed)[:, 0], bins=x[::8], density=True, histtype="step", color=COLOURS[0])
+                axis.hist(
+                    law.sample(count, seed)[:, 0], bins=list(x[::8]), density=True, histtype="step", color=COLOURS[0]
+                )
         else:
             grid = [np.linspace(low[k], high[k], 81) for k in range(2)]
             fine = m == 2 and resolved(law, np.max(high - low) / 80)
@@ -64,7 +71,7 @@ def density(law: GeneratedDensity, ax: Any = None, *, count: int = 200_000, seed
 
 
 @draw.register
-def target(mixture: GaussianMixture, ax: Any = None) -> tuple[Any, Any]:
+def target(mixture: GaussianMixture, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Density of the target's first two projections as a picture with the centroids, or of a single one as a line."""
     means, covariances = mixture.projected_centroids()[:, :2], mixture.projected_covariance()
     spread = 3.5 * np.sqrt(np.max(np.diagonal(covariances, axis1=1, axis2=2)[:, :2], axis=0))
@@ -83,7 +90,7 @@ def target(mixture: GaussianMixture, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def generated_points(result: GeneratedPoints, ax: Any = None, *, shown: int = 4000) -> tuple[Any, Any]:
+def generated_points(result: GeneratedPoints, ax: Axes | None = None, *, shown: int = 4000) -> tuple[Figure, Axes]:
     """The first two projections as points; of a single projection, or of ‖X‖² where none was kept, a histogram."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 3.0))
@@ -110,7 +117,7 @@ def window(problem: Problem, sample: np.ndarray, tail: float = 0.004) -> tuple[n
     return low - margin, high + margin
 
 
-def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarray | None, axes: Any) -> None:
+def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarray | None, axes: Sequence[Axes]) -> None:
     """Target, theory and experiment in three axes with one square frame and a colour bar each.
 
     Dashed: contours of the target; full, over the experiment: those of theory. They hold 30, 60 and 90 % of the mass.
@@ -156,7 +163,9 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
         )
 
 
-def _draw_line(problem: Problem, law: GeneratedDensity, generated: Any, axes: Any, low: Any, high: Any) -> None:
+def _draw_line(
+    problem: Problem, law: GeneratedDensity, generated: Any, axes: Sequence[Axes], low: Any, high: Any
+) -> None:
     x = np.linspace(low[0], high[0], 401)
     bins = np.linspace(low[0], high[0], 61)
     axes[0].plot(x, target_density(problem, x[:, None]), color=COLOURS[6])
@@ -166,7 +175,7 @@ def _draw_line(problem: Problem, law: GeneratedDensity, generated: Any, axes: An
         if exact is not None:
             axis.plot(x, exact, color=COLOURS[0])
         else:
-            axis.hist(law.sample(200_000, 0)[:, 0], bins=bins, density=True, histtype="step", color=COLOURS[0])
+            axis.hist(law.sample(200_000, 0)[:, 0], bins=list(bins), density=True, histtype="step", color=COLOURS[0])
     axes[1].set_title("generated, theory")
     if generated is not None and generated.size:
         counts, _ = np.histogram(generated[:, 0], bins=bins)

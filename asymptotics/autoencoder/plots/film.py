@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array
 from ...common.output.files import check_output, write_atomically
@@ -21,6 +22,7 @@ from .axes import contours, histogram, mesh, on_grid, projections
 from .densities import mixture_density, window
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Points of the grid of theory's contours, and bins of the experiment, a direction.
@@ -89,7 +91,7 @@ def _interpolated(grid: list[np.ndarray], values: np.ndarray, at: list[np.ndarra
 
 
 def film(
-    path: OrderParameterPath, runs: Runs | None, tau: Any, *, progress: bool | None = None, samples: int | None = None,
+    path: OrderParameterPath, runs: Runs | None, tau: ArrayLike, *, progress: bool | None = None, samples: int | None = None,
     frame: Any = None,
 ) -> Film:  # fmt: skip
     """Densities of the first two projections (or the only one) at training times, of theory and of the networks of ``runs``.
@@ -154,7 +156,7 @@ def _generated(runs: Runs, taus: np.ndarray, progress: bool | None, samples: int
     return snapshots(problem, taus, initial=runs.initial, data=runs.data or None, progress=progress)
 
 
-def draw_frame(shown: Film, k: int, axis: Any) -> Any:
+def draw_frame(shown: Film, k: int, axis: Axes) -> Any:
     """The k-th training time of a film in one axis; returns the picture for a colour bar, where there is one."""
     picture = None
     theory = shown.theory[k]
@@ -180,7 +182,7 @@ def draw_frame(shown: Film, k: int, axis: Any) -> Any:
     return picture
 
 
-def draw_film(shown: Film, columns: int | None = None, *, titles: Sequence[str] | None = None) -> tuple[Any, Any]:
+def draw_film(shown: Film, columns: int | None = None, *, titles: Sequence[str] | None = None) -> tuple[Figure, Axes]:
     """The strip: a panel a training time, at the width of a page; returns ``(figure, axes)``.
 
     Experiment: density (colour). Black: theory. Dashed: target. Contours hold 30, 60 and 90 % of the mass. ``titles``: what is
@@ -230,7 +232,9 @@ def density_legend(
     figure.legend(handles=handles, loc=place, ncols=3)
 
 
-def strip(path: OrderParameterPath, runs: Runs | None, tau: Any, *, progress: bool | None = None) -> tuple[Any, Any]:
+def strip(
+    path: OrderParameterPath, runs: Runs | None, tau: ArrayLike, *, progress: bool | None = None
+) -> tuple[Figure, Axes]:
     """`draw_film` of `film`."""
     return draw_film(film(path, runs, tau, progress=progress))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..memory.result import FiniteRuns
@@ -13,7 +13,9 @@ from .axes import TAU
 
 
 @draw.register
-def plot_finite(runs: FiniteRuns, ax: Any = None, *, path: OrderParameterPath | None = None) -> tuple[Any, Any]:
+def plot_finite(
+    runs: FiniteRuns, ax: Axes | None = None, *, path: OrderParameterPath | None = None
+) -> tuple[Figure, Axes]:
     """Train and test loss against τ, with the one-pass theory as a line; returns ``(figure, axes)``."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))

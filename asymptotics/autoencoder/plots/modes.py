@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..generated.mode_finding import Modes
@@ -22,7 +24,7 @@ def _ellipse(centre: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     return np.asarray(centre[:, None] + vectors @ (np.sqrt(np.maximum(values, 0.0))[:, None] * circle))
 
 
-def _draw_modes(axis: Any, modes: Modes, colours: Any, label: str, marker: str) -> None:
+def _draw_modes(axis: Axes, modes: Modes, colours: Any, label: str, marker: str) -> None:
     for k, (place, weight, width) in enumerate(zip(modes.places, modes.weights, modes.widths, strict=True)):
         shown = label if k == 0 else None
         if len(place) == 1:
@@ -35,7 +37,7 @@ def _draw_modes(axis: Any, modes: Modes, colours: Any, label: str, marker: str) 
 
 
 @draw.register
-def modes(found: Modes, ax: Any = None) -> tuple[Any, Any]:
+def modes(found: Modes, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Every mode at its place with its weight, and the ellipse (in one dimension the bar) of one standard deviation."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 3.0))
@@ -46,7 +48,7 @@ def modes(found: Modes, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def mode_report(report: ModeReport, ax: Any = None) -> tuple[Any, Any]:
+def mode_report(report: ModeReport, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Modes of the target (black squares) and generated ones (blue dots; spurious ones red), with their widths."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 3.0))

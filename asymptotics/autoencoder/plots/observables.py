@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..observables.errors import DenoisingError, SampleComplexity
@@ -15,7 +15,7 @@ from .axes import TAU
 
 
 @draw.register
-def learning_curves(curves: LearningCurves, ax: Any = None) -> tuple[Any, Any]:
+def learning_curves(curves: LearningCurves, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Both distances to the target (solid) and the cosine of each centroid with the weights (dashed) against τ."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -32,7 +32,7 @@ def learning_curves(curves: LearningCurves, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def mode_learning(modes: ModeLearning, ax: Any = None) -> tuple[Any, Any]:
+def mode_learning(modes: ModeLearning, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Strength ‖Θ_k‖² of every mode against τ; dots: where it escapes; dotted: its plateau when alone."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -49,7 +49,7 @@ def mode_learning(modes: ModeLearning, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def denoising_error(error: DenoisingError, ax: Any = None) -> tuple[Any, Any]:
+def denoising_error(error: DenoisingError, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The two orders of the denoising error, per dimension and of order one, against the noise level t."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -62,7 +62,7 @@ def denoising_error(error: DenoisingError, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def score_error(error: ScoreError, ax: Any = None) -> tuple[Any, Any]:
+def score_error(error: ScoreError, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Mean squared error of the score, and the exact score's mean square, against the noise level t."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -76,7 +76,7 @@ def score_error(error: ScoreError, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def sample_complexity(result: SampleComplexity, ax: Any = None) -> tuple[Any, Any]:
+def sample_complexity(result: SampleComplexity, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """A bar a cluster: samples per dimension at which it is found; a cross where it is not found on the path."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.8))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.input.checks import InputError, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..comparison.typical import DRAWS, leaves
-from ..finite_size.fluctuations import Fluctuations, fluctuations
+from ..finite_size.covariances import Fluctuations
+from ..finite_size.fluctuations import fluctuations
 from ..generated.density import GeneratedDensity
 from ..memory.result import FiniteRuns
 from ..process.ensemble import Runs
@@ -55,7 +58,7 @@ def _bands(path: OrderParameterPath | None, runs: Runs | Means | None, dimension
 
 
 def _typical(
-    axis: Any, path: OrderParameterPath, runs: Runs | None, dimension: float | None, shown: list[float]
+    axis: Axes, path: OrderParameterPath, runs: Runs | None, dimension: float | None, shown: list[float]
 ) -> None:
     """The law of runs that leave an unstable path: |Θ| by direction and Q averaged over units, dotted in black."""
     d = runs.dimension if runs is not None and dimension is None else dimension
@@ -71,8 +74,12 @@ def _typical(
 
 
 def plot_path(
-    path: OrderParameterPath | None, runs: Runs | Means | None = None, ax: Any = None, *, dimension: float | None = None
-) -> tuple[Any, Any]:
+    path: OrderParameterPath | None,
+    runs: Runs | Means | None = None,
+    ax: Axes | None = None,
+    *,
+    dimension: float | None = None,
+) -> tuple[Figure, Axes]:
     """Order parameters against τ: theory as lines, mean over runs as points with standard errors.
 
     The shaded band is the predicted standard deviation of one run at ``dimension`` (default: that of the runs). Plateaus are
@@ -112,24 +119,24 @@ def plot_path(
 
 
 @draw.register
-def solved(path: OrderParameterPath, ax: Any = None) -> tuple[Any, Any]:
+def solved(path: OrderParameterPath, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters against τ: lines."""
     return plot_path(path, ax=ax)
 
 
 @draw.register
-def measured(runs: Runs, ax: Any = None) -> tuple[Any, Any]:
+def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters against τ: points with error bars."""
     return plot_path(None, runs, ax)
 
 
 @draw.register
-def means(measured: Means, ax: Any = None) -> tuple[Any, Any]:
+def means(measured: Means, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters against τ: points with error bars."""
     return plot_path(None, measured, ax)
 
 
-def _frame(axis: Any, shown: list[float]) -> None:
+def _frame(axis: Axes, shown: list[float]) -> None:
     """Keep lines and points in the picture where bands of an unstable path, in which noise grows without end, would not."""
     low, high = min(shown), max(shown)
     room = max(high - low, 1e-9)
@@ -138,7 +145,7 @@ def _frame(axis: Any, shown: list[float]) -> None:
 
 
 @draw.register
-def trained_run(run: TrainedRun, ax: Any = None) -> tuple[Any, Any]:
+def trained_run(run: TrainedRun, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters of one training against τ: points (a single run has no error bars)."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -155,7 +162,7 @@ def trained_run(run: TrainedRun, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
+def deviations(result: Fluctuations, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Standard deviation × √d of the diagonal of Q, of Θ's first entries and of b against τ."""
     tau = np.linspace(0.0, float(result.knots[-1]), 101)
     at = result.deviations(tau, 1.0)
@@ -172,8 +179,8 @@ def deviations(result: Fluctuations, ax: Any = None) -> tuple[Any, Any]:
 
 
 def comparison(
-    path: OrderParameterPath, runs: Runs | Means | FiniteRuns | None = None, ax: Any = None
-) -> tuple[Any, Any]:
+    path: OrderParameterPath, runs: Runs | Means | FiniteRuns | None = None, ax: Axes | None = None
+) -> tuple[Figure, Axes]:
     """Order parameters against τ, and target, theory and experiment densities of the first two projections side by side."""
     if isinstance(runs, FiniteRuns):
         return plot_finite(runs, ax, path=path)

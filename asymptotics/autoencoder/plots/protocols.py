@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..control.optimum import Optimum
@@ -12,7 +12,7 @@ from ..control.result import Gradient
 
 
 @draw.register
-def protocol(optimum: Optimum, ax: Any = None) -> tuple[Any, Any]:
+def protocol(optimum: Optimum, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The optimal controls against n/d as steps (splines as lines), the best constants as dashed lines."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.5))
@@ -41,7 +41,7 @@ def protocol(optimum: Optimum, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def derivatives(gradient: Gradient, ax: Any = None) -> tuple[Any, Any]:
+def derivatives(gradient: Gradient, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The derivatives, entry by entry, as bars."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.5))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.input.checks import fail
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
@@ -26,7 +26,7 @@ LINES = (
 CURVES = (("clones", "clones", COLOURS[0], "o"), ("uturns", "U-turns", COLOURS[1], "s"))
 
 
-def plot_phase(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
+def plot_phase(found: Regimes, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Crossing times in sampling against τ: dots joined where they follow each other; dashed: the exact score's t_S."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.5))
@@ -49,7 +49,7 @@ def plot_phase(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
-def plot_clusters(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
+def plot_clusters(found: Regimes, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Clones and U-turns against t: reduced SDE (lines), exact score (dashed), whole samples in R^d (points) where they were run."""
     if found.clones is None or found.uturns is None:
         fail("clones", None, "given: the times in sampling at which clones split")
@@ -75,7 +75,7 @@ def plot_clusters(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def regimes(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
+def regimes(found: Regimes, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The (τ, t) diagram and, where they were asked for, clones and U-turns beside it (into given axes: the diagram)."""
     if ax is not None or found.clones is None:
         return plot_phase(found, ax)
@@ -87,7 +87,7 @@ def regimes(found: Regimes, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def space_runs(runs: SpaceRuns, ax: Any = None) -> tuple[Any, Any]:
+def space_runs(runs: SpaceRuns, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Clones and U-turns of networks in R^d with their standard errors; lines: the reduced SDE with their own overlaps."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -102,7 +102,9 @@ def space_runs(runs: SpaceRuns, ax: Any = None) -> tuple[Any, Any]:
         return figure, axis
 
 
-def plot_landscape(problem: Problem, at: OrderParameters, ax: Any = None, *, trajectories: int = 12) -> tuple[Any, Any]:
+def plot_landscape(
+    problem: Problem, at: OrderParameters, ax: Axes | None = None, *, trajectories: int = 12
+) -> tuple[Figure, Axes]:
     """Landscape and flow of the fields of one network (one or two encoders).
 
     One field: V(z) with its minima. Two: contours of V where the flow has a potential, the vector field at t → 1, trajectories of the
@@ -137,7 +139,7 @@ def plot_landscape(problem: Problem, at: OrderParameters, ax: Any = None, *, tra
 
 
 def _draw_plane(
-    axis: Any, fields: Fields, modes: np.ndarray, weights: np.ndarray, reach: np.ndarray, trajectories: int
+    axis: Axes, fields: Fields, modes: np.ndarray, weights: np.ndarray, reach: np.ndarray, trajectories: int
 ) -> None:
     grids = [np.linspace(-r, r, 121) for r in reach]
     mesh = np.stack(np.meshgrid(*grids, indexing="xy"), axis=-1)
@@ -146,7 +148,9 @@ def _draw_plane(
         V = potential(fields, flat).reshape(mesh.shape[:2])
         axis.contour(*grids, V, levels=18, colors="0.75", linewidths=0.6)
     pull = frozen(fields, flat).reshape(mesh.shape)
-    axis.streamplot(*grids, pull[..., 0], pull[..., 1], density=0.8, color=COLOURS[5], linewidth=0.5, arrowsize=0.6)
+    axis.streamplot(
+        grids[0], grids[1], pull[..., 0], pull[..., 1], density=0.8, color=COLOURS[5], linewidth=0.5, arrowsize=0.6
+    )
     stepping, rng = Stepping.of(fields, np.zeros(0)), np.random.default_rng(1)
     state = stepping.begin(rng.standard_normal((trajectories, 2)) @ fields.root)
     track = [state[:, :2]]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
 from ..stability.escape import Escape
@@ -16,7 +16,7 @@ from .axes import TAU
 
 
 @draw.register
-def fixed_points(result: FixedPoints, ax: Any = None) -> tuple[Any, Any]:
+def fixed_points(result: FixedPoints, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Largest growth rate of every fixed point against its potential: filled where it is stable; beside it its unstable directions."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -41,7 +41,7 @@ def fixed_points(result: FixedPoints, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def escape(result: Escape, ax: Any = None) -> tuple[Any, Any]:
+def escape(result: Escape, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Share of runs that have left the saddle against τ: the law as a line, measured runs as steps."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -61,7 +61,7 @@ def escape(result: Escape, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def typical(result: Typical, ax: Any = None) -> tuple[Any, Any]:
+def typical(result: Typical, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """|Θ| in every direction and tr Q of typical runs against τ: median and the middle 80 % of runs."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -86,7 +86,7 @@ def bands(result: Typical) -> dict[str, np.ndarray]:
 
 
 @draw.register
-def spectrum(result: Spectrum, ax: Any = None) -> tuple[Any, Any]:
+def spectrum(result: Spectrum, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Growth rates and frequencies in the complex plane; right of the line deviations grow."""
     with style():
         figure, axis = axes_of(ax, figsize=(3.4, 2.6))
@@ -101,7 +101,7 @@ def spectrum(result: Spectrum, ax: Any = None) -> tuple[Any, Any]:
 
 
 @draw.register
-def vanishing(result: Vanishing, ax: Any = None) -> tuple[Any, Any]:
+def vanishing(result: Vanishing, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """dΘ/dτ at small Θ along every reference direction: the bulk's rate and the leading term."""
     theta = np.linspace(0.0, 0.3, 61)
     with style():

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ... import __version__
 from ...common.input.checks import InputError, array, fail, integer
@@ -35,7 +36,7 @@ def regimes(
     problem: Problem,
     *,
     path: OrderParameterPath | None = None,
-    tau: Any = None,
+    tau: ArrayLike | None = None,
     clones: Any = None,
     pairs: int = PAIRS,
     seed: int | None = None,

@@ -16,7 +16,8 @@ from ..equations.integrate import Controls, integrate, kernels_of
 from ..equations.path import TrainingPath
 from ..equations.stability import Stability
 from ..finite_size.bias import Bias, bias, drift_of
-from ..finite_size.fluctuations import Fluctuations, fluctuations
+from ..finite_size.covariances import Fluctuations
+from ..finite_size.fluctuations import fluctuations
 from ..finite_size.terms import Terms
 from ..model.denoiser import Init
 from ..model.problem import Problem

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import integer, number
 from ...common.output.results import Result, to_builtin
@@ -101,9 +102,9 @@ class Escape(Result):
         """Time before which that share of the runs has escaped."""
         return np.interp(level, self.levels, self.quantiles)
 
-    def cdf(self, tau: Any) -> Any:
+    def cdf(self, tau: ArrayLike) -> Any:
         """Share of the runs that have escaped at τ."""
-        return np.interp(tau, self.quantiles, self.levels, left=0.0, right=1.0)
+        return np.interp(np.asarray(tau, dtype=float), self.quantiles, self.levels, left=0.0, right=1.0)
 
     def to_json(self) -> dict[str, Any]:
         fields = {name: value for name, value in self._kept().items() if name not in ("levels", "quantiles")}

@@ -6,7 +6,8 @@ import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.numerics.gram import COMPUTED, TINY, present
-from ..finite_size.fluctuations import Fluctuations, fluctuations
+from ..finite_size.covariances import Fluctuations
+from ..finite_size.fluctuations import fluctuations
 from .saddle import Saddle
 
 #: Amplitude (of Θ) at which an orbit starts on the unstable manifold of a saddle at rest.
@@ -147,8 +148,6 @@ class Lift:
 
 def backward(f: Fluctuations, forms: np.ndarray, last: int, first: int = 0) -> np.ndarray:
     """Linear forms of the state at one knot as those at an earlier one: forms Φ(τ_last, τ_first)."""
-    size = f.jacobian.shape[-1]
     for k in range(last - 1, first - 1, -1):
-        U = f.carried(k, float(f.knots[k]), float(f.knots[k + 1]), np.eye(size), lambda J, _, u: J @ u)
-        forms = forms @ U
+        forms = forms @ f.propagator(k, float(f.knots[k]), float(f.knots[k + 1]))
     return forms

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, number
 from ...common.output.plain import printed
@@ -110,7 +111,7 @@ def growth_rates(
     problem: Problem,
     Theta: Any = None,
     Q: Any = None,
-    b: Any = None,
+    b: ArrayLike | None = None,
     parameters: Any = None,
     tau: float | None = None,
 ) -> Spectrum:

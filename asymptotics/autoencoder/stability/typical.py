@@ -8,10 +8,12 @@ law is right up to relative corrections of the order of the squared spread at τ
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, integer
 from ...common.output.plain import printed
@@ -127,7 +129,7 @@ class Typical(Result):
         out = self.stacked + np.einsum("dtij,rdxj->rdti", root, z)
         return np.asarray(out.reshape(replicas * self.draws, *out.shape[2:]))
 
-    def quantiles(self, levels: Any = LEVELS) -> np.ndarray:
+    def quantiles(self, levels: Sequence[float] = LEVELS) -> np.ndarray:
         """Quantiles of (|Θ| row by row, upper Q, b, κ) of one run, (levels, times, m)."""
         runs = self.sample()
         n = int(np.prod(self.Theta.shape[-2:]))
@@ -199,7 +201,7 @@ def typical(
     dimension: int | None = None,
     draws: int = 64,
     seed: int = 0,
-    tau: Any = None,
+    tau: ArrayLike | None = None,
     initial: str | None = None,
     workers: int | None = None,
     progress: bool | None = None,

@@ -6,7 +6,6 @@ Scalar compiled functions. Where a variance vanishes they take the limit that th
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -24,13 +23,13 @@ _ROUNDING = 2e-13
 
 
 @njit(cache=True, error_model="numpy")
-def normal_cdf(x: Any) -> Any:
+def normal_cdf(x: float) -> float:
     """Φ(x), accurate in both tails."""
     return 0.5 * math.erfc(-x * _ROOT_HALF)
 
 
 @njit(cache=True, error_model="numpy")
-def bivariate_normal_cdf(x: Any, y: Any, rho: Any) -> Any:
+def bivariate_normal_cdf(x: float, y: float, rho: float) -> float:
     """P(X < x, Y < y) for standard normals of correlation ρ ∈ [−1, 1], to about 1e-15.
 
     Plackett's identity ∂P/∂ρ = density at (x, y), integrated over arcsin ρ by Gauss–Legendre (Drezner and Wesolowsky 1990);
@@ -78,7 +77,7 @@ def bivariate_normal_cdf(x: Any, y: Any, rho: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def _correlation(rho: Any) -> Any:
+def _correlation(rho: float) -> float:
     """A correlation, ±1 where it differs from that by rounding only."""
     if abs(rho) > 1.0 - 0.5 * _ROUNDING:
         return 1.0 if rho > 0.0 else -1.0
@@ -86,7 +85,7 @@ def _correlation(rho: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def positive(m: Any, a: Any) -> Any:
+def positive(m: float, a: float) -> float:
     """P(x > 0) for x ~ N(m, a)."""
     if a <= 0.0:
         return 1.0 if m > 0.0 else (0.5 if m == 0.0 else 0.0)
@@ -94,7 +93,7 @@ def positive(m: Any, a: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def both_positive(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
+def both_positive(m: float, n: float, a: float, b: float, c: float) -> float:
     """P(x > 0, y > 0) for means m, n, variances a, b and covariance c."""
     if a <= 0.0 or b <= 0.0:
         return positive(m, a) * positive(n, b)
@@ -103,14 +102,14 @@ def both_positive(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def arcsine_ratio(c: Any, a: Any, b: Any) -> Any:
+def arcsine_ratio(c: float, a: float, b: float) -> float:
     """arcsin(c/√(ab)): of the correlation of two centred fields."""
     v = a * b
     return math.asin(_correlation(c / math.sqrt(v))) if v > 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def schur(c: Any, u: Any, v: Any, a: Any) -> Any:
+def schur(c: float, u: float, v: float, a: float) -> float:
     """c − uv/a: what conditioning on a variable of variance a leaves of a covariance or a mean."""
     if a <= 0.0:
         return c
@@ -119,6 +118,6 @@ def schur(c: Any, u: Any, v: Any, a: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def gaussian_at(m: Any, a: Any) -> Any:
+def gaussian_at(m: float, a: float) -> float:
     """Density of N(m, a) at zero."""
     return math.exp(-0.5 * m * m / a) / math.sqrt(_TWO_PI * a) if a > 1e-300 else 0.0

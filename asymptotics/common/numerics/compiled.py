@@ -17,6 +17,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
+from numba.core.runtime import rtsys
 
 from .cache import cache_directory, damaged, not_kept, touch
 from .sources import source_key
@@ -80,7 +81,11 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
-            found = super().load_overload(sig, target_context)
+            # Not as numba does it: it first reads in all that a compiler needs (and SciPy's linear algebra with it), which
+            # takes longer than a solve. What is compiled already needs its memory manager alone; a compilation reads the rest.
+            rtsys.initialize(target_context)
+            with self._guard_against_spurious_io_errors():
+                found = self._load_overload(sig, target_context)
         except Exception as error:  # whatever a damaged pickle raises
             damaged(Path(self._cache_path), error)
             self._forget()

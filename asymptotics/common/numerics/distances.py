@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..input.checks import array
 
 
-def wasserstein_1d(x: Any, y: Any, order: int = 2) -> float:
+def wasserstein_1d(x: ArrayLike, y: ArrayLike, order: int = 2) -> float:
     """W_p between two samples on a line (exact, by their quantile functions), p = ``order``."""
     x, y = np.sort(array("x", x, ndim=1)), np.sort(array("y", y, ndim=1))
     # Both quantile functions are constant between the merged levels.
@@ -21,7 +20,7 @@ def wasserstein_1d(x: Any, y: Any, order: int = 2) -> float:
     return float((width @ np.abs(x[i] - y[j]) ** order) ** (1 / order))
 
 
-def sliced_wasserstein(x: Any, y: Any, *, directions: int = 32, seed: int = 0, order: int = 2) -> float:
+def sliced_wasserstein(x: ArrayLike, y: ArrayLike, *, directions: int = 32, seed: int = 0, order: int = 2) -> float:
     """Sliced Wasserstein distance (mean of W_p^p over directions)^(1/p) between two samples (n, m), (n', m).
 
     In the plane the directions are equally spaced angles; in more dimensions they are random (from ``seed``).

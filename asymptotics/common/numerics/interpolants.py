@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..input import expressions
 from ..input.checks import InputError, choice, closest, fail
@@ -57,7 +58,7 @@ class Interpolant(Drawn):
         "beta": Notation("β_t", (), "factor of the data x₁"),
     }
 
-    def __init__(self, alpha: Any = "1 - t", beta: Any = "t", *, table: str = "interpolant") -> None:
+    def __init__(self, alpha: ArrayLike = "1 - t", beta: ArrayLike = "t", *, table: str = "interpolant") -> None:
         self.alpha_text, self.beta_text = str(alpha), str(beta)
         expressions.check(alpha, ["t"], f"{table}.alpha")
         expressions.check(beta, ["t"], f"{table}.beta")
@@ -65,7 +66,7 @@ class Interpolant(Drawn):
         if (self.alpha_text, self.beta_text) != PRESETS["linear"]:
             self._compile(alpha, beta, table)
 
-    def _compile(self, alpha: Any, beta: Any, table: str) -> None:
+    def _compile(self, alpha: ArrayLike, beta: ArrayLike, table: str) -> None:
         import sympy
 
         t = sympy.Symbol("t", real=True)
@@ -115,7 +116,7 @@ class Interpolant(Drawn):
         """The table that gives this interpolant back."""
         return {"alpha": self.alpha_text, "beta": self.beta_text}
 
-    def _evaluate(self, name: str, t: Any) -> np.ndarray:
+    def _evaluate(self, name: str, t: ArrayLike) -> np.ndarray:
         t = np.asarray(t, dtype=np.float64)
         if not self._functions:
             values = {"alpha": 1.0 - t, "beta": t + 0.0, "alpha_dot": -np.ones_like(t), "beta_dot": np.ones_like(t)}
@@ -123,19 +124,19 @@ class Interpolant(Drawn):
         with np.errstate(divide="ignore"):
             return self._functions[name](t)
 
-    def alpha(self, t: Any) -> np.ndarray:
+    def alpha(self, t: ArrayLike) -> np.ndarray:
         """α_t."""
         return self._evaluate("alpha", t)
 
-    def beta(self, t: Any) -> np.ndarray:
+    def beta(self, t: ArrayLike) -> np.ndarray:
         """β_t."""
         return self._evaluate("beta", t)
 
-    def alpha_dot(self, t: Any) -> np.ndarray:
+    def alpha_dot(self, t: ArrayLike) -> np.ndarray:
         """dα/dt, by SymPy."""
         return self._evaluate("alpha_dot", t)
 
-    def beta_dot(self, t: Any) -> np.ndarray:
+    def beta_dot(self, t: ArrayLike) -> np.ndarray:
         """dβ/dt, by SymPy."""
         return self._evaluate("beta_dot", t)
 

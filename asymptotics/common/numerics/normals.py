@@ -26,12 +26,17 @@ Where a machine has no fused multiply-add the last bit of a normal may differ; t
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numba import uint32, uint64
+from numpy.typing import NDArray
 
 from .compiled import njit
+
+#: Four random words of every block of a tile.
+Words: TypeAlias = NDArray[np.uint32]
+Block: TypeAlias = tuple[np.uint32, np.uint32, np.uint32, np.uint32]
 
 #: Blocks a tile; the unit in which the loops are vectorised.
 LANES = 64
@@ -75,7 +80,7 @@ def philox_key(seed: int | np.random.SeedSequence) -> tuple[np.uint32, np.uint32
 
 
 @njit(inline="always")
-def _round(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+def _round(c0: np.uint32, c1: np.uint32, c2: np.uint32, c3: np.uint32, k0: np.uint32, k1: np.uint32) -> Block:
     product0 = uint64(c0) * _MULTIPLIER0
     product1 = uint64(c2) * _MULTIPLIER1
     return (
@@ -87,7 +92,7 @@ def _round(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
 
 
 @njit(inline="always")
-def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
+def philox(c0: np.uint32, c1: np.uint32, c2: np.uint32, c3: np.uint32, k0: np.uint32, k1: np.uint32) -> Block:
     """Philox4x32-10: four random words of the counter (c0, c1, c2, c3) under the key (k0, k1); all uint32."""
     c0, c1, c2, c3 = _round(c0, c1, c2, c3, k0, k1)
     for _ in range(9):
@@ -97,7 +102,7 @@ def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
 
 
 @njit(cache=True)
-def _words(key0: Any, key1: Any, stream: Any, step: Any, tile: Any, words: Any) -> None:
+def _words(key0: int, key1: int, stream: int, step: int, tile: int, words: Words) -> None:
     first = uint32(tile * LANES)
     low, high = uint32(step), uint32(uint64(step) >> _SHIFT)
     for lane in range(LANES):
@@ -106,7 +111,7 @@ def _words(key0: Any, key1: Any, stream: Any, step: Any, tile: Any, words: Any) 
 
 
 @njit(inline="always")
-def _pair32(a: Any, b: Any) -> Any:
+def _pair32(a: np.uint32, b: np.uint32) -> tuple[np.float32, np.float32]:
     """Box-Muller in single precision."""
     u = (np.float32(a) + _HALF32) * _UNIT32
     # u = 2^e m with m in [√½, √2), and ln m = 2 atanh(s).
@@ -132,7 +137,7 @@ def _pair32(a: Any, b: Any) -> Any:
 
 
 @njit(inline="always")
-def _pair64(a: Any, b: Any, c: Any, d: Any) -> Any:
+def _pair64(a: np.uint32, b: np.uint32, c: np.uint32, d: np.uint32) -> tuple[float, float]:
     """Box-Muller in double precision."""
     u = (np.float64((uint64(a) << _SHIFT) | uint64(b)) + 0.5) * _UNIT64
     shifted = np.float64(u).view(np.int64) + (_ONE_BITS64 - _SQRT_HALF_BITS64)
@@ -158,7 +163,9 @@ def _pair64(a: Any, b: Any, c: Any, d: Any) -> Any:
 
 
 @njit(cache=True, fastmath=_FLAGS, error_model="numpy")
-def normal_tile32(key0: Any, key1: Any, stream: Any, step: Any, tile: Any, words: Any, out: Any) -> None:
+def normal_tile32(
+    key0: int, key1: int, stream: int, step: int, tile: int, words: Words, out: NDArray[np.float32]
+) -> None:
     """Tile number ``tile`` of 256 float32 normals into ``out``; ``words`` is scratch, uint32 of shape (4, 64)."""
     _words(key0, key1, stream, step, tile, words)
     for pair in range(2):
@@ -169,7 +176,9 @@ def normal_tile32(key0: Any, key1: Any, stream: Any, step: Any, tile: Any, words
 
 
 @njit(cache=True, fastmath=_FLAGS, error_model="numpy")
-def normal_tile64(key0: Any, key1: Any, stream: Any, step: Any, tile: Any, words: Any, out: Any) -> None:
+def normal_tile64(
+    key0: int, key1: int, stream: int, step: int, tile: int, words: Words, out: NDArray[np.float64]
+) -> None:
     """Tile number ``tile`` of 128 float64 normals into ``out``; ``words`` is scratch, uint32 of shape (4, 64)."""
     _words(key0, key1, stream, step, tile, words)
     one, two = out[:LANES], out[LANES:]
@@ -178,7 +187,9 @@ def normal_tile64(key0: Any, key1: Any, stream: Any, step: Any, tile: Any, words
 
 
 @njit(cache=True, error_model="numpy")
-def normal_block(key0: Any, key1: Any, stream: Any, step: Any, first: Any, words: Any, out: Any) -> None:
+def normal_block(
+    key0: int, key1: int, stream: int, step: int, first: int, words: Words, out: NDArray[np.floating]
+) -> None:
     """Normals first … first + len(out), of the precision of ``out``; both multiples of 256. ``words`` as in the tiles."""
     if out.itemsize == 4:
         for tile in range(out.shape[0] // TILE32):
@@ -191,7 +202,7 @@ def normal_block(key0: Any, key1: Any, stream: Any, step: Any, first: Any, words
 
 
 @njit(cache=True, nogil=True)
-def fill_normals32(key0: Any, key1: Any, stream: Any, step: Any, out: Any) -> None:
+def fill_normals32(key0: int, key1: int, stream: int, step: int, out: NDArray[np.float32]) -> None:
     """Fill the float32 vector ``out`` with the first numbers of (key, stream, step); number i is the same for any length."""
     words = np.empty((4, LANES), np.uint32)
     whole = out.shape[0] // TILE32
@@ -205,7 +216,7 @@ def fill_normals32(key0: Any, key1: Any, stream: Any, step: Any, out: Any) -> No
 
 
 @njit(cache=True, nogil=True)
-def fill_normals64(key0: Any, key1: Any, stream: Any, step: Any, out: Any) -> None:
+def fill_normals64(key0: int, key1: int, stream: int, step: int, out: NDArray[np.float64]) -> None:
     """Fill the float64 vector ``out`` with normals of full double precision; number i is the same for any length."""
     words = np.empty((4, LANES), np.uint32)
     whole = out.shape[0] // TILE64
@@ -219,7 +230,7 @@ def fill_normals64(key0: Any, key1: Any, stream: Any, step: Any, out: Any) -> No
 
 
 @njit(cache=True)
-def uniform(key0: Any, key1: Any, stream: Any, step: Any, index: Any) -> Any:
+def uniform(key0: int, key1: int, stream: int, step: int, index: int) -> float:
     """A uniform number in (0, 1) with 53 bits: (n + ½)/2⁵³, n the top bits of block ``index`` of (key, stream, step)."""
     low, high = uint32(step), uint32(uint64(step) >> _SHIFT)
     a, b, _, _ = philox(uint32(index), uint32(stream), low, high, uint32(key0), uint32(key1))
@@ -228,7 +239,7 @@ def uniform(key0: Any, key1: Any, stream: Any, step: Any, index: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def fill_uniforms(key0: Any, key1: Any, stream: Any, step: Any, out: Any) -> None:
+def fill_uniforms(key0: int, key1: int, stream: int, step: int, out: NDArray[np.float64]) -> None:
     """Fill the float64 vector ``out`` with ``uniform(key0, key1, stream, step, i)``."""
     for i in range(out.shape[0]):
         out[i] = uniform(key0, key1, stream, step, i)

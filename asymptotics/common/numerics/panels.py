@@ -1,8 +1,7 @@
-"""Functions of τ kept on panels: Chebyshev–Lobatto nodes, their Lagrange polynomials, and Runge–Kutta steps through them."""
+"""Functions of τ kept on panels: Chebyshev–Lobatto nodes and their Lagrange polynomials."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -16,29 +15,13 @@ def lobatto(count: int) -> np.ndarray:
     return nodes
 
 
-def lagrange(s: float, count: int) -> np.ndarray:
-    """The nodes' Lagrange polynomials at s."""
+def lagrange(s: np.ndarray, count: int) -> np.ndarray:
+    """The nodes' Lagrange polynomials at s (m,), as (m, count)."""
     x = lobatto(count)
-    return np.array([np.prod([(s - x[m]) / (x[k] - x[m]) for m in range(count) if m != k]) for k in range(count)])
+    ratios = [[np.ones_like(s) if m == k else (s - x[m]) / (x[k] - x[m]) for m in range(count)] for k in range(count)]
+    return np.prod(ratios, axis=1).T.copy()
 
 
 def panel_of(knots: np.ndarray, tau: np.ndarray | float) -> np.ndarray:
     """The panel [knots[k], knots[k + 1]] that holds τ (several: each its own)."""
     return np.clip(np.searchsorted(knots, tau, side="right") - 1, 0, len(knots) - 2)
-
-
-def runge_kutta(
-    slope: Callable[[float, np.ndarray], np.ndarray], y: np.ndarray, start: float, end: float, stiffness: float
-) -> np.ndarray:
-    """y at ``end`` by the classical method of order 4, in equal steps of at most half of 1/stiffness."""
-    if end <= start:
-        return y
-    steps = max(1, int(np.ceil((end - start) * stiffness / 0.5)))
-    h = (end - start) / steps
-    for step in range(steps):
-        tau = start + step * h
-        k1 = slope(tau, y)
-        k2 = slope(tau + h / 2, y + h / 2 * k1)
-        k3 = slope(tau + h / 2, y + h / 2 * k2)
-        y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(tau + h, y + h * k3))
-    return y

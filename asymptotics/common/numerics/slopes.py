@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from .closed_forms import _ROUNDING, gaussian_at, positive
 from .compiled import njit
@@ -61,64 +60,64 @@ IMPORTS = (
 
 
 @njit(cache=True, error_model="numpy")
-def positive_by_variance(m: Any, a: Any) -> Any:
+def positive_by_variance(m: float, a: float) -> float:
     """∂P(x > 0)/∂a for x ~ N(m, a)."""
     return -0.5 * m / a * gaussian_at(m, a) if a > 1e-300 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def gaussian_at_by_mean(m: Any, a: Any) -> Any:
+def gaussian_at_by_mean(m: float, a: float) -> float:
     """∂/∂m of the density of N(m, a) at zero."""
     return -m / a * gaussian_at(m, a) if a > 1e-300 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def gaussian_at_by_variance(m: Any, a: Any) -> Any:
+def gaussian_at_by_variance(m: float, a: float) -> float:
     """∂/∂a of the density of N(m, a) at zero."""
     return 0.5 * (m * m / a - 1.0) / a * gaussian_at(m, a) if a > 1e-300 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def _free(c: Any, a: Any, b: Any) -> Any:
+def _free(c: float, a: float, b: float) -> float:
     """ab − c², or 0 where two fields are in proportion (they stay so)."""
     left = a * b - c * c
     return left if left > _ROUNDING * a * b else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def arcsine_ratio_by_covariance(c: Any, a: Any, b: Any) -> Any:
+def arcsine_ratio_by_covariance(c: float, a: float, b: float) -> float:
     """∂/∂c of arcsin(c/√(ab))."""
     left = _free(c, a, b)
     return 1.0 / math.sqrt(left) if left > 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def arcsine_ratio_by_variance(c: Any, a: Any, b: Any) -> Any:
+def arcsine_ratio_by_variance(c: float, a: float, b: float) -> float:
     """∂/∂a of arcsin(c/√(ab))."""
     left = _free(c, a, b)
     return -0.5 * c / a / math.sqrt(left) if left > 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def schur_kept(c: Any, u: Any, v: Any, a: Any) -> Any:
+def schur_kept(c: float, u: float, v: float, a: float) -> float:
     """∂/∂c of c − uv/a: 1, or 0 where nothing is left (and stays so)."""
     return 1.0 if a <= 0.0 or abs(c - u * v / a) > _ROUNDING * abs(c) else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def schur_by_factor(c: Any, u: Any, v: Any, a: Any) -> Any:
+def schur_by_factor(c: float, u: float, v: float, a: float) -> float:
     """∂/∂u of c − uv/a."""
     return -schur_kept(c, u, v, a) * v / a if a > 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def schur_by_variance(c: Any, u: Any, v: Any, a: Any) -> Any:
+def schur_by_variance(c: float, u: float, v: float, a: float) -> float:
     """∂/∂a of c − uv/a."""
     return schur_kept(c, u, v, a) * u * v / (a * a) if a > 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")
-def both_zero(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
+def both_zero(m: float, n: float, a: float, b: float, c: float) -> float:
     """Density of (x, y) at zero for means m, n, variances a, b and covariance c: ∂P(x > 0, y > 0)/∂c (Plackett)."""
     left = _free(c, a, b)
     if left <= 0.0:
@@ -128,7 +127,7 @@ def both_zero(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def both_positive_by_mean(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
+def both_positive_by_mean(m: float, n: float, a: float, b: float, c: float) -> float:
     """∂P(x > 0, y > 0)/∂m: the density of x at zero × P(y > 0 | x = 0)."""
     if a <= 0.0:
         return 0.0
@@ -137,7 +136,7 @@ def both_positive_by_mean(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def both_positive_by_variance(m: Any, n: Any, a: Any, b: Any, c: Any) -> Any:
+def both_positive_by_variance(m: float, n: float, a: float, b: float, c: float) -> float:
     """∂P(x > 0, y > 0)/∂a: P depends on m/√a and c/√a alone."""
     if a <= 0.0:
         return 0.0

@@ -7,20 +7,27 @@ so on, as far as they stay within this project.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
+import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from ..input.syntax import parsed
 from ..output.versions import versions
 
 #: The packages whose code decides numbers; all others count by their versions.
 PACKAGES = ("asymptotics", "derivations")
+
+#: An import, wherever it stands. Text is searched, not parsed: fifty sources are read at every start, for which Python's
+#: parser takes longer than the equations. A sentence that reads as an import only makes a key depend on more.
+_IMPORT = re.compile(
+    r"(?:^|[:;])[ \t]*(?:from[ \t]+(?P<base>[.\w]+)[ \t]+)?\bimport(?=[ \t(])[ \t]*(?:\((?P<inside>[^)]*)\)|(?P<names>[^\n;(]+))",
+    re.MULTILINE,
+)
+_COMMENT = re.compile(r"#.*")
 
 _STARTED = time.time()
 _SALT = secrets.token_hex(8)
@@ -33,6 +40,7 @@ def _root(package: str) -> Path | None:
     return Path(next(iter(folders))) if folders else None
 
 
+@lru_cache(maxsize=4096)
 def _path(module: str) -> Path | None:
     """The file of a module of this project, None for anything else."""
     package, _, rest = module.partition(".")
@@ -46,29 +54,19 @@ def _path(module: str) -> Path | None:
     return None
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Every statement, however deep (an import is one: expressions, nearly all of a tree, need not be looked at)."""
-    left: list[ast.AST] = [tree]
-    while left:
-        node = left.pop()
-        yield node
-        for place in ("body", "orelse", "finalbody", "handlers", "cases"):
-            inner = getattr(node, place, None)
-            if isinstance(inner, list):
-                left.extend(inner)
-
-
-def _imported(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
+def _imported(text: str, package: str) -> Iterator[tuple[str, str]]:
     """``(module, name)`` of every import, ``name`` empty for ``import module``; relative ones seen from ``package``."""
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parts = package.split(".")
-                base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
-            yield from ((base, alias.name) for alias in node.names)
+    for found in _IMPORT.finditer(_COMMENT.sub("", text).replace("\\\n", " ")):
+        base = found["base"]
+        names = [one.split()[0] for one in (found["inside"] or found["names"]).split(",") if one.strip()]
+        if base is None:
+            yield from ((name, "") for name in names)
+            continue
+        dots = len(base) - len(base.lstrip("."))
+        if dots:
+            parts = package.split(".")
+            base = ".".join([*parts[: len(parts) - dots + 1], *filter(None, [base[dots:]])])
+        yield from ((base, name) for name in names)
 
 
 @lru_cache(maxsize=1024)
@@ -79,7 +77,7 @@ def _stub(package: str) -> dict[str, str]:
     if stub is None or not stub.is_file():
         return {}
     found = {}
-    for module, name in _imported(parsed(stub.read_bytes()), package):
+    for module, name in _imported(stub.read_text(), package):
         inner = f"{module}.{name}"
         found[name] = inner if _path(inner) is not None else module
     return found
@@ -110,11 +108,11 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
         # Edited while this process runs: what it has in memory may be the text before, which must not pass for the new one.
         mark += _SALT
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return mark, tuple(_needs(content, package))
+    return mark, tuple(_needs(content.decode(), package))
 
 
-def _needs(content: bytes | str, package: str = "") -> list[str]:
-    pairs = _imported(parsed(content), package)
+def _needs(content: str, package: str = "") -> list[str]:
+    pairs = _imported(content, package)
     return list(dict.fromkeys(other for pair in pairs for other in _modules(*pair)))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..input.checks import InputError, array, closest, fail, integer, number
 from ..output.results import Result
@@ -203,7 +204,7 @@ def from_covariance(covariance: Any, name: str = "spectrum", mean: Any = None) -
     return Spectrum(values[::-1], name, vectors[:, ::-1], mean)
 
 
-def from_data(samples: Any, name: str = "data") -> Spectrum:
+def from_data(samples: ArrayLike, name: str = "data") -> Spectrum:
     """The spectrum of the empirical covariance, divided by N, of samples (N, d), with their mean."""
     x = array(f"{name}: samples", samples, ndim=2)
     if x.shape[0] < 2 or x.shape[1] < 1:

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..input.checks import InputError
 
@@ -97,10 +97,10 @@ def style() -> Iterator[Any]:
         mpl.rcParams.update(before)
 
 
-def axes_of(ax: Axes | None = None, **options: Any) -> tuple[Any, Any]:
+def axes_of(ax: Axes | None = None, **options: Any) -> tuple[Figure, Axes]:
     """``(figure, axes)``: the given axes, or new ones."""
     if ax is not None:
-        return ax.figure, ax
+        return cast("Figure", ax.figure), ax
     return pyplot().subplots(layout="constrained", **options)
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, number
 from .relaxation import relaxation
@@ -90,7 +91,7 @@ class LinearModel:
     @classmethod
     def fit(
         cls,
-        samples: Any,
+        samples: ArrayLike,
         target: Any,
         *,
         regularisation: float = 0.0,
@@ -153,7 +154,7 @@ class LinearModel:
         return self.train_loss(time) + float(ab * noise * (excess / s**2).sum())
 
     def training_losses(
-        self, tau: Any, time: int, *, learning_rate: float | None = None
+        self, tau: ArrayLike, time: int, *, learning_rate: float | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Train and test loss at training times τ ≥ 0 from W(0) = 0 (gradient flow, or descent with η)."""
         ab, noise, s = self._at(time)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.renamed import say_renamed
 from ...common.numerics.interpolants import Interpolant
@@ -115,7 +116,7 @@ ALONG = tuple(f.name for f in fields(OrderParameters))
 FINAL = tuple(f.name for f in fields(Generated))
 
 
-def schedule(interpolant: Interpolant, t: Any) -> tuple[FloatArray, FloatArray]:
+def schedule(interpolant: Interpolant, t: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """(α_t, β_t), with the boundary values exact at t = 0 and t = 1 whatever the rounding of the expressions."""
     t = np.asarray(t, dtype=np.float64)
     alpha = np.where(t == 0, 1.0, np.where(t == 1, 0.0, interpolant.alpha(t)))
@@ -124,7 +125,12 @@ def schedule(interpolant: Interpolant, t: Any) -> tuple[FloatArray, FloatArray]:
 
 
 def generated_std(
-    samples: Any, cluster_std: Any, ridge: Any, centroid_norm: Any = 1.0, noises: Any = 1, skip: bool = True
+    samples: ArrayLike,
+    cluster_std: ArrayLike,
+    ridge: ArrayLike,
+    centroid_norm: ArrayLike = 1.0,
+    noises: ArrayLike = 1,
+    skip: bool = True,
 ) -> FloatArray:
     r"""Standard deviation σ_g of a generated cluster in every direction.
 
@@ -152,14 +158,14 @@ def generated_std(
 
 
 def order_parameters(
-    alpha: Any,
-    beta: Any,
+    alpha: ArrayLike,
+    beta: ArrayLike,
     *,
-    samples: Any,
-    cluster_std: Any,
-    ridge: Any,
-    centroid_norm: Any = 1.0,
-    noises: Any = 1,
+    samples: ArrayLike,
+    cluster_std: ArrayLike,
+    ridge: ArrayLike,
+    centroid_norm: ArrayLike = 1.0,
+    noises: ArrayLike = 1,
     fresh_noise: bool = False,
     skip: bool = True,
 ) -> OrderParameters:
@@ -220,7 +226,7 @@ def order_parameters(
     return OrderParameters(**dict(zip(ALONG, np.broadcast_arrays(*values), strict=True)))
 
 
-def at(flow: MixtureFlow, interpolant: Interpolant, t: Any) -> OrderParameters:
+def at(flow: MixtureFlow, interpolant: Interpolant, t: ArrayLike) -> OrderParameters:
     """Order parameters of an experiment at the times ``t`` (any shape)."""
     alpha, beta = schedule(interpolant, t)
     return order_parameters(alpha, beta, **flow.to_table())
@@ -228,11 +234,11 @@ def at(flow: MixtureFlow, interpolant: Interpolant, t: Any) -> OrderParameters:
 
 def final_state(
     *,
-    samples: Any,
-    cluster_std: Any,
-    ridge: Any,
-    centroid_norm: Any = 1.0,
-    noises: Any = 1,
+    samples: ArrayLike,
+    cluster_std: ArrayLike,
+    ridge: ArrayLike,
+    centroid_norm: ArrayLike = 1.0,
+    noises: ArrayLike = 1,
     fresh_noise: bool = False,
     skip: bool = True,
 ) -> FinalState:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import ComputationError, InputError, number
 from ...common.numerics.interpolants import Interpolant
@@ -34,7 +34,7 @@ class Path(Transported):
 def integrate(
     flow: MixtureFlow,
     interpolant: Interpolant,
-    times: Any,
+    times: ArrayLike,
     *,
     rtol: float = 1e-10,
     skip: Callable[[float], float] | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, choice, fail, integer, number
 from ..settings import MixtureFlow
@@ -14,7 +15,7 @@ QUANTITIES = ("mean_error", "mw2_squared")
 
 
 def curve(
-    samples: Any,
+    samples: ArrayLike,
     cluster_std: float,
     ridge: float,
     centroid_norm: float = 1.0,
@@ -159,7 +160,7 @@ def optimal_ridge(
     m, k = number("centroid_norm", centroid_norm, above=0), integer("noises", noises, at_least=1)
     quantity = choice("quantity", quantity, QUANTITIES)
 
-    def value(ridge: Any) -> np.ndarray:
+    def value(ridge: ArrayLike) -> np.ndarray:
         state = final_state(
             samples=n, cluster_std=sigma, ridge=ridge, centroid_norm=m, noises=k, fresh_noise=fresh_noise, skip=skip
         )
@@ -203,7 +204,7 @@ def learns_noise(fresh_noise: bool, skip: bool) -> bool:
 
 
 def asymptote(
-    samples: Any, cluster_std: float, noises: int = 1, *, fresh_noise: bool = False, skip: bool = True
+    samples: ArrayLike, cluster_std: float, noises: int = 1, *, fresh_noise: bool = False, skip: bool = True
 ) -> np.ndarray:
     r"""The leading term in 1/n of ‖μ̂ − μ‖²/d, for every ridge.
 

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
@@ -63,7 +64,7 @@ class CircleLaw(Drawn):
         steps = np.arange(0.0, last, min(1.5 * sigma, 0.25))
         self._edges = np.unique(np.concatenate([steps, [last, self.sine], [max(self.inner, 0.0)]]))
 
-    def marginal(self, u: Any, low: Any = None, high: Any = None) -> np.ndarray:
+    def marginal(self, u: ArrayLike, low: Any = None, high: Any = None) -> np.ndarray:
         """Density of x·e_c = u at t₀ within one sector (x·e_m > |u|/tan α), optionally with x·e_m in (low, high)."""
         u = np.asarray(u, dtype=np.float64)[..., None]
         sigma = np.sqrt(self.start)
@@ -89,13 +90,13 @@ class CircleLaw(Drawn):
         """Mass of the region of each vertex, shape (n,); all equal."""
         return np.full(self.count, (1.0 - self.gap_mass()) / self.count)
 
-    def push(self, u: Any) -> np.ndarray:
+    def push(self, u: ArrayLike) -> np.ndarray:
         """x·e_c at s of a particle with x·e_c = u >= 0 at t₀."""
         u = np.asarray(u, dtype=np.float64)
         linear = u * (self.sine - self.ball_end) / self.inner
         return np.where(u <= self.inner, linear, self.sine + np.sqrt(self.end / self.start) * (u - self.sine))
 
-    def flow(self, x: Any, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, end: float) -> np.ndarray:
         """Positions (..., 2) at time ``end`` of particles at ``x`` at t₀ (chord window: closed form; else integrated)."""
         x = np.asarray(x, dtype=np.float64)
         s = number("times", end, at_least=0.0, at_most=self.start)
@@ -116,7 +117,7 @@ class CircleLaw(Drawn):
         )
         return e_c * moved[..., None] + e_m * (self.cosine + root * (along - self.cosine))[..., None]
 
-    def density(self, x: Any) -> np.ndarray:
+    def density(self, x: ArrayLike) -> np.ndarray:
         """Continuous part for t → 0 per unit length of the polygon, at signed distance ``x`` from an edge's midpoint."""
         x = np.asarray(x, dtype=np.float64)
         if self.window == "angular":
@@ -152,7 +153,7 @@ class CircleLaw(Drawn):
         cuts = [np.array([begin, last, self.inner, self.sine]), self._edges]
         for sign in (-1.0, 1.0):
 
-            def wall(u: Any, sign: float = sign) -> Any:
+            def wall(u: np.ndarray, sign: float = sign) -> np.ndarray:
                 return self.cosine + sign * reach(u) - u * self.cosine / self.sine
 
             value = wall(fine)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import choice, number
 from ..points import checked_points, half_gaps, half_spacing
@@ -44,7 +43,7 @@ class GeneratedLaw(Law):
     """
 
     def __init__(
-        self, points: Any, kappa: float, start: float, end: float = 0.0, process: str = "variance-exploding"
+        self, points: ArrayLike, kappa: float, start: float, end: float = 0.0, process: str = "variance-exploding"
     ) -> None:
         self.score = SmoothedScore(points, kappa)
         self.points = self.score.points
@@ -94,7 +93,7 @@ class GeneratedLaw(Law):
         after = (k == last) & ((w > 0.0) | ((w == 0.0) & up))
         return k, np.where(before, -np.inf, np.where(after, np.inf, v))
 
-    def density(self, x: Any) -> np.ndarray:
+    def density(self, x: ArrayLike) -> np.ndarray:
         """p̂_s(x); at s = 0 the continuous part, zero outside [y_1, y_n], its one-sided limit at y_1 and y_n."""
         if self.end > 0.0:
             return super().density(x)
@@ -117,7 +116,7 @@ class EarlyStoppedLaw(Law):
     process : {"variance-exploding", "ornstein-uhlenbeck"}
     """
 
-    def __init__(self, points: Any, stop: float, process: str = "variance-exploding") -> None:
+    def __init__(self, points: ArrayLike, stop: float, process: str = "variance-exploding") -> None:
         self.points = checked_points(points)
         self.empirical = EmpiricalScore(self.points)
         number("stop", stop, above=0.0)

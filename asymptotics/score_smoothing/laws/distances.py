@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import integer, number
 from ..points import checked_points, half_gaps, half_spacing, locate
@@ -161,13 +161,13 @@ def metrics(law: Law, within: float = 0.1, dimension: int = 1) -> Metrics:
     )
 
 
-def early_stopping(points: Any, stop: float, dimension: int = 1) -> tuple[float, float]:
+def early_stopping(points: ArrayLike, stop: float, dimension: int = 1) -> tuple[float, float]:
     """(W₁ of the tangential law, W₂ in R^dimension) to the uniform law when the exact flow is stopped at t_s = ``stop``."""
     w1, w2 = to_uniform(EarlyStoppedLaw(points, stop))
     return w1, float(np.sqrt(w2**2 + (integer("dimension", dimension, at_least=1) - 1) * stop))
 
 
-def best_early_stopping(points: Any, dimension: int = 1) -> tuple[float, float]:
+def best_early_stopping(points: ArrayLike, dimension: int = 1) -> tuple[float, float]:
     """(t_s, W₂): the stopping time with the least W₂ to the uniform law in R^dimension, and that W₂.
 
     W₂² = W₂²(tangent) + (d − 1) t_s; the optimum is searched over log t_s.

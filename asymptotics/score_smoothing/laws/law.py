@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.output.plotting import Drawn
 from ..points import locate, nearest
@@ -64,21 +65,21 @@ class Law(Drawn, ABC):
     def edges(self) -> tuple[np.ndarray, np.ndarray]:
         """Offsets at t₀ of a gap's left end from y_k and of its right end from y_{k+1}; two arrays of shape (n − 1,)."""
 
-    def push(self, z: Any) -> np.ndarray:
+    def push(self, z: ArrayLike) -> np.ndarray:
         """x(z), not scaled: where the particle that was at ``z`` at t₀ is at s."""
         k, v = self._near(z)
         return self.points[k] + self.move(k, v)
 
-    def slope(self, z: Any) -> np.ndarray:
+    def slope(self, z: ArrayLike) -> np.ndarray:
         """dx/dz between the kinks (zero where the map collapses a ball to an atom)."""
         return self.rate(*self._near(z))
 
-    def pull(self, x: Any, side: str = "right") -> np.ndarray:
+    def pull(self, x: ArrayLike, side: str = "right") -> np.ndarray:
         """The inverse map; at an atom its upper (``right``) or lower (``left``) end."""
         k, v = self.back(*self._near(x), side)
         return self.points[k] + v
 
-    def _near(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+    def _near(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         x = np.asarray(x, dtype=np.float64)
         k = nearest(self.points, x)
         return k, x - self.points[k]
@@ -92,7 +93,7 @@ class Law(Drawn, ABC):
         moved = self.scale * self.move(k, v)
         return moved if self.growth == 0.0 else moved - self.points[k] * (self.growth * self.scale)
 
-    def cdf(self, x: Any, *, below: bool = False) -> np.ndarray:
+    def cdf(self, x: ArrayLike, *, below: bool = False) -> np.ndarray:
         """P(X <= x), or P(X < x) with ``below``; shape of ``x``."""
         k, offset = self._near(x)
         return self.cdf_near(k, offset, below=below)
@@ -102,7 +103,7 @@ class Law(Drawn, ABC):
         index, v = self.back(*self.unscaled(k, offset), "left" if below else "right")
         return self.empirical.cdf(v, self.start, index)
 
-    def density(self, x: Any) -> np.ndarray:
+    def density(self, x: ArrayLike) -> np.ndarray:
         """Density of the absolutely continuous part at ``x`` (it integrates to one minus the mass of the atoms)."""
         k, v = self.back(*self.unscaled(*self._near(x)))
         slope = self.rate(k, v)

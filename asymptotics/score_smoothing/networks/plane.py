@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.output.results import Result
 from ..points import circle_points, positive_time
@@ -58,12 +58,12 @@ class TrainedCircle(Result):
         """Mean δ over the chords divided by √t."""
         return float(np.mean(self.effective_delta) / np.sqrt(self.t))
 
-    def posterior_mean(self, x: Any, t: float | None = None) -> np.ndarray:
+    def posterior_mean(self, x: ArrayLike, t: float | None = None) -> np.ndarray:
         """x + g(x) of positions (…, 2) (the network knows its own t only)."""
         x = np.asarray(x, dtype=np.float64)
         return _mean(x, self.a, self.w, self.b, self.c, self.linear)
 
-    def __call__(self, x: Any, t: float | None = None) -> np.ndarray:
+    def __call__(self, x: ArrayLike, t: float | None = None) -> np.ndarray:
         """The learned score g(x)/t."""
         x = np.asarray(x, dtype=np.float64)
         return np.asarray((self.posterior_mean(x) - x) / self.t)

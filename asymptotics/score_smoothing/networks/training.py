@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.output.results import Result
 from ..points import checked_points, midpoints, positive_time
@@ -66,12 +66,12 @@ class TrainedScore(Result):
         """Mean δ over the gaps divided by √t."""
         return float(np.mean(self.effective_delta) / np.sqrt(self.t))
 
-    def posterior_mean(self, x: Any, t: float | None = None) -> np.ndarray:
+    def posterior_mean(self, x: ArrayLike, t: float | None = None) -> np.ndarray:
         """x + g(x), shape of ``x`` (the network knows its own t only)."""
         x = np.asarray(x, dtype=np.float64)
         return x + _evaluate(x, self.a, self.w, self.b, self.affine)
 
-    def __call__(self, x: Any, t: float | None = None) -> np.ndarray:
+    def __call__(self, x: ArrayLike, t: float | None = None) -> np.ndarray:
         """The learned score g(x)/t."""
         x = np.asarray(x, dtype=np.float64)
         return (self.posterior_mean(x) - x) / self.t
@@ -82,7 +82,7 @@ def _evaluate(x: np.ndarray, a: np.ndarray, w: np.ndarray, b: np.ndarray, affine
 
 
 def train(
-    points: Any,
+    points: ArrayLike,
     t: float,
     *,
     decay: float = 0.02,

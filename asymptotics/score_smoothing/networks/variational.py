@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq, nnls
 from scipy.special import ndtr
 
@@ -25,7 +26,7 @@ from ..scores.empirical import EmpiricalScore
 from ..scores.smoothed import SmoothedScore
 
 
-def gap_loss(kappa: Any) -> np.ndarray:
+def gap_loss(kappa: ArrayLike) -> np.ndarray:
     """G(κ) = (1 + κ²)Φ(−κ) − κφ(κ) = ∫_κ^∞ (u − κ)² φ(u) du; shape of ``kappa``."""
     k = np.asarray(kappa, dtype=np.float64)
     return (1 + k**2) * ndtr(-k) - k * np.exp(-(k**2) / 2) / np.sqrt(2 * np.pi)
@@ -44,7 +45,7 @@ def least_kappa(epsilon: float, n: int = 2) -> float:
     return float(brentq(lambda k: share * float(gap_loss(k)) - epsilon, 0.0, 40.0, xtol=1e-14))
 
 
-def smoothed_loss(points: Any, kappa: float, t: float) -> float:
+def smoothed_loss(points: ArrayLike, kappa: float, t: float) -> float:
     """L_t of the smoothed score, leading order at Δ²/t ≫ 1: 2(n−1)/n G(κ)/(1 − δ_t/Δ)²; no number for δ_t >= Δ."""
     score = SmoothedScore(points, kappa)
     n = score.points.size
@@ -60,7 +61,7 @@ def matching_kappa(epsilon: float, t: float, n: int = 2, half_gap: float = 1.0) 
     ratio = float(np.sqrt(positive_time("t", t))) / number("half_gap", half_gap, above=0.0)
     kappas = np.linspace(low, 0.999 / ratio, 4001)
 
-    def excess(kappa: Any) -> np.ndarray:
+    def excess(kappa: np.ndarray) -> np.ndarray:
         return 2 * (n - 1) / n * gap_loss(kappa) / (1 - kappa * ratio) ** 2 - epsilon
 
     reached = np.nonzero(excess(kappas) <= 0.0)[0]
@@ -69,7 +70,7 @@ def matching_kappa(epsilon: float, t: float, n: int = 2, half_gap: float = 1.0) 
     return float(brentq(excess, low, kappas[reached[0]], xtol=1e-14)) if reached[0] else low
 
 
-def smoothed_path_norm(points: Any, kappa: float, t: float) -> float:
+def smoothed_path_norm(points: ArrayLike, kappa: float, t: float) -> float:
     """R[ŝ] = 2(n−1)Δ/((Δ − δ_t) t)."""
     score = SmoothedScore(points, kappa)
     delta = score.half_spacing
@@ -82,7 +83,7 @@ def lower_bound(epsilon: float, t: float, half_gap: float = 1.0) -> float:
     return 2 / positive_time("t", t) * (1 - np.sqrt(e) - np.sqrt(e * t) / number("half_gap", half_gap, above=0.0))
 
 
-def exact_loss(score: Any, points: Any, t: float) -> float:
+def exact_loss(score: Any, points: ArrayLike, t: float) -> float:
     """L_t[f] = t E_{p_t}|f − ∂ log p_t|² of any score on the line, by quadrature split at the points and midpoints."""
     empirical = EmpiricalScore(points)
     x, w = _nodes(empirical.points, positive_time("t", t), 60)
@@ -172,7 +173,7 @@ class Minimiser(Result):
 
     COLUMNS = ("knots", "jumps")
 
-    def __call__(self, x: Any) -> np.ndarray:
+    def __call__(self, x: ArrayLike) -> np.ndarray:
         """f(x), shape of ``x``."""
         x = np.asarray(x, dtype=np.float64)
         bent = np.maximum(x[..., None] - self.knots, 0.0) @ self.jumps
@@ -182,7 +183,7 @@ class Minimiser(Result):
 class _Frontier:
     """Least loss at given path norm, for f = g/t piecewise linear with knots around every training point."""
 
-    def __init__(self, points: Any, t: float, knots: int) -> None:
+    def __init__(self, points: ArrayLike, t: float, knots: int) -> None:
         self.points = y = checked_points(points)
         self.t = positive_time("t", t)
         sigma = np.sqrt(t)
@@ -239,7 +240,7 @@ class _Frontier:
 _BOUNDS = (-34.0, 6.0)
 
 
-def convex_program(points: Any, t: float, epsilon: float, *, knots: int = 61) -> Minimiser:
+def convex_program(points: ArrayLike, t: float, epsilon: float, *, knots: int = 61) -> Minimiser:
     r"""Minimise R[f] = ∫|f''| subject to L_t[f] <= ε over piecewise-linear f with knots around every training point.
 
     With jumps c = c₊ − c₋, c± >= 0, the pairs (loss, R) of minimal loss at given R are those of the non-negative least squares
@@ -271,7 +272,7 @@ def convex_program(points: Any, t: float, epsilon: float, *, knots: int = 61) ->
     return frontier.minimiser(float(log_mu))
 
 
-def penalised_program(points: Any, t: float, decay: float, *, knots: int = 61) -> Minimiser:
+def penalised_program(points: ArrayLike, t: float, decay: float, *, knots: int = 61) -> Minimiser:
     """Minimise ½ L_t[f] + μ t R[f], what weight decay μ drives a wide network to; arguments as `convex_program`."""
     mu = number("decay", decay, above=0.0)
     frontier = _Frontier(points, t, knots)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from ...common.input.checks import choice, fail, number
@@ -93,7 +93,7 @@ class AveragedScore(Score):
 
     def __init__(
         self,
-        points: Any,
+        points: ArrayLike,
         width: float | Callable[[float], float],
         kernel: str | Kernel = "box",
         of: str = "empirical",
@@ -121,7 +121,7 @@ class AveragedScore(Score):
         c, w = midpoints(self.points), self.width(t)
         return np.sort(np.concatenate([c - w, c + w]))
 
-    def posterior_mean(self, x: Any, t: float) -> np.ndarray:
+    def posterior_mean(self, x: ArrayLike, t: float) -> np.ndarray:
         """m̃(x, t) = x + t s̃_t(x), shape of ``x``."""
         x = np.asarray(x, dtype=np.float64)
         w = self.width(t)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, choice, fail, integer, number
 from ..points import positive_time
@@ -22,7 +21,7 @@ def metastability_exponent(n: int) -> float:
     return float((np.tan(alpha) / alpha - 1) / 2)
 
 
-def polygon_distance(x: Any, vertices: Any) -> np.ndarray:
+def polygon_distance(x: ArrayLike, vertices: ArrayLike) -> np.ndarray:
     """Distance of positions (..., 2) to the closed polygon through ``vertices`` (n, 2), shape (...)."""
     x, v = np.asarray(x, dtype=np.float64), np.asarray(vertices, dtype=np.float64)
     best = np.full(x.shape[:-1], np.inf)
@@ -33,7 +32,7 @@ def polygon_distance(x: Any, vertices: Any) -> np.ndarray:
     return best
 
 
-def vertex_distance(x: Any, vertices: Any) -> np.ndarray:
+def vertex_distance(x: ArrayLike, vertices: ArrayLike) -> np.ndarray:
     """Distance of positions (..., 2) to the nearest vertex, shape (...)."""
     x, v = np.asarray(x, dtype=np.float64), np.asarray(vertices, dtype=np.float64)
     return np.min(np.linalg.norm(x[..., None, :] - v, axis=-1), axis=-1)
@@ -65,7 +64,7 @@ class ClosedCurveScore:
         half width of an edge.
     """
 
-    def __init__(self, vertices: Any, kappa: float, window: str = "chord") -> None:
+    def __init__(self, vertices: ArrayLike, kappa: float, window: str = "chord") -> None:
         self.vertices = array("vertices", vertices, shape=(None, 2))
         n = self.vertices.shape[0]
         if n < 3:
@@ -92,7 +91,7 @@ class ClosedCurveScore:
         width = self.alpha if self.window == "angular" else float(np.min(self.half))
         return float((width / self.kappa) ** 2)
 
-    def posterior_mean(self, x: Any, t: float) -> np.ndarray:
+    def posterior_mean(self, x: ArrayLike, t: float) -> np.ndarray:
         """Smoothed m(x, t) for positions (..., 2)."""
         x = np.asarray(x, dtype=np.float64)
         if not number("t", t, at_least=0.0) < self.critical_time:
@@ -111,11 +110,11 @@ class ClosedCurveScore:
             z = np.arctan2(along, np.sum(x * self.middle[edge], axis=-1) / np.cos(self.alpha)) / (self.alpha - delta)
         return self.middle[edge] + (self.half[edge] * np.clip(z, -1.0, 1.0))[..., None] * self.chord[edge]
 
-    def __call__(self, x: Any, t: float) -> np.ndarray:
+    def __call__(self, x: ArrayLike, t: float) -> np.ndarray:
         """s_t(x) = (m − x)/t for positions (..., 2)."""
         x = np.asarray(x, dtype=np.float64)
         return (self.posterior_mean(x, positive_time("t", t)) - x) / t
 
-    def flow(self, x: Any, start: float, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, start: float, end: float) -> np.ndarray:
         """Positions at ``end`` > 0, by integrating dx/dλ = x − m; shape (..., 2)."""
         return integrate(self.posterior_mean, x, start, end)

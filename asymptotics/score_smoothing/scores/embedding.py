@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, fail
 from ..points import positive_time
@@ -14,11 +15,11 @@ from .score import Score
 class Flow(Protocol):
     """Anything with a score and a flow."""
 
-    def __call__(self, x: Any, t: float) -> np.ndarray:
+    def __call__(self, x: ArrayLike, t: float) -> np.ndarray:
         """The score at positions ``x`` and time ``t``."""
         ...
 
-    def flow(self, x: Any, start: float, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, start: float, end: float) -> np.ndarray:
         """Positions at ``end`` of particles at ``x`` at ``start``."""
         ...
 
@@ -38,7 +39,7 @@ class LineInSpace:
         The line; ``direction`` is normalised.
     """
 
-    def __init__(self, score: Score, origin: Any, direction: Any) -> None:
+    def __init__(self, score: Score, origin: ArrayLike, direction: ArrayLike) -> None:
         self.score = score
         self.origin = array("origin", origin, ndim=1)
         e = array("direction", direction, shape=(self.origin.size,))
@@ -48,7 +49,7 @@ class LineInSpace:
         self.direction = e / length
 
     @staticmethod
-    def coordinates(vectors: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def coordinates(vectors: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(positions, origin, direction) of points in R^d that lie on one line, shape (n, d); positions in given order.
 
         Raises
@@ -68,21 +69,21 @@ class LineInSpace:
             fail("vectors", vectors, "points on one line")
         return u, centre, e
 
-    def decompose(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+    def decompose(self, x: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """Tangential coordinate, shape (...), and normal vector, shape (..., d), of positions of shape (..., d)."""
-        x = np.asarray(x, dtype=np.float64) - self.origin
-        u = x @ self.direction
-        return u, x - u[..., None] * self.direction
+        from_origin = np.asarray(x, dtype=np.float64) - self.origin
+        u = from_origin @ self.direction
+        return u, from_origin - u[..., None] * self.direction
 
     def _join(self, u: np.ndarray, normal: np.ndarray) -> np.ndarray:
         return u[..., None] * self.direction + normal
 
-    def __call__(self, x: Any, t: float) -> np.ndarray:
+    def __call__(self, x: ArrayLike, t: float) -> np.ndarray:
         """s_t(x), shape (..., d)."""
         u, normal = self.decompose(x)
         return self._join(self.score(u, t), -normal / positive_time("t", t))
 
-    def flow(self, x: Any, start: float, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, start: float, end: float) -> np.ndarray:
         """Tangential flow of the score, normal part times √(end/start); shape (..., d)."""
         u, normal = self.decompose(x)
         return self.origin + self._join(self.score.flow(u, start, end), np.sqrt(end / start) * normal)
@@ -103,12 +104,12 @@ class OrnsteinUhlenbeck:
     def __init__(self, score: Flow) -> None:
         self.score = score
 
-    def __call__(self, x: Any, t: float) -> np.ndarray:
+    def __call__(self, x: ArrayLike, t: float) -> np.ndarray:
         """s_t^{OU}(x), shape of ``x``."""
         grow = float(np.exp(positive_time("t", t)))
         return grow * self.score(grow * np.asarray(x, dtype=np.float64), float(np.expm1(2 * t)))
 
-    def flow(self, x: Any, start: float, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, start: float, end: float) -> np.ndarray:
         """e^{−s} φ_{τ_s|τ_t}(e^t x), shape of ``x``; ``end`` = 0 where the score allows it."""
         x = float(np.exp(start)) * np.asarray(x, dtype=np.float64)
         return float(np.exp(-end)) * self.score.flow(x, float(np.expm1(2 * start)), float(np.expm1(2 * end)))

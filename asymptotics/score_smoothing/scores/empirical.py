@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from ...common.input.checks import number
@@ -24,7 +23,7 @@ class EmpiricalScore(Score):
         Increasing training points, any spacing.
     """
 
-    def __init__(self, points: Any) -> None:
+    def __init__(self, points: ArrayLike) -> None:
         self.points = checked_points(points)
         self._middles = midpoints(self.points)
         self._largest_gap = float(np.max(np.diff(self.points)))
@@ -53,7 +52,7 @@ class EmpiricalScore(Score):
         y, first = self._window(base + x, t)
         return (base[..., None] - y) + x[..., None], first
 
-    def log_density(self, x: Any, t: float, near: np.ndarray | None = None) -> np.ndarray:
+    def log_density(self, x: ArrayLike, t: float, near: np.ndarray | None = None) -> np.ndarray:
         """log p_t(x) by log-sum-exp, shape of ``x``; ``near``: x are offsets from the training points of these indices."""
         distances, _ = self._distances(np.asarray(x, dtype=np.float64), positive_time("t", t), near)
         # Scaled before it is squared: a square may leave the floating-point numbers where its exponent does not.
@@ -61,16 +60,16 @@ class EmpiricalScore(Score):
         top = e.max(axis=-1)
         return top + np.log(np.exp(e - top[..., None]).sum(axis=-1) / self.points.size) - 0.5 * np.log(2 * np.pi * t)
 
-    def density(self, x: Any, t: float, near: np.ndarray | None = None) -> np.ndarray:
+    def density(self, x: ArrayLike, t: float, near: np.ndarray | None = None) -> np.ndarray:
         """p_t(x), shape of ``x``; ``near`` as in `log_density`."""
         return np.exp(self.log_density(x, t, near))
 
-    def cdf(self, x: Any, t: float, near: np.ndarray | None = None) -> np.ndarray:
+    def cdf(self, x: ArrayLike, t: float, near: np.ndarray | None = None) -> np.ndarray:
         """F_t(x) = (1/n) Σ_k Φ((x − y_k)/√t), shape of ``x`` (infinities allowed); ``near`` as in `log_density`."""
         distances, first = self._distances(np.asarray(x, dtype=np.float64), positive_time("t", t), near)
         return (first + ndtr(distances / np.sqrt(t)).sum(axis=-1)) / self.points.size
 
-    def survival(self, x: Any, t: float, near: np.ndarray | None = None) -> np.ndarray:
+    def survival(self, x: ArrayLike, t: float, near: np.ndarray | None = None) -> np.ndarray:
         """1 − F_t(x) without cancellation, shape of ``x``; ``near`` as in `log_density`."""
         distances, first = self._distances(np.asarray(x, dtype=np.float64), positive_time("t", t), near)
         after = self.points.size - first - distances.shape[-1]
@@ -84,7 +83,7 @@ class EmpiricalScore(Score):
         share = ndtr(np.where(own, -distances, distances) / np.sqrt(t))
         return np.where(own, share, -share).sum(axis=-1) / self.points.size
 
-    def posterior_mean(self, x: Any, t: float) -> np.ndarray:
+    def posterior_mean(self, x: ArrayLike, t: float) -> np.ndarray:
         """m_t(x) = Σ_k y_k softmax_k(−(x − y_k)²/2t), shape of ``x``; Δ tanh(Δx/t) for two points ±Δ."""
         x = np.asarray(x, dtype=np.float64)
         y, _ = self._window(x, positive_time("t", t))
@@ -92,7 +91,7 @@ class EmpiricalScore(Score):
         weight = np.exp(e - e.max(axis=-1, keepdims=True))
         return (weight * y).sum(axis=-1) / weight.sum(axis=-1)
 
-    def quantile(self, u: Any, t: float) -> np.ndarray:
+    def quantile(self, u: ArrayLike, t: float) -> np.ndarray:
         """F_t^{-1}(u) for 0 < u < 1, by bisection and Newton steps, shape of ``u``."""
         u = np.asarray(u, dtype=np.float64)
         return self._invert(u, 1.0 - u, t)
@@ -117,7 +116,7 @@ class EmpiricalScore(Score):
                 break
         return x
 
-    def flow(self, x: Any, start: float, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, start: float, end: float) -> np.ndarray:
         """x_s = F_s^{-1}(F_t(x_t)); for ``end`` = 0 the training point in whose share of the mass x_t lies."""
         x = np.asarray(x, dtype=np.float64)
         below, above = self.cdf(x, start), self.survival(x, start)
@@ -133,14 +132,14 @@ class PiecewiseLinearScore(Score):
     Its flow x_s = y_NN + √(s/t)(x_t − y_NN) memorises. Chen 2025 (arXiv 2502.19499).
     """
 
-    def __init__(self, points: Any) -> None:
+    def __init__(self, points: ArrayLike) -> None:
         self.points = checked_points(points)
 
-    def posterior_mean(self, x: Any, t: float) -> np.ndarray:
+    def posterior_mean(self, x: ArrayLike, t: float) -> np.ndarray:
         """y_NN(x), shape of ``x``."""
         return self.points[nearest(self.points, np.asarray(x, dtype=np.float64))]
 
-    def flow(self, x: Any, start: float, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, start: float, end: float) -> np.ndarray:
         """y_NN + √(s/t)(x − y_NN), shape of ``x``."""
         x = np.asarray(x, dtype=np.float64)
         centre = self.posterior_mean(x, start)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError
 from ..points import nearest, positive_time
@@ -17,7 +17,7 @@ REACH = 9.6
 
 def integrate(
     posterior_mean: Callable[[np.ndarray, float], np.ndarray],
-    x: Any,
+    x: ArrayLike,
     start: float,
     end: float,
     *,
@@ -60,7 +60,7 @@ class Score(ABC):
     points: np.ndarray
 
     @abstractmethod
-    def posterior_mean(self, x: Any, t: float) -> np.ndarray:
+    def posterior_mean(self, x: ArrayLike, t: float) -> np.ndarray:
         """m(x, t), shape of ``x``."""
 
     def kinks(self, t: float) -> np.ndarray:
@@ -78,12 +78,12 @@ class Score(ABC):
         k = nearest(self.points, kinks)
         return k, kinks - self.points[k]
 
-    def __call__(self, x: Any, t: float) -> np.ndarray:
+    def __call__(self, x: ArrayLike, t: float) -> np.ndarray:
         """s_t(x) = (m(x, t) − x)/t at positions ``x`` (any shape) and one time ``t`` > 0."""
         x = np.asarray(x, dtype=np.float64)
         return (self.posterior_mean(x, t) - x) / positive_time("t", t)
 
-    def flow(self, x: Any, start: float, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, start: float, end: float) -> np.ndarray:
         """Where particles at ``x`` at time ``start`` are at time ``end``; here by integrating dx/dλ = x − m (DOP853).
 
         Raises

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, fail, number
 from ..points import checked_points, half_spacing, midpoints, nearest, positive_time
@@ -35,7 +35,7 @@ class SmoothedScore(Score):
     """
 
     def __init__(
-        self, points: Any, kappa: float | None = None, delta: Callable[[float], float] | float | None = None
+        self, points: ArrayLike, kappa: float | None = None, delta: Callable[[float], float] | float | None = None
     ) -> None:
         self.points = checked_points(points, uniform=True)
         self.half_spacing = half_spacing(self.points)
@@ -64,14 +64,14 @@ class SmoothedScore(Score):
         c, w = midpoints(self.points), self.half_spacing - self.delta(t)
         return np.sort(np.concatenate([c - w, c + w]))
 
-    def posterior_mean(self, x: Any, t: float) -> np.ndarray:
+    def posterior_mean(self, x: ArrayLike, t: float) -> np.ndarray:
         """c_k + Δ clip((x − c_k)/(Δ − δ_t), −1, 1) for the gap k of x, shape of ``x``."""
         x = np.asarray(x, dtype=np.float64)
         c = midpoints(self.points)
         k = np.clip(np.searchsorted(self.points, x, side="right") - 1, 0, c.size - 1)
         return c[k] + self.half_spacing * np.clip((x - c[k]) / (self.half_spacing - self.delta(t)), -1.0, 1.0)
 
-    def flow(self, x: Any, start: float, end: float) -> np.ndarray:
+    def flow(self, x: ArrayLike, start: float, end: float) -> np.ndarray:
         """φ_{s|t}(x): straight lines in the plane (x, √t), shape of ``x``; either direction of time, ``end`` = 0 allowed."""
         if self.kappa is None:
             return super().flow(x, start, end)

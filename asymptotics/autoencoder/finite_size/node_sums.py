@@ -1,0 +1,355 @@
+"""Compiled sums over nodes: moments of conditionally Gaussian monomials of the tabulated functions, condition by condition."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import float64, types
+
+from ...common.numerics.compiled import njit
+from ...common.numerics.pointers import address_of, function_at
+
+
+class Tables(NamedTuple):
+    """Columns of the tabulated functions that a sample's moments are made of, each table in one row.
+
+    ``g`` (2p,), ``h`` (2p, L), ``gv`` (2p, V), ``hv`` (2p, V, L): of g, channel 0 first, its slopes by the linear fields, its
+    explicit derivatives and their slopes; ``P`` (pairs,), ``K`` (k,), ``Ks`` (k, L).
+    """
+
+    g: np.ndarray
+    h: np.ndarray
+    gv: np.ndarray
+    hv: np.ndarray
+    P: np.ndarray
+    K: np.ndarray
+    Ks: np.ndarray
+
+    @classmethod
+    def of(cls, *tables: np.ndarray) -> Tables:
+        """From tables of these shapes."""
+        return cls(*(np.ascontiguousarray(x.ravel()) for x in tables))
+
+
+class Squares(NamedTuple):
+    """Moments of g_ca g_ce (a ≤ e, channel 0 first) of every condition, as `derivatives` takes them; and E[V Vᵀ] (`products`)."""
+
+    F: np.ndarray
+    Fe: np.ndarray
+    Fee: np.ndarray
+    Fv: np.ndarray
+    second: np.ndarray
+
+    @classmethod
+    def empty(cls, count: int, columns: Tables, fields: int, polynomials: int) -> Squares:
+        """Room for ``count`` conditions."""
+        p = len(columns.g) // 2
+        L, V, squares = len(columns.h) // (2 * p), len(columns.gv) // (2 * p), p * (p + 1)
+        monomials = 1 + 2 * p * (1 + fields) + squares + len(columns.P) + len(columns.K)
+        shapes = ((squares, polynomials), (squares, L, polynomials), (squares, L, L), (squares, V), (monomials,) * 2)
+        return cls(*(np.zeros((count, *shape)) for shape in shapes))
+
+
+_v, _m = float64[::1], float64[:, ::1]
+#: Types of ``single`` and ``shared`` of a generated module.
+SINGLE = types.void(_m, _v, _m, _v, _m, _m, *6 * (float64,), _v, _v, _m)
+SHARED = types.void(_m, _v, _m, _m, _v, _m, _m, _m, *7 * (_v,), _v, _v, _m)
+_single, _shared = function_at(SINGLE), function_at(SHARED)
+_t = float64[:, :, ::1]
+PRODUCTS, SQUARES = types.void(_v, *7 * (_m,), _m), types.void(*6 * (_m,), _m, _t, _t, _m)
+_products, _squares = function_at(PRODUCTS), function_at(SQUARES)
+
+# Sums over nodes are written out: on a busy machine a threaded BLAS waits longer than they take.
+_SUMS = {"contract", "reassoc", "nsz"}
+#: Nodes whose monomials are held at once.
+PIECE = 32
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
+def weighted(table: Any, weights: Any, out: Any) -> None:
+    """out = tableᵀ weights, (columns, polynomials), for nodes along the first axis of both."""
+    sums = np.zeros((weights.shape[1], table.shape[1]))
+    for n in range(table.shape[0]):
+        for k in range(weights.shape[1]):
+            for i in range(table.shape[1]):
+                sums[k, i] += weights[n, k] * table[n, i]
+    for k in range(weights.shape[1]):
+        for i in range(table.shape[1]):
+            out[i, k] = sums[k, i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
+def products(w: Any, g: Any, gs: Any, f: Any, fs: Any, P: Any, K: Any, Ks: Any, out: Any) -> None:
+    """out = E[V Vᵀ] of the monomials V = (1, g_i, g_i f_l, g_i g_j within a channel, P̂, K), (monomials, monomials).
+
+    At a node g_i = g + gs·ε, f_l = f + fs·ε, K = K + Ks·ε with ε ~ N(0, 1)^m. A monomial is expanded in Hermite polynomials
+    of ε: its mean, the coefficients of ε, those of (ε_a² − 1)/√2 and ε_a ε_b; E[V V'] is the sum of their products.
+
+    Parameters
+    ----------
+    w : (N,);  g, gs : (2p, N), (2p m, N);  f, fs : (F, N), (F m, N);  P : (pairs, N);  K, Ks : (k, N), (k m, N)
+    """
+    m, p, F = gs.shape[0] // g.shape[0], g.shape[0] // 2, f.shape[0]
+    count, parts = 1 + 2 * p * (1 + F) + p * (p + 1) + P.shape[0] + K.shape[0], 1 + m + m * (m + 1) // 2
+    even = count + count % 2
+    rows, sums, root = np.zeros((even, parts * PIECE)), np.zeros((even, even)), np.empty(PIECE)
+    for first in range(0, w.shape[0], PIECE):
+        last = min(first + PIECE, w.shape[0])
+        size = last - first
+        if size < PIECE:
+            for i in range(even):
+                for k in range(parts * PIECE):
+                    rows[i, k] = 0.0
+        for n in range(size):
+            root[n] = np.sqrt(w[first + n])
+            rows[0, n] = root[n]
+        col = 1
+        for i in range(2 * p):
+            for n in range(size):
+                rows[col, n] = root[n] * g[i, first + n]
+            for a in range(m):
+                for n in range(size):
+                    rows[col, (1 + a) * PIECE + n] = root[n] * gs[i * m + a, first + n]
+            col += 1
+        for i in range(2 * p):
+            for j in range(F):
+                _pair(m, first, size, root, g, gs, i, f, fs, j, rows[col])
+                col += 1
+        for ch in range(2):
+            for i in range(ch * p, ch * p + p):
+                for j in range(i, ch * p + p):
+                    _pair(m, first, size, root, g, gs, i, g, gs, j, rows[col])
+                    col += 1
+        for i in range(P.shape[0]):
+            for n in range(size):
+                rows[col, n] = root[n] * P[i, first + n]
+            col += 1
+        for i in range(K.shape[0]):
+            for n in range(size):
+                rows[col, n] = root[n] * K[i, first + n]
+            for a in range(m):
+                for n in range(size):
+                    rows[col, (1 + a) * PIECE + n] = root[n] * Ks[i * m + a, first + n]
+            col += 1
+        # Two rows with two: what is loaded serves twice.
+        for i in range(0, count, 2):
+            for j in range(0, i + 1, 2):
+                a0, a1, b0, b1 = rows[i], rows[i + 1], rows[j], rows[j + 1]
+                t00 = t01 = t10 = t11 = 0.0
+                for k in range(parts * PIECE):
+                    t00 += a0[k] * b0[k]
+                    t01 += a0[k] * b1[k]
+                    t10 += a1[k] * b0[k]
+                    t11 += a1[k] * b1[k]
+                sums[i, j] += t00
+                sums[i, j + 1] += t01
+                sums[i + 1, j] += t10
+                sums[i + 1, j + 1] += t11
+    for i in range(count):
+        for j in range(i + 1):
+            out[i, j] = out[j, i] = sums[i, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
+def _pair(m: Any, first: Any, size: Any, root: Any, x: Any, xs: Any, i: Any, y: Any, ys: Any, j: Any, row: Any) -> None:
+    """Hermite coefficients of (x_i + xs_i·ε)(y_j + ys_j·ε) at nodes first, …: one part after the other."""
+    for n in range(size):
+        row[n] = root[n] * x[i, first + n] * y[j, first + n]
+    at = (1 + m) * PIECE
+    for a in range(m):
+        one, other = xs[i * m + a], ys[j * m + a]
+        for n in range(size):
+            product = root[n] * one[first + n] * other[first + n]
+            row[n] += product
+            row[(1 + a) * PIECE + n] = root[n] * (x[i, first + n] * other[first + n] + one[first + n] * y[j, first + n])
+            row[at + n] = 1.4142135623730951 * product
+        at += PIECE
+        for c in range(a + 1, m):
+            left, right = xs[i * m + c], ys[j * m + c]
+            for n in range(size):
+                row[at + n] = root[n] * (one[first + n] * right[first + n] + left[first + n] * other[first + n])
+            at += PIECE
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
+def square_moments(g: Any, h: Any, hR: Any, gv: Any, hv: Any, weights: Any, F: Any, Fe: Any, Fee: Any, Fv: Any) -> None:
+    """Moments of g_i g_j (i ≤ j in one channel) with the rows of ``weights``, of its slopes, curvature and derivatives.
+
+    From g (2p, N), h and hR (2p L, N), gv (2p V, N), hv (2p V L, N); all of ``F`` (pairs, polynomials), ``Fe`` (pairs, L,
+    polynomials), ``Fee`` (pairs, L, L), ``Fv`` (pairs, V) are filled.
+    """
+    p, L, V, N = g.shape[0] // 2, Fee.shape[1], Fv.shape[1], g.shape[1]
+    value, w = np.empty(N), weights[0]
+    r = 0
+    for ch in range(2):
+        for i in range(ch * p, ch * p + p):
+            for j in range(i, ch * p + p):
+                for n in range(N):
+                    value[n] = g[i, n] * g[j, n]
+                for a in range(L):
+                    for n in range(N):
+                        value[n] += hR[i * L + a, n] * h[j * L + a, n]
+                _sums(weights, value, F[r])
+                for a in range(L):
+                    for n in range(N):
+                        value[n] = g[i, n] * h[j * L + a, n] + h[i * L + a, n] * g[j, n]
+                    _sums(weights, value, Fe[r, a])
+                    for c in range(L):
+                        total = 0.0
+                        for n in range(N):
+                            total += w[n] * (h[i * L + a, n] * h[j * L + c, n] + h[j * L + a, n] * h[i * L + c, n])
+                        Fee[r, a, c] = total
+                for v in range(V):
+                    total = 0.0
+                    for n in range(N):
+                        total += w[n] * (gv[i * V + v, n] * g[j, n] + g[i, n] * gv[j * V + v, n])
+                    for a in range(L):
+                        for n in range(N):
+                            total += w[n] * (
+                                hv[(i * V + v) * L + a, n] * hR[j * L + a, n]
+                                + hR[i * L + a, n] * hv[(j * V + v) * L + a, n]
+                            )
+                    Fv[r, v] = total
+                r += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
+def _sums(weights: Any, value: Any, out: Any) -> None:
+    """out = weights @ value."""
+    for k in range(weights.shape[0]):
+        w, total = weights[k], 0.0
+        for n in range(value.shape[0]):
+            total += w[n] * value[n]
+        out[k] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _columns(table: Any, places: Any) -> Any:
+    """table[n, places[k]] as (k, n)."""
+    out = np.empty((places.shape[0], table.shape[0]))
+    for k in range(places.shape[0]):
+        for n in range(table.shape[0]):
+            out[k, n] = table[n, places[k]]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _transposed(x: Any) -> Any:
+    out = np.empty((x.shape[1], x.shape[0]))
+    for n in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            out[k, n] = x[n, k]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _through(h: Any, root: Any) -> Any:
+    """Σ_a h[(i, a)] root[a, c], ((i, c), N)."""
+    out, L = np.zeros(h.shape), root.shape[0]
+    for row in range(h.shape[0]):
+        i, c = row // L, row % L
+        for a in range(L):
+            for n in range(h.shape[1]):
+                out[row, n] += h[i * L + a, n] * root[a, c]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sample(
+    sums: Any, table: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, i: Any, out: Any
+) -> None:
+    """`square_moments` and `products`, by their addresses ``sums``, of a table at the nodes z, for condition i; ``polynomials`` (…, N)."""
+    mean, root, emean, eroot, residual = law[0], law[1], law[3], law[4], law[6][i]
+    (N, n), L = z.shape, emean.shape[1]
+    g, h = _columns(table, columns.g), _columns(table, columns.h)
+    gv, hv = _columns(table, columns.gv), _columns(table, columns.hv)
+    _squares(sums[0])(g, h, _through(h, residual), gv, hv, polynomials, out.F[i], out.Fe[i], out.Fee[i], out.Fv[i])
+    f, fs = np.empty((n + L, N)), np.zeros(((n + L) * L, N))
+    for a in range(n + L):
+        for k in range(N):
+            f[a, k] = mean[i, a] if a < n else emean[i, a - n]
+        for c in range(n):
+            slope = root[i, a, c] if a < n else eroot[i, a - n, c]
+            for k in range(N):
+                f[a, k] += slope * z[k, c]
+        for c in range(L):
+            for k in range(N):
+                fs[a * L + c, k] = 0.0 if a < n else open_root[i, a - n, c]
+    P, K, Ks = _columns(table, columns.P), _columns(table, columns.K), _columns(table, columns.Ks)
+    gs, Ks = _through(h, open_root[i]), _through(Ks, open_root[i])
+    _products(sums[1])(w, g, gs, f, fs, P, K, Ks, out.second[i])
+
+
+def sums() -> np.ndarray:
+    """Addresses of `square_moments` and `products`: large loops are compiled once, and not into everything that calls them."""
+    return np.array([address_of(square_moments, SQUARES), address_of(products, PRODUCTS)])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def of_single_times(
+    function: Any, sums: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, Q: Any, told: Any, skip: Any,
+    labels: Any, kappa: Any, wanted: Any, means: Any, out: Any,
+) -> None:  # fmt: skip
+    """Moments of all tabulated functions with Hermite polynomials, and of one sample, under every condition (first axes).
+
+    Parameters
+    ----------
+    function : int
+        Address of ``single``.
+    sums
+        See `sums`.
+    z, w, polynomials : (N, n), (N,), (N, polynomials)
+    columns : Tables
+    law, open_root : arrays of `FieldLaw`, and the roots of R
+    Q, told, skip, labels, kappa : (conditions, …)
+    wanted : bool
+        Whether the sample is.
+    means : (conditions, columns, polynomials)
+    out : Squares
+    """
+    table, across = np.zeros((z.shape[0], means.shape[1])), _transposed(polynomials)
+    for i in range(skip.shape[0]):
+        now = told[i]
+        _single(function)(
+            z, law[0][i], law[1][i], law[3][i], law[4][i], Q[i], now[0], now[1], now[2], now[3], now[4], skip[i], labels[i],
+            kappa[i], table,
+        )  # fmt: skip
+        weighted(table, polynomials, means[i])
+        if wanted:
+            _sample(sums, table, z, w, across, columns, law, open_root, i, out)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def of_shared_samples(
+    function: Any, sums: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, fields: Any, Q: Any, told: Any,
+    first: Any, psi: Any, skip: Any, labels: Any, kappa: Any, width: Any, out: Any,
+) -> None:  # fmt: skip
+    """The same of one sample that serves all times; arguments as those of `of_single_times`, and
+
+    Parameters
+    ----------
+    function : int
+        Address of ``shared``.
+    fields : arrays
+        Mean and roots of the channels' fields, (conditions, …), as ``shared`` takes them.
+    told, first, psi, skip : (conditions, 5, times), (conditions, times), (conditions, tables, times), (conditions, times)
+        Behind the table of the functions stands one with the weights of the times × ψ_k for every k (their column of b is ∂/∂b_k).
+    width : int
+        Columns of ``shared``, and one of zeros.
+    """
+    table, wide = np.zeros((z.shape[0], width)), np.zeros((z.shape[0], width * (1 + psi.shape[1])))
+    across, weights = _transposed(polynomials), np.empty(first.shape[1])
+    for i in range(skip.shape[0]):
+        now = told[i]
+        for k in range(1 + psi.shape[1]):
+            for h in range(weights.shape[0]):
+                weights[h] = first[i, h] * (1.0 if k == 0 else psi[i, k - 1, h])
+            _shared(function)(
+                z, fields[0][i], fields[1][i], fields[2][i], fields[3][i], fields[4][i], fields[5][i], Q[i], now[0], now[1],
+                now[2], now[3], now[4], weights, skip[i], labels[i], kappa[i], table,
+            )  # fmt: skip
+            for n in range(z.shape[0]):
+                for c in range(width):
+                    wide[n, k * width + c] = table[n, c]
+        _sample(sums, wide, z, w, across, columns, law, open_root, i, out)
