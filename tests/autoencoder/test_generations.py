@@ -40,7 +40,7 @@ def chain() -> Collapse:
 
 @pytest.fixture(scope="module")
 def runs() -> CollapseRuns:
-    changed = experiment(simulation__dimension=400, simulation__runs=12, simulation__samples=500, simulation__seed=3)
+    changed = experiment(simulation__dimension=400, simulation__runs=8, simulation__samples=300, simulation__seed=3)
     return simulate_generations(changed.problem, progress=False)
 
 
@@ -277,7 +277,7 @@ def test_answer_does_not_depend_on_workers():
 
 
 def test_noisy_sampler_states_a_larger_error():
-    keys = {"generations__nodes": 256, "generations__replicas": 2}
+    keys = {"generations__nodes": 64, "generations__replicas": 2}
     quiet = generations(experiment(**keys).problem, progress=False)
     noisy = generations(experiment(**keys, sampling__epsilon="0.3*(1 - t)").problem, progress=False)
     assert (
