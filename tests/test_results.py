@@ -98,7 +98,7 @@ def generated():
 
 
 def phase_diagram():
-    from asymptotics.autoencoder.collapse.collapse_map import phase_diagram as diagram
+    from asymptotics.autoencoder.collapse.phases import phase_diagram as diagram
 
     return diagram(asy.example("model-collapse").problem, ("stop", [0.9, 0.95, 0.99]), ("tau", [1.0, 4.0]))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..common.numerics.interpolants import Interpolant
-from ..common.system import Option, System, Verb
+from ..common.system import System
+from ..common.verb import Option, Verb
 from .model.denoiser import Denoiser
 from .model.generations import Generations
 from .model.problem import Problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ..common.system import COMMON
+from ..common.verb import COMMON
 from ..experiment import SYSTEMS, system_of
 from . import experiments, others
 from .command import Command
