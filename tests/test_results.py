@@ -238,10 +238,12 @@ MAKE = {
         "observables.score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]
     ),
     "autoencoder.SpaceRuns": lambda tmp: clones_in_space(),
-    "autoencoder.Spectrum": lambda tmp: of("stability.spectrum", "growth_rates", saddle().problem),
+    "autoencoder.Spectrum": lambda tmp: of("stability.points.spectrum", "growth_rates", saddle().problem),
     "autoencoder.TrainedRun": lambda tmp: trained(),
     "autoencoder.Typical": lambda tmp: asy.typical(saddle(), draws=2, tau=[0.5, 1.0], progress=False),
-    "autoencoder.Vanishing": lambda tmp: of("stability.vanishing", "vanishing_overlap", saddle().problem, largest=4),
+    "autoencoder.Vanishing": lambda tmp: of(
+        "stability.points.vanishing", "vanishing_overlap", saddle().problem, largest=4
+    ),
     "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),
     "linear_diffusion.Averages": lambda tmp: asy.solve(linear()),
