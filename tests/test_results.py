@@ -94,7 +94,7 @@ def generated():
 
 
 def phase_diagram():
-    from asymptotics.autoencoder.collapse.collapse_map import phase_diagram as diagram
+    from asymptotics.autoencoder.collapse.phases import phase_diagram as diagram
 
     return diagram(asy.example("model-collapse").problem, ("stop", [0.9, 0.95, 0.99]), ("tau", [1.0, 4.0]))
 
@@ -234,10 +234,12 @@ MAKE = {
         "observables.score_error", "score_error", problem(), path()(0.5), [0.2, 0.7]
     ),
     "autoencoder.SpaceRuns": lambda tmp: clones_in_space(),
-    "autoencoder.Spectrum": lambda tmp: of("stability.spectrum", "growth_rates", saddle().problem),
+    "autoencoder.Spectrum": lambda tmp: of("stability.points.spectrum", "growth_rates", saddle().problem),
     "autoencoder.TrainedRun": lambda tmp: trained(),
     "autoencoder.Typical": lambda tmp: asy.typical(saddle(), draws=2, tau=[0.5, 1.0], progress=False),
-    "autoencoder.Vanishing": lambda tmp: of("stability.vanishing", "vanishing_overlap", saddle().problem, largest=4),
+    "autoencoder.Vanishing": lambda tmp: of(
+        "stability.points.vanishing", "vanishing_overlap", saddle().problem, largest=4
+    ),
     "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),
     "linear_diffusion.Averages": lambda tmp: asy.solve(linear()),

@@ -23,7 +23,8 @@ from asymptotics.cli.reference import HEAD, json_fields
 from asymptotics.common.input.settings import Settings
 from asymptotics.common.output.results import Result
 from asymptotics.common.output.verdict import Verdict
-from asymptotics.common.system import COMMON, RESOURCES, System
+from asymptotics.common.system import System
+from asymptotics.common.verb import COMMON, RESOURCES
 from asymptotics.experiment import SYSTEMS, system_of
 
 #: An experiment of every room that takes a second: an example, and what is changed in it.

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import asymptotics  # noqa: F401  (its import installs the finders of old names)
+import figures  # noqa: F401  (likewise)
+from asymptotics.experiment import SYSTEMS, system_of
 from derivations.moved import Moved
 
 ROOMS = [
@@ -34,6 +36,13 @@ def test_every_name_of_the_stub_loads(package):
     for name in loaded.__all__:
         assert getattr(loaded, name) is not None
         assert name in dir(loaded)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_verb_is_where_its_room_says(name):
+    system = system_of(name)
+    for verb in map(system.verb, {*system.verbs, "solve", "simulate"}):
+        assert callable(getattr(system.module(verb.module), verb.function))
 
 
 def test_old_module_names_lead_somewhere():

@@ -1,7 +1,7 @@
 from .collapse import collapse_map as collapse_map
 from .collapse import generations as generations
 from .collapse.collapse_map import CollapseMap as CollapseMap
-from .collapse.collapse_map import phase_diagram as phase_diagram
+from .collapse.phases import phase_diagram as phase_diagram
 from .collapse.process import simulate_generations as simulate_generations
 from .collapse.result import Collapse as Collapse
 from .collapse.runs import CollapseRuns as CollapseRuns

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..common.numerics.interpolants import Interpolant
-from ..common.system import Option, System, Verb
+from ..common.system import System
+from ..common.verb import Option, Verb
 from .model.denoiser import Denoiser
 from .model.generations import Generations
 from .model.problem import Problem
@@ -107,7 +108,7 @@ SYSTEM = System(
                 Option("starts", int, "random states from which fixed points are looked for"),
                 Option("seed", int, "of these states"),
             ),
-            module="stability.fixed_points",
+            module="stability.points.fixed_points",
             function="fixed_points",
             says="Fixed points of the training flow with their spectra.",
         ),
@@ -119,7 +120,7 @@ SYSTEM = System(
                 Option("chain", int, "also measure so many runs of the exact chain"),
                 Option("full", int, "also measure so many trainings in R^d"),
             ),
-            module="stability.escape",
+            module="stability.leaving.escape",
             function="escape",
             says="When runs at finite dimension leave the saddle of the path.",
         ),
@@ -131,7 +132,7 @@ SYSTEM = System(
                 Option("tau", float, "training times at which the law is kept", many=True, metavar="A,B,…"),
                 INITIAL,
             ),
-            module="stability.typical",
+            module="stability.leaving.typical",
             function="typical",
             says="The law of runs at finite dimension, also where they leave an unstable path.",
         ),

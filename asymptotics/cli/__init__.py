@@ -1,5 +1,6 @@
 """Command line: ``asymptotics examples | solve | simulate | compare | optimise | collapse | sweep | figure | derive``."""
 
-from .run import commands, main, own_commands
+from .run import main
+from .table import commands, own_commands
 
 __all__ = ["commands", "main", "own_commands"]

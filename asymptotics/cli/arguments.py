@@ -11,7 +11,7 @@ from ..common.input.checks import InputError, closest
 from ..common.input.texts import changes_of
 from ..common.output.files import check_output
 from ..common.running.terminal import Parser, add_loudness, set_loudness
-from ..common.system import Option
+from ..common.verb import Option
 from ..experiment import Experiment, all_systems, load
 from ..places import option_elsewhere
 

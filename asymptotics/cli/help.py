@@ -11,17 +11,18 @@ from typing import Any
 
 from ..common.input.checks import InputError, choice
 from ..common.output.files import write_atomically
-from ..common.running.terminal import Parser
 from ..experiment import SYSTEMS, all_systems, example, examples, system_of
 from .arguments import add_options, experiment_parser
-from .reference import as_text, in_toml, json_fields, keys
+from .command import Command
+from .reference import as_text, in_toml, json_fields
+from .reference import keys as keys_of
 
 SHELLS = ("bash", "zsh", "tcsh")
 
 
-def keys_command(prog: str, says: str, arguments: Sequence[str]) -> int:
+def keys(command: Command, name: str, arguments: Sequence[str]) -> int:
     """``asymptotics keys [SYSTEM[.TABLE[.KEY]]]``."""
-    parser = Parser(prog=prog, description=says)
+    parser = command.parser(name)
     parser.add_argument(
         "place", nargs="?", default="", help="SYSTEM, SYSTEM.TABLE, SYSTEM.TABLE.KEY or TABLE (default: all)"
     )
@@ -39,14 +40,14 @@ def keys_command(prog: str, says: str, arguments: Sequence[str]) -> int:
             width = max(len(field.name) for field in fields)
             print("\n".join(f"{f.name:<{width}}  {f.meaning}" for f in fields))
         return 0
-    found = keys(options.place)
+    found = keys_of(options.place)
     print(json.dumps([dataclasses.asdict(key) for key in found]) if options.json else as_text(found))
     return 0
 
 
-def init_command(prog: str, says: str, arguments: Sequence[str]) -> int:
+def init(command: Command, name: str, arguments: Sequence[str]) -> int:
     """``asymptotics init TEMPLATE.toml``: a file of a system with every key, those that may be left out as comments."""
-    parser = Parser(prog=prog, description=says)
+    parser = command.parser(name)
     parser.add_argument("file", metavar="TEMPLATE.toml", help="the file to write")
     parser.add_argument("--system", default=SYSTEMS[0], help=f"one of {', '.join(SYSTEMS)} (default {SYSTEMS[0]})")
     parser.add_argument("--from", dest="example", default="", metavar="NAME", help="values of this built-in experiment")
@@ -76,7 +77,7 @@ def template(system: str, name: str = "") -> str:
     given = example(name or system_of(system).example or next(iter(examples()))).to_table()
     lines = [f'system = "{system}"', 'description = ""']
     place = ""
-    for key in keys(system):
+    for key in keys_of(system):
         if key.table != place:
             place = key.table
             lines += ["", f"[{place}]"]
@@ -95,11 +96,9 @@ def _at(tables: Mapping[str, Any], table: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def completion_command(
-    prog: str, says: str, arguments: Sequence[str], commands: Mapping[str, tuple[str, Sequence[str], bool]]
-) -> int:
+def completion(command: Command, name: str, arguments: Sequence[str], commands: Mapping[str, Command]) -> int:
     """``asymptotics completion bash``: a script that completes commands, options, systems and examples (needs shtab)."""
-    parser = Parser(prog=prog, description=says)
+    parser = command.parser(name)
     parser.add_argument("shell", help=" or ".join(SHELLS))
     options = parser.parse_args(arguments)
     choice("shell", options.shell, SHELLS)
@@ -111,27 +110,24 @@ def completion_command(
     return 0
 
 
-def whole_parser(commands: Mapping[str, tuple[str, Sequence[str], bool]]) -> argparse.ArgumentParser:
-    """One parser of all commands with the options of all systems, for shells to complete from.
-
-    Parameters
-    ----------
-    commands : mapping
-        What each command says, the verbs whose options it has, and whether it takes long.
-    """
+def whole_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+    """One parser of all commands with the options of all systems, for shells to complete from."""
     parser = argparse.ArgumentParser(prog="asymptotics")
     parser.add_argument("--version", action="store_true", help="print the version")
     under = parser.add_subparsers()
     names = list(examples())
-    for name, (says, verbs, long) in commands.items():
-        if not verbs:
-            under.add_parser(name, help=says)
+    for name, command in commands.items():
+        if not command.verbs:
+            under.add_parser(name, help=command.says)
             continue
-        child: Any = under.add_parser(
-            name, help=says, parents=[experiment_parser(name, says, long=long, add_help=False)]
-        )
+        common = experiment_parser(name, command.says, long=command.long, add_help=False)
+        child: Any = under.add_parser(name, help=command.says, parents=[common])
         offered = {
-            o.name: o for system in all_systems() for v in verbs if v in system.verbs for o in system.verb(v).options
+            o.name: o
+            for system in all_systems()
+            for v in command.verbs
+            if v in system.verbs
+            for o in system.verb(v).options
         }
         taken = {text for action in child._actions for text in action.option_strings}
         add_options(child, [o for o in offered.values() if o.spelling not in taken])

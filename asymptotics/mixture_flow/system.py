@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..common.numerics.interpolants import Interpolant
-from ..common.system import Option, System, Verb
+from ..common.system import System
+from ..common.verb import Option, Verb
 from .problem import Problem
 from .settings import MixtureFlow, Simulation
 

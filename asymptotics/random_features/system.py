@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..common.system import Option, System, Verb
+from ..common.system import System
+from ..common.verb import Option, Verb
 from .problem import Problem
 from .settings import RandomFeatures, Simulation
 

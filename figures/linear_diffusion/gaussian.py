@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from asymptotics.linear_diffusion import (
-    Averages,
     LinearDiffusion,
     Problem,
-    Runs,
     Schedule,
-    Simulation,
-    compare,
     generated_variance,
     moments,
     run_sampler,
-    simulate,
-    solve,
     sweep,
 )
 from asymptotics.tools import COLOURS, points, style
 
 from ..base import Drawing, label_ticks, name_kinds
 from .digits import effective_dimensions, images, spectra
+from .measured import experiment_of, measured_by, put_verdict, sample_sizes, scores_of, theory_of, verdict_of
 
 PAPER = "Merger and Goldt, arXiv 2505.24769"
 EXPONENTS = (0.0, 0.5, 1.0, 1.5, 2.0)
@@ -37,63 +32,6 @@ def _settings(dimension: int, exponent: float, samples: int, ridge: float, **mor
     return LinearDiffusion(
         spectrum={"power": exponent}, dimension=dimension, samples=samples, regularisation=ridge, time=100, **more
     )
-
-
-def _experiment(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ()) -> dict[str, Any]:
-    """The experiment's tables of a point of a figure; points of different curves draw different data."""
-    power = dict(settings.spectrum).get("power", 0.0)
-    parts = [settings.samples, round(1e6 * power), round(1e6 * settings.regularisation)]
-    seed = int(np.random.SeedSequence(parts).generate_state(1)[0])
-    simulation = {"runs": runs, "samples": 0, "tau": list(tau), "seed": seed, "test_samples": 1000}
-    return {"linear_diffusion": settings.to_table(), "simulation": simulation}
-
-
-def _measure(settings: LinearDiffusion, runs: int, tau: Sequence[float] = ()) -> tuple[Averages, Runs]:
-    table = _experiment(settings, runs, tau)["simulation"]
-    problem = Problem(settings, Simulation.from_table(table))
-    return _theory(problem), simulate(problem, workers=1)
-
-
-def _theory(problem: Problem, **options: Any) -> Averages:
-    theory = solve(problem, **options)
-    if not isinstance(theory, Averages):
-        raise TypeError(f"theory: must be of one number of samples, not a {type(theory).__name__}")
-    return theory
-
-
-def _sizes(quick: bool) -> tuple[int, int, np.ndarray, np.ndarray]:
-    """Dimension, runs, N of the points, N of the lines."""
-    dimension, runs = (60, 12) if quick else (200, 24)
-    ratios = np.array([0.2, 0.5, 1.0, 2.0, 5.0]) if quick else np.array([0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 5.0, 10.0])
-    lines = np.unique(np.round(np.geomspace(0.1, 10.0, 25 if quick else 60) * dimension).astype(int))
-    return dimension, runs, np.round(ratios * dimension).astype(int), lines
-
-
-def _scores(pairs: list[tuple[Averages, Runs]]) -> np.ndarray:
-    """Differences of theory and simulation in standard errors, of all compared numbers that have one."""
-    scores = []
-    for theory, runs in pairs:
-        for row in compare(theory, runs).rows:
-            keep = np.atleast_1d(np.asarray(row.sem) > 1e-9)
-            scores.append(np.atleast_1d(row.scores())[keep])
-    return np.concatenate(scores)
-
-
-def _verdict(pairs: list[tuple[Averages, Runs]]) -> str:
-    """How near theory and simulation are, over all compared numbers of these pairs."""
-    z = _scores(pairs)
-    return (
-        f"{z.size} numbers compared with their error bars: root mean square {np.sqrt(np.mean(z**2)):.2f} and at most"
-        f" {z.max():.1f} standard errors apart (with the O(1) corrections of the theory)"
-    )
-
-
-def _put(ax: Any, x: Any, runs: list[Runs], name: str, scale: float, colour: str, **options: Any) -> None:
-    """Simulation points of one quantity (where it is finite), divided by ``scale``."""
-    kept = [(n, r.mean[name], r.sem[name]) for n, r in zip(x, runs, strict=True) if r.mean[name] is not None]
-    if kept:
-        n, mean, sem = (np.array(column, dtype=float) for column in zip(*kept, strict=True))
-        points(ax, n, mean / scale, sem / scale, **{"color": colour, "linestyle": "none"} | options)
 
 
 @dataclass(frozen=True)
@@ -111,7 +49,7 @@ class _Curve:
 
 def _against_samples(curves: list[_Curve], quick: bool, caption: str) -> Drawing:
     """Losses and both divergences per dimension against N/d."""
-    dimension, runs, at, lines = _sizes(quick)
+    dimension, runs, at, lines = sample_sizes(quick)
     data: dict[str, np.ndarray] = {"samples": lines, "measured_samples": at}
     pairs = []
     names = ("train_loss", "test_loss", "kl_generated_target", "kl_target_generated")
@@ -121,7 +59,7 @@ def _against_samples(curves: list[_Curve], quick: bool, caption: str) -> Drawing
         for k, curve in enumerate(curves):
             theory = sweep(_settings(dimension, curve.exponent, 2, curve.ridge), lines.tolist(), tau=[1.0])
             found = (
-                [_measure(_settings(dimension, curve.exponent, int(n), curve.ridge), runs) for n in at]
+                [measured_by(_settings(dimension, curve.exponent, int(n), curve.ridge), runs) for n in at]
                 if curve.simulated
                 else []
             )
@@ -136,7 +74,7 @@ def _against_samples(curves: list[_Curve], quick: bool, caption: str) -> Drawing
                     shape: dict[str, Any] = (
                         {"mfc": "white", "markersize": 5.5, "zorder": 2} if curve.dashed else {"zorder": 3}
                     )
-                    _put(ax, at / dimension, [r for _, r in found], name, dimension, curve.colour, **shape)
+                    put_verdict(ax, at / dimension, [r for _, r in found], name, dimension, curve.colour, **shape)
                 data[f"{name} {curve.label}"] = column / dimension
         for ax, title in zip(axes.flat, titles, strict=True):
             ax.set(xscale="log", yscale="log", ylabel=title)
@@ -150,10 +88,10 @@ def _against_samples(curves: list[_Curve], quick: bool, caption: str) -> Drawing
         # The one corner without lines.
         axes[0, 0].legend(*axes[1, 1].get_legend_handles_labels(), ncols=2, loc="lower right", columnspacing=1.0)
     # One point of the grid: N = d of the first case.
-    experiment = _experiment(_settings(dimension, curves[0].exponent, dimension, curves[0].ridge), runs)
+    experiment = experiment_of(_settings(dimension, curves[0].exponent, dimension, curves[0].ridge), runs)
     source = f"{PAPER}: losses and divergences against N"
-    data["score"] = _scores(pairs)
-    return Drawing(figure, caption.format(d=dimension, runs=runs), source, data, experiment, _verdict(pairs))
+    data["score"] = scores_of(pairs)
+    return Drawing(figure, caption.format(d=dimension, runs=runs), source, data, experiment, verdict_of(pairs))
 
 
 def samples(quick: bool) -> Drawing:
@@ -198,7 +136,7 @@ def early_stopping(quick: bool) -> Drawing:
         figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained")
         for k, exponent in enumerate(EXPONENTS):
             settings = _settings(dimension, exponent, dimension // 2, 0.0)
-            theory = _theory(Problem(settings), tau=np.geomspace(0.02, 100, 120))
+            theory = theory_of(Problem(settings), tau=np.geomspace(0.02, 100, 120))
             times = np.array(theory.stopping.tau)
             for ax, name in zip(axes, ("test_loss", "train_loss"), strict=True):
                 curve = np.array(getattr(theory.stopping, name)) / dimension
@@ -207,7 +145,7 @@ def early_stopping(quick: bool) -> Drawing:
             best = theory.stopping.optimum
             axes[0].plot(best.tau, best.loss / dimension, "*", color=COLOURS[k], markersize=9, zorder=5)
             if exponent in (0.0, 1.0, 2.0):
-                pair = _measure(settings, runs, tau)
+                pair = measured_by(settings, runs, tau)
                 pairs.append(pair)
                 for ax, name in zip(axes, ("flow_test_loss", "flow_train_loss"), strict=True):
                     mean, sem = (np.array(q[name], dtype=float) / dimension for q in (pair[1].mean, pair[1].sem))
@@ -226,25 +164,25 @@ def early_stopping(quick: bool) -> Drawing:
         "empirical covariance "
         "is learned last and causes the overfitting."
     )
-    experiment = _experiment(_settings(dimension, 1.0, dimension // 2, 0.0), runs, tau)
-    return Drawing(figure, caption, f"{PAPER}: loss against training time", data, experiment, _verdict(pairs))
+    experiment = experiment_of(_settings(dimension, 1.0, dimension // 2, 0.0), runs, tau)
+    return Drawing(figure, caption, f"{PAPER}: loss against training time", data, experiment, verdict_of(pairs))
 
 
 def agreement(quick: bool) -> Drawing:
     """Cosine of two models trained on disjoint sets, and of a model with the truth, against N."""
-    dimension, runs, at, lines = _sizes(quick)
+    dimension, runs, at, lines = sample_sizes(quick)
     data: dict[str, np.ndarray] = {"samples": lines, "measured_samples": at}
     pairs = []
     with style() as plt:
         figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained", sharey=True)
         for k, exponent in enumerate((0.0, 1.0, 2.0)):
             theory = sweep(_settings(dimension, exponent, 2, 0.0), lines.tolist(), tau=[1.0])
-            found = [_measure(_settings(dimension, exponent, int(n), 0.0), runs) for n in at]
+            found = [measured_by(_settings(dimension, exponent, int(n), 0.0), runs) for n in at]
             pairs += found
             for ax, name in zip(axes, ("cosine_models", "cosine_truth"), strict=True):
                 column = np.array(theory.columns[name])
                 ax.plot(lines / dimension, column, color=COLOURS[k], label=f"$k={exponent:g}$")
-                _put(ax, at / dimension, [r for _, r in found], name, 1.0, COLOURS[k])
+                put_verdict(ax, at / dimension, [r for _, r in found], name, 1.0, COLOURS[k])
                 data[f"{name} k={exponent:g}"] = column
         for ax, title in zip(axes, ("two models, disjoint data", "model and truth"), strict=True):
             ax.set_xscale("log")
@@ -257,8 +195,8 @@ def agreement(quick: bool) -> Drawing:
         "full process, mean and "
         f"standard error over {runs} pairs of data sets."
     )
-    experiment = _experiment(_settings(dimension, 1.0, dimension, 0.0), runs)
-    return Drawing(figure, caption, f"{PAPER}: cosine to a reference model", data, experiment, _verdict(pairs))
+    experiment = experiment_of(_settings(dimension, 1.0, dimension, 0.0), runs)
+    return Drawing(figure, caption, f"{PAPER}: cosine to a reference model", data, experiment, verdict_of(pairs))
 
 
 def sampler(quick: bool) -> Drawing:

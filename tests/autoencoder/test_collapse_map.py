@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.collapse.collapse_map import CollapseMap, phase_diagram
+from asymptotics.autoencoder.collapse.collapse_map import CollapseMap
 from asymptotics.autoencoder.collapse.generations import generations
+from asymptotics.autoencoder.collapse.phases import phase_diagram
 from asymptotics.common.input.checks import InputError
 from derivations.autoencoder.sampling import collapse
 from derivations.autoencoder.training import skip

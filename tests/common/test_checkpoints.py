@@ -11,8 +11,9 @@ import pytest
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.output import files
 from asymptotics.common.running import checkpoints
-from asymptotics.common.running.checkpoints import Checkpoint, Keeper, read, write
+from asymptotics.common.running.checkpoints import Checkpoint, Keeper
 from asymptotics.common.running.ensembles import Interrupted, run_ensemble, spawn
+from asymptotics.common.running.kept import read, write
 
 CONTENT = {
     "Q": np.array([[1.0, np.nan], [np.inf, 1 / 3]]),

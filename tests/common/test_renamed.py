@@ -7,7 +7,8 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.input.settings import Settings
-from asymptotics.common.system import Option, System, Verb
+from asymptotics.common.system import System
+from asymptotics.common.verb import Option, Verb
 
 
 @dataclass(frozen=True)

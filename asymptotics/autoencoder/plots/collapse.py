@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from ...common.input.checks import fail, present
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
-from ..collapse.collapse_map import CollapseMap, PhaseDiagram
+from ..collapse.collapse_map import CollapseMap
+from ..collapse.phases import PhaseDiagram
 from ..collapse.result import Collapse
 from ..collapse.runs import CollapseRuns
 from ..generated.density import GeneratedDensity
