@@ -123,9 +123,9 @@ def _command(*arguments):
 LONG = [
     "three-clusters",
     "--set",
-    "simulation.dimension=1000",
+    "simulation.dimension=2000",
     "--set",
-    "simulation.runs=4",
+    "simulation.runs=6",
     "--set",
     "simulation.samples=20",
 ]
