@@ -49,8 +49,8 @@ def test_simulate_has_mean_and_sem_with_the_same_names(capsys):
 def test_compare_draws_and_judges(capsys, tmp_path):
     picture = tmp_path / "out.png"
     status, out, _ = run(
-        capsys, "compare", "three-clusters", "--plot", str(picture), "--set", "simulation.dimension=400", "--set",
-        "simulation.samples=500", "--set", "training.tau=1", "--set", "sampling.stop=0.6", "--quiet",
+        capsys, "compare", "three-clusters", "--plot", str(picture), "--set", "simulation.dimension=200", "--set",
+        "simulation.samples=200", "--set", "training.tau=1", "--set", "sampling.stop=0.6", "--quiet",
     )  # fmt: skip
     assert status == 0
     assert "PASS" in out

@@ -123,9 +123,9 @@ def _command(*arguments):
 LONG = [
     "three-clusters",
     "--set",
-    "simulation.dimension=2000",
+    "simulation.dimension=1000",
     "--set",
-    "simulation.runs=6",
+    "simulation.runs=4",
     "--set",
     "simulation.samples=20",
 ]

@@ -177,7 +177,7 @@ class SystemWriter(NodesWriter):
 
     def _closed_forms(self, form: str) -> dict[str, str]:
         """Sources of "moments" and "noise" that need no nodes, where there are such."""
-        from derivations.autoencoder.moments import NotClosed
+        from derivations.autoencoder.training.moments import NotClosed
 
         if self.latent or form not in ("auto", "closed"):
             return {}
@@ -283,19 +283,19 @@ class SystemWriter(NodesWriter):
     @cached_property
     def _breaks(self) -> dict[int, sympy.Expr] | None:
         """Where every field has its break, if quadrature can be split there."""
-        from derivations.autoencoder.regularity import single_breaks
+        from derivations.autoencoder.training.regularity import single_breaks
 
         return None if self.system.smooth else single_breaks(self.system)
 
     def _singularity(self) -> tuple[float, float, float, float]:
-        from derivations.autoencoder.regularity import nearest_singularity
+        from derivations.autoencoder.training.regularity import nearest_singularity
 
         return nearest_singularity(self.system) if self.system.smooth else (0.0, 1.0, 0.0, 0.0)
 
     @cached_property
     def _centres(self) -> dict[int, list[tuple[sympy.Expr, sympy.Expr]]]:
         """Where a smooth φ varies in every field, and on what scales."""
-        from derivations.autoencoder.regularity import centres
+        from derivations.autoencoder.training.regularity import centres
 
         return centres(self.system) if self.system.smooth else {}
 
