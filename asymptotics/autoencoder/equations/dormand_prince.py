@@ -1,7 +1,7 @@
 """DOP853 in compiled code, over any compiled right-hand side: steps, dense output, local errors, and a check of the nodes.
 
 The step control is that of SciPy's solver of the same name (its numbers agree to rounding). At the end of every step the
-derivative is taken a second time with the nodes shifted by a deep hole of their lattice: the difference says how wrong the
+derivative is taken a second time with the nodes shifted (`fill_lattice`): the difference says how wrong the
 expectations are. Where that is more than allowed, the lattice is made finer and the step is done again.
 """
 
