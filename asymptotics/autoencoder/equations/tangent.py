@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ...common.numerics.gram import TINY, present
 from .drift import Drift
+from .layout import Layout
 
 #: Up to this many order parameters J is taken whole; above, its growth is looked for in a Krylov space of this many vectors.
 WHOLE, KRYLOV = 64, 8
@@ -25,22 +27,10 @@ class Tangent:
         self.of = copy.copy(drift)
         self.rates(1.0)
         self.step = KINK_STEP if drift.kernels.kink else STEP
-        layout = drift.layout
-        held = {s for s, _ in drift.held}
-        i, j = layout.upper
-        values, vectors = np.linalg.eigh(drift.coefficients.T)
-        blocks: list[np.ndarray] = []
-        for s in range(layout.atoms):
-            # Θ(s) lies in the range of T(s); units that start at zero stay there.
-            rows, columns = np.eye(layout.p)[:, ever], vectors[s][:, present(values[s])]
-            product = rows[:, None, :, None] * columns[None, :, None, :]
-            blocks.append(product.reshape(layout.p * layout.K, rows.shape[1] * columns.shape[1]))
-        pairs = np.eye(len(i))[:, ever[i] & ever[j]]
-        # Where the weights lie in the span of the reference directions, q follows Θ.
-        blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
-        blocks.append(np.eye(layout.size - layout.at_b))
-        self.size = sum(block.shape[1] for block in blocks)
-        self.basis: Any = _diagonal(blocks) if self.size <= WHOLE else _sparse(blocks)
+        held = frozenset(s for s, _ in drift.held)
+        T = drift.coefficients.T
+        self.basis: Any = _basis(drift.layout, T.tobytes(), ever.tobytes(), held)
+        self.size: int = self.basis.shape[1]
 
     def rates(self, s: float, tau: float = 0.0) -> None:
         """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1) and the time τ."""
@@ -99,6 +89,25 @@ class Tangent:
             half = np.einsum("ac,be->abce", N, q[s]) + np.einsum("ae,bc->abce", N, q[s])
             D[at_q, at_q] = (half + half.transpose(1, 0, 2, 3))[i, j][:, i, j]
         return np.asarray(self.basis.T @ (self.basis.T @ D).T)
+
+
+@lru_cache(maxsize=4)
+def _basis(layout: Layout, overlaps: bytes, ever: bytes, held: frozenset[int]) -> Any:
+    """The directions in which a state can move: T(s), which units are ever there, and atoms in which q follows Θ."""
+    moves = np.frombuffer(ever, dtype=bool)
+    i, j = layout.upper
+    values, vectors = np.linalg.eigh(np.frombuffer(overlaps).reshape(layout.atoms, layout.K, layout.K))
+    blocks: list[np.ndarray] = []
+    for s in range(layout.atoms):
+        # Θ(s) lies in the range of T(s); units that start at zero stay there.
+        rows, columns = np.eye(layout.p)[:, moves], vectors[s][:, present(values[s])]
+        product = rows[:, None, :, None] * columns[None, :, None, :]
+        blocks.append(product.reshape(layout.p * layout.K, rows.shape[1] * columns.shape[1]))
+    pairs = np.eye(len(i))[:, moves[i] & moves[j]]
+    # Where the weights lie in the span of the reference directions, q follows Θ.
+    blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
+    blocks.append(np.eye(layout.size - layout.at_b))
+    return _diagonal(blocks) if sum(block.shape[1] for block in blocks) <= WHOLE else _sparse(blocks)
 
 
 def _diagonal(blocks: list[np.ndarray]) -> np.ndarray:
