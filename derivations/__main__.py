@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from .autoencoder.catalogue import FORMULAE, LANGUAGES, TARGETS
 from .autoencoder.engine import System
+from .autoencoder.network.catalogue import FORMULAE, LANGUAGES, TARGETS
 from .topics import TOPICS as TOPICS
 from .topics import build, names, system
 

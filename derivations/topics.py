@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .autoencoder.catalogue import ARCHITECTURES
+from .autoencoder.network.catalogue import ARCHITECTURES
 from .steps import Derivation
 
 if TYPE_CHECKING:
@@ -40,15 +40,17 @@ TOPICS = {
     "score_smoothing": Topic("score_smoothing.report", "from the empirical score to what the smoothed one generates"),
     "random_features": Topic("random_features.report", "random-feature score models: memorisation in training time"),
     "interactions": Topic("interactions.report", "polynomial actions learned by invertible networks"),
-    "collapse": Topic("autoencoder.collapse", "the auto-encoder trained on what it generated: the map of the bulk"),
+    "collapse": Topic(
+        "autoencoder.sampling.collapse", "the auto-encoder trained on what it generated: the map of the bulk"
+    ),
     "fluctuations": Topic(
-        "autoencoder.fluctuations", "the auto-encoder at finite d: noise and bias of order parameters"
+        "autoencoder.dynamics.fluctuations", "the auto-encoder at finite d: noise and bias of order parameters"
     ),
     "saddles": Topic(
-        "autoencoder.saddles", "the auto-encoder at vanishing overlap: the power that leads out of a saddle"
+        "autoencoder.dynamics.saddles", "the auto-encoder at vanishing overlap: the power that leads out of a saddle"
     ),
-    "sampling": Topic("autoencoder.sampling", "what a trained network does to a sample"),
-    "regimes": Topic("autoencoder.regimes", "when the sampling flow of a trained network bifurcates"),
+    "sampling": Topic("autoencoder.sampling.sampler", "what a trained network does to a sample"),
+    "regimes": Topic("autoencoder.sampling.regimes", "when the sampling flow of a trained network bifurcates"),
 }
 
 
@@ -88,8 +90,8 @@ def system(
         raise ValueError(f"--hidden {hidden}: must be from 1 to 8 (the equations are written out unit by unit)")
     if not 1 <= labels <= 8:
         raise ValueError(f"--labels {labels}: must be from 1 to 8")
-    from .autoencoder.denoiser import architecture
     from .autoencoder.engine import derive
+    from .autoencoder.network.denoiser import architecture
 
     told = labels if ARCHITECTURES[name].labelled else 0
     return derive(architecture(name, hidden, activation=activation, predicts=predicts, labels=told))

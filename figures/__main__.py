@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from asymptotics.arguments import Parser
 from asymptotics.common.input.checks import InputError, closest
 from asymptotics.common.output.plotting import letter_panels, style
 from asymptotics.common.output.results import to_builtin, write_atomically
 from asymptotics.common.running.pool import Failure, outcomes
 from asymptotics.common.running.progress import bar
+from asymptotics.common.running.terminal import Parser, add_loudness, set_loudness
 from asymptotics.experiment import SYSTEMS, Experiment
-from asymptotics.loudness import add_loudness, set_loudness
 
 from . import index
 from .base import Drawing
@@ -66,14 +65,14 @@ def rooms() -> dict[str, dict[str, Callable[[bool], Drawing]]]:
 
     found: dict[str, dict[str, Callable[[bool], Drawing]]] = {}
     taken: set[str] = set(RESERVED)
-    for module in sorted(m.name for m in pkgutil.iter_modules(figures.__path__)):
-        if module in ("base", "index", "sources", "__main__"):
+    for module in sorted(m.name for m in pkgutil.walk_packages(figures.__path__, "figures.")):
+        if module == "figures.__main__":
             continue
-        loaded = importlib.import_module(f"figures.{module}")
+        loaded = importlib.import_module(module)
         mine = getattr(loaded, "FIGURES", {})
         for name in mine:
             if name in taken:
-                raise ValueError(f"figures.{module}: the name {name!r} is taken")
+                raise ValueError(f"{module}: the name {name!r} is taken")
             taken.add(name)
         if mine:
             title = (loaded.__doc__ or module).split("\n")[0].strip().rstrip(".")

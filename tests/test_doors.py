@@ -17,11 +17,11 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.cli import main
+from asymptotics.cli.reference import keys
 from asymptotics.common.numerics import cache
 from asymptotics.common.output.letters import PLAIN
 from asymptotics.common.running import progress
 from asymptotics.experiment import SYSTEMS, all_systems, system_of
-from asymptotics.reference import keys
 
 ROOT = Path(asy.__file__).parent.parent
 

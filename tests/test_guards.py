@@ -52,7 +52,7 @@ import sympy
 import asymptotics as asy
 from asymptotics.common.input import expressions
 from asymptotics.linear_diffusion.settings import LinearDiffusion
-import derivations.autoencoder.collapse, derivations.autoencoder.linear_network, derivations.autoencoder.skip
+import derivations.autoencoder.sampling.collapse, derivations.autoencoder.dynamics.linear_network, derivations.autoencoder.training.skip
 from derivations import Denoiser, derive, local_field
 from derivations.identity import DerivationError
 
@@ -62,7 +62,7 @@ if sys.flags.optimize != 1 or __debug__:
 
 def increment_that_grows():
     system = derive(Denoiser("d", ("u",), [("u", sympy.tanh(local_field("u")))]))
-    from derivations.autoencoder.names import d
+    from derivations.autoencoder.network.names import d
     system._increment(d**2, sympy.Integer(0))
 
 
@@ -89,18 +89,21 @@ cases = {
         DerivationError,
         false_claim(
             sympy, "dsolve", lambda equation: sympy.Eq(equation.lhs, 2 * equation.rhs),
-            derivations.autoencoder.skip.exponential.__wrapped__,
+            derivations.autoencoder.training.skip.exponential.__wrapped__,
         ),
     ),
     "plateau": (
         DerivationError,
-        false_claim(derivations.autoencoder.linear_network, "plateau", lambda x: x + 1, derivations.autoencoder.linear_network.saturation),
+        false_claim(
+            derivations.autoencoder.dynamics.linear_network, "plateau", lambda x: x + 1,
+            derivations.autoencoder.dynamics.linear_network.saturation,
+        ),
     ),
     "slope": (
         DerivationError,
         false_claim(
-            derivations.autoencoder.skip, "parameters", lambda p: {k: v**2 for k, v in p.items()},
-            derivations.autoencoder.collapse.slope_at_fixed_point,
+            derivations.autoencoder.training.skip, "parameters", lambda p: {k: v**2 for k, v in p.items()},
+            derivations.autoencoder.sampling.collapse.slope_at_fixed_point,
         ),
     ),
 }

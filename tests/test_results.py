@@ -528,7 +528,7 @@ def test_verdict_plot_is_that_of_its_numbers():
 
 def symbolic():
     """Everything that the symbolic layer gives back."""
-    from derivations.autoencoder.fluctuations import fluctuations
+    from derivations.autoencoder.dynamics.fluctuations import fluctuations
 
     system = derivations.derive(derivations.architecture("tied", 1))
     assert repr(system).startswith("System 'tied': f(x) = b*x + (w_1/√d)*sigma(omega_w_1), omega_w_1 = w_1·x/√d")

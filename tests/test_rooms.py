@@ -19,12 +19,12 @@ import tomli_w
 
 import asymptotics as asy
 from asymptotics.cli import main
+from asymptotics.cli.reference import HEAD, json_fields
 from asymptotics.common.input.settings import Settings
 from asymptotics.common.output.results import Result
 from asymptotics.common.output.verdict import Verdict
 from asymptotics.common.system import COMMON, RESOURCES, System
 from asymptotics.experiment import SYSTEMS, system_of
-from asymptotics.reference import HEAD, json_fields
 
 #: An experiment of every room that takes a second: an example, and what is changed in it.
 SMALL = {

@@ -12,8 +12,8 @@ from .generated.density import GeneratedDensity
 from .model.problem import Problem
 from .plots.densities import mixture_density
 from .process.results import Runs
-from .regimes.fields import Fields
 from .regimes.landscape import potential
+from .regimes.sde.fields import Fields
 from .solution import OrderParameterPath
 
 #: Points of a curve along training, of a density in one direction, and along each axis of a plane.

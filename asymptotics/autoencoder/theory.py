@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from ..common.running import progress as _progress
 from .equations.drift import Drift
 from .equations.errors import path_error
 from .equations.forecast import before_kernels, before_solve
-from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, without_nodes
+from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, scale_of, without_nodes
 from .equations.live import live_states, without_averages
 from .equations.nodes import LONG, SHARE, Chooser, rough_rule
 from .equations.path import TrainingPath
@@ -28,6 +29,11 @@ from .solution import OrderParameterPath
 
 #: Amplification of errors that any training has: the first growth of the weights.
 TRANSIENT = 10.0
+#: Order parameters above this are measured anew with smaller relative errors, where the wanted absolute one was not reached; the
+#: smallest that double precision makes.
+LARGE, TIGHTEST = 3.0, 1e-13
+#: Share of order parameters on the scale of the squared centroids that rounding takes from a derivative.
+ROUNDED = 1e-15
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +54,7 @@ def _integrated(
         chosen, noise, error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
     drift = Drift(problem, kernels, chosen, noise)
-    allowed = SHARE * tolerance * min(1.0, LONG / problem.training.tau)
+    allowed = max(SHARE * tolerance * min(1.0, LONG / problem.training.tau), ROUNDED * scale_of(problem))
     try:
         path = integrate(problem, drift, controls, progress, allowed=allowed)
     except SolveError as stopped:
@@ -63,6 +69,63 @@ def _integrated(
 def stability_of(knots: np.ndarray, states: np.ndarray, rough: Drift, exact: Drift) -> Stability:
     """How deviations from a path through the live network's ``states`` at ``knots`` grow."""
     return analyse(knots, states, rough, exact, exact.coefficients.rate_schedule)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A path with its estimated error, the size of what is on it, and how it was found."""
+
+    path: TrainingPath
+    error: float
+    scale: float
+    description: str
+    stability: Stability | Callable[[], Stability]
+    evaluations: int
+
+
+def _attempt(
+    problem: Problem,
+    kernels: Kernels,
+    tolerance: float,
+    rules: tuple[Rule | None, Rule | None],
+    controls: Controls,
+    progress: bool | None,
+) -> _Attempt:
+    """Nodes chosen, the path, and what its errors amount to."""
+    chooser, drift, path, quadrature_error = _integrated(problem, kernels, tolerance, rules, controls, progress)
+    description = "exact moments" if "moments" in kernels.exact else drift.rule_name
+    if drift.pairs is not None and not without_nodes(problem, kernels):
+        description += f", pairs of times: {drift.pairs.name}"
+    _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
+    # Averages of the weights change nothing of the live network: growth and stability are its own.
+    live = without_averages(problem)
+    own = drift
+    if live is not problem:
+        own = Drift(live, kernels, drift.rule, drift.pairs)
+    states = live_states(np.concatenate([path.values[:1, 0], path.values[:, -1]]), own.layout, drift.layout)
+    rough = chooser.pilot_drift
+    if own is not drift:
+        own.hold(states[0])
+    if rough is not None:
+        rough.hold(states[0])
+    else:
+        rough = own if isinstance(drift.rule, Rule) else own.with_rule(rough_rule(kernels))
+    whole = rough if live is problem else drift.with_rule(rough.rule)
+    known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
+    error = path_error(path.taken, whole)
+    scale = max(1.0, float(np.max(np.abs(path.values))))
+    if quadrature_error or not np.any(path.taken.errors) or growing(path.knots, states, rough, tolerance):
+        # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its
+        # size. Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
+        known = found = stability_of(path.knots, states, rough, own)
+        amplification = found.amplification if len(found.spread) or found.saddle else 1.0
+        error += quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
+        if not np.any(path.taken.errors) or found.saddle or ROUNDING * amplification > tolerance:
+            # A method that says nothing of its local errors is taken to make its tolerance, at every growth; and on a saddle
+            # errors grow in directions that the path itself never takes, until rounding alone has made it leave.
+            error += controls.rtol * scale * max(TRANSIENT, amplification)
+    error = min(error, max(quadrature_error, scale))
+    return _Attempt(path, error, scale, description, known, drift.evaluations + chooser.evaluations)
 
 
 def solve(
@@ -148,49 +211,24 @@ def solve(
         time.perf_counter() - start,
         tolerance,
     )
-    chooser, drift, path, quadrature_error = _integrated(
-        problem, kernels, tolerance, (rule, noise_rule), controls, progress
-    )
-    description = "exact moments" if "moments" in kernels.exact else drift.rule_name
-    if drift.pairs is not None and not without_nodes(problem, kernels):
-        description += f", pairs of times: {drift.pairs.name}"
-    _log.info("solved with %s: %d evaluations, %d steps", description, drift.evaluations, len(path.knots) - 1)
-    # Averages of the weights change nothing of the live network: growth and stability are its own.
-    live = without_averages(problem)
-    own = drift
-    if live is not problem:
-        own = Drift(live, kernels, drift.rule, drift.pairs)
-    states = live_states(np.concatenate([path.values[:1, 0], path.values[:, -1]]), own.layout, drift.layout)
-    rough = chooser.pilot_drift
-    if own is not drift:
-        own.hold(states[0])
-    if rough is not None:
-        rough.hold(states[0])
-    else:
-        rough = own if isinstance(drift.rule, Rule) else own.with_rule(rough_rule(kernels))
-    whole = rough if live is problem else drift.with_rule(rough.rule)
-    known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
-    error = path_error(path.taken, whole)
-    scale = max(1.0, float(np.max(np.abs(path.values))))
-    if quadrature_error or not np.any(path.taken.errors) or growing(path.knots, states, rough, tolerance):
-        # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its
-        # size. Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
-        known = found = stability_of(path.knots, states, rough, own)
-        amplification = found.amplification if len(found.spread) or found.saddle else 1.0
-        error += quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
-        if not np.any(path.taken.errors) or found.saddle or ROUNDING * amplification > tolerance:
-            # A method that says nothing of its local errors is taken to make its tolerance, at every growth; and on a saddle
-            # errors grow in directions that the path itself never takes, until rounding alone has made it leave.
-            error += controls.rtol * scale * max(TRANSIENT, amplification)
-    error = min(error, max(quadrature_error, scale))
-    if error > tolerance and chooser.rule is None and rtol is None and atol is None:
+    by_default = rule is None and noise_rule is None and rtol is None and atol is None
+    found = _attempt(problem, kernels, tolerance, (rule, noise_rule), controls, progress)
+    if found.error > tolerance and by_default and kernels.smooth and found.scale > LARGE:
+        # Relative errors of that size are more than what is wanted.
+        tight = Controls(method, max(TIGHTEST, 0.1 * tolerance / found.scale), 0.1 * tolerance, max_steps)
+        again = _attempt(problem, kernels, tolerance, (None, None), tight, progress)
+        found = again if again.error < found.error else found
+    error, description = found.error, found.description
+    if error > tolerance and by_default:
+        large = f", {error / found.scale:.0e} of the largest order parameter" if found.scale > LARGE else ""
         _log.warning(
-            "tolerance = %g is not reached: the path's estimated error is %.1e (%s)", tolerance, error, description
-        )
+            "tolerance = %g is not reached: the path's estimated error is %.1e%s (%s)",
+            tolerance, error, large, description,
+        )  # fmt: skip
     solved = OrderParameterPath.of(
-        path,
-        stability=known,
-        evaluations=drift.evaluations + chooser.evaluations,
+        found.path,
+        stability=found.stability,
+        evaluations=found.evaluations,
         error_estimate=error,
         seconds=time.perf_counter() - start,
         rule=description,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import webbrowser
 from collections.abc import Sequence
 
-from ..arguments import Parser, changes_of
 from ..common.input.checks import InputError, integer
+from ..common.input.texts import changes_of
+from ..common.running.terminal import Parser
 from ..experiment import load
 
 HOST = "127.0.0.1"

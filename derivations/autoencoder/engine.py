@@ -18,10 +18,10 @@ import dataclasses
 from functools import cached_property, lru_cache
 
 from ..steps import Derivation, Derived
-from . import export, report
-from .denoiser import Denoiser
-from .optimiser import Optimiser
-from .update import Equations
+from .network.denoiser import Denoiser
+from .printed import export, report
+from .training.optimiser import Optimiser
+from .training.update import Equations
 
 
 class System(Derived, Equations):

@@ -78,7 +78,7 @@ def api(folder: Path) -> None:
 
 def keys(folder: Path) -> None:
     """Every key of an experiment file, from the settings classes."""
-    from asymptotics import reference
+    from asymptotics.cli import reference
 
     lines = ["# Keys of experiment files", "", "`asymptotics keys [SYSTEM[.TABLE]]` prints the same.", ""]
     place = ("", "")
@@ -104,7 +104,7 @@ def keys(folder: Path) -> None:
 
 def json_fields(folder: Path) -> None:
     """Every field of the JSON that a verb writes, from the result classes."""
-    from asymptotics import reference
+    from asymptotics.cli import reference
     from asymptotics.experiment import system_of
 
     lines = [

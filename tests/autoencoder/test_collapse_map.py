@@ -9,7 +9,8 @@ import asymptotics as asy
 from asymptotics.autoencoder.collapse.collapse_map import CollapseMap, phase_diagram
 from asymptotics.autoencoder.collapse.generations import generations
 from asymptotics.common.input.checks import InputError
-from derivations.autoencoder import collapse, skip
+from derivations.autoencoder.sampling import collapse
+from derivations.autoencoder.training import skip
 
 
 def problem(**changes):

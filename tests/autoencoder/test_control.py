@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import asymptotics as asy
-from asymptotics import cli
-from asymptotics.autoencoder.control.chosen import objective_of
-from asymptotics.autoencoder.control.controls import control_of
-from asymptotics.autoencoder.control.protocol import Protocols
+from asymptotics.autoencoder.control.objectives.chosen import objective_of
+from asymptotics.autoencoder.control.protocols.controls import control_of
+from asymptotics.autoencoder.control.protocols.protocol import Protocols
 from asymptotics.autoencoder.control.setting import Setting
+from asymptotics.cli import run as cli
 
 #: Problem R4 of the note: one unit, two clusters.
 SEARCHING = {
@@ -142,7 +142,7 @@ def test_dot_products_on_random_experiments(network, times, average, scale, eige
 
 def test_generated_moments_of_the_reference_example(three_clusters, reference) -> None:
     """E XXᵀ with Euler steps of .01 to .99; its target is diag(7, 4)."""
-    from asymptotics.autoencoder.control.generated import generated_moments, target_moments
+    from asymptotics.autoencoder.control.objectives.generated import generated_moments, target_moments
 
     problem = three_clusters.replace({"sampling.step": 0.01, "sampling.stop": 0.99}).problem
     second = generated_moments(problem, asy.solve(three_clusters)(4.0))[1]

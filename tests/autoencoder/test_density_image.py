@@ -10,8 +10,8 @@ from scipy.special import erf, ndtr, ndtri
 
 import asymptotics as asy
 from asymptotics.autoencoder.equations.path import OrderParameters
-from asymptotics.autoencoder.generated import image
 from asymptotics.autoencoder.generated.density import GeneratedDensity
+from asymptotics.autoencoder.generated.image import image
 
 
 def trained(Q, Theta, b, *, units=1, activation="tanh", architecture="tied", **sampling):

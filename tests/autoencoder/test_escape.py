@@ -7,8 +7,8 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.autoencoder.finite_size import reduced_chain
-from asymptotics.autoencoder.stability.escape import Escape
-from asymptotics.autoencoder.stability.typical import Typical
+from asymptotics.autoencoder.stability.leaving.escape import Escape
+from asymptotics.autoencoder.stability.leaving.typical import Typical
 from asymptotics.cli import main
 
 

@@ -7,8 +7,8 @@ import pytest
 
 import asymptotics as asy
 from asymptotics import autoencoder
-from asymptotics.autoencoder.stability.fixed_points import FixedPoints
 from asymptotics.autoencoder.stability.flow import Flow
+from asymptotics.autoencoder.stability.points.fixed_points import FixedPoints
 from asymptotics.cli import main
 
 TWO = asy.Experiment(

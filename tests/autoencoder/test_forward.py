@@ -11,7 +11,7 @@ import pytest
 import sympy
 
 from asymptotics.autoencoder.kernels.network import Forward
-from derivations.autoencoder.denoiser import Denoiser, architecture, local_field
+from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field
 
 
 def gate() -> Denoiser:
@@ -75,7 +75,7 @@ def test_second_process_needs_no_sympy(tmp_path):
 import sys
 from asymptotics.autoencoder.kernels.network import Forward
 def declare():
-    from derivations.autoencoder.denoiser import tied
+    from derivations.autoencoder.network.denoiser import tied
     return tied(2, activation="tanh")
 forward = Forward.from_specification(("named", "tied", 2, "tanh"), declare)
 print(forward.decoders.tolist(), "sympy" in sys.modules)

@@ -11,7 +11,7 @@ from asymptotics.autoencoder.process.carried import GENERATED
 from asymptotics.autoencoder.process.generate import GeneratedPoints, Generator, prepare
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.normals import fill_normals32, fill_normals64, philox_key
-from derivations.autoencoder.denoiser import Denoiser, architecture, local_field
+from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field
 
 
 def tied(hidden: int, activation: str = "tanh") -> Forward:

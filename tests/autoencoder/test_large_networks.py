@@ -12,8 +12,8 @@ from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.expectations import Rule
-from derivations.autoencoder.denoiser import tied
 from derivations.autoencoder.engine import derive
+from derivations.autoencoder.network.denoiser import tied
 
 
 def units(r: int, **changes):

@@ -23,7 +23,8 @@ from asymptotics.autoencoder.observables.linear_network import (
     strengths,
 )
 from asymptotics.common.output.verdict import Verdict
-from derivations.autoencoder import linear_network, skip
+from derivations.autoencoder.dynamics import linear_network
+from derivations.autoencoder.training import skip
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def path(experiment):
 
 def test_derived_rate_is_that_of_the_population_loss():
     """In a mode of strength s the loss is E_t[ς(1 − (b+s)β)² + (b+s)²α²]; −½ ∂/∂Θ of it with s = Θ², and the decay."""
-    from derivations.autoencoder.names import b, lam, varsigma
+    from derivations.autoencoder.network.names import b, lam, varsigma
 
     s, a, c, theta = linear_network.s, skip.E_alpha2, skip.E_beta2, sympy.Symbol("theta")
     total = b + theta**2

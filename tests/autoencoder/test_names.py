@@ -15,7 +15,7 @@ from asymptotics.autoencoder.kernels.writer import code_names
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.expectations import Rule
 from derivations import Denoiser, derive, local_field
-from derivations.autoencoder.fluctuations import fluctuations
+from derivations.autoencoder.dynamics.fluctuations import fluctuations
 
 #: The engine's own, those of its code, and what Python and SymPy reserve.
 TAKEN = (

@@ -12,7 +12,7 @@ import sympy
 from asymptotics import Experiment
 from asymptotics.autoencoder.model.problem import Problem
 from derivations import Denoiser, Optimiser, derive, label, local_field, schedule
-from derivations.autoencoder.update import Equations
+from derivations.autoencoder.training.update import Equations
 
 #: The complete file of all the keys.
 COMPLETE = """

@@ -23,7 +23,7 @@ from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.normals import fill_normals32, philox_key
 from asymptotics.common.running.ensembles import run_ensemble, spawn
 from derivations import label, schedule
-from derivations.autoencoder.denoiser import Denoiser, local_field
+from derivations.autoencoder.network.denoiser import Denoiser, local_field
 
 TIMES = np.array([0.25, 0.5, 0.8])
 CLOCK = np.stack([1 - TIMES, TIMES, -np.ones(3), np.ones(3), TIMES])

@@ -11,12 +11,12 @@ import asymptotics as asy
 from asymptotics.autoencoder.equations.path import OrderParameters
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.regimes import exact
-from asymptotics.autoencoder.regimes.bimodality import bimodality_time
 from asymptotics.autoencoder.regimes.clusters import _by_paths, by_line, cluster_curves
-from asymptotics.autoencoder.regimes.fields import Fields
 from asymptotics.autoencoder.regimes.landscape import landscape
-from asymptotics.autoencoder.regimes.points import points_of
-from asymptotics.autoencoder.regimes.times import drift_times, score_times
+from asymptotics.autoencoder.regimes.sde.fields import Fields
+from asymptotics.autoencoder.regimes.turns.bimodality import bimodality_time
+from asymptotics.autoencoder.regimes.turns.points import points_of
+from asymptotics.autoencoder.regimes.turns.times import drift_times, score_times
 from asymptotics.cli import main
 from asymptotics.common.input.checks import InputError
 

@@ -18,7 +18,7 @@ from asymptotics.autoencoder.process.sgd import DivergedError, SgdState, Trainer
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.normals import fill_normals32, philox_key
 from asymptotics.common.running.ensembles import run_ensemble, spawn
-from derivations.autoencoder.denoiser import Denoiser, architecture, local_field
+from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field
 
 
 def gate(predicts: str = "data") -> Forward:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 import asymptotics as asy
-from asymptotics import cli
-from asymptotics.autoencoder.control.basis import Basis
-from asymptotics.autoencoder.control.chosen import objective_of
-from asymptotics.autoencoder.control.controls import control_of
-from asymptotics.autoencoder.control.optimum import Optimum
-from asymptotics.autoencoder.control.protocol import Protocols
+from asymptotics.autoencoder.control.objectives.chosen import objective_of
+from asymptotics.autoencoder.control.protocols.basis import Basis
+from asymptotics.autoencoder.control.protocols.controls import control_of
+from asymptotics.autoencoder.control.protocols.optimum import Optimum
+from asymptotics.autoencoder.control.protocols.protocol import Protocols
 from asymptotics.autoencoder.control.setting import Setting
+from asymptotics.cli import run as cli
 
 #: One unit, two clusters, a short training.
 SEARCHING = asy.Experiment(

@@ -128,7 +128,7 @@ def test_first_and_second_moments_of_one_sgd_step(experiment):
 
 
 def test_skip_connection_follows_its_closed_form():
-    from derivations.autoencoder import skip
+    from derivations.autoencoder.training import skip
 
     path = asy.solve(asy.Experiment(**HETEROSCEDASTIC))
     problem = path.problem

@@ -16,9 +16,13 @@ import numpy as np
 from sympy.core.cache import clear_cache
 
 import asymptotics as asy
+from asymptotics.autoencoder.equations.drift import Drift
+from asymptotics.autoencoder.equations.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.reduced_chain import Chain
 from asymptotics.autoencoder.kernels.compile import write_source
+from asymptotics.autoencoder.kernels.compiled_types import USED
 from asymptotics.autoencoder.process.sgd import Trainer
+from asymptotics.common.numerics.expectations import Lattice
 from tests.benchmarks import bench_simulation, jax_baseline
 
 Job = Callable[[], object]
@@ -126,6 +130,30 @@ def _() -> tuple[str, Job | None, Job, str, int]:
 @job("tanh, r = 4")
 def _() -> tuple[str, Job | None, Job, str, int]:
     return _tanh({"denoiser.hidden_units": 4}, 24, "<= .5 s")
+
+
+def _wide(deviation: float, goal: str) -> tuple[str, Job | None, Job, str, int]:
+    """The drift at fields so wide, correlation ½, with a mean in one: a plain grid of the same accuracy against what a solve takes."""
+    problem = asy.Experiment(
+        target={"centroids": [[3.0]], "weights": [1.0], "eigenvalues": [[1.0]]},
+        denoiser={"hidden_units": 2, "activation": "tanh", "init": {"random": 0.3}},
+        training={"times": [0.7], "learning_rate": 0.1, "tau": 1.0},
+    ).problem
+    kernels, omega = kernels_of(problem), deviation**2 * np.array([[1.0, 0.5], [0.5, 1.0]])
+    drift, by_hand = Drift(problem, kernels, Lattice(1e-6)), Drift(problem, kernels, asy.Rule("hermite", 2))
+    theta = np.array([[[1 / 2.1], [0.0]]])
+    y = drift.layout.pack(theta, omega[None] / 0.58, 0.0, np.zeros(0))
+    x = np.arange(-6.4, 6.4, 0.5 / deviation)
+    z = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
+    w = np.exp(-np.sum(z * z, axis=1) / 2)
+    by_hand.nodes = by_hand.nodes._replace(z=z, w=w / w.sum())
+    drift(0.0, y)
+    return f"grid of {len(w)}", lambda: by_hand(0.0, y), lambda: drift(0.0, y), f"{goal}: {drift.nodes.mode[USED]}", 20
+
+
+@job("drift at field sd 10, r = 2, 1e-6")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    return _wide(10.0, "<= 1500 nodes")
 
 
 @job("covariance of three-clusters")

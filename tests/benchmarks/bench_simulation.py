@@ -38,7 +38,7 @@ def line(what: str, *columns: str) -> None:
 
 def network(hidden: int = 2) -> Forward:
     def declare():  # type: ignore[no-untyped-def]
-        from derivations.autoencoder.denoiser import tied
+        from derivations.autoencoder.network.denoiser import tied
 
         return tied(hidden, activation="tanh")
 

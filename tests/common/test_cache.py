@@ -135,8 +135,8 @@ def test_closure_reads_every_way_to_import():
     ):
         assert f"asymptotics.{module}" in found
     assert {
-        "derivations.autoencoder.moments",
-        "derivations.autoencoder.moment_terms",
+        "derivations.autoencoder.training.moments",
+        "derivations.autoencoder.training.moment_terms",
         "derivations.autoencoder.engine",
         "derivations.vectors",
     } <= set(found)

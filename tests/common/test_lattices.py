@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from asymptotics.common.numerics.lattices import dual_radius, fill_lattice, finest_level, level_of
+from asymptotics.common.numerics.stretched import stretched_axis
 from asymptotics.common.numerics.symmetric import eigen
 from asymptotics.common.numerics.truncated import half_rules, split_axis
 
@@ -49,6 +50,27 @@ def test_split_rules_integrate_polynomials_on_both_sides(t):
     assert w[side] @ z[side] == pytest.approx(density, abs=1e-7)
     assert w[side] @ z[side] ** 2 == pytest.approx(above + t * density, abs=1e-6)
     assert w @ z**4 == pytest.approx(3.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.5, 2.0, 5.0, 12.0])
+@pytest.mark.parametrize("deviation", [0.03, 0.5, 3.0, 100.0, 1e5])
+def test_stretched_axes_know_the_mean_of_erf_and_of_gelu(deviation, mean):
+    """E erf(x) = erf(m/√(1 + 2s²)); E x Φ(x) = m Φ(m/r) + s² φ(m/r)/r with r = √(1 + s²); even functions by half the nodes."""
+    m, s, r = mean * deviation, deviation, math.hypot(1.0, deviation)
+    z, w, erf = np.empty(500), np.empty(500), np.vectorize(math.erf)
+    for shifted in (False, True):
+        count = stretched_axis(np.array([-m / s]), np.array([1 / s]), 1, 20.0, 7.2, shifted, False, z, w)
+        assert 15 < count < 150
+        x, p = m + s * z[:count], w[:count].copy()
+        assert p.sum() == pytest.approx(1.0, abs=1e-8)
+        assert p @ erf(x) == pytest.approx(math.erf(m / math.sqrt(1 + 2 * s * s)), abs=3e-8)
+        normal = math.exp(-0.5 * (m / r) ** 2) / math.sqrt(2 * math.pi)
+        gelu = m * 0.5 * math.erfc(-m / r / math.sqrt(2)) + s * s / r * normal
+        assert p @ (x * (1 + erf(x / math.sqrt(2))) / 2) == pytest.approx(gelu, abs=1e-7 * (s + abs(m)))
+        if mean == 0.0:
+            half = stretched_axis(np.zeros(1), np.array([1 / s]), 1, 20.0, 7.2, shifted, True, z, w)
+            assert half == (count + 1) // 2
+            assert w[:half] @ erf(s * z[:half]) ** 2 == pytest.approx(p @ erf(x) ** 2, abs=1e-12)
 
 
 def test_eigenvalues_by_rotations_are_those_of_lapack():

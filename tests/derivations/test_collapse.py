@@ -7,7 +7,8 @@ import math
 import pytest
 import sympy
 
-from derivations.autoencoder import collapse, skip
+from derivations.autoencoder.sampling import collapse
+from derivations.autoencoder.training import skip
 
 
 @pytest.mark.parametrize("schedule", list(collapse.SCHEDULES))

@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 from derivations import Denoiser, Optimiser, architecture, build, derive, label, local_field, schedule
-from derivations.autoencoder.practice_steps import relaxation
+from derivations.autoencoder.printed.practice import relaxation
 
 t, alpha, beta = schedule.t, schedule.alpha, schedule.beta
 

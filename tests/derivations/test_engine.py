@@ -9,8 +9,8 @@ import pytest
 import sympy
 
 from derivations import Denoiser, architecture, build, derive, local_field, sigma
-from derivations.autoencoder.denoiser import alpha, beta
-from derivations.autoencoder.names import Lambda, b
+from derivations.autoencoder.network.denoiser import alpha, beta
+from derivations.autoencoder.network.names import Lambda, b
 
 
 def test_potential_of_tied_network_is_that_of_the_paper():
@@ -180,7 +180,7 @@ def test_slips_name_their_places():
 
 
 def test_closed_form_of_b_returns_its_initial_value():
-    from derivations.autoencoder import skip
+    from derivations.autoencoder.training import skip
 
     form = skip.closed_form()
     assert sympy.simplify(form.subs(skip.tau, 0) - skip.b0) == 0

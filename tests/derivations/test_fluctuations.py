@@ -7,9 +7,9 @@ import pytest
 import sympy
 
 from derivations import Denoiser, architecture, derive, local_field
-from derivations.autoencoder.fluctuations import fluctuations, gaussian_exponential
-from derivations.autoencoder.linear_noise import NORMS, Increment
-from derivations.autoencoder.names import eta, lam, mass, symbol, symmetric, varsigma
+from derivations.autoencoder.dynamics.fluctuations import fluctuations, gaussian_exponential
+from derivations.autoencoder.dynamics.linear_noise import NORMS, Increment
+from derivations.autoencoder.network.names import eta, lam, mass, symbol, symmetric, varsigma
 
 ALPHA, BETA, B = 0.3, 0.7, 0.4
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sympy
 
-from derivations.autoencoder.moments import NotClosed, Reduction, expectation
+from derivations.autoencoder.training.moments import NotClosed, Reduction, expectation
 
 X = sympy.symbols("x_1:5", real=True)
 C = sympy.Matrix(

@@ -6,8 +6,8 @@ import pytest
 import sympy
 
 from derivations import build
-from derivations.autoencoder import regimes
-from derivations.autoencoder.names import b
+from derivations.autoencoder.network.names import b
+from derivations.autoencoder.sampling import regimes
 
 #: m, σ²; exact t_S, t_S and t_B of the tied net trained at t₀.
 TABLE = [

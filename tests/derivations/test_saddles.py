@@ -7,9 +7,9 @@ import sympy
 import asymptotics as asy
 from asymptotics.autoencoder import vanishing_overlap
 from asymptotics.autoencoder.stability.flow import Flow
-from asymptotics.autoencoder.stability.vanishing import cumulants
+from asymptotics.autoencoder.stability.points.vanishing import cumulants
 from derivations import build
-from derivations.autoencoder.saddles import example, first_order, k, m, symmetric_pair
+from derivations.autoencoder.dynamics.saddles import example, first_order, k, m, symmetric_pair
 
 
 def mixed(size=0.8, **denoiser):

@@ -11,9 +11,10 @@ from asymptotics.autoencoder.generated.coefficients import coefficients
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.process.setup import sampler_steps
 from derivations import PREDICTIONS, Denoiser, Sampler, architecture, build, derive, local_field
-from derivations.autoencoder import sampling, skip
-from derivations.autoencoder.denoiser import alpha, alpha_dot, beta, beta_dot
-from derivations.autoencoder.sampling_algebra import Delta, b, epsilon, t
+from derivations.autoencoder.network.denoiser import alpha, alpha_dot, beta, beta_dot
+from derivations.autoencoder.sampling import sampler as sampling
+from derivations.autoencoder.sampling.algebra import Delta, b, epsilon, t
+from derivations.autoencoder.training import skip
 
 #: Drifts of other samplers: fewer scores, a data-driven one, one that reads the output alone, a drift in time.
 DRIFTS = (

@@ -48,13 +48,14 @@ ROOMS = (
 DOORS = {"asymptotics", "asymptotics.tools", "derivations", *(f"asymptotics.{room}" for room in ROOMS)}
 FOLDER = Path(figures.__path__[0])
 #: The command and its pages are part of the package, and no figure.
-MODULES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("__init__", "__main__", "index", "sources"))
+COMMAND = ("__main__.py", "index.py", "sources.py")
+MODULES = sorted({str(p.relative_to(FOLDER)) for p in FOLDER.rglob("*.py") if p.name != "__init__.py"} - {*COMMAND})
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_user_could_have_drawn_it(module):
     """A figure imports names of the stubs alone, and reaches no private attribute of what it imports."""
-    tree = ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((FOLDER / module).read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             assert {a.name for a in node.names if a.name.startswith(("asymptotics", "derivations"))} <= {"asymptotics"}
@@ -79,8 +80,8 @@ def gallery(monkeypatch):
         if mine is not None:
             module.FIGURES = mine
         monkeypatch.setitem(sys.modules, f"figures.{name}", module)
-    found = [types.SimpleNamespace(name=n) for n in ("base", *modules)]
-    monkeypatch.setattr(command.pkgutil, "iter_modules", lambda path: found)
+    found = [types.SimpleNamespace(name=f"figures.{n}") for n in ("base", *modules)]
+    monkeypatch.setattr(command.pkgutil, "walk_packages", lambda path, prefix: found)
     return modules
 
 

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from figures.linear_diffusion import FIGURES
+from figures.linear_diffusion.gaussian import FIGURES
 
 QUICK = ("linear-spectra",)
 PURE_THEORY = ("linear-spectra",)

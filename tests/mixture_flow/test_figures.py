@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from figures.base import Drawing
-from figures.mixture_flow import FIGURES
+from figures.mixture_flow.samples import FIGURES
 
 
 @pytest.fixture(autouse=True)

@@ -67,8 +67,8 @@ class CollapseMap(Drawn):
     -----
     b_τ = b_∞ + (b₀ − b_∞) e^{−κτ} with κ = Λ E[β²] + E[α²] and κ b_∞ = Λ E[βy₁] + E[αy₀] for a network that predicts
     y₀x₀ + y₁x₁ (of several ψ_k: `asymptotics.autoencoder.equations.relaxation`); v̇ = 2Δv + 2ε. Both are compiled from
-    `derivations.autoencoder.skip` and `sampling`. Cui, Pehlevan, Lu, arXiv
-    2501.03937; closed forms in `derivations.autoencoder.collapse`.
+    `derivations.autoencoder.training.skip` and `sampling`. Cui, Pehlevan, Lu, arXiv
+    2501.03937; closed forms in `derivations.autoencoder.sampling.collapse`.
     """
 
     def __init__(self, problem: Problem, original: float | None = None) -> None:

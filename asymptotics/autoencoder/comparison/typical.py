@@ -12,7 +12,7 @@ from ...common.output.verdict import Row, Verdict
 from ..finite_size.chi_square import default_taus
 from ..process.ensemble import Runs
 from ..solution import OrderParameterPath
-from ..stability.typical import Typical, covered_by, of_path
+from ..stability.leaving.typical import Typical, covered_by, of_path
 
 #: Branches of the law that runs are compared with.
 DRAWS = 32

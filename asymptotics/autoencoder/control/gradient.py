@@ -12,11 +12,11 @@ from ...common.input.checks import ComputationError
 from ...common.numerics.expectations import Rule
 from ..equations.stepping import StepError
 from ..model.problem import Problem
-from .chosen import objective_of
-from .collapsed import Collapsed, fixed_point, moved
 from .differences import rate
 from .keys import Key, Make, changes, key_of
-from .objectives import Hitting
+from .objectives.chosen import objective_of
+from .objectives.collapsed import Collapsed, fixed_point, moved
+from .objectives.trained import Hitting
 from .result import Gradient
 from .setting import Setting
 from .sweep import Segment, Sweep

@@ -15,19 +15,19 @@ from ...common.input.checks import ComputationError, InputError, integer, number
 from ...common.running.checkpoints import Checkpoint
 from ..equations.stepping import StepError
 from ..model.problem import Problem
-from .chosen import objective_of
-from .collapsed import Collapsed
-from .controls import Control, control_of, controls_of
-from .generated import OfGenerated
 from .gradient import hit
 from .keys import Make, replaced
-from .objectives import Hitting, Objective
-from .optimum import Optimum
-from .pontryagin import Arcs, bang_bang, residual, switching
-from .protocol import Protocols
-from .search import constants, minimise, pieces, steady
+from .objectives.chosen import objective_of
+from .objectives.collapsed import Collapsed
+from .objectives.generated import OfGenerated
+from .objectives.trained import Hitting, Objective
+from .protocols.controls import Control, control_of, controls_of
+from .protocols.optimum import Optimum
+from .protocols.pontryagin import Arcs, bang_bang, residual, switching
+from .protocols.protocol import Protocols
+from .protocols.search import constants, minimise, pieces, steady
+from .protocols.simulated import simulate_protocol
 from .setting import Setting
-from .simulated import simulate_protocol
 from .sweep import COARSE, Sweep
 
 #: Accuracy of the expectations in a search, and residual above which its end is polished with all nodes.

@@ -9,7 +9,7 @@ import numpy as np
 from ...common.numerics.expectations import Fields, Lattice, Rule, Split
 from ...common.numerics.truncated import half_rules
 from ..kernels.compile import Kernels
-from ..kernels.compiled_types import FIXED, LATTICE, ORTHANT, PRUNED, REFINED, Given, Nodes, Room
+from ..kernels.compiled_types import FIXED, FREQUENCY, LATTICE, ORTHANT, PRUNED, REFINED, Given, Nodes, Room
 from ..kernels.regression import first_columns
 from .coefficients import Coefficients
 
@@ -107,14 +107,14 @@ def fill(given: Given, c: Coefficients, stage: int, tau: float, scale: float) ->
 def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
     """Nodes over the encoder fields at one time, and over those of both channels."""
     n = len(kernels.encoders)
-    mode, law = np.zeros(9, dtype=np.int64), np.zeros(7)
+    mode, law = np.zeros(10, dtype=np.int64), np.zeros(8)
     mode[2] = mode[4] = np.iinfo(np.int64).min
     law[REFINED] = 1.0
     tables = [np.zeros((0, 2, 0))] * 4
     if isinstance(rule, Lattice):
         mode[0] = LATTICE
         decades = math.log(1.0 / rule.tolerance) + RESERVE
-        distance, order, gaussian = kernels.singularity
+        distance, order, gaussian, law[FREQUENCY] = kernels.singularity
         law[:5] = decades, math.sqrt(2.0 * decades) + BEYOND, distance, order, gaussian
         room = LARGEST[n]
         z, w, other_z, other_w = np.empty((room, n)), np.empty(room), np.empty((room, n)), np.empty(room)
@@ -144,6 +144,6 @@ def room_of(given: Given, kernels: Kernels, basis: int) -> Room:
         Q=e((p, p)), M=e((C, p)), Qc=e((C, p, p)), skip=e(T), c0=e(T), c1=e(T), bulk=e(T), slope=e(T),
         mean=e((N, n)), root=e((N, n, n)), inverse=e((N, n, n)), emean=e((N, J)), eroot=e((N, J, n)),
         cross=e((N, J, n)), residual=e((N, J, J)), conditional=e((N, n, n)), econditional=e((N, J, n)),
-        tiled=e((6, N)), told=e((N, given.labels.shape[1])), breaks=e((N, n)), mixing=e((4, N)), out=e((N, names)),
+        tiled=e((6, N)), told=e((N, given.labels.shape[1])), breaks=e((N, 2 * kernels.places * n)), mixing=e((4, N)), out=e((N, names)),
         averaged=e((C, names)), noise=e((C, p * (p + 1))),
     )  # fmt: skip

@@ -13,7 +13,19 @@ from ...common.numerics.expectations import Fields, Lattice, Rule
 from ...common.numerics.gram import NULL
 from ..kernels.assembly import assemble
 from ..kernels.compile import Kernels
-from ..kernels.compiled_types import COUNT, ETA, FIXED, KIND, LATTICE, OVERFLOW, REFINED, SHIFTED, USED, Given
+from ..kernels.compiled_types import (
+    COUNT,
+    ETA,
+    FIXED,
+    KIND,
+    LATTICE,
+    OVERFLOW,
+    REFINED,
+    SHIFTED,
+    STRETCHED,
+    USED,
+    Given,
+)
 from ..kernels.fields import mixed_overlaps
 from ..kernels.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
 from ..model.problem import Problem
@@ -250,7 +262,10 @@ class Drift(RightHandSide):
         """How the expectations at single times are taken."""
         if isinstance(self.rule, Rule):
             return self.rule.name
-        return f"{'lattice' if isinstance(self.rule, Lattice) else 'split'} {self.nodes.mode[USED]}"
+        kind = (
+            "split" if not isinstance(self.rule, Lattice) else "stretched" if self.nodes.mode[STRETCHED] else "lattice"
+        )
+        return f"{kind} {self.nodes.mode[USED]}"
 
     @property
     def overflowed(self) -> bool:

@@ -1,7 +1,7 @@
 """The trained skip connection in closed form: db/dτ = h − G b, linear and closed.
 
 G_kl = E_t w ψ_k ψ_l κ_t and h_k = E_t w ψ_k (h_t − κ_t s₀), with −½ ∂_s bulk = h_t − κ_t s at one time (see
-`derivations.autoencoder.skip`), so that b_τ = b₀ + ∫₀^τ e^{−Gx} dx (h − G b₀), by the eigenvectors of the symmetric G. Where the
+`derivations.autoencoder.training.skip`), so that b_τ = b₀ + ∫₀^τ e^{−Gx} dx (h − G b₀), by the eigenvectors of the symmetric G. Where the
 ψ_k are dependent at the training times G is singular; the integral is not, and the change of b is that of least norm.
 """
 

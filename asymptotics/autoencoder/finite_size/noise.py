@@ -111,7 +111,7 @@ def increments(
 
     One step moves w_a/√d by (2η/d) Σ_i R_ai u_i, u_i = g_{0i}x₀ + g_{1i}x₁ + Σ_e P̂_ie w_e/√d. So Θ_ak gets Σ_i R_ai u_i·u_k, and
     q_ab gets Σ_i R_ai u_i·w_b + Σ_i R_bi u_i·w_a and the square of the step, of which the extensive part is
-    2η p_s Σ_ij R_ai R_bj (g_{0i} g_{0j} + ς g_{1i} g_{1j}). (`derivations.autoencoder.linear_noise` has these for the network's
+    2η p_s Σ_ij R_ai R_bj (g_{0i} g_{0j} + ς g_{1i} g_{1j}). (`derivations.autoencoder.dynamics.linear_noise` has these for the network's
     own vectors.) With ζ of `InnerProducts`, Y = Z V + Σ_u Σ_i R_{a_u i} g_i δζ_{z_u}: every entry of Θ has one term u, of q two.
 
     Parameters

@@ -1,6 +1,6 @@
 """The generative SDE's coefficients: what the prediction f(x) does to a sample, step by step or in continuous time.
 
-All formulae are those that `derivations.autoencoder.sampling` derives from the drift (``sampling.drift``; by default
+All formulae are those that `derivations.autoencoder.sampling.sampler` derives from the drift (``sampling.drift``; by default
 velocity + ε score): they are compiled from there. With f = b x + Σ_j (u_j/√d) φ_j, dX = [Γ Σ_j (u_j/√d) φ_j + Δ X] dt + √(2ε) dW.
 """
 

@@ -22,8 +22,8 @@ from ..equations.path import OrderParameters, TrainingPath
 from ..model.problem import Problem
 from .exact import check_support
 from .flow import Flow, LatentFlow
-from .image_law import ResolvedImage
-from .mixed_law import mixed
+from .image.law import ResolvedImage
+from .image.mixture import mixed
 
 #: Samples that quantiles are taken of for ε > 0.
 QUANTILE_SAMPLES = 400_000

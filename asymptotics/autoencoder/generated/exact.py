@@ -1,7 +1,7 @@
 """When generated projections have an exact density (ε = 0), by the change of variables along the flow: no kernel estimate.
 
 In Lagrangian coordinates z₀ ~ N(0, Q) the projections are m(z₀) + Y with m the flow's image and Y Gaussian, so
-p(x) = ∫ N(z₀; 0, Q) N(x − m(z₀); 0, S) dz₀, summed over cells of z₀ that resolve m (`asymptotics.autoencoder.generated.image`): this
+p(x) = ∫ N(z₀; 0, Q) N(x − m(z₀); 0, S) dz₀, summed over cells of z₀ that resolve m (`asymptotics.autoencoder.generated.image.image`): this
 asks nothing of m, which a coarse Euler scheme may fold.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.input.checks import InputError
-from .image_law import ImageLaw
+from .image.law import ImageLaw
 
 #: A direction in which the law is narrower than this share of its extent has no width.
 FLAT = 1e-7

@@ -1,7 +1,8 @@
 """The flow of the local fields of a generated sample: z_t = ℓ_t + Q_{·u} I_t, exact in its linear part.
 
 dI = (Δ I + Γ φ(z)) dt, dℓ = Δ ℓ dt + √(2ε) Q^{1/2} dW, ℓ_0 ~ N(0, Q), and v̇ = 2Δv + 2ε outside the span of the weights
-(Q: encoder vectors; u: decoder vectors). These and the steps of the Euler scheme are compiled from `derivations.autoencoder.sampling`.
+(Q: encoder vectors; u: decoder vectors). These and the steps of the Euler scheme are compiled from
+`derivations.autoencoder.sampling.sampler`.
 """
 
 from __future__ import annotations

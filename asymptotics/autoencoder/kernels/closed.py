@@ -2,8 +2,8 @@
 
 Polynomial φ: one time or several. φ made of erf's or of ramps and steps: one time, and products of at most two erf's (any
 number of erf units) or two different steps (two ramps; three where all centroids are zero, so that the fields have zero mean).
-The closed forms come from `derivations.autoencoder.moments`; the functions have the arguments of the kernels with nodes and do not look
-at the nodes.
+The closed forms come from `derivations.autoencoder.training.moments`; the functions have the arguments of the
+kernels with nodes and do not look at the nodes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ...common.numerics import codegen
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.moments import Reduction, Terms
-    from derivations.autoencoder.update import Equations
+    from derivations.autoencoder.training.moments import Reduction, Terms
+    from derivations.autoencoder.training.update import Equations
 
 #: What the closed forms call.
 IMPORTS = (
@@ -106,7 +106,7 @@ class ExactMoments:
         """A reduction over the variables, and the lines that define its means and covariances."""
         import sympy
 
-        from derivations.autoencoder.moments import Reduction
+        from derivations.autoencoder.training.moments import Reduction
 
         means = list(means)
         mu = [sympy.Symbol(f"mu_{i}", real=True) if text else sympy.Integer(0) for i, text in enumerate(means)]
@@ -151,7 +151,7 @@ class ExactMoments:
         """
         import sympy
 
-        from derivations.autoencoder.moments import NotClosed
+        from derivations.autoencoder.training.moments import NotClosed
 
         s = self.system
         vectors = sorted({*self.encoders, *self.decoders})

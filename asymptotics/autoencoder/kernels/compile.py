@@ -48,7 +48,7 @@ increments(moments, pi, varsigma, A, B, N)
     noise, per share of the directions and 2 eta.
 bulk(alpha, beta, alpha_dot, beta_dot, Lambda, b): (loss/d, db/dτ) at one time.
 channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of λ0 and λ1 in a residual field.
-breaks(now, told, kappa, out): where every encoder's field has its break.
+breaks(now, told, kappa, out): where every encoder's field has its break, or φ varies in it, PLACES times; then on what scales.
 linear(told, Lambda, skip, c0, c1, loss, slope): both at all times, where b = skip[h].
 activations(z, now, told, kappa, phi), slopes(z, now, told, kappa, dphi): every φ_j and ∂φ_j/∂ω_a at the encoder fields z (points,
     encoders), at the time of now = (alpha, beta, alpha_dot, beta_dot, time), with the one-hot label told.
@@ -86,9 +86,10 @@ class Kernels:
     skip: bool
     exact: tuple[str, ...] = ()
     smooth: bool = True
-    singularity: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    singularity: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 0.0)
     compiled: bool = True
     split: bool = False
+    places: int = 1
 
     @cached_property
     def addresses(self) -> np.ndarray:
@@ -176,7 +177,7 @@ class SystemWriter(NodesWriter):
 
     def _closed_forms(self, form: str) -> dict[str, str]:
         """Sources of "moments" and "noise" that need no nodes, where there are such."""
-        from derivations.autoencoder.moments import NotClosed
+        from derivations.autoencoder.training.moments import NotClosed
 
         if self.latent or form not in ("auto", "closed"):
             return {}
@@ -230,7 +231,7 @@ class SystemWriter(NodesWriter):
             f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"
             f"SMOOTH = {self.system.smooth!r}\nLABELS = {self.system.denoiser.labels}\n"
-            f"SINGULARITY = {self._singularity()!r}\nSPLIT = {self._breaks is not None!r}\n",
+            f"PLACES = {self._places}\nSINGULARITY = {self._singularity()!r}\nSPLIT = {self._breaks is not None!r}\n",
             *([] if self.backend == "numpy" else [self.decorate(TANH)]),
             *([IMPORTS] if self.closed else []),
             self.closed.get("moments") or self.moments(),
@@ -282,23 +283,41 @@ class SystemWriter(NodesWriter):
     @cached_property
     def _breaks(self) -> dict[int, sympy.Expr] | None:
         """Where every field has its break, if quadrature can be split there."""
-        from derivations.autoencoder.regularity import single_breaks
+        from derivations.autoencoder.training.regularity import single_breaks
 
         return None if self.system.smooth else single_breaks(self.system)
 
-    def _singularity(self) -> tuple[float, float, float]:
-        from derivations.autoencoder.regularity import nearest_singularity
+    def _singularity(self) -> tuple[float, float, float, float]:
+        from derivations.autoencoder.training.regularity import nearest_singularity
 
-        return nearest_singularity(self.system) if self.system.smooth else (0.0, 1.0, 0.0)
+        return nearest_singularity(self.system) if self.system.smooth else (0.0, 1.0, 0.0, 0.0)
+
+    @cached_property
+    def _centres(self) -> dict[int, list[tuple[sympy.Expr, sympy.Expr]]]:
+        """Where a smooth φ varies in every field, and on what scales."""
+        from derivations.autoencoder.training.regularity import centres
+
+        return centres(self.system) if self.system.smooth else {}
+
+    @property
+    def _places(self) -> int:
+        return max((len(each) for each in self._centres.values()), default=1)
 
     def breaks(self) -> str:
-        """Where every encoder's field has its break (far away where it has none)."""
-        found = self._breaks or {}
+        """Where every encoder's field has its break (far away where it has none), or φ its centres; and the scales there."""
+        import sympy
+
+        n, none = len(self.encoders), (sympy.Float(1e30), sympy.Float(1e30))
+        known = self._centres or {a: [(place, sympy.Float(0))] for a, place in (self._breaks or {}).items()}
         lines = [f"{x} = now[{k}]" for k, x in enumerate(TOLD)]
         lines += [f"label_{k} = told[{k}]" for k in range(self.system.denoiser.labels)] + self.scalar_lines()
-        places = [(f"out[{i}]", self.clean(found[a])) for i, a in enumerate(self.encoders) if a in found]
-        lines += [f"out[{i}] = 1e30" for i, a in enumerate(self.encoders) if a not in found]
-        lines += codegen.assignments(places, "numba", prefix="v")
+        outputs = []
+        for i, a in enumerate(self.encoders):
+            own = known.get(a, [])
+            for m in range(self._places):
+                for k, value in enumerate(own[m] if m < len(own) else none):
+                    outputs.append((f"out[{(k * self._places + m) * n + i}]", self.clean(value)))
+        lines += codegen.assignments(outputs, "numba", prefix="v")
         return self.function("def breaks(now, told, kappa, out):", lines)
 
     def bulk(self) -> str:
@@ -362,5 +381,6 @@ def compile_kernels(
         singularity=module.SINGULARITY,
         compiled=backend == "numba",
         split=module.SPLIT,
+        places=module.PLACES,
     )
     return _loaded[known]

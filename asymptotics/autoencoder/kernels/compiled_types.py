@@ -10,11 +10,12 @@ from numba import float64, int64, types
 #: How the nodes of an evaluation come about.
 FIXED, LATTICE, ORTHANT = range(3)
 #: Entries of `Nodes.mode`: the kind; whether shifted nodes are wanted; rung and number of the two tables; where room ran out; the
-#: most nodes of one condition; whether a lattice keeps its spacing, whatever the fields (differences of nearby states do not jump).
-KIND, SHIFTED, RUNG, COUNT, RUNG_SHIFTED, COUNT_SHIFTED, OVERFLOW, USED, FROZEN = range(9)
+#: most nodes of one condition; whether a lattice keeps its spacing, whatever the fields (differences of nearby states do not jump);
+#: whether in its place stretched axes are taken.
+KIND, SHIFTED, RUNG, COUNT, RUNG_SHIFTED, COUNT_SHIFTED, OVERFLOW, USED, FROZEN, STRETCHED = range(10)
 #: Entries of `Nodes.law`: −ln of the wanted error; radius of the ball; distance and order of the nearest singularity; Gaussian
-#: factor; what the dual vectors are longer by; weight below which nodes are dropped.
-DECADES, CUT, DISTANCE, ORDER, GAUSSIAN, REFINED, PRUNED = range(7)
+#: factor; what the dual vectors are longer by; weight below which nodes are dropped; frequency of a φ that does not saturate.
+DECADES, CUT, DISTANCE, ORDER, GAUSSIAN, REFINED, PRUNED, FREQUENCY = range(8)
 #: Entries of `Given.numbers`: factors on the gradients of κ and of b; Λ, η, samples a step.
 OF_KAPPA, OF_B, LAMBDA, ETA, BATCH = range(5)
 
@@ -78,7 +79,7 @@ class Nodes(NamedTuple):
 
     Attributes
     ----------
-    mode, law : (9,), (7,)
+    mode, law : (10,), (8,)
         See the names above.
     z, w, shifted_z, shifted_w : (room, n), (room,)
         Tables for single times, and the same shifted by a deep hole of the lattice.
@@ -124,8 +125,8 @@ class Room(NamedTuple):
         α, β, α̇, β̇, t and s(t).
     told : (conditions, L)
         One-hot labels.
-    breaks : (conditions, n)
-        Where the fields have their breaks.
+    breaks : (conditions, 2 places n)
+        Where the fields have their breaks, or φ varies in them, place by place; then on what scales it does.
     mixing : (4, conditions)
     out, averaged, noise : (conditions, names), (clusters, names), (clusters, 2 pairs)
     """

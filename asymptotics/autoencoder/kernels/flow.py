@@ -141,7 +141,7 @@ class ForwardWriter(Writer):
         """One derived Euler step of the linear part (0) or the network's part (1), in place."""
         import sympy
 
-        from derivations.autoencoder import sampling_algebra
+        from derivations.autoencoder.sampling import algebra as sampling_algebra
 
         names = {"growth": "growth_s", "gain": "gain_s", "I": name, "l": name, "phi": phi}
         value = sampling_algebra.network_step()[part]

@@ -1,7 +1,8 @@
 """Generated kernels of the finite-d fluctuations: the fields' functions with their derivatives, increments, Jacobian.
 
-What the symbolic side (`derivations.autoencoder.fluctuations`) derives becomes one compiled module a denoiser; parameters are run-time
-arguments. Functions of the local fields are tabulated at the nodes, one column each; sums over nodes are matrix products.
+What the symbolic side (`derivations.autoencoder.dynamics.fluctuations`) derives becomes one compiled module a denoiser;
+parameters are run-time arguments. Functions of the local fields are tabulated at the nodes, one column each; sums over nodes
+are matrix products.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .writer import SCHEDULE, TOLD, Writer
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.linear_noise import Expansion
+    from derivations.autoencoder.dynamics.linear_noise import Expansion
 
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
@@ -183,7 +184,7 @@ class _Writer(Writer):
         """A, B and N of a gradient step as linear maps of the moments: (which, a, e, moment, power of ς, coefficient)."""
         import sympy
 
-        from derivations.autoencoder.names import varsigma
+        from derivations.autoencoder.network.names import varsigma
 
         A, B, N = self.system.gradient_drift
         place = {name: i for i, name in enumerate(self.moment_names())}
@@ -237,7 +238,7 @@ def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
     """
 
     def write() -> str:
-        from derivations.autoencoder.fluctuations import fluctuations
+        from derivations.autoencoder.dynamics.fluctuations import fluctuations
 
         return _Writer(fluctuations(build())).source()
 

@@ -66,8 +66,8 @@ def _write(denoiser: derivations.Denoiser) -> str:
     """Source of the functions of a declared denoiser."""
     import sympy
 
-    from derivations.autoencoder.conditioning import schedule
-    from derivations.autoencoder.kinks import slope
+    from derivations.autoencoder.network.conditioning import schedule
+    from derivations.autoencoder.network.kinks import slope
 
     omegas = sympy.symbols(f"omega_1:{len(denoiser.vectors) + 1}", real=True)
     kappas = sympy.symbols(f"kappa_1:{len(denoiser.parameters) + 1}", real=True)

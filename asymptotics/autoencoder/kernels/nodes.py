@@ -13,7 +13,7 @@ from .writer import LANES, TOLD
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.update import Equations
+    from derivations.autoencoder.training.update import Equations
 
 MOMENTS = "def moments(z, w, mean, root, emean, eroot, R, Q, alpha_, beta_, alpha_dot_, beta_dot_, time_, b_, told, kappa, out):"
 NOISE = (

@@ -19,7 +19,7 @@ from .regression import fill_hessians
 from .writer import TOLD
 
 if TYPE_CHECKING:
-    from derivations.autoencoder.update import Equations
+    from derivations.autoencoder.training.update import Equations
 
 #: Scramblings of that many points; they must agree with the closed form within so many standard errors.
 _SCRAMBLINGS, _POINTS, _STANDARD_ERRORS = 8, 4096, 8.0

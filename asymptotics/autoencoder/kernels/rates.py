@@ -6,47 +6,42 @@ What every denoiser shares stands here, compiled once for all; what a denoiser h
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from ...common.numerics.compiled import njit
-from ...common.numerics.lattices import dual_radius, fill_lattice, finest_level, level_of
+from ...common.numerics.lattices import fill_lattice, finest_level, level_of
 from ...common.numerics.pointers import function_at
-from ...common.numerics.truncated import split_axis
 from .assembly import assemble
+from .calls import AVERAGED_AT, averaged_at
 from .compiled_types import (
     AVERAGED,
     BATCH,
     COUNT,
     COUNT_SHIFTED,
     CUT,
-    DECADES,
-    DISTANCE,
     ETA,
     FROZEN,
     FUNCTIONS,
-    GAUSSIAN,
     KIND,
     LAMBDA,
     LATTICE,
     OF_B,
     OF_KAPPA,
-    ORDER,
     ORTHANT,
     OVERFLOW,
-    PRUNED,
     RATES,
-    REFINED,
     RUNG,
     RUNG_SHIFTED,
     SHIFTED,
+    STRETCHED,
     USED,
     Given,
     Nodes,
     Room,
 )
+from .conditioned import choose_axes, conditioned_nodes, dual_vector, widest_field
 from .fields import channel_roots, conditions, overlap_sums
 from .regression import regress
 
@@ -128,18 +123,7 @@ def lattice_nodes(nodes: Nodes, room: Room) -> tuple[bool, int]:
         return False, nodes.w.shape[0]
     if mode[FROZEN] == 1 and not shifted:
         return False, mode[COUNT]
-    root = room.root
-    widest = 0.0
-    for i in range(root.shape[0]):
-        for a in range(root.shape[1]):
-            value = 0.0
-            for e in range(root.shape[2]):
-                value += root[i, a, e] * root[i, a, e]
-            widest = max(widest, value)
-    if not widest < 1e300:
-        widest = 1.0
-    radius = dual_radius(math.sqrt(widest), law[DECADES], law[DISTANCE], law[ORDER], law[GAUSSIAN])
-    rung = level_of(radius * law[REFINED])
+    rung = level_of(dual_vector(widest_field(room), law))
     which, number = (RUNG_SHIFTED, COUNT_SHIFTED) if shifted else (RUNG, COUNT)
     z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
     # The shifted nodes reach farther: a ball that is too small shows too.
@@ -217,114 +201,6 @@ def pack(stage: int, y: np.ndarray, given: Given, room: Room, dy: np.ndarray) ->
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _conditional(i: int, room: Room) -> np.ndarray:
-    """Order of the fields of condition i, widest first, and the triangular root in that order (`room.conditional`)."""
-    root, L = room.root[i], room.conditional[i]
-    n, J = root.shape[0], room.eroot.shape[1]
-    omega, order = np.empty((n, n)), np.arange(n)
-    for a in range(n):
-        for e in range(n):
-            value = 0.0
-            for k in range(n):
-                value += root[a, k] * root[e, k]
-            omega[a, e] = value
-    # Cholesky with pivoting: at every step the field that is widest given the ones before.
-    left = np.empty(n)
-    for a in range(n):
-        left[a] = omega[a, a]
-    largest = 1e-300
-    for a in range(n):
-        largest = max(largest, left[a])
-    scale = 1e-14 * largest
-    L[:] = 0.0
-    for k in range(n):
-        widest = k
-        for a in range(k + 1, n):
-            if left[order[a]] > left[order[widest]]:
-                widest = a
-        order[k], order[widest] = order[widest], order[k]
-        at = order[k]
-        if left[at] <= scale:
-            break
-        pivot = math.sqrt(left[at])
-        L[at, k] = pivot
-        for a in range(k + 1, n):
-            other = order[a]
-            value = omega[other, at]
-            for m in range(k):
-                value -= L[other, m] * L[at, m]
-            L[other, k] = value / pivot
-            left[other] -= L[other, k] * L[other, k]
-    # e = … + Cov(e, ω) Ω⁺ L z.
-    for j in range(J):
-        for k in range(n):
-            value = 0.0
-            for a in range(n):
-                inner = 0.0
-                for m in range(n):
-                    inner += room.inverse[i, a, m] * L[m, k]
-                value += room.eroot[i, j, a] * inner
-            room.econditional[i, j, k] = value
-    return order
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def orthant_nodes(i: int, nodes: Nodes, room: Room) -> int:
-    """Nodes of condition i: every field given the ones before, split at its break; their number."""
-    shifted = nodes.mode[SHIFTED] == 1
-    outer, inner = (nodes.shifted_outer, nodes.shifted_inner) if shifted else (nodes.outer, nodes.inner)
-    pruned = nodes.law[PRUNED] * (0.1 if shifted else 1.0)
-    order, L = _conditional(i, room), room.conditional[i]
-    n = L.shape[0]
-    most = 2 * max(outer.shape[2], inner.shape[2])
-    z, w = np.empty((n, most)), np.empty((n, most))
-    number, place, weight = np.zeros(n, np.int64), np.zeros(n, np.int64), np.ones(n + 1)
-    count, level = 0, 0
-    fresh = True
-    while level >= 0:
-        if fresh:
-            at = order[level]
-            s = L[at, level]
-            if s > 0.0:
-                mean = room.mean[i, at]
-                for k in range(level):
-                    mean += L[at, k] * z[k, place[k]]
-                t = (room.breaks[i, at] - mean) / s
-                negligible = pruned / max(weight[level], 1e-300)
-                number[level] = split_axis(t, inner if level == n - 1 else outer, negligible, z[level], w[level])
-            else:
-                z[level, 0], w[level, 0] = 0.0, 1.0
-                number[level] = 1
-            place[level] = 0
-        else:
-            place[level] += 1
-        if place[level] >= number[level]:
-            level -= 1
-            fresh = False
-            continue
-        weight[level + 1] = weight[level] * w[level, place[level]]
-        if weight[level + 1] < pruned:
-            fresh = False
-            continue
-        if level < n - 1:
-            level += 1
-            fresh = True
-            continue
-        for k in range(n):
-            nodes.z[count, k] = z[k, place[k]]
-        nodes.w[count] = weight[n]
-        count += 1
-        fresh = False
-    total = 0.0
-    for k in range(count):
-        total += nodes.w[k]
-    for k in range(count):
-        nodes.w[k] /= total
-    nodes.mode[USED] = max(nodes.mode[USED], count)
-    return count
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _all_zero(values: np.ndarray) -> bool:
     for row in values:
         for value in row:
@@ -334,7 +210,94 @@ def _all_zero(values: np.ndarray) -> bool:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def average(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped-def]
+def _moments_of(
+    address: int, a: int, b: int, z: np.ndarray, w: np.ndarray, root: np.ndarray, eroot: np.ndarray, room: Room
+) -> None:
+    """room.out of the conditions a, …, b − 1."""
+    moments, tiled = _moments(address), room.tiled
+    moments(
+        z, w, room.mean[a:b], root[a:b], room.emean[a:b], eroot[a:b], room.residual[a:b], room.Q, tiled[0, a:b],
+        tiled[1, a:b], tiled[2, a:b], tiled[3, a:b], tiled[4, a:b], tiled[5, a:b], room.told[a:b], room.kappa,
+        room.out[a:b],
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _as_its_twin(g: int, times: int, given: Given, room: Room) -> bool:
+    """Whether the moments of a cell were those of an earlier one of opposite means, but for signs; then they are set."""
+    twin = given.twin[g]
+    if twin < 0 or twin >= g:
+        return False
+    for i in range(times):
+        for k in range(room.out.shape[1]):
+            room.out[g * times + i, k] = given.parity[k] * room.out[twin * times + i, k]
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _without_odd(a: int, b: int, half: bool, given: Given, room: Room) -> None:
+    """What is odd has no mean where the fields have none: exactly, or a state of rest would be left by roundings.
+
+    ``half``: of what is even half was summed.
+    """
+    scale = 1.0 if half else 0.5
+    for i in range(a, b):
+        for k in range(room.out.shape[1]):
+            room.out[i, k] *= scale * (1.0 + given.parity[k])
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def by_table(address: int, given: Given, nodes: Nodes, room: Room) -> None:
+    """room.out with the same nodes z in every condition."""
+    shifted, count = lattice_nodes(nodes, room)
+    z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
+    if given.parity.shape[0] == 0:
+        _moments_of(address, 0, room.mean.shape[0], z[:count], w[:count], room.root, room.eroot, room)
+        return
+    # A lattice about a point of it is its own mirror image, node by node.
+    halved = nodes.mode[KIND] == LATTICE and not shifted and count % 2 == 1
+    times, middle = given.first.shape[1], count // 2
+    cells, g = given.twin.shape[0], 0
+    while g < cells:
+        a, b = g * times, (g + 1) * times
+        g += 1
+        if _as_its_twin(g - 1, times, given, room):
+            continue
+        centred = _all_zero(room.mean[a:b]) and _all_zero(room.emean[a:b])
+        # Cells that are neither mirrored nor centred go together.
+        while not centred and g < cells and given.twin[g] == -1 and not _all_zero(room.mean[b : b + times]):
+            b += times
+            g += 1
+        half = halved and centred
+        number = middle + 1 if half else count
+        if half:
+            w[middle] *= 0.5
+        _moments_of(address, a, b, z[:number], w[:number], room.root, room.eroot, room)
+        if half:
+            w[middle] *= 2.0
+        if centred:
+            _without_odd(a, b, half, given, room)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def by_condition(address: int, given: Given, nodes: Nodes, room: Room) -> None:
+    """room.out with nodes of every condition's own."""
+    times, mirror, n = given.first.shape[1], given.parity.shape[0] > 0, room.mean.shape[1]
+    for g in range(given.twin.shape[0]):
+        a, b = g * times, (g + 1) * times
+        if mirror and _as_its_twin(g, times, given, room):
+            continue
+        centred = mirror and _all_zero(room.mean[a:b]) and _all_zero(room.emean[a:b])
+        half = centred and nodes.mode[KIND] == LATTICE and _all_zero(room.breaks[a:b, :n])
+        for i in range(a, b):
+            count = conditioned_nodes(i, half, nodes, room)
+            _moments_of(address, i, i + 1, nodes.z[:count], nodes.w[:count], room.conditional, room.econditional, room)
+        if centred:
+            _without_odd(a, b, False, given, room)
+
+
+@njit(AVERAGED, cache=True, nogil=True, error_model="numpy")
+def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped-def]
     """Fills room.averaged with the moments of every cell, averaged over the times.
 
     Parameters
@@ -346,70 +309,22 @@ def average(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped
     y : (size,)
     given, nodes, room : Given, Nodes, Room
     """
-    moments, noise, linear = _moments(functions[0]), _noise(functions[1]), _linear(functions[3])
-    breaks = _breaks(functions[4])
+    noise, linear, breaks = _noise(functions[1]), _linear(functions[3]), _breaks(functions[4])
     unpack(stage, y, given, room)
     told, tiled = given.told[stage], room.tiled
     linear(told, given.numbers[stage, LAMBDA], room.skip, room.c0, room.c1, room.bulk, room.slope)
     set_laws(stage, given, room)
-    if nodes.mode[KIND] == ORTHANT:
+    if nodes.mode[KIND] == LATTICE:
+        choose_axes(nodes, room)
+    if nodes.mode[KIND] == ORTHANT or nodes.mode[STRETCHED] == 1:
         now = np.empty(5)
         for i in range(room.mean.shape[0]):
             for k in range(5):
                 now[k] = tiled[k, i]
             breaks(now, room.told[i], room.kappa, room.breaks[i])
-            count = orthant_nodes(i, nodes, room)
-            moments(
-                nodes.z[:count], nodes.w[:count], room.mean[i : i + 1], room.conditional[i : i + 1],
-                room.emean[i : i + 1], room.econditional[i : i + 1], room.residual[i : i + 1], room.Q,
-                tiled[0, i : i + 1], tiled[1, i : i + 1], tiled[2, i : i + 1], tiled[3, i : i + 1],
-                tiled[4, i : i + 1], tiled[5, i : i + 1], room.told[i : i + 1], room.kappa, room.out[i : i + 1],
-            )  # fmt: skip
+        by_condition(functions[0], given, nodes, room)
     else:
-        shifted, count = lattice_nodes(nodes, room)
-        z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
-        if given.parity.shape[0] == 0:
-            moments(
-                z[:count], w[:count], room.mean, room.root, room.emean, room.eroot, room.residual, room.Q,
-                tiled[0], tiled[1], tiled[2], tiled[3], tiled[4], tiled[5], room.told, room.kappa, room.out,
-            )  # fmt: skip
-        else:
-            # A lattice about a point of it is its own mirror image, node by node.
-            halved = nodes.mode[KIND] == LATTICE and not shifted and count % 2 == 1
-            times, middle, cells = given.first.shape[1], count // 2, given.twin.shape[0]
-            g = 0
-            while g < cells:
-                a, twin = g * times, given.twin[g]
-                if twin >= 0 and twin < g:
-                    for i in range(times):
-                        for k in range(room.out.shape[1]):
-                            room.out[a + i, k] = given.parity[k] * room.out[twin * times + i, k]
-                    g += 1
-                    continue
-                # What is odd has no mean where the fields have none: exactly, or a state of rest would be left by roundings.
-                b = a + times
-                centred = _all_zero(room.mean[a:b]) and _all_zero(room.emean[a:b])
-                g += 1
-                # Cells that are neither mirrored nor centred go together.
-                while not centred and g < cells and given.twin[g] == -1:
-                    b += times
-                    g += 1
-                half = halved and centred
-                number = middle + 1 if half else count
-                if half:
-                    w[middle] *= 0.5
-                moments(
-                    z[:number], w[:number], room.mean[a:b], room.root[a:b], room.emean[a:b], room.eroot[a:b],
-                    room.residual[a:b], room.Q, tiled[0, a:b], tiled[1, a:b], tiled[2, a:b], tiled[3, a:b],
-                    tiled[4, a:b], tiled[5, a:b], room.told[a:b], room.kappa, room.out[a:b],
-                )  # fmt: skip
-                if half:
-                    w[middle] *= 2.0
-                if centred:
-                    scale = 1.0 if half else 0.5
-                    for i in range(a, b):
-                        for k in range(room.out.shape[1]):
-                            room.out[i, k] *= scale * (1.0 + given.parity[k])
+        by_table(functions[0], given, nodes, room)
     regress(room.out, given, room)
     average_over_times(stage, given, room)
     if nodes.pair_w.shape[0] > 0:
@@ -420,12 +335,6 @@ def average(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped
             room.noise,
         )  # fmt: skip
     share_noise(stage, given, nodes, room)
-
-
-@njit(AVERAGED, cache=True, nogil=True, error_model="numpy")
-def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untyped-def]
-    """`average` by its address."""
-    average(functions, stage, y, given, nodes, room)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -440,8 +349,8 @@ def finish(stage: int, y: np.ndarray, dy: np.ndarray, given: Given, room: Room) 
 
 @njit(RATES, cache=True, nogil=True, error_model="numpy")
 def rates(functions, stage, y, dy, given, nodes, room):  # type: ignore[no-untyped-def]
-    """dy/dτ of a packed state; arguments as those of `average`."""
-    average(functions, stage, y, given, nodes, room)
+    """dy/dτ of a packed state; arguments as those of `averaged`."""
+    averaged_at(functions[AVERAGED_AT])(functions, stage, y, given, nodes, room)
     _increments(functions[2])(room.averaged, given.pi, given.varsigma, room.A, room.B, room.N)
     finish(stage, y, dy, given, room)
 
@@ -452,10 +361,22 @@ def averaged_by_arrays(module: Any, stage: int, y: np.ndarray, given: Given, nod
     told, tiled = given.told[stage], room.tiled
     module.linear(told, given.numbers[stage, LAMBDA], room.skip, room.c0, room.c1, room.bulk, room.slope)
     set_laws(stage, given, room)
-    shifted, count = lattice_nodes(nodes, room)
-    z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
-    fields = room.mean, room.root, room.emean, room.eroot, room.residual
-    module.moments(z[:count], w[:count], *fields, room.Q, *tiled, room.told, room.kappa, room.out)
+    if nodes.mode[KIND] == LATTICE:
+        choose_axes(nodes, room)
+    if nodes.mode[STRETCHED] == 1:
+        for i in range(len(room.mean)):
+            module.breaks(np.ascontiguousarray(tiled[:5, i]), room.told[i], room.kappa, room.breaks[i])
+            count, one = conditioned_nodes(i, False, nodes, room), slice(i, i + 1)
+            fields = room.mean, room.conditional, room.emean, room.econditional, room.residual
+            module.moments(
+                nodes.z[:count], nodes.w[:count], *(x[one] for x in fields), room.Q, *tiled[:, one], room.told[one],
+                room.kappa, room.out[one],
+            )  # fmt: skip
+    else:
+        shifted, count = lattice_nodes(nodes, room)
+        z, w = (nodes.shifted_z, nodes.shifted_w) if shifted else (nodes.z, nodes.w)
+        fields = room.mean, room.root, room.emean, room.eroot, room.residual
+        module.moments(z[:count], w[:count], *fields, room.Q, *tiled, room.told, room.kappa, room.out)
     regress(room.out, given, room)
     average_over_times(stage, given, room)
     if len(nodes.pair_w):

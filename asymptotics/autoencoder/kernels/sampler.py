@@ -1,4 +1,4 @@
-"""From the drift of a sampler to compiled functions: what `derivations.autoencoder.sampling` and `derivations.autoencoder.skip` derive."""
+"""From the drift of a sampler to compiled functions: what `sampling.sampler` and `training.skip` of `derivations.autoencoder` derive."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ import numpy
 
 def _source(drift: Any) -> str:
     """The generated source of a sampler."""
-    from derivations.autoencoder import sampling_algebra as sampling
-    from derivations.autoencoder import skip
+    from derivations.autoencoder.sampling import algebra as sampling
+    from derivations.autoencoder.training import skip
 
     sampler = declared(drift)
     linear, network = sampling.network_step()

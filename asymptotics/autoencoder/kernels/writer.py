@@ -11,7 +11,7 @@ from ...common.numerics import codegen
 if TYPE_CHECKING:
     import sympy
 
-    from derivations.autoencoder.update import Equations
+    from derivations.autoencoder.training.update import Equations
 
 SCHEDULE = ("alpha", "beta", "alpha_dot", "beta_dot")
 #: What a network may know of the time, in the order of `Problem.told`.
@@ -25,7 +25,7 @@ def code_names(system: Equations) -> dict[sympy.Symbol, sympy.Symbol]:
     import sympy
 
     from derivations import schedule
-    from derivations.autoencoder.names import skip_at_time
+    from derivations.autoencoder.network.names import skip_at_time
 
     # Not real: no symbol of the engine is the same.
     names = {x: sympy.Symbol(f"omega_{a + 1}") for a, x in enumerate(system.fields)}
@@ -101,7 +101,7 @@ class Writer:
         """
         import sympy
 
-        from derivations.autoencoder.conditioning import Told
+        from derivations.autoencoder.network.conditioning import Told
 
         if not (self.system.denoiser.conditioned or self.system.denoiser.labels):
             return [], list(outputs)

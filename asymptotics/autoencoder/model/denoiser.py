@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from derivations.autoencoder.catalogue import ARCHITECTURES, FORMULAE, TARGETS
+from derivations.autoencoder.network.catalogue import ARCHITECTURES, FORMULAE, TARGETS
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, array, choice, closest, fail, integer, number

@@ -17,10 +17,10 @@ from ...common.numerics.interpolants import Interpolant
 from .functions import OfTime, constant
 
 if TYPE_CHECKING:
-    from derivations.autoencoder.sampling import Sampler
+    from derivations.autoencoder.sampling.sampler import Sampler
 
 KEY = "sampling.drift"
-#: What a drift may contain (`derivations.autoencoder.sampling.SYMBOLS`); it is linear in the first six.
+#: What a drift may contain (`derivations.autoencoder.sampling.sampler.SYMBOLS`); it is linear in the first six.
 NAMES = ("x", "f", "noise", "data", "score", "velocity", "t", "epsilon", "alpha", "beta", "alpha_dot", "beta_dot")
 
 
@@ -32,7 +32,7 @@ def declared(drift: Any) -> Sampler:
     InputError
         If it is not arithmetic in `NAMES`, or not linear in what the network and the sample say.
     """
-    from derivations.autoencoder.sampling import Sampler
+    from derivations.autoencoder.sampling.sampler import Sampler
 
     if drift is None:
         return Sampler()
@@ -62,7 +62,7 @@ class Sampling(Settings):
     drift : str
         Another sampler: the drift of dX = drift dt + √(2ε) dW, linear in the sample ``x``, the network's output ``f`` and what
         they say of ``noise``, ``data``, ``velocity`` and ``score``; with t, epsilon, alpha, beta, alpha_dot and beta_dot. Left
-        out: ``velocity + epsilon*score``. `derivations.autoencoder.sampling` derives what follows from it.
+        out: ``velocity + epsilon*score``. `derivations.autoencoder.sampling.sampler` derives what follows from it.
     network : str
         Which network generates: "live", "ema" where there is one average of the weights, "ema:1.5" (or "ema:power=3") where
         there are several.

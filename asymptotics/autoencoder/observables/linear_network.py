@@ -3,8 +3,8 @@ r"""Linear networks: W turns into the span of the target's leading eigenvectors,
 The target is one centred Gaussian; every reference direction u_k is an eigenvector of it, alone in an atom of mass 0. Mode k
 has the strength ‖Θ_k‖² and the captured fraction Θ_kᵀ Q⁺ Θ_k, the squared cosine of u_k with the span of the weights.
 
-Growth rate, plateau and the logistic law of one mode come from `derivations.autoencoder.linear_network`. Sample PCA: D. Paul, Statistica
-Sinica 17, 1617 (2007); Z. Bai and J. Yao, J. Multivariate Anal. 106, 167 (2012).
+Growth rate, plateau and the logistic law of one mode come from `derivations.autoencoder.dynamics.linear_network`. Sample PCA: D. Paul,
+Statistica Sinica 17, 1617 (2007); Z. Bai and J. Yao, J. Multivariate Anal. 106, 167 (2012).
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def _averages(problem: Problem) -> dict[str, float]:
 def _evaluate(expression: Any, problem: Problem, b: ArrayLike) -> np.ndarray:
     import sympy
 
-    from derivations.autoencoder.names import b as b_symbol
-    from derivations.autoencoder.names import lam, varsigma
+    from derivations.autoencoder.network.names import b as b_symbol
+    from derivations.autoencoder.network.names import lam, varsigma
 
     values = {name: sympy.Float(value) for name, value in _averages(problem).items()}
     reduced = expression.subs({x: values[str(x)] for x in expression.free_symbols if str(x) in values})
@@ -85,14 +85,14 @@ def _evaluate(expression: Any, problem: Problem, b: ArrayLike) -> np.ndarray:
 
 def growth_rates(problem: Problem, b: ArrayLike) -> np.ndarray:
     """γ_k = 2E[ς_k β(1 − bβ) − bα²] − λ/2 at a value (or an array) of b, (..., modes)."""
-    from derivations.autoencoder import linear_network
+    from derivations.autoencoder.dynamics import linear_network
 
     return _evaluate(linear_network.growth_rate(), problem, b)
 
 
 def plateaus(problem: Problem, b: ArrayLike) -> np.ndarray:
     """s*_k, the strength at which mode k alone stops growing at small learning rate; 0 where it does not grow, (..., modes)."""
-    from derivations.autoencoder import linear_network
+    from derivations.autoencoder.dynamics import linear_network
 
     return np.maximum(_evaluate(linear_network.plateau(), problem, b), 0.0)
 
@@ -252,7 +252,7 @@ def _predictions(problem: Problem, end: float, start: np.ndarray, final: np.ndar
     """Times at which s(0) e^{2∫γ} and the logistic law with s*(b_τ) reach half the final strength."""
     from scipy.integrate import cumulative_simpson
 
-    from derivations.autoencoder import linear_network
+    from derivations.autoencoder.dynamics import linear_network
 
     tau = np.linspace(0.0, end, 8001)
     mean, Lambda, limit = _averages(problem), problem.target.mean_eigenvalue, skip_limit(problem)

@@ -19,7 +19,7 @@ from ..process.ensemble import Runs
 from ..process.measured import Means
 from ..process.results import TrainedRun
 from ..solution import OrderParameterPath
-from ..stability.typical import of_path
+from ..stability.leaving.typical import of_path
 from .axes import TAU
 from .densities import draw_densities
 from .memory import plot_finite

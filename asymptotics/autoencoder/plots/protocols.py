@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
-from ..control.optimum import Optimum
+from ..control.protocols.optimum import Optimum
 from ..control.result import Gradient
 
 

@@ -10,10 +10,10 @@ from ...common.input.checks import fail
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..equations.path import OrderParameters
 from ..model.problem import Problem
-from ..regimes.fields import Fields
 from ..regimes.landscape import frozen, landscape, potential
-from ..regimes.paths import Stepping
 from ..regimes.result import Regimes
+from ..regimes.sde.fields import Fields
+from ..regimes.sde.paths import Stepping
 from ..regimes.space import SpaceRuns
 from .axes import TAU
 

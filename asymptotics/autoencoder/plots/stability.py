@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, style
-from ..stability.escape import Escape
-from ..stability.fixed_points import FixedPoints
-from ..stability.spectrum import Spectrum
-from ..stability.typical import Typical
-from ..stability.vanishing import Vanishing
+from ..stability.leaving.escape import Escape
+from ..stability.leaving.typical import Typical
+from ..stability.points.fixed_points import FixedPoints
+from ..stability.points.spectrum import Spectrum
+from ..stability.points.vanishing import Vanishing
 from .axes import TAU
 
 

@@ -20,11 +20,11 @@ from ...common.input.checks import array, fail
 from ...common.output.records import Record
 from ..model.sampling import Sampling
 from .exact import agreement
-from .fields import Fields
-from .kolmogorov import line_of
 from .landscape import nearest
-from .line import Line
-from .paths import Stepping
+from .sde.fields import Fields
+from .sde.kolmogorov import line_of
+from .sde.line import Line
+from .sde.paths import Stepping
 
 #: Nodes of the projection's Gaussian rest, and their reach in standard deviations.
 NODES, REACH = 25, 6.0

@@ -16,8 +16,8 @@ import numpy as np
 from ...common.input.checks import array, fail
 from ...common.numerics.expectations import Rule
 from ..model.problem import Problem
-from .fields import TIMES
-from .times import crossings
+from .sde.fields import TIMES
+from .turns.times import crossings
 
 #: Grid of the integrals: points per standard deviation, standard deviations beyond the means, most points; Sobol' points.
 FINE, BEYOND, MOST, SOBOL = 6, 9.0, 3_000_000, 2**16

@@ -17,9 +17,9 @@ from itertools import pairwise
 import numpy as np
 
 from ...common.numerics.expectations import Rule
-from .fields import Fields
-from .kolmogorov import law_at_stop
-from .paths import Stepping
+from .sde.fields import Fields
+from .sde.kolmogorov import law_at_stop
+from .sde.paths import Stepping
 
 #: Points of z₀ that are carried, of one field (a grid: weights to 1e-7) and of more (Sobol').
 LINE, POINTS = 20_001, 2**14

@@ -24,8 +24,8 @@ from ..process.measurements import Network
 from ..process.setup import sampler_steps, sgd_problem
 from ..process.sgd import Trainer
 from .clusters import cluster_curves
-from .fields import Fields
 from .landscape import nearest
+from .sde.fields import Fields
 
 #: Samples at once, and steps of the continuous scheme's clock.
 TOGETHER, FINE = 500, 0.02

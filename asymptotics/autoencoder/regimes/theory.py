@@ -18,14 +18,14 @@ from ..model.problem import Problem
 from ..solution import OrderParameterPath
 from ..theory import solve
 from . import exact
-from .bimodality import bimodality_time
 from .clusters import Curve, by_line, checked_times, cluster_curves
-from .fields import Fields
 from .landscape import Landscape, landscape
-from .points import Point, points_of
 from .result import Regimes
+from .sde.fields import Fields
 from .space import simulate_clusters
-from .times import crossings, drift_times, score_times
+from .turns.bimodality import bimodality_time
+from .turns.points import Point, points_of
+from .turns.times import crossings, drift_times, score_times
 from .verdict import compare_clusters
 
 #: Training times at which signs are looked at, and pairs of trajectories.
@@ -74,7 +74,7 @@ def regimes(
     -----
     Speciation and clones of the exact score: Biroli, Bonnaire, de Bortoli, Mézard, arXiv 2402.18491; U-turns: Sclocchi, Favero,
     Wyart 2024. Those of trained networks, the landscape, t_B, t_S and t_c of a network follow from its order parameters and are
-    this package's own (`derivations.autoencoder.regimes`).
+    this package's own (`derivations.autoencoder.sampling.regimes`).
     """
     begun = time.perf_counter()
     end = problem.training.tau

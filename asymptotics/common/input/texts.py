@@ -38,6 +38,12 @@ def assignment(text: str, option: str, allowed: str) -> tuple[str, str]:
     return key, right
 
 
+def changes_of(texts: Iterable[str]) -> dict[str, Any]:
+    """The keys that ``--set`` overrides."""
+    pairs = [assignment(text, "--set", "KEY=VALUE, such as training.tau=2") for text in texts]
+    return {key: value(right) for key, right in pairs}
+
+
 def values(text: str) -> list[Any] | None:
     """The entries of ``A,B,…``, each a TOML value or a bare word; None where it is neither."""
     try:

@@ -1,4 +1,4 @@
-"""Numerical values of the functions that closed Gaussian expectations are made of (see `derivations.autoencoder.moments`).
+"""Numerical values of the functions that closed Gaussian expectations are made of (see `derivations.autoencoder.training.moments`).
 
 Scalar compiled functions. Where a variance vanishes they take the limit that the expectations need.
 """

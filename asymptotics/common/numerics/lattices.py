@@ -30,7 +30,9 @@ _DIAGONAL = math.sqrt(0.5)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def dual_radius(deviation: float, decades: float, distance: float, order: float, gaussian: float) -> float:
+def dual_radius(
+    deviation: float, decades: float, distance: float, order: float, gaussian: float, frequency: float = 0.0
+) -> float:
     """Length of the shortest dual vectors that leaves an error of e^{−decades}.
 
     Parameters
@@ -43,6 +45,8 @@ def dual_radius(deviation: float, decades: float, distance: float, order: float,
         Of the nearest singularity (0: there is none).
     gaussian : float
         g of the factors e^{−gω²}.
+    frequency : float
+        f of the factors e^{±ifω}.
     """
     s = max(deviation, NARROW)
     k = math.sqrt(2.0 * decades * (1.0 + 2.0 * gaussian * s * s))
@@ -54,7 +58,7 @@ def dual_radius(deviation: float, decades: float, distance: float, order: float,
             for _ in range(30):
                 x = (decades + 0.5 * d * d + (order - 1.0) * math.log(max(x, 1.0)) - last) / d
             k = max(k, x)
-    return k
+    return max(k, math.sqrt(2.0 * decades) + frequency * s)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -64,12 +68,28 @@ def level_of(radius: float) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def ball(dimension: int, radius: float) -> float:
+    """Its volume."""
+    return math.pi ** (0.5 * dimension) / math.gamma(0.5 * dimension + 1.0) * radius**dimension
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cell(dimension: int) -> float:
+    """Volume of a lattice's cell, in units of (GRID^level / MARGIN)^n."""
+    return 1.0 if dimension == 1 else MARGIN**2 if dimension == 2 else math.sqrt(2.0) if dimension == 3 else 2.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def nodes_in_ball(dimension: int, cut: float, spacing: float) -> float:
+    """About how many nodes a ball of radius ``cut`` holds, where the shortest dual vectors are 2π / spacing long."""
+    return ball(dimension, cut) / (cell(dimension) * (spacing / MARGIN) ** dimension)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def finest_level(dimension: int, cut: float, room: int) -> int:
     """The finest rung of which a ball of radius ``cut`` has room for all nodes."""
-    ball = math.pi ** (0.5 * dimension) / math.gamma(0.5 * dimension + 1.0) * cut**dimension
-    # Cells of volume (GRID^level / MARGIN)^n × that of the lattice; a tenth and some more for the surface.
-    cell = 1.0 if dimension == 1 else MARGIN**2 if dimension == 2 else math.sqrt(2.0) if dimension == 3 else 2.0
-    smallest = (1.15 * ball / (cell * max(room - 16, 1))) ** (1.0 / dimension) * MARGIN
+    # A tenth and some more for the surface.
+    smallest = (1.15 * ball(dimension, cut) / (cell(dimension) * max(room - 16, 1))) ** (1.0 / dimension) * MARGIN
     return math.ceil(math.log(smallest) / math.log(GRID))
 
 

@@ -1,0 +1,1 @@
+"""What a training is for, by name, each with its gradient."""

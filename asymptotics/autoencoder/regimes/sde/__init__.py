@@ -1,0 +1,1 @@
+"""The sampling SDE of one trained network: its fields, their law on grids, whole paths."""

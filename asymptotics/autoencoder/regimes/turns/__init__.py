@@ -1,0 +1,1 @@
+"""When the sampling flow, its score and the law of its fields turn."""

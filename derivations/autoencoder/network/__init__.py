@@ -1,0 +1,1 @@
+"""What a person declares: denoisers, their activations and conditions, as symbols that cannot meet each other."""

@@ -1,0 +1,1 @@
+"""What a derivation prints: its report, where sources slip, and the equations as source code."""

@@ -1,0 +1,1 @@
+"""Linear diffusion models at finite N."""

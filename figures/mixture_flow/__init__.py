@@ -1,0 +1,1 @@
+"""The flow learned from a handful of samples."""

@@ -1,0 +1,1 @@
+"""Random-feature score models."""
