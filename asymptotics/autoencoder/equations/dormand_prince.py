@@ -15,6 +15,7 @@ from numba import float64, int64, types
 from ...common.numerics import dop853
 from ...common.numerics.compiled import njit
 from ...common.numerics.panels import lobatto
+from ...common.numerics.pointers import borrowed
 from ..kernels.calls import RATES_AT, rates_at
 from ..kernels.compiled_types import (
     DECADES,
@@ -119,6 +120,7 @@ def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, cha
     """k[0], a lattice fine enough for the start, changes[0], and the first step (as SciPy chooses it)."""
     n = y.shape[0]
     clock[NEEDED] = 0.0
+    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     rates(functions, 0, y, k[0], given, nodes, room)
     counts[EVALUATIONS] += 1
@@ -182,6 +184,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
         What `rates` takes.
     """
     n = y.shape[0]
+    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     several = 1 if given.numbers.shape[0] > 1 else 0
     new, dense, defect = np.empty(n), np.empty((7, n)), np.empty(n)

@@ -265,7 +265,7 @@ def by_table(address: int, given: Given, nodes: Nodes, room: Room) -> None:
             continue
         centred = _all_zero(room.mean[a:b]) and _all_zero(room.emean[a:b])
         # Cells that are neither mirrored nor centred go together.
-        while not centred and g < cells and given.twin[g] == -1:
+        while not centred and g < cells and given.twin[g] == -1 and not _all_zero(room.mean[b : b + times]):
             b += times
             g += 1
         half = halved and centred
