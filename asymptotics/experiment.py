@@ -103,7 +103,8 @@ class Experiment:
         errors += [key_elsewhere(error, self.room, all_systems) for error in wrong]
         if errors:
             raise InputError.of(errors)
-        self._made, self.data = settings, data_files(self.tables)
+        # (No table of an experiment without files of data names one.)
+        self._made, self.data = settings, data_files({k: v for k, v in self.tables.items() if k not in known})
         self.problem = self.room.problem(**settings)
 
     def _misnamed(self, name: str) -> Any:
@@ -196,7 +197,8 @@ class Experiment:
     def _origin(self) -> tuple[Plain, int | None]:
         seed = getattr(getattr(self.problem, "simulation", None), "seed", None)
         data = {"data": self.data} if self.data else {}
-        return Plain(plain({"name": self.name, **self.to_table(), **data})), seed
+        head = {"name": self.name, "system": self.system, "description": self.description}
+        return Plain(plain({**head, **self.tables, **data})), seed
 
     def to_table(self) -> dict[str, Any]:
         """The mapping that `from_table` reads back."""

@@ -24,6 +24,14 @@ def one_blas_thread_a_worker():
         yield
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Whole files stay on one worker, where their fixtures and kernels are; who is done takes half of what another has left."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getvalue("dist") == "load" else None
+
+
 @pytest.fixture(autouse=True)
 def no_figure_left_open():
     """A test that leaves a figure open must not be seen by the next one on the same worker."""

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-import derivations
 from asymptotics.common.output.results import Result
 
 NEGATIVE_ZERO = re.compile(r"(?<![\w.])-0(?:\.0*)?(?![\d.]|e)")
@@ -43,9 +42,6 @@ def found():
 
 
 KINDS = found()
-
-
-# one small instance of each ---------------------------------------------------------------------------------------------
 
 
 @cache
@@ -285,9 +281,6 @@ def instance(tmp_path_factory):
     return cache(lambda name: MAKE[name](tmp_path_factory.mktemp("result")))
 
 
-# the habits -------------------------------------------------------------------------------------------------------------
-
-
 def test_every_result_has_an_instance_here():
     assert sorted(MAKE) == sorted(KINDS)
 
@@ -383,176 +376,3 @@ def test_result_comes_back_from_its_file(name, instance, tmp_path):
     assert again.summary() == without.get(name, lambda: result)().summary()
     figure, _ = again.plot()
     plt.close(figure)
-
-
-# what is given back but not stored ---------------------------------------------------------------------------------------
-
-
-def others():
-    """Objects that public functions give back and that are no `Result`: each draws itself."""
-    from asymptotics.autoencoder.collapse.collapse_map import CollapseMap
-    from asymptotics.score_smoothing import CircleLaw, EarlyStoppedLaw, GeneratedLaw
-
-    line = asy.Experiment(
-        target={"centroids": [[2.0], [-1.0]]},
-        denoiser={"init": {"centroids": 0.3}},
-        training={"times": [0.7], "learning_rate": 0.2, "tau": 0.2},
-    )
-    solved = asy.solve(line)
-    noisy = line.replace({"sampling.epsilon": "0.1 * (1 - t)", "sampling.step": 0.05})
-    return {
-        "density": asy.GeneratedDensity.from_path(path(), problem()),
-        "density of one direction": asy.GeneratedDensity.from_path(path(), problem(), directions=[[1.0, 0.0]]),
-        "density with noise": asy.GeneratedDensity.from_path(solved, noisy.problem),
-        "density on a line": asy.GeneratedDensity.from_path(solved, line.problem),
-        "target": problem().target,
-        "target on a line": line.problem.target,
-        "interpolant": asy.Interpolant.preset("trigonometric"),
-        "collapse map": CollapseMap(asy.example("model-collapse").problem),
-        "law": GeneratedLaw(3, 0.5, 0.1),
-        "stopped law": EarlyStoppedLaw(3, 0.05),
-        "law on the circle": CircleLaw(5, 0.5, 0.1),
-    }
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["density", "density of one direction", "density with noise", "density on a line", "target", "target on a line",
-     "interpolant", "collapse map", "law", "stopped law", "law on the circle"],
-)  # fmt: skip
-def test_other_objects_draw_themselves(name):
-    figure, ax = others_once()[name].plot()
-    figure.canvas.draw()
-    assert drawn(ax)
-    plt.close(figure)
-    figure, ax = plt.subplots()
-    assert others_once()[name].plot(ax) == (figure, ax)
-    plt.close(figure)
-
-
-others_once = cache(others)
-
-
-def test_notebook_forms():
-    density = others_once()["density"]
-    assert repr(density) == density.summary() and "<mtext" not in density._repr_html_()
-    assert "<mi>covariance</mi>" in density._repr_html_() and "<img" in density._repr_html_()
-    page = ElementTree.fromstring(asy.example("three-clusters")._repr_html_())
-    rows = [[cell.text or "" for cell in row] for row in page.iter("tr")]
-    assert ["", "learning_rate", "0.1"] in rows and ["[training]", "times", ""] in rows
-    centroids = next(row for row in page.iter("tr") if row[1].text == "centroids")
-    assert [n.text for n in centroids.iter("mn")] == ["3", "0", "0", "3", "3", "0"]
-    assert centroids.find(".//annotation").text == r"\begin{pmatrix} 3 & 0 \\ 0 & -3 \\ -3 & 0 \end{pmatrix}"
-    assert r"\alpha_t = \cos{\left(\frac{\pi t}{2} \right)}" in others_once()["interpolant"]._repr_latex_()
-
-
-def test_a_point_of_a_path_reads_well():
-    at = dataclasses.replace(path()(0.5), Q=np.array([[1.25, -1e-12], [-1e-12, 0.5]]), b=-1e-9)
-    lines = repr(at).splitlines()
-    assert lines[0] == "order parameters at tau = 0.5"
-    assert lines[1:3] == ["  Q = [[1.25 0.  ]", "       [0.   0.5 ]]"] and "  b = -1e-09" in lines
-    assert r"Q = \begin{pmatrix} 1.25 & 0 \\ 0 & 0.5 \end{pmatrix}" in at._repr_latex_()
-    assert ElementTree.fromstring(at._repr_html_()).find(".//math") is not None
-    several = path()(np.array([0.1, 0.2]))
-    assert "array of shape (2, 2, 2)" in repr(several) and several._repr_latex_() is None
-
-
-@pytest.mark.parametrize(
-    ("name", "index", "shape", "wanted"),
-    [
-        ("Q", (0, 1), (2, 2), "Q_12"), ("Q", (0, 11), (12, 12), "Q_1,12"), ("b", (), (), "b"),
-        ("Theta(0.3)", (1, 0), (2, 2), "Theta_21(0.3)"), ("M_sem", (1, 2), (2, 3), "M_sem_23"),
-    ],
-)  # fmt: skip
-def test_entries_are_named_as_in_the_figures(name, index, shape, wanted):
-    from asymptotics.common.output.entries import entry
-
-    assert entry(name, index, shape) == wanted
-
-
-@pytest.mark.parametrize("values", [-0.0, [-1e-9, 2.0], [[-1e-12, 1.0], [-0.0, 3.0]], [-0.0, -0.0]])
-def test_zero_has_no_minus(values):
-    from asymptotics.common.output import notebook, plain
-
-    shown = [plain.printed(values), plain.matrix(values), notebook.tex("Q", values), json.dumps(plain.to_builtin(-0.0))]
-    assert not any(NEGATIVE_ZERO.search(text) for text in shown)
-    # What is small and not zero keeps its sign and size.
-    assert plain.printed([-1e-9]) == "[-1.e-09]" and plain.printed(-1e-9) == "-1e-09"
-
-
-def test_verdict_names_the_entry():
-    """The row of a matrix shows its worst entry by name: of Q's upper triangle, of a curve by its time, after the file too."""
-    verdict = instance_of_verdict()
-    names = verdict.to_dataframe()["entry"].tolist()
-    assert {"Q_12(0.5)", "Q_22(0.5)", "Theta_21(0.5)", "b(0.5)", "generated mean_2"} <= set(names)
-    assert "Q_21(0.5)" not in names and "generated second moments_12" in names
-    text = verdict.summary()
-    assert re.search(r"^Q_(11|12|22)\(0\.5\) ", text, re.M) and "worst entry" not in text
-    page = ElementTree.fromstring(verdict._repr_html_())
-    assert any(cell.text == "Q" and cell.find("sub").text in ("11", "12", "22") for cell in page.iter("td"))
-    assert verdict.outcome in page.find("b").text
-
-
-def instance_of_verdict():
-    return MAKE["common.Verdict"](None)
-
-
-def test_sweep_draws_one_key_and_two(tmp_path):
-    over = {"linear_diffusion.samples": [30, 60], "linear_diffusion.regularisation": [0.1, 1.0, 10.0]}
-    table = asy.sweep(linear(), over, out=tmp_path, progress=False, workers=1)
-    figure, ax = table.plot(columns="test_loss")
-    mesh = ax.collections[0].get_array()
-    assert np.ravel(mesh).tolist() == table["test_loss"].reshape(table.shape).T.ravel().tolist()
-    plt.close(figure)
-    with pytest.raises(asy.InputError, match="no such column"):
-        table.plot(columns="nothing")
-    plt.close("all")
-
-
-def test_verdict_plot_is_that_of_its_numbers():
-    from asymptotics.common.output.verdict import Row, Verdict
-
-    rows = [Row("a", np.array([1.0, 2.0]), np.array([1.1, 2.0]), np.array([0.1, 0.1])), Row("b", 0.0, 9.0, 1.0, 2.0)]
-    verdict = Verdict.of(rows)
-    table = verdict.to_dataframe()
-    assert table["entry"].tolist() == ["a_1", "a_2", "b"]
-    np.testing.assert_allclose(table["score"], [1.0, 0.0, 7.0], atol=1e-12)
-    figure, ax = verdict.plot()
-    heights = np.concatenate([line.get_ydata() for line in ax.lines if line.get_marker() == "o"])
-    wanted = [0.0, 0.1 / (0.1 * verdict.threshold(rows[0])), 9.0 / (2.0 + verdict.threshold(rows[1]))]
-    np.testing.assert_allclose(sorted(heights), wanted, atol=1e-12)
-    assert wanted[2] > 1 and "FAIL" in ax.get_title()
-    plt.close(figure)
-
-
-# symbolic objects --------------------------------------------------------------------------------------------------------
-
-
-def symbolic():
-    """Everything that the symbolic layer gives back."""
-    from derivations.autoencoder.dynamics.fluctuations import fluctuations
-
-    system = derivations.derive(derivations.architecture("tied", 1))
-    assert repr(system).startswith("System 'tied': f(x) = b*x + (w_1/√d)*sigma(omega_w_1), omega_w_1 = w_1·x/√d")
-    return {
-        "Fluctuations": fluctuations(system),
-        "Sampler": derivations.Sampler(),
-        "Denoiser": system.denoiser,
-        "System": system,
-        "Derivation": system.derivation,
-        "Step": system.derivation.steps[0],
-        "Slip": system.derivation.slips[0],
-        "Optimiser": derivations.Optimiser(gradient={"w": 1}, linear={("m", "w"): 1, ("m", "m"): -1}),
-    }
-
-
-def test_symbolic_objects_are_formulae():
-    kinds = {n: getattr(derivations, n) for n in derivations.__all__ if n[0].isupper()}
-    public = {n for n, kind in kinds.items() if inspect.isclass(kind) and not issubclass(kind, Exception)}
-    objects = symbolic()
-    assert set(objects) == public
-    for name, value in objects.items():
-        latex = value._repr_latex_()
-        assert latex.startswith("$") and latex.rstrip().endswith("$") and latex.count("{") == latex.count("}"), name
-    for name in ("System", "Derivation", "Step", "Fluctuations", "Sampler"):
-        assert "### " in objects[name]._repr_markdown_() and "$$" in objects[name]._repr_markdown_()

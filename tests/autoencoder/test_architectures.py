@@ -50,7 +50,7 @@ def judge(exp):
 
 
 #: The others are those of the variants below, or of the reference experiment.
-SLOW = ("tied", "tied-noise", "no_skip", "untied")
+SLOW = ("tied", "tied-noise", "no_skip", "untied", "scaled")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in CASES])

@@ -100,12 +100,10 @@ def test_pitchfork_at_half_time(stop):
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
-        {"generations__start": "warm"},
-        {"generations__original": 0.2},
+        {"generations__start": "warm", "training__schedule": "exp(-tau/2)"},
         {"generations__accumulate": True},
-        {"training__schedule": "exp(-tau/2)"},
-        {"denoiser__predicts": "velocity"},
+        pytest.param({"generations__original": 0.2}, marks=pytest.mark.slow),
+        pytest.param({"denoiser__predicts": "velocity"}, marks=pytest.mark.slow),
     ],
 )
 def test_iteration_is_the_bulk_of_the_full_chain(changes):

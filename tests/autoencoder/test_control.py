@@ -94,12 +94,11 @@ def test_gradients_are_those_of_the_solver(searching, key: str, objective: str) 
 
 NETWORKS = [
     {"architecture": "tied", "hidden_units": 1},
-    {"architecture": "linear", "hidden_units": 2},
     {"architecture": "untied_bias", "hidden_units": 1, "parameters": [0.2]},
 ]
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(
     network=st.sampled_from(NETWORKS),
     times=st.lists(st.floats(0.1, 0.9), min_size=1, max_size=2, unique=True),
@@ -163,11 +162,11 @@ def test_the_collapse_map_moves_with_its_keys() -> None:
 
 
 def test_learning_rate_that_finds_the_clusters_soonest(searching, reference) -> None:
-    """Best constant η, and its n/d; the optimal schedule is 7 % below it."""
+    """Best constant η, and its n/d; four pieces are below it, and above the optimum of 60 (2.128)."""
     found = asy.optimise(
         searching,
         "hitting",
-        {"training.learning_rate": (0.0, 1.0, 8)},
+        {"training.learning_rate": (0.0, 1.0, 4)},
         cosine=0.9,
         horizon=4.0,
         starts=1,
@@ -175,9 +174,9 @@ def test_learning_rate_that_finds_the_clusters_soonest(searching, reference) -> 
     )
     assert found.constant["value"] == reference("control.search_best")
     assert found.constant["control"] == reference("control.search_rate")
-    assert 2.128 < found.optimum["value"] < 2.17
+    assert 2.128 < found.optimum["value"] < 2.2
     assert found.optimum["residual"] < 1e-2
-    assert len(found.optimum["knots"]) == 9 and found.optimum["knots"][-1] == 4.0
+    assert len(found.optimum["knots"]) == 5 and found.optimum["knots"][-1] == 4.0
 
 
 @pytest.mark.rows("control.noise_levels")
@@ -297,7 +296,7 @@ def test_command_line(tmp_path, capsys) -> None:
         "[training]\ntimes = [0.5]\nlearning_rate = 0.2\nweight_decay = 0.05\ntau = 1.0\n"
         "[simulation]\ndimension = 100\nruns = 2\n"
     )
-    options = ["--objective", "order_one", "--at", "0.4,0.6", "--control", "training.learning_rate=0.05:1:4"]
+    options = ["--objective", "order_one", "--at", "0.4,0.6", "--control", "training.learning_rate=0.05:1:2"]
     status = cli.main(["optimise", str(file), *options, "--starts", "1", "--workers", "1", "--json"])
     assert status == 0
     found = json.loads(capsys.readouterr().out)
@@ -305,9 +304,7 @@ def test_command_line(tmp_path, capsys) -> None:
     assert set(found["constant"]) >= {"value", "control"}
     assert set(found["optimum"]) >= {"value", "control", "knots", "residual", "starts"}
     assert found["optimum"]["value"] <= found["constant"]["value"] <= found["baseline"]
-    assert len(found["optimum"]["control"]) == 4 and found["optimum"]["knots"] == pytest.approx(
-        [0, 0.625, 1.25, 1.875, 2.5]
-    )
+    assert len(found["optimum"]["control"]) == 2 and found["optimum"]["knots"] == pytest.approx([0, 1.25, 2.5])
     for name in ("constant", "optimum"):
         assert set(found["simulated"][name]) == {"mean", "sem"}
 

@@ -89,7 +89,7 @@ def test_jacobian_and_mean_increment(case):
     assert np.linalg.eigvalsh(at.noise)[0] > -1e-10
 
 
-@pytest.mark.parametrize("architecture", ["tied", "untied_bias"])
+@pytest.mark.parametrize("architecture", [pytest.param("tied", marks=pytest.mark.slow), "untied_bias"])
 def test_jacobian_with_a_kink(architecture):
     """ReLU: the regression form; the trainable bias is a shift of the field. Differences over many kinks of fixed nodes."""
     p = problem({"architecture": architecture, "hidden_units": 1, "activation": "relu"})

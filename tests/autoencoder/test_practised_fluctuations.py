@@ -59,7 +59,9 @@ def experiment(case: str, **changes: object) -> asy.Experiment:
     return asy.Experiment(**BASE).replace(CASES[case] | changes)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[pytest.mark.slow] * c.startswith("decoders")) for c in CASES]
+)  # decoders of labels, quick: step by step in R^d (`test_practised_process`)
 def test_jacobian_and_mean_increment(case):
     """J against differences of the drift, and E[Y], which uses no Stein's lemma, against the drift without its linear part."""
     problem = experiment(case).problem

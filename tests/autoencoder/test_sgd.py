@@ -1,69 +1,25 @@
-"""SGD in R^d: one step against the numerical gradient of the loss, then what whole runs must do."""
+"""SGD in R^d: what whole runs must do."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 import pytest
-import sympy
-from scipy import stats
 
 from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.model import streams
 from asymptotics.autoencoder.process import steps as sgd_kernels
 from asymptotics.autoencoder.process.problem import SgdProblem
-from asymptotics.autoencoder.process.sgd import DivergedError, SgdState, Trainer, one_run, prepare, train
+from asymptotics.autoencoder.process.sgd import SgdState, Trainer, one_run, prepare, train
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.normals import fill_normals32, philox_key
 from asymptotics.common.running.ensembles import run_ensemble, spawn
 from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field
 
 
-def gate(predicts: str = "data") -> Forward:
-    """Two terms share a decoder; a product of fields; a trainable scale; one vector is encoder alone."""
-    scale = sympy.Symbol("a", real=True)
-    u, v, w = (local_field(x) for x in "uvw")
-    terms = (("u", scale * u * sympy.tanh(v)), ("u", sympy.erf(v - w)), ("v", sympy.tanh(u + scale)))
-    return Forward.of(Denoiser("gate", ("u", "v", "w"), terms, parameters=(scale,), predicts=predicts))
-
-
 def named(name: str, hidden: int, activation: str = "tanh", **options: object) -> Forward:
     return Forward.of(architecture(name, hidden, activation=activation, **options))
-
-
-#: f(x) − b x at (W, κ), straight from the definitions.
-def tied_by_hand(W, kappa, x):
-    d = len(x)
-    return sum(w * np.tanh(w @ x / np.sqrt(d)) for w in W) / np.sqrt(d)
-
-
-def untied_by_hand(W, kappa, x):
-    d, r = len(x), len(W) // 2
-    return sum(W[k] * np.tanh(W[r + k] @ x / np.sqrt(d) + 0.5) for k in range(r)) / np.sqrt(d)
-
-
-def untied_bias_by_hand(W, kappa, x):
-    d, r = len(x), len(W) // 2
-    return sum(W[k] * np.tanh(W[r + k] @ x / np.sqrt(d) + kappa[k]) for k in range(r)) / np.sqrt(d)
-
-
-def gate_by_hand(W, kappa, x):
-    d = len(x)
-    u, v, w = W @ x / np.sqrt(d)
-    a = kappa[0]
-    return (W[0] * (a * u * np.tanh(v) + math.erf(v - w)) + W[1] * np.tanh(u + a)) / np.sqrt(d)
-
-
-def numerical_gradient(function, x, h=1e-5):
-    out = np.empty_like(x)
-    for i in np.ndindex(*x.shape):
-        up, down = x.copy(), x.copy()
-        up[i] += h
-        down[i] -= h
-        out[i] = (function(up) - function(down)) / (2 * h)
-    return out
 
 
 def sample_of(problem: SgdProblem, seed, number: int):
@@ -80,161 +36,11 @@ def sample_of(problem: SgdProblem, seed, number: int):
     return z0.astype(float), x1, pick[0]
 
 
-def step_by_hand(problem: SgdProblem, nonlinear, seed, step: int, W, b, kappa):
-    """One step of the update rule with central differences of the loss in R^d."""
-    d, m = problem.dimension, problem.batch
-    samples = [sample_of(problem, seed, step * m + i) for i in range(m)]
-
-    def loss(W, b, kappa):
-        total = 0.0
-        for x0, x1, chosen in samples:
-            for t in range(len(problem.alpha)):
-                weight = problem.time_weights[t] if problem.average == "times" else float(t == chosen)
-                x = problem.alpha[t] * x0 + problem.beta[t] * x1
-                y = problem.y0[t] * x0 + problem.y1[t] * x1
-                total += weight * np.sum((y - b * x - nonlinear(W, kappa, x)) ** 2) / m
-        return total
-
-    eta = problem.learning_rate * problem.factors(step, 1)[0]
-    slope = numerical_gradient(lambda w: loss(w, b, kappa), W)
-    after = W - eta * problem.rates[:, None] * (slope + problem.weight_decay / d * W)
-    db = numerical_gradient(lambda x: loss(W, x[0], kappa), np.array([b]))[0]
-    dkappa = numerical_gradient(lambda k: loss(W, b, k), kappa) if len(kappa) else kappa
-    b_after = b - eta * problem.rate_b * problem.denoiser.skip * db / d**2
-    return after, b_after, kappa - eta * problem.rate_parameters * dkappa / d
-
-
-def small(forward, **changes):
-    """A problem at d = 7 that nothing about is special: two atoms, unequal clusters with unequal spreads, λ, η large."""
-    rng = np.random.default_rng(0)
-    p = forward.vectors
-    options = dict(
-        dimension=7, centroids=[[1.5, 0.3], [-0.7, 1.1], [0.2, -2.0]], weights=[0.5, 0.3, 0.2], masses=[0.6, 0.4],
-        eigenvalues=[[1.0, 0.3], [0.5, 2.0], [0.0, 1.4]], alpha=[0.3], beta=[0.7], y0=[0.0], y1=[1.0],
-        learning_rate=0.3, tau=1.0, weight_decay=0.4, b=0.37,
-        initial=(rng.standard_normal((p, 7)), rng.standard_normal((2, 7))),
-        parameters=rng.standard_normal(forward.parameters), dtype="float64",
-    ) | changes  # fmt: skip
-    return SgdProblem(forward, **options)
-
-
 FOUR_TIMES = dict(
     alpha=[0.9, 0.6, 0.3, 0.05], beta=[0.1, 0.5, 0.7, 0.9], time_weights=[0.1, 0.2, 0.3, 0.4]
 )  # fmt: skip
 DATA, NOISE = dict(y0=[0.0] * 4, y1=[1.0] * 4), dict(y0=[1.0] * 4, y1=[0.0] * 4)
 VELOCITY = dict(y0=[-1.0, -1.2, -0.8, -1.0], y1=[1.0, 0.9, 1.3, 1.1])
-CASES = {
-    "tied, one time": (lambda: named("tied", 2), tied_by_hand, {}),
-    "tied, four times": (lambda: named("tied", 2), tied_by_hand, FOUR_TIMES | DATA),
-    "tied, noise": (lambda: named("tied", 3, predicts="noise"), tied_by_hand, FOUR_TIMES | NOISE),
-    "no skip": (lambda: named("no_skip", 2), tied_by_hand, FOUR_TIMES | DATA | dict(b=0.0)),
-    "untied with a shift": (lambda: named("untied", 1, shift="1/2"), untied_by_hand, FOUR_TIMES | DATA),
-    "untied, two units": (lambda: named("untied", 2, shift="1/2"), untied_by_hand, FOUR_TIMES | VELOCITY),
-    "trainable bias": (lambda: named("untied_bias", 2), untied_bias_by_hand, FOUR_TIMES | VELOCITY),
-    "gate": (gate, gate_by_hand, FOUR_TIMES | VELOCITY),
-    "gate, random time": (gate, gate_by_hand, FOUR_TIMES | VELOCITY | dict(average="random")),
-    "gate, batch": (gate, gate_by_hand, FOUR_TIMES | VELOCITY | dict(batch=3)),
-    "gate, batch and random times": (gate, gate_by_hand, FOUR_TIMES | VELOCITY | dict(batch=3, average="random")),
-    "gate, rates": (
-        gate, gate_by_hand,
-        FOUR_TIMES | VELOCITY
-        | dict(rates=[0.5, 0.0, 2.0], rate_b=0.3, rate_parameters=0.7, schedule=lambda tau: np.exp(-3 * tau)),
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_steps_follow_the_gradient_of_the_loss(case):
-    declare, nonlinear, changes = CASES[case]
-    problem = small(declare(), **changes)
-    trainer = Trainer(problem, seed=3)
-    for step in range(3):
-        before = (trainer.weights, trainer.b, trainer.parameters)
-        expected = step_by_hand(problem, nonlinear, 3, step, *before)
-        trainer.advance(1)
-        for got, wanted, old in zip((trainer.weights, trainer.b, trainer.parameters), expected, before, strict=True):
-            assert np.allclose(got, wanted, rtol=0, atol=1e-7)
-            if problem.rates.min() > 0 and np.size(old) and problem.denoiser.skip:
-                assert np.all(np.abs(np.asarray(got) - old) > 1e-6)  # the step is no small thing here
-    if "rates" in case:
-        assert np.array_equal(trainer.weights[1], problem.initial[0][1])
-
-
-def test_a_finite_number_of_special_directions():
-    """An atom of mass 0 (own eigenvalue, as many coordinates as its overlaps need) beside the bulk, from exact overlaps."""
-    T = np.array([np.diag([0.0, 0.5]), np.diag([1.0, 0.5])])
-    theta = np.array([[[0.0, 0.1], [0.0, -0.2]], [[0.3, 0.0], [0.1, 0.2]]])
-    q = np.array([0.4 * np.eye(2), [[0.2, 0.05], [0.05, 0.3]]])
-    problem = small(
-        named("tied", 2), dimension=12, masses=[1.0, 0.0], reference_overlaps=T, theta=theta, q=q, initial=None,
-        eigenvalues=[[1.0, 0.0], [0.5, 4.0], [2.0, 0.3]], **FOUR_TIMES | DATA,
-    )  # fmt: skip
-    trainer = Trainer(problem, 5)
-    assert trainer.counts.tolist() == [8, 4]
-    assert np.allclose(trainer.overlaps().q, q, atol=1e-12) and np.allclose(trainer.overlaps().theta, theta, atol=1e-12)
-    for step in range(2):
-        expected, b, _ = step_by_hand(problem, tied_by_hand, 5, step, trainer.weights, trainer.b, np.empty(0))
-        trainer.advance(1)
-        assert np.allclose(trainer.weights, expected, rtol=0, atol=1e-7) and abs(trainer.b - b) < 1e-9
-
-
-def test_clusters_and_times_come_with_their_weights():
-    problem = small(named("tied", 2), **FOUR_TIMES | DATA | dict(average="random"))
-    clusters, times = Trainer(problem, 6)._picks(10, 100_000)
-    for picks, weights in ((clusters, problem.weights), (times, problem.time_weights)):
-        assert stats.chisquare(np.bincount(picks), weights * len(picks)).pvalue > 1e-3
-    table = np.histogram2d(clusters, times, bins=[3, 4])[0]
-    assert stats.chi2_contingency(table).pvalue > 1e-3
-    assert np.all(Trainer(small(named("tied", 2)), 6)._picks(0, 10)[1] == -1)
-
-
-def test_steps_larger_than_a_block():
-    """The same at d = 2500 (blocks of 1024, tiles of 256): one step against the gradient in closed form for r = 1."""
-    rng = np.random.default_rng(4)
-    d, eta = 2500, 0.2
-    problem = SgdProblem(
-        named("tied", 1), d, [[2.0], [-1.0]], [0.4], [0.6], [0.0], [1.0], eta, 1.0, weight_decay=0.3, b=0.2,
-        initial=(rng.standard_normal((1, d)), rng.standard_normal((1, d)) / 50), dtype="float64",
-    )  # fmt: skip
-    trainer = Trainer(problem, 11)
-    for step in range(2):
-        w, b = trainer.weights[0], trainer.b
-        x0, x1, _ = sample_of(problem, 11, step)
-        x = 0.4 * x0 + 0.6 * x1
-        field = w @ x / np.sqrt(d)
-        residual = x1 - b * x - w * np.tanh(field) / np.sqrt(d)
-        slope = -2 / np.sqrt(d) * (np.tanh(field) * residual + w @ residual / np.sqrt(d) / np.cosh(field) ** 2 * x)
-        trainer.advance(1)
-        assert np.allclose(trainer.weights[0], w - eta * (slope + 0.3 / d * w), rtol=0, atol=1e-12)
-        assert abs(trainer.b - (b + 2 * eta / d**2 * residual @ x)) < 1e-12
-
-
-def test_samples_of_a_data_set():
-    rng = np.random.default_rng(5)
-    X = rng.standard_normal((6, 7))
-    nonlinear = tied_by_hand
-    for order in ("replacement", "permutation"):
-        problem = small(named("tied", 2), data=X, data_order=order)
-        trainer = Trainer(problem, 8)
-        picks, _ = trainer._picks(0, 600)
-        assert set(picks) == set(range(6))
-        if order == "permutation":
-            epochs = picks.reshape(-1, 6)
-            assert np.array_equal(np.sort(epochs, axis=1), np.tile(np.arange(6), (100, 1)))
-            assert len(np.unique(epochs, axis=0)) > 50
-        later = np.concatenate([trainer._picks(k, 7)[0] for k in range(0, 70, 7)])
-        assert np.array_equal(later, picks[:70])
-        z0 = np.empty(7, np.float32)
-        fill_normals32(*philox_key(8), streams.BASE, 0, z0)
-        x = 0.3 * z0 + 0.7 * X[picks[0]]
-        W, b = trainer.weights, trainer.b
-
-        def loss(w, x=x, b=b, k=picks[0]):
-            return np.sum((X[k] - b * x - nonlinear(w, (), x)) ** 2)
-
-        trainer.advance(1)
-        expected = W - 0.3 * (numerical_gradient(loss, W) + 0.4 / 7 * W)
-        assert np.allclose(trainer.weights, expected, atol=1e-7)
 
 
 def three_clusters(d: int, **changes) -> SgdProblem:
@@ -404,56 +210,6 @@ def test_path_and_file(tmp_path):
     assert np.allclose(run.Theta[-1], run.weights @ run.references.T / 10)
     loaded = type(run).load(run.save(tmp_path / "run.npz"))
     assert np.array_equal(loaded.weights, run.weights) and loaded.dimension == 100
-
-
-def test_divergence_is_loud():
-    problem = SgdProblem(
-        named("tied", 1, activation="linear"), 50, [[1.0]], [0.3], [0.7], [0.0], [1.0], 40.0, 400.0,
-        theta=[[[1.0]]], q=[[[2.0]]],
-    )  # fmt: skip
-    with pytest.raises(DivergedError, match="no longer finite") as caught:
-        train(problem, 0, [0.0, 400.0])
-    assert caught.value.partial.tau.tolist() == [0.0]
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        (dict(learning_rate=0.0), "learning_rate"),
-        (dict(tau=-1.0), "tau"),
-        (dict(weights=[0.5, 0.6, 0.2]), "weights"),
-        (dict(time_weights=[0.3]), "time_weights"),
-        (dict(eigenvalues=[[1.0, -1.0]]), "eigenvalues"),
-        (dict(y1=[1.0, 1.0]), "y1"),
-        (dict(rates=[1.0]), "rates"),
-        (dict(rates=[1.0, -1.0]), "rates"),
-        (dict(average="mean"), "average"),
-        (dict(dtype="float16"), "dtype"),
-        (dict(batch=0), "batch"),
-        (dict(initial=None), "exactly one"),
-        (dict(theta=np.zeros((2, 2, 2))), "together"),
-        (dict(initial=(np.zeros((2, 6)), np.zeros((2, 7)))), "initial"),
-        (dict(initial=(np.zeros((2, 7)), np.zeros((2, 7)), [3, 3])), "initial"),
-        (dict(data=np.zeros((3, 6))), "data"),
-        (dict(parameters=[1.0]), "parameters"),
-        (dict(centroids=[[np.nan, 1.0]]), "centroids"),
-    ],
-)
-def test_bad_input_is_one_line(changes, words):
-    with pytest.raises(InputError, match=words) as caught:
-        small(named("tied", 2), **changes)
-    assert "\n" not in str(caught.value)
-
-
-def test_bad_schedules_and_times_are_refused():
-    with pytest.raises(InputError, match="schedule"):
-        train(three_clusters(50, schedule=np.ones(3)), 0)
-    with pytest.raises(InputError, match="schedule"):
-        train(three_clusters(50, schedule=lambda tau: -tau - 1), 0)
-    with pytest.raises(InputError, match="weight_decay"):
-        train(three_clusters(50, weight_decay=600.0), 0)
-    with pytest.raises(InputError, match="taus"):
-        train(three_clusters(50), 0, [5.0])
 
 
 def test_a_hundred_steps_of_the_direct_process():

@@ -16,7 +16,7 @@ def correlated(rng, runs, n, common=0.9):
     return np.sqrt(common) * rng.standard_normal((runs, 1)) + np.sqrt(1 - common) * rng.standard_normal((runs, n))
 
 
-@pytest.mark.parametrize(("runs", "n"), [(3, 40), (8, 5), (12, 20)])
+@pytest.mark.parametrize(("runs", "n"), [(3, 40), (8, 5), pytest.param(12, 20, marks=pytest.mark.slow)])
 def test_p_is_uniform_for_strongly_correlated_numbers(runs, n):
     """Bonferroni would give p near 1; Gaussian runs of any covariance give a uniform p."""
     rng, p = np.random.default_rng(1), []
@@ -63,7 +63,7 @@ def test_an_exact_number_must_agree_to_rounding():
     assert not Verdict.of([Row.of_runs("x", [0.0, 1.0 + 1e-9], x)]).passed
 
 
-@pytest.mark.parametrize("runs", [5, 20])
+@pytest.mark.parametrize("runs", [5, pytest.param(20, marks=pytest.mark.slow)])
 def test_power_is_the_rate_of_rejection(runs):
     """A theory off by the stated change is rejected in half of the experiments."""
     rng, n, slope = np.random.default_rng(4), 12, np.linspace(0.2, 2.0, 12)

@@ -36,6 +36,10 @@ def test_all_steps_are_there_and_print(chain):
         "Effective dimension",
     ]
     assert "telescop" in str(chain).lower()
+
+
+@pytest.mark.slow
+def test_all_steps_are_formulae(chain):
     assert r"\section" in chain.latex()
     assert "$$" in chain.markdown()
 

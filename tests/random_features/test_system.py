@@ -59,16 +59,14 @@ def test_kernel_limit_of_drawn_noises_has_a_reason():
     assert "noises" in solution.to_json()["reasons"]["kernel_limit"]
 
 
-@pytest.mark.parametrize("noises", ["all", 2])
-def test_results_are_kept(tmp_path, noises):
-    chosen = experiment(noises=noises, eigenvalues=[0.5, 1.5])
-    theory = asy.solve(chosen, kernel_limit=noises == "all")
+def test_results_are_kept(tmp_path):
+    chosen = experiment(noises=2, eigenvalues=[0.5, 1.5])
+    theory = asy.solve(chosen)
     again = Solution.load(theory.save(tmp_path / "theory.npz"))
     assert again.to_json() == theory.to_json()
     runs = asy.simulate(chosen, workers=1)
     kept = Runs.load(runs.save(tmp_path / "runs.npz"))
     np.testing.assert_array_equal(kept.test_loss, runs.test_loss)
-    assert asy.compare(again, kept).to_json()["rows"] == asy.compare(theory, runs).to_json()["rows"]
     assert repr(theory).startswith("random features") and repr(runs).startswith("random features")
 
 

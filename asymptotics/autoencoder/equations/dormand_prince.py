@@ -1,7 +1,7 @@
 """DOP853 in compiled code, over any compiled right-hand side: steps, dense output, local errors, and a check of the nodes.
 
 The step control is that of SciPy's solver of the same name (its numbers agree to rounding). At the end of every step the
-derivative is taken a second time with the nodes shifted by a deep hole of their lattice: the difference says how wrong the
+derivative is taken a second time with the nodes shifted (`fill_lattice`): the difference says how wrong the
 expectations are. Where that is more than allowed, the lattice is made finer and the step is done again.
 """
 
@@ -15,6 +15,7 @@ from numba import float64, int64, types
 from ...common.numerics import dop853
 from ...common.numerics.compiled import njit
 from ...common.numerics.panels import lobatto
+from ...common.numerics.pointers import borrowed
 from ..kernels.calls import RATES_AT, rates_at
 from ..kernels.compiled_types import (
     DECADES,
@@ -119,6 +120,7 @@ def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, cha
     """k[0], a lattice fine enough for the start, changes[0], and the first step (as SciPy chooses it)."""
     n = y.shape[0]
     clock[NEEDED] = 0.0
+    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     rates(functions, 0, y, k[0], given, nodes, room)
     counts[EVALUATIONS] += 1
@@ -182,6 +184,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
         What `rates` takes.
     """
     n = y.shape[0]
+    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     several = 1 if given.numbers.shape[0] > 1 else 0
     new, dense, defect = np.empty(n), np.empty((7, n)), np.empty(n)
@@ -300,7 +303,8 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
             clock[NOW] = t + h
             counts[STATUS] = DIVERGED
             continue
-        share = h * math.sqrt(e5 / total) if total > 0.0 else 0.0
+        # e5²/e3 is what the two embedded formulas extrapolate to; the step control takes ten times that, the estimate three.
+        share = h * math.sqrt(e5 / (e5 + 0.1 * e3)) if total > 0.0 else 0.0
         for i in range(n):
             errors[step, i] *= share
         for i in range(n):

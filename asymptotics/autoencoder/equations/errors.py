@@ -7,7 +7,7 @@ import numpy as np
 from .compiled import stages
 from .drift import Drift
 from .layout import Layout
-from .linearised import STEEPEST, carried
+from .linearised import KRYLOV, STEEPEST, carried, exponential_column, orthogonalised
 from .steps import Steps
 
 #: Displacement of a difference along an error, in units of 1 + |y|; split rules drop nodes, and a drift jumps by that much.
@@ -17,8 +17,9 @@ STEP, KINK_STEP = 1e-5, 1e-3
 def path_error(steps: Steps, drift: Drift) -> float:
     """Largest error of Θ, Q, b and κ along a path, estimated.
 
-    The error obeys de/dτ = J e + (what the nodes do wrong), and every step adds its local error. How it grows is taken along the
-    error itself, by one difference a step: a relaxing direction forgets and a growing one is not overlooked.
+    The error obeys de/dτ = J e + (what the nodes do wrong), and every step adds its local error. e^{J × step} of the
+    error itself is taken in the Krylov space of a few differences: a relaxing direction forgets, a growing one is not overlooked,
+    and what only seems to grow at the first moment of a long step is not taken for growth.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def path_error(steps: Steps, drift: Drift) -> float:
         given = stages(drift.given, len(states)) if drift.varies else drift.given
         if drift.varies:
             drift.fill(given, taus)
-        drift.evaluations += 2 * len(states)
+        drift.evaluations += (1 + KRYLOV) * len(states)
         return float(
             carried(
                 drift.kernels.addresses, np.ascontiguousarray(states), lengths, changes, errors, added, inside,
@@ -45,15 +46,22 @@ def path_error(steps: Steps, drift: Drift) -> float:
             )
         )  # fmt: skip
     whole, error, worst = np.zeros(changes.shape[1]), 0.0, 0.0
+    V, H = np.empty((KRYLOV + 1, len(whole))), np.zeros((KRYLOV + 1, KRYLOV))
     for k, length in enumerate(lengths):
-        size = float(np.linalg.norm(whole))
-        growth = 0.0
+        size, factor = float(np.linalg.norm(whole)), 1.0
         if size > 0:
             y, tau = states[k], float(taus[k])
-            h = displacement * (1.0 + float(np.max(np.abs(y)))) / size
-            growth = float((drift(tau, y + h * whole) - drift(tau, y)) @ whole) / (h * size**2) * length
-        factor = np.exp(min(growth, STEEPEST))
-        whole = whole * factor + length * changes[k] + errors[k]
+            h, base = displacement * (1.0 + float(np.max(np.abs(y)))), drift(tau, y)
+            V[0], used = whole / size, 0
+            while used < min(KRYLOV, len(whole)):
+                V[used + 1] = (drift(tau, y + h * V[used]) - base) / h
+                used += 1
+                if not orthogonalised(V, H, used - 1):
+                    break
+            column = exponential_column(H, used, float(length))
+            factor = min(float(np.linalg.norm(column)), STEEPEST)
+            whole = size * (column @ V[:used])
+        whole = whole + length * changes[k] + errors[k]
         error = error * factor + added[k]
         worst = max(worst, error + inside[k])
     return float(worst)

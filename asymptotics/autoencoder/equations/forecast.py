@@ -7,6 +7,7 @@ with the moments, an evaluation of the drift with moments × nodes × clusters �
 from __future__ import annotations
 
 import logging
+from functools import cache
 
 from ...common.input.checks import InputError
 from ...common.running.progress import in_words
@@ -31,6 +32,7 @@ SAID, REFUSED = 60.0, 2 * 3600.0
 _log = logging.getLogger(__name__)
 
 
+@cache
 def moments_of(vectors: int) -> int:
     """How many moments the drift of a network of so many vectors needs (without trainable scalars)."""
     return len(moment_names(vectors, (), (), 0, False))

@@ -140,8 +140,6 @@ def integrate(
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
     drift.hold(y0)
-    if not np.all(np.isfinite(finite(drift)(0.0, y0))):
-        raise SolveError("the drift is not finite at tau = 0", None)
     # Q and Θ are sums over the atoms: their errors are what atol is about.
     atol = np.full(len(y0), controls.atol / problem.target.atoms)
     atol[drift.layout.at_b :] = controls.atol

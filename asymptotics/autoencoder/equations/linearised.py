@@ -8,11 +8,15 @@ import numpy as np
 from numba import float64, int64, types
 
 from ...common.numerics.compiled import njit
+from ...common.numerics.pointers import borrowed
 from ..kernels.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
 from ..kernels.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
 
-#: Largest exponent of the growth of an error in one step.
-STEEPEST = 50.0
+#: Largest growth of an error in one step; vectors of the Krylov space in which it is followed through one; what is left of such
+#: a vector, relative to it, that counts as nothing.
+STEEPEST: float = 5e21
+KRYLOV: int = 3
+INVARIANT = 1e-5
 
 _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
 
@@ -39,6 +43,7 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
     """
     m, n = states.shape
     r = basis.shape[1]
+    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     y, slope = np.empty(n), np.empty(n)
     several = 1 if given.numbers.shape[0] > 1 else 0
@@ -72,6 +77,71 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
         nodes.mode[FROZEN] = 0
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def exponential_column(H: np.ndarray, m: int, length: float) -> np.ndarray:
+    """The first column of exp(length × H[:m, :m]), by a Taylor polynomial of a part of it, squared."""
+    size = 0.0
+    for i in range(m):
+        for j in range(m):
+            size += abs(H[i, j])
+    size *= abs(length)
+    halved = 0
+    while size > 0.25 and halved < 60:
+        size *= 0.5
+        halved += 1
+    A, E, T = np.zeros((m, m)), np.zeros((m, m)), np.zeros((m, m))
+    for i in range(m):
+        E[i, i] = T[i, i] = 1.0
+        for j in range(m):
+            A[i, j] = H[i, j] * length * 0.5**halved
+    for order in range(1, 10):
+        T = _product(T, A)
+        for i in range(m):
+            for j in range(m):
+                T[i, j] /= order
+                E[i, j] += T[i, j]
+    for _ in range(halved):
+        E = _product(E, E)
+    return E[:, 0].copy()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _product(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    m = A.shape[0]
+    out = np.zeros((m, m))
+    for i in range(m):
+        for k in range(m):
+            for j in range(m):
+                out[i, j] += A[i, k] * B[k, j]
+    return out
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def orthogonalised(V: np.ndarray, H: np.ndarray, e: int) -> bool:
+    """V[e + 1] made orthonormal to the rows before, with H[: e + 2, e] (one step of Arnoldi's); whether anything was left of it."""
+    n = V.shape[1]
+    before = 0.0
+    for i in range(n):
+        before += V[e + 1, i] * V[e + 1, i]
+    for c in range(e + 1):
+        value = 0.0
+        for i in range(n):
+            value += V[c, i] * V[e + 1, i]
+        H[c, e] = value
+        for i in range(n):
+            V[e + 1, i] -= value * V[c, i]
+    left = 0.0
+    for i in range(n):
+        left += V[e + 1, i] * V[e + 1, i]
+    if not left > INVARIANT * INVARIANT * before:
+        return False
+    left = math.sqrt(left)
+    H[e + 1, e] = left
+    for i in range(n):
+        V[e + 1, i] /= left
+    return True
+
+
 @njit(
     types.float64(_i, _m, _v, _m, _m, _v, _v, float64, GIVEN, NODES, ROOM),
     cache=True, nogil=True, error_model="numpy",
@@ -92,31 +162,47 @@ def carried(functions, states, lengths, changes, errors, added, inside, displace
         Of the differences, in units of 1 + |y|.
     """
     m, n = states.shape
+    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     whole, y, slope, base = np.zeros(n), np.empty(n), np.empty(n), np.empty(n)
+    V, H = np.empty((KRYLOV + 1, n)), np.zeros((KRYLOV + 1, KRYLOV))
     several = 1 if given.numbers.shape[0] > 1 else 0
     error = worst = 0.0
     for k in range(m):
-        size = largest = growth = 0.0
+        size, largest, factor = 0.0, 0.0, 1.0
         for a in range(n):
             size += whole[a] * whole[a]
-            y[a] = states[k, a]
-            largest = max(largest, abs(y[a]))
+            largest = max(largest, abs(states[k, a]))
         size = math.sqrt(size)
         if size > 0.0:
-            h = displacement * (1.0 + largest) / size
+            h, used = displacement * (1.0 + largest), 0
+            y[:] = states[k]
             rates(functions, k * several, y, base, given, nodes, room)
             nodes.mode[FROZEN] = 1
             for a in range(n):
-                y[a] += h * whole[a]
-            rates(functions, k * several, y, slope, given, nodes, room)
+                V[0, a] = whole[a] / size
+            while used < min(KRYLOV, n):
+                for a in range(n):
+                    y[a] = states[k, a] + h * V[used, a]
+                rates(functions, k * several, y, slope, given, nodes, room)
+                for a in range(n):
+                    V[used + 1, a] = (slope[a] - base[a]) / h
+                used += 1
+                if not orthogonalised(V, H, used - 1):
+                    break
             nodes.mode[FROZEN] = 0
+            column = exponential_column(H, used, lengths[k])
+            factor = 0.0
+            for e in range(used):
+                factor += column[e] * column[e]
+            factor = min(math.sqrt(factor), STEEPEST)
             for a in range(n):
-                growth += (slope[a] - base[a]) * whole[a]
-            growth *= lengths[k] / (h * size * size)
-        factor = math.exp(min(growth, STEEPEST))
+                value = 0.0
+                for e in range(used):
+                    value += column[e] * V[e, a]
+                whole[a] = size * value
         for a in range(n):
-            whole[a] = whole[a] * factor + lengths[k] * changes[k, a] + errors[k, a]
+            whole[a] += lengths[k] * changes[k, a] + errors[k, a]
         error = error * factor + added[k]
         worst = max(worst, error + inside[k])
     return worst

@@ -20,7 +20,7 @@ UNUSED = Rule("hermite", 1)
 #: Where the ladder of rules is entered.
 _PILOT = {"hermite": 16, "sobol": 512}
 #: Accuracy of a lattice, and of split rules, along a pilot path and for the growth of deviations.
-ROUGH, ROUGH_SPLIT = 1e-3, 1e-2
+ROUGH, ROUGH_SPLIT = 1e-3, 3e-2
 #: Most fields that are split one after the other.
 SPLIT = 4
 #: Share of the tolerance that the derivative may be wrong by.
@@ -45,7 +45,7 @@ def natural_rule(kernels: Kernels, tolerance: float) -> Fields | None:
         return Lattice(tolerance)
     if by_splitting(kernels):
         decades = max(1.0, -math.log10(tolerance))
-        return Split(max(2, round(1.5 * decades)), 3, 1e-3 * tolerance)
+        return Split(max(2, round(2.0 * decades)), 3, 1e-4 * tolerance)
     return None
 
 

@@ -34,7 +34,7 @@ from .dormand_prince import (
 )
 from .drift import Drift
 from .stepping import DIVERGED as DIVERGED_BEYOND
-from .stepping import StepError, steps
+from .stepping import StepError, finite, steps
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
@@ -141,6 +141,8 @@ def compiled_steps(
         if varies:
             drift.fill(given, np.full(STAGES, left))
         begin(functions, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
+        if not np.all(np.isfinite(work.k[0])):
+            raise StepError(float(left), _REASONS[NOT_FINITE])
         if usual is not None:
             clock[STEP] = min(usual, right - left)
         # Long work is looked at between its steps.
@@ -176,6 +178,8 @@ def solver_steps(
 ) -> Iterator[Steps]:
     """The same by one of SciPy's solvers."""
     nodes = lobatto(DENSE_NODES)
+    if not np.all(np.isfinite(finite(drift)(0.0, y0))):
+        raise StepError(float(pieces[0]), _REASONS[NOT_FINITE])
     before = drift.nodes_error(pieces[0], y0)
     for solver in steps(controls.solver, drift, y0, pieces, rtol=rtol, atol=atol, scale=scale):
         dense = solver.dense_output()

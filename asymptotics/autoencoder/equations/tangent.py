@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from ...common.numerics.gram import TINY, present
 from .drift import Drift
+from .layout import Layout
 
 #: Up to this many order parameters J is taken whole; above, its growth is looked for in a Krylov space of this many vectors.
 WHOLE, KRYLOV = 64, 8
@@ -25,22 +27,10 @@ class Tangent:
         self.of = copy.copy(drift)
         self.rates(1.0)
         self.step = KINK_STEP if drift.kernels.kink else STEP
-        layout = drift.layout
-        held = {s for s, _ in drift.held}
-        i, j = layout.upper
-        values, vectors = np.linalg.eigh(drift.coefficients.T)
-        blocks: list[np.ndarray] = []
-        for s in range(layout.atoms):
-            # Θ(s) lies in the range of T(s); units that start at zero stay there.
-            rows, columns = np.eye(layout.p)[:, ever], vectors[s][:, present(values[s])]
-            product = rows[:, None, :, None] * columns[None, :, None, :]
-            blocks.append(product.reshape(layout.p * layout.K, rows.shape[1] * columns.shape[1]))
-        pairs = np.eye(len(i))[:, ever[i] & ever[j]]
-        # Where the weights lie in the span of the reference directions, q follows Θ.
-        blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
-        blocks.append(np.eye(layout.size - layout.at_b))
-        self.size = sum(block.shape[1] for block in blocks)
-        self.basis: Any = _diagonal(blocks) if self.size <= WHOLE else _sparse(blocks)
+        held = frozenset(s for s, _ in drift.held)
+        T = drift.coefficients.T
+        self.basis: Any = _basis(drift.layout, T.tobytes(), ever.tobytes(), held)
+        self.size: int = self.basis.shape[1]
 
     def rates(self, s: float, tau: float = 0.0) -> None:
         """Take the factor s on all learning rates (where they stand still, that of nearby is as good as any: 1) and the time τ."""
@@ -75,30 +65,48 @@ class Tangent:
         clock = (scales * (1 + scales) / 2)[:, None, None]
         if not noise:
             return J / clock, np.zeros((0, self.size, self.size))
-        spread = np.array([self.noise(y, x) for y, x in zip(states, base - quiet, strict=True)])
-        return J / clock, spread / clock
+        return J / clock, self.noise(states, base - quiet) / clock
 
-    def noise(self, y: np.ndarray, excess: np.ndarray) -> np.ndarray:
-        """d × covariance per τ of the noise of SGD, as if a step moved the weights alike in all directions.
+    def noise(self, states: np.ndarray, excess: np.ndarray) -> np.ndarray:
+        """d × covariance per τ of the noise of SGD at every state, as if a step moved the weights alike in all directions.
 
         With increments of w_a and w_b of covariance N_ab, read off the part of dq/dτ that is quadratic in the learning rate,
-        Cov(Θ_ak, Θ_bl) = N_ab T_kl, and so on with q by the product rule. ``excess`` is that part of the derivative.
+        Cov(Θ_ak, Θ_bl) = N_ab T_kl, and so on with q by the product rule. ``excess`` (m, size) is that part of the derivative.
         """
         given, layout = self.of.coefficients, self.of.layout
         _, extra, _, _ = layout.unpack(excess)
-        theta, q, _, _ = layout.unpack(y)
-        N = extra.sum(axis=0) / max(float(given.mass.sum()), TINY)
-        p, K, (i, j) = layout.p, layout.K, layout.upper
-        D = np.zeros((layout.size, layout.size))
+        theta, q, _, _ = layout.unpack(states)
+        N = extra.sum(axis=1) / max(float(given.mass.sum()), TINY)
+        m, p, K, (i, j) = len(states), layout.p, layout.K, layout.upper
+        D = np.zeros((m, layout.size, layout.size))
         for s, T in enumerate(given.T):
             at_theta, at_q = layout.theta(s), layout.q(s)
-            D[at_theta, at_theta] = np.kron(N, T)
-            cross = np.einsum("ac,dk->akcd", N, theta[s]) + np.einsum("ad,ck->akcd", N, theta[s])
-            D[at_theta, at_q] = cross[:, :, i, j].reshape(p * K, len(i))
-            D[at_q, at_theta] = D[at_theta, at_q].T
-            half = np.einsum("ac,be->abce", N, q[s]) + np.einsum("ae,bc->abce", N, q[s])
-            D[at_q, at_q] = (half + half.transpose(1, 0, 2, 3))[i, j][:, i, j]
-        return np.asarray(self.basis.T @ (self.basis.T @ D).T)
+            D[:, at_theta, at_theta] = np.einsum("mac,kl->makcl", N, T).reshape(m, p * K, p * K)
+            cross = np.einsum("mac,mdk->makcd", N, theta[:, s])
+            cross = (cross + cross.swapaxes(3, 4))[..., i, j].reshape(m, p * K, len(i))
+            D[:, at_theta, at_q], D[:, at_q, at_theta] = cross, cross.swapaxes(1, 2)
+            half = np.einsum("mac,mbe->mabce", N, q[:, s]) + np.einsum("mae,mbc->mabce", N, q[:, s])
+            D[:, at_q, at_q] = (half + half.swapaxes(1, 2))[:, i, j][..., i, j]
+        return np.array([self.basis.T @ (self.basis.T @ one).T for one in D])
+
+
+@lru_cache(maxsize=4)
+def _basis(layout: Layout, overlaps: bytes, ever: bytes, held: frozenset[int]) -> Any:
+    """The directions in which a state can move: T(s), which units are ever there, and atoms in which q follows Θ."""
+    moves = np.frombuffer(ever, dtype=bool)
+    i, j = layout.upper
+    values, vectors = np.linalg.eigh(np.frombuffer(overlaps).reshape(layout.atoms, layout.K, layout.K))
+    blocks: list[np.ndarray] = []
+    for s in range(layout.atoms):
+        # Θ(s) lies in the range of T(s); units that start at zero stay there.
+        rows, columns = np.eye(layout.p)[:, moves], vectors[s][:, present(values[s])]
+        product = rows[:, None, :, None] * columns[None, :, None, :]
+        blocks.append(product.reshape(layout.p * layout.K, rows.shape[1] * columns.shape[1]))
+    pairs = np.eye(len(i))[:, moves[i] & moves[j]]
+    # Where the weights lie in the span of the reference directions, q follows Θ.
+    blocks += [np.zeros((len(i), 0)) if s in held else pairs for s in range(layout.atoms)]
+    blocks.append(np.eye(layout.size - layout.at_b))
+    return _diagonal(blocks) if sum(block.shape[1] for block in blocks) <= WHOLE else _sparse(blocks)
 
 
 def _diagonal(blocks: list[np.ndarray]) -> np.ndarray:
@@ -179,7 +187,8 @@ def propagate(J: np.ndarray, clock: np.ndarray, noise: np.ndarray) -> tuple[np.n
         if place[k] == round(place[k]):
             starts, factors = np.concatenate([starts, np.eye(J.shape[1])[None]]), np.append(factors, 0.0)
         starts = U[k] @ starts
-        sizes = np.maximum(np.linalg.norm(starts, 2, axis=(1, 2)), TINY)
+        largest = np.linalg.eigvalsh(starts @ starts.swapaxes(1, 2))[:, -1]
+        sizes = np.maximum(np.sqrt(np.maximum(largest, 0.0)), TINY)
         starts, factors = starts / sizes[:, None, None], factors + np.log(sizes)
         gain[k + 1] = max(0.0, float(factors.max()))
         C = U[k] @ C @ U[k].T + N[k] * np.exp(-logarithm)

@@ -82,7 +82,7 @@ class Nodes(NamedTuple):
     mode, law : (10,), (8,)
         See the names above.
     z, w, shifted_z, shifted_w : (room, n), (room,)
-        Tables for single times, and the same shifted by a deep hole of the lattice.
+        Tables for single times, and the same shifted.
     pair_z, pair_w : (N, 2n), (N,)
         Nodes for pairs of times (none: N = 0).
     outer, inner, shifted_outer, shifted_inner : (points, 2, m)

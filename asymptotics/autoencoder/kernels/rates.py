@@ -48,7 +48,7 @@ from .regression import regress
 _moments, _noise, _increments, _linear, _breaks = (function_at(signature) for _, signature in FUNCTIONS)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def unpack(stage: int, y: np.ndarray, given: Given, room: Room) -> None:
     """Θ(s), q(s), b, κ of a packed state (see `Layout`), q held where it follows Θ; the network's own part; s(t)."""
     theta, q = room.theta, room.q
@@ -93,7 +93,7 @@ def unpack(stage: int, y: np.ndarray, given: Given, room: Room) -> None:
         room.skip[h] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def set_laws(stage: int, given: Given, room: Room) -> None:
     """The laws of the fields in every condition (cell 0 at all times, cell 1 …), and what else depends on the time and the cell."""
     told = given.told[stage]
@@ -114,7 +114,7 @@ def set_laws(stage: int, given: Given, room: Room) -> None:
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def lattice_nodes(nodes: Nodes, room: Room) -> tuple[bool, int]:
     """Which of the two tables to take, and how many nodes of it; tables are made anew where the fields need another spacing."""
     mode, law = nodes.mode, nodes.law
@@ -141,7 +141,7 @@ def lattice_nodes(nodes: Nodes, room: Room) -> tuple[bool, int]:
     return shifted, count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def average_over_times(stage: int, given: Given, room: Room) -> None:
     """room.averaged = E_t of room.out, cell by cell; N with the weights of squares."""
     times, first, count = given.first.shape[1], given.columns[6], room.noise.shape[1]
@@ -155,7 +155,7 @@ def average_over_times(stage: int, given: Given, room: Room) -> None:
             room.averaged[g, k] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def share_noise(stage: int, given: Given, nodes: Nodes, room: Room) -> None:
     """N of a sample that serves all times in its columns, and all N over the samples of a step."""
     first, count, batch = given.columns[6], room.noise.shape[1], given.numbers[stage, BATCH]
@@ -165,7 +165,7 @@ def share_noise(stage: int, given: Given, nodes: Nodes, room: Room) -> None:
             room.averaged[g, first + k] = value / batch
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def pack(stage: int, y: np.ndarray, given: Given, room: Room, dy: np.ndarray) -> None:
     """dΘ(s), upper dq(s), db, dκ, and what the averages of b and κ do, in one vector."""
     S, P, K = room.dtheta.shape
@@ -209,7 +209,7 @@ def _all_zero(values: np.ndarray) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _moments_of(
     address: int, a: int, b: int, z: np.ndarray, w: np.ndarray, root: np.ndarray, eroot: np.ndarray, room: Room
 ) -> None:
@@ -222,7 +222,7 @@ def _moments_of(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _as_its_twin(g: int, times: int, given: Given, room: Room) -> bool:
     """Whether the moments of a cell were those of an earlier one of opposite means, but for signs; then they are set."""
     twin = given.twin[g]
@@ -234,7 +234,7 @@ def _as_its_twin(g: int, times: int, given: Given, room: Room) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def _without_odd(a: int, b: int, half: bool, given: Given, room: Room) -> None:
     """What is odd has no mean where the fields have none: exactly, or a state of rest would be left by roundings.
 
@@ -246,7 +246,7 @@ def _without_odd(a: int, b: int, half: bool, given: Given, room: Room) -> None:
             room.out[i, k] *= scale * (1.0 + given.parity[k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def by_table(address: int, given: Given, nodes: Nodes, room: Room) -> None:
     """room.out with the same nodes z in every condition."""
     shifted, count = lattice_nodes(nodes, room)
@@ -256,12 +256,18 @@ def by_table(address: int, given: Given, nodes: Nodes, room: Room) -> None:
         return
     # A lattice about a point of it is its own mirror image, node by node.
     halved = nodes.mode[KIND] == LATTICE and not shifted and count % 2 == 1
-    times, middle = given.first.shape[1], count // 2
-    for g in range(given.twin.shape[0]):
+    times, middle, cells = given.first.shape[1], count // 2, given.twin.shape[0]
+    g = 0
+    while g < cells:
         a, b = g * times, (g + 1) * times
-        if _as_its_twin(g, times, given, room):
+        g += 1
+        if _as_its_twin(g - 1, times, given, room):
             continue
         centred = _all_zero(room.mean[a:b]) and _all_zero(room.emean[a:b])
+        # Cells that are neither mirrored nor centred go together.
+        while not centred and g < cells and given.twin[g] == -1 and not _all_zero(room.mean[b : b + times]):
+            b += times
+            g += 1
         half = halved and centred
         number = middle + 1 if half else count
         if half:
@@ -331,7 +337,7 @@ def averaged(functions, stage, y, given, nodes, room):  # type: ignore[no-untype
     share_noise(stage, given, nodes, room)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def finish(stage: int, y: np.ndarray, dy: np.ndarray, given: Given, room: Room) -> None:
     """dy/dτ from what a gradient step does."""
     assemble(

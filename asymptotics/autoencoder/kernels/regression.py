@@ -49,7 +49,7 @@ def fill_hessians(
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def regress(out: np.ndarray, given: Given, room: Room) -> None:
     """The same for all conditions of a compiled right-hand side; nothing where φ is smooth."""
     if given.columns[0] >= 0:

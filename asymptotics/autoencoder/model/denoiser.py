@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -37,6 +38,11 @@ def checked_activation(key: str, activation: Any) -> str:
     elif activation not in FORMULAE:
         fail(key, activation, f"one of {', '.join(FORMULAE)}, or arithmetic in x{closest(activation, [*FORMULAE])}")
     return activation
+
+
+@lru_cache(maxsize=64)
+def _vectors(architecture: str, hidden_units: int, labels: int) -> tuple[str, ...]:
+    return tuple(ARCHITECTURES[architecture].vectors(hidden_units, labels))
 
 
 @dataclass(frozen=True)
@@ -253,7 +259,7 @@ class Denoiser(Settings):
             return tuple(self.system.denoiser.vectors)
         if self.own is not None:
             return tuple(self.own.vectors)
-        return ARCHITECTURES[self.architecture].vectors(self.hidden_units, self.labels or 0)
+        return _vectors(self.architecture, self.hidden_units, self.labels or 0)
 
     @property
     def _start(self) -> np.ndarray:
@@ -390,8 +396,9 @@ class Denoiser(Settings):
         """ρ_a of every vector and of b: 1, an override by vector or group name, 0 if frozen."""
         table = {**dict.fromkeys(self.frozen, 0.0), **overrides}
         # A vector called as a group is itself, and no group.
-        groups = {k: x for k, x in table.items() if k not in self.vectors}
-        rho = np.array([table.get(v, groups.get(v.split("_")[0], 1.0)) for v in self.vectors])
+        vectors = self.vectors
+        groups = {k: x for k, x in table.items() if k not in vectors}
+        rho = np.array([table.get(v, groups.get(v.split("_")[0], 1.0)) for v in vectors])
         return rho, (table.get("b", 1.0) if self.has_skip else 0.0)
 
     def skip_functions(self, interpolant: Interpolant, t: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -113,7 +113,7 @@ class Problem:
 
     # what theory and simulation read ---------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def optimiser(self) -> LinearMap:
         """R and A on the stack of the network's vectors, their velocities and averages."""
         training, denoiser = self.training, self.denoiser
@@ -146,7 +146,7 @@ class Problem:
         fixed, psi = self.skip_functions(t)
         return np.asarray(fixed + np.tensordot(np.atleast_1d(np.asarray(b, dtype=np.float64))[: len(psi)], psi, axes=1))
 
-    @property
+    @cached_property
     def cells(self) -> Cells:
         """Clusters, each with the labels that the network is told."""
         return cells_of(self.target, self.denoiser, self.training.label_dropout)

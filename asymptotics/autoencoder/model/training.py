@@ -230,7 +230,7 @@ class Training(Settings):
         ends = [f.pieces for f in self.moving]
         if schedule is not None:
             ends.append(schedule.pieces)
-        return np.unique(np.concatenate([[0.0, self.tau], *ends]))
+        return np.unique(np.concatenate([[0.0, self.tau], *ends])) if ends else np.array([0.0, self.tau])
 
     def time_average(self, interpolant: Interpolant, tau: float = 0.0) -> TimeAverage:
         """E_t at the training time τ: probabilities of the times, and weights of the loss.
@@ -279,14 +279,11 @@ class Training(Settings):
     @property
     def shares_samples(self) -> bool:
         """Whether one sample serves several times at once (N then couples pairs of times)."""
-        count = (
-            self.quadrature
-            if self.times is None
-            else len(np.unique(self.times))
-            if isinstance(self.times, np.ndarray)
-            else 1
-        )
-        return self.average == "times" and int(count or 1) > 1
+        if self.average != "times":
+            return False
+        if self.times is None:
+            return int(self.quadrature or 1) > 1
+        return isinstance(self.times, np.ndarray) and len(set(self.times.tolist())) > 1
 
     def rate_schedule(self) -> RateSchedule | None:
         """s(τ) as a function that knows its own structure, or None for the constant 1."""

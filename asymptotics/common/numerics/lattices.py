@@ -97,7 +97,9 @@ def finest_level(dimension: int, cut: float, room: int) -> int:
 def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.ndarray) -> int:
     """Nodes z (:, n) inside the ball of radius ``cut`` and their weights, which sum to one; their number, −1 where there is no room.
 
-    ``shifted``: by a deep hole of the lattice, where the leading errors are of another phase.
+    ``shifted``: nowhere near another point of the lattice, so that the errors of all short dual vectors have another phase there: the
+    difference shows at least half of each, also where the function varies along one of them alone. (By a deep hole some of the second
+    shortest would not be seen, and these are what decides where one field is wide and the others narrow.)
     """
     n, room = z.shape[1], w.shape[0]
     h = GRID**level / MARGIN
@@ -123,7 +125,7 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
             count += 1
     elif n == 2:
         a, b = basis, basis * math.sqrt(3.0) / 2.0
-        right, up = (0.5 * a, b / 3.0) if shifted else (0.0, 0.0)
+        right, up = (a / 6.0, 2.0 * b / 3.0) if shifted else (0.0, 0.0)
         m = int(cut / b) + 1
         for j in range(-m, m + 1):
             y = up + b * j
@@ -143,7 +145,7 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
     elif n == 3:
         # BCC: integer triples all even or all odd, in halves of the cube's side a.
         a = basis
-        s0, s1 = (0.5 * a, 0.25 * a) if shifted else (0.0, 0.0)
+        s0, s1, s2 = (5.0 * a / 12.0, -a / 12.0, 0.25 * a) if shifted else (0.0, 0.0, 0.0)
         m = int(2.0 * cut / a) + 2
         for i in range(-m, m + 1):
             x = s0 + 0.5 * a * i
@@ -154,7 +156,7 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
                 if x * x + y * y > square:
                     continue
                 for k in range(-m + ((i + m) & 1), m + 1, 2):
-                    v = 0.5 * a * k
+                    v = s2 + 0.5 * a * k
                     r = x * x + y * y + v * v
                     if r > square:
                         continue
@@ -167,23 +169,23 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
     else:
         # D₄: integer quadruples of even sum; the shortest dual vectors are (1, 0, 0, 0) and (½, ½, ½, ½).
         a = basis
-        shift = 0.5 * a if shifted else 0.0
+        s0, s1, s2 = (-a / 3.0, 2.0 * a / 3.0, a / 3.0) if shifted else (0.0, 0.0, 0.0)
         m = int(cut / a) + 2
         for i in range(-m, m + 1):
-            x = shift + a * i
+            x = s0 + a * i
             if x * x > square:
                 continue
             for j in range(-m, m + 1):
-                y = shift + a * j
+                y = s0 + a * j
                 if x * x + y * y > square:
                     continue
                 for k in range(-m, m + 1):
-                    v = shift + a * k
+                    v = s1 + a * k
                     partial = x * x + y * y + v * v
                     if partial > square:
                         continue
                     for e in range(-m + ((i + j + k) & 1 ^ (m & 1)), m + 1, 2):
-                        u = shift + a * e
+                        u = s2 + a * e
                         r = partial + u * u
                         if r > square:
                             continue
