@@ -6,7 +6,7 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.output.verdict import Row, Verdict
-from .model import Split
+from .coupling.model import Split
 from .simulation import DIRECTIONS, Runs
 from .theory import Solution
 

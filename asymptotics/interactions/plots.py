@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..common.output.ensemble import standard_error
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
-from .model import PARTS
+from .coupling.model import PARTS
 from .simulation import DIRECTIONS, Runs
 from .theory import Solution
 

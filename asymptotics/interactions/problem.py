@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .model import CoupledGaussian, feature_count
+from .coupling.model import CoupledGaussian, feature_count
 from .settings import Interactions, Simulation
 
 

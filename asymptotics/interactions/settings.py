@@ -11,7 +11,7 @@ import numpy as np
 from ..common.input.checks import InputError, array, fail, integer
 from ..common.input.notation import Notation
 from ..common.input.settings import Settings
-from .model import CoupledGaussian
+from .coupling.model import CoupledGaussian
 
 #: Largest number of entries of C, (r, m, m).
 LARGEST = 2**22

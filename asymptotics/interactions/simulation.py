@@ -15,7 +15,7 @@ from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
 from ..common.running.threads import single_threaded
-from .model import PARTS, fit, fit_ridge, hermite_features, order_counts
+from .coupling.model import PARTS, fit, fit_ridge, hermite_features, order_counts
 from .problem import Problem
 
 #: Both directions.

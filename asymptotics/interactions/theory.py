@@ -11,12 +11,12 @@ import numpy as np
 
 from ..common.output.records import Recorded
 from ..common.output.results import to_builtin
-from .averages import kl_learned_target, kl_target_learned
-from .model import PARTS, Split, parameter_count
+from .coupling.averages import kl_learned_target, kl_target_learned
+from .coupling.model import PARTS, Split, parameter_count
+from .coupling.relaxation import distinct_rates
+from .coupling.ridge import component_squares, ridge, ridge_kl
+from .coupling.traces import mean_traces, trace_errors, whitened_traces
 from .problem import Problem
-from .relaxation import distinct_rates
-from .ridge import component_squares, ridge, ridge_kl
-from .traces import mean_traces, trace_errors, whitened_traces
 
 #: Features up to which rates are worth their eigenvalues.
 MOST_RATES = 1500

@@ -9,14 +9,14 @@ import numpy as np
 from ..common.input.checks import InputError
 from ..common.output.power import detectable, shifts
 from ..common.output.verdict import Row, Verdict
-from .flow import Flow, relaxation
-from .outlier import of_the_mean
+from .losses.flow import Flow, relaxation
+from .losses.ridge import ridge
+from .losses.times import longest
 from .problem import Problem
-from .ridge import ridge
+from .resolvents.outlier import of_the_mean
 from .settings import RandomFeatures, Simulation
 from .simulation import LOSSES, Runs, extrapolation
 from .theory import Solution
-from .times import longest
 
 #: Inputs whose smallest visible change a verdict states; a relative step of each.
 INPUTS = ("features", "samples", "diffusion_time", "ridge", "weight_decay", "initial_variance")

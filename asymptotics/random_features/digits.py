@@ -14,8 +14,8 @@ from ..common.output.results import Result, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
 from .activations import Activation, activation
-from .network import Features, Trained, averaged_features
 from .problem import Problem
+from .process.network import Features, Trained, averaged_features
 from .settings import RandomFeatures, Simulation
 from .theory import Solution, solve
 

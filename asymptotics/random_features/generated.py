@@ -15,7 +15,7 @@ import numpy as np
 
 from ..common.input.checks import array, fail
 from ..common.numerics.sample_covariance import SolveError
-from .kernel import SampleAverage, corner
+from .losses.kernel import SampleAverage, corner
 from .problem import Problem
 from .settings import RandomFeatures
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .digits import DigitsComparison
-from .sampler import Samples
+from .process.sampler import Samples
 from .simulation import LOSSES, Runs
 from .theory import Solution
 

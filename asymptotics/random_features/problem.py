@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from .constants import Constants, hermite_constants
-from .equations import Model
+from .resolvents.equations import Model
 from .settings import RandomFeatures, Simulation
 
 #: Largest number of features or of noised samples of one network (memory: eight bytes times its square).

@@ -15,8 +15,8 @@ from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn
 from .activations import activation
 from .digits import DigitsComparison, compare_digits
-from .network import Trained, averaged_features, drawn_features, population_features
 from .problem import Problem
+from .process.network import Trained, averaged_features, drawn_features, population_features
 
 LOSSES = ("train_loss", "test_loss", "memorisation_loss")
 #: Networks at d/2 (and their square at d/4) for one at d: the cost of all sizes is about the same.

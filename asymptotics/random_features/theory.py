@@ -11,13 +11,13 @@ import numpy as np
 
 from ..common.output.results import Result, to_builtin
 from .constants import Constants
-from .equations import Model
-from .flow import Flow
-from .kernel import KernelLimit, kernel_limit
+from .losses.flow import Flow
+from .losses.kernel import KernelLimit, kernel_limit
+from .losses.ridge import RidgePoint, ridge
+from .losses.spectrum import Atom, Bulk, bulks
+from .losses.times import Times, bayes_loss, characteristic_times, longest, memory_rate, samples_star
 from .problem import Problem
-from .ridge import RidgePoint, ridge
-from .spectrum import Atom, Bulk, bulks
-from .times import Times, bayes_loss, characteristic_times, longest, memory_rate, samples_star
+from .resolvents.equations import Model
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import pytest
 import sympy as sp
 
 from asymptotics.random_features import Model, Points, hermite_constants
-from asymptotics.random_features.equations import Source, derivative, tangent
-from asymptotics.random_features.kernel import corner
+from asymptotics.random_features.losses.kernel import corner
+from asymptotics.random_features.resolvents.equations import Source, derivative, tangent
 from derivations.identity import DerivationError, require_zero
 from derivations.random_features import equations as source
 from derivations.random_features.report import derivation
@@ -42,7 +42,7 @@ def test_fixed_point_and_its_jacobian():
 
 def test_generating_function_by_differences():
     """∂φ/∂λ from the linear response against a difference of two solved points."""
-    from asymptotics.random_features.equations import solve_real
+    from asymptotics.random_features.resolvents.equations import solve_real
 
     up, down = (solve_real(MODEL, 0.1 + h) for h in (1e-5, -1e-5))
     slope = derivative(solve_real(MODEL, 0.1), (Source(1.0),))[0, 0]

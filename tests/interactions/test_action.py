@@ -8,7 +8,7 @@ import sympy as sp
 
 import asymptotics as asy
 from asymptotics.interactions import Affine, Coupling, Flow, action, evaluate, fit_flow, sampled_kl
-from asymptotics.interactions.action import symmetrised
+from asymptotics.interactions.networks.action import symmetrised
 from derivations.interactions.equations import coefficient, symbolic_action
 
 

@@ -29,8 +29,8 @@ from asymptotics.interactions import (
     trace_series,
     whitened_traces,
 )
-from asymptotics.interactions.averages import kl_learned_target, kl_target_learned
-from asymptotics.interactions.model import hermite_features
+from asymptotics.interactions.coupling.averages import kl_learned_target, kl_target_learned
+from asymptotics.interactions.coupling.model import hermite_features
 
 
 def waves(n, d):

@@ -18,8 +18,8 @@ from asymptotics.random_features import (
     ridge,
     samples_star,
 )
-from asymptotics.random_features.spectrum import density
-from asymptotics.random_features.times import longest
+from asymptotics.random_features.losses.spectrum import density
+from asymptotics.random_features.losses.times import longest
 
 TWO = {"eigenvalues": [0.5, 1.5], "masses": [0.5, 0.5]}
 
@@ -258,7 +258,7 @@ def test_start_of_the_homotopy_is_far_enough(psi_p):
 
 
 def test_a_wrong_root_is_refused(monkeypatch):
-    from asymptotics.random_features import contour
+    from asymptotics.random_features.resolvents import contour
 
     def wrong(start, at, z):
         points = along(start, at, z)

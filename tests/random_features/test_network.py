@@ -16,7 +16,7 @@ from asymptotics.random_features import (
     compare_digits,
     hermite_constants,
 )
-from asymptotics.random_features.network import (
+from asymptotics.random_features.process.network import (
     Features,
     Trained,
     averaged_features,

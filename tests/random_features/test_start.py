@@ -25,7 +25,7 @@ from asymptotics.random_features import (
     sampling_times,
 )
 from asymptotics.random_features import generated as law
-from asymptotics.random_features.network import Trained, averaged_features, drawn_features, population_features
+from asymptotics.random_features.process.network import Trained, averaged_features, drawn_features, population_features
 from asymptotics.random_features.simulation import one_network
 
 

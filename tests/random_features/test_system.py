@@ -23,7 +23,7 @@ from asymptotics.random_features import (
     sample,
     sampling_times,
 )
-from asymptotics.random_features.kernel import SampleAverage
+from asymptotics.random_features.losses.kernel import SampleAverage
 from asymptotics.random_features.simulation import Runs
 
 TABLE = {"features": 4.0, "samples": 2.0, "diffusion_time": 0.05, "ridge": 0.01, "times": [0.1, 1.0, 10.0]}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..common.input.checks import InputError, array, integer
+from ...common.input.checks import InputError, array, integer
 from .flow import Flow, flow_of
 
 #: Entries of the largest tensor (memory: eight bytes each, several times).

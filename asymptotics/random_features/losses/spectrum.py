@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.numerics.contours import ellipse
-from .contour import HEIGHT, along
-from .equations import Model, Points, SolveError, Source, newton, solve_real, tangent
+from ...common.numerics.contours import ellipse
+from ..resolvents.contour import HEIGHT, along
+from ..resolvents.equations import Model, Points, SolveError, Source, newton, solve_real, tangent
 from .ridge import ridge
 
 #: Grid of the density: points a decade, and decades below the upper end.

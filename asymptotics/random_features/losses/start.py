@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .equations import Model, Points, solve_real
+from ..resolvents.equations import Model, Points, solve_real
 from .ridge import rank
 
 

@@ -18,8 +18,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .contour import Contour, around
-from .equations import Model, Points, Source, response
+from ..resolvents.contour import Contour, around
+from ..resolvents.equations import Model, Points, Source, response
 from .start import resolvent_traces
 
 

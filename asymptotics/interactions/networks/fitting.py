@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import ComputationError, array, integer
+from ...common.input.checks import ComputationError, array, integer
 from .flow import Affine, Coupling, Flow, flow_of
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..common.input.checks import InputError
-from .equations import Model, Source, derivative, solve_real
+from ...common.input.checks import InputError
+from ..resolvents.equations import Model, Source, derivative, solve_real
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import array, integer, number
-from ..common.output.results import Result, to_builtin
-from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import run_ensemble, spawn
-from .activations import activation
-from .generated import FIRST, LAST, STEPS, sampling_times, step_factors
+from ...common.input.checks import array, integer, number
+from ...common.output.results import Result, to_builtin
+from ...common.running.checkpoints import Checkpoint
+from ...common.running.ensembles import run_ensemble, spawn
+from ..activations import activation
+from ..generated import FIRST, LAST, STEPS, sampling_times, step_factors
+from ..problem import Problem
 from .network import Trained, averaged_features, drawn_features
-from .problem import Problem
 
 MEASURES = ("norm", "copied", "cosine", "recall_train", "recall_fresh")
 #: A sample is a copy if its nearest training point is nearer than this share of the distance to the second nearest.

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..common.input.checks import InputError
-from .equations import Model
+from ...common.input.checks import InputError
+from ..resolvents.equations import Model
 from .flow import Flow
 from .ridge import RidgePoint, rank, ridge
 from .start import left_over

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.input.checks import array, number
+from ...common.input.checks import array, number
 from .model import CoupledGaussian, Split, order_counts
 from .traces import PENALTY, equivalent, trace_matrix
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .activations import Activation
+from ..activations import Activation
 
 #: Order of Mehler's formula: ρ^8 is nothing for vectors in 50 dimensions.
 ORDERS = 8

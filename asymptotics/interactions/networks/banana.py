@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import kve
 
-from ..common.input.checks import InputError, array, integer
+from ...common.input.checks import InputError, array, integer
 
 #: Nodes of the trapezoidal rule in the logarithm of s, and its reach.
 NODES = 4000

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, fail
-from ..common.output.records import Record
-from .flow import Affine, Coupling, Flow
+from ...common.input.checks import InputError, array, fail
+from ...common.output.records import Record
+from ..networks.flow import Affine, Coupling, Flow
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..common.numerics.contours import around_interval
-from ..common.numerics.sample_covariance import Population
-from .contour import DENSITY
-from .equations import Model
+from ...common.numerics.contours import around_interval
+from ...common.numerics.sample_covariance import Population
+from ..resolvents.contour import DENSITY
+from ..resolvents.equations import Model
 from .flow import relaxation
 
 #: Half-height of the ellipse in ln(σ₀ + b²/α²).

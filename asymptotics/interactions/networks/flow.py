@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, fail
+from ...common.input.checks import InputError, array, fail
 
 #: Relative size of G[G[u, v], w] below which a coupling counts as volume preserving.
 ROUNDING = 1e-12

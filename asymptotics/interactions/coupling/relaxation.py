@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..common.input.checks import array
+from ...common.input.checks import array
 from .model import CoupledGaussian, coefficients
 
 

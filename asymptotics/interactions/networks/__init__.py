@@ -1,0 +1,1 @@
+"""Invertible networks of any depth: their density, action and fits."""

@@ -1,0 +1,1 @@
+"""Networks in R^d, and samples of them."""

@@ -1,0 +1,1 @@
+"""The resolvent of the features' correlation U: self-consistent equations, contours around the spectrum, the outlier."""
