@@ -143,7 +143,8 @@ def optimise(
     controls : mapping
         Key → ``(low, high)`` or ``(low, high, pieces)``. Keys: ``training.learning_rate`` (it takes the place of the schedule),
         ``training.weight_decay``, ``training.times`` (one time), ``training.time_probabilities``, ``training.weights``,
-        ``training.rates.NAME``. Bounds are needed: without them there may be no optimum.
+        ``training.rates.NAME``. Bounds are needed: without them there may be no
+        optimum (where noise helps, an ever shorter burst of an ever higher rate is ever better).
     horizon : float, optional
         n/d, samples per dimension; default that of the experiment.
     basis : {"constant", "spline"}

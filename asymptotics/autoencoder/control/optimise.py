@@ -58,33 +58,19 @@ def optimise(
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Optimum:
-    """Controls along the training, constant on pieces or splines, that make an objective least at given n/d.
+    """`asymptotics.optimise` on a problem of this room; what is not said here is as there.
 
     Parameters
     ----------
     problem : Problem
     objective : str, callable or Objective
         See `chosen.objective_of`.
-    controls : mapping
-        Key → ``(low, high)`` or ``(low, high, pieces)``: ``training.learning_rate``, ``training.weight_decay``, ``training.times``
-        (one time), ``training.time_probabilities``, ``training.rates.NAME``. Bounds are needed: without them there may be no
-        optimum (where noise helps, an ever shorter burst of an ever higher rate is ever better). Or texts ``KEY=LOW:HIGH[:PIECES]``.
+    controls : mapping or sequence
+        Also texts ``KEY=LOW:HIGH[:PIECES]``.
     make : callable, optional
         From changed keys to a problem; default the same problem with other settings.
-    at, cosine
-        Of the objective.
-    horizon : float, optional
-        n/d; default that of the experiment, (samples a step) τ/(2η).
-    basis : {"constant", "spline"}
-        Controls are constant on equal pieces (default 100), or cubic splines on them (default 12), within their bounds everywhere.
-    starts : int
-        Searches: from the best constants, ramps down and up, random steps.
-    seed : int
-        Of the random starts.
     only_theory : bool
-        Do not carry out the best constant and the optimum in R^d (``simulation`` table).
-    tolerance : float, optional
-        Of the expectations, as in `solve`.
+        Do not carry out the best constant and the optimum in R^d.
 
     Raises
     ------

@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import boolean, float64, int64, types, uint32
 
-from ...common.numerics.cache import LOCK
-from ...common.numerics.compiled import njit
+from ...common.numerics.compiled import Kinds, njit
 from ...common.numerics.normals import LANES, TILE64, normal_tile64, uniform
 
 #: Streams of the generator; the counter's step is a block of steps (normals) or a step (uniform numbers).
@@ -446,13 +445,5 @@ def _written(sizes: Sizes) -> Callable[..., None]:
     return advance
 
 
-_compiled: dict[Sizes, Any] = {}
-
-
-def steps_of(sizes: Sizes) -> Any:
-    """The compiled steps for these sizes (explicit types, so that the machine code is kept on disk)."""
-    with LOCK:
-        if sizes not in _compiled:
-            compiled = njit(_signature, cache=True, nogil=True, error_model="numpy")
-            _compiled[sizes] = compiled(_written(sizes))
-    return _compiled[sizes]
+#: The compiled steps for some sizes.
+steps_of = Kinds[Sizes](lambda sizes: (_written(sizes), _signature))

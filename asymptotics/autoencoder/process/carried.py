@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, types, uint32
+from numba import float64, int64, types, uint32
 
-from ...common.numerics.cache import LOCK
-from ...common.numerics.compiled import njit
+from ...common.numerics.compiled import Kinds, njit, real_type
 from ...common.numerics.normals import LANES, TILE32, normal_block
 from .arithmetic import BLOCK, add, combined, dot, scaled
 
@@ -145,26 +144,16 @@ def _carry(
 
 _vector, _matrix = float64[::1], float64[:, ::1]
 _phi = types.FunctionType(types.void(_vector, _vector, _vector, _vector))
-_compiled: dict[tuple[str, str], Any] = {}
 
 
-def _kernel(function: Any, dtype: str, last: Callable[[Any], tuple[Any, ...]]) -> Any:
-    """For one precision, compiled with explicit types (so that it is kept on disk); ``last`` are those after the labels'."""
-    with LOCK:
-        if (function.__name__, dtype) not in _compiled:
-            rows = (float32 if dtype == "float32" else float64)[:, ::1]
-            network = (_phi, int64[::1], rows, _vector, _matrix, _matrix, _vector, int64[::1], int64)
-            signature = types.void(*network, *last(rows))
-            compiled = njit(signature, cache=True, nogil=True, error_model="numpy")(function)
-            _compiled[function.__name__, dtype] = compiled
-    return _compiled[function.__name__, dtype]
+def _types(dtype: str, last: Callable[[Any], tuple[Any, ...]]) -> Any:
+    """The signature for one precision; ``last`` are the types after the labels'."""
+    rows = real_type(dtype)[:, ::1]
+    return types.void(_phi, int64[::1], rows, _vector, _matrix, _matrix, _vector, int64[::1], int64, *last(rows))
 
 
-def sample(dtype: str) -> Any:
-    """`_sample`, compiled."""
-    return _kernel(_sample, dtype, lambda rows: (rows, uint32, uint32, int64, rows, _matrix, _matrix, _vector))
-
-
-def carry(dtype: str) -> Any:
-    """`_carry`, compiled."""
-    return _kernel(_carry, dtype, lambda rows: (uint32, uint32, int64, rows))
+#: `_sample` and `_carry` for one precision.
+sample = Kinds[str](
+    lambda dtype: (_sample, _types(dtype, lambda rows: (rows, uint32, uint32, int64, rows, _matrix, _matrix, _vector)))
+)
+carry = Kinds[str](lambda dtype: (_carry, _types(dtype, lambda rows: (uint32, uint32, int64, rows))))

@@ -18,10 +18,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int64, types, uint32
+from numba import float64, int64, types, uint32
 
-from ...common.numerics.cache import LOCK
-from ...common.numerics.compiled import njit
+from ...common.numerics.compiled import Kinds, njit, real_type
 from ...common.numerics.normals import LANES, TILE32, normal_block, uniform
 from ..model.streams import BASE, TARGET
 from .arithmetic import BLOCK, add, combined, dot, dots, product, scaled
@@ -329,14 +328,5 @@ def _signature(real: Any) -> Any:
     )  # fmt: skip
 
 
-_compiled: dict[str, Any] = {}
-
-
-def advance(dtype: Any) -> Any:
-    """The compiled `_advance` for weights of single or double precision (explicit types, so that it is kept on disk)."""
-    name = np.dtype(dtype).name
-    with LOCK:
-        if name not in _compiled:
-            real = {"float32": float32, "float64": float64}[name]
-            _compiled[name] = njit(_signature(real), cache=True, nogil=True, error_model="numpy")(_advance)
-    return _compiled[name]
+#: The compiled `_advance` for weights of single or double precision, by the name of their type.
+advance = Kinds[str](lambda dtype: (_advance, _signature(real_type(dtype))))

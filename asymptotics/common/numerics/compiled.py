@@ -13,16 +13,19 @@ import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numba
+import numpy as np
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.runtime import rtsys
 
-from .cache import cache_directory, damaged, not_kept, touch
+from .cache import LOCK, cache_directory, damaged, not_kept, touch
 from .sources import source_key
 
 _log = logging.getLogger(__name__)
+
+K = TypeVar("K")
 
 
 class _Locator:
@@ -126,6 +129,32 @@ def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
         return compiled
 
     return decorate
+
+
+class Kinds(Generic[K]):
+    """One function compiled for several kinds, each when it is first asked for (explicit types: its machine code is kept on disk).
+
+    Parameters
+    ----------
+    of : callable
+        Kind → the function and its signature.
+    """
+
+    def __init__(self, of: Callable[[K], tuple[Callable[..., Any], Any]]) -> None:
+        self._of = of
+        self._known: dict[K, Any] = {}
+
+    def __call__(self, kind: K) -> Any:
+        with LOCK:
+            if kind not in self._known:
+                function, signature = self._of(kind)
+                self._known[kind] = njit(signature, cache=True, nogil=True, error_model="numpy")(function)
+        return self._known[kind]
+
+
+def real_type(dtype: Any) -> Any:
+    """numba's number of single or double precision."""
+    return {"float32": numba.float32, "float64": numba.float64}[np.dtype(dtype).name]
 
 
 def _is_type(value: Any) -> bool:
