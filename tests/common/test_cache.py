@@ -178,7 +178,7 @@ def run(code, home, kept, **variables):
         ),
         # A module far behind the one that writes the source: it is derived again (by the same text: only the file tells).
         (
-            "derivations/autoencoder/moments.py",
+            "derivations/autoencoder/training/moments.py",
             ("from __future__ import annotations\n", "from __future__ import annotations\n\nprint('derived')\n"),
             "from asymptotics.common.numerics import codegen\n"
             "print(codegen.cached_source('x', ['asymptotics.autoencoder.kernels.compile'], lambda: str(__import__('time').time())))",
