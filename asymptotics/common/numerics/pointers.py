@@ -39,8 +39,7 @@ def function_at(signature: Any) -> Any:
     return at
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def borrowed(typingctx: Any, arrays: Any) -> Any:
+def _borrowed(typingctx: Any, arrays: Any) -> Any:
     """For compiled code: a named tuple of arrays whose references are not counted; whoever called keeps them.
 
     A function that takes dozens of arrays counts every one of them at its beginning and at its end, which takes longer than a
@@ -56,3 +55,6 @@ def borrowed(typingctx: Any, arrays: Any) -> Any:
         return found
 
     return arrays(arrays), generate
+
+
+borrowed: Any = intrinsic(_borrowed)
