@@ -24,7 +24,7 @@ from .loss_terms import unpredicted_along
 from .path import TrainingPath
 from .relaxation import SkipRelaxation
 from .stepping import StepError, finite, pieces_of
-from .steps import DENSE_NODES, Steps, compiled_steps, solver_steps
+from .steps import DENSE_NODES, Course, Steps, compiled_steps, solver_steps
 
 
 class SolveError(ComputationError):
@@ -146,13 +146,14 @@ def integrate(
     pieces = pieces_of(drift, tau_max)
     # A solver that starts anew on every piece makes its error anew.
     shares = np.sqrt(len(pieces) - 1)
-    options = {"rtol": max(controls.rtol / shares, 3e-14), "atol": atol / shares, "scale": scale_of(problem)}
-    steps_of = compiled_steps if controls.method == "DOP853" and drift.kernels.compiled else solver_steps
+    rtol, scale = max(controls.rtol / shares, 3e-14), scale_of(problem)
+    course = Course(drift, y0, pieces, rtol, atol / shares, scale, allowed)
+    direct = controls.method == "DOP853" and drift.kernels.compiled
     taken = Steps.none(len(y0))
     message = None
     with _progress.bar(tau_max, "order parameters", enabled=progress, unit=" of tau", unit_scale=True) as watch:
         try:
-            for more in steps_of(controls, drift, y0, pieces, allowed=allowed, **options):
+            for more in compiled_steps(course) if direct else solver_steps(course, controls.solver):
                 taken = taken.followed_by(more)
                 watch.update(float(taken.knots[-1]) - watch.n)
                 if clock is not None:

@@ -117,25 +117,43 @@ _REASONS = {
 }
 
 
-def compiled_steps(
-    controls: Any,
-    drift: Drift,
-    y0: np.ndarray,
-    pieces: np.ndarray,
-    *,
-    rtol: float,
-    atol: np.ndarray,
-    scale: float,
-    allowed: float,
-) -> Iterator[Steps]:
+@dataclass(frozen=True)
+class Course:
+    """What is integrated, and how well.
+
+    Attributes
+    ----------
+    drift : Drift
+    y0 : (size,)
+    pieces : (n,)
+        Ends of pieces of [0, τ] that no step crosses.
+    rtol, atol : float, (size,)
+    scale : float
+        Of the problem: beside the start, what says which state has diverged.
+    allowed : float
+        What the derivative may be wrong by its nodes.
+    """
+
+    drift: Drift
+    y0: np.ndarray
+    pieces: np.ndarray
+    rtol: float
+    atol: np.ndarray
+    scale: float
+    allowed: float
+
+
+def compiled_steps(course: Course) -> Iterator[Steps]:
     """Steps of DOP853 from the first to the last of ``pieces``, none of which crosses an end of one."""
+    drift, rtol, atol = course.drift, course.rtol, course.atol
     functions, varies = drift.kernels.addresses, drift.varies
     given = stages(drift.given, STAGES) if varies else drift.given
-    work, y = Workspace(len(y0)), y0.copy()
+    work, y = Workspace(len(course.y0)), course.y0.copy()
     counts = np.zeros(7, dtype=np.int64)
-    clock = np.array([0.0, 0.0, 0.0, allowed, DIVERGED_BEYOND * (scale + float(np.max(np.abs(y0)))), 0.0])
+    limit = DIVERGED_BEYOND * (course.scale + float(np.max(np.abs(y))))
+    clock = np.array([0.0, 0.0, 0.0, course.allowed, limit, 0.0])
     usual: float | None = None
-    for left, right in itertools.pairwise(pieces):
+    for left, right in itertools.pairwise(course.pieces):
         clock[:3] = left, 0.0, right
         counts[:] = 0
         if varies:
@@ -165,29 +183,19 @@ def compiled_steps(
         usual = clock[STEP] if usual is None or right - left > usual else max(usual, clock[STEP])
 
 
-def solver_steps(
-    controls: Any,
-    drift: Drift,
-    y0: np.ndarray,
-    pieces: np.ndarray,
-    *,
-    rtol: float,
-    atol: np.ndarray,
-    scale: float,
-    allowed: float,
-) -> Iterator[Steps]:
+def solver_steps(course: Course, method: Any) -> Iterator[Steps]:
     """The same by one of SciPy's solvers."""
-    nodes = lobatto(DENSE_NODES)
+    drift, y0, pieces, nodes = course.drift, course.y0, course.pieces, lobatto(DENSE_NODES)
     if not np.all(np.isfinite(finite(drift)(0.0, y0))):
         raise StepError(float(pieces[0]), _REASONS[NOT_FINITE])
     before = drift.nodes_error(pieces[0], y0)
-    for solver in steps(controls.solver, drift, y0, pieces, rtol=rtol, atol=atol, scale=scale):
+    for solver in steps(method, drift, y0, pieces, scale=course.scale, rtol=course.rtol, atol=course.atol):
         dense = solver.dense_output()
         inside = solver.t_old + (solver.t - solver.t_old) * nodes
         values = np.array([dense(t) for t in inside[:-1]] + [solver.y])
         drift.nodes.mode[OVERFLOW] = 0
         after = drift.nodes_error(solver.t, solver.y)
-        if drift.overflowed and np.max(np.abs(after)) > allowed:
+        if drift.overflowed and np.max(np.abs(after)) > course.allowed:
             drift.crowded += 1
             raise StepError(float(solver.t), _REASONS[NO_ROOM])
         yield Steps(
