@@ -62,8 +62,9 @@ class Chooser:
 
     #: Fractions of the training at which the drift is refined (of τ_max, or of the clock that a rate schedule makes).
     FRACTIONS = (0.0, 0.08, 0.2, 0.35, 0.6, 1.0)
-    #: Share of the tolerance that the expectations may take.
-    SAFETY = 0.5
+    #: Share of the tolerance that the expectations may take, and those over pairs of times: their errors along the pilot path may
+    #: grow more on the path itself.
+    SAFETY, PAIRS = 0.5, 0.3
 
     def __init__(
         self,
@@ -113,9 +114,9 @@ class Chooser:
             rule = self.natural
         elif "moments" not in self.kernels.exact:
             rungs = [r for r in self.ladder if r.nodes >= first.nodes or r.kind != first.kind]
-            rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule)
+            rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule, self.SAFETY)
         if self.noise_ladder:
-            noise, more = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.noise)
+            noise, more = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.noise, self.PAIRS)
             error += more
         self.evaluations += self.pilot_drift.evaluations
         return rule, noise, error
@@ -170,7 +171,9 @@ class Chooser:
         rate = rate * (1 + rate) / 2
         return self.schedule.clock(taus), np.divide(1.0, rate, out=np.zeros_like(rate), where=rate > 0)
 
-    def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None) -> Any:
+    def _refine(
+        self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None, share: float
+    ) -> Any:
         if fixed is not None:
             above = [r for r in rungs if r.kind == fixed.kind and r.nodes > 1.2 * fixed.nodes]
             rungs = [fixed, above[0] if above else Rule(fixed.kind, fixed.nodes * 2)]
@@ -182,7 +185,7 @@ class Chooser:
             if finer.kind == "sobol" and np.isfinite(last):
                 # Two rungs may agree by chance: no better than half of what the rungs before differed by.
                 error = max(error, last / 2)
-            return fixed is not None or error < self.SAFETY * self.tolerance
+            return fixed is not None or error < share * self.tolerance
 
         used, finer, _ = climb(rungs, lambda rule: self._drifts(pair(rule), states, taus), agree)
         # Sobol' points gain little from one rung to the next: only the finer one is as good as their difference says.
