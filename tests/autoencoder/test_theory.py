@@ -235,11 +235,12 @@ def test_other_integrators_agree(three_clusters, three_clusters_path):
         np.testing.assert_allclose(at.Q, three_clusters_path(4.0).Q, atol=3e-5)
 
 
-def test_a_solve_that_stops_early_raises_with_its_partial_path(three_clusters):
+@pytest.mark.parametrize("method", ["DOP853", "RK23"])
+def test_a_solve_that_stops_early_raises_with_its_partial_path(three_clusters, method):
     with pytest.raises(SolveError, match="max_steps") as caught:
-        solve_problem(three_clusters.problem, rule=Rule("hermite", 24), max_steps=5, method="RK23")
+        solve_problem(three_clusters.problem, rule=Rule("hermite", 24), max_steps=5, method=method)
     partial = caught.value.partial
-    assert 0.0 < partial.tau_max < 4.0
+    assert 0.0 < partial.tau_max < 4.0 and len(partial.knots) == 6
     # What there is of it is the path, at the accuracy of a rough integrator.
     whole = asy.solve(three_clusters, tolerance=1e-8)
     at = 0.5 * partial.tau_max

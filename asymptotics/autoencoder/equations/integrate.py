@@ -147,7 +147,7 @@ def integrate(
     # A solver that starts anew on every piece makes its error anew.
     shares = np.sqrt(len(pieces) - 1)
     rtol, scale = max(controls.rtol / shares, 3e-14), scale_of(problem)
-    course = Course(drift, y0, pieces, rtol, atol / shares, scale, allowed)
+    course = Course(drift, y0, pieces, rtol, atol / shares, scale, allowed, controls.max_steps)
     direct = controls.method == "DOP853" and drift.kernels.compiled
     taken = Steps.none(len(y0))
     message = None

@@ -96,9 +96,12 @@ class Workspace:
         self.knots, self.values = np.empty(MANY + 1), np.empty((MANY, DENSE_NODES, size))
         self.errors, self.changes, self.inside = np.empty((MANY, size)), np.zeros((MANY + 1, size)), np.empty(MANY)
 
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """What the compiled functions write the steps in."""
-        return self.knots, self.values, self.errors, self.changes, self.inside
+    def arrays(self, count: int = MANY) -> tuple[np.ndarray, ...]:
+        """What the compiled functions write the next steps in, at most ``count``."""
+        return (
+            self.knots[: count + 1], self.values[:count], self.errors[:count], self.changes[: count + 1],
+            self.inside[:count],
+        )  # fmt: skip
 
     def taken(self, count: int) -> Steps:
         """The steps of the last call."""
@@ -132,6 +135,8 @@ class Course:
         Of the problem: beside the start, what says which state has diverged.
     allowed : float
         What the derivative may be wrong by its nodes.
+    max_steps : int
+        No more are taken.
     """
 
     drift: Drift
@@ -141,6 +146,7 @@ class Course:
     atol: np.ndarray
     scale: float
     allowed: float
+    max_steps: int
 
 
 def compiled_steps(course: Course) -> Iterator[Steps]:
@@ -153,6 +159,7 @@ def compiled_steps(course: Course) -> Iterator[Steps]:
     limit = DIVERGED_BEYOND * (course.scale + float(np.max(np.abs(y))))
     clock = np.array([0.0, 0.0, 0.0, course.allowed, limit, 0.0])
     usual: float | None = None
+    left_over = course.max_steps
     for left, right in itertools.pairwise(course.pieces):
         clock[:3] = left, 0.0, right
         counts[:] = 0
@@ -170,8 +177,10 @@ def compiled_steps(course: Course) -> Iterator[Steps]:
             work.knots[0], counts[STEPS] = clock[NOW], 0
             if varies:
                 drift.fill(given, clock[NOW] + PLACES * min(clock[STEP], right - clock[NOW]))
-            advance(functions, rtol, clock, atol, y, work.k, counts, *work.arrays(), given, drift.nodes, drift.room)
+            room = work.arrays(max(1, min(MANY, left_over)))
+            advance(functions, rtol, clock, atol, y, work.k, counts, *room, given, drift.nodes, drift.room)
             done = int(counts[STEPS])
+            left_over -= done
             if done:
                 yield work.taken(done)
                 work.changes[0] = work.changes[done]
