@@ -176,8 +176,7 @@ def carried(functions, states, lengths, changes, errors, added, inside, displace
         size = math.sqrt(size)
         if size > 0.0:
             h, used = displacement * (1.0 + largest), 0
-            y[:] = states[k]
-            rates(functions, k * several, y, base, given, nodes, room)
+            rates(functions, k * several, states[k], base, given, nodes, room)
             nodes.mode[FROZEN] = 1
             for a in range(n):
                 V[0, a] = whole[a] / size
@@ -214,12 +213,10 @@ def carried(functions, states, lengths, changes, errors, added, inside, displace
 )  # fmt: skip
 def potentials(functions, states, out, given, nodes, room):  # type: ignore[no-untyped-def]
     """out = E[ℓ] averaged over clusters and times, at every state."""
-    y = np.empty(states.shape[1])
     averaged = averaged_at(functions[AVERAGED_AT])
     several = 1 if given.numbers.shape[0] > 1 else 0
     for i in range(states.shape[0]):
-        y[:] = states[i]
-        averaged(functions, i * several, y, given, nodes, room)
+        averaged(functions, i * several, states[i], given, nodes, room)
         value = 0.0
         for g in range(given.pi.shape[0]):
             value += given.pi[g] * room.averaged[g, room.averaged.shape[1] - 1]
