@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from functools import cache
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -13,20 +12,9 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
+from tests.reference_example import auto_encoder, path
 
 NEGATIVE_ZERO = re.compile(r"(?<![\w.])-0(?:\.0*)?(?![\d.]|e)")
-
-
-@cache
-def auto_encoder():
-    """The reference experiment, made small: experiment, path, runs."""
-    small = {"dimension": 64, "runs": 3, "samples": 40}
-    experiment = asy.example("three-clusters").replace({"training.tau": 0.5}, simulation=small)
-    return experiment, asy.solve(experiment), asy.simulate(experiment, progress=False, workers=1)
-
-
-def path():
-    return auto_encoder()[1]
 
 
 def linear():

@@ -8,47 +8,15 @@ import numpy as np
 import pytest
 
 from asymptotics.autoencoder.kernels.network import Forward
-from asymptotics.autoencoder.model import streams
-from asymptotics.autoencoder.process import steps as sgd_kernels
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import SgdState, Trainer, one_run, prepare, train
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.normals import fill_normals32, philox_key
 from asymptotics.common.running.ensembles import run_ensemble, spawn
-from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field
+from derivations.autoencoder.network.denoiser import Denoiser, local_field
+from tests.autoencoder.sgd_problems import FOUR_TIMES, named, sample_of, three_clusters
 
-
-def named(name: str, hidden: int, activation: str = "tanh", **options: object) -> Forward:
-    return Forward.of(architecture(name, hidden, activation=activation, **options))
-
-
-def sample_of(problem: SgdProblem, seed, number: int):
-    """(x₀, x₁) and the time's index of a sample, from the documented streams."""
-    key, d = philox_key(seed), problem.dimension
-    z0, z1, pick = np.empty(d, np.float32), np.empty(d, np.float32), np.empty(1, np.int64)
-    fill_normals32(*key, streams.BASE, number, z0)
-    fill_normals32(*key, streams.TARGET, number, z1)
-    sgd_kernels.choose(*key, streams.CLUSTER, number, np.cumsum(problem.weights), pick)
-    _, U, counts = problem.begin(seed)
-    spread = np.sqrt(np.repeat(problem.eigenvalues[pick[0]], counts))
-    x1 = problem.centroids[pick[0]] @ U + spread * z1
-    sgd_kernels.choose(*key, streams.TIME, number, np.cumsum(problem.time_weights), pick)
-    return z0.astype(float), x1, pick[0]
-
-
-FOUR_TIMES = dict(
-    alpha=[0.9, 0.6, 0.3, 0.05], beta=[0.1, 0.5, 0.7, 0.9], time_weights=[0.1, 0.2, 0.3, 0.4]
-)  # fmt: skip
 DATA, NOISE = dict(y0=[0.0] * 4, y1=[1.0] * 4), dict(y0=[1.0] * 4, y1=[0.0] * 4)
 VELOCITY = dict(y0=[-1.0, -1.2, -0.8, -1.0], y1=[1.0, 0.9, 1.3, 1.1])
-
-
-def three_clusters(d: int, **changes) -> SgdProblem:
-    """The reference example: w_γ(0) = 0.1 √d μ_γ, centroids 3e₁, −3e₂, −3e₁."""
-    c = np.array([[3.0, 0.0], [0.0, -3.0], [-3.0, 0.0]])
-    w = 0.1 * c[:2]
-    options = dict(weight_decay=0.1, theta=w[None], q=(w @ w.T)[None]) | changes
-    return SgdProblem(named("tied", 2), d, c, [0.3], [0.7], [0.0], [1.0], 0.1, 4.0, **options)
 
 
 @pytest.fixture

@@ -5,37 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import DivergedError, train
 from asymptotics.common.input.checks import InputError
-from derivations.autoencoder.network.denoiser import architecture
-
-
-def named(name: str, hidden: int, activation: str = "tanh", **options: object) -> Forward:
-    return Forward.of(architecture(name, hidden, activation=activation, **options))
-
-
-def small(forward, **changes):
-    """A problem at d = 7 that nothing about is special: two atoms, unequal clusters with unequal spreads, λ, η large."""
-    rng = np.random.default_rng(0)
-    p = forward.vectors
-    options = dict(
-        dimension=7, centroids=[[1.5, 0.3], [-0.7, 1.1], [0.2, -2.0]], weights=[0.5, 0.3, 0.2], masses=[0.6, 0.4],
-        eigenvalues=[[1.0, 0.3], [0.5, 2.0], [0.0, 1.4]], alpha=[0.3], beta=[0.7], y0=[0.0], y1=[1.0],
-        learning_rate=0.3, tau=1.0, weight_decay=0.4, b=0.37,
-        initial=(rng.standard_normal((p, 7)), rng.standard_normal((2, 7))),
-        parameters=rng.standard_normal(forward.parameters), dtype="float64",
-    ) | changes  # fmt: skip
-    return SgdProblem(forward, **options)
-
-
-def three_clusters(d: int, **changes) -> SgdProblem:
-    """The reference example: w_γ(0) = 0.1 √d μ_γ, centroids 3e₁, −3e₂, −3e₁."""
-    c = np.array([[3.0, 0.0], [0.0, -3.0], [-3.0, 0.0]])
-    w = 0.1 * c[:2]
-    options = dict(weight_decay=0.1, theta=w[None], q=(w @ w.T)[None]) | changes
-    return SgdProblem(named("tied", 2), d, c, [0.3], [0.7], [0.0], [1.0], 0.1, 4.0, **options)
+from tests.autoencoder.sgd_problems import named, small, three_clusters
 
 
 def test_divergence_is_loud():

@@ -11,11 +11,11 @@ from scipy import stats
 
 from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.model import streams
-from asymptotics.autoencoder.process import steps as sgd_kernels
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import Trainer
 from asymptotics.common.numerics.normals import fill_normals32, philox_key
-from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field
+from derivations.autoencoder.network.denoiser import Denoiser, local_field
+from tests.autoencoder.sgd_problems import FOUR_TIMES, named, sample_of, small
 
 
 def gate(predicts: str = "data") -> Forward:
@@ -24,10 +24,6 @@ def gate(predicts: str = "data") -> Forward:
     u, v, w = (local_field(x) for x in "uvw")
     terms = (("u", scale * u * sympy.tanh(v)), ("u", sympy.erf(v - w)), ("v", sympy.tanh(u + scale)))
     return Forward.of(Denoiser("gate", ("u", "v", "w"), terms, parameters=(scale,), predicts=predicts))
-
-
-def named(name: str, hidden: int, activation: str = "tanh", **options: object) -> Forward:
-    return Forward.of(architecture(name, hidden, activation=activation, **options))
 
 
 #: f(x) − b x at (W, κ), straight from the definitions.
@@ -63,20 +59,6 @@ def numerical_gradient(function, x, h=1e-5):
     return out
 
 
-def sample_of(problem: SgdProblem, seed, number: int):
-    """(x₀, x₁) and the time's index of a sample, from the documented streams."""
-    key, d = philox_key(seed), problem.dimension
-    z0, z1, pick = np.empty(d, np.float32), np.empty(d, np.float32), np.empty(1, np.int64)
-    fill_normals32(*key, streams.BASE, number, z0)
-    fill_normals32(*key, streams.TARGET, number, z1)
-    sgd_kernels.choose(*key, streams.CLUSTER, number, np.cumsum(problem.weights), pick)
-    _, U, counts = problem.begin(seed)
-    spread = np.sqrt(np.repeat(problem.eigenvalues[pick[0]], counts))
-    x1 = problem.centroids[pick[0]] @ U + spread * z1
-    sgd_kernels.choose(*key, streams.TIME, number, np.cumsum(problem.time_weights), pick)
-    return z0.astype(float), x1, pick[0]
-
-
 def step_by_hand(problem: SgdProblem, nonlinear, seed, step: int, W, b, kappa):
     """One step of the update rule with central differences of the loss in R^d."""
     d, m = problem.dimension, problem.batch
@@ -101,23 +83,6 @@ def step_by_hand(problem: SgdProblem, nonlinear, seed, step: int, W, b, kappa):
     return after, b_after, kappa - eta * problem.rate_parameters * dkappa / d
 
 
-def small(forward, **changes):
-    """A problem at d = 7 that nothing about is special: two atoms, unequal clusters with unequal spreads, λ, η large."""
-    rng = np.random.default_rng(0)
-    p = forward.vectors
-    options = dict(
-        dimension=7, centroids=[[1.5, 0.3], [-0.7, 1.1], [0.2, -2.0]], weights=[0.5, 0.3, 0.2], masses=[0.6, 0.4],
-        eigenvalues=[[1.0, 0.3], [0.5, 2.0], [0.0, 1.4]], alpha=[0.3], beta=[0.7], y0=[0.0], y1=[1.0],
-        learning_rate=0.3, tau=1.0, weight_decay=0.4, b=0.37,
-        initial=(rng.standard_normal((p, 7)), rng.standard_normal((2, 7))),
-        parameters=rng.standard_normal(forward.parameters), dtype="float64",
-    ) | changes  # fmt: skip
-    return SgdProblem(forward, **options)
-
-
-FOUR_TIMES = dict(
-    alpha=[0.9, 0.6, 0.3, 0.05], beta=[0.1, 0.5, 0.7, 0.9], time_weights=[0.1, 0.2, 0.3, 0.4]
-)  # fmt: skip
 DATA, NOISE = dict(y0=[0.0] * 4, y1=[1.0] * 4), dict(y0=[1.0] * 4, y1=[0.0] * 4)
 VELOCITY = dict(y0=[-1.0, -1.2, -0.8, -1.0], y1=[1.0, 0.9, 1.3, 1.1])
 CASES = {
