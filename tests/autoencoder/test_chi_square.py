@@ -44,8 +44,8 @@ def test_statistic_is_the_squared_distance():
 
 
 def test_p_values_are_uniform_where_the_theory_is_right(path):
-    """300 ensembles of one run, and 60 of five, at d = 500."""
-    runs = simulate(path.problem, dimension=500, runs=300, tau=[1.0, 2.0], seed=11, workers=1)
+    """600 ensembles of one run, and 120 of five, at d = 500."""
+    runs = simulate(path.problem, dimension=500, runs=600, tau=[1.0, 2.0], seed=11, workers=1)
     for size in (1, 5):
         p = p_values(path, runs, size)
         assert stats.kstest(p, "uniform").pvalue > 1e-3
@@ -56,7 +56,7 @@ def test_p_values_are_uniform_where_the_theory_is_right(path):
 def test_power_is_the_rate_of_rejection(path):
     """A weight decay 30 % wrong at d = 500: the predicted share of single runs is rejected at level 0.05."""
     wrong = solve(reference(tau=2.0, weight_decay=0.13))
-    runs = simulate(path.problem, dimension=500, runs=250, tau=[1.0, 2.0], seed=5, workers=1)
+    runs = simulate(path.problem, dimension=500, runs=400, tau=[1.0, 2.0], seed=5, workers=1)
     predicted = power(path, wrong, 500, 1, level=0.05)
     assert 0.1 < predicted < 0.95
     p = p_values(wrong, runs, 1)

@@ -253,7 +253,7 @@ def test_answer_does_not_depend_on_workers():
 
 
 def test_noisy_sampler_states_a_larger_error():
-    keys = {"generations__nodes": 64, "generations__replicas": 2}
+    keys = {"generations__nodes": 256, "generations__replicas": 2}
     quiet = generations(experiment(**keys).problem, progress=False)
     noisy = generations(experiment(**keys, sampling__epsilon="0.3*(1 - t)").problem, progress=False)
     assert (
