@@ -16,8 +16,8 @@ from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity
 from .autoencoder.model.target import EmpiricalMixture as EmpiricalMixture
 from .autoencoder.model.target import GaussianMixture as GaussianMixture
 from .common.input.checks import InputError as InputError
-from .common.numerics.expectations import Rule as Rule
 from .common.numerics.interpolants import Interpolant as Interpolant
+from .common.numerics.quadrature.expectations import Rule as Rule
 from .experiment import Experiment as Experiment
 from .experiment import example as example
 from .experiment import examples as examples

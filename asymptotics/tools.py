@@ -1,8 +1,8 @@
 """What all rooms share and a user's own script needs: the look of drawings, independent runs, spectra, distances."""
 
-from .common.numerics.coordinate_densities import Gaussian
-from .common.numerics.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
-from .common.numerics.transport import mixture_w2_squared
+from .common.numerics.distances.coordinate_densities import Gaussian
+from .common.numerics.distances.transport import mixture_w2_squared
+from .common.numerics.laws.spectra import from_data, load_spectrum, mnist_covariance, mnist_digits, power_law
 from .common.output.plotting import COLOURS, COLUMN, PAGE, letter_panels, points, style
 from .common.output.verdict import Verdict
 from .common.running.ensembles import run_ensemble, spawn

@@ -120,7 +120,7 @@ def test_second_process_compiles_and_derives_nothing(tmp_path):
     import os
     import shutil
 
-    from asymptotics.common.numerics.cache import cache_directory
+    from asymptotics.common.numerics.code.cache import cache_directory
 
     def link(source, target):
         with contextlib.suppress(FileNotFoundError):  # another worker's half-written file

@@ -190,7 +190,7 @@ def test_going_on_under_other_versions_says_so_once(monkeypatch, caplog):
 
 
 def test_files_of_results_name_the_versions(tmp_path):
-    from asymptotics.common.numerics.spectra import power_law
+    from asymptotics.common.numerics.laws.spectra import power_law
     from asymptotics.common.output.results import read_arrays
 
     meta, _ = read_arrays(power_law(5, 1.0).save(tmp_path / "s.npz"))

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from asymptotics.common.numerics import cache
+from asymptotics.common.numerics.code import cache
 
 
 @pytest.fixture
@@ -27,17 +27,17 @@ def test_a_new_cache_is_private(tmp_path, monkeypatch, fresh):
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770, 0o775])
 def test_nothing_is_run_from_a_folder_that_others_can_write(tmp_path, monkeypatch, fresh, caplog, mode):
     """What was planted there is not read; kernels go to a new private folder, which is said once."""
-    from asymptotics.common.numerics import codegen
+    from asymptotics.common.numerics.code import codegen
 
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(mode)
     monkeypatch.setenv(cache.CACHE_VARIABLE, str(shared))
-    key = codegen.source_key("asymptotics.common.numerics.cache", also="planted")
+    key = codegen.source_key("asymptotics.common.numerics.code.cache", also="planted")
     planted = "raise SystemExit('planted')\n"
     (shared / f"source_{key}.txt").write_text(f"{codegen._mark(planted)}\n{planted}")
     with caplog.at_level(logging.WARNING):
-        text = codegen.cached_source("planted", ["asymptotics.common.numerics.cache"], lambda: "x = 1\n")
+        text = codegen.cached_source("planted", ["asymptotics.common.numerics.code.cache"], lambda: "x = 1\n")
         found = cache.cache_directory()
     assert text == "x = 1\n"
     assert found != shared

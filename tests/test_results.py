@@ -240,7 +240,9 @@ MAKE = {
     "autoencoder.Vanishing": lambda tmp: of(
         "stability.points.vanishing", "vanishing_overlap", saddle().problem, largest=4
     ),
-    "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.spectra").power_law(30, 1.0),
+    "common.Spectrum": lambda tmp: importlib.import_module("asymptotics.common.numerics.laws.spectra").power_law(
+        30, 1.0
+    ),
     "common.Verdict": lambda tmp: asy.compare(path(), auto_encoder()[2]),
     "linear_diffusion.Averages": lambda tmp: asy.solve(linear()),
     "linear_diffusion.ImageComparison": lambda tmp: images(),

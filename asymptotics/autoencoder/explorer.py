@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.numerics.compiled import njit
+from ..common.numerics.code.compiled import njit
 from ..common.output.views import Curve, Plane, View
 from .collapse.collapse_map import CollapseMap
 from .generated.density import GeneratedDensity

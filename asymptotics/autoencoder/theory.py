@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..common.input.checks import boolean, fail, integer, number
-from ..common.numerics.expectations import Rule
-from ..common.numerics.lattices import DIMENSIONS
+from ..common.numerics.quadrature.expectations import Rule
+from ..common.numerics.quadrature.lattices import DIMENSIONS
 from ..common.running import progress as _progress
 from .equations.drift import Drift
 from .equations.errors import path_error

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, integer, number
-from ..common.numerics.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
+from ..common.numerics.laws.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
 from ..common.output.results import Result
 from ..common.running.ensembles import run_ensemble, spawn
 from .averaged.agreement import effective_dimension, model_agreement

@@ -12,7 +12,7 @@ from ..common.input.checks import InputError, array, boolean, choice, fail, inte
 from ..common.input.notation import Notation
 from ..common.input.settings import Settings
 from ..common.input.spectrum import checked_spectrum
-from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
+from ..common.numerics.laws.spectra import Spectrum, load_spectrum, power_law, spiked
 from .diffusion.sampler import VARIANCES
 from .diffusion.schedule import Schedule
 

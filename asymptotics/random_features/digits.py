@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import fail, present
-from ..common.numerics.spectra import load_spectrum, mnist_digits
+from ..common.numerics.laws.spectra import load_spectrum, mnist_digits
 from ..common.output.results import Result, to_builtin
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import run_ensemble, spawn

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..common.input.checks import array, fail
-from ..common.numerics.sample_covariance import SolveError
+from ..common.numerics.laws.sample_covariance import SolveError
 from .losses.kernel import SampleAverage, corner
 from .problem import Problem
 from .settings import RandomFeatures

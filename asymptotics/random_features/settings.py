@@ -12,7 +12,7 @@ from ..common.input.checks import InputError, array, choice, fail, integer, numb
 from ..common.input.notation import Notation
 from ..common.input.settings import Settings
 from ..common.input.spectrum import checked_spectrum
-from ..common.numerics.spectra import Spectrum, load_spectrum, power_law, spiked
+from ..common.numerics.laws.spectra import Spectrum, load_spectrum, power_law, spiked
 from .activations import activation
 
 #: Ratios beyond these are no longer of order one in any dimension that fits a computer.

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, choice, integer, number
-from ..common.numerics.coordinate_densities import Density, Gaussian, squared_distances
-from ..common.numerics.joint_densities import Kernels, Law, LogDistances, log_distances
-from ..common.numerics.pair_sums import kernel_variance
+from ..common.numerics.distances.coordinate_densities import Density, Gaussian, squared_distances
+from ..common.numerics.distances.joint_densities import Kernels, Law, LogDistances, log_distances
+from ..common.numerics.distances.pair_sums import kernel_variance
 from ..common.output.ensemble import wilson_interval
 from .result import PAIRS, Estimate, RelativeDistance
 from .samples import KERNELS, data_sets, stacked

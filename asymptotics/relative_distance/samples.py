@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, array, choice, fail
-from ..common.numerics.coordinate_densities import Gaussian
-from ..common.numerics.spectra import UNREADABLE
+from ..common.numerics.distances.coordinate_densities import Gaussian
+from ..common.numerics.laws.spectra import UNREADABLE
 
 KERNELS = ("optimal", "scott")
 

@@ -8,7 +8,7 @@ from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.model import streams
 from asymptotics.autoencoder.process import steps as sgd_kernels
 from asymptotics.autoencoder.process.problem import SgdProblem
-from asymptotics.common.numerics.normals import fill_normals32, philox_key
+from asymptotics.common.numerics.laws.normals import fill_normals32, philox_key
 from derivations.autoencoder.network.denoiser import architecture
 
 FOUR_TIMES = dict(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asymptotics.autoencoder.kernels.fields import channels, fields_at, mixed_overlaps
-from asymptotics.common.numerics.gram import indefinite, rank, square_root
+from asymptotics.common.numerics.algebra.gram import indefinite, rank, square_root
 
 ENCODERS, DECODERS = np.array([0, 2]), np.array([0, 1])
 MIXING = np.array([[0.3, 1.0], [0.7, 0.0], [-0.4, 0.2], [1.1, 0.6]])

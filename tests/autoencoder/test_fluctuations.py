@@ -18,7 +18,7 @@ from asymptotics.autoencoder.model.problem import Problem
 from asymptotics.autoencoder.model.weights import drawn
 from asymptotics.autoencoder.theory import solve
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.numerics.quadrature.expectations import Rule
 from asymptotics.experiment import load
 
 TWO_ATOMS = {

@@ -300,7 +300,7 @@ def test_moments_and_distance_agree_with_the_density(chain):
     rng = np.random.default_rng(2)
     cluster = rng.choice(3, p=problem.target.weights, size=200_000)
     target = problem.target.centroids[cluster] + rng.standard_normal((200_000, 2))
-    from asymptotics.common.numerics.distances import sliced_wasserstein
+    from asymptotics.common.numerics.distances.gaussians import sliced_wasserstein
 
     assert sliced_wasserstein(points, target) == pytest.approx(chain.distance[1], abs=0.01)
 

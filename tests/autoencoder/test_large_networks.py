@@ -11,7 +11,7 @@ from asymptotics.autoencoder.equations import forecast
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.numerics.quadrature.expectations import Rule
 from derivations.autoencoder.engine import derive
 from derivations.autoencoder.network.denoiser import tied
 

@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.model.from_samples import CommutationWarning
 from asymptotics.autoencoder.model.target import GaussianMixture
 from asymptotics.autoencoder.process.ensemble import Runs
-from asymptotics.common.numerics.spectra import mnist_digits
+from asymptotics.common.numerics.laws.spectra import mnist_digits
 from asymptotics.common.running.threads import single_threaded
 
 TOLERANCE = 3e-3

@@ -13,7 +13,7 @@ from asymptotics.autoencoder.kernels.increments import _Writer as FluctuationWri
 from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.kernels.writer import code_names
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.numerics.quadrature.expectations import Rule
 from derivations import Denoiser, derive, local_field
 from derivations.autoencoder.dynamics.fluctuations import fluctuations
 

@@ -31,7 +31,7 @@ from asymptotics.autoencoder.process.measurements import (
     measure_score,
     train_networks,
 )
-from asymptotics.common.numerics.transport import gaussian_w2_squared, mixture_w2_squared
+from asymptotics.common.numerics.distances.transport import gaussian_w2_squared, mixture_w2_squared
 
 D, RUNS = 500, 6
 TIMES = np.array([0.15, 0.45, 0.7, 0.85])
@@ -218,7 +218,7 @@ def test_sliced_distance_in_closed_form() -> None:
     """Between isotropic Gaussians with means m, m' and deviations s, s': W₂² along every slice, averaged."""
     target = asy.GaussianMixture([[1.0, 0.0]], eigenvalues=[[0.49]], masses=[1.0], reference_overlaps=[np.eye(2)])
     problem = replace(asy.example("three-clusters").problem, target=target)
-    from asymptotics.common.numerics.expectations import Rule
+    from asymptotics.common.numerics.quadrature.expectations import Rule
 
     z, _ = Rule("sobol", 2**16).points(2)
     shift = np.array([1.5, -1.0])

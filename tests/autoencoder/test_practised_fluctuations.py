@@ -11,7 +11,7 @@ from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
 from asymptotics.autoencoder.finite_size.chi_square import chi_square, predicted, stacked
 from asymptotics.autoencoder.finite_size.terms import Terms
-from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.numerics.quadrature.expectations import Rule
 from derivations import Denoiser, Optimiser, derive, local_field
 
 BASE = {

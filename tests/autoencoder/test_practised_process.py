@@ -20,7 +20,7 @@ from asymptotics.autoencoder.process.optimiser import Optimiser
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import Trainer, one_run, train
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.normals import fill_normals32, philox_key
+from asymptotics.common.numerics.laws.normals import fill_normals32, philox_key
 from asymptotics.common.running.ensembles import run_ensemble, spawn
 from derivations import label, schedule
 from derivations.autoencoder.network.denoiser import Denoiser, local_field

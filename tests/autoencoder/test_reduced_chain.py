@@ -14,7 +14,7 @@ from asymptotics.autoencoder.model.problem import Problem
 from asymptotics.autoencoder.process.setup import sgd_problem
 from asymptotics.autoencoder.process.sgd import one_run
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.normals import philox_key
+from asymptotics.common.numerics.laws.normals import philox_key
 from asymptotics.common.running.ensembles import run_ensemble, spawn
 from asymptotics.experiment import load
 

@@ -10,7 +10,7 @@ from asymptotics.autoencoder.equations.integrate import SolveError, initial_stat
 from asymptotics.autoencoder.finite_size import reduced_chain
 from asymptotics.autoencoder.model.rate_schedule import RateSchedule
 from asymptotics.autoencoder.process.setup import sgd_problem
-from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.numerics.quadrature.expectations import Rule
 
 BASE = asy.example("three-clusters")
 #: One time t = .7, Λ = 1: dκ = .58, b∞ = .7/.58; b(4) = b∞ (1 − exp(−.58 ∫s dτ)).

@@ -13,7 +13,7 @@ from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.model import streams
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import Trainer
-from asymptotics.common.numerics.normals import fill_normals32, philox_key
+from asymptotics.common.numerics.laws.normals import fill_normals32, philox_key
 from derivations.autoencoder.network.denoiser import Denoiser, local_field
 from tests.autoencoder.sgd_problems import FOUR_TIMES, named, sample_of, small
 

@@ -11,8 +11,8 @@ import pytest
 import asymptotics as asy
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import Controls, initial_state, integrate, kernels_of
-from asymptotics.common.numerics.expectations import Lattice, Rule, Split
-from asymptotics.common.numerics.lattices import fill_lattice
+from asymptotics.common.numerics.quadrature.expectations import Lattice, Rule, Split
+from asymptotics.common.numerics.quadrature.lattices import fill_lattice
 
 
 def test_the_compiled_integrator_is_scipys(three_clusters):

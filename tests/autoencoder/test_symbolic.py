@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import asymptotics as asy
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
-from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.numerics.quadrature.expectations import Rule
 
 NETWORKS = {
     "tied": {"architecture": "tied", "hidden_units": 1},

@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import SolveError, initial_state, kernels_of
 from asymptotics.autoencoder.theory import solve as solve_problem
-from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.numerics.quadrature.expectations import Rule
 
 UNTIED = {
     "target": {"weights": [0.7, 0.3], "centroids": [[2], [-1]]},

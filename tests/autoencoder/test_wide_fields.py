@@ -10,7 +10,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import kernels_of
 from asymptotics.autoencoder.kernels.compiled_types import STRETCHED, USED
-from asymptotics.common.numerics.expectations import Lattice, Rule
+from asymptotics.common.numerics.quadrature.expectations import Lattice, Rule
 
 T, CENTRE = 0.7, 3.0
 

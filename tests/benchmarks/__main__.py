@@ -22,7 +22,7 @@ from asymptotics.autoencoder.finite_size.reduced_chain import Chain
 from asymptotics.autoencoder.kernels.compile import write_source
 from asymptotics.autoencoder.kernels.compiled_types import USED
 from asymptotics.autoencoder.process.sgd import Trainer
-from asymptotics.common.numerics.expectations import Lattice
+from asymptotics.common.numerics.quadrature.expectations import Lattice
 from tests.benchmarks import bench_simulation, jax_baseline
 
 Job = Callable[[], object]

@@ -12,7 +12,7 @@ import numpy as np
 import asymptotics as asy
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
-from asymptotics.common.numerics.expectations import Rule
+from asymptotics.common.numerics.quadrature.expectations import Rule
 
 
 def best(function, repeats=5):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asymptotics.common.numerics.spectra import load_spectrum, power_law
+from asymptotics.common.numerics.laws.spectra import load_spectrum, power_law
 from asymptotics.linear_diffusion import (
     LinearDiffusion,
     LinearModel,

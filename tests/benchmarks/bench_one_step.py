@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asymptotics.common.numerics import pair_sums
+from asymptotics.common.numerics.distances import pair_sums
 from asymptotics.common.running.threads import single_threaded
 from asymptotics.one_step import theory
 from asymptotics.one_step.problem import Problem

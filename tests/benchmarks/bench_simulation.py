@@ -16,7 +16,7 @@ from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.process.generate import Generator
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import Trainer, train
-from asymptotics.common.numerics.normals import fill_normals32, fill_normals64, philox_key
+from asymptotics.common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 
 
 def least(repeats: int, **jobs: Callable[[], object]) -> dict[str, float]:

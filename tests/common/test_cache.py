@@ -17,11 +17,11 @@ import pytest
 
 import asymptotics
 import derivations
-from asymptotics.common.numerics import cache, codegen, sources
-from asymptotics.common.numerics.cache import CACHE_VARIABLE, OURS, prune
+from asymptotics.common.numerics.code import cache, codegen, sources
+from asymptotics.common.numerics.code.cache import CACHE_VARIABLE, OURS, prune
 
 ROOT = Path(asymptotics.__file__).parent
-SOURCE = """from asymptotics.common.numerics.compiled import njit
+SOURCE = """from asymptotics.common.numerics.code.compiled import njit
 
 
 @njit("float64(float64)", cache=True)
@@ -142,7 +142,9 @@ def test_closure_reads_every_way_to_import():
     } <= set(found)
     assert "asymptotics.cli" not in found
     # A package that loads its names on first use: one name is its module, the whole package all of them.
-    assert "asymptotics.common.numerics.normals" not in sources.closure_of_text("from asymptotics import InputError")
+    assert "asymptotics.common.numerics.laws.normals" not in sources.closure_of_text(
+        "from asymptotics import InputError"
+    )
     assert "asymptotics.common.input.checks" in sources.closure_of_text("from asymptotics import InputError")
     assert "asymptotics.sweeps" in sources.closure_of_text("import asymptotics")
     assert sources.closure_of_text("import numpy\nfrom math import pi") == {}
@@ -163,17 +165,17 @@ def run(code, home, kept, **variables):
     [
         # A helper in another file, called by a compiled function.
         (
-            "asymptotics/common/numerics/normals.py",
+            "asymptotics/common/numerics/laws/normals.py",
             ("return (np.float64(n) + 0.5) * 2.0**-53", "return 1.0 - (np.float64(n) + 0.5) * 2.0**-53"),
             "import numpy as np; from asymptotics.autoencoder.process.steps import choose\n"
             "out = np.empty(9, np.int64); choose(np.uint32(1), np.uint32(2), 0, 0, np.array([0.2, 0.5, 1.0]), out); print(out)",
         ),
         # A helper of a generated module.
         (
-            "asymptotics/common/numerics/closed_forms.py",
+            "asymptotics/common/numerics/code/closed_forms.py",
             ("left = c - u * v / a", "left = c + u * v / a"),
             "from asymptotics.common.numerics import codegen; print(codegen.load_module('from"
-            " asymptotics.common.numerics.closed_forms import schur\\nfrom asymptotics.common.numerics.compiled import njit"
+            " asymptotics.common.numerics.code.closed_forms import schur\\nfrom asymptotics.common.numerics.code.compiled import njit"
             "\\n\\n@njit(cache=True)\\ndef f(x):\\n    return schur(x, 2.0, 3.0, 4.0)\\n').f(1.0))",
         ),
         # A module far behind the one that writes the source: it is derived again (by the same text: only the file tells).
@@ -205,11 +207,11 @@ def test_an_edited_helper_is_seen_by_the_next_process(tmp_path, module, line, co
 
 
 def test_the_version_is_part_of_the_key(monkeypatch):
-    before = sources.source_key("asymptotics.common.numerics.normals")
-    assert sources.source_key("asymptotics.common.numerics.normals") == before
+    before = sources.source_key("asymptotics.common.numerics.laws.normals")
+    assert sources.source_key("asymptotics.common.numerics.laws.normals") == before
     for name in ("asymptotics", "numpy", "scipy", "numba", "sympy", "python"):
         monkeypatch.setattr(sources, "versions", lambda name=name: {**asymptotics_versions(), name: "99"})
-        assert sources.source_key("asymptotics.common.numerics.normals") != before
+        assert sources.source_key("asymptotics.common.numerics.laws.normals") != before
 
 
 def asymptotics_versions():
@@ -287,7 +289,7 @@ def test_machine_code_is_kept_and_found(folder):
     assert fresh(SOURCE.format(3.0)).f(2.0) == 7.0
     # A folder that goes away under a running process costs the cache, not the answer.
     module = fresh(
-        "from asymptotics.common.numerics.compiled import njit\n\n\n@njit(cache=True)\ndef g(x):\n    return x + 1\n"
+        "from asymptotics.common.numerics.code.compiled import njit\n\n\n@njit(cache=True)\ndef g(x):\n    return x + 1\n"
     )
     shutil.rmtree(folder)
     assert module.g(1) == 2
@@ -333,7 +335,7 @@ print(found == [job(name) for name in names] * 2)
 def test_unused_kernels_are_removed_and_nothing_else(tmp_path):
     long_ago = time.time() - 100 * 86400
     key = "0123456789abcdef01234567"
-    ours = [f"asymptotics_kernel_{key}.py", f"source_{key}.txt", f"asymptotics.common.numerics.normals-{key}",
+    ours = [f"asymptotics_kernel_{key}.py", f"source_{key}.txt", f"asymptotics.common.numerics.laws.normals-{key}",
             f"__pycache__/asymptotics_kernel_{key}.f-7.py311.nbi"]  # fmt: skip
     others = ["notes.txt", "asymptotics.toml", "source_code.txt", "asymptotics-results/run.npz"]
     for name in [*ours, *others]:

@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from asymptotics.common.numerics.closed_forms import (
+from asymptotics.common.numerics.code.closed_forms import (
     arcsine_ratio,
     bivariate_normal_cdf,
     both_positive,

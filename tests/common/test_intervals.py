@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input import expressions
-from asymptotics.common.numerics.intervals import enclose
+from asymptotics.common.numerics.quadrature.intervals import enclose
 
 TEXTS = [
     "1 + 282*exp(-((tau-2.345)/0.01)**2)", "max(0, sign(tau-1.7))", "abs(sin(3*tau)) + cos(tau)**3", "tau**1.5*(4-tau)",

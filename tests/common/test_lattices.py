@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from asymptotics.common.numerics.lattices import dual_radius, fill_lattice, finest_level, level_of
-from asymptotics.common.numerics.stretched import stretched_axis
-from asymptotics.common.numerics.symmetric import eigen
-from asymptotics.common.numerics.truncated import half_rules, split_axis
+from asymptotics.common.numerics.algebra.symmetric import eigen
+from asymptotics.common.numerics.quadrature.lattices import dual_radius, fill_lattice, finest_level, level_of
+from asymptotics.common.numerics.quadrature.stretched import stretched_axis
+from asymptotics.common.numerics.quadrature.truncated import half_rules, split_axis
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3, 4])

@@ -9,8 +9,8 @@ import pytest
 from numba import njit
 from scipy import special, stats
 
-from asymptotics.common.numerics import normals
-from asymptotics.common.numerics.normals import fill_normals32, fill_normals64, fill_uniforms, philox_key
+from asymptotics.common.numerics.laws import normals
+from asymptotics.common.numerics.laws.normals import fill_normals32, fill_normals64, fill_uniforms, philox_key
 
 KEY = philox_key(20240607)
 FILL = {np.float32: fill_normals32, np.float64: fill_normals64}

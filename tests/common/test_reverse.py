@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from asymptotics.common.numerics import slopes
-from asymptotics.common.numerics.closed_forms import arcsine_ratio, both_positive, gaussian_at, positive, schur
-from asymptotics.common.numerics.reverse import adjoint_source
+from asymptotics.common.numerics.code import slopes
+from asymptotics.common.numerics.code.closed_forms import arcsine_ratio, both_positive, gaussian_at, positive, schur
+from asymptotics.common.numerics.code.reverse import adjoint_source
 
 
 def made(source: str, *active: str, scalars: tuple[str, ...] = ()):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.spectra import (
+from asymptotics.common.numerics.laws.spectra import (
     Spectrum,
     from_data,
     isotropic,

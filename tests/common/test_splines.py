@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline, PchipInterpolator
 
-from asymptotics.common.numerics.splines import monotone, spline
+from asymptotics.common.numerics.flows.splines import monotone, spline
 
 
 @pytest.mark.parametrize("points", [2, 3, 4, 5, 30])

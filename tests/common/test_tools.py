@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input import checks, expressions
-from asymptotics.common.numerics.distances import sliced_wasserstein, wasserstein_1d
-from asymptotics.common.numerics.expectations import Rule, climb, ladder
+from asymptotics.common.numerics.distances.gaussians import sliced_wasserstein, wasserstein_1d
 from asymptotics.common.numerics.interpolants import PRESETS, Interpolant
+from asymptotics.common.numerics.quadrature.expectations import Rule, climb, ladder
 from asymptotics.common.output.results import Result, to_builtin, write_atomically
 from asymptotics.common.output.verdict import Row, Verdict
 from asymptotics.common.running.ensembles import run_ensemble, spawn

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 
 import asymptotics as asy
 from asymptotics.cli import main
-from asymptotics.common.numerics.wishart import wishart_kl_generated_target, wishart_kl_target_generated
+from asymptotics.common.numerics.laws.wishart import wishart_kl_generated_target, wishart_kl_target_generated
 from asymptotics.interactions import (
     CoupledGaussian,
     Interactions,
@@ -97,7 +97,7 @@ def test_published_averages(reference):
 def test_linear_features_give_gaussians():
     """With the features of a linear map the averages are those of a Gaussian in m + r dimensions."""
     m, r, n = 3, 2, 25
-    from asymptotics.common.numerics.wishart import mean_log_det
+    from asymptotics.common.numerics.laws.wishart import mean_log_det
 
     log_ratio = mean_log_det(r, n - 1 - m) - r * np.log(n)
     factor = r * n / (n - (1 + m) - r - 1)

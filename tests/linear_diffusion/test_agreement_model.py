@@ -11,7 +11,7 @@ from scipy.linalg import expm, sqrtm
 from scipy.special import hyp2f1
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.spectra import power_law
+from asymptotics.common.numerics.laws.spectra import power_law
 from asymptotics.linear_diffusion.averaged.agreement import (
     corrected_cosines,
     covariance_distance,

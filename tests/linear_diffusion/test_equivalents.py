@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.spectra import load_spectrum, power_law
+from asymptotics.common.numerics.laws.spectra import load_spectrum, power_law
 from asymptotics.linear_diffusion.resolvents.contour import resolvent
 from asymptotics.linear_diffusion.resolvents.corrections import finite_size_corrections
 from asymptotics.linear_diffusion.resolvents.equivalents import (

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.spectra import load_spectrum, power_law
+from asymptotics.common.numerics.laws.spectra import load_spectrum, power_law
 from asymptotics.linear_diffusion.averaged.divergences import averaged_divergences
 from asymptotics.linear_diffusion.averaged.optimum import optimal_regularisation
 from asymptotics.linear_diffusion.averaged.wishart import (

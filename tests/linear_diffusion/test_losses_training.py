@@ -9,7 +9,7 @@ from scipy.linalg import expm
 from scipy.optimize import minimize_scalar
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.spectra import load_spectrum, power_law
+from asymptotics.common.numerics.laws.spectra import load_spectrum, power_law
 from asymptotics.linear_diffusion.averaged.losses import averaged_losses, corrected_losses, total_losses
 from asymptotics.linear_diffusion.averaged.training import averaged_training
 from asymptotics.linear_diffusion.diffusion.relaxation import mode_stopping_time

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.spectra import power_law
+from asymptotics.common.numerics.laws.spectra import power_law
 from asymptotics.linear_diffusion.averaged.generated import generated_averages
 from asymptotics.linear_diffusion.diffusion.sampler import (
     continuous_variance,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.spectra import power_law
+from asymptotics.common.numerics.laws.spectra import power_law
 from asymptotics.linear_diffusion.prediction import Averages, Sweep
 from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation

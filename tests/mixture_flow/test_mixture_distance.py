@@ -8,7 +8,12 @@ import ot.gaussian
 import pytest
 
 from asymptotics.common.input.checks import InputError
-from asymptotics.common.numerics.transport import Mixture, bures_squared, gaussian_w2_squared, mixture_w2_squared
+from asymptotics.common.numerics.distances.transport import (
+    Mixture,
+    bures_squared,
+    gaussian_w2_squared,
+    mixture_w2_squared,
+)
 from asymptotics.mixture_flow.equations.order_parameters import final_state
 
 

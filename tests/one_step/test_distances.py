@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asymptotics.common.numerics import pair_sums
+from asymptotics.common.numerics.distances import pair_sums
 from asymptotics.one_step.problem import Problem
 from asymptotics.one_step.process import distances as dist
 from asymptotics.one_step.process.denoiser import Generated, fit

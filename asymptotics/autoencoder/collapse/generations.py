@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, integer, number
-from ...common.numerics.expectations import Rule
+from ...common.numerics.quadrature.expectations import Rule
 from ...common.running import progress as _progress
 from ...common.running.calls import Stopped
 from ...common.running.checkpoints import Checkpoint, Interrupted, RunFiles

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.numerics.gram import square_root
+from ...common.numerics.algebra.gram import square_root
 from ..equations.coefficients import Coefficients, along
 from ..equations.drift import Drift, RightHandSide
 from ..equations.moments import AveragedMoments

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.expectations import Rule
-from ...common.numerics.gram import square_root
+from ...common.numerics.algebra.gram import square_root
+from ...common.numerics.quadrature.expectations import Rule
 from ..equations.drift import Drift
 from ..equations.integrate import SolveError, whole_state
 from ..equations.layout import Layout

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.numerics.normals import fill_normals32, fill_normals64, philox_key
+from ...common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 from ..model import streams
 from ..model.weights import starts
 from ..process import steps

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.distances import sliced_wasserstein
+from ...common.numerics.distances.gaussians import sliced_wasserstein
 from ...common.output.ensemble import Ensemble
 from ...common.output.entries import entries, upper_entries
 from ...common.output.verdict import Row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.numerics.compiled import njit
+from ...common.numerics.code.compiled import njit
 from ..equations.coefficients import Coefficients
 from ..model.optimiser import Average, LinearMap
 from .worths import Worths

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import ComputationError
-from ...common.numerics.expectations import Rule
+from ...common.numerics.quadrature.expectations import Rule
 from ..equations.stepping import StepError
 from ..model.problem import Problem
 from .differences import rate

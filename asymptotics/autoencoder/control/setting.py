@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from scipy.integrate import DOP853
 
-from ...common.numerics.expectations import Rule
+from ...common.numerics.quadrature.expectations import Rule
 from ..equations.drift import Drift
 from ..equations.integrate import Controls, check_start, initial_state, kernels_of, scale_of, without_nodes
 from ..equations.layout import Layout

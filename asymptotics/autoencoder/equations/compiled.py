@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ...common.numerics.expectations import Fields, Lattice, Rule, Split
-from ...common.numerics.truncated import half_rules
+from ...common.numerics.quadrature.expectations import Fields, Lattice, Rule, Split
+from ...common.numerics.quadrature.truncated import half_rules
 from ..kernels.compile import Kernels
 from ..kernels.compiled_types import FIXED, FREQUENCY, LATTICE, ORTHANT, PRUNED, REFINED, Given, Nodes, Room
 from ..kernels.regression import first_columns

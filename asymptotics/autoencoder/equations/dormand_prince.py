@@ -12,10 +12,10 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
-from ...common.numerics import dop853
-from ...common.numerics.compiled import njit
-from ...common.numerics.panels import lobatto
-from ...common.numerics.pointers import borrowed
+from ...common.numerics.code.compiled import njit
+from ...common.numerics.code.pointers import borrowed
+from ...common.numerics.flows import dop853
+from ...common.numerics.flows.panels import lobatto
 from ..kernels.calls import RATES_AT, rates_at
 from ..kernels.compiled_types import (
     DECADES,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.expectations import Fields, Lattice, Rule
-from ...common.numerics.gram import NULL
+from ...common.numerics.algebra.gram import NULL
+from ...common.numerics.quadrature.expectations import Fields, Lattice, Rule
 from ..kernels.assembly import assemble
 from ..kernels.compile import Kernels
 from ..kernels.compiled_types import (

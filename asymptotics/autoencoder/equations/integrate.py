@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, choice
-from ...common.numerics.cache import CACHE_VARIABLE
-from ...common.numerics.expectations import Rule
-from ...common.numerics.panels import lobatto
+from ...common.numerics.code.cache import CACHE_VARIABLE
+from ...common.numerics.flows.panels import lobatto
+from ...common.numerics.quadrature.expectations import Rule
 from ...common.running import progress as _progress
 from ..kernels.compile import Kernels, compile_kernels
 from ..model.problem import Problem

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
-from ...common.numerics.compiled import njit
-from ...common.numerics.pointers import borrowed
+from ...common.numerics.code.compiled import njit
+from ...common.numerics.code.pointers import borrowed
 from ..kernels.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
 from ..kernels.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.gram import COMPUTED, rank
+from ...common.numerics.algebra.gram import COMPUTED, rank
 from ..model.problem import Problem
 from ..model.weights import joint_gram
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.expectations import Fields, Lattice, Rule, Split, climb, ladder
-from ...common.numerics.lattices import DIMENSIONS
+from ...common.numerics.quadrature.expectations import Fields, Lattice, Rule, Split, climb, ladder
+from ...common.numerics.quadrature.lattices import DIMENSIONS
 from ...common.running.progress import Forecast
 from ..kernels.compile import Kernels
 from ..model.problem import Problem

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from ...common.input.checks import fail, number
-from ...common.numerics.panels import lobatto, panel_of
-from ...common.numerics.splines import monotone, spline
+from ...common.numerics.flows.panels import lobatto, panel_of
+from ...common.numerics.flows.splines import monotone, spline
 from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe, to_builtin
 from ..model.problem import Problem

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics import dop853
-from ...common.numerics.panels import lobatto
+from ...common.numerics.flows import dop853
+from ...common.numerics.flows.panels import lobatto
 from ..kernels.compiled_types import COUNT, OVERFLOW
 from .compiled import stages
 from .dormand_prince import (

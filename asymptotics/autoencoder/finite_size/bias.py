@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.input.checks import InputError, number
-from ...common.numerics.expectations import Rule
-from ...common.numerics.gram import COMPUTED, rank
-from ...common.numerics.panels import panel_of
+from ...common.numerics.algebra.gram import COMPUTED, rank
+from ...common.numerics.flows.panels import panel_of
+from ...common.numerics.quadrature.expectations import Rule
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
 from ..equations.path import TrainingPath

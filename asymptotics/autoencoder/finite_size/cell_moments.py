@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ...common.numerics.gram import square_root
-from ...common.numerics.pointers import address_of
+from ...common.numerics.algebra.gram import square_root
+from ...common.numerics.code.pointers import address_of
 from ..kernels.fields import FieldLaw, channels, fields_at, mixed_overlaps
 from .laws import FieldLaws
 from .moments import MovingLaw, derivatives, transposed

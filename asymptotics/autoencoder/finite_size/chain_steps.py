@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import boolean, float64, int64, types, uint32
 
-from ...common.numerics.compiled import Kinds, njit
-from ...common.numerics.normals import LANES, TILE64, normal_tile64, uniform
+from ...common.numerics.code.compiled import Kinds, njit
+from ...common.numerics.laws.normals import LANES, TILE64, normal_tile64, uniform
 
 #: Streams of the generator; the counter's step is a block of steps (normals) or a step (uniform numbers).
 NORMALS, CLUSTER, TIME, ACCEPT, RETRY, LABEL = range(16, 22)

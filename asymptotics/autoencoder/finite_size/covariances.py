@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import fail, number
-from ...common.numerics.expectations import Rule
-from ...common.numerics.linear_flow import carried
-from ...common.numerics.panels import lagrange, lobatto, panel_of
+from ...common.numerics.flows.linear_flow import carried
+from ...common.numerics.flows.panels import lagrange, lobatto, panel_of
+from ...common.numerics.quadrature.expectations import Rule
 from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe
 from ..equations.layout import Layout

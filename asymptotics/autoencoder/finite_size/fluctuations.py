@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...common.input.checks import InputError, choice
-from ...common.numerics.expectations import Rule
+from ...common.numerics.quadrature.expectations import Rule
 from ..equations.layout import Layout
 from ..equations.path import TrainingPath
 from ..model.problem import Problem

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.numerics.expectations import Rule
+from ...common.numerics.quadrature.expectations import Rule
 from ..equations.coefficients import Coefficients
 from ..equations.layout import Layout
 from ..kernels.fields import FieldLaw

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ...common.numerics.gram import square_root
+from ...common.numerics.algebra.gram import square_root
 from ..model.weights import joint_gram
 from .laws import FieldLaws
 from .moments import flat, transposed

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, integer
-from ...common.numerics.gram import INDEFINITE, indefinite, present, rank
-from ...common.numerics.normals import philox_key
+from ...common.numerics.algebra.gram import INDEFINITE, indefinite, present, rank
+from ...common.numerics.laws.normals import philox_key
 from ...common.output.ensemble import Ensemble
 from ...common.running.checkpoints import Checkpoint, Keeper
 from ...common.running.ensembles import Run, run_ensemble, spawn

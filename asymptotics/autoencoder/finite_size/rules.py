@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.numerics.expectations import Rule, climb, ladder
+from ...common.numerics.quadrature.expectations import Rule, climb, ladder
 from ..equations.path import TrainingPath
 from ..model.problem import Problem
 from .terms import Terms

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.numerics.panels import panel_of
+from ...common.numerics.flows.panels import panel_of
 from ..equations.drift import Drift
 from ..equations.integrate import initial_state, kernels_of
 from ..equations.path import TrainingPath

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, fail, integer
-from ...common.numerics.gram import square_root
+from ...common.numerics.algebra.gram import square_root
 from ...common.output.notebook import all_maths, page, thumbnail
 from ...common.output.plain import printed
 from ...common.output.plotting import Drawn

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, fail
-from ...common.numerics.gram import square_root
+from ...common.numerics.algebra.gram import square_root
 from ..equations.integrate import kernels_of
 from ..equations.path import OrderParameters
 from ..kernels.sampler import compile_sampler

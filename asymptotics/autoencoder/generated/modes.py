@@ -61,7 +61,7 @@ def _resolved(sample: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
 
 def target_points(target: GaussianMixture, directions: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Points of the target projected on directions (m, K): each cluster gets its share of n, Sobol' points inside."""
-    from ...common.numerics.expectations import Rule
+    from ...common.numerics.quadrature.expectations import Rule
 
     count = 2 ** int(np.ceil(np.log2(n)))
     z, _ = Rule("sobol", count, seed).points(len(directions))

@@ -1,6 +1,6 @@
 """Adjoints of a system's kernels: what a worth of the drift makes of everything that the drift is made of.
 
-The sources are those of the kernels themselves, taken backwards line by line (`asymptotics.common.numerics.reverse`): whatever
+The sources are those of the kernels themselves, taken backwards line by line (`asymptotics.common.numerics.code.reverse`): whatever
 `derivations` derives has its gradient, with the nodes where they are.
 """
 
@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ...common.input.syntax import parsed
-from ...common.numerics import codegen, slopes
-from ...common.numerics.reverse import adjoint_source
+from ...common.numerics.code import codegen, slopes
+from ...common.numerics.code.reverse import adjoint_source
 from .closed import IMPORTS
 from .compile import TANH, SystemWriter
 from .writer import SCHEDULE, TOLD
@@ -82,7 +82,7 @@ class AdjointWriter(SystemWriter):
     def head(self) -> str:
         """What the functions call."""
         lines = [f'"""Adjoints of the kernels of {self.system.denoiser.name}: generated, do not edit."""']
-        lines += ["import math\n\nimport numpy\n", "from asymptotics.common.numerics.compiled import njit"]
+        lines += ["import math\n\nimport numpy\n", "from asymptotics.common.numerics.code.compiled import njit"]
         if self.closed:
             lines += [IMPORTS, slopes.IMPORTS]
         return "\n".join(lines) + "\n\n\n" + self.decorate(TANH)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...common.numerics import codegen
+from ...common.numerics.code import codegen
 
 if TYPE_CHECKING:
     import sympy
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from derivations.autoencoder.training.update import Equations
 
 #: What the closed forms call.
-IMPORTS = (
-    "from asymptotics.common.numerics.closed_forms import arcsine_ratio, both_positive, gaussian_at, positive, schur"
-)
+IMPORTS = "from asymptotics.common.numerics.code.closed_forms import arcsine_ratio, both_positive, gaussian_at, positive, schur"
 
 #: A gradient with more monomials than this in the fields of both channels is left to quadrature.
 MOST_TERMS = 60

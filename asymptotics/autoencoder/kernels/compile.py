@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...common.numerics import codegen
-from ...common.numerics.cache import cache_directory
-from ...common.numerics.pointers import address_of
+from ...common.numerics.code import codegen
+from ...common.numerics.code.cache import cache_directory
+from ...common.numerics.code.pointers import address_of
 from . import proof as kernels_proof
 from .closed import IMPORTS, ExactMoments
 from .compiled_types import AVERAGED, FUNCTIONS, RATES
@@ -226,7 +226,7 @@ class SystemWriter(NodesWriter):
             # Array code calls SciPy's special functions; compiled code does without, and array code without numba.
             "import scipy.special"
             if self.backend == "numpy"
-            else "from asymptotics.common.numerics.compiled import njit",
+            else "from asymptotics.common.numerics.code.compiled import njit",
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"

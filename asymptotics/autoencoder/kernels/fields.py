@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ...common.numerics.compiled import njit
-from ...common.numerics.gram import COMPUTED, NULL_DEVIATION
-from ...common.numerics.symmetric import eigen
+from ...common.numerics.algebra.gram import COMPUTED, NULL_DEVIATION
+from ...common.numerics.algebra.symmetric import eigen
+from ...common.numerics.code.compiled import njit
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...common.numerics import codegen
-from ...common.numerics.expectations import Rule
+from ...common.numerics.code import codegen
+from ...common.numerics.quadrature.expectations import Rule
 from .fields import channels, fields_at, of_pairs
 from .nodes import NodesWriter
 from .regression import fill_hessians

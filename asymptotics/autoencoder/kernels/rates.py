@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.compiled import njit
-from ...common.numerics.lattices import fill_lattice, finest_level, level_of
-from ...common.numerics.pointers import function_at
+from ...common.numerics.code.compiled import njit
+from ...common.numerics.code.pointers import function_at
+from ...common.numerics.quadrature.lattices import fill_lattice, finest_level, level_of
 from .assembly import assemble
 from .calls import AVERAGED_AT, averaged_at
 from .compiled_types import (

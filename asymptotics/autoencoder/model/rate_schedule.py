@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ...common.input import expressions
 from ...common.input.checks import InputError, fail
-from ...common.numerics.intervals import enclose
+from ...common.numerics.quadrature.intervals import enclose
 from .tau_table import TauTable, is_table
 
 #: A piece is tame if s changes in it by at most this share of itself, or of a small part of its mean.

@@ -36,7 +36,7 @@ def load_samples(source: Any, name: str = "data") -> tuple[np.ndarray, np.ndarra
     labels: Any = None
     if isinstance(source, (str, os.PathLike)):
         if str(source) in SHIPPED:
-            from ...common.numerics.spectra import mnist_digits
+            from ...common.numerics.laws.spectra import mnist_digits
 
             return mnist_digits()
         values, labels = _read(Path(source), name)
@@ -76,7 +76,7 @@ def check_labels(labels: ArrayLike, count: int) -> np.ndarray:
 
 
 def _read(path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-    from ...common.numerics.spectra import UNREADABLE
+    from ...common.numerics.laws.spectra import UNREADABLE
 
     if path.suffix not in (".npy", ".npz"):
         hint = closest(str(path), list(SHIPPED))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.input.checks import InputError, fail
-from ...common.numerics.gram import INDEFINITE
+from ...common.numerics.algebra.gram import INDEFINITE
 from .denoiser import Denoiser
 from .target import EmpiricalMixture, GaussianMixture
 from .weights import construct, drawn, joint_gram, overlaps

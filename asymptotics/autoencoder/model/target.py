@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ...common.input.checks import InputError, array, boolean, fail, integer
 from ...common.input.notation import Notation
 from ...common.input.settings import Settings
-from ...common.numerics.gram import COMPUTED
+from ...common.numerics.algebra.gram import COMPUTED
 from ...common.output.plotting import Drawn
 from .from_samples import measure, measure_table, warn_of
 from .samples import load_samples
@@ -42,7 +42,7 @@ class GaussianMixture(Drawn, Settings):
     reference_overlaps : array_like, shape (atoms, K, K)
         T_kl(s) = Σ_{i∈s} u_ki u_li. Default: masses[s] × identity (directions spread evenly over the atoms).
     spectrum : str
-        Instead of eigenvalues and masses: "mnist" or a file (see `asymptotics.common.numerics.spectra`); every eigenvalue is an
+        Instead of eigenvalues and masses: "mnist" or a file (see `asymptotics.common.numerics.laws.spectra`); every eigenvalue is an
         atom, and the reference directions are the K leading eigenvectors.
     spikes : int
         With ``spectrum``: this many leading eigenvalues are atoms of mass 0 (single directions), the others share the mass.
@@ -231,7 +231,7 @@ class GaussianMixture(Drawn, Settings):
         return isinstance(getattr(self, name), np.ndarray)  # set by an earlier pass over the same spectrum
 
     def _spectral(self, K: int) -> None:
-        from ...common.numerics.spectra import load_spectrum
+        from ...common.numerics.laws.spectra import load_spectrum
 
         values = np.asarray(load_spectrum(str(self.spectrum)).eigenvalues, dtype=np.float64)
         atoms = len(values)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...common.input.checks import array, choice, fail, number
-from ...common.numerics.expectations import Rule, climb, ladder
-from ...common.numerics.gram import COMPUTED, present
+from ...common.numerics.algebra.gram import COMPUTED, present
+from ...common.numerics.quadrature.expectations import Rule, climb, ladder
 from ...common.output.results import Result
 from ..equations.drift import Drift
 from ..equations.integrate import kernels_of

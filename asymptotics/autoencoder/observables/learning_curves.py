@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...common.input.checks import array
-from ...common.numerics.expectations import Rule
-from ...common.numerics.gram import square_root
-from ...common.numerics.transport import Mixture, mixture_w2_squared
+from ...common.numerics.algebra.gram import square_root
+from ...common.numerics.distances.transport import Mixture, mixture_w2_squared
+from ...common.numerics.quadrature.expectations import Rule
 from ...common.output.results import Result
 from ..equations.path import TrainingPath
 from ..generated.density import GeneratedDensity

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, choice, fail
-from ...common.numerics.expectations import Rule
-from ...common.numerics.gram import square_root
+from ...common.numerics.algebra.gram import square_root
+from ...common.numerics.quadrature.expectations import Rule
 from ...common.output.results import Result
 from ..equations.integrate import kernels_of
 from ..equations.path import OrderParameters

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...common.input.checks import InputError
-from ...common.numerics.expectations import Rule
+from ...common.numerics.quadrature.expectations import Rule
 from ..generated.density import GeneratedDensity
 
 if TYPE_CHECKING:

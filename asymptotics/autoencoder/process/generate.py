@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, choice, integer
-from ...common.numerics.normals import philox_key
+from ...common.numerics.laws.normals import philox_key
 from ...common.output.results import Result
 from ..kernels.network import Forward
 from ..model.streams import LABEL

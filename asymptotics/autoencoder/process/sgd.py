@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, array, integer
-from ...common.numerics.normals import fill_uniforms, philox_key
+from ...common.numerics.laws.normals import fill_uniforms, philox_key
 from ...common.running.checkpoints import INTERVAL, Keeper
 from ...common.running.ensembles import Run
 from ..model import streams

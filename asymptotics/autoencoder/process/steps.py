@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ...common.numerics.compiled import Kinds, njit, real_type
-from ...common.numerics.normals import LANES, TILE32, normal_block, uniform
+from ...common.numerics.code.compiled import Kinds, njit, real_type
+from ...common.numerics.laws.normals import LANES, TILE32, normal_block, uniform
 from ..model.streams import BASE, TARGET
 from .arithmetic import BLOCK, add, combined, dot, dots, product, scaled
 

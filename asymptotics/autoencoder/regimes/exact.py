@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.input.checks import array, fail
-from ...common.numerics.expectations import Rule
+from ...common.numerics.quadrature.expectations import Rule
 from ..model.problem import Problem
 from .sde.fields import TIMES
 from .turns.times import crossings

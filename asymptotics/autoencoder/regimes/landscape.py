@@ -16,7 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...common.numerics.expectations import Rule
+from ...common.numerics.quadrature.expectations import Rule
 from .sde.fields import Fields
 from .sde.kolmogorov import law_at_stop
 from .sde.paths import Stepping

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, integer
-from ...common.numerics.expectations import Rule, ladder
-from ...common.numerics.gram import NULL, TINY, present
+from ...common.numerics.algebra.gram import NULL, TINY, present
+from ...common.numerics.quadrature.expectations import Rule, ladder
 from ..equations.drift import Drift
 from ..equations.integrate import initial_state, kernels_of, scale_of, without_nodes
 from ..equations.nodes import UNUSED

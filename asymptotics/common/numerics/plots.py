@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..output.plotting import COLOURS, axes_of, draw, style
 from .interpolants import Interpolant
-from .spectra import Spectrum
+from .laws.spectra import Spectrum
 
 
 @draw.register(Spectrum)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.numerics.wishart import mean_log_det, wishart_kl_generated_target, wishart_kl_target_generated
+from ...common.numerics.laws.wishart import mean_log_det, wishart_kl_generated_target, wishart_kl_target_generated
 from .model import Split, feature_count
 
 

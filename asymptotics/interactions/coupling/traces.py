@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, array, integer
-from ...common.numerics.chi_square import chi_square_grid
+from ...common.numerics.laws.chi_square import chi_square_grid
 from .model import feature_count, order_counts
 
 NODES = 600

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.input.checks import integer, number
-from ...common.numerics.wishart import mean_log_det_ratio as mean_log_det_ratio
-from ...common.numerics.wishart import wishart_kl_generated_target as wishart_kl_generated_target
-from ...common.numerics.wishart import wishart_kl_target_generated as wishart_kl_target_generated
+from ...common.numerics.laws.wishart import mean_log_det_ratio as mean_log_det_ratio
+from ...common.numerics.laws.wishart import wishart_kl_generated_target as wishart_kl_generated_target
+from ...common.numerics.laws.wishart import wishart_kl_target_generated as wishart_kl_target_generated
 
 
 @dataclass(frozen=True)

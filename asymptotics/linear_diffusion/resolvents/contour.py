@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.numerics.contours import around_interval
-from ...common.numerics.sample_covariance import Population
+from ...common.numerics.laws.sample_covariance import Population
+from ...common.numerics.quadrature.contours import around_interval
 from .corrections import diagonal_terms
 from .equivalents import degrees_of_freedom, effective_regularisation, one_eigenvalue
 from .orders import by_order

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import array, fail, integer
-from ...common.numerics.chi_square import chi_square_grid
-from ...common.numerics.sample_covariance import ITERATIONS, Population, SolveError
+from ...common.numerics.laws.chi_square import chi_square_grid
+from ...common.numerics.laws.sample_covariance import ITERATIONS, Population, SolveError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from ...common.numerics.chi_square import chi_square_grid
+from ...common.numerics.laws.chi_square import chi_square_grid
 
 #: Largest error of a stated mean, as a part of the variance part of KL(G‖O).
 TOLERANCE = 0.02

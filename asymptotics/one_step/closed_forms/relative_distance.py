@@ -25,7 +25,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from ...common.input.checks import ComputationError, integer, number
-from ...common.numerics.pair_sums import kernel_variance
+from ...common.numerics.distances.pair_sums import kernel_variance
 from .energies import Energies, fresh_energies, trained_energies
 
 #: Below this many dimensions the laws of the energies, at saddle points of large d, say little.

@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import fail
-from ...common.numerics.joint_densities import log_distance, log_mean_gaussian
-from ...common.numerics.pair_sums import kernel_variance, log_kernel_excess, log_kernel_excess_bound, log_pair_sum
+from ...common.numerics.distances.joint_densities import log_distance, log_mean_gaussian
+from ...common.numerics.distances.pair_sums import (
+    kernel_variance,
+    log_kernel_excess,
+    log_kernel_excess_bound,
+    log_pair_sum,
+)
 from ...common.output.records import Record
 from .denoiser import Generated
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.numerics.contours import around_interval
-from ...common.numerics.sample_covariance import Population
+from ...common.numerics.laws.sample_covariance import Population
+from ...common.numerics.quadrature.contours import around_interval
 from ..resolvents.contour import DENSITY
 from ..resolvents.equations import Model
 from .flow import relaxation

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.numerics.contours import ellipse
+from ...common.numerics.quadrature.contours import ellipse
 from ..resolvents.contour import HEIGHT, along
 from ..resolvents.equations import Model, Points, SolveError, Source, newton, solve_real, tangent
 from .ridge import ridge

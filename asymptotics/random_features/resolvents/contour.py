@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...common.numerics.contours import around_interval
+from ...common.numerics.quadrature.contours import around_interval
 from .equations import Model, Points, SolveError, Source, newton, solve_real, tangent
 
 #: Half-height of the ellipse; at π/2 the decay in training time would become growth.

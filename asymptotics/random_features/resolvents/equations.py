@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.sample_covariance import SolveError
+from ...common.numerics.laws.sample_covariance import SolveError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from ...common.input.checks import integer, number
-from ...common.numerics.compiled import njit
+from ...common.numerics.code.compiled import njit
 
 
 def begun(

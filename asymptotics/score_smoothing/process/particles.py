@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ...common.numerics.compiled import njit
+from ...common.numerics.code.compiled import njit
 
 #: Codes of the scores on the line.
 EMPIRICAL, PIECEWISE, BOX_EMPIRICAL, BOX_PIECEWISE, GAUSSIAN_PIECEWISE = range(5)

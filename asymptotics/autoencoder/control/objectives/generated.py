@@ -8,8 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from ....common.input.checks import ComputationError, InputError
-from ....common.numerics.expectations import Rule
-from ....common.numerics.transport import gaussian_w2_squared
+from ....common.numerics.distances.transport import gaussian_w2_squared
+from ....common.numerics.quadrature.expectations import Rule
 from ...equations.state import OrderParameters
 from ...generated.density import GeneratedDensity
 from ...model.problem import Problem

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from ....common.input.checks import InputError
-from ....common.numerics.expectations import Rule
-from ....common.numerics.gram import square_root
+from ....common.numerics.algebra.gram import square_root
+from ....common.numerics.quadrature.expectations import Rule
 from .bins import distribution
 from .cells import Cells
 from .image import resolve

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ....common.numerics.compiled import njit
+from ....common.numerics.code.compiled import njit
 
 
 @njit(cache=True, nogil=True)

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from ....common.input.checks import InputError, fail
-from ....common.numerics.gram import square_root
+from ....common.numerics.algebra.gram import square_root
 from ...equations.integrate import kernels_of
 from ...equations.path import OrderParameters
 from ...generated.coefficients import Coefficients, coefficients

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....common.numerics.gram import square_root
+from ....common.numerics.algebra.gram import square_root
 from .fields import Fields
 from .line import time_grid
 

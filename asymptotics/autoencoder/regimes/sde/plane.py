@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import float64, void
 
-from ....common.numerics.compiled import njit
+from ....common.numerics.code.compiled import njit
 from ...generated.coefficients import Clock
 from .fields import SECOND, Fields
 from .kolmogorov import RESOLVED

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from ....common.input.checks import ComputationError, InputError
-from ....common.numerics.expectations import Rule
+from ....common.numerics.quadrature.expectations import Rule
 from ...equations.drift import Drift
 from ...equations.integrate import Controls, integrate, kernels_of
 from ...equations.path import TrainingPath

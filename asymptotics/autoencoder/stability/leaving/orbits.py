@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ....common.input.checks import InputError
-from ....common.numerics.gram import COMPUTED, TINY, present
+from ....common.numerics.algebra.gram import COMPUTED, TINY, present
 from ...finite_size.covariances import Fluctuations
 from ...finite_size.fluctuations import fluctuations
 from .saddle import Saddle

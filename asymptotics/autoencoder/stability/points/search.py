@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ....common.numerics.gram import NULL
+from ....common.numerics.algebra.gram import NULL
 from ..flow import Flow
 from .spectrum import sorted_eigen
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....common.input.checks import InputError, integer, number
-from ....common.numerics.expectations import Rule
+from ....common.numerics.quadrature.expectations import Rule
 from ....common.output.results import Result
 from ...model.problem import Problem
 from ...model.target import GaussianMixture

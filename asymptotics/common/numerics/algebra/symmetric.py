@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .compiled import njit
+from ..code.compiled import njit
 
 #: Sweeps are quadratically convergent: a handful do.
 SWEEPS = 60

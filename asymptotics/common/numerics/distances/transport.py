@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..input.checks import ComputationError, array, fail
+from ...input.checks import ComputationError, array, fail
 
 
 def _square_root(matrix: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from ..output.versions import versions
+from ...output.versions import versions
 
 #: The packages whose code decides numbers; all others count by their versions.
 PACKAGES = ("asymptotics", "derivations")

@@ -32,7 +32,7 @@ import numpy as np
 from numba import uint32, uint64
 from numpy.typing import NDArray
 
-from .compiled import njit
+from ..code.compiled import njit
 
 #: Four random words of every block of a tile.
 Words: TypeAlias = NDArray[np.uint32]

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..input.checks import InputError, array, closest, fail, integer, number
-from ..output.results import Result
+from ...input.checks import InputError, array, closest, fail, integer, number
+from ...output.results import Result
 
 #: What NumPy raises for a file that is no array: header, pickle, zip container, compressed stream, early end.
 UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)

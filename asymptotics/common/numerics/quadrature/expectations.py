@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..input.checks import InputError, choice, integer
+from ...input.checks import InputError, choice, integer
 
 T = TypeVar("T")
 

@@ -143,7 +143,7 @@ def _scalar_printer() -> Any:
             return self._call("both_positive", expr)
 
         def _call(self, name: str, expr: sympy.Expr) -> str:
-            # The functions of `derivations.autoencoder.training.moments`, by their namesakes in `asymptotics.common.numerics.closed_forms`.
+            # The functions of `derivations.autoencoder.training.moments`, by their namesakes in `code.closed_forms`.
             return f"{name}({', '.join(self._print(a) for a in expr.args)})"
 
         def _print_Rational(self, expr: sympy.Rational) -> str:

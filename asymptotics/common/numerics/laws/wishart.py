@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..input.checks import InputError, integer
+from ...input.checks import InputError, integer
 
 
 def mean_log_det(dimension: int, degrees: int) -> float:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..input.checks import InputError, array, fail
+from ...input.checks import InputError, array, fail
 
 #: Kernels reach so many of their widths, Gaussians so many standard deviations.
 REACH = 9.0

@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from .compiled import njit
+from ..code.compiled import njit
 
 #: Most dimensions in which a lattice is built.
 DIMENSIONS = 4

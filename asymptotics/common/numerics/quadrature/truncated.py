@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .compiled import njit
+from ..code.compiled import njit
 
 #: The table: points −FAR, …, FAR of truncation in steps of `SPACING`.
 FAR, SPACING = 9.0, 0.05

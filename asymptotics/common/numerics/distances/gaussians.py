@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..input.checks import array
+from ...input.checks import array
 
 
 def wasserstein_1d(x: ArrayLike, y: ArrayLike, order: int = 2) -> float:

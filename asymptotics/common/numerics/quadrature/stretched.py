@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from .compiled import njit
+from ..code.compiled import njit
 
 #: Half-width θ of the strip that is counted on. (Found on tanh and its products, widths 1e-4 to 10, means up to 10 deviations: with
 #: .8 errors are up to twenty times too large.)

@@ -53,7 +53,7 @@ SLOPES: dict[str, tuple[str, ...]] = {
 }
 #: What a generated source imports to call them.
 IMPORTS = (
-    "from asymptotics.common.numerics.slopes import arcsine_ratio_by_covariance, arcsine_ratio_by_variance, both_positive_by_mean, "
+    "from asymptotics.common.numerics.code.slopes import arcsine_ratio_by_covariance, arcsine_ratio_by_variance, both_positive_by_mean, "
     "both_positive_by_variance, both_zero, gaussian_at_by_mean, gaussian_at_by_variance, positive_by_variance, schur_by_factor, "
     "schur_by_variance, schur_kept"
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..input.checks import ComputationError
+from ...input.checks import ComputationError
 
 #: Newton's method on the real axis needs some ten; each gains at least a factor of two.
 ITERATIONS = 400

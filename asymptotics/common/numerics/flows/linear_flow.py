@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .compiled import njit
+from ..code.compiled import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

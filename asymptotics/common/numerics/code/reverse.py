@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..input.syntax import parsed
+from ...input.syntax import parsed
 from .slopes import SLOPES
 
 _NAME = re.compile(r"[A-Za-z_]\w*")

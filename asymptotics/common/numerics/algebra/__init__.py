@@ -1,0 +1,1 @@
+"""Small symmetric matrices: spectra, roots, ranks."""

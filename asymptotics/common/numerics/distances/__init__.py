@@ -1,0 +1,1 @@
+"""How far laws and samples are from one another."""

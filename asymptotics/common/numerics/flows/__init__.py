@@ -1,0 +1,1 @@
+"""Functions of training time: Runge–Kutta coefficients, linear flows, panels, splines."""
