@@ -21,7 +21,7 @@ from ..kernels.sampler import compile_sampler
 from ..model.cells import DROPPED, told
 from ..model.problem import Problem
 from .continuous import Continuous
-from .parts import Flow
+from .parts import Flow, guided
 from .stepped import Stepped
 
 
@@ -97,14 +97,8 @@ class LatentFlow:
     def phi(self, z: np.ndarray, t: float) -> np.ndarray:
         """Every φ_j, guided, at encoder fields z (points, encoders) and the time t."""
         now, label, guidance = self.told_at(np.array([t]))
-        z, now, omega = np.ascontiguousarray(z), np.ascontiguousarray(now[:, 0]), float(guidance[0])
-        out = np.empty((len(z), self.coupling.shape[1]))
-        self.kernels.module.activations(z, now, label, self.kappa, out)
-        if omega == 0.0:
-            return out
-        free = np.empty_like(out)
-        self.kernels.module.activations(z, now, np.zeros_like(label), self.kappa, free)
-        return (1 + omega) * out - omega * free
+        shape, function = (len(z), self.coupling.shape[1]), self.kernels.module.activations
+        return guided(function, z, now[:, 0], label, self.kappa, float(guidance[0]), shape)
 
     def transport(self, z0: np.ndarray, *, rng: np.random.Generator | None = None) -> Flow:
         """Carry latent starting points z₀ (points, encoders) to t_f; ε > 0 needs a generator for the noise."""

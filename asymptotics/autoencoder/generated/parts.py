@@ -38,3 +38,26 @@ class Trained(Protocol):
     def told_at(self, t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
 
     def phi(self, z: np.ndarray, t: float) -> np.ndarray: ...
+
+
+def guided(
+    function: Callable[..., None],
+    z: np.ndarray,
+    now: np.ndarray,
+    label: np.ndarray,
+    kappa: np.ndarray,
+    omega: float,
+    shape: tuple[int, ...],
+) -> np.ndarray:
+    """(1 + ω) f(z; label) − ω f(z; no label) of a compiled function of the network at fields z (points, encoders).
+
+    ``now`` (5,) is what it is told of the time; ``shape`` is that of its value at all points.
+    """
+    z, now = np.ascontiguousarray(z, dtype=np.float64), np.ascontiguousarray(now)
+    out = np.empty(shape)
+    function(z, now, label, kappa, out)
+    if omega == 0.0:
+        return out
+    free = np.empty(shape)
+    function(z, now, np.zeros_like(label), kappa, free)
+    return np.asarray((1 + omega) * out - omega * free)

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from .coefficients import coefficients
-from .parts import Flow, Trained
+from .parts import Flow, Trained, guided
 
 
 class Stepped:
@@ -79,14 +79,7 @@ class Stepped:
         """A function of the network at one step: (1 + ω) times that with the label − ω times that without."""
         rows, label, guidance = self._now
         function = getattr(self.flow.kernels.module, name)
-        z, now, omega = np.ascontiguousarray(z), np.ascontiguousarray(rows[:, step]), float(guidance[step])
-        out = np.zeros((len(z), *shape))
-        function(z, now, label, self.flow.kappa, out)
-        if omega == 0.0:
-            return out
-        free = np.zeros_like(out)
-        function(z, now, np.zeros_like(label), self.flow.kappa, free)
-        return np.asarray((1 + omega) * out - omega * free)
+        return guided(function, z, rows[:, step], label, self.flow.kappa, float(guidance[step]), (len(z), *shape))
 
     def transport(self, z0: np.ndarray, rng: np.random.Generator | None) -> Flow:
         """Carry z₀ (points, encoders) to t_f; ε > 0 needs a generator."""
