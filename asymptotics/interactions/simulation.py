@@ -139,12 +139,8 @@ def simulate(
     Parameters
     ----------
     problem : Problem
-    workers : int, optional
-        Processes; the answer does not depend on their number.
-    progress : bool, optional
-        Show a bar; default only on a terminal.
-    checkpoint : Checkpoint, optional
-        Keeps finished data sets.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
 
     Raises
     ------

@@ -176,12 +176,8 @@ def simulate(
     problem : Problem
     simulation : Simulation, optional
         Before 0.2.0: settings were given one by one.
-    workers : int, optional
-        Processes; the answer does not depend on their number.
-    progress : bool, optional
-        Show a bar; default only on a terminal.
-    checkpoint : Checkpoint, optional
-        Keeps finished data sets; a later call goes on from there.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
     """
     started = clock.perf_counter()
     problem = Problem.of(problem, simulation)

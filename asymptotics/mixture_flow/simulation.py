@@ -103,11 +103,8 @@ def simulate(
     Parameters
     ----------
     problem : Problem
-    workers : int, optional
-        Processes; the answer does not depend on it.
-    progress : bool, optional
-    checkpoint : Checkpoint, optional
-        Keeps finished training sets; a later call goes on from there.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
 
     Raises
     ------

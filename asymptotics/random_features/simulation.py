@@ -216,12 +216,8 @@ def simulate(
     problem : Problem
     data : str, optional
         ``"mnist"``: train on digits instead; the answer, a `DigitsComparison`, holds the theory of their covariance too.
-    workers : int, optional
-        Processes; the answer does not depend on their number.
-    progress : bool, optional
-        Show a bar; default only on a terminal.
-    checkpoint : Checkpoint, optional
-        Keeps finished runs; a later call goes on from there.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
     """
     started = clock.perf_counter()
     table, simulation = problem.random_features, problem.simulation
