@@ -153,6 +153,8 @@ def by_condition(functions: np.ndarray, given: Given, nodes: Nodes, room: Room) 
         half = centred and nodes.mode[KIND] == LATTICE and _all_zero(room.breaks[a:b, :n])
         for i in range(a, b):
             count = conditioned_nodes(i, half, nodes, room)
-            _moments_of(functions[0], i, i + 1, nodes.z[:count], nodes.w[:count], room.conditional, room.econditional, room)
+            _moments_of(
+                functions[0], i, i + 1, nodes.z[:count], nodes.w[:count], room.conditional, room.econditional, room
+            )
         if centred:
             _without_odd(a, b, False, given, room)
