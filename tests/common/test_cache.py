@@ -130,8 +130,8 @@ def test_closure_reads_every_way_to_import():
     for module in (
         "autoencoder.kernels.closed",
         "autoencoder.kernels.flow",
-        "common.numerics.codegen",
-        "common.numerics.sources",
+        "common.numerics.code.codegen",
+        "common.numerics.code.sources",
     ):
         assert f"asymptotics.{module}" in found
     assert {

@@ -17,7 +17,7 @@ from ...common.running.checkpoints import Checkpoint, Keeper
 from ...common.running.ensembles import Run
 from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
-from ..model.weights import overlaps
+from ..model.start.weights import overlaps
 from ..process.companion import with_companion
 from ..process.generate import Generator
 from ..process.problem import SgdProblem

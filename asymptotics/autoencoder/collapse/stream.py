@@ -9,7 +9,7 @@ import numpy as np
 from ...common.input.checks import InputError
 from ...common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 from ..model import streams
-from ..model.weights import starts
+from ..model.start.weights import starts
 from ..process import steps
 from ..process.generate import Generator
 from ..process.problem import SgdProblem

@@ -40,7 +40,7 @@ channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of lambda0, l
 import math
 
 import numpy
-from asymptotics.common.numerics.compiled import njit
+from asymptotics.common.numerics.code.compiled import njit
 '''
 
 

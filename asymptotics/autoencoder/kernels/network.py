@@ -35,7 +35,7 @@ target(alpha, beta, alpha_dot, beta_dot)
 import math
 
 import numpy
-from asymptotics.common.numerics.compiled import njit
+from asymptotics.common.numerics.code.compiled import njit
 
 VECTORS = {p}
 DECODERS = {decoder_indices}

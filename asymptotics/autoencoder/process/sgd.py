@@ -22,7 +22,7 @@ from ...common.numerics.laws.normals import fill_uniforms, philox_key
 from ...common.running.checkpoints import INTERVAL, Keeper
 from ...common.running.ensembles import Run
 from ..model import streams
-from ..model.weights import Overlaps, overlaps
+from ..model.start.weights import Overlaps, overlaps
 from . import mixed_steps, steps
 from .problem import SgdProblem
 from .results import SgdState, TrainedRun, trained_skip

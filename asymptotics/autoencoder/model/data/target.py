@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input.checks import InputError, array, boolean, fail, integer
-from ...common.input.notation import Notation
-from ...common.input.settings import Settings
-from ...common.numerics.algebra.gram import COMPUTED
-from ...common.output.plotting import Drawn
+from ....common.input.checks import InputError, array, boolean, fail, integer
+from ....common.input.notation import Notation
+from ....common.input.settings import Settings
+from ....common.numerics.algebra.gram import COMPUTED
+from ....common.output.plotting import Drawn
 from .from_samples import measure, measure_table, warn_of
 from .samples import load_samples
 
@@ -231,7 +231,7 @@ class GaussianMixture(Drawn, Settings):
         return isinstance(getattr(self, name), np.ndarray)  # set by an earlier pass over the same spectrum
 
     def _spectral(self, K: int) -> None:
-        from ...common.numerics.laws.spectra import load_spectrum
+        from ....common.numerics.laws.spectra import load_spectrum
 
         values = np.asarray(load_spectrum(str(self.spectrum)).eigenvalues, dtype=np.float64)
         atoms = len(values)
