@@ -13,8 +13,8 @@ from .api import simulate as simulate
 from .api import solve as solve
 from .api import solve_many as solve_many
 from .autoencoder.generated.density import GeneratedDensity as GeneratedDensity
-from .autoencoder.model.target import EmpiricalMixture as EmpiricalMixture
-from .autoencoder.model.target import GaussianMixture as GaussianMixture
+from .autoencoder.model.data.target import EmpiricalMixture as EmpiricalMixture
+from .autoencoder.model.data.target import GaussianMixture as GaussianMixture
 from .common.input.checks import InputError as InputError
 from .common.numerics.interpolants import Interpolant as Interpolant
 from .common.numerics.quadrature.expectations import Rule as Rule

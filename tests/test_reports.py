@@ -55,6 +55,6 @@ def test_every_derivation_is_listed(capsys):
 
 
 def test_reading_what_is_built_in_needs_no_sympy():
-    code = "import sys; from asymptotics.autoencoder.model.denoiser import Denoiser; Denoiser(activation='erf'); print(*sys.modules)"
+    code = "import sys; from asymptotics.autoencoder import Denoiser; Denoiser(activation='erf'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "derivations.autoencoder.network.catalogue" in done.stdout and "sympy" not in done.stdout.split()

@@ -20,13 +20,13 @@ from .generated.modes import generated_modes as generated_modes
 from .generated.modes import mode_report as mode_report
 from .generated.modes import target_modes as target_modes
 from .memory.result import FiniteRuns as FiniteRuns
-from .model.denoiser import Denoiser as Denoiser
+from .model.data.target import EmpiricalMixture as EmpiricalMixture
+from .model.data.target import GaussianMixture as GaussianMixture
+from .model.network.denoiser import Denoiser as Denoiser
 from .model.problem import Problem as Problem
 from .model.sampling import Sampling as Sampling
 from .model.simulation import Simulation as Simulation
-from .model.target import EmpiricalMixture as EmpiricalMixture
-from .model.target import GaussianMixture as GaussianMixture
-from .model.training import Training as Training
+from .model.training.training import Training as Training
 from .observables import learning_curves as learning_curves
 from .observables import linear_network as linear_network
 from .observables import score_error as score_error

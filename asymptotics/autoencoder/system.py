@@ -5,13 +5,13 @@ from __future__ import annotations
 from ..common.numerics.interpolants import Interpolant
 from ..common.system import System
 from ..common.verb import Option, Verb
-from .model.denoiser import Denoiser
+from .model.data.target import GaussianMixture
 from .model.generations import Generations
+from .model.network.denoiser import Denoiser
 from .model.problem import Problem
 from .model.sampling import Sampling
 from .model.simulation import Simulation
-from .model.target import GaussianMixture
-from .model.training import Training
+from .model.training.training import Training
 
 TAU = "training times to report (theory) or record (simulation), instead of nine equally spaced ones"
 INITIAL = Option(

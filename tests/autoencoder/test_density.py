@@ -140,7 +140,7 @@ def test_untied_density_is_exact_too(three_clusters):
 @pytest.mark.parametrize("sampling", [{}, {"epsilon": "0.4*(1-t)"}, {"stop": 0.7, "step": 0.07}])
 def test_full_generation_given_a_network_has_exactly_this_law(three_clusters, sampling):
     """At finite d too the projections' law depends on the overlaps alone: generate in R^d and compare mean and covariance."""
-    from asymptotics.autoencoder.model.weights import construct, overlaps
+    from asymptotics.autoencoder.model.start.weights import construct, overlaps
     from asymptotics.autoencoder.process.generate import Generator
     from asymptotics.autoencoder.process.setup import forward_of
 

@@ -15,7 +15,7 @@ from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
 from asymptotics.autoencoder.finite_size.reduced_chain import simulate
 from asymptotics.autoencoder.finite_size.terms import Terms
 from asymptotics.autoencoder.model.problem import Problem
-from asymptotics.autoencoder.model.weights import drawn
+from asymptotics.autoencoder.model.start.weights import drawn
 from asymptotics.autoencoder.theory import solve
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.quadrature.expectations import Rule
@@ -135,7 +135,7 @@ def increments_in_many_dimensions(p: Problem, W, U, counts, samples: int, seed: 
 @pytest.mark.parametrize("times", [[0.6], [0.3, 0.8]])
 def test_noise_is_the_covariance_of_one_step(times):
     """Cov(Y) against 20 000 samples in R^200: three clusters of unequal spreads, two atoms, one or two times a sample."""
-    from asymptotics.autoencoder.model.weights import construct
+    from asymptotics.autoencoder.model.start.weights import construct
 
     p, d, n = problem(training={"times": times, "weight_decay": 0.0}), 200, 20_000
     terms = Terms(p, Rule("hermite", 40), Rule("hermite", 24))
@@ -159,7 +159,7 @@ def test_drawn_start_against_drawn_weights():
     p, d, n = problem(), 400, 4000
     f = fluctuations(solve(p), initial="drawn")
     T = p.target.reference_overlaps
-    from asymptotics.autoencoder.model.weights import construct, overlaps
+    from asymptotics.autoencoder.model.start.weights import construct, overlaps
 
     _, U, counts = construct(d, p.target.masses, T, np.zeros((2, 0, 2)), np.zeros((2, 0, 0)), 0)
     i, j = np.triu_indices(2)

@@ -12,9 +12,9 @@ import pytest
 
 import asymptotics as asy
 from asymptotics import EmpiricalMixture, GaussianMixture, InputError
-from asymptotics.autoencoder.model.from_samples import CommutationWarning, group
-from asymptotics.autoencoder.model.samples import load_samples
-from asymptotics.autoencoder.model.weights import on_references, overlaps
+from asymptotics.autoencoder.model.data.from_samples import CommutationWarning, group
+from asymptotics.autoencoder.model.data.samples import load_samples
+from asymptotics.autoencoder.model.start.weights import on_references, overlaps
 from asymptotics.autoencoder.process.setup import sgd_problem
 from asymptotics.cli import main
 from asymptotics.common.output.verdict import Verdict

@@ -14,7 +14,7 @@ from asymptotics.autoencoder.collapse.process import simulate_generations
 from asymptotics.autoencoder.collapse.result import Collapse
 from asymptotics.autoencoder.collapse.runs import CollapseRuns
 from asymptotics.autoencoder.collapse.stream import DataStream, fresh_weights
-from asymptotics.autoencoder.model.weights import overlaps
+from asymptotics.autoencoder.model.start.weights import overlaps
 from asymptotics.autoencoder.process.setup import sgd_problem
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.model.from_samples import CommutationWarning
-from asymptotics.autoencoder.model.target import GaussianMixture
+from asymptotics.autoencoder.model.data.from_samples import CommutationWarning
+from asymptotics.autoencoder.model.data.target import GaussianMixture
 from asymptotics.autoencoder.process.ensemble import Runs
 from asymptotics.common.numerics.laws.spectra import mnist_digits
 from asymptotics.common.running.threads import single_threaded

@@ -8,7 +8,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import SolveError, initial_state, kernels_of
 from asymptotics.autoencoder.finite_size import reduced_chain
-from asymptotics.autoencoder.model.rate_schedule import RateSchedule
+from asymptotics.autoencoder.model.functions.rate_schedule import RateSchedule
 from asymptotics.autoencoder.process.setup import sgd_problem
 from asymptotics.common.numerics.quadrature.expectations import Rule
 

@@ -85,7 +85,7 @@ def test_first_and_second_moments_of_one_sgd_step(experiment):
     theta, q = problem.initial_overlaps()
     y0 = initial_state(problem, drift)
     dtheta, dq, _, _ = drift.layout.unpack(drift(0.0, y0))
-    from asymptotics.autoencoder.model.weights import construct
+    from asymptotics.autoencoder.model.start.weights import construct
 
     d, rng = 1500, np.random.default_rng(11)
     target = problem.target

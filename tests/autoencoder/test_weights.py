@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.model.weights import atom_counts, construct, drawn, on_references, overlaps, starts
+from asymptotics.autoencoder.model.start.weights import atom_counts, construct, drawn, on_references, overlaps, starts
 from asymptotics.common.input.checks import InputError
 
 

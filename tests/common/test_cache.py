@@ -167,14 +167,14 @@ def run(code, home, kept, **variables):
         (
             "asymptotics/common/numerics/laws/normals.py",
             ("return (np.float64(n) + 0.5) * 2.0**-53", "return 1.0 - (np.float64(n) + 0.5) * 2.0**-53"),
-            "import numpy as np; from asymptotics.autoencoder.process.steps import choose\n"
+            "import numpy as np; from asymptotics.autoencoder.process.draws import choose\n"
             "out = np.empty(9, np.int64); choose(np.uint32(1), np.uint32(2), 0, 0, np.array([0.2, 0.5, 1.0]), out); print(out)",
         ),
         # A helper of a generated module.
         (
             "asymptotics/common/numerics/code/closed_forms.py",
             ("left = c - u * v / a", "left = c + u * v / a"),
-            "from asymptotics.common.numerics import codegen; print(codegen.load_module('from"
+            "from asymptotics.common.numerics.code import codegen; print(codegen.load_module('from"
             " asymptotics.common.numerics.code.closed_forms import schur\\nfrom asymptotics.common.numerics.code.compiled import njit"
             "\\n\\n@njit(cache=True)\\ndef f(x):\\n    return schur(x, 2.0, 3.0, 4.0)\\n').f(1.0))",
         ),
@@ -182,7 +182,7 @@ def run(code, home, kept, **variables):
         (
             "derivations/autoencoder/training/moments.py",
             ("from __future__ import annotations\n", "from __future__ import annotations\n\nprint('derived')\n"),
-            "from asymptotics.common.numerics import codegen\n"
+            "from asymptotics.common.numerics.code import codegen\n"
             "print(codegen.cached_source('x', ['asymptotics.autoencoder.kernels.compile'], lambda: str(__import__('time').time())))",
         ),
     ],

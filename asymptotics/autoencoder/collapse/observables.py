@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...common.input.checks import array
-from ..model.target import GaussianMixture
+from ..model.data.target import GaussianMixture
 
 #: What is followed from generation to generation.
 QUANTITIES = ("Lambda", "b", "Q", "Theta", "parameters", "v", "mean", "covariance", "distance", "bulk_distance")

@@ -9,7 +9,7 @@ import numpy as np
 from ...common.input.checks import InputError
 from ...common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 from ..model import streams
-from ..model.weights import starts
+from ..model.start.weights import starts
 from ..process.draws import choose
 from ..process.generate import Generator
 from ..process.gradient import Samples
@@ -68,7 +68,7 @@ class DataStream:
         fill = fill_normals32 if self.dtype == np.float32 else fill_normals64
         cluster, z = np.zeros(1, np.int64), np.empty(out.shape[1], self.dtype)
         for k in np.flatnonzero(sources == 0):
-            choose(*self.key, streams.CLUSTER, first + k, self.clusters, cluster)
+            choose(*self.key, streams.CLUSTER, first + int(k), self.clusters, cluster)
             fill(*self.key, streams.TARGET, first + k, z)
             out[k] = self.means[cluster[0]] + self.spreads[cluster[0]] * z
         self.squared_norms += float(np.einsum("ki,ki->", out, out, dtype=np.float64))
@@ -98,7 +98,9 @@ class StreamTrainer(Trainer):
 
     def _samples(self, first: int, count: int) -> Samples:
         picks = np.arange(count)
-        return Samples(picks, self.draws.times(first, count), self.draws.labels(first, picks), self.problem.denoiser.labels)
+        return Samples(
+            picks, self.draws.times(first, count), self.draws.labels(first, picks), self.problem.denoiser.labels
+        )
 
     def advance(self, steps: int) -> None:
         """Make this many SGD steps."""

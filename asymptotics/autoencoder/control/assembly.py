@@ -6,7 +6,7 @@ import numpy as np
 
 from ...common.numerics.code.compiled import njit
 from ..equations.coefficients import Coefficients
-from ..model.optimiser import Average, LinearMap
+from ..model.training.optimiser import Average, LinearMap
 from .worths import Worths
 
 #: What the assembly passes on: worths of Θ, q, (A, B, N), R and L.

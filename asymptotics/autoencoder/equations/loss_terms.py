@@ -13,7 +13,7 @@ import numpy as np
 
 from ...common.numerics.algebra.gram import COMPUTED, rank
 from ..model.problem import Problem
-from ..model.weights import joint_gram
+from ..model.start.weights import joint_gram
 
 
 def massless_counts(problem: Problem) -> np.ndarray:

@@ -25,7 +25,7 @@ from ..equations.drift import Drift
 from ..equations.integrate import kernels_of
 from ..equations.path import TrainingPath
 from ..model.problem import Problem
-from ..model.weights import atom_counts, joint_gram
+from ..model.start.weights import atom_counts, joint_gram
 from .covariances import Fluctuations
 from .fluctuations import fluctuations
 from .moments import transposed

@@ -96,27 +96,37 @@ def numbers(columns: int, m: int) -> int:
 def _radii(degrees: Any, row: Any, key0: Any, key1: Any, first: Any, index: Any, u: Any) -> None:
     """√χ² variates in the place of the normals of a row, for the steps first, first + 1, …."""
     if degrees < 2:
-        for l in range(BLOCK):
-            row[l] = abs(row[l]) if degrees == 1 else 0.0
+        for lane in range(BLOCK):
+            row[lane] = abs(row[lane]) if degrees == 1 else 0.0
         return
     shape, scale = gamma_shape(degrees)
     uniforms(key0, key1, ACCEPT, first, index, u)
     rejected = 0
-    for l in range(BLOCK):
-        square = row[l] * row[l]
-        rejected += 0 if (1.0 + scale * row[l] > 0.0) & (u[l] < 1.0 - 0.0331 * square * square) else 1
+    for lane in range(BLOCK):
+        square = row[lane] * row[lane]
+        rejected += 0 if (1.0 + scale * row[lane] > 0.0) & (u[lane] < 1.0 - 0.0331 * square * square) else 1
     if rejected > 0:
-        for l in range(BLOCK):
-            row[l] = math.sqrt(accepted(shape, scale, row[l], u[l], key0, key1, first + l, index))
+        for lane in range(BLOCK):
+            row[lane] = math.sqrt(accepted(shape, scale, row[lane], u[lane], key0, key1, first + lane, index))
         return
-    for l in range(BLOCK):
-        v = 1.0 + scale * row[l]
-        row[l] = math.sqrt(2.0 * shape * (v * v * v))
+    for lane in range(BLOCK):
+        v = 1.0 + scale * row[lane]
+        row[lane] = math.sqrt(2.0 * shape * (v * v * v))
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def draw_block(
-    key0: Any, key1: Any, block: Any, at: Any, picks: Any, batch: Any, columns: Any, frame: Any, work: Any, z: Any, s: Any
+    key0: Any,
+    key1: Any,
+    block: Any,
+    at: Any,
+    picks: Any,
+    batch: Any,
+    columns: Any,
+    frame: Any,
+    work: Any,
+    z: Any,
+    s: Any,
 ) -> None:
     """All that the steps of a block draw: ``z`` (numbers, BLOCK), for each atom the coordinates of x₀, x₁ of the first sample,
     of the second, … and the rows of their triangle; ``s`` (3 batch, BLOCK), x₀·x₀, x₀·x₁, x₁·x₁ of each sample.
@@ -129,30 +139,30 @@ def draw_block(
     for j in range(z.shape[0]):
         normal_tile64(key0, key1, NORMALS, block, j, words, z[j])
     for j in range(s.shape[0]):
-        for l in range(BLOCK):
-            s[j, l] = 0.0
+        for lane in range(BLOCK):
+            s[j, lane] = 0.0
     for k in range(frame.rest.shape[0]):
         atom = z[k * numbers(columns, m) : (k + 1) * numbers(columns, m)]
         for j in range(m):
             second, place = j % 2 == 1, m * columns + j * (j + 1) // 2
             _radii(frame.rest[k] - j, atom[place + j], key0, key1, block * BLOCK, k * m + j, u)
-            for l in range(BLOCK):
-                n = (at + l) * batch + j // 2
-                cluster[l] = picks[n] if (n >= 0) & (n < count) else 0
-                spread[l] = frame.spreads[cluster[l], k] if second else 1.0
+            for lane in range(BLOCK):
+                n = (at + lane) * batch + j // 2
+                cluster[lane] = picks[n] if (n >= 0) & (n < count) else 0
+                spread[lane] = frame.spreads[cluster[lane], k] if second else 1.0
             for i in range(columns + j + 1):
                 row = atom[j * columns + i] if i < columns else atom[place + i - columns]
                 inside = i < frame.ranks[k] or span <= i < span + frame.widths[k]
                 # Row j of a singular Wishart matrix's factor ends once the dimensions are used up.
                 if not (inside if i < columns else i - columns <= min(j, frame.rest[k] - 1)):
-                    for l in range(BLOCK):
-                        row[l] = 0.0
+                    for lane in range(BLOCK):
+                        row[lane] = 0.0
                 elif second:
-                    for l in range(BLOCK):
-                        row[l] *= spread[l]
+                    for lane in range(BLOCK):
+                        row[lane] *= spread[lane]
                     if i < frame.ranks[k]:
-                        for l in range(BLOCK):
-                            row[l] += frame.means[cluster[l], k, i]
+                        for lane in range(BLOCK):
+                            row[lane] += frame.means[cluster[lane], k, i]
         for draw in range(batch):
             own, cross, other = s[3 * draw], s[3 * draw + 1], s[3 * draw + 2]
             for i in range(columns + 2 * draw + 2):
@@ -162,11 +172,11 @@ def draw_block(
                     second = first + 2 * draw + 1
                 y, x = atom[first], atom[second]
                 if i < columns + 2 * draw + 1:
-                    for l in range(BLOCK):
-                        own[l] += y[l] * y[l]
-                        cross[l] += y[l] * x[l]
-                for l in range(BLOCK):
-                    other[l] += x[l] * x[l]
+                    for lane in range(BLOCK):
+                        own[lane] += y[lane] * y[lane]
+                        cross[lane] += y[lane] * x[lane]
+                for lane in range(BLOCK):
+                    other[lane] += x[lane] * x[lane]
 
 
 @njit(cache=True, error_model="numpy")

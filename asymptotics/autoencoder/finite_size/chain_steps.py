@@ -104,7 +104,7 @@ def advance(
     p, terms = told.rates.shape[0] - 2, decoders.shape[0]
     skips, times = told.clock.shape[1] - 9, told.time_weights.shape[0]
     parameters, scalar_rows = scalars.shape[1] - skips, scalars.shape[0]
-    labels, m, plain = samples.count, 2 * batch, moved.gradient_of.shape[0] == 0
+    labels, m, plain = samples.label_count, 2 * batch, moved.gradient_of.shape[0] == 0
     span = columns - rows
     per_atom = numbers(columns, m)
     block_work, z, s = room_of_block(atoms * per_atom, batch)

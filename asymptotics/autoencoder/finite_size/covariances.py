@@ -20,8 +20,8 @@ from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe
 from ..equations.layout import Layout
 from ..equations.path import TrainingPath
-from ..model.optimiser import averages_of
 from ..model.problem import Problem
+from ..model.training.optimiser import averages_of
 from .terms import Evaluation, Terms
 
 #: Nodes at which J and Cov(Y) are computed in every panel of τ (ends shared).

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ...common.numerics.algebra.gram import square_root
-from ..model.weights import joint_gram
+from ..model.start.weights import joint_gram
 from .laws import FieldLaws
 from .moments import flat, transposed
 

@@ -21,7 +21,7 @@ from ...common.running.checkpoints import Checkpoint, Keeper
 from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..equations.integrate import check_start
 from ..model.problem import Problem
-from ..model.weights import atom_counts, joint_gram, overlaps
+from ..model.start.weights import atom_counts, joint_gram, overlaps
 from ..process.draws import Draws
 from ..process.ensemble import Runs
 from ..process.problem import SgdProblem

@@ -13,8 +13,8 @@ from ...common.numerics.flows.panels import panel_of
 from ..equations.drift import Drift
 from ..equations.integrate import initial_state, kernels_of
 from ..equations.path import TrainingPath
+from ..model.data.target import GaussianMixture
 from ..model.problem import Problem
-from ..model.target import GaussianMixture
 from .covariances import Fluctuations
 from .fluctuations import fluctuations
 

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.output.results import Result, dataframe, to_builtin
 from ..equations.path import OrderParameters
+from ..model.data.target import GaussianMixture
 from ..model.problem import Problem
-from ..model.target import GaussianMixture
 from .density import GeneratedDensity
 from .mode_finding import GRID, Modes, exact_modes, find_modes
 

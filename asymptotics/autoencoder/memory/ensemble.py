@@ -12,9 +12,9 @@ import numpy as np
 from ...common.input.checks import InputError, array
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import run_ensemble, spawn
+from ..model.data.target import EmpiricalMixture
 from ..model.extensions import in_use, refuse
 from ..model.problem import Problem
-from ..model.target import EmpiricalMixture
 from ..process.generate import prepare as prepare_generator
 from ..process.setup import sgd_problem
 from ..process.sgd import prepare as prepare_sgd
@@ -105,6 +105,6 @@ def simulate(
         **arrays,
         data=str(target.source) if isinstance(target, EmpiricalMixture) else "",
         seed=problem.simulation.seed,
-        settings=problem.to_tables(),
+        experiment=problem.to_tables(),
         seconds=clock.perf_counter() - started,
     )

@@ -9,9 +9,9 @@ import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.running.ensembles import Run
+from ..model.data.samples import load_samples
+from ..model.data.target import EmpiricalMixture
 from ..model.problem import Problem
-from ..model.samples import load_samples
-from ..model.target import EmpiricalMixture
 from ..process.generate import Generator
 from ..process.problem import SgdProblem
 from ..process.setup import sampler_steps

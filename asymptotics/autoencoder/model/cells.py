@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .denoiser import Denoiser
-from .target import GaussianMixture
+from .data.target import GaussianMixture
+from .network.denoiser import Denoiser
 
 #: The label of a cell that has none, or whose label is dropped.
 DROPPED = -1

@@ -14,15 +14,15 @@ from ...common.input.checks import InputError, fail
 from ...common.numerics.interpolants import Interpolant
 from ...common.output.results import to_builtin
 from .cells import Cells, cells_of
-from .denoiser import Denoiser
-from .functions import schedule_rows
+from .data.target import GaussianMixture
+from .functions.of_time import schedule_rows
 from .generations import Generations
-from .optimiser import LinearMap, evaluated
+from .network.denoiser import Denoiser
 from .sampling import Sampling
 from .simulation import Simulation
-from .start import initial_overlaps, mean_coordinates, realised_weights
-from .target import GaussianMixture
-from .training import TimeAverage, Training
+from .start.initial import initial_overlaps, mean_coordinates, realised_weights
+from .training.optimiser import LinearMap, evaluated
+from .training.training import TimeAverage, Training
 from .warnings import of_basis
 
 
@@ -177,11 +177,11 @@ class Problem:
         return self.denoiser.target(s.alpha(t), s.beta(t), s.alpha_dot(t), s.beta_dot(t))
 
     def mean_coordinates(self) -> np.ndarray:
-        """Coordinates of the deterministic part of the initial weights; see `asymptotics.autoencoder.model.start`."""
+        """Coordinates of the deterministic part of the initial weights; see `asymptotics.autoencoder.model.start.initial`."""
         return mean_coordinates(self.target, self.denoiser)
 
     def realised_weights(self, dimension: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One drawn start in R^d; see `asymptotics.autoencoder.model.start`."""
+        """One drawn start in R^d; see `asymptotics.autoencoder.model.start.initial`."""
         return realised_weights(self.target, self.denoiser, dimension)
 
     def to_tables(self) -> dict[str, Any]:

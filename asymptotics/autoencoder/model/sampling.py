@@ -14,7 +14,7 @@ from ...common.input.checks import InputError, choice, fail, integer, number
 from ...common.input.notation import Notation
 from ...common.input.settings import Settings
 from ...common.numerics.interpolants import Interpolant
-from .functions import OfTime, constant
+from .functions.of_time import OfTime, constant
 
 if TYPE_CHECKING:
     from derivations.autoencoder.sampling.sampler import Sampler

@@ -146,7 +146,7 @@ def sample_pca(problem: Problem, tau: float, dimension: int, seed: int | np.rand
     d, rng = integer("dimension", dimension, at_least=2), np.random.default_rng(seed)
     target, spread = problem.target, eigenvalues(problem)
     bulk = target.masses > 0
-    from ..model.weights import atom_counts
+    from ..model.start.weights import atom_counts
 
     counts = atom_counts(d - len(spread), target.masses[bulk])
     deviation = np.sqrt(np.concatenate([spread, np.repeat(target.cluster_eigenvalues[0, bulk], counts)]))

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from ...common.output.plotting import COLOURS, axes_of, draw, points, style
 from ..generated.density import GeneratedDensity
+from ..model.data.target import GaussianMixture
 from ..model.problem import Problem
-from ..model.target import GaussianMixture
 from ..process.generate import GeneratedPoints
 from .axes import contours, exact_density, histogram, image, mesh, on_grid, projections, resolved
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import float64, int64, types, uint32
 
 from ...common.numerics.code.compiled import njit
-from ...common.numerics.laws.normals import fill_uniforms, uniform, uniforms
+from ...common.numerics.laws.normals import fill_uniforms, uniforms
 from ..model import streams
 from .gradient import Samples
 from .problem import SgdProblem
@@ -48,9 +48,7 @@ def choose_along(key0, key1, stream, first, batch, cumulative, out):  # type: ig
             part[i] = found
 
 
-def choose(
-    key0: np.uint32, key1: np.uint32, stream: int, first: int, cumulative: np.ndarray, out: np.ndarray
-) -> None:
+def choose(key0: np.uint32, key1: np.uint32, stream: int, first: int, cumulative: np.ndarray, out: np.ndarray) -> None:
     """`choose_along` with the same weights at every step."""
     choose_along(key0, key1, stream, first, 1, np.ascontiguousarray(cumulative)[None], out)
 

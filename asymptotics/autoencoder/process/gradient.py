@@ -53,14 +53,14 @@ class Samples(NamedTuple):
     ----------
     picks, times, labels : (samples,)
         Cluster, or row of the data; index of the one time that is used, or −1 for all; label (−1: dropped or none).
-    count : int
+    label_count : int
         How many labels there are.
     """
 
     picks: np.ndarray
     times: np.ndarray
     labels: np.ndarray
-    count: int
+    label_count: int
 
 
 class Map(NamedTuple):

@@ -16,7 +16,7 @@ from ...common.output.ensemble import standard_error
 from ..kernels.network import Forward
 from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
-from ..model.weights import starts
+from ..model.start.weights import starts
 from .generate import Generator
 from .setup import sampler_steps, sgd_problem
 from .sgd import Trainer

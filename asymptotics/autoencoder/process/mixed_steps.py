@@ -217,7 +217,7 @@ def _advance(
     row, small = np.empty((p, min(d, BLOCK)), V.dtype), np.empty((2 * p + 2, p))
     d0, d1, lambda0, lambda1 = np.empty(p), np.empty(p), np.empty(p), np.empty(p)
     a0, a1, Q, change = np.empty(p), np.empty(p), np.empty((p, p)), np.empty((p, p))
-    work = room_for(p, terms, skips, scalars.shape[1] - skips, samples.count, 1)
+    work = room_for(p, terms, skips, scalars.shape[1] - skips, samples.label_count, 1)
     # One pass more than there are steps: what waits at the end goes into the weights by the same code as on the way.
     for k in range(steps + 1):
         last = k == steps

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, choice, fail, integer, number
 from ..kernels.network import Forward
-from ..model.weights import atom_counts, construct, drawn, on_references
+from ..model.start.weights import atom_counts, construct, drawn, on_references
 from .gradient import Map, Told
 from .optimiser import AlongTau, Entries, Optimiser, Stack, along
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from ...common.input.checks import InputError, integer
 from ..kernels.network import Forward
-from ..model.functions import OfTime
+from ..model.data.samples import load_samples
+from ..model.data.target import EmpiricalMixture
+from ..model.functions.of_time import OfTime
+from ..model.functions.rate_schedule import rate_schedule
 from ..model.problem import Problem
-from ..model.rate_schedule import rate_schedule
-from ..model.samples import load_samples
 from ..model.sampling import KEY, NAMES
-from ..model.target import EmpiricalMixture
-from ..model.training import Training
+from ..model.training.training import Training
 from .optimiser import Optimiser
 from .problem import SgdProblem
 

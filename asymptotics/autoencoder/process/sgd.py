@@ -21,7 +21,7 @@ from ...common.input.checks import ComputationError, InputError, array, integer
 from ...common.numerics.laws.normals import philox_key
 from ...common.running.checkpoints import INTERVAL, Keeper
 from ...common.running.ensembles import Run
-from ..model.weights import Overlaps, overlaps
+from ..model.start.weights import Overlaps, overlaps
 from . import mixed_steps, steps
 from .draws import Draws
 from .gradient import Samples

@@ -147,7 +147,7 @@ def _advance(
     gradient = np.empty((p, d if batch > 1 else 1), V.dtype)
     lambda0, lambda1, Q = np.empty(p), np.empty(p), np.empty((p, p))
     a0, a1, after, trained = np.empty(p), np.empty(p), np.empty(p), rates[:p] != 0.0
-    work = room_for(p, terms, skips, scalars.shape[1] - skips, samples.count, scalars.shape[0])
+    work = room_for(p, terms, skips, scalars.shape[1] - skips, samples.label_count, scalars.shape[0])
     fresh = np.empty((V.shape[0] if stacked else 0, min(d, BLOCK)), V.dtype)
     for k in range(told.factors.shape[0]):
         frame = k if clock.shape[0] > 1 else 0

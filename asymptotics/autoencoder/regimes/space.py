@@ -17,7 +17,7 @@ from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import run_ensemble, spawn
 from ..equations.path import OrderParameters
 from ..model.problem import Problem
-from ..model.weights import starts
+from ..model.start.weights import starts
 from ..process.carried import carry as compiled_carry
 from ..process.generate import Generator
 from ..process.measurements import Network

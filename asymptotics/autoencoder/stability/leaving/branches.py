@@ -19,7 +19,7 @@ from ...finite_size.bias import Bias, bias, drift_of
 from ...finite_size.covariances import Fluctuations
 from ...finite_size.fluctuations import fluctuations
 from ...finite_size.terms import Terms
-from ...model.denoiser import Init
+from ...model.network.denoiser import Init
 from ...model.problem import Problem
 from ..flow import Flow
 from .saddle import fine_flow

@@ -17,8 +17,8 @@ import numpy as np
 from ....common.input.checks import InputError, integer, number
 from ....common.numerics.quadrature.expectations import Rule
 from ....common.output.results import Result
+from ...model.data.target import GaussianMixture
 from ...model.problem import Problem
-from ...model.target import GaussianMixture
 from ..covered import live
 from ..flow import Flow, rungs
 from .spectrum import growth_rates

@@ -21,6 +21,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataC
 from numba.core.runtime import rtsys
 
 from .cache import LOCK, cache_directory, damaged, not_kept, touch
+from .inner import with_inner
 from .sources import source_key
 
 _log = logging.getLogger(__name__)
@@ -116,12 +117,13 @@ def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
         return njit(cache=cache, **options)(signature[0])
 
     def decorate(function: Callable[..., Any]) -> Any:
-        if not cache:
-            return numba.njit(*signature, **options)(function)
-        compiled = numba.njit(**options)(function)
+        # Said, as a function would else take after the first that calls it.
+        options.setdefault("_nrt", True)
+        compiled = with_inner(numba.njit(no_cfunc_wrapper=True, **options)(function))
         if not hasattr(compiled, "enable_caching"):  # NUMBA_DISABLE_JIT
             return compiled
-        compiled._cache = _Cache(function)
+        if cache:
+            compiled._cache = _Cache(function)
         if signature:
             for one in signature[0] if isinstance(signature[0], list) else signature:
                 compiled.compile(one)
@@ -129,6 +131,15 @@ def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
         return compiled
 
     return decorate
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """`njit` of a short function that becomes part of its callers, and counts no references to arrays: it can make none.
+
+    Counting them takes longer than most of what such a function does; LLVM inlines it, as numba's own inlining compiles it anew
+    within every caller.
+    """
+    return njit(cache=True, nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function)
 
 
 class Kinds(Generic[K]):

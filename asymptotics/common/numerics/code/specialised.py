@@ -38,7 +38,10 @@ def specialised(function: Callable[..., None], given: Mapping[str, str], decorat
     definition = ast.fix_missing_locations(_Numbers(numbers).visit(definition))
     used = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)} - given.keys()
     own = sorted(used & vars(sys.modules[function.__module__]).keys())
-    lines = [f"from {function.__module__} import {', '.join(own)}", *(f"{x} = {text}" for x, text in given.items() if x not in numbers)]
+    lines = [
+        f"from {function.__module__} import {', '.join(own)}",
+        *(f"{x} = {text}" for x, text in given.items() if x not in numbers),
+    ]
     return "\n".join([*lines, "", "", decorator, ast.unparse(definition), ""])
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input import expressions
-from ...common.input.checks import fail
-from ...common.numerics.interpolants import Interpolant
+from ....common.input import expressions
+from ....common.input.checks import fail
+from ....common.numerics.interpolants import Interpolant
 from .rate_schedule import RateSchedule, rate_schedule
-from .tau_table import TauTable
+from .table import TauTable
 
 if TYPE_CHECKING:
     import sympy

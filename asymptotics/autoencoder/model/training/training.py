@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...common.input import expressions
-from ...common.input.checks import InputError, array, choice, fail, integer, number
-from ...common.input.notation import Notation
-from ...common.input.settings import Settings
-from ...common.numerics.interpolants import Interpolant
-from .functions import OfTau, OfTime, constant
+from ....common.input import expressions
+from ....common.input.checks import InputError, array, choice, fail, integer, number
+from ....common.input.notation import Notation
+from ....common.input.settings import Settings
+from ....common.numerics.interpolants import Interpolant
+from ..functions.of_time import OfTau, OfTime, constant
+from ..functions.rate_schedule import RateSchedule, rate_schedule
+from ..functions.table import frozen, is_table
 from .optimiser import Average, Momentum, averages_of, refuse_adaptive
-from .rate_schedule import RateSchedule, rate_schedule
-from .tau_table import frozen, is_table
 from .time_average import TimeAverage, checked_probabilities, checked_weights
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.input.checks import InputError, fail
-from ...common.numerics.algebra.gram import INDEFINITE
-from .denoiser import Denoiser
-from .target import EmpiricalMixture, GaussianMixture
+from ....common.input.checks import InputError, fail
+from ....common.numerics.algebra.gram import INDEFINITE
+from ..data.target import EmpiricalMixture, GaussianMixture
+from ..network.denoiser import Denoiser
 from .weights import construct, drawn, joint_gram, overlaps
 
 

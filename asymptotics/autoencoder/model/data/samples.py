@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input.checks import InputError, array, closest, fail
+from ....common.input.checks import InputError, array, closest, fail
 
 #: Samples shipped with the package, by name.
 SHIPPED = ("mnist",)
@@ -36,7 +36,7 @@ def load_samples(source: Any, name: str = "data") -> tuple[np.ndarray, np.ndarra
     labels: Any = None
     if isinstance(source, (str, os.PathLike)):
         if str(source) in SHIPPED:
-            from ...common.numerics.laws.spectra import mnist_digits
+            from ....common.numerics.laws.spectra import mnist_digits
 
             return mnist_digits()
         values, labels = _read(Path(source), name)
@@ -76,7 +76,7 @@ def check_labels(labels: ArrayLike, count: int) -> np.ndarray:
 
 
 def _read(path: Path, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-    from ...common.numerics.laws.spectra import UNREADABLE
+    from ....common.numerics.laws.spectra import UNREADABLE
 
     if path.suffix not in (".npy", ".npz"):
         hint = closest(str(path), list(SHIPPED))

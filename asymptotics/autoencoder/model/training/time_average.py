@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, array, fail
-from .functions import OfTau, OfTime
-from .tau_table import TauTable, frozen, is_table
+from ....common.input.checks import InputError, array, fail
+from ..functions.of_time import OfTau, OfTime
+from ..functions.table import TauTable, frozen, is_table
 
 #: What a user calls them.
 WEIGHTS, PROBABILITIES = "training.weights", "training.time_probabilities"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input.checks import array, fail, number
-from ...common.numerics.interpolants import Interpolant
-from .functions import OfTime, constant, schedule_rows
+from ....common.input.checks import array, fail, number
+from ....common.numerics.interpolants import Interpolant
+from ..functions.of_time import OfTime, constant, schedule_rows
 
 if TYPE_CHECKING:
     import sympy

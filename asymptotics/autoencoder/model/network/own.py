@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ...common.input import expressions
-from ...common.input.checks import InputError, fail, number
-from .functions import TIME
+from ....common.input import expressions
+from ....common.input.checks import InputError, fail, number
+from ..functions.of_time import TIME
 
 #: More terms than this are refused.
 MOST = 64

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input.checks import array, fail
+from ....common.input.checks import array, fail
 
 #: What the head of a table begins with.
 HEAD = "tau"

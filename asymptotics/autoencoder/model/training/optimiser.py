@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, fail, number
+from ....common.input.checks import InputError, fail, number
 
 if TYPE_CHECKING:
     from derivations import Optimiser

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ...common.input.checks import InputError, array, integer, number
-from ...common.input.notation import Notation
-from ...common.input.settings import Settings
+from ....common.input.checks import InputError, array, integer, number
+from ....common.input.notation import Notation
+from ....common.input.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input import expressions
-from ...common.input.checks import InputError, fail
-from ...common.numerics.quadrature.intervals import enclose
-from .tau_table import TauTable, is_table
+from ....common.input import expressions
+from ....common.input.checks import InputError, fail
+from ....common.numerics.quadrature.intervals import enclose
+from .table import TauTable, is_table
 
 #: A piece is tame if s changes in it by at most this share of itself, or of a small part of its mean.
 VARIATION, SMALL = 1.0, 0.03

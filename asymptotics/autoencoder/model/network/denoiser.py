@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,21 +11,20 @@ from numpy.typing import ArrayLike
 
 from derivations.autoencoder.network.catalogue import ARCHITECTURES, FORMULAE, TARGETS
 
-from ...common.input import expressions
-from ...common.input.checks import InputError, array, choice, closest, fail, integer, number
-from ...common.input.notation import Notation
-from ...common.input.settings import Settings
-from ...common.numerics.interpolants import Interpolant
-from .functions import OfTime, constant, schedule_rows
+from ....common.input import expressions
+from ....common.input.checks import InputError, array, choice, closest, fail, integer, number
+from ....common.input.notation import Notation
+from ....common.input.settings import Settings
+from ....common.numerics.interpolants import Interpolant
+from ..functions.of_time import OfTime
 from .init import Init
-from .network import OwnNetwork, starts_of
-from .skip import BASIS, FIXED, TimeSkip, checked_basis, checked_start, evaluated, phi_at
+from .kinds import OWN, Derived, Named, Network, Own
+from .own import OwnNetwork, starts_of
+from .skip import checked_basis, checked_start
 
 if TYPE_CHECKING:
+    from derivations import Denoiser as Declaration
     from derivations.autoencoder.engine import System
-
-#: What an own network is called where it has no name.
-OWN = "own"
 
 
 def checked_activation(key: str, activation: Any) -> str:
@@ -38,11 +36,6 @@ def checked_activation(key: str, activation: Any) -> str:
     elif activation not in FORMULAE:
         fail(key, activation, f"one of {', '.join(FORMULAE)}, or arithmetic in x{closest(activation, [*FORMULAE])}")
     return activation
-
-
-@lru_cache(maxsize=64)
-def _vectors(architecture: str, hidden_units: int, labels: int) -> tuple[str, ...]:
-    return tuple(ARCHITECTURES[architecture].vectors(hidden_units, labels))
 
 
 @dataclass(frozen=True)
@@ -134,14 +127,20 @@ class Denoiser(Settings):
             self._check_named()
 
     @property
-    def open(self) -> bool:
-        """Whether vectors and scalars cannot be told yet: the number of labels is the target's."""
-        return self.labels is None and (self._by_label or (self.own is not None and self.own.asks_for_labels))
+    def network(self) -> Network:
+        """What kind of network it is."""
+        if self.system is not None:
+            return Derived(self.system)
+        written = {name: getattr(self, name) for name in ("predicts", "labels", "skip_fixed", "skip_basis")}
+        if self.own is not None:
+            return Own(name=self.architecture, own=self.own, **written)
+        chosen = ("architecture", "hidden_units", "activation", "shift", "input_scale", "output_scale")
+        return Named(**written, **{name: getattr(self, name) for name in chosen})
 
     @property
-    def _by_label(self) -> bool:
-        known = ARCHITECTURES.get(self.architecture)
-        return self.system is None and self.own is None and known is not None and known.labelled
+    def open(self) -> bool:
+        """Whether vectors and scalars cannot be told yet: the number of labels is the target's."""
+        return self.labels is None and self.network.asks_for_labels
 
     def with_labels(self, labels: int) -> Denoiser:
         """The same with the target's number of labels, where none is said."""
@@ -149,13 +148,14 @@ class Denoiser(Settings):
 
     def _check_named(self) -> None:
         """What needs the names of the vectors and scalars."""
-        if self._by_label and not self.labels:
+        network = self.network
+        if isinstance(network, Named) and network.labelled and not self.labels:
             raise InputError(
                 f"target.labels: missing; the architecture {self.architecture} is told the label of a sample"
             )
         if self.own is not None:
             self.own.check(self.labels or 0)
-        start = self._start
+        start = network.scalars
         values = start if self.parameters is None else self.parameters
         self.set(parameters=array(self.key("parameters"), values, shape=start.shape))
         frozen = (self.frozen,) if isinstance(self.frozen, str) else self.frozen
@@ -240,38 +240,18 @@ class Denoiser(Settings):
                 OfTime(getattr(self, name), self.key(name))
         if self.skip_basis is not None:
             self.set(skip_basis=checked_basis(self.skip_basis))
-            if self.skip_basis and self._named and not ARCHITECTURES[self.architecture].skip:
+            network = self.network
+            if self.skip_basis and isinstance(network, Named) and not network.known.skip:
                 allowed = f"left out, or [], of the architecture {self.architecture}, which trains no skip"
                 fail(self.key("skip_basis"), self.skip_basis, allowed)
         self.set(skip=checked_start(self.skip, self.basis))
-
-    @property
-    def _named(self) -> bool:
-        """Whether it is one of the architectures by name."""
-        return self.system is None and self.own is None
 
     # what it is ------------------------------------------------------------------------------------------------
 
     @property
     def vectors(self) -> tuple[str, ...]:
         """Names of the stacked weight vectors."""
-        if self.system is not None:
-            return tuple(self.system.denoiser.vectors)
-        if self.own is not None:
-            return tuple(self.own.vectors)
-        return _vectors(self.architecture, self.hidden_units, self.labels or 0)
-
-    @property
-    def _start(self) -> np.ndarray:
-        """Where the trainable scalars besides b start unless something else is said."""
-        if self.own is not None:
-            return np.zeros(len(self.own.scalars))
-        known = ARCHITECTURES.get(self.architecture)  # a declared denoiser may have any name
-        labelled = known is not None and known.labelled
-        start = [] if known is None else [*known.scalars(self.hidden_units, (self.labels or 0) * labelled).values()]
-        if self.system is not None and len(start) != len(self.system.denoiser.parameters):
-            return np.zeros(len(self.system.denoiser.parameters))
-        return np.array(start)
+        return self.network.vectors
 
     @property
     def has_skip(self) -> bool:
@@ -279,103 +259,41 @@ class Denoiser(Settings):
         return self.basis > 0
 
     @property
-    def time_skip(self) -> TimeSkip:
-        """s₀ and the ψ_k."""
-        if self.system is not None:
-            return TimeSkip(self.system.denoiser.skip_fixed, self.system.denoiser.psi, declared=True)
-        basis = self.skip_basis
-        if basis is None:
-            basis = ("1",) if self.own is not None or ARCHITECTURES[self.architecture].skip else ()
-        return TimeSkip(0.0 if self.skip_fixed is None else self.skip_fixed, basis)
-
-    @property
     def basis(self) -> int:
         """Number of trained b_k."""
-        return len(self.time_skip.basis)
+        return len(self.network.time_skip.basis)
 
     @property
     def plain_skip(self) -> bool:
         """Whether the skip connection is one b at all times, or is not there."""
-        return self.time_skip.plain
+        return self.network.time_skip.plain
 
     @property
     def conditioned(self) -> bool:
         """Whether the φ_j depend on the time."""
-        if self.system is not None or self.own is not None:
-            return bool(self.declaration().conditioned)
-        scales = (self.input_scale, self.output_scale)
-        return any(scale is not None and constant(scale) is None for scale in scales)
+        return self.network.conditioned
 
     @property
     def labelled(self) -> bool:
         """Whether the φ_j depend on the label."""
-        if self.system is not None or self.own is not None:
-            return bool(self.declaration().labelled)
-        return self._by_label
+        return self.network.labelled
 
     @property
     def start(self) -> np.ndarray:
         """b_k at τ = 0, (basis,)."""
         return np.atleast_1d(np.asarray(self.skip, dtype=np.float64))[: self.basis]
 
-    def declaration(self) -> Any:
+    def declaration(self) -> Declaration:
         """The symbolic `derivations.Denoiser` with its activation chosen."""
-        if self.system is not None:
-            return self.system.denoiser
-        import sympy
-
-        from derivations import architecture
-
-        def of(name: str) -> sympy.Expr:
-            text = getattr(self, name)
-            return sympy.Integer(1) if text is None else OfTime(text, self.key(name)).symbolic()
-
-        fixed, psi = self.time_skip.symbolic()
-        options: dict[str, Any] = {"skip_fixed": fixed, "skip_basis": psi}
-        if self.own is not None:
-            return self.own.declaration(self.architecture, self.labels or 0, predicts=self.predicts, **options)
-        if self._by_label:
-            options["labels"] = self.labels
-        options |= {name: of(name) for name in ("input_scale", "output_scale")}
-        shift = sympy.nsimplify(self.shift, rational=True)
-        activation = self.activation
-        if activation not in FORMULAE:
-            activation = expressions.to_sympy(activation, ["x"], self.key("activation"))
-        try:
-            return architecture(
-                self.architecture,
-                self.hidden_units,
-                activation=activation,
-                predicts=self.predicts,
-                shift=shift,
-                **options,
-            )
-        except ValueError as error:
-            # A jump, a pole or a constant, found by the declaration.
-            raise InputError(f"{self.key('activation')} = {self.activation!r}: {error}") from None
+        return self.network.declaration()
 
     def derived(self) -> System:
         """The derived order-parameter equations."""
-        from derivations.autoencoder.engine import derive
-
-        return self.system if self.system is not None else derive(self.declaration())
+        return self.network.derived()
 
     def specification(self) -> tuple[Any, ...]:
         """What says which functions the kernels are made of (the key of their cache): s₀ and the ψ_k enter as numbers."""
-        kind = () if self.plain_skip else ("skip of time",)
-        if self.system is not None:
-            import sympy
-
-            m = self.system.denoiser
-            terms = tuple((u, sympy.srepr(phi)) for u, phi in m.terms)
-            told = (m.labels,) if m.labels else ()
-            return ("declared", m.vectors, terms, tuple(map(str, m.parameters)), m.skip, str(m.predicts), *told, *kind)
-        labels = (self.labels,) if self.labelled else ()
-        if self.own is not None:
-            return (OWN, self.own, self.predicts, self.has_skip, *labels, *kind)
-        named = ("named", self.architecture, self.hidden_units, self.activation, self.predicts, self.shift)
-        scales = (self.input_scale, self.output_scale)
-        return (*named, *labels, *(scales if scales != (None, None) else ()), *kind)
+        return self.network.specification()
 
     def unambiguous(self, key: str, name: str) -> None:
         """Refuse the name "b" where it is a vector and the skip connection at once."""
@@ -384,13 +302,7 @@ class Denoiser(Settings):
 
     def target(self, *schedule: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(y₀, y₁), what is predicted, where the schedule has the values α, β, α̇, β̇."""
-        predicts = self.predicts if self.system is None else self.system.denoiser.predicts
-        zero, one = np.zeros_like(schedule[0]), np.ones_like(schedule[0])
-        known = {"data": (zero, one), "noise": (one, zero), "velocity": (schedule[2], schedule[3])}
-        if isinstance(predicts, str):
-            return known[predicts]
-        y0, y1 = evaluated(self.system.denoiser.target(), np.stack([*schedule, zero]))
-        return y0, y1
+        return self.network.predicted(*schedule)
 
     def rates(self, overrides: Mapping[str, float]) -> tuple[np.ndarray, float]:
         """ρ_a of every vector and of b: 1, an override by vector or group name, 0 if frozen."""
@@ -403,16 +315,8 @@ class Denoiser(Settings):
 
     def skip_functions(self, interpolant: Interpolant, t: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """s₀ (…) and the ψ_k (basis, …) at the times t."""
-        return self.time_skip.at(interpolant, t)
+        return self.network.time_skip.at(interpolant, t)
 
     def functions_of_time(self, interpolant: Interpolant, t: np.ndarray) -> list[tuple[str, np.ndarray]]:
         """Everything of the network that is a function of the time, by what a user calls it, at the times t."""
-        found: list[tuple[str, np.ndarray]] = []
-        if not self.plain_skip:
-            found += zip((FIXED, BASIS), self.skip_functions(interpolant, t), strict=True)
-        for name in ("input_scale", "output_scale"):
-            if getattr(self, name) is not None:
-                found.append((self.key(name), OfTime(getattr(self, name), self.key(name))(interpolant, t)))
-        if not self._named and self.conditioned:
-            found.append((self.key("terms"), phi_at(self.declaration(), schedule_rows(interpolant, t))))
-        return found
+        return self.network.functions_of_time(interpolant, t)

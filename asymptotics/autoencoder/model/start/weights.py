@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input.checks import InputError, array, fail, integer
-from ...common.numerics.algebra.gram import COMPUTED, INDEFINITE, NULL, TINY, indefinite, present
-from .streams import INITIAL
+from ....common.input.checks import InputError, array, fail, integer
+from ....common.numerics.algebra.gram import COMPUTED, INDEFINITE, NULL, TINY, indefinite, present
+from ..streams import INITIAL
 
 
 def joint_gram(theta: np.ndarray, q: np.ndarray, T: np.ndarray) -> np.ndarray:
@@ -140,7 +140,7 @@ def construct(
         If no vectors have these overlaps, or an atom has fewer coordinates at this d than they need.
     """
     # Here, so that reading an experiment does not load numba.
-    from ...common.numerics.laws.normals import fill_normals64, philox_key
+    from ....common.numerics.laws.normals import fill_normals64, philox_key
 
     T = array("reference_overlaps", reference_overlaps, ndim=3)
     theta, q = array("Theta", theta, ndim=3), array("q", q, ndim=3)
@@ -189,7 +189,7 @@ def on_references(
         If no weights have these overlaps, or an atom has fewer coordinates than they need.
     """
     # Here, so that reading an experiment does not load numba.
-    from ...common.numerics.laws.normals import fill_normals64, philox_key
+    from ....common.numerics.laws.normals import fill_normals64, philox_key
 
     theta, q = array("Theta", theta, ndim=3), array("q", q, ndim=3)
     d, edges, key = references.shape[1], starts(counts), philox_key(seed)
@@ -243,7 +243,7 @@ def drawn(
     seed : int or SeedSequence
     """
     # Here, so that reading an experiment does not load numba.
-    from ...common.numerics.laws.normals import fill_normals64, philox_key
+    from ....common.numerics.laws.normals import fill_normals64, philox_key
 
     u = np.asarray(references, dtype=np.float64)
     c = array("coordinates", coordinates, shape=(None, len(u)))

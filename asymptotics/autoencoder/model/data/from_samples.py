@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input.checks import InputError, boolean, fail, integer
-from ...common.input.data_files import data_files
+from ....common.input.checks import InputError, boolean, fail, integer
+from ....common.input.data_files import data_files
 from .samples import SHIPPED, check_labels, load_samples
 
 #: Class means span a direction if its singular value is above this share of the largest: measured means differ by what the data say.
@@ -74,7 +74,7 @@ def _sampling_noise(x: np.ndarray, off: np.ndarray) -> tuple[float, float]:
 
 
 def measure(samples: ArrayLike, labels: ArrayLike | None, atoms: int | None, centre: bool) -> dict[str, Any]:
-    """The fields of an `asymptotics.autoencoder.model.target.EmpiricalMixture` of these samples."""
+    """The fields of an `asymptotics.autoencoder.model.data.target.EmpiricalMixture` of these samples."""
     x, found = load_samples(samples, "samples")
     marks = found if labels is None else check_labels(labels, len(x))
     names, index = (np.zeros(1, np.int64), np.zeros(len(x), np.int64)) if marks is None else _classes(marks)

@@ -1,0 +1,1 @@
+"""Functions in an experiment file: of the time t and of the training time τ."""

@@ -1,0 +1,1 @@
+"""Online training: its table, the average over times and the optimiser."""
