@@ -117,7 +117,7 @@ def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
         return njit(cache=cache, **options)(signature[0])
 
     def decorate(function: Callable[..., Any]) -> Any:
-        compiled = with_inner(numba.njit(no_cfunc_wrapper=True, **options)(function))
+        compiled = with_inner(numba.njit(**options)(function))
         if not hasattr(compiled, "enable_caching"):  # NUMBA_DISABLE_JIT
             return compiled
         if cache:
