@@ -45,7 +45,7 @@ def natural_rule(kernels: Kernels, tolerance: float) -> Fields | None:
         return Lattice(tolerance)
     if by_splitting(kernels):
         decades = max(1.0, -math.log10(tolerance))
-        return Split(max(2, round(2.0 * decades)), 3, 1e-4 * tolerance)
+        return Split(max(2, round(2.0 * decades)), kernels.inner, 1e-4 * tolerance)
     return None
 
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ...common.numerics.code.compiled import njit
+from ...common.numerics.code.compiled import inlined, njit
 from ...common.numerics.quadrature.lattices import dual_radius, nodes_in_ball
 from ...common.numerics.quadrature.stretched import spacing, stretched_axis
 from ...common.numerics.quadrature.truncated import split_axis
@@ -48,7 +48,7 @@ STILL = 1e-7
 FEWER = 0.8
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
 def widest_field(room: Room) -> float:
     """Largest standard deviation of a field in any condition (1 where it is not finite)."""
     root, widest = room.root, 0.0
@@ -61,19 +61,18 @@ def widest_field(room: Room) -> float:
     return math.sqrt(widest) if widest < 1e300 else 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
 def dual_vector(widest: float, law: np.ndarray) -> float:
     """Length of the shortest dual vectors of a lattice for fields of that width."""
     return law[REFINED] * dual_radius(widest, law[DECADES], law[DISTANCE], law[ORDER], law[GAUSSIAN], law[FREQUENCY])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def choose_axes(nodes: Nodes, room: Room) -> None:
-    """Whether the axes are stretched, of a φ that saturates: where a lattice would have far more nodes."""
+@inlined
+def choose_axes(widest: float, n: int, nodes: Nodes) -> None:
+    """Whether the axes of n fields so wide are stretched, of a φ that saturates: where a lattice would have far more nodes."""
     mode, law = nodes.mode, nodes.law
     if law[FREQUENCY] > 0.0 or mode[FROZEN] == 1 or mode[SHIFTED] == 1:
         return
-    n, widest = room.mean.shape[1], widest_field(room)
     place = law[DISTANCE] if law[DISTANCE] > 0.0 else 1.0
     if widest < place:
         mode[STRETCHED] = 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...common.numerics.algebra.gram import COMPUTED, NULL_DEVIATION
 from ...common.numerics.algebra.symmetric import eigen
-from ...common.numerics.code.compiled import njit
+from ...common.numerics.code.compiled import inlined, njit
 
 
 @dataclass(frozen=True)
@@ -128,32 +128,14 @@ def of_pairs(zero: FieldLaw, one: FieldLaw) -> tuple[np.ndarray, ...]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _root(c: np.ndarray, root: np.ndarray, inverse: np.ndarray) -> None:
-    """Symmetric square root of one covariance and its pseudo-inverse."""
-    n = c.shape[0]
-    root[:] = 0.0
-    inverse[:] = 0.0
-    if n == 1:
-        value = math.sqrt(max(c[0, 0], 0.0))
-        root[0, 0] = value
-        inverse[0, 0] = 1.0 / value if value > 0 else 0.0
-        return
-    if n == 2:
-        # Closed form where it is well conditioned: (C + √det 1)/√(tr + 2√det).
-        determinant = c[0, 0] * c[1, 1] - c[0, 1] * c[1, 0]
-        trace = c[0, 0] + c[1, 1]
-        # (What rounding leaves of a zero covariance may be negative.)
-        if trace > 0.0 and determinant > COMPUTED * trace * trace:
-            s = math.sqrt(determinant)
-            t = math.sqrt(trace + 2.0 * s)
-            root[0, 0], root[1, 1] = (c[0, 0] + s) / t, (c[1, 1] + s) / t
-            root[0, 1] = root[1, 0] = 0.5 * (c[0, 1] + c[1, 0]) / t
-            inverse[0, 0], inverse[1, 1] = root[1, 1] / s, root[0, 0] / s
-            inverse[0, 1] = inverse[1, 0] = -root[0, 1] / s
-            return
+def _eigen_root(root: np.ndarray, inverse: np.ndarray) -> None:
+    n = root.shape[0]
     values, vectors = np.empty(n), np.empty((n, n))
-    eigen(c, values, vectors)
+    eigen(inverse, values, vectors)
     largest = math.sqrt(max(values[n - 1], 0.0))
+    for i in range(n):
+        for j in range(n):
+            root[i, j] = inverse[i, j] = 0.0
     for k in range(n):
         value = math.sqrt(max(values[k], 0.0))
         if value <= NULL_DEVIATION * largest:
@@ -163,6 +145,31 @@ def _root(c: np.ndarray, root: np.ndarray, inverse: np.ndarray) -> None:
                 product = vectors[i, k] * vectors[j, k]
                 root[i, j] += value * product
                 inverse[i, j] += product / value
+
+
+@inlined
+def _root(root: np.ndarray, inverse: np.ndarray) -> None:
+    """Symmetric square root of the covariance that stands in ``inverse``, and there its pseudo-inverse."""
+    n = root.shape[0]
+    if n == 1:
+        value = math.sqrt(max(inverse[0, 0], 0.0))
+        root[0, 0] = value
+        inverse[0, 0] = 1.0 / value if value > 0 else 0.0
+        return
+    if n == 2:
+        # Closed form where it is well conditioned: (C + √det 1)/√(tr + 2√det).
+        first, last, beside = inverse[0, 0], inverse[1, 1], 0.5 * (inverse[0, 1] + inverse[1, 0])
+        determinant, trace = first * last - inverse[0, 1] * inverse[1, 0], first + last
+        # (What rounding leaves of a zero covariance may be negative.)
+        if trace > 0.0 and determinant > COMPUTED * trace * trace:
+            s = math.sqrt(determinant)
+            t = math.sqrt(trace + 2.0 * s)
+            root[0, 0], root[1, 1], root[0, 1] = (first + s) / t, (last + s) / t, beside / t
+            root[1, 0] = root[0, 1]
+            inverse[0, 0], inverse[1, 1], inverse[0, 1] = root[1, 1] / s, root[0, 0] / s, -root[0, 1] / s
+            inverse[1, 0] = inverse[0, 1]
+            return
+    _eigen_root(root, inverse)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -191,7 +198,7 @@ def overlap_sums(
             M[g, a] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", _nrt=False)
 def conditions(
     Q: np.ndarray,
     M: np.ndarray,
@@ -215,15 +222,14 @@ def conditions(
     Ω = α²Q + β²Q^c; Cov(e, ω) = c₀αQ + c₁βQ^c; E[e | ω] = c₁M + Cov(e, ω) Ω⁺ (ω − βM); R is the residual covariance.
     """
     C, T, n, J = M.shape[0], alpha.shape[0], enc.shape[0], dec.shape[0]
-    omega = np.empty((n, n))
     for g in range(C):
         for t in range(T):
             i = g * T + t
             for a in range(n):
                 mean[i, a] = beta[t] * M[g, enc[a]]
                 for e in range(n):
-                    omega[a, e] = alpha[t] ** 2 * Q[enc[a], enc[e]] + beta[t] ** 2 * Qc[g, enc[a], enc[e]]
-            _root(omega, root[i], inverse[i])
+                    inverse[i, a, e] = alpha[t] ** 2 * Q[enc[a], enc[e]] + beta[t] ** 2 * Qc[g, enc[a], enc[e]]
+            _root(root[i], inverse[i])
             for j in range(J):
                 u = dec[j]
                 emean[i, j] = c1[t] * M[g, u]

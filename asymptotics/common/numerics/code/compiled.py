@@ -117,6 +117,8 @@ def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
         return njit(cache=cache, **options)(signature[0])
 
     def decorate(function: Callable[..., Any]) -> Any:
+        # Said, as a function would else take after the first that calls it.
+        options.setdefault("_nrt", True)
         compiled = with_inner(numba.njit(**options)(function))
         if not hasattr(compiled, "enable_caching"):  # NUMBA_DISABLE_JIT
             return compiled
@@ -129,6 +131,15 @@ def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
         return compiled
 
     return decorate
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """`njit` of a short function that becomes part of its callers, and counts no references to arrays: it can make none.
+
+    Counting them takes longer than most of what such a function does; LLVM inlines it, as numba's own inlining compiles it anew
+    within every caller.
+    """
+    return njit(cache=True, nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function)
 
 
 class Kinds(Generic[K]):

@@ -56,7 +56,9 @@ def dual_radius(
             last = math.lgamma(order)
             x = (decades + 0.5 * d * d) / d
             for _ in range(30):
-                x = (decades + 0.5 * d * d + (order - 1.0) * math.log(max(x, 1.0)) - last) / d
+                before, x = x, (decades + 0.5 * d * d + (order - 1.0) * math.log(max(x, 1.0)) - last) / d
+                if abs(x - before) < 1e-6 * x:
+                    break
             k = max(k, x)
     return max(k, math.sqrt(2.0 * decades) + frequency * s)
 
