@@ -174,7 +174,7 @@ def run(code, home, kept, **variables):
         (
             "asymptotics/common/numerics/code/closed_forms.py",
             ("left = c - u * v / a", "left = c + u * v / a"),
-            "from asymptotics.common.numerics import codegen; print(codegen.load_module('from"
+            "from asymptotics.common.numerics.code import codegen; print(codegen.load_module('from"
             " asymptotics.common.numerics.code.closed_forms import schur\\nfrom asymptotics.common.numerics.code.compiled import njit"
             "\\n\\n@njit(cache=True)\\ndef f(x):\\n    return schur(x, 2.0, 3.0, 4.0)\\n').f(1.0))",
         ),
@@ -182,7 +182,7 @@ def run(code, home, kept, **variables):
         (
             "derivations/autoencoder/training/moments.py",
             ("from __future__ import annotations\n", "from __future__ import annotations\n\nprint('derived')\n"),
-            "from asymptotics.common.numerics import codegen\n"
+            "from asymptotics.common.numerics.code import codegen\n"
             "print(codegen.cached_source('x', ['asymptotics.autoencoder.kernels.compile'], lambda: str(__import__('time').time())))",
         ),
     ],
