@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import itertools
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
@@ -15,7 +14,7 @@ from .common.input.checks import InputError
 from .common.input.data_files import by_content, data_files, unchanged
 from .common.output.provenance import made_from
 from .common.output.results import Result
-from .common.output.verdict import Verdict
+from .common.output.verdict import LEVEL, Verdict
 from .common.running.checkpoints import Checkpoint
 from .common.system import System
 from .experiment import SYSTEMS, Experiment, all_systems, load, system_of
@@ -213,7 +212,7 @@ def room_of(result: object) -> System:
     return system_of(parts[1])
 
 
-def compare(theory: Result, runs: Any, **options: Any) -> Verdict:
+def compare(theory: Result, runs: Any, *, level: float = LEVEL, **options: Any) -> Verdict:
     """Theory against experiment, with error bars: the verdict (it prints itself; ``.plot()`` draws it).
 
     Parameters
@@ -224,8 +223,10 @@ def compare(theory: Result, runs: Any, **options: Any) -> Verdict:
         What `simulate` gave; or, of systems that take them (the auto-encoder), your own measurements: a mapping of arrays or an
         ``.npz`` file, of order parameters along training or of trained weights, from whatever framework
         (`asymptotics.autoencoder.measured.as_runs` says which arrays).
+    level : float
+        Family-wise level of the verdict: the probability that a right theory fails.
     **options
-        ``level``, the family-wise level of the verdict, and those that measurements need.
+        Those that measurements need.
 
     Raises
     ------
@@ -238,8 +239,10 @@ def compare(theory: Result, runs: Any, **options: Any) -> Verdict:
     if room_of(runs) is not room:
         raise InputError("runs: must come from the same system as the theory")
     _check_roles(room, theory, runs)
-    with made_from(runs.provenance.experiment, runs.provenance.seed), option_said(room.name):
-        return room.compare(theory, runs, **options)
+    if options:
+        raise InputError(f"{next(iter(options))}: the comparison of the system {room.name} has no such option")
+    with made_from(runs.provenance.experiment, runs.provenance.seed):
+        return room.compare(theory, runs, level=level)
 
 
 def _check_roles(room: System, theory: Result, runs: Result) -> None:
@@ -253,18 +256,6 @@ def _check_roles(room: System, theory: Result, runs: Result) -> None:
         if not isinstance(value, hints[name]):
             kinds = " or ".join(kind.__name__ for kind in (get_args(hints[name]) or (hints[name],)))
             raise InputError(f"{argument} = {type(value).__name__}: must be what {verb} gives (a {kinds})")
-
-
-@contextlib.contextmanager
-def option_said(system: str) -> Iterator[None]:
-    """Within the block an option that a function does not have is bad input."""
-    try:
-        yield
-    except TypeError as error:
-        found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        if found is None or "compare()" not in str(error):
-            raise
-        raise InputError(f"{found[1]}: the comparison of the system {system} has no such option") from None
 
 
 def plot(

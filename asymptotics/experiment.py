@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import datetime
 import html
 import importlib
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .common.input.checks import InputError, choice, closest, fail
 from .common.input.collecting import settle
 from .common.input.data_files import data_files, unchanged
+from .common.input.nested import copied, in_file, merged, read_table, set_key, short
 from .common.input.settings import Settings
 from .common.output.files import write_atomically
 from .common.output.notebook import cell, page
@@ -98,7 +96,7 @@ class Experiment:
                 errors.append(
                     InputError(f"{table}: missing; an experiment of the system {system} needs this table", key=table)
                 )
-        self.tables: dict[str, Any] = {k: _copy(v) for k, v in tables.items()}
+        self.tables: dict[str, Any] = {k: copied(v) for k, v in tables.items()}
         settings, wrong = self._settings(allowed, known)
         errors += [key_elsewhere(error, self.room, all_systems) for error in wrong]
         if errors:
@@ -131,7 +129,7 @@ class Experiment:
             def examples(table: str = name) -> Mapping[str, Any]:
                 return stand_ins(self.system).get(table, {})
 
-            settings[name], wrong = settle(kind, name, _copy({} if given is None else given), examples)
+            settings[name], wrong = settle(kind, name, copied({} if given is None else given), examples)
             errors += wrong
         return settings, errors
 
@@ -166,19 +164,19 @@ class Experiment:
             ``training={"tau": 2.0}`` updates a table; some tables also take an object (`Settings.adopt`), such as a derived
             system (`derivations.derive`), which then replaces the architecture.
         """
-        new = {k: _copy(v) for k, v in self.tables.items()}
+        new = {k: copied(v) for k, v in self.tables.items()}
         touched = set()
         for name, update in self.room.present_tables(tables).items():
             touched.add(name)
             old, kind = new.get(name, {}), self.room.tables.get(name)
             if isinstance(update, Mapping):
-                new[name] = _merge(old, update) if isinstance(old, Mapping) else _copy(update)
+                new[name] = merged(old, update) if isinstance(old, Mapping) else copied(update)
             else:
                 adopted = kind.adopt(old, update) if kind is not None and issubclass(kind, Settings) else None
-                new[name] = _copy(update) if adopted is None else adopted
+                new[name] = copied(update) if adopted is None else adopted
         for key, value in (changes or {}).items():
             present = self.room.present_key(key)
-            _set(new, present, value, self.room.exclusive)
+            set_key(new, present, value, self.room.exclusive)
             touched.add(present.partition(".")[0])
         made = Experiment.__new__(Experiment)
         # (Files of data may have changed since.)
@@ -215,7 +213,7 @@ class Experiment:
         import tomli_w
 
         head = {"system": self.system, "name": self.name, "description": self.description}
-        tables = {name: _in_file(name, table) for name, table in self.tables.items()}
+        tables = {name: in_file(name, table) for name, table in self.tables.items()}
         text = tomli_w.dumps({**{k: v for k, v in head.items() if v}, **tables})
         if path is not None:
             write_atomically(path, lambda file: file.write(text.encode()))
@@ -238,7 +236,7 @@ class Experiment:
         lines = [f"Experiment {self.name!r} ({self.system}): {self.description}".rstrip(": ")]
         for name, table in self.tables.items():
             items = table.items() if isinstance(table, Mapping) else [("", table)]
-            lines.append(f"  [{name}] " + ", ".join(f"{k} = {_short(v)}" for k, v in items))
+            lines.append(f"  [{name}] " + ", ".join(f"{k} = {short(v)}" for k, v in items))
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -257,72 +255,6 @@ def _rebuilt(
     made = Experiment(system=system, name=name, description=description, **tables)
     unchanged(data, made.data)
     return made
-
-
-def _in_file(key: str, value: Any) -> Any:
-    """A value as a TOML file says it; None is left out of tables."""
-    if isinstance(value, Mapping):
-        return {str(k): _in_file(f"{key}.{k}", v) for k, v in value.items() if v is not None}
-    if hasattr(value, "to_table"):
-        return _in_file(key, value.to_table())
-    if isinstance(value, os.PathLike):
-        return str(value)
-    if isinstance(value, (list, tuple)):
-        return [_in_file(key, v) for v in value]
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _in_file(key, value.tolist())
-    if isinstance(value, (str, bool, int, float, datetime.date, datetime.time)):
-        return value
-    raise InputError(f"{key}: a {type(value).__name__} cannot be written to a file; it exists in Python only")
-
-
-def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _copy(v) for k, v in value.items()}
-    return list(value) if isinstance(value, list) else value
-
-
-def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(old)
-    for key, value in new.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else _copy(value)
-    return merged
-
-
-def _set(tables: dict[str, Any], key: str, value: Any, exclusive: Iterable[tuple[str, str]]) -> None:
-    parts = key.split(".")
-    if len(parts) < 2 or not all(parts):
-        raise InputError(f"{key}: must be a dotted key such as training.tau")
-    table: Any = tables
-    for part in parts[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise InputError(f"{key}: {part} is not a table")
-    table[parts[-1]] = _copy(value)
-    for pair in exclusive:
-        if key in pair:
-            table.pop(pair[1 - pair.index(key)].rpartition(".")[2], None)
-
-
-def read_table(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The mapping in a TOML file, or one clear error."""
-    try:
-        # Some editors begin a file with a byte-order mark.
-        return tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file in UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: not valid TOML ({' '.join(str(error).split())})") from None
 
 
 def examples() -> dict[str, str]:

@@ -84,7 +84,7 @@ def runs(name: str) -> Result:
 
 @cache
 def verdict(name: str) -> Verdict:
-    return asy.compare(theory(name), runs(name))
+    return asy.compare(theory(name), runs(name), level=0.02)
 
 
 def results(name: str) -> dict[str, Result]:
@@ -175,6 +175,17 @@ def test_verbs_have_the_same_signatures(name):
 
 
 @rooms
+def test_results_say_of_what_and_at_which_level(name):
+    """In every room the tables and the problem under one name, and the level of a verdict is that asked for."""
+    for result in (theory(name), runs(name)):
+        assert set(result.experiment) == set(system_of(name).tables)
+    assert verdict(name).level == 0.02 and verdict(name).to_json()["level"] == 0.02
+    for level in (0, 1, "x"):
+        with pytest.raises(asy.InputError, match=r"^level\b"):
+            asy.compare(theory(name), runs(name), level=level)
+
+
+@rooms
 def test_options_are_typed_and_said(name):
     system = system_of(name)
     for verb in system.verbs.values():
@@ -233,7 +244,7 @@ def test_command_line_writes_one_object(name, tmp_path, capsys):
     path = tmp_path / "small.toml"
     path.write_text(tomli_w.dumps(experiment(name).to_table()), encoding="utf-8")
     for verb in ("solve", "simulate", "compare"):
-        long = [] if verb == "solve" else ["--workers", "1"]
+        long = {"solve": [], "simulate": ["--workers", "1"], "compare": ["--workers", "1", "--level", "0.02"]}[verb]
         status = main([verb, str(path), "--json", "--save", str(tmp_path / f"{verb}.npz"), *long])
         captured = capsys.readouterr()
         assert status in ((0, 1) if verb == "compare" else (0,)) and captured.err == ""

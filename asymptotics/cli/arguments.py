@@ -10,6 +10,7 @@ from typing import Any
 from ..common.input.checks import InputError, closest
 from ..common.input.texts import changes_of
 from ..common.output.files import check_output
+from ..common.output.verdict import LEVEL
 from ..common.running.terminal import Parser, add_loudness, set_loudness
 from ..common.verb import Option
 from ..experiment import Experiment, all_systems, load
@@ -28,6 +29,9 @@ def experiment_parser(name: str, says: str, *, long: bool, add_help: bool = True
     parser.add_argument("--plot", metavar="OUT.png", help="draw the result (png, pdf or svg)")
     parser.add_argument("--save", metavar="OUT.npz", help="keep the result")
     if name == "compare":
+        parser.add_argument(
+            "--level", type=float, default=LEVEL, help=f"probability that a right theory fails (default {LEVEL:g})"
+        )
         parser.add_argument(
             "--strip", metavar="TAU,TAU,…", help="--plot draws generated densities at these training times instead"
         )

@@ -52,7 +52,7 @@ def compare(command: Command, name: str, arguments: Sequence[str]) -> int:
         raise InputError("--strip: needs --plot OUT.png, where it is drawn")
     theory = api.solve(experiment, **options["solve"])
     runs = api.run(experiment, "simulate", **_resources(common), **options["simulate"])
-    verdict = api.compare(theory, runs)
+    verdict = api.compare(theory, runs, level=common.level)
     payload = {"experiment": experiment.name, **verdict.to_json(), "theory": theory.to_json()}
     if common.movie is not None:
         api.movie(theory, runs, common.movie)

@@ -33,6 +33,7 @@ SHARED = {
     "version": "of this package",
     "experiment": "the tables that made it",
     "settings": "the tables that made it",
+    "parameters": "the tables that made it",
     "evaluations": "evaluations of the equations",
     "error_estimate": "estimated largest numerical error",
     "provenance": "versions, experiment and seed that made it",

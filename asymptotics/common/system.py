@@ -8,7 +8,7 @@ For the author of a further room. A room ``asymptotics/NAME/`` has
 3. ``theory.py``: ``solve(problem, *, progress, **options)``, the asymptotic prediction, a frozen `Result`.
 4. ``simulation.py``: ``simulate(problem, *, workers, progress, checkpoint, **options)``, the full process, a frozen `Result`
    with means and standard errors over independent runs.
-5. ``comparison.py``: ``compare(theory, runs, **options)``, a `Verdict`. It alone knows both sides.
+5. ``comparison.py``: ``compare(theory, runs, *, level)``, a `Verdict`. It alone knows both sides.
 6. ``plots.py`` (or a package): drawings registered with `asymptotics.common.output.plotting.draw`, and
    ``comparison(theory, runs=None, ax=None)``, theory with the experiment over it.
 7. ``system.py``: ``SYSTEM = System(...)``, data alone, and nothing that takes time to import.
@@ -24,12 +24,12 @@ from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .input.checks import InputError
+from .input.checks import InputError, number
 from .input.renamed import present_names, say_renamed
 from .input.settings import Settings
 from .output.plotting import letter_panels, style
 from .output.results import Result
-from .output.verdict import Verdict
+from .output.verdict import LEVEL, Verdict
 from .running.checkpoints import Checkpoint
 from .verb import COMMON, RESOURCES, Verb
 
@@ -172,9 +172,10 @@ class System:
         """The full process."""
         return self.run("simulate", problem, workers=workers, progress=progress, checkpoint=checkpoint, **options)
 
-    def compare(self, theory: Result, runs: Result, **options: Any) -> Verdict:
-        """Theory against experiment."""
-        verdict: Verdict = self.module("comparison").compare(theory, runs, **options)
+    def compare(self, theory: Result, runs: Result, *, level: float = LEVEL) -> Verdict:
+        """Theory against experiment; ``level`` is the probability that a right theory fails."""
+        level = number("level", level, above=0, below=1)
+        verdict: Verdict = self.module("comparison").compare(theory, runs, level=level)
         return verdict
 
     def measured(self, theory: Result, given: Any, options: Mapping[str, Any]) -> tuple[Result, dict[str, Any]]:

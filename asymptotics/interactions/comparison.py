@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.output.verdict import Row, Verdict
+from ..common.output.verdict import LEVEL, Row, Verdict
 from .coupling.model import Split
 from .simulation import DIRECTIONS, Runs
 from .theory import Solution
@@ -14,7 +14,7 @@ ORDERS = ("order_0", "order_1", "order_2")
 ACCURACY = "accuracy of the deterministic equivalent"
 
 
-def compare(theory: Solution, runs: Runs) -> Verdict:
+def compare(theory: Solution, runs: Runs, *, level: float = LEVEL) -> Verdict:
     """Rows of the divergences by parts.
 
     Given the features, the means of the orders are exact: their rows have the mean trace of these data sets in place of the
@@ -27,12 +27,13 @@ def compare(theory: Solution, runs: Runs) -> Verdict:
     """
     if not isinstance(theory, Solution) or not isinstance(runs, Runs):
         raise InputError("theory, runs: must come from solve and simulate of interactions")
-    if theory.settings["interactions"] != runs.settings["interactions"]:
+    if theory.experiment["interactions"] != runs.experiment["interactions"]:
         raise InputError("runs: must have the settings of the theory")
-    return _of_ridge(theory, runs) if theory.settings["interactions"].get("ridge") is not None else _plain(theory, runs)
+    judge = _plain if theory.experiment["interactions"].get("ridge") is None else _of_ridge
+    return judge(theory, runs, level)
 
 
-def _plain(theory: Solution, runs: Runs) -> Verdict:
+def _plain(theory: Solution, runs: Runs, level: float) -> Verdict:
     m, r, n, f = theory.inputs, theory.outputs, theory.samples, theory.features
     rows: list[Row] = []
     skipped: list[tuple[str, str]] = []
@@ -80,12 +81,11 @@ def _plain(theory: Solution, runs: Runs) -> Verdict:
                     skewed=True,
                 )
             )
-    return Verdict.of(
-        rows, not_tested=tuple(skipped), notes=("rows of the orders are given the features: their traces have rows of their own",)
-    )  # fmt: skip
+    notes = ("rows of the orders are given the features: their traces have rows of their own",)
+    return Verdict.of(rows, level=level, not_tested=tuple(skipped), notes=notes)
 
 
-def _of_ridge(theory: Solution, runs: Runs) -> Verdict:
+def _of_ridge(theory: Solution, runs: Runs, level: float) -> Verdict:
     """Every order, unless the penalties are too small for the stated accuracy."""
     rows = []
     for k, part in enumerate(ORDERS):
@@ -95,7 +95,8 @@ def _of_ridge(theory: Solution, runs: Runs) -> Verdict:
         options = {"allowance": RIDGE[k] * expected, "source": ACCURACY, "skewed": True}
         rows.append(Row.of_runs(f"kl.{part}", expected, runs.column("kl_target_learned", part), **options))
     skipped = [] if rows else [("kl_target_learned", dict(theory.reasons).get("kl_target_learned", "no value"))]
-    return Verdict.of(rows, not_tested=tuple(skipped), notes=("both directions are equal: Γ and the inputs are known",))
+    notes = ("both directions are equal: Γ and the inputs are known",)
+    return Verdict.of(rows, level=level, not_tested=tuple(skipped), notes=notes)
 
 
 #: What ridge may be off by order, relative: the largest differences in simulations of m = 8 … 20, N/F = .17 … 3, penalties not small.

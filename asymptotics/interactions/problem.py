@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from ..common.input.tables import Tables
+from ..common.output.experiment import OfExperiment
 from .coupling.model import CoupledGaussian, feature_count
 from .settings import Interactions, Simulation
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(Tables):
     """One coupling learned from N samples, and how it is simulated.
 
     Parameters
@@ -41,11 +42,11 @@ class Problem:
         ridge = self.interactions.ridge
         return None if ridge is None else np.array(ridge, dtype=float)
 
-    def to_tables(self) -> dict[str, Any]:
-        """The tables of the experiment."""
-        return {"interactions": self.interactions.to_table(), "simulation": self.simulation.to_table()}
 
-    @classmethod
-    def from_tables(cls, tables: dict[str, Any]) -> Problem:
-        """From what `to_tables` gave."""
-        return cls(Interactions.from_table(tables["interactions"]), Simulation.from_table(tables["simulation"]))
+class OfProblem(OfExperiment):
+    """A result of this room."""
+
+    @property
+    def problem(self) -> Problem:
+        """What it is of."""
+        return Problem.from_tables(self.experiment)

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.output.ensemble import spread, standard_error
+from ..common.output.ensemble import PerRun, spread, standard_error
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import run_ensemble, spawn
+from ..common.running.ensembles import rows_of_runs, spawn
 from ..common.running.threads import single_threaded
 from .coupling.model import PARTS, fit, fit_ridge, hermite_features, order_counts
-from .problem import Problem
+from .problem import OfProblem, Problem
 
 #: Both directions.
 DIRECTIONS = ("kl_target_learned", "kl_learned_target")
@@ -50,7 +50,7 @@ def one_run(seed: np.random.SeedSequence, problem: Problem) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Runs(Result):
+class Runs(OfProblem, PerRun, Result):
     """Divergences of fitted models over independent data sets.
 
     Parameters
@@ -60,7 +60,7 @@ class Runs(Result):
         By parts (`PARTS`).
     traces, traces_whitened : ndarray, shape (runs, 3)
         Tr_j of the inverse Gram matrix of the features; whitened: NaN with ridge.
-    settings : dict
+    experiment : dict
     seconds : float
     """
 
@@ -79,13 +79,8 @@ class Runs(Result):
     kl_learned_target: np.ndarray
     traces: np.ndarray
     traces_whitened: np.ndarray
-    settings: dict[str, Any]
+    experiment: dict[str, Any]
     seconds: float
-
-    @property
-    def problem(self) -> Problem:
-        """What was simulated."""
-        return Problem.from_tables(self.settings)
 
     def column(self, name: str, part: str) -> np.ndarray:
         """One part in every run."""
@@ -105,21 +100,20 @@ class Runs(Result):
             "sem": self._statistic(standard_error),
             "std": self._statistic(spread),
             "median": self._statistic(lambda v: np.median(v, axis=0)),
-            "settings": self.settings,
+            "settings": self.experiment,
             "seconds": self.seconds,
         }
         found: dict[str, Any] = to_builtin(content)
         return found
 
     def summary(self) -> str:
-        table = self.settings["interactions"]
+        table = self.experiment["interactions"]
         lines = [
             f"interactions: {self.runs} data sets of N = {table['samples']}, {table['inputs']} inputs, {table['outputs']} outputs, "
             f"{self.seconds:.1f} s",
         ]
         for name in DIRECTIONS:
-            values = getattr(self, name)
-            mean, sem, median = values.mean(axis=0), standard_error(values), np.median(values, axis=0)
+            mean, sem, median = self.mean(name), self.sem(name), np.median(self.values(name), axis=0)
             lines.append(f"  {name}")
             lines += [
                 f"    {part:<8} {mean[k]:z.6g} ± {sem[k]:.2g}  (median {median[k]:z.6g})"
@@ -145,12 +139,8 @@ def simulate(
     Parameters
     ----------
     problem : Problem
-    workers : int, optional
-        Processes; the answer does not depend on their number.
-    progress : bool, optional
-        Show a bar; default only on a terminal.
-    checkpoint : Checkpoint, optional
-        Keeps finished data sets.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
 
     Raises
     ------
@@ -166,17 +156,10 @@ def simulate(
         )
     if problem.penalties is not None and not problem.penalties.all() and table.samples < problem.features:
         raise InputError(f"interactions.ridge = {table.ridge}: must be > 0 for N < F = {problem.features}")
-    found = np.array(
-        run_ensemble(
-            one_run,
-            spawn(plan.seed, plan.runs),
-            problem,
-            workers=workers,
-            progress=progress,
-            description="data sets",
-            checkpoint=checkpoint,
-        )
-    )
+    found = rows_of_runs(
+        one_run, spawn(plan.seed, plan.runs), problem,
+        description="data sets", workers=workers, progress=progress, checkpoint=checkpoint,
+    )  # fmt: skip
     return Runs(
         plan.runs, found[:, 0], found[:, 1], found[:, 2, :3], found[:, 3, :3], problem.to_tables(),
         clock.perf_counter() - started,

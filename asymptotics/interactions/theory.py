@@ -16,7 +16,7 @@ from .coupling.model import PARTS, Split, parameter_count
 from .coupling.relaxation import distinct_rates
 from .coupling.ridge import component_squares, ridge, ridge_kl
 from .coupling.traces import mean_traces, trace_errors, whitened_traces
-from .problem import Problem
+from .problem import OfProblem, Problem
 
 #: Features up to which rates are worth their eigenvalues.
 MOST_RATES = 1500
@@ -24,7 +24,7 @@ NOTHING = Split(None, None, None, None, None, None)
 
 
 @dataclass(frozen=True)
-class Solution(Recorded):
+class Solution(OfProblem, Recorded):
     """Averaged divergences of one coupling with a known split (exact but for the traces; ``reasons`` says why one is None).
 
     Parameters
@@ -49,7 +49,7 @@ class Solution(Recorded):
         Different rates of population gradient flow of (a, b, C), descending, in units of Γ^{-1}, and how often each occurs; empty
         for more than `MOST_RATES` features.
     reasons : tuple of (str, str)
-    settings : dict
+    experiment : dict
     seconds : float
     """
 
@@ -89,11 +89,13 @@ class Solution(Recorded):
     rates: np.ndarray
     multiplicities: np.ndarray
     reasons: tuple[tuple[str, str], ...]
-    settings: dict[str, Any]
+    experiment: dict[str, Any]
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        content = {**self._kept(), "reasons": dict(self.reasons), "large_samples": self.parameters / (2 * self.samples)}
+        content = self._kept()
+        content["settings"] = content.pop("experiment")
+        content |= {"reasons": dict(self.reasons), "large_samples": self.parameters / (2 * self.samples)}
         found: dict[str, Any] = to_builtin(content)
         # A trace that is not known is null as a whole.
         for name in ("traces", "traces_whitened", "traces_error"):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.output.power import detectable, shifts
-from ..common.output.verdict import Row, Verdict
+from ..common.output.verdict import LEVEL, Row, Verdict
 from .averaged.best import best_curves, best_values, summed
 from .averaged.generated import Generated, generated_averages
 from .prediction import Averages
@@ -41,13 +41,15 @@ class Prediction:
     along: tuple[float, ...] = ()
 
 
-def compare(theory: Averages, runs: Runs) -> Verdict:
+def compare(theory: Averages, runs: Runs, *, level: float = LEVEL) -> Verdict:
     """Theory with all its terms against the runs; what is allowed is the last term of the expansion in 1/N.
 
     Parameters
     ----------
     theory : Averages
     runs : Runs
+    level : float
+        Probability that a correct theory fails.
 
     Raises
     ------
@@ -56,15 +58,14 @@ def compare(theory: Averages, runs: Runs) -> Verdict:
     """
     if not isinstance(theory, Averages):
         raise InputError("theory: must be the averages for one number of samples (not a sweep)")
-    if theory.settings != runs.settings:
+    if theory.experiment["linear_diffusion"] != runs.experiment["linear_diffusion"]:
         raise InputError("runs: must have the settings of the theory")
-    settings = LinearDiffusion.from_table(theory.settings)
-    simulation = Simulation.from_table(runs.simulation)
+    settings, simulation = theory.problem.linear_diffusion, runs.problem.simulation
     tau = np.asarray(runs.tau, dtype=float)
     own = averaged(settings, tau=tau if tau.size else None)
     found = list(predictions(settings, simulation, tau))
     rows, skipped = judged(found, runs.values, [_moved(theory, own, f) for f in found])
-    verdict = Verdict.of(rows, not_tested=tuple(skipped))
+    verdict = Verdict.of(rows, level=level, not_tested=tuple(skipped))
     return dataclasses.replace(verdict, power=_power(settings, simulation, tau, found, verdict))
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from ..common.output.records import Record, Recorded
 from ..common.output.results import Result, dataframe, to_builtin
+from .problem import OfProblem
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Sampled(Record):
 
 
 @dataclass(frozen=True)
-class Averages(Recorded):
+class Averages(OfProblem, Recorded):
     """Averages over data sets of N Gaussian samples; a field without a finite value is None and ``notes`` says why.
 
     At c > 0 deterministic equivalents (relative error O(1/d), without the O(1) corrections, which are in ``corrections``; the
@@ -125,8 +126,8 @@ class Averages(Recorded):
     null_mass : float
         Tr ΣP over the null space of Σ₀; ``null_directions`` is its dimension within the support of Σ.
     sampler : Sampled
-    settings : dict
-        The table that gave all this.
+    experiment : dict
+        The tables that gave all this.
     corrected : dict
         The best values: of the fields of the same names with the terms of O(1) and O(1/N) (relative to the leading O(d)), for
         real Gaussian data; ``optimal_regularisation.forward``, ``….reverse``, ``stopping.optimum.tau`` and ``….loss`` likewise. At
@@ -139,6 +140,7 @@ class Averages(Recorded):
         "kl_generated_target_corrected": "with the correction of the next order",
         "kl_target_generated_corrected": "with the correction of the next order",
         "null_directions": "directions that no sample reaches",
+        "settings": "the table that gave all this",
         "*": "",
     }
 
@@ -177,10 +179,15 @@ class Averages(Recorded):
     null_directions: int
     sampler: Sampled
     notes: list[str]
-    settings: dict[str, Any]
+    experiment: dict[str, Any]
     seconds: float
     corrected: dict[str, float | None] = field(default_factory=dict)
     errors: dict[str, float | None] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        data = super().to_json()
+        data["settings"] = data.pop("experiment")["linear_diffusion"]
+        return data
 
     def summary(self) -> str:
         def show(value: float | None) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ..common.input.tables import Tables
+from ..common.output.experiment import OfExperiment
 from .settings import LinearDiffusion, Simulation
 
 
@@ -20,3 +23,14 @@ class Problem(Tables):
 
     def __post_init__(self) -> None:
         self.linear_diffusion.covariance()
+
+
+class OfProblem(OfExperiment):
+    """A result of this room."""
+
+    WAS: ClassVar[Mapping[str, str]] = {"settings": "linear_diffusion", "simulation": "simulation"}
+
+    @property
+    def problem(self) -> Problem:
+        """What it is of."""
+        return Problem.from_tables(self.experiment)

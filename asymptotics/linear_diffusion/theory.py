@@ -51,7 +51,7 @@ SHARED = frozenset(
         "alpha_bar",
         "d_eff",
         "sampler",
-        "settings",
+        "experiment",
         "notes",
         "seconds",
     ]
@@ -78,9 +78,11 @@ def solve(
     progress : bool, optional
         Without effect: it takes milliseconds.
     """
-    settings = Problem.of(problem).linear_diffusion
+    problem = Problem.of(problem)
+    settings = problem.linear_diffusion
     if samples is None:
-        return averaged(settings, tau=tau, eigenvalues=eigenvalues)
+        found = averaged(settings, tau=tau, eigenvalues=eigenvalues)
+        return dataclasses.replace(found, experiment=problem.to_tables())
     return sweep(settings, samples, tau=tau, eigenvalues=eigenvalues)
 
 
@@ -167,7 +169,7 @@ def averaged(
         null_directions=null_directions(values, big),
         sampler=_sampler(modes, c, settings),
         notes=notes,
-        settings=settings.to_table(),
+        experiment={"linear_diffusion": settings.to_table()},
         seconds=clock.perf_counter() - started,
         corrected={name: value for name, (value, _) in best_of.items()},
         errors={name: error for name, (_, error) in best_of.items()},
@@ -189,6 +191,7 @@ def sweep(settings: LinearDiffusion, samples: Sequence[int], **options: Any) -> 
     columns["notes"] = list(dict.fromkeys(f"N = {r.samples}: {note}" for r in results for note in r.notes))
     columns["seconds"] = sum(r.seconds for r in results)
     columns["stopping"]["tau"] = results[0].stopping.tau
+    columns["settings"] = columns.pop("experiment")["linear_diffusion"]
     del columns["samples"]
     return Sweep([r.samples for r in results], columns)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.output.power import detectable
-from ..common.output.verdict import Row, Verdict
+from ..common.output.verdict import LEVEL, Row, Verdict
 from .equations.order_parameters import ALONG, FINAL, schedule
 from .equations.schemes import Grid
 from .finite_size import DRAWS, averages
@@ -72,7 +72,7 @@ def predict(problem: Problem, grid: Grid, draws: int = DRAWS) -> dict[str, tuple
     return {name: (value, error + extra.get(name, 0.0)) for name, (value, error) in out.items()}
 
 
-def compare(theory: Solution, runs: Runs, *, level: float = 0.01) -> Verdict:
+def compare(theory: Solution, runs: Runs, *, level: float = LEVEL) -> Verdict:
     """Theory against experiment: one row a quantity, and the verdict.
 
     Parameters

@@ -10,20 +10,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..common.input.checks import InputError
-from ..common.input.renamed import say_renamed
-from ..common.output.ensemble import standard_error
+from ..common.output.ensemble import PerRun
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import run_ensemble, spawn
+from ..common.running.ensembles import columns_of_runs, spawn
 from .equations.order_parameters import ALONG, FINAL, Generated, OrderParameters, schedule
 from .equations.schemes import Grid, make_grid
-from .problem import Problem
+from .problem import OfProblem, Problem
 from .process.run import run
-from .theory import restored_experiment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs(Result, OrderParameters, Generated):
+class Runs(OfProblem, PerRun, Result, OrderParameters, Generated):
     """What independent training sets show, by the names of the theory, a row a training set.
 
     Parameters
@@ -68,24 +66,6 @@ class Runs(Result, OrderParameters, Generated):
         """Number of independent training sets."""
         return len(self.M)
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The name of ``experiment`` until 0.2."""
-        say_renamed("parameters", "experiment")
-        return self.experiment
-
-    @classmethod
-    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
-        return super()._restored(restored_experiment(stored))
-
-    def mean(self, name: str) -> np.ndarray:
-        """Mean over the runs."""
-        return np.asarray(np.mean(getattr(self, name), axis=0))
-
-    def sem(self, name: str) -> np.ndarray:
-        """Standard error of that mean (NaN for a single run)."""
-        return standard_error(getattr(self, name))
-
     def to_json(self) -> dict[str, Any]:
         """``t``, ``mean`` and ``sem`` (with ``final`` inside each), ``runs``, ``dimension``, ``seconds``."""
 
@@ -123,11 +103,8 @@ def simulate(
     Parameters
     ----------
     problem : Problem
-    workers : int, optional
-        Processes; the answer does not depend on it.
-    progress : bool, optional
-    checkpoint : Checkpoint, optional
-        Keeps finished training sets; a later call goes on from there.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
 
     Raises
     ------
@@ -140,23 +117,14 @@ def simulate(
     started = time.perf_counter()
     simulation = problem.simulation
     grid = run_grid(problem)
-    measured = run_ensemble(
-        run,
-        spawn(simulation.seed, simulation.runs),
-        problem.mixture_flow,
-        simulation.dimension,
-        simulation.samples,
-        grid,
+    columns = columns_of_runs(
+        run, spawn(simulation.seed, simulation.runs), problem.mixture_flow, simulation.dimension, simulation.samples, grid,
         np.stack(schedule(problem.interpolant, simulation.measured)),
-        workers=workers,
-        progress=progress,
-        description="training sets",
-        checkpoint=checkpoint,
-    )
-    stacked = {name: np.array([m[name] for m in measured]) for name in measured[0]}
+        description="training sets", workers=workers, progress=progress, checkpoint=checkpoint,
+    )  # fmt: skip
     return Runs(
         t=np.array(simulation.measured),
-        **stacked,
+        **columns,
         dimension=simulation.dimension,
         experiment=problem.to_tables(),
         version=__version__,

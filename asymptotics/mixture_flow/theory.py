@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..common.input.checks import choice, fail
-from ..common.input.renamed import say_renamed
 from ..common.output.results import Result
 from .equations.order_parameters import ALONG, FinalState, OrderParameters, at, final_state
 from .equations.path import integrate
 from .equations.rates import asymptote, error_expansion, optimal_ridge
-from .problem import Problem
+from .problem import OfProblem, Problem
 from .settings import checked_times
 
 METHODS = ("closed", "ode")
@@ -43,7 +42,7 @@ class Final(FinalState):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solution(Result, OrderParameters):
+class Solution(OfProblem, Result, OrderParameters):
     """Order parameters along t and the generated density at t = 1.
 
     Parameters
@@ -92,24 +91,17 @@ class Solution(Result, OrderParameters):
 
     def __call__(self, t: ArrayLike) -> OrderParameters:
         """Order parameters at any times in [0, 1], by the closed form."""
-        problem = Problem.from_tables(self.experiment)
-        times = np.asarray(t, dtype=np.float64)
+        problem, times = self.problem, np.asarray(t, dtype=np.float64)
         if not np.all((times >= 0) & (times <= 1)):
             fail("t", t, "in [0, 1]")
         return at(problem.mixture_flow, problem.interpolant, times)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The name of ``experiment`` until 0.2."""
-        say_renamed("parameters", "experiment")
-        return self.experiment
 
     def _stored(self) -> dict[str, Any]:
         return self._kept() | {"final": vars(self.final)}
 
     @classmethod
     def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
-        return super()._restored(restored_experiment(stored)) | {"final": Final(**stored["final"])}
+        return super()._restored(stored) | {"final": Final(**stored["final"])}
 
     def summary(self) -> str:
         head = ", ".join(f"{k} = {v}" for k, v in self.experiment["mixture_flow"].items())
@@ -123,12 +115,6 @@ class Solution(Result, OrderParameters):
         lines.append("at t = 1:")
         lines += [f"  {k:<22} {v:z.8g}" for k, v in vars(self.final).items() if isinstance(v, float)]
         return "\n".join(lines + [f"note: {n}" for n in self.notes])
-
-
-def restored_experiment(stored: dict[str, Any]) -> dict[str, Any]:
-    """What a file holds, of 0.1.0 too, which called the tables ``parameters`` and kept its version in the header alone."""
-    stored = {"version": "0.1.0"} | stored
-    return stored | {"experiment": stored.pop("parameters", stored.get("experiment"))}
 
 
 def solve(

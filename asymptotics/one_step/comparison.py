@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.output.power import detectable, shifts
-from ..common.output.verdict import Row, Verdict
+from ..common.output.verdict import LEVEL, Row, Verdict
 from .closed_forms.finite_size import mean_log_det
 from .prediction import Theory
 from .process.ensemble import Simulated
@@ -46,8 +46,8 @@ def _reason(name: str, value: float | None, d: int, n: int) -> str | None:
     return None
 
 
-def compare(theory: Theory, runs: Simulated) -> Verdict:
-    """Theory against an ensemble: means of moments, divergence and overlap.
+def compare(theory: Theory, runs: Simulated, *, level: float = LEVEL) -> Verdict:
+    """Theory against an ensemble: means of moments, divergence and overlap; ``level`` is the probability that a correct theory fails.
 
     Raises
     ------
@@ -87,7 +87,8 @@ def compare(theory: Theory, runs: Simulated) -> Verdict:
         )
     skipped.append(("kl_target_generated", "its mean is infinite, and the 1/d term of its median is not known"))
     notes = [*theory.notes, f"P(E_OG < E_TG) = {runs.probability:.4f}" + _expected(theory)]
-    verdict = Verdict.of(rows, notes=tuple(notes), not_tested=tuple(skipped), details={"probability": runs.probability})
+    details = {"probability": runs.probability}
+    verdict = Verdict.of(rows, level=level, notes=tuple(notes), not_tested=tuple(skipped), details=details)
     return dataclasses.replace(verdict, power=_power(theory, verdict))
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..common.output.records import Record, Recorded
 from .closed_forms.divergences import Floors, Parts
-from .problem import FromTables
+from .problem import OfProblem
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class Multistep(Record):
 
 
 @dataclass(frozen=True)
-class Theory(FromTables, Recorded):
+class Theory(OfProblem, Recorded):
     r"""What the theory says of one experiment. None where there is no finite value; `notes` says why.
 
     Parameters
     ----------
-    parameters : dict
+    experiment : dict
         The tables of the experiment.
     q : float
         Signal fraction q.
@@ -106,11 +106,12 @@ class Theory(FromTables, Recorded):
 
     JSON: ClassVar[Mapping[str, str]] = {
         "decreasing_interval": "where the Hellinger distance falls with n; null where there is none",
+        "parameters": "the tables that made it",
         "sweep": "the same fields over several numbers of samples (with samples)",
         "*": "",
     }
 
-    parameters: dict[str, Any]
+    experiment: dict[str, Any]
     q: float
     ratio: float
     log_det_rate: float | None
@@ -142,6 +143,7 @@ class Theory(FromTables, Recorded):
 
     def to_json(self) -> dict[str, Any]:
         data = super().to_json()
+        data["parameters"] = data.pop("experiment")
         if not self.sweep:
             del data["sweep"]
         return data

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from ..common.input.tables import Tables
+from ..common.output.experiment import OfExperiment
 from .settings import OneStep, Sampling, Simulation
 
 
@@ -40,15 +41,20 @@ class Problem(Tables):
         return Problem(self.one_step.replace(samples=samples), self.sampling, self.simulation)
 
 
-class FromTables:
-    """What was made of an experiment, whose tables it keeps."""
+class OfProblem(OfExperiment):
+    """A result of this room."""
 
-    parameters: dict[str, Any]
+    WAS: ClassVar[Mapping[str, str]] = {"parameters": ""}
 
     @property
     def problem(self) -> Problem:
-        """The experiment that it was made of."""
-        return Problem.from_tables(self.parameters)
+        """What it is of."""
+        return Problem.from_tables(self.experiment)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The name of ``experiment`` until 0.2."""
+        return self.experiment
 
 
 def build(tables: Mapping[str, Any]) -> Problem:

@@ -137,6 +137,7 @@ def solve(
     """
     problem = Problem.of(problem, sampler)
     result = with_probability(problem, predict(problem.one_step, problem.sampling))
+    result = dataclasses.replace(result, experiment=problem.to_tables())
     if samples is None:
         return result
     points = [with_probability(at, predict(at.one_step, at.sampling)) for at in map(problem.at, samples)]
@@ -201,7 +202,7 @@ def predict(model: OneStep, sampling: Sampling | None = None) -> Theory:
     q_floor = _inside(q_steps)
     at_size: dict[str, Any] = vars(_part(q, d, n, asymptotic=False))
     return Theory(
-        parameters={"one_step": model.to_table(), "sampling": sampling.to_table()},
+        experiment={"one_step": model.to_table(), "sampling": sampling.to_table()},
         q=q,
         ratio=d / n,
         **at_size,

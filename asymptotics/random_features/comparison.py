@@ -8,13 +8,12 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.output.power import detectable, shifts
-from ..common.output.verdict import Row, Verdict
+from ..common.output.verdict import LEVEL, Row, Verdict
 from .losses.flow import Flow, relaxation
 from .losses.ridge import ridge
 from .losses.times import longest
 from .problem import Problem
 from .resolvents.outlier import of_the_mean
-from .settings import RandomFeatures, Simulation
 from .simulation import LOSSES, Runs, extrapolation
 from .theory import Solution
 
@@ -23,7 +22,7 @@ INPUTS = ("features", "samples", "diffusion_time", "ridge", "weight_decay", "ini
 STEP = 0.01
 
 
-def compare(theory: Solution, runs: Runs) -> Verdict:
+def compare(theory: Solution, runs: Runs, *, level: float = LEVEL) -> Verdict:
     """Rows of the losses along gradient flow and of the ridge estimator, the experiment extrapolated to 1/d = 0.
 
     The theory is solved again for exactly the counts and variances of every size, and the differences are extrapolated by
@@ -36,14 +35,12 @@ def compare(theory: Solution, runs: Runs) -> Verdict:
     """
     if not isinstance(theory, Solution) or not isinstance(runs, Runs):
         raise InputError("theory, runs: must come from solve and simulate of random features")
-    if theory.settings["random_features"] != runs.settings["random_features"]:
+    if theory.experiment["random_features"] != runs.experiment["random_features"]:
         raise InputError("runs: must have the settings of the theory")
     if len(runs.sizes) < 2:
         raise InputError("runs: have one size alone; a comparison extrapolates in 1/d, simulation.sizes must be 2 or 3")
-    problem = Problem(
-        RandomFeatures.from_table(runs.settings["random_features"]), Simulation.from_table(runs.settings["simulation"])
-    )
-    known, moving = _extrapolated(problem, runs), runs.times > 0
+    problem, moving = runs.problem, runs.times > 0
+    known = _extrapolated(problem, runs)
     # With the noise averaged exactly the memorisation loss is the train loss.
     kinds = LOSSES if problem.random_features.per_noise > 0 else LOSSES[:2]
     rows = []
@@ -57,7 +54,7 @@ def compare(theory: Solution, runs: Runs) -> Verdict:
         rows.append(Row.of_runs(f"ridge_{name}", at_ridge, values, skewed=True))
     sizes = ", ".join(map(str, runs.sizes))
     left = f"extrapolated from d = {sizes}: what is left of the finite size is of order 1/d^{len(runs.sizes)}"
-    verdict = Verdict.of(rows, notes=(left,))
+    verdict = Verdict.of(rows, level=level, notes=(left,))
     return dataclasses.replace(verdict, power=_power(problem, runs, verdict, known))
 
 

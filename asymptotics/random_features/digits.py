@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..common.input.checks import fail, present
 from ..common.numerics.laws.spectra import load_spectrum, mnist_digits
+from ..common.output.ensemble import PerRun
 from ..common.output.results import Result, to_builtin
 from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import run_ensemble, spawn
+from ..common.running.ensembles import rows_of_runs, spawn
 from .activations import Activation, activation
-from .problem import Problem
+from .problem import OfProblem, Problem
 from .process.network import Features, Trained, averaged_features
 from .settings import RandomFeatures, Simulation
 from .theory import Solution, solve
@@ -26,7 +28,7 @@ CHUNK = 500
 
 
 @dataclass(frozen=True)
-class DigitsComparison(Result):
+class DigitsComparison(OfProblem, PerRun, Result):
     """Train and test loss on digits along training time, with the theory of Gaussian data of their covariance.
 
     Parameters
@@ -39,10 +41,11 @@ class DigitsComparison(Result):
         Losses of the theory.
     train, test : ndarray, shape (runs, times)
         Losses on the digits; in JSON their means.
-    settings : dict
+    experiment : dict
     seconds : float
     """
 
+    JSON: ClassVar[Mapping[str, str]] = {"settings": "", "*": ""}
     COLUMNS = ("times", "theory_train", "theory_test")
 
     samples: int
@@ -53,24 +56,20 @@ class DigitsComparison(Result):
     theory_test: np.ndarray
     train: np.ndarray
     test: np.ndarray
-    settings: dict[str, Any]
+    experiment: dict[str, Any]
     seconds: float
 
     def gap(self) -> tuple[np.ndarray, np.ndarray]:
         """Digits minus theory, train and test, relative to the theory, shape (times,) each."""
-        return (
-            self.train.mean(axis=0) / self.theory_train - 1,
-            self.test.mean(axis=0) / self.theory_test - 1,
-        )
+        return self.mean("train") / self.theory_train - 1, self.mean("test") / self.theory_test - 1
 
     def to_json(self) -> dict[str, Any]:
         train, test = self.gap()
-        content = {
-            **{name: value for name, value in self._kept().items() if name not in ("train", "test")},
-            "train": self.train.mean(axis=0),
-            "test": self.test.mean(axis=0),
-            "train_sem": self.train.std(axis=0, ddof=1) / np.sqrt(self.runs),
-            "test_sem": self.test.std(axis=0, ddof=1) / np.sqrt(self.runs),
+        content = {name: value for name, value in self._kept().items() if name not in ("train", "test", "experiment")}
+        content |= {
+            "settings": self.experiment,
+            **{name: self.mean(name) for name in ("train", "test")},
+            **{f"{name}_sem": self.sem(name) for name in ("train", "test")},
             "relative_gap_train": train,
             "relative_gap_test": test,
         }
@@ -82,7 +81,7 @@ class DigitsComparison(Result):
             f"random features on MNIST digits: {self.samples} digits, {self.features} features, {self.runs} runs",
             f"  {'tau':>10} {'train':>10} {'theory':>10} {'test':>10} {'theory':>10}",
         ]
-        columns = (self.times, self.train.mean(axis=0), self.theory_train, self.test.mean(axis=0), self.theory_test)
+        columns = (self.times, self.mean("train"), self.theory_train, self.mean("test"), self.theory_test)
         for row in zip(*columns, strict=True):
             lines.append(f"  {row[0]:>z10.4g} " + " ".join(f"{v:>z10.5f}" for v in row[1:]))
         train, test = self.gap()
@@ -125,17 +124,10 @@ def compare_digits(
             f"at most {most / spectrum.dimension:.4g} for the digits there are",
         )
     theory: Solution = solve(problem)
-    found = np.array(
-        run_ensemble(
-            _one_run,
-            spawn(simulation.seed, simulation.runs),
-            problem,
-            workers=workers,
-            progress=progress,
-            description="digits",
-            checkpoint=checkpoint,
-        )
-    )
+    found = rows_of_runs(
+        _one_run, spawn(simulation.seed, simulation.runs), problem,
+        description="digits", workers=workers, progress=progress, checkpoint=checkpoint,
+    )  # fmt: skip
     return DigitsComparison(
         n,
         p,
@@ -145,7 +137,7 @@ def compare_digits(
         theory.test_loss,
         found[:, 0],
         found[:, 1],
-        {"random_features": settings.to_table(), "simulation": simulation.to_table()},
+        Problem(settings, simulation).to_tables(),
         clock.perf_counter() - started,
     )
 

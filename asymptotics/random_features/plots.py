@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..common.output.plotting import COLOURS, axes_of, draw, points, style
 from .digits import DigitsComparison
+from .problem import OfProblem
 from .process.sampler import Samples
 from .simulation import LOSSES, Runs
 from .theory import Solution
@@ -17,9 +16,9 @@ from .theory import Solution
 LABELS = {"train_loss": "train", "test_loss": "test", "memorisation_loss": "memorisation"}
 
 
-def _kinds(settings: dict[str, Any]) -> tuple[str, ...]:
+def _kinds(result: OfProblem) -> tuple[str, ...]:
     """The losses that differ: with the noise averaged exactly the memorisation loss is the train loss."""
-    return LOSSES[:2] if settings["random_features"]["noises"] == "all" else LOSSES
+    return LOSSES[:2] if result.experiment["random_features"]["noises"] == "all" else LOSSES
 
 
 def _frame(axis: Axes, times: np.ndarray) -> None:
@@ -47,7 +46,7 @@ def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
 
 def _points(axis: Axes, runs: Runs) -> None:
     keep = runs.times > 0
-    for k, name in enumerate(_kinds(runs.settings)):
+    for k, name in enumerate(_kinds(runs)):
         mean, sem = runs.mean(name, extrapolated=False), runs.sem(name, extrapolated=False)
         label = f"{LABELS[name]}, d = {runs.dimension}"
         points(axis, runs.times[keep], mean[keep], sem[keep], color=COLOURS[k], linestyle="none", label=label)
@@ -58,7 +57,7 @@ def comparison(theory: Solution, runs: Runs | None = None, ax: Axes | None = Non
     with style():
         figure, axis = axes_of(ax)
         keep = theory.times > 0
-        for k, name in enumerate(_kinds(theory.settings)):
+        for k, name in enumerate(_kinds(theory)):
             axis.plot(theory.times[keep], getattr(theory, name)[keep], color=COLOURS[k], label=LABELS[name])
         axis.axhline(theory.bayes_loss, color="0.6", linestyle=":", label="least possible")
         c = theory.characteristic

@@ -8,6 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from ..common.input.checks import InputError
+from ..common.input.tables import Tables
+from ..common.output.experiment import OfExperiment
 from .constants import Constants, hermite_constants
 from .resolvents.equations import Model
 from .settings import RandomFeatures, Simulation
@@ -17,7 +19,7 @@ LARGEST = 12_000
 
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(Tables):
     """A random-feature score model on data of one spectrum, and how it is simulated.
 
     Parameters
@@ -91,3 +93,12 @@ class Problem:
                 f"simulation.dimension = {dimension}: {max(p, n, nm)} features or noised samples are too many (at most {LARGEST})"
             )
         return p, n, nm
+
+
+class OfProblem(OfExperiment):
+    """A result of this room."""
+
+    @property
+    def problem(self) -> Problem:
+        """What it is of."""
+        return Problem.from_tables(self.experiment)

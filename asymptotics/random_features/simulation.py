@@ -10,12 +10,13 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from ..common.input.checks import choice
+from ..common.output.ensemble import standard_error
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import run_ensemble, spawn
+from ..common.running.ensembles import rows_of_runs, spawn
 from .activations import activation
 from .digits import DigitsComparison, compare_digits
-from .problem import Problem
+from .problem import OfProblem, Problem
 from .process.network import Trained, averaged_features, drawn_features, population_features
 
 LOSSES = ("train_loss", "test_loss", "memorisation_loss")
@@ -84,7 +85,7 @@ def one_run(seed: np.random.SeedSequence, problem: Problem) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Runs(Result):
+class Runs(OfProblem, Result):
     """Losses of trained networks over independent draws of weights and data.
 
     Parameters
@@ -97,7 +98,7 @@ class Runs(Result):
     train_loss, test_loss, memorisation_loss : ndarray, shape (runs, sizes, times)
     ridge : ndarray, shape (runs, sizes, 3)
         Train, test and memorisation loss of the ridge estimator.
-    settings : dict
+    experiment : dict
         The tables that made them.
     seconds : float
     """
@@ -122,7 +123,7 @@ class Runs(Result):
     test_loss: np.ndarray
     memorisation_loss: np.ndarray
     ridge: np.ndarray
-    settings: dict[str, Any]
+    experiment: dict[str, Any]
     seconds: float
 
     def values(self, name: str, *, extrapolated: bool = True) -> np.ndarray:
@@ -133,14 +134,11 @@ class Runs(Result):
 
     def mean(self, name: str, *, extrapolated: bool = True) -> np.ndarray:
         """Mean over runs."""
-        found: np.ndarray = self.values(name, extrapolated=extrapolated).mean(axis=0)
-        return found
+        return np.asarray(self.values(name, extrapolated=extrapolated).mean(axis=0))
 
     def sem(self, name: str, *, extrapolated: bool = True) -> np.ndarray:
         """Standard error of the mean."""
-        values = self.values(name, extrapolated=extrapolated)
-        found: np.ndarray = values.std(axis=0, ddof=1) / np.sqrt(self.runs)
-        return found
+        return standard_error(self.values(name, extrapolated=extrapolated))
 
     def to_json(self) -> dict[str, Any]:
         names = (*LOSSES, "ridge")
@@ -152,7 +150,7 @@ class Runs(Result):
             "mean": {n: self.mean(n, extrapolated=False) for n in names},
             "sem": {n: self.sem(n, extrapolated=False) for n in names},
             "extrapolated": {n: {"mean": self.mean(n), "sem": self.sem(n)} for n in names},
-            "settings": self.settings,
+            "settings": self.experiment,
             "seconds": self.seconds,
         }
         found: dict[str, Any] = to_builtin(content)
@@ -218,12 +216,8 @@ def simulate(
     problem : Problem
     data : str, optional
         ``"mnist"``: train on digits instead; the answer, a `DigitsComparison`, holds the theory of their covariance too.
-    workers : int, optional
-        Processes; the answer does not depend on their number.
-    progress : bool, optional
-        Show a bar; default only on a terminal.
-    checkpoint : Checkpoint, optional
-        Keeps finished runs; a later call goes on from there.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
     """
     started = clock.perf_counter()
     table, simulation = problem.random_features, problem.simulation
@@ -233,17 +227,10 @@ def simulate(
     dimensions = sizes(problem)
     for dimension in dimensions:
         problem.counts(dimension)
-    found = np.array(
-        run_ensemble(
-            one_run,
-            spawn(simulation.seed, simulation.runs),
-            problem,
-            workers=workers,
-            progress=progress,
-            description="networks",
-            checkpoint=checkpoint,
-        )
-    )
+    found = rows_of_runs(
+        one_run, spawn(simulation.seed, simulation.runs), problem,
+        description="networks", workers=workers, progress=progress, checkpoint=checkpoint,
+    )  # fmt: skip
     return Runs(
         simulation.dimension,
         simulation.runs,
@@ -253,6 +240,6 @@ def simulate(
         found[:, :, 1, 1:],
         found[:, :, 2, 1:],
         found[:, :, :, 0],
-        {"random_features": table.to_table(), "simulation": simulation.to_table()},
+        problem.to_tables(),
         clock.perf_counter() - started,
     )

@@ -16,12 +16,12 @@ from .losses.kernel import KernelLimit, kernel_limit
 from .losses.ridge import RidgePoint, ridge
 from .losses.spectrum import Atom, Bulk, bulks
 from .losses.times import Times, bayes_loss, characteristic_times, longest, memory_rate, samples_star
-from .problem import Problem
+from .problem import OfProblem, Problem
 from .resolvents.equations import Model
 
 
 @dataclass(frozen=True)
-class Solution(Result):
+class Solution(OfProblem, Result):
     """A random-feature score model as d → ∞ at p, n ∝ d.
 
     Parameters
@@ -46,7 +46,7 @@ class Solution(Result):
     reasons : tuple of (str, str)
         What has no value, and why.
     notes : tuple of str
-    settings : dict
+    experiment : dict
         The tables that gave all this.
     seconds : float
     """
@@ -84,7 +84,7 @@ class Solution(Result):
     kernel: KernelLimit | None
     reasons: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
-    settings: dict[str, Any]
+    experiment: dict[str, Any]
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Solution(Result):
             "kernel_limit": None if self.kernel is None else asdict(self.kernel),
             "reasons": dict(self.reasons),
             "notes": self.notes,
-            "settings": self.settings,
+            "settings": self.experiment,
             "seconds": self.seconds,
         }
         found: dict[str, Any] = to_builtin(content)
@@ -149,7 +149,7 @@ class Solution(Result):
         def show(value: float | None) -> str:
             return "–" if value is None else f"{value:z.6g}"
 
-        table, c, r = self.settings["random_features"], self.constants, self.ridge
+        table, c, r = self.experiment["random_features"], self.constants, self.ridge
         lines = [
             f"random features: p/d = {table['features']:g}, n/d = {table['samples']:g}, m = {table['noises']}, "
             f"t = {table['diffusion_time']:g}, {table['activation']}",
@@ -228,7 +228,7 @@ def solve(problem: Problem, *, progress: bool | None = None, kernel_limit: bool 
         limit,
         tuple(reasons.items()),
         _notes(problem, model),
-        {"random_features": table.to_table(), "dimension": problem.simulation.dimension},
+        problem.to_tables(),
         clock.perf_counter() - started,
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.input.checks import InputError, present
 from ..common.output.power import detectable
-from ..common.output.verdict import Row, Verdict
+from ..common.output.verdict import LEVEL, Row, Verdict
 from .laws.experiment import law_of
 from .laws.law import Law
 from .problem import Problem
@@ -104,7 +104,7 @@ def step_error(settings: ScoreSmoothing, plan: Simulation, within: float) -> tup
     return error, float(np.max(np.abs(shift))) / _PROBE * 16 / 15
 
 
-def compare(theory: Solution, runs: Particles, *, level: float = 0.01) -> Verdict:
+def compare(theory: Solution, runs: Particles, *, level: float = LEVEL) -> Verdict:
     """Verdict on atoms, memorised fraction, distances, and a Kolmogorov–Smirnov test on the line, which has half of the level.
 
     The prediction is the theory at the time where the particles stopped, with the finite number of particles

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ..common.input.tables import Tables
+from ..common.output.experiment import OfExperiment
 from .settings import ScoreSmoothing, Simulation
 
 
@@ -14,3 +17,14 @@ class Problem(Tables):
 
     score_smoothing: ScoreSmoothing
     simulation: Simulation = field(default_factory=Simulation)
+
+
+class OfProblem(OfExperiment):
+    """A result of this room."""
+
+    WAS: ClassVar[Mapping[str, str]] = {"settings": "score_smoothing", "simulation": "simulation"}
+
+    @property
+    def problem(self) -> Problem:
+        """What it is of."""
+        return Problem.from_tables(self.experiment)

@@ -10,19 +10,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..common.input.checks import number
-from ..common.input.renamed import say_renamed
-from ..common.output.ensemble import standard_error
+from ..common.output.ensemble import PerRun
 from ..common.output.results import Result, to_builtin
 from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import run_ensemble, spawn
-from .problem import Problem
+from ..common.running.ensembles import columns_of_runs, spawn
+from .problem import OfProblem, Problem
 from .process.observation import end_time, observed, start_positions
 from .settings import ScoreSmoothing, Simulation
-from .theory import restored_experiment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Particles(Result):
+class Particles(OfProblem, PerRun, Result):
     """Particles of several independent runs and what they say, run by run.
 
     Parameters
@@ -71,32 +69,6 @@ class Particles(Result):
 
     NAMES = ("atoms", "interpolated_mass", "memorised", "w1", "w2", "polygon_distance")
     COLUMNS = ("interpolated_mass", "memorised", "w1", "w2", "polygon_distance", "atoms")
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The table ``experiment["score_smoothing"]``, by its name until 0.2."""
-        say_renamed("settings", "experiment")
-        table: dict[str, Any] = self.experiment["score_smoothing"]
-        return table
-
-    @property
-    def simulation(self) -> dict[str, Any]:
-        """The table ``experiment["simulation"]``, by its name until 0.2."""
-        say_renamed("simulation", "experiment")
-        table: dict[str, Any] = self.experiment["simulation"]
-        return table
-
-    @classmethod
-    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
-        return super()._restored(restored_experiment(stored))
-
-    def mean(self, name: str) -> np.ndarray:
-        """Mean over runs of one observable."""
-        return np.asarray(np.mean(getattr(self, name), axis=0))
-
-    def sem(self, name: str) -> np.ndarray:
-        """Standard error of `mean`."""
-        return standard_error(getattr(self, name))
 
     def to_json(self) -> dict[str, Any]:
         names = [n for n in self.NAMES if not np.all(np.isnan(getattr(self, n)))]
@@ -151,22 +123,15 @@ def simulate(
     settings, plan = problem.score_smoothing, problem.simulation
     number("within", within, at_least=0.0)
     end = end_time(settings, plan)
-    results = run_ensemble(
-        _run,
-        spawn(plan.seed, plan.runs),
-        settings,
-        plan,
-        within,
-        workers=workers,
-        progress=progress,
-        checkpoint=checkpoint,
-    )
-    fields = {name: np.stack([np.asarray(r[name]) for r in results]) for name in results[0]}
+    columns = columns_of_runs(
+        _run, spawn(plan.seed, plan.runs), settings, plan, within,
+        workers=workers, progress=progress, checkpoint=checkpoint,
+    )  # fmt: skip
     return Particles(
         experiment=problem.to_tables(),
         version=__version__,
         end_time=end,
         within=float(within),
         seconds=time.perf_counter() - begun,
-        **fields,
+        **columns,
     )

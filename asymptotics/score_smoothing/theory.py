@@ -13,21 +13,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, array, number
-from ..common.input.renamed import say_renamed
 from ..common.output.plain import printed
 from ..common.output.results import Result
 from .laws.circle import CircleLaw
 from .laws.distances import Metrics, metrics
 from .laws.experiment import law_of, score_of
 from .laws.transport import memorised_atoms
-from .problem import Problem
+from .problem import OfProblem, Problem
 from .processes import exploding_time
 from .scores.embedding import OrnsteinUhlenbeck
 from .settings import ScoreSmoothing
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solution(Result, Metrics):
+class Solution(OfProblem, Result, Metrics):
     """What a smoothed score generates: its `Metrics`, density, atoms and flow; ``notes`` say why a number is missing (NaN).
 
     Parameters
@@ -75,17 +74,6 @@ class Solution(Result, Metrics):
     seconds: float = 0.0
 
     COLUMNS = ("points", "atoms")
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The table ``experiment["score_smoothing"]``, which was all that was kept until 0.2."""
-        say_renamed("settings", "experiment")
-        table: dict[str, Any] = self.experiment["score_smoothing"]
-        return table
-
-    @classmethod
-    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
-        return super()._restored(restored_experiment(stored))
 
     def to_json(self) -> dict[str, Any]:
         fields = dict(super().to_json())
@@ -167,13 +155,6 @@ def solve(
     }
     solved = (_circle if settings.curve == "circle" else _line)(settings, given)
     return dataclasses.replace(solved, seconds=time.perf_counter() - begun)
-
-
-def restored_experiment(stored: dict[str, Any]) -> dict[str, Any]:
-    """What a file holds, of 0.1.0 too, which kept the tables apart and its version in the header alone."""
-    stored = {"version": "0.1.0"} | stored
-    tables = {"score_smoothing": stored.pop("settings", None), "simulation": stored.pop("simulation", None)}
-    return {"experiment": {name: table for name, table in tables.items() if table is not None}} | stored
 
 
 def _line(settings: ScoreSmoothing, given: dict[str, Any]) -> Solution:

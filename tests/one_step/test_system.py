@@ -107,7 +107,7 @@ def test_comparison_passes_and_fails_when_the_theory_is_wrong(dimension, samples
     power = verdict.power["one_step.noise_scale"]
     assert 0 < power < 0.25
     wrong = system.solve(Problem(problem.one_step.replace(noise_scale=(1 - 2 * power) * problem.one_step.noise_scale)))
-    assert not system.compare(dataclasses.replace(wrong, parameters=theory.parameters), runs).passed
+    assert not system.compare(dataclasses.replace(wrong, experiment=theory.experiment), runs).passed
 
 
 def test_a_scaled_theory_fails():
@@ -150,7 +150,7 @@ def test_p_values_of_a_right_theory_are_uniform(dimension, samples, noise_scale,
             x, z = rng.standard_normal((2, samples, dimension))
             found = gaussian_divergences(fit(x, [z], [0.0, 1.0], noise_scale))
             values.append([0.0, *dataclasses.astuple(found)])
-        p.append(system.compare(theory, Simulated(theory.parameters, np.array(values), None)).p_value)
+        p.append(system.compare(theory, Simulated(theory.experiment, np.array(values), None)).p_value)
     assert kstest(p, "uniform").pvalue > 1e-3
     assert binomtest(int(np.sum(np.array(p) < 0.01)), 200, 0.01).pvalue > 1e-3
 

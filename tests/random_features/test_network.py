@@ -159,7 +159,7 @@ def test_a_wrong_theory_is_refused(change, trained):
     experiment, runs = trained
     wrong = experiment.replace(random_features=change)
     table = wrong.problem.random_features.to_table()
-    claimed = dataclasses.replace(runs, settings={**runs.settings, "random_features": table})
+    claimed = dataclasses.replace(runs, experiment={**runs.experiment, "random_features": table})
     assert not asy.compare(asy.solve(wrong), claimed).passed
 
 

@@ -77,8 +77,8 @@ def test_the_verdict_states_what_it_would_have_seen():
     seen = asy.compare(asy.solve(experiment()), runs).power["random_features.diffusion_time"]
     assert 0.001 < seen < 0.5
     moved = experiment(diffusion_time=experiment().problem.random_features.diffusion_time * (1 + 10 * seen))
-    settings = {**runs.settings, "random_features": moved.problem.random_features.to_table()}
-    assert not asy.compare(asy.solve(moved), dataclasses.replace(runs, settings=settings)).passed
+    tables = {**runs.experiment, "random_features": moved.problem.random_features.to_table()}
+    assert not asy.compare(asy.solve(moved), dataclasses.replace(runs, experiment=tables)).passed
 
 
 def test_pictures(tmp_path):
@@ -95,7 +95,7 @@ def test_pictures(tmp_path):
 def test_examples_solve(name):
     solution = asy.solve(name)
     assert np.all(np.isfinite(solution.test_loss))
-    assert sum(b.mass for b in solution.bulks) <= solution.settings["random_features"]["features"] * (1 + 1e-6)
+    assert sum(b.mass for b in solution.bulks) <= solution.experiment["random_features"]["features"] * (1 + 1e-6)
 
 
 def test_what_cannot_be_had_is_said():

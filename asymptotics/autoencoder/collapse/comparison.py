@@ -9,7 +9,7 @@ import numpy as np
 
 from ...common.output.ensemble import standard_error
 from ...common.output.entries import entries, upper_entries
-from ...common.output.verdict import Row, Verdict
+from ...common.output.verdict import LEVEL, Row, Verdict
 from ..finite_size.extrapolation import paired
 from .result import Collapse
 from .runs import CollapseRuns
@@ -62,7 +62,7 @@ def gaps(theory: Collapse, runs: CollapseRuns, generation: int) -> dict[str, Any
     return out
 
 
-def compare(theory: Collapse, runs: CollapseRuns, *, level: float = 0.01) -> Verdict:
+def compare(theory: Collapse, runs: CollapseRuns, *, level: float = LEVEL) -> Verdict:
     """Λ, b, Q, Θ, v and the moments of the projections in every generation, extrapolated in 1/d; one `Verdict`.
 
     What is allowed besides the spread of the chains is the theory's own error estimate. Without a companion ensemble the bias

@@ -206,12 +206,8 @@ def simulate_generations(
     problem : Problem
     companion : bool, optional
         Also run 4 times as many chains at d/4, for the 1/d extrapolation. Default: where d/4 is large enough for the overlaps.
-    workers : int, optional
-        Processes; the answer does not depend on it.
-    progress : bool, optional
-    checkpoint : Checkpoint, optional
-        Keeps finished chains and the states of those under way (folder ``chains``); a later call goes on from there, bit
-        for bit.
+    workers, progress, checkpoint
+        See `asymptotics.common.running.ensembles.run_ensemble`.
     executor : concurrent.futures.Executor, optional
 
     Raises

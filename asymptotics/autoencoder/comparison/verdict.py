@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.output.ensemble import Ensemble
-from ...common.output.verdict import Row, Verdict
+from ...common.output.verdict import LEVEL, Row, Verdict
 from ..finite_size.chi_square import chi_square, predicted
 from ..generated.density import GeneratedDensity
 from ..memory.comparison import beside
@@ -37,7 +37,7 @@ def schedule_notes(problem: Problem, dimension: int) -> list[str]:
     ]
 
 
-def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0.01) -> Verdict:
+def compare_means(path: OrderParameterPath, measured: Means, *, level: float = LEVEL) -> Verdict:
     """Order parameters against means of which only the standard errors are known: Student's t, number by number.
 
     The predicted bias of order 1/d is taken out; where it is not known nothing can be tested.
@@ -76,23 +76,23 @@ def compare_means(path: OrderParameterPath, measured: Means, *, level: float = 0
     return Verdict.of(rows, level=level, notes=tuple(notes), not_tested=tuple(not_tested))
 
 
-def compare(path: OrderParameterPath, runs: Runs | Means | FiniteRuns, *, level: float = 0.01) -> Verdict:
+def compare(theory: OrderParameterPath, runs: Runs | Means | FiniteRuns, *, level: float = LEVEL) -> Verdict:
     """All order parameters and, where points were generated, the generated density; one `Verdict`.
 
     Runs on fixed data sets are shown beside the theory, and not tested: it is of one pass.
     """
     if isinstance(runs, FiniteRuns):
-        return beside(path, runs)
+        return beside(theory, runs)
     if isinstance(runs, Means):
-        return compare_means(path, runs, level=level)
-    problem, finite = path.problem, FiniteSize(path, runs)
-    rows = order_parameter_rows(path, runs, finite)
+        return compare_means(theory, runs, level=level)
+    problem, finite = theory.problem, FiniteSize(theory, runs)
+    rows = order_parameter_rows(theory, runs, finite)
     tests: list[tuple[str, float]] = []
     shares: dict[str, float] = {}
     not_tested = finite.not_tested()
-    left = leaves(path, runs)
+    left = leaves(theory, runs)
     typical: TypicalRuns | None = None
-    notes, warning = schedule_notes(problem, runs.dimension), path.stability.message(runs.dimension)
+    notes, warning = schedule_notes(problem, runs.dimension), theory.stability.message(runs.dimension)
     if runs.data:
         notes.insert(0, f"the experiment trained on samples ({runs.data}), not on the Gaussian target of the theory")
     if warning:
@@ -100,21 +100,21 @@ def compare(path: OrderParameterPath, runs: Runs | Means | FiniteRuns, *, level:
     if left is None:
         notes += finite.notes()
     else:
-        typical = typical_runs(path, runs)
+        typical = typical_runs(theory, runs)
         rows = [dataclasses.replace(row, counted=False) for row in rows] + list(typical.rows)
         tests += typical.tests
-        notes.append(note(path, runs, left))
+        notes.append(note(theory, runs, left))
         not_tested = [(name, reason) for name, reason in not_tested if name == JOINT]
-    details: dict[str, Any] = {"stability": path.stability.to_table(runs.dimension)}
+    details: dict[str, Any] = {"stability": theory.stability.to_table(runs.dimension)}
     if finite.predicted and left is None:
-        test = chi_square(path, finite.runs, initial=runs.initial)
+        test = chi_square(theory, finite.runs, initial=runs.initial)
         tests.append((JOINT, test.p))
         shares[JOINT] = SHARE
         notes.append(f"order parameters: {test}")
     if runs.generated.shape[1] > 1 and runs.runs + runs.low.runs > 1:
-        rows += generated_rows(path, runs, problem)
+        rows += generated_rows(theory, runs, problem)
         if runs.runs > 2:
-            at = path(min(float(runs.tau[-1]), path.tau_max))
+            at = theory(min(float(runs.tau[-1]), theory.tau_max))
             distance, null = distances(GeneratedDensity(problem, at), runs)
             details["sliced_wasserstein"] = {"distance": distance, "null": null}
             words = f"run to theory {distance:.4f}, run to other runs {null:.4f}; its law is not known"
@@ -126,7 +126,7 @@ def compare(path: OrderParameterPath, runs: Runs | Means | FiniteRuns, *, level:
     if typical is not None:
         return dataclasses.replace(verdict, power=typical.power(verdict))
     return (
-        dataclasses.replace(verdict, power=power_of(verdict, path, finite.runs))
+        dataclasses.replace(verdict, power=power_of(verdict, theory, finite.runs))
         if finite.predicted and left is None
         else verdict
     )

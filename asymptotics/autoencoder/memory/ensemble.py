@@ -105,6 +105,6 @@ def simulate(
         **arrays,
         data=str(target.source) if isinstance(target, EmpiricalMixture) else "",
         seed=problem.simulation.seed,
-        settings=problem.to_tables(),
+        experiment=problem.to_tables(),
         seconds=clock.perf_counter() - started,
     )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...common.output.ensemble import spread, standard_error
+from ...common.output.ensemble import PerRun, spread, standard_error
 from ...common.output.results import Result, dataframe, to_builtin
 
 #: What every data set gives along τ.
@@ -27,7 +27,7 @@ ALONG = (
 
 
 @dataclass(frozen=True)
-class FiniteRuns(Result):
+class FiniteRuns(PerRun, Result):
     """Networks trained on fixed sets of n samples with many passes.
 
     Parameters
@@ -54,7 +54,7 @@ class FiniteRuns(Result):
     data : str
         Where the samples come from; empty: the Gaussian target.
     seed : int
-    settings : dict
+    experiment : dict
     seconds : float
     """
 
@@ -98,7 +98,7 @@ class FiniteRuns(Result):
     copied: np.ndarray
     data: str
     seed: int
-    settings: dict[str, Any]
+    experiment: dict[str, Any]
     seconds: float
 
     @property
@@ -119,14 +119,6 @@ class FiniteRuns(Result):
         found: np.ndarray = np.mean(self.distance_fresh - self.distance_train, axis=1)
         return found
 
-    def mean(self, name: str) -> np.ndarray:
-        """Mean over data sets."""
-        return np.asarray(getattr(self, name).mean(axis=0))
-
-    def sem(self, name: str) -> np.ndarray:
-        """Standard error of the mean over data sets."""
-        return standard_error(getattr(self, name))
-
     def to_json(self) -> dict[str, Any]:
         per_run = {
             name: getattr(self, name).mean(axis=1) for name in ("distance_train", "distance_fresh", "sample_agreement")
@@ -139,7 +131,7 @@ class FiniteRuns(Result):
         points = self.generated.reshape(-1, self.generated.shape[-1])
         content["generated"] = {"mean": points.mean(axis=0), "covariance": np.atleast_2d(np.cov(points.T))}
         content |= {"tau_star": self.tau_star, "samples": self.samples, "runs": self.runs, "dimension": self.dimension}
-        content |= {"data": self.data, "seed": self.seed, "settings": self.settings, "seconds": self.seconds}
+        content |= {"data": self.data, "seed": self.seed, "settings": self.experiment, "seconds": self.seconds}
         found: dict[str, Any] = to_builtin(content)
         return found
 

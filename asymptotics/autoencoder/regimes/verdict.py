@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.input.checks import present
-from ...common.output.verdict import Row, Verdict
+from ...common.output.verdict import LEVEL, Row, Verdict
 from .result import Regimes
 from .space import REDUCED, SpaceRuns
 
@@ -18,7 +18,7 @@ from .space import REDUCED, SpaceRuns
 MANY = 30
 
 
-def compare_clusters(theory: Regimes, runs: SpaceRuns, *, level: float = 0.01) -> Verdict:
+def compare_clusters(theory: Regimes, runs: SpaceRuns, *, level: float = LEVEL) -> Verdict:
     """One verdict over both curves."""
     from scipy.stats import binomtest
 

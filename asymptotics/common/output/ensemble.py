@@ -77,6 +77,22 @@ class Ensemble:
         return type(self)(arrays, self.dimension if dimension is None else dimension)
 
 
+class PerRun:
+    """Mix-in of a result whose arrays have a row a run."""
+
+    def values(self, name: str) -> np.ndarray:
+        """A quantity of every run, (runs, ...)."""
+        return np.asarray(getattr(self, name))
+
+    def mean(self, name: str) -> np.ndarray:
+        """Mean over runs."""
+        return np.asarray(self.values(name).mean(axis=0))
+
+    def sem(self, name: str) -> np.ndarray:
+        """Standard error of the mean over runs; NaN of a single run."""
+        return standard_error(self.values(name))
+
+
 class Measured:
     """Attribute that is an array of an ensemble: named ``Q`` of the main one, named ``low_Q`` of the companion.
 

@@ -15,7 +15,10 @@ from .plain import shown
 from .results import Result, dataframe, to_builtin
 from .scores import Part, Row, in_words, judge
 
-__all__ = ["Part", "Row", "Verdict"]
+__all__ = ["LEVEL", "Part", "Row", "Verdict"]
+
+#: Probability that a right theory fails, unless something else is said.
+LEVEL = 0.01
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Verdict(Result):
     }
 
     rows: tuple[Row, ...]
-    level: float = 0.01
+    level: float = LEVEL
     tests: tuple[tuple[str, float], ...] = ()  # further p-values: (name, p)
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)

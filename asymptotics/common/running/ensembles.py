@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -140,6 +140,31 @@ def run_ensemble(
         except KeyboardInterrupt:
             raise Interrupted(_message("interrupted", len(results), total, checkpoint)) from None
     return [results[k] for k in range(total)]
+
+
+class Resources(TypedDict, total=False):
+    """What every long verb takes, as `run_ensemble` has it."""
+
+    workers: int | None
+    progress: bool | None
+    description: str
+    checkpoint: Checkpoint | None
+    part: str
+
+
+def rows_of_runs(
+    function: Callable[..., Any], seeds: Sequence[Any], *arguments: Any, **resources: Unpack[Resources]
+) -> np.ndarray:
+    """What `run_ensemble` gives of a function of numbers or arrays, as one array with a row a run."""
+    return np.array(run_ensemble(function, seeds, *arguments, **resources))
+
+
+def columns_of_runs(
+    function: Callable[..., Mapping[str, Any]], seeds: Sequence[Any], *arguments: Any, **resources: Unpack[Resources]
+) -> dict[str, np.ndarray]:
+    """The same of a function that gives numbers and arrays by name: of each an array with a row a run."""
+    found = run_ensemble(function, seeds, *arguments, **resources)
+    return {name: np.array([one[name] for one in found]) for name in found[0]}
 
 
 def _message(what: str, done: int, total: int, checkpoint: Checkpoint | None) -> str:

@@ -16,10 +16,10 @@ from ...common.output.ensemble import wilson_interval as wilson_interval
 from ...common.output.records import Recorded
 from ...common.output.results import dataframe, to_builtin
 from ...common.running.checkpoints import Checkpoint
-from ...common.running.ensembles import run_ensemble, spawn
+from ...common.running.ensembles import rows_of_runs, spawn
 from ...common.running.threads import single_threaded
 from ..closed_forms.multistep import grid
-from ..problem import FromTables, Problem
+from ..problem import OfProblem, Problem
 from ..settings import OneStep, Sampling
 from .denoiser import fit
 from .distances import (
@@ -36,12 +36,12 @@ QUANTITIES = ("closer_to_target", *(field.name for field in dataclasses.fields(G
 
 
 @dataclass(frozen=True)
-class Simulated(FromTables, Recorded):
+class Simulated(OfProblem, Recorded):
     r"""An ensemble of data sets.
 
     Parameters
     ----------
-    parameters : dict
+    experiment : dict
         Tables of the experiment.
     values : ndarray, shape (runs, quantities)
         One row a run, one column each of `QUANTITIES`; infinite where the generated covariance is singular.
@@ -69,7 +69,7 @@ class Simulated(FromTables, Recorded):
         "notes": "",
     }
 
-    parameters: dict[str, Any]
+    experiment: dict[str, Any]
     values: np.ndarray
     distances: Distances | None
     seconds: float = 0.0
@@ -136,7 +136,7 @@ class Simulated(FromTables, Recorded):
                 "runs": self.runs,
                 "dimension": problem.one_step.dimension,
                 "samples": problem.one_step.samples,
-                "parameters": self.parameters,
+                "parameters": self.experiment,
                 "seconds": self.seconds,
                 "notes": self.notes,
             }
@@ -212,18 +212,10 @@ def ensemble(
     """
     start = time.perf_counter()
     model, plan = problem.one_step, problem.simulation
-    rows = run_ensemble(
-        run,
-        spawn(plan.seed if seed is None else seed, plan.runs),
-        model,
-        problem.sampling,
-        workers=workers,
-        progress=progress,
-        description=f"data sets, n = {model.samples}",
-        checkpoint=checkpoint,
-        part=part,
-    )
-    values = np.array(rows)
+    values = rows_of_runs(
+        run, spawn(plan.seed if seed is None else seed, plan.runs), model, problem.sampling,
+        description=f"data sets, n = {model.samples}", workers=workers, progress=progress, checkpoint=checkpoint, part=part,
+    )  # fmt: skip
     notes = ["sem: one run has no standard error"] if len(values) < 2 else []
     if not np.all(np.isfinite(values)):
         notes.append(

@@ -11,18 +11,18 @@ import numpy as np
 from ...common.input.checks import fail
 from ...common.output.results import Result, dataframe, to_builtin
 from ...common.running.checkpoints import Checkpoint
-from ..problem import FromTables, Problem
+from ..problem import OfProblem, Problem
 from ..settings import Sampling, Simulation
 from .ensemble import QUANTITIES, ensemble
 
 
 @dataclass(frozen=True)
-class Transition(FromTables, Result):
+class Transition(OfProblem, Result):
     r"""A sweep over the number of samples.
 
     Parameters
     ----------
-    parameters : dict
+    experiment : dict
         Tables of the experiment (its own ``samples`` plays no part).
     samples : ndarray, shape (points,)
         n.
@@ -52,7 +52,7 @@ class Transition(FromTables, Result):
         "seconds": "",
     }
 
-    parameters: dict[str, Any]
+    experiment: dict[str, Any]
     samples: np.ndarray
     probability: np.ndarray
     probability_sem: np.ndarray
@@ -83,7 +83,7 @@ class Transition(FromTables, Result):
                 **tables,
                 "runs": problem.simulation.runs,
                 "dimension": problem.one_step.dimension,
-                "parameters": self.parameters,
+                "parameters": self.experiment,
                 "seconds": self.seconds,
             }
         )
@@ -158,7 +158,7 @@ def probability_curve(
         for statistic in ("mean", "sem", "median", "median_interval")
     }
     return Transition(
-        parameters=problem.to_tables(),
+        experiment=problem.to_tables(),
         samples=np.array([point.one_step.samples for point in points]),
         probability=np.array([result.probability for result in results]),
         probability_sem=np.array([result.probability_sem for result in results], dtype=float),

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import array, integer, number
+from ...common.output.ensemble import PerRun
 from ...common.output.results import Result, to_builtin
 from ...common.running.checkpoints import Checkpoint
-from ...common.running.ensembles import run_ensemble, spawn
+from ...common.running.ensembles import rows_of_runs, spawn
 from ..activations import activation
 from ..generated import FIRST, LAST, STEPS, sampling_times, step_factors
-from ..problem import Problem
+from ..problem import OfProblem, Problem
 from .network import Trained, averaged_features, drawn_features
 
 MEASURES = ("norm", "copied", "cosine", "recall_train", "recall_fresh")
@@ -24,7 +25,7 @@ COPY = 1 / 3
 
 
 @dataclass(frozen=True)
-class Samples(Result):
+class Samples(OfProblem, PerRun, Result):
     """What networks generate, against training time (the same number of gradient steps at all diffusion times).
 
     Parameters
@@ -40,7 +41,7 @@ class Samples(Result):
         Mean of the largest cosine to a training point.
     recall_train, recall_fresh : ndarray, shape (runs, times)
         Distance²/d after a training (fresh) point is noised and denoised: their difference is what shows memory.
-    settings : dict
+    experiment : dict
     seconds : float
     """
 
@@ -55,7 +56,7 @@ class Samples(Result):
     cosine: np.ndarray
     recall_train: np.ndarray
     recall_fresh: np.ndarray
-    settings: dict[str, Any]
+    experiment: dict[str, Any]
     seconds: float
 
     @property
@@ -64,15 +65,15 @@ class Samples(Result):
         return self.recall_fresh - self.recall_train
 
     def to_json(self) -> dict[str, Any]:
-        columns = {name: getattr(self, name) for name in (*MEASURES, "recall_gap")}
+        names = (*MEASURES, "recall_gap")
         content = {
             "dimension": self.dimension,
             "runs": self.runs,
             "points": self.points,
             "tau": self.tau,
-            "mean": {name: value.mean(axis=0) for name, value in columns.items()},
-            "sem": {name: value.std(axis=0, ddof=1) / np.sqrt(self.runs) for name, value in columns.items()},
-            "settings": self.settings,
+            "mean": {name: self.mean(name) for name in names},
+            "sem": {name: self.sem(name) for name in names},
+            "settings": self.experiment,
             "seconds": self.seconds,
         }
         found: dict[str, Any] = to_builtin(content)
@@ -126,26 +127,24 @@ def sample(
     path = sampling_times(first, last, steps)
     simulation = problem.simulation
     problem.counts(simulation.dimension)
-    found = np.array(
-        run_ensemble(
-            _one_run,
-            spawn(simulation.seed, simulation.runs),
-            problem,
-            wanted,
-            path,
-            points,
-            recall,
-            workers=workers,
-            progress=progress,
-            description="samplers",
-            checkpoint=checkpoint,
-        )
-    )
-    settings = {"random_features": problem.random_features.to_table(), "simulation": simulation.to_table()}
+    found = rows_of_runs(
+        _one_run, spawn(simulation.seed, simulation.runs), problem, wanted, path, points, recall,
+        description="samplers", workers=workers, progress=progress, checkpoint=checkpoint,
+    )  # fmt: skip
     norm, copied, cosine, train, fresh = np.moveaxis(found, 1, 0)
     spent = clock.perf_counter() - started
     return Samples(
-        simulation.dimension, simulation.runs, points, wanted, norm, copied, cosine, train, fresh, settings, spent
+        simulation.dimension,
+        simulation.runs,
+        points,
+        wanted,
+        norm,
+        copied,
+        cosine,
+        train,
+        fresh,
+        problem.to_tables(),
+        spent,
     )
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.output.results import Result
 from ..points import circle_points, positive_time
 from .descent import begun, descend_plane
+from .trained import TrainedNetwork
 
 
 @dataclass(frozen=True)
-class TrainedCircle(Result):
+class TrainedCircle(TrainedNetwork):
     """A trained network g(x) = t f(x) = Σ a_j [w_j·x + b_j]_+ + c + L x in the plane and what it learned.
 
     Parameters
@@ -53,20 +53,10 @@ class TrainedCircle(Result):
 
     COLUMNS = ("effective_delta", "normal_slope")
 
-    @property
-    def effective_kappa(self) -> float:
-        """Mean δ over the chords divided by √t."""
-        return float(np.mean(self.effective_delta) / np.sqrt(self.t))
-
     def posterior_mean(self, x: ArrayLike, t: float | None = None) -> np.ndarray:
         """x + g(x) of positions (…, 2) (the network knows its own t only)."""
         x = np.asarray(x, dtype=np.float64)
         return _mean(x, self.a, self.w, self.b, self.c, self.linear)
-
-    def __call__(self, x: ArrayLike, t: float | None = None) -> np.ndarray:
-        """The learned score g(x)/t."""
-        x = np.asarray(x, dtype=np.float64)
-        return np.asarray((self.posterior_mean(x) - x) / self.t)
 
 
 def _mean(x: np.ndarray, a: np.ndarray, w: np.ndarray, b: np.ndarray, c: np.ndarray, linear: np.ndarray) -> np.ndarray:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.output.results import Result
 from ..points import checked_points, midpoints, positive_time
 from ..scores.empirical import EmpiricalScore
 from .descent import begun, descend
+from .trained import TrainedNetwork
 
 
 @dataclass(frozen=True)
-class TrainedScore(Result):
+class TrainedScore(TrainedNetwork):
     """A trained network g(x) = t f(x) = Σ a_j [w_j x + b_j]_+ + c₀ + c₁ x and what it learned.
 
     Parameters
@@ -61,20 +61,10 @@ class TrainedScore(Result):
         """½ L + μ ∫|g''|, the objective of weight decay after rescaling each neuron."""
         return 0.5 * self.loss + self.decay * self.path_norm
 
-    @property
-    def effective_kappa(self) -> float:
-        """Mean δ over the gaps divided by √t."""
-        return float(np.mean(self.effective_delta) / np.sqrt(self.t))
-
     def posterior_mean(self, x: ArrayLike, t: float | None = None) -> np.ndarray:
         """x + g(x), shape of ``x`` (the network knows its own t only)."""
         x = np.asarray(x, dtype=np.float64)
         return x + _evaluate(x, self.a, self.w, self.b, self.affine)
-
-    def __call__(self, x: ArrayLike, t: float | None = None) -> np.ndarray:
-        """The learned score g(x)/t."""
-        x = np.asarray(x, dtype=np.float64)
-        return (self.posterior_mean(x) - x) / self.t
 
 
 def _evaluate(x: np.ndarray, a: np.ndarray, w: np.ndarray, b: np.ndarray, affine: np.ndarray) -> np.ndarray:

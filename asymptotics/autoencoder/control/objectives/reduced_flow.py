@@ -36,14 +36,14 @@ def pulled(
     I_{k+1} = g_k I_k + a_k φ(z_k), z_k = G_k x Q^{1/2} + I_k Q_{·u}ᵀ, G_k = Π g; X = G Θᵀ Q⁺ Q^{1/2} x + Θ_uᵀ I, and outside
     v (G − Θᵀ Q⁺ Θ) with v = Π g².
     """
-    gain, growth = law.steps
+    gain, growth = law.discrete.steps
     J = law.coupling.shape[1]
     before = np.concatenate([[1.0], np.cumprod(growth)])
     first = x @ law.root
     networks = [np.zeros((len(x), J))]
     for k in range(len(gain)):
         z = before[k] * first + networks[-1] @ law.coupling.T
-        networks.append(growth[k] * networks[-1] + gain[k] * law.phi_at(k, z))
+        networks.append(growth[k] * networks[-1] + gain[k] * law.discrete.phi_at(k, z))
     last = before[-1] * first
     centres = last @ law.lift.T + networks[-1] @ law.theta_network
     bar_centres = w[:, None] * (bar_mean + centres @ (bar_second + bar_second.T))
@@ -57,7 +57,7 @@ def pulled(
     for k in reversed(range(len(gain))):
         z = before[k] * first + networks[k] @ law.coupling.T
         bar_growth[k] += np.vdot(bar_I, networks[k])
-        bar_z = gain[k] * np.sum(bar_I[:, :, None] * law.slopes_at(k, z), axis=1)
+        bar_z = gain[k] * np.sum(bar_I[:, :, None] * law.discrete.slopes_at(k, z), axis=1)
         bar_I = growth[k] * bar_I + bar_z @ law.coupling
         bar_coupling += bar_z.T @ networks[k]
         bar_first += before[k] * bar_z
@@ -79,7 +79,7 @@ def pulled(
     np.add.at(whole_Q, np.ix_(law.encoders, law.terms), bar_coupling)
     np.add.at(whole_theta, law.encoders, bar_theta)
     np.add.at(whole_theta, law.terms, bar_theta_u)
-    return Network(whole_Q, whole_theta, law.growth_by_skip() @ bar_growth)
+    return Network(whole_Q, whole_theta, law.discrete.growth_by_skip() @ bar_growth)
 
 
 def _of_root(Q: np.ndarray, bar_root: np.ndarray) -> np.ndarray:

@@ -12,17 +12,10 @@ from numpy.typing import ArrayLike
 from ....common.input.checks import InputError, array, boolean, fail, integer
 from ....common.input.notation import Notation
 from ....common.input.settings import Settings
-from ....common.numerics.algebra.gram import COMPUTED
 from ....common.output.plotting import Drawn
+from .checks import as_column, checked_eigenvalues, checked_labels, checked_masses, checked_overlaps, checked_weights
 from .from_samples import measure, measure_table, warn_of
 from .samples import load_samples
-
-
-def _as_column(values: np.ndarray) -> str:
-    """A hint for a flat list: brackets are easily forgotten."""
-    if values.ndim != 1 or not 0 < values.size <= 6:
-        return ""
-    return f" (did you mean {[[v] for v in values.tolist()]}?)"
 
 
 @dataclass(frozen=True)
@@ -86,11 +79,11 @@ class GaussianMixture(Drawn, Settings):
     def __post_init__(self) -> None:
         centroids = array(self.key("centroids"), self.centroids)
         if centroids.ndim != 2:
-            fail(self.key("centroids"), self.centroids, f"one row of coordinates a cluster{_as_column(centroids)}")
+            fail(self.key("centroids"), self.centroids, f"one row of coordinates a cluster{as_column(centroids)}")
         clusters, K = centroids.shape
         if clusters < 1 or K < 1:
             fail(self.key("centroids"), self.centroids, "at least one cluster with at least one coordinate")
-        self.set(centroids=centroids, weights=self._weights(clusters))
+        self.set(centroids=centroids, weights=checked_weights(self.weights, clusters))
         self._check_labels(clusters)
         if self.spectrum is not None:
             for other in ("eigenvalues", "masses", "reference_overlaps"):
@@ -100,33 +93,9 @@ class GaussianMixture(Drawn, Settings):
             return
         if self.spikes is not None:
             raise InputError(f"{self.key('spikes')}: must be left out where {self.key('spectrum')} is not given")
-        eigenvalues = self._spectra(clusters)
-        rows, atoms = eigenvalues.shape
-        if rows not in (1, clusters) or atoms < 1:
-            allowed = f"one row, or one for each of the {clusters} clusters{_as_column(eigenvalues)}"
-            fail(self.key("eigenvalues"), self.eigenvalues, allowed, "shape")
-        if np.any(eigenvalues < 0):
-            fail(self.key("eigenvalues"), self.eigenvalues, ">= 0 everywhere (a covariance is positive semi-definite)")
-        masses = np.ones(1) if self.masses is None and atoms == 1 else self.masses
-        if masses is None:
-            raise InputError(
-                f"{self.key('masses')}: missing; the {atoms} columns of eigenvalues are atoms of a spectrum, with a mass each"
-                " (isotropic clusters: one number, or one column)"
-            )
-        masses = array(self.key("masses"), masses, shape=(atoms,))
-        if np.any(masses < 0) or abs(masses.sum() - 1) > 1e-8:
-            fail(self.key("masses"), self.masses, "non-negative and sum to 1")
-        overlaps = self.reference_overlaps
-        overlaps = masses[:, None, None] * np.eye(K) if overlaps is None else overlaps
-        overlaps = array(self.key("reference_overlaps"), overlaps, shape=(atoms, K, K))
-        if not np.allclose(overlaps, overlaps.transpose(0, 2, 1), atol=COMPUTED) or np.any(
-            np.linalg.eigvalsh(overlaps) < -COMPUTED
-        ):
-            fail(
-                self.key("reference_overlaps"),
-                self.reference_overlaps,
-                "symmetric positive semi-definite for each atom",
-            )
+        eigenvalues = checked_eigenvalues(self.eigenvalues, self.masses, clusters)
+        masses = checked_masses(self.masses, eigenvalues.shape[1])
+        overlaps = checked_overlaps(self.reference_overlaps, masses, K)
         self.set(eigenvalues=eigenvalues, masses=masses / masses.sum(), reference_overlaps=overlaps)
 
     @classmethod
@@ -186,41 +155,9 @@ class GaussianMixture(Drawn, Settings):
             return EmpiricalMixture(**measure_table(table))
         return super().from_table(table)
 
-    def _weights(self, clusters: int) -> np.ndarray:
-        if self.weights is None:
-            return np.full(clusters, 1.0 / clusters)
-        weights = array(self.key("weights"), self.weights, shape=(clusters,))
-        if np.any(weights < 0) or abs(weights.sum() - 1) > 1e-8:
-            fail(self.key("weights"), self.weights, "non-negative and sum to 1")
-        return weights / weights.sum()
-
-    def _spectra(self, clusters: int) -> np.ndarray:
-        """ς_s(c) as rows: a number is isotropic, and so is a multiple of the identity; a list is the one row of its masses."""
-        given = array(self.key("eigenvalues"), [[1.0]] if self.eigenvalues is None else self.eigenvalues)
-        if given.ndim == 0 or given.shape == (1,):
-            return given.reshape(1, 1)
-        if given.ndim == 1 and self.masses is not None and given.shape == np.shape(self.masses):
-            return given[None, :]
-        if given.ndim == 1:
-            allowed = "a number (isotropic), or a row for each cluster with a column for each atom"
-            fail(self.key("eigenvalues"), self.eigenvalues, f"{allowed}{_as_column(given)}", "shape")
-        square = given.ndim == 2 and len(given) == given.shape[1] > 1
-        if square and self.masses is None and np.array_equal(given, given[0, 0] * np.eye(len(given))):
-            return given[:1, :1]
-        if given.ndim != 2:
-            allowed = "a number (isotropic), or a row for each cluster with a column for each atom"
-            fail(self.key("eigenvalues"), self.eigenvalues, allowed)
-        return given
-
     def _check_labels(self, clusters: int) -> None:
-        if self.labels is None:
-            return
-        key = self.key("labels")
-        allowed = f"{clusters} integers 0 ... L - 1, one for each cluster and each at least once"
-        given = array(key, self.labels, ndim=1)
-        if len(given) != clusters or np.any(given != np.round(given)) or set(given) != set(range(len(set(given)))):
-            fail(key, self.labels, allowed)
-        self.set(labels=given.astype(np.int64))
+        if self.labels is not None:
+            self.set(labels=checked_labels(self.labels, clusters))
 
     @property
     def cluster_labels(self) -> np.ndarray | None:

@@ -1,0 +1,91 @@
+"""What the numbers of a Gaussian mixture may be: each checked as a user gave it, and brought into its one form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....common.input.checks import InputError, array, fail
+from ....common.numerics.algebra.gram import COMPUTED
+
+#: What a user calls them.
+WEIGHTS, EIGENVALUES, MASSES = "target.weights", "target.eigenvalues", "target.masses"
+OVERLAPS, LABELS = "target.reference_overlaps", "target.labels"
+
+
+def as_column(values: np.ndarray) -> str:
+    """A hint for a flat list: brackets are easily forgotten."""
+    if values.ndim != 1 or not 0 < values.size <= 6:
+        return ""
+    return f" (did you mean {[[v] for v in values.tolist()]}?)"
+
+
+def checked_weights(given: Any, clusters: int) -> np.ndarray:
+    """π_c, (clusters,); equal where none are given."""
+    if given is None:
+        return np.full(clusters, 1.0 / clusters)
+    weights = array(WEIGHTS, given, shape=(clusters,))
+    if np.any(weights < 0) or abs(weights.sum() - 1) > 1e-8:
+        fail(WEIGHTS, given, "non-negative and sum to 1")
+    return weights / weights.sum()
+
+
+def checked_labels(given: Any, clusters: int) -> np.ndarray:
+    """The label of every cluster, integers 0 … L − 1, each at least once."""
+    labels = array(LABELS, given, ndim=1)
+    if len(labels) != clusters or np.any(labels != np.round(labels)) or set(labels) != set(range(len(set(labels)))):
+        fail(LABELS, given, f"{clusters} integers 0 ... L - 1, one for each cluster and each at least once")
+    return labels.astype(np.int64)
+
+
+def _rows(given: Any, masses: Any) -> np.ndarray:
+    """ς_s(c) as rows: a number is isotropic, and so is a multiple of the identity; a list is the one row of its masses."""
+    values = array(EIGENVALUES, [[1.0]] if given is None else given)
+    if values.ndim == 0 or values.shape == (1,):
+        return values.reshape(1, 1)
+    if values.ndim == 1 and masses is not None and values.shape == np.shape(masses):
+        return values[None, :]
+    allowed = "a number (isotropic), or a row for each cluster with a column for each atom"
+    if values.ndim == 1:
+        fail(EIGENVALUES, given, f"{allowed}{as_column(values)}", "shape")
+    if values.ndim != 2:
+        fail(EIGENVALUES, given, allowed)
+    square = len(values) == values.shape[1] > 1
+    if square and masses is None and np.array_equal(values, values[0, 0] * np.eye(len(values))):
+        return values[:1, :1]
+    return values
+
+
+def checked_eigenvalues(given: Any, masses: Any, clusters: int) -> np.ndarray:
+    """ς_s(c) ≥ 0, (1 or clusters, atoms)."""
+    values = _rows(given, masses)
+    if len(values) not in (1, clusters) or values.shape[1] < 1:
+        allowed = f"one row, or one for each of the {clusters} clusters{as_column(values)}"
+        fail(EIGENVALUES, given, allowed, "shape")
+    if np.any(values < 0):
+        fail(EIGENVALUES, given, ">= 0 everywhere (a covariance is positive semi-definite)")
+    return values
+
+
+def checked_masses(given: Any, atoms: int) -> np.ndarray:
+    """p_s, (atoms,); of one atom it need not be said."""
+    if given is None and atoms != 1:
+        raise InputError(
+            f"{MASSES}: missing; the {atoms} columns of eigenvalues are atoms of a spectrum, with a mass each"
+            " (isotropic clusters: one number, or one column)"
+        )
+    masses = array(MASSES, np.ones(1) if given is None else given, shape=(atoms,))
+    if np.any(masses < 0) or abs(masses.sum() - 1) > 1e-8:
+        fail(MASSES, given, "non-negative and sum to 1")
+    return masses
+
+
+def checked_overlaps(given: Any, masses: np.ndarray, directions: int) -> np.ndarray:
+    """T(s), (atoms, K, K); directions spread evenly over the atoms where none are given."""
+    overlaps = masses[:, None, None] * np.eye(directions) if given is None else given
+    overlaps = array(OVERLAPS, overlaps, shape=(len(masses), directions, directions))
+    asymmetric = not np.allclose(overlaps, overlaps.transpose(0, 2, 1), atol=COMPUTED)
+    if asymmetric or np.any(np.linalg.eigvalsh(overlaps) < -COMPUTED):
+        fail(OVERLAPS, given, "symmetric positive semi-definite for each atom")
+    return overlaps
