@@ -19,8 +19,8 @@ import numpy as np
 from ...common.numerics.code import codegen
 from ...common.numerics.code.cache import cache_directory
 from ...common.numerics.code.pointers import address_of
-from ...common.numerics.quadrature.truncated import half_rules
 from . import proof as kernels_proof
+from .asked import Asked, inner_nodes, parity
 from .closed import IMPORTS, ExactMoments
 from .compiled_types import AVERAGED, FUNCTIONS, RATES
 from .nodes import MOMENTS, NOISE, NodesWriter
@@ -100,60 +100,18 @@ class Kernels:
 
     @cached_property
     def parity(self) -> np.ndarray:
-        """(names,): whether every moment keeps (1) or changes (−1) its sign where the means of all fields do; () if one does neither.
-
-        Asked of the kernel itself, with a few numbers.
-        """
-        rng, n, J = np.random.default_rng(5), len(self.encoders), len(self.decoders)
-        labels = int(getattr(self.module, "LABELS", 0))
-        if self.exact or not n:
-            return np.zeros(0)
-        z = rng.standard_normal((3, n))
-        z, w = np.concatenate([z, -z]), np.tile(rng.uniform(0.1, 0.3, 3), 2)
-        Q = rng.standard_normal((self.p, self.p))
-        R = rng.standard_normal((1, J, J))
-        of_fields = rng.standard_normal((1, n)), rng.standard_normal((1, n, n))
-        of_residuals = rng.standard_normal((1, J)), rng.standard_normal((1, J, n))
-        rest = [rng.uniform(0.2, 0.9, 1) for _ in range(6)]
-        told, kappa = rng.uniform(0.2, 0.8, (1, labels)), rng.uniform(0.3, 0.9, self.parameters)
-        found = np.zeros((2, 1, len(self.names)))
-        for sign, out in zip((1.0, -1.0), found, strict=True):
-            laws = sign * of_fields[0], of_fields[1], sign * of_residuals[0], of_residuals[1]
-            self.module.moments(z, w, *laws, R + R.swapaxes(1, 2), Q + Q.T, *rest, told, kappa, out)
-        plus, minus = found[:, 0]
-        allowed = 1e-11 * (1.0 + np.abs(plus))
-        even, odd = np.abs(plus - minus) < allowed, np.abs(plus + minus) < allowed
-        return np.where(even, 1.0, -1.0) if np.all(even | odd) else np.zeros(0)
+        """(names,): whether every moment keeps (1) or changes (−1) its sign where the means of all fields do; () if one does neither."""
+        return np.zeros(0) if self.exact else parity(self._asked)
 
     @cached_property
     def inner(self) -> int:
-        """Gauss nodes a side of its break that make the last of several split fields exact: fewest of 2, 3, 4; 3 where none does.
+        """Gauss nodes a side of its break that make the last of several split fields exact."""
+        return inner_nodes(self._asked, self.places)
 
-        On each side every moment is a polynomial along that axis, of degree 2 of a ramp. Asked of the kernel itself.
-        """
-        rng, n, J = np.random.default_rng(6), len(self.encoders), len(self.decoders)
-        labels = int(getattr(self.module, "LABELS", 0))
-        now, told, kappa = rng.uniform(0.2, 0.9, 6), rng.uniform(0.2, 0.8, (1, labels)), np.full(self.parameters, 0.6)
-        breaks = np.zeros(2 * self.places * n)
-        self.module.breaks(now[:5].copy(), told[0], kappa, breaks)
-        root, first = np.tril(rng.uniform(0.4, 1.2, (1, n, n))), rng.standard_normal((1, n))
-        first[:, -1] = 0.0
-        # The field stands at its break where the last coordinate is 0: there the table of half a normal law is that of a point.
-        mean = breaks[None, :n] + 0.3 * rng.standard_normal((1, n))
-        mean[0, -1] = breaks[n - 1] - root[0, -1] @ first[0]
-        emean, eroot = rng.standard_normal((1, J)), rng.standard_normal((1, J, n))
-        R, Q = rng.standard_normal((1, J, J)), rng.standard_normal((self.p, self.p))
-        before: np.ndarray | None = None
-        for count in (2, 3, 4, 5):
-            half = half_rules(count)[len(half_rules(count)) // 2]
-            z, w = np.tile(first, (2 * count, 1)), np.tile(half[1] / 2, 2)
-            z[:, -1] = np.concatenate([half[0], -half[0]])
-            out, rest = np.zeros((1, len(self.names))), [now[k : k + 1].copy() for k in range(6)]
-            self.module.moments(z, w, mean, root, emean, eroot, R + R.swapaxes(1, 2), Q + Q.T, *rest, told, kappa, out)
-            if before is not None and np.all(np.abs(out - before) < 1e-9 * (1.0 + np.abs(before))):
-                return count - 1
-            before = out
-        return 3
+    @property
+    def _asked(self) -> Asked:
+        shape = len(self.encoders), len(self.decoders), self.p, self.parameters, len(self.names)
+        return Asked(self.module, *shape)
 
     def column(self, name: str) -> int:
         """Column of a named moment in ``out``."""

@@ -119,7 +119,7 @@ def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
     def decorate(function: Callable[..., Any]) -> Any:
         # Said, as a function would else take after the first that calls it.
         options.setdefault("_nrt", True)
-        compiled = with_inner(numba.njit(no_cfunc_wrapper=True, **options)(function))
+        compiled = with_inner(numba.njit(**options)(function))
         if not hasattr(compiled, "enable_caching"):  # NUMBA_DISABLE_JIT
             return compiled
         if cache:

@@ -7,11 +7,9 @@ wrappers and machine code of its own; its callers optimise it, and nothing of it
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-import numba
 from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
@@ -19,7 +17,7 @@ from numba.core.registry import CPUDispatcher
 
 
 class _Library(JITCodeLibrary):  # type: ignore[misc]
-    """A function to be linked into others: left as it is but for the passes over single functions."""
+    """A function to be linked into others, after the passes over single functions alone."""
 
     def _optimize_final_module(self) -> None:
         pass
@@ -61,10 +59,8 @@ class Compiled(CPUDispatcher):  # type: ignore[misc]
     @cached_property
     def inner(self) -> Any:
         """The same function within compiled code."""
-        options = {k: v for k, v in self.targetoptions.items() if k != "nopython"} | {"no_cpython_wrapper": True}
-        twin = numba.njit(pipeline_class=_Compiler, **options)(self.py_func)
-        twin.__class__ = _Inner
-        return twin
+        options = self.targetoptions | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        return _Inner(self.py_func, self.locals, options, _Compiler)
 
     @property
     def _numba_type_(self) -> Any:
