@@ -112,7 +112,7 @@ def test_triangle():
     triangle(A @ A.T, L)
     assert np.allclose(L @ L.T, A @ A.T) and np.allclose(L, np.tril(L))
     flat_ = A[:, :2] @ A[:, :2].T
-    triangle(flat_, L)
+    triangle(flat_.copy(), L)
     assert np.allclose(L @ L.T, flat_, atol=1e-6)
 
 

@@ -142,12 +142,12 @@ def test_a_finite_number_of_special_directions():
 
 def test_clusters_and_times_come_with_their_weights():
     problem = small(named("tied", 2), **FOUR_TIMES | DATA | dict(average="random"))
-    clusters, times = Trainer(problem, 6)._picks(10, 100_000)
+    clusters, times, _, _ = Trainer(problem, 6).draws.samples(10, 100_000)
     for picks, weights in ((clusters, problem.weights), (times, problem.time_weights)):
         assert stats.chisquare(np.bincount(picks), weights * len(picks)).pvalue > 1e-3
     table = np.histogram2d(clusters, times, bins=[3, 4])[0]
     assert stats.chi2_contingency(table).pvalue > 1e-3
-    assert np.all(Trainer(small(named("tied", 2)), 6)._picks(0, 10)[1] == -1)
+    assert np.all(Trainer(small(named("tied", 2)), 6).draws.times(0, 10) == -1)
 
 
 def test_steps_larger_than_a_block():
@@ -178,13 +178,13 @@ def test_samples_of_a_data_set():
     for order in ("replacement", "permutation"):
         problem = small(named("tied", 2), data=X, data_order=order)
         trainer = Trainer(problem, 8)
-        picks, _ = trainer._picks(0, 600)
+        picks = trainer.draws.picks(0, 600)
         assert set(picks) == set(range(6))
         if order == "permutation":
             epochs = picks.reshape(-1, 6)
             assert np.array_equal(np.sort(epochs, axis=1), np.tile(np.arange(6), (100, 1)))
             assert len(np.unique(epochs, axis=0)) > 50
-        later = np.concatenate([trainer._picks(k, 7)[0] for k in range(0, 70, 7)])
+        later = np.concatenate([trainer.draws.picks(k, 7) for k in range(0, 70, 7)])
         assert np.array_equal(later, picks[:70])
         z0 = np.empty(7, np.float32)
         fill_normals32(*philox_key(8), streams.BASE, 0, z0)
