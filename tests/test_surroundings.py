@@ -96,7 +96,7 @@ def test_a_full_disk_under_the_cache_is_said_once(tmp_path):
     code = (
         "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"
-        "from asymptotics.common.numerics import codegen;"
+        "from asymptotics.common.numerics.code import codegen;"
         "m = codegen.load_module('def f(x):\\n    return 2.0 * x\\n'); n = codegen.load_module('def g(x):\\n    return 3.0 * x\\n');"
         "print(m.f(2.0) + n.g(2.0))"
     )

@@ -7,7 +7,6 @@ whatever the number of parameters.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -17,17 +16,17 @@ from ...common.input.checks import InputError, present
 from ..equations.coefficients import Coefficients, Instant
 from ..equations.drift import Drift
 from ..kernels.adjoint import compile_adjoints
-from ..kernels.assembly import assemble
 from ..kernels.field_adjoints import conditions_adjoint
-from ..kernels.fields import FieldLaw, channels, fields_at, of_pairs
+from ..kernels.fields import fields_at, of_pairs
 from ..model.problem import Problem
 from .assembly import assembly_adjoint, by_parameter, optimiser_adjoint
+from .recorded import RecordedDrift, Tape
 from .worths import Worths
 
-#: Fields of a law that have worths, in the order of `conditions_adjoint`.
-_OF_LAW = ("mean", "root", "inverse", "emean", "eroot", "cross", "residual")
 #: λ₀ and λ₁ as fields: α, β, c₀, c₁ of the two channels.
 _CHANNELS = np.tile(np.eye(2), (2, 1))
+#: Fields of a law that have worths, in the order of `conditions_adjoint`.
+_OF_LAW = ("mean", "root", "inverse", "emean", "eroot", "cross", "residual")
 
 
 def adjoints_of(problem: Problem, *, form: str = "auto") -> ModuleType:
@@ -37,28 +36,7 @@ def adjoints_of(problem: Problem, *, form: str = "auto") -> ModuleType:
     return compile_adjoints(problem.denoiser.specification(), problem.denoiser.derived, form=form)
 
 
-@dataclass
-class Tape:
-    """One evaluation of the drift with all that its adjoint needs."""
-
-    slope: np.ndarray
-    y: np.ndarray
-    scale: float
-    tau: float
-    now: Instant
-    #: Θ(s), q(s), b, κ.
-    parts: tuple[np.ndarray, np.ndarray, Any, np.ndarray]
-    skip: np.ndarray
-    overlaps: tuple[np.ndarray, ...]
-    law: FieldLaw
-    pairs: tuple[FieldLaw, FieldLaw] | None
-    #: Of every cell at every time, and averaged over the times.
-    single: np.ndarray
-    moments: np.ndarray
-    increments: tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-class AdjointDrift:
+class AdjointDrift(RecordedDrift):
     """A drift that can be taken backwards.
 
     Parameters
@@ -89,100 +67,15 @@ class AdjointDrift:
                 "crosses it; gradients need a smooth activation, or a network whose expectations are closed (relu with one "
                 "time and at most two units)"
             )
-        self.drift, self.adjoints = drift, adjoints
-        self.given = drift.coefficients if given is None else given
-        self.kernels, self.layout = drift.kernels, drift.layout
-        of = drift.averages
-        self.nodes, self.noise_nodes, self.encoders, self.decoders = of.nodes, of.noise_nodes, of.encoders, of.decoders
-        first, upper = drift.kernels.column("N0_1_1"), drift.kernels.p * (drift.kernels.p + 1) // 2
-        self._noise = slice(first, first + 2 * upper)
-        first = len(drift.kernels.names) - 1 - drift.layout.parameters
-        self._scalars = slice(first, first + drift.layout.parameters)
+        super().__init__(drift, given)
+        self.adjoints = adjoints
         self.worths = Worths.zeros(self.given)
-        self.evaluations = 0
 
     def at(self, given: Coefficients) -> AdjointDrift:
         """The same drift with other coefficients."""
         other = copy.copy(self)
         other.given, other.worths = given, Worths.zeros(given)
         return other
-
-    # forward ---------------------------------------------------------------------------------------------------
-
-    def record(self, y: np.ndarray, scale: float, tau: float = 0.0) -> Tape:
-        """dy/dτ at τ with the factor ``scale`` on the rates, kept for `pull`."""
-        drift, given, layout, module = self.drift, self.given, self.layout, self.kernels.module
-        now = given.at(tau)
-        theta, q, b, kappa = drift.unpack(y)
-        skip = now.skip(b)
-        Q, M, Qc = drift.fields(*drift.network(theta, q)) if given is drift.coefficients else self._fields(theta, q)
-        law = fields_at(Q, M, Qc, self._mixing(now, skip), self.encoders, self.decoders)
-        pairs = channels(Q, M, Qc, self.encoders, self.decoders) if given.shared_sample else None
-        cells, times = len(given.pi), len(now.times)
-        single = np.empty((cells * times, len(self.kernels.names)))
-        module.moments(
-            *self.nodes, law.mean, law.root, law.emean, law.eroot, law.residual, Q, *np.tile(now.told, cells),
-            np.tile(skip, cells), np.repeat(given.told, times, axis=0), kappa, single,
-        )  # fmt: skip
-        by_time = single.reshape(cells, times, -1)
-        moments = now.first @ by_time
-        if pairs is None:
-            moments[:, self._noise] = now.second @ by_time[:, :, self._noise]
-        else:
-            out = np.empty((cells, self._noise.stop - self._noise.start))
-            nodes = present(self.noise_nodes, "noise_nodes")
-            module.noise(*nodes, *of_pairs(*pairs), Q, *now.told, now.first, skip, given.told, kappa, out)
-            moments[:, self._noise] = out
-        moments[:, self._noise] /= given.batch
-        p, atoms = given.optimiser.p, layout.atoms
-        increments = np.empty((cells, p)), np.empty((atoms, p, p)), np.empty((atoms, p, p))
-        module.increments(moments, given.pi, given.varsigma, *increments)
-        self.evaluations += 1
-        tape = Tape(
-            np.empty(0),
-            y,
-            scale,
-            tau,
-            now,
-            (theta, q, b, kappa),
-            skip,
-            (Q, M, Qc),
-            law,
-            pairs,
-            single,
-            moments,
-            increments,
-        )
-        tape.slope = self._assembled(tape)
-        return tape
-
-    def _fields(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Those of `Drift.fields` with these coefficients."""
-        theta, q = self.drift.network(theta, q)
-        Qc = np.einsum("cs,sab->cab", self.given.varsigma, q)
-        return q.sum(axis=0), self.given.c @ theta.sum(axis=0).T, np.ascontiguousarray(Qc)
-
-    def _mixing(self, now: Instant, skip: np.ndarray) -> np.ndarray:
-        return np.stack([*now.told[:2], *self.kernels.module.channel_weights(*now.told[:4], skip)])
-
-    def _assembled(self, tape: Tape) -> np.ndarray:
-        given, layout, now, y = self.given, self.layout, tape.now, tape.y
-        theta, q, _, _ = tape.parts
-        dtheta, dq = np.empty_like(theta), np.empty_like(q)
-        R, L = given.optimiser.at(tape.tau, tape.scale, now.decay)
-        assemble(*tape.increments, given.pi, given.c, given.t, given.mass, theta, q, given.eta, R, L, dtheta, dq)
-        db = np.zeros(layout.basis)
-        slope = self._bulk(now, tape.skip)[:, 1]
-        db[: len(now.psi)] = given.optimiser.of_scalar(tape.scale * given.rho_b) * (now.psi @ (now.first * slope))
-        dkappa = given.optimiser.of_scalar(tape.scale) * (given.pi @ tape.moments[:, self._scalars])
-        live, averaged = self._live(y)
-        gammas = given.optimiser.gammas(tape.tau)[:, None]
-        return layout.pack(dtheta, dq, db, dkappa, gammas * (live - averaged))
-
-    def _live(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The scalars of the network, and those of the averages (averages, scalars)."""
-        n, first = self.layout.scalars, self.layout.at_b
-        return y[first : first + n], y[first + n :].reshape(self.layout.averages, n)
 
     # backward --------------------------------------------------------------------------------------------------
 
@@ -239,10 +132,6 @@ class AdjointDrift:
         self._pull_bulk(now, tape.skip, bar_terms, bar_skip)
         gradient = self._packed(tape, np.zeros_like(y), bar_moments, np.zeros_like(theta), np.zeros_like(q), bar_skip)
         return values, gradient
-
-    def _bulk(self, now: Instant, skip: np.ndarray) -> np.ndarray:
-        """(bulk, its part of db/dτ) at every time."""
-        return np.stack(self.kernels.module.bulk(*now.told[:4], self.given.Lambda, skip), axis=1)
 
     def _pull_bulk(self, now: Instant, skip: np.ndarray, bar_terms: np.ndarray, bar_skip: np.ndarray) -> None:
         w = self.worths

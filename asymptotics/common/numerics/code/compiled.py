@@ -21,6 +21,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataC
 from numba.core.runtime import rtsys
 
 from .cache import LOCK, cache_directory, damaged, not_kept, touch
+from .inner import with_inner
 from .sources import source_key
 
 _log = logging.getLogger(__name__)
@@ -118,12 +119,11 @@ def njit(*signature: Any, cache: bool = False, **options: Any) -> Any:
     def decorate(function: Callable[..., Any]) -> Any:
         # Said, as a function would else take after the first that calls it.
         options.setdefault("_nrt", True)
-        if not cache:
-            return numba.njit(*signature, **options)(function)
-        compiled = numba.njit(**options)(function)
+        compiled = with_inner(numba.njit(**options)(function))
         if not hasattr(compiled, "enable_caching"):  # NUMBA_DISABLE_JIT
             return compiled
-        compiled._cache = _Cache(function)
+        if cache:
+            compiled._cache = _Cache(function)
         if signature:
             for one in signature[0] if isinstance(signature[0], list) else signature:
                 compiled.compile(one)
