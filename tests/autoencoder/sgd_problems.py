@@ -6,7 +6,7 @@ import numpy as np
 
 from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.model import streams
-from asymptotics.autoencoder.process import steps as sgd_kernels
+from asymptotics.autoencoder.process import draws
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.common.numerics.laws.normals import fill_normals32, philox_key
 from derivations.autoencoder.network.denoiser import architecture
@@ -26,11 +26,11 @@ def sample_of(problem: SgdProblem, seed, number: int):
     z0, z1, pick = np.empty(d, np.float32), np.empty(d, np.float32), np.empty(1, np.int64)
     fill_normals32(*key, streams.BASE, number, z0)
     fill_normals32(*key, streams.TARGET, number, z1)
-    sgd_kernels.choose(*key, streams.CLUSTER, number, np.cumsum(problem.weights), pick)
+    draws.choose(*key, streams.CLUSTER, number, np.cumsum(problem.weights), pick)
     _, U, counts = problem.begin(seed)
     spread = np.sqrt(np.repeat(problem.eigenvalues[pick[0]], counts))
     x1 = problem.centroids[pick[0]] @ U + spread * z1
-    sgd_kernels.choose(*key, streams.TIME, number, np.cumsum(problem.time_weights), pick)
+    draws.choose(*key, streams.TIME, number, np.cumsum(problem.time_weights), pick)
     return z0.astype(float), x1, pick[0]
 
 

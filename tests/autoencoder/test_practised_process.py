@@ -15,7 +15,7 @@ import sympy
 from asymptotics.autoencoder.finite_size.reduced_chain import trajectory
 from asymptotics.autoencoder.kernels.network import Forward
 from asymptotics.autoencoder.model import streams
-from asymptotics.autoencoder.process import steps as sgd_kernels
+from asymptotics.autoencoder.process import draws
 from asymptotics.autoencoder.process.optimiser import Optimiser
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import Trainer, one_run, train
@@ -94,7 +94,7 @@ class ByHand:
         fill_normals32(*key, streams.TARGET, number, z1)
 
         def draw(stream, weights):
-            sgd_kernels.choose(*key, stream, number, np.cumsum(weights), pick)
+            draws.choose(*key, stream, number, np.cumsum(weights), pick)
             return int(pick[0])
 
         cluster = draw(streams.CLUSTER, problem.weights)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from asymptotics.autoencoder.finite_size.chain_steps import Sizes, chi_square, steps_of, triangle
+from asymptotics.autoencoder.finite_size.chain_samples import chi_square
+from asymptotics.autoencoder.finite_size.chain_steps import steps_of, triangle
 from asymptotics.autoencoder.finite_size.reduced_chain import Chain, simulate
 from asymptotics.autoencoder.model.problem import Problem
 from asymptotics.autoencoder.process.setup import sgd_problem
@@ -123,11 +124,11 @@ def test_starts_from_the_given_overlaps_and_resumes_bit_for_bit():
     whole.advance(1000)
     for n in (1, 126, 130, 743):
         parts.advance(n)
-    assert np.array_equal(whole.P, parts.P) and np.array_equal(whole.L, parts.L)
+    assert np.array_equal(whole.W, parts.W)
     assert np.array_equal(whole.scalars, parts.scalars)
     other = Chain(setup, 8)
     other.advance(1000)
-    assert not np.array_equal(whole.P, other.P)
+    assert not np.array_equal(whole.W, other.W)
 
 
 def test_the_answer_does_not_depend_on_workers():
@@ -154,13 +155,33 @@ def test_bad_input():
         Chain(setup, 0)
 
 
-def test_loops_written_out_are_the_same_steps():
-    """For long trainings the compiler knows the sizes: nothing else of a step is different."""
-    setup = sgd_problem(REFERENCE, dimension=10**6)
+@pytest.mark.parametrize(
+    ("denoiser", "training"),
+    [
+        ({"hidden_units": 2}, {"times": [0.6]}),
+        ({"architecture": "untied_bias", "hidden_units": 1, "activation": "sigmoid"}, {"times": [0.3, 0.7], "average": "random"}),
+    ],
+)  # fmt: skip
+def test_steps_compiled_for_a_problem_are_the_same_steps(denoiser, training):
+    """For long trainings the compiler knows network and sizes: nothing else of a step is different."""
+    tables = {"target": TARGET, "denoiser": {"skip": 0.3, "init": {"centroids": 0.3, "random": 0.4}} | denoiser}
+    tables["training"] = {"learning_rate": 0.2, "weight_decay": 0.5, "tau": 1.0} | training
+    setup = sgd_problem(Problem.from_tables(tables), dimension=10**4)
     general, long = Chain(setup, 3), Chain(setup, 3)
-    general._advance, long._advance = steps_of(Sizes()), steps_of(long._sizes())
-    assert long._sizes() == Sizes(1, 2, 2, 2, 2, 1, True, True)
+    general._advance, long._advance = steps_of("any"), long.compiled()
     for chain in (general, long):
         chain.advance(300)
-    for one, other in ((general.P, long.P), (general.L, long.L), (general.scalars, long.scalars)):
-        assert np.allclose(one, other, rtol=0, atol=1e-14)
+    for one, other in ((general.W, long.W), (general.scalars, long.scalars)):
+        assert np.allclose(one, other, rtol=0, atol=1e-13)
+
+
+def test_the_stream_of_the_chain_is_what_it_was():
+    """Order parameters after 1000 steps of seed 0 as the loops of 0.2.0.dev0 gave them, before samples were drawn in blocks."""
+    chain = Chain(sgd_problem(REFERENCE, dimension=10**6), 0)
+    chain.advance(1000)
+    theta, q = chain.overlaps()
+    former = [[0.3003967115992599, 8.074660406694247e-06], [-1.0032979615748136e-05, -0.30024213390276805]]
+    assert np.allclose(theta[0], former, rtol=0, atol=1e-12)
+    former = [[0.09026435399892059, -6.027204330303988e-06], [-6.027204330303988e-06, 0.090162011072284]]
+    assert np.allclose(q[0], former, rtol=0, atol=1e-12)
+    assert np.allclose(chain.scalars, 0.00013998690228776987, rtol=0, atol=1e-12)

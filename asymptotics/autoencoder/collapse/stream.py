@@ -10,8 +10,9 @@ from ...common.input.checks import InputError
 from ...common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 from ..model import streams
 from ..model.start.weights import starts
-from ..process import steps
+from ..process.draws import choose
 from ..process.generate import Generator
+from ..process.gradient import Samples
 from ..process.problem import SgdProblem
 from ..process.sgd import Trainer
 
@@ -57,7 +58,7 @@ class DataStream:
     def rows(self, first: int, count: int) -> np.ndarray:
         """Samples number first … first + count, each used once: (count, d)."""
         sources = np.zeros(count, np.int64)
-        steps.choose(*self.key, streams.ROW, first, self.cumulative, sources)
+        choose(*self.key, streams.ROW, first, self.cumulative, sources)
         out = np.empty((count, self.means.shape[1]), self.dtype)
         for i, generator in enumerate(self.generators):
             chosen = np.flatnonzero(sources == i + 1)
@@ -67,7 +68,7 @@ class DataStream:
         fill = fill_normals32 if self.dtype == np.float32 else fill_normals64
         cluster, z = np.zeros(1, np.int64), np.empty(out.shape[1], self.dtype)
         for k in np.flatnonzero(sources == 0):
-            steps.choose(*self.key, streams.CLUSTER, first + k, self.clusters, cluster)
+            choose(*self.key, streams.CLUSTER, first + int(k), self.clusters, cluster)
             fill(*self.key, streams.TARGET, first + k, z)
             out[k] = self.means[cluster[0]] + self.spreads[cluster[0]] * z
         self.squared_norms += float(np.einsum("ki,ki->", out, out, dtype=np.float64))
@@ -95,11 +96,11 @@ class StreamTrainer(Trainer):
         super().__init__(problem, seed)
         self.stream = stream
 
-    def _picks(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        times = np.full(count, -1, np.int64)
-        if self.problem.average == "random":
-            self._draw_times(first, times)
-        return np.arange(count), times
+    def _samples(self, first: int, count: int) -> Samples:
+        picks = np.arange(count)
+        return Samples(
+            picks, self.draws.times(first, count), self.draws.labels(first, picks), self.problem.denoiser.labels
+        )
 
     def advance(self, steps: int) -> None:
         """Make this many SGD steps."""

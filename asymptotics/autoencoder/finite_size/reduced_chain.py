@@ -22,11 +22,13 @@ from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..equations.integrate import check_start
 from ..model.problem import Problem
 from ..model.start.weights import atom_counts, joint_gram, overlaps
+from ..process.draws import Draws
 from ..process.ensemble import Runs
 from ..process.problem import SgdProblem
 from ..process.results import measured
 from ..process.setup import drawn_start, sgd_problem
-from .chain_steps import Sizes, steps_of
+from . import chain_samples
+from .chain_steps import steps_of, written
 
 #: Steps a call of the kernel (only how often Ctrl-C and the checkpoint are looked at, and the length of the schedule's table).
 PIECE = 1 << 16
@@ -104,24 +106,29 @@ class Chain:
         self.key = philox_key(seed)
         self.stack = problem.stack
         f = self._stacked(self._start(seed))
-        self.frame, self.P, self.L = f, f.P.copy(), f.L.copy()
+        #: Stacked vectors over √d: coordinates along the reference directions' span, and in the rest of the frame.
+        self.references, self.W = f.references, np.ascontiguousarray(np.concatenate([f.P, f.L], axis=2))
         scalars = np.concatenate([problem.b, problem.parameters])
         self.scalars = self.stack.start(np.zeros((self.stack.p, 0)), scalars)[1]
-        self._labels = np.full(len(problem.weights), -1) if problem.labels is None else problem.labels
-        self._means = np.ascontiguousarray(np.einsum("ck,ski->csi", problem.centroids, f.references))
-        self._spreads = np.ascontiguousarray(np.sqrt(problem.eigenvalues))
-        self._cumulative = np.cumsum(problem.weights)
-        rate_b = problem.rate_b if problem.denoiser.skip else 0.0
-        self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
-        self._advance = steps_of(self._sizes() if problem.steps > LONG else Sizes())
+        means = np.ascontiguousarray(np.einsum("ck,ski->csi", problem.centroids, f.references))
+        spreads = np.ascontiguousarray(np.sqrt(problem.eigenvalues))
+        self.frame = chain_samples.Frame(f.ranks, f.widths, f.rest, means, spreads)
+        self.draws = Draws(problem, self.key, (chain_samples.CLUSTER, chain_samples.TIME, chain_samples.LABEL))
+        #: Of a long training the steps are compiled for its sizes.
+        long = problem.steps > LONG and self.stack.plain and problem.batch == 1 and max(self.W.shape) <= SMALL
+        self._advance = self.compiled() if long else steps_of("any")
 
-    def _sizes(self) -> Sizes:
-        """The sizes that the code may know: of plain SGD with few vectors, one sample a step."""
-        atoms, rows, span = self.P.shape
-        if not self.stack.plain or self.problem.batch > 1 or max(atoms, rows, span) > SMALL:
-            return Sizes()
-        full = bool(np.all(self.frame.ranks == span) and np.all(self.frame.widths == rows))
-        return Sizes(atoms, rows, span, self.stack.p, len(self.problem.denoiser.decoders), 1, full, True)
+    def compiled(self) -> Any:
+        """The steps compiled for this problem's network and sizes."""
+        (atoms, rows, columns), told, (scalar_rows, scalars) = self.W.shape, self.problem.told(0, 1), self.scalars.shape
+        skips = told.clock.shape[1] - 9
+        sizes = {
+            "atoms": atoms, "rows": rows, "columns": columns, "span": columns - rows, "p": self.stack.p,
+            "terms": len(told.decoders), "skips": skips, "parameters": scalars - skips, "scalar_rows": scalar_rows,
+            "times": len(told.time_weights), "labels": self.problem.denoiser.labels, "batch": self.problem.batch,
+            "m": 2 * self.problem.batch, "plain": self.stack.plain,
+        }  # fmt: skip
+        return written(self.problem.denoiser.source, tuple(sizes.items()))
 
     def _start(self, seed: int | np.random.SeedSequence) -> Frame:
         problem = self.problem
@@ -158,35 +165,30 @@ class Chain:
 
     def advance(self, steps: int) -> None:
         """Make this many SGD steps."""
-        problem, f = self.problem, self.frame
+        problem = self.problem
         while steps > 0:
             count = min(steps, PIECE)
-            gradient, linear, scalars = problem.entries(self.step, count)
+            first, batch = self.step, problem.batch
             self._advance(
-                problem.denoiser.module.slopes, problem.denoiser.decoders, self.P, self.L, self.scalars, f.ranks, f.widths,
-                f.rest, self._means, self._spreads, self._cumulative, problem.chances(self.step, count), problem.average == "random",
-                self._labels, problem.denoiser.labels, float(problem.label_dropout), problem.clocks(self.step, count),
-                problem.time_weights, problem.factors(self.step, count), self._rates,
-                problem.decays(self.step, count), gradient.places, gradient.values, linear.places, linear.values,
-                self.stack.scalar_gradient, scalars.places, scalars.values, float(problem.dimension), *self.key,
-                self.step, problem.batch,
+                problem.denoiser.module.slopes, problem.told(first, count), self.draws.samples(first * batch, count * batch),
+                problem.moved(first, count), self.frame, self.W, self.scalars, float(problem.dimension), *self.key, first, batch,
             )  # fmt: skip
             self.step += count
             steps -= count
 
     def state(self) -> dict[str, Any]:
         """A copy of all that going on needs (the randomness of a step is a function of its number)."""
-        return {"step": self.step, "P": self.P.copy(), "L": self.L.copy(), "scalars": self.scalars.copy()}
+        return {"step": self.step, "W": self.W.copy(), "scalars": self.scalars.copy()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
         self.step = int(state["step"])
-        self.P, self.L, self.scalars = (np.array(state[name]) for name in ("P", "L", "scalars"))
+        self.W, self.scalars = np.array(state["W"]), np.array(state["scalars"])
 
     def overlaps(self) -> tuple[np.ndarray, np.ndarray]:
         """Θ(s) (atoms, p, K) and q(s) (atoms, p, p)."""
-        q = self.P @ np.swapaxes(self.P, 1, 2) + self.L @ np.swapaxes(self.L, 1, 2)
-        return self.P @ np.swapaxes(self.frame.references, 1, 2), q
+        along = self.W[:, :, : self.references.shape[2]]
+        return along @ np.swapaxes(self.references, 1, 2), self.W @ np.swapaxes(self.W, 1, 2)
 
 
 def trajectory(

@@ -19,7 +19,7 @@ from ...common.output.results import Result
 from ..kernels.network import Forward
 from ..model.streams import LABEL
 from . import carried
-from .steps import choose
+from .draws import choose
 
 
 def prepare(denoiser: Forward, dtype: str = "float64") -> None:

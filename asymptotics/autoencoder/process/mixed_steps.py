@@ -20,7 +20,8 @@ from ...common.numerics.code.compiled import Kinds, njit, real_type
 from ...common.numerics.laws.normals import LANES, TILE32, normal_block
 from ..model.streams import BASE, TARGET
 from .arithmetic import BLOCK, add, dot, product, scaled
-from .steps import averaged
+from .gradient import MAP, SAMPLES, SLOPES, TOLD, averaged, begin, move_scalars, room_for
+from .steps import target_type
 
 #: Steps from one Gram matrix of the vectors themselves to the next (by number, so that no chunk changes it).
 EXACT = 32
@@ -88,9 +89,10 @@ def _spread_2(out: Any, spread: Any, z: Any, a: Any, x: Any, b: Any, y: Any) -> 
 
 
 @njit(cache=True, error_model="numpy")
-def _sample(out: Any, spread: Any, z: Any, coordinates: Any, references: Any, lo: Any) -> None:
-    """out = √ς z + Σ_m c_m u_m over a block that begins at ``lo``."""
-    hi = lo + out.shape[0]
+def _sample(out: Any, pick: Any, z: Any, target: Any, lo: Any) -> None:
+    """out = √ς z + Σ_m c_m u_m of cluster ``pick`` over a block that begins at ``lo``."""
+    hi, coordinates, references = lo + out.shape[0], target.coordinates[pick], target.references
+    spread = target.spreads[target.spread_of[pick], lo:hi]
     count, one, two = 0, 0, 0
     for m in range(coordinates.shape[0]):
         if coordinates[m] != 0.0:
@@ -189,16 +191,11 @@ def _solved(S: Any, small: Any, x: Any, y: Any) -> None:
         x[a], y[a] = s / small[a, a], t / small[a, a]
 
 
-_vector, _matrix, _integers = float64[::1], float64[:, ::1], int64[::1]
-_slopes = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _matrix, _matrix))
-
-
 def _advance(
-    slopes: Any, decoders: Any, V: Any, S: Any, G: Any, scalars: Any, references: Any, coordinates: Any, spreads: Any,
-    spread_of: Any, data: Any, picks: Any, time_picks: Any, labels: Any, label_count: Any, clock: Any, time_weights: Any,
-    factors: Any, rates: Any, decays: Any, key0: Any, key1: Any, first: Any,
+    slopes: Any, told: Any, samples: Any, moved: Any, target: Any, V: Any, S: Any, G: Any, scalars: Any, key0: Any, key1: Any,
+    first: Any,
 ) -> None:  # fmt: skip
-    """SGD steps first, first + 1, … (as many as ``factors``), in place.
+    """SGD steps first, first + 1, … (as many as ``told.factors``), in place.
 
     Parameters
     ----------
@@ -206,33 +203,31 @@ def _advance(
         Weights W = S V, and V Vᵀ/d (taken of V at every step that is a multiple of `EXACT`, and so at step 0).
     scalars : (1, skips + parameters)
         b_1, b_2, …, κ.
-    slopes, decoders, references, coordinates, spreads, spread_of, data, picks, time_picks, labels, label_count, clock, time_weights,
-    factors, rates, decays, first
+    slopes, told, samples, moved, target, first
         As in `asymptotics.autoencoder.process.steps`.
     """
-    (p, d), skips = V.shape, clock.shape[1] - 9
-    terms, parameters, steps = decoders.shape[0], scalars.shape[1] - skips, factors.shape[0]
+    (p, d), skips = V.shape, told.clock.shape[1] - 9
+    decoders, data, times = told.decoders, target.data, told.time_weights.shape[0]
+    terms, steps = decoders.shape[0], told.factors.shape[0]
     root = np.sqrt(np.float64(d))
     words, z = np.empty((4, LANES), np.uint32), np.empty(BLOCK, np.float32)
     y0, y1 = np.zeros(BLOCK, V.dtype), np.zeros(BLOCK, V.dtype)
     x0, x1 = np.zeros(d, V.dtype), np.zeros(d, V.dtype)
     wait0, wait1 = np.zeros(p, V.dtype), np.zeros(p, V.dtype)
     row, small = np.empty((p, min(d, BLOCK)), V.dtype), np.empty((2 * p + 2, p))
-    d0, d1, lambda0, lambda1, omega = np.empty(p), np.empty(p), np.empty(p), np.empty(p), np.empty(p)
-    values, by_field, by_parameter = np.empty(terms), np.zeros((terms, p)), np.zeros((terms, parameters))
-    a0, a1, D, Q = np.empty(p), np.empty(p), np.empty((p, terms)), np.empty((p, p))
-    total, encoded, residual = np.empty(p), np.empty(p), np.empty(terms)
-    slope_kappa, kappa = np.empty(parameters), np.empty(parameters)
-    slope_b, b, now = np.empty(skips), np.empty(skips), np.zeros(5 + label_count)
-    change = np.empty((p, p))
+    d0, d1, lambda0, lambda1 = np.empty(p), np.empty(p), np.empty(p), np.empty(p)
+    a0, a1, Q, change = np.empty(p), np.empty(p), np.empty((p, p)), np.empty((p, p))
+    work = room_for(p, terms, skips, scalars.shape[1] - skips, samples.label_count, 1)
     # One pass more than there are steps: what waits at the end goes into the weights by the same code as on the way.
     for k in range(steps + 1):
         last = k == steps
         exact = (first + k) % EXACT == 0 and not last
-        pick = 0 if last else picks[k]
-        d0[:], d1[:] = 0.0, 0.0
-        if exact:
-            G[:] = 0.0
+        pick = 0 if last else samples.picks[k]
+        for a in range(p):
+            d0[a] = 0.0
+            d1[a] = 0.0
+            for c in range(p if exact else 0):
+                G[a, c] = 0.0
         s00, s01, s11 = 0.0, 0.0, 0.0
         for lo in range(0, d, BLOCK):
             hi = min(lo + BLOCK, d)
@@ -245,7 +240,7 @@ def _advance(
                     scaled(y1[:n], 1.0, data[pick, lo:hi])
                 else:
                     normal_block(key0, key1, TARGET, first + k, lo, words, z[:padded])
-                    _sample(y1[:n], spreads[spread_of[pick], lo:hi], z[:n], coordinates[pick], references, lo)
+                    _sample(y1[:n], pick, z[:n], target, lo)
             f, g, of0, of1 = y0[:n], y1[:n], x0[lo:hi], x1[lo:hi]
             for a in range(0, p - 1, 2):
                 s, t, q, r = _two(
@@ -282,28 +277,27 @@ def _advance(
                 t += S[a, c] * d1[c]
                 Q[a, c] = small[p + a, c]
             lambda0[a], lambda1[a] = s / root, t / root
-        frame = k if clock.shape[0] > 1 else 0
-        b[:] = scalars[0, :skips]
-        kappa[:] = scalars[0, skips:]
-        D[:] = 0.0
-        slope_kappa[:] = 0.0
-        slope_b[:] = 0.0
+        frame = k if told.clock.shape[0] > 1 else 0
+        begin(scalars, work)
         averaged(
-            slopes, decoders, clock, frame, time_weights, time_picks[k], labels[k], label_count, 1, lambda0, lambda1, Q, s00, s01,
-            s11, b, kappa, now, omega, values, by_field, by_parameter, total, encoded, residual, a0, a1, D, slope_b, slope_kappa,
+            slopes, decoders, told, frame, times, samples.times[k], samples.labels[k], 1, lambda0, lambda1, Q, s00, s01, s11, work,
+            a0, a1,
         )  # fmt: skip
         # the matrix after the step
         for a in range(p):
-            gain, after = 2.0 * factors[k] * rates[a], 1.0 - factors[k] * rates[a] * decays[k] / d
+            rate = told.factors[k] * told.rates[a]
+            gain, after = 2.0 * rate, 1.0 - rate * told.decays[k] / d
             a0[a] *= gain / root
             a1[a] *= gain / root
             for c in range(p):
                 change[a, c] = after * S[a, c]
             for j in range(terms):
-                share = D[a, j] * gain / d
+                share = work.D[a, j] * gain / d
                 for c in range(p):
                     change[a, c] += share * S[decoders[j], c]
-        S[:] = change
+        for a in range(p):
+            for c in range(p):
+                S[a, c] = change[a, c]
         if _far(S):
             _fold(S, V, G, d0, d1, row, small)
         _solved(S, small, a0, a1)
@@ -316,18 +310,14 @@ def _advance(
                 s += a0[a] * a0[c] * s00 + (a0[a] * a1[c] + a1[a] * a0[c]) * s01 + a1[a] * a1[c] * s11
                 G[a, c] += s / d
                 G[c, a] = G[a, c]
-        for m in range(skips):
-            scalars[0, m] -= factors[k] * rates[p] * slope_b[m] / (d * d)
-        for m in range(parameters):
-            scalars[0, skips + m] -= factors[k] * rates[p + 1] * slope_kappa[m] / d
+        move_scalars(told, k, d, moved, work, scalars)
 
 
 def _signature(real: Any) -> Any:
-    rows = real[:, ::1]
+    rows, square = real[:, ::1], float64[:, ::1]
     return types.void(
-        _slopes, _integers, rows, _matrix, _matrix, _matrix, rows, _matrix, rows, _integers, rows, _integers, _integers,
-        _integers, int64, float64[:, :, ::1], _vector, _vector, _vector, _vector, uint32, uint32, int64,
-    )  # fmt: skip
+        SLOPES, TOLD, SAMPLES, MAP, target_type(real), rows, square, square, square, uint32, uint32, int64
+    )
 
 
 #: The compiled `_advance` for weights of single or double precision, by the name of their type.

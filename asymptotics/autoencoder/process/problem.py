@@ -12,6 +12,7 @@ import numpy as np
 from ...common.input.checks import InputError, array, choice, fail, integer, number
 from ..kernels.network import Forward
 from ..model.start.weights import atom_counts, construct, drawn, on_references
+from .gradient import Map, Told
 from .optimiser import AlongTau, Entries, Optimiser, Stack, along
 
 
@@ -287,6 +288,26 @@ class SgdProblem:
         h = 2 * self.learning_rate / self.dimension
         decay = self.factors(first, count) * self.decays(first, count)
         return self.stack.entries(self.midpoints(first, count), h, self.rates, decay)
+
+    @property
+    def learning_rates(self) -> np.ndarray:
+        """η ρ of the vectors, of b and of κ."""
+        rate_b = self.rate_b if self.denoiser.skip else 0.0
+        return np.asarray(self.learning_rate * np.concatenate([self.rates, [rate_b, self.rate_parameters]]))
+
+    def told(self, first: int, count: int) -> Told:
+        """What the steps first, first + 1, … are told."""
+        factors, decays = self.factors(first, count), self.decays(first, count)
+        clock = self.clocks(first, count)
+        return Told(self.denoiser.decoders, clock, self.time_weights, factors, decays, self.learning_rates)
+
+    def moved(self, first: int, count: int) -> Map:
+        """What the optimiser makes of them."""
+        gradient, linear, scalars = self.entries(first, count)
+        return Map(
+            gradient.places, gradient.values, linear.places, linear.values, self.stack.scalar_gradient, scalars.places,
+            scalars.values,
+        )  # fmt: skip
 
     def midpoints(self, first: int, count: int) -> np.ndarray:
         """τ in the middle of the steps first, first + 1, …."""

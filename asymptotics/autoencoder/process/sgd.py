@@ -18,14 +18,16 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, array, integer
-from ...common.numerics.laws.normals import fill_uniforms, philox_key
+from ...common.numerics.laws.normals import philox_key
 from ...common.running.checkpoints import INTERVAL, Keeper
 from ...common.running.ensembles import Run
-from ..model import streams
 from ..model.start.weights import Overlaps, overlaps
 from . import mixed_steps, steps
+from .draws import Draws
+from .gradient import Samples
 from .problem import SgdProblem
 from .results import SgdState, TrainedRun, trained_skip
+from .steps import Target
 
 
 class DivergedError(ComputationError):
@@ -60,12 +62,9 @@ class Trainer:
         self._root_of = np.ascontiguousarray(self._root_of.ravel(), dtype=np.int64)
         self._references = np.array(references, dtype=dtype, order="C")
         self._data = np.empty((0, problem.dimension), dtype) if problem.data is None else problem.data
-        self._cumulative = np.cumsum(problem.weights)
-        rate_b = problem.rate_b if problem.denoiser.skip else 0.0
-        self._rates = problem.learning_rate * np.concatenate([problem.rates, [rate_b, problem.rate_parameters]])
         #: One sample a step, and nothing but SGD: the weights are then read once a step.
         self._single = problem.batch == 1 and self.stack.plain
-        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self.draws = Draws(problem, self.key)
 
     def restore(self, state: SgdState, name: str = "state") -> None:
         """Go on from a state that this training wrote; ``name`` stands in the error if it is another's."""
@@ -142,80 +141,23 @@ class Trainer:
     def advance(self, count: int) -> None:
         """Make this many SGD steps."""
         problem, batch = self.problem, self.problem.batch
-        picks, times = self._picks(self.step * batch, count * batch)
-        network, labels = problem.denoiser, self._labels(self.step * batch, picks)
-        sample = (
-            self._references,
-            problem.centroids,
-            self._roots,
-            self._root_of,
-            self._data,
-            picks,
-            times,
-            labels,
-            network.labels,
-        )
-        factors, decays = problem.factors(self.step, count), problem.decays(self.step, count)
-        along = (problem.clocks(self.step, count), problem.time_weights, factors, self._rates, decays)
-        functions = (network.module.slopes, network.decoders)
+        network, step = problem.denoiser, self.step
+        target = Target(self._references, problem.centroids, self._roots, self._root_of, self._data)
+        given = (
+            network.module.slopes, problem.told(step, count), self._samples(step * batch, count * batch),
+            problem.moved(step, count), target, self._V,
+        )  # fmt: skip
         if self._single:
-            mixed_steps.advance(problem.dtype)(
-                *functions, self._V, self._mixing, self._gram, self._scalars, *sample, *along, *self.key, self.step
-            )
+            mixed_steps.advance(problem.dtype)(*given, self._mixing, self._gram, self._scalars, *self.key, step)
         else:
-            gradient, linear, scalars = problem.entries(self.step, count)
             scale = np.diagonal(self._mixing).copy()
-            steps.advance(problem.dtype)(
-                *functions, self._V, scale, self._scalars, *sample, *along, gradient.places, gradient.values, linear.places,
-                linear.values, self.stack.scalar_gradient, scalars.places, scalars.values, *self.key, self.step, batch,
-            )  # fmt: skip
+            steps.advance(problem.dtype)(*given, scale, self._scalars, *self.key, step, batch)
             np.fill_diagonal(self._mixing, scale)
         self.step += count
 
-    def _picks(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Cluster or row of the data, and time (−1: all), of the samples first, first + 1, …."""
-        picks, times = np.empty(count, np.int64), np.full(count, -1, np.int64)
-        if self.problem.average == "random":
-            self._draw_times(first, times)
-        if self.problem.data is None:
-            steps.choose(*self.key, streams.CLUSTER, first, self._cumulative, picks)
-        elif self.problem.data_order == "replacement":
-            n = len(self._data)
-            steps.choose(*self.key, streams.ROW, first, np.arange(1, n + 1) / n, picks)
-        else:
-            self._permuted(first, picks)
-        return picks, times
-
-    def _draw_times(self, first: int, times: np.ndarray) -> None:
-        """Index of the time of the samples first, first + 1, …."""
-        batch = self.problem.batch
-        steps.choose_along(
-            *self.key, streams.TIME, first, batch, self.problem.chances(first // batch, len(times) // batch), times
-        )
-
-    def _labels(self, first: int, picks: np.ndarray) -> np.ndarray:
-        """Labels of the samples first, first + 1, … (−1: dropped, or none)."""
-        of = self.problem.labels if self.problem.data is None else self.problem.data_labels
-        if of is None or not self.problem.denoiser.labels:
-            return np.full(len(picks), -1, np.int64)
-        labels = of[picks]
-        if self.problem.label_dropout:
-            dropped = np.empty(len(picks), np.int64)
-            steps.choose(*self.key, streams.LABEL, first, np.array([self.problem.label_dropout, 1.0]), dropped)
-            labels[dropped == 0] = -1
-        return np.asarray(labels)
-
-    def _permuted(self, first: int, picks: np.ndarray) -> None:
-        n, done = len(self._data), 0
-        while done < len(picks):
-            epoch, offset = divmod(first + done, n)
-            if self._epoch[0] != epoch:
-                keys = np.empty(n)
-                fill_uniforms(*self.key, streams.ROW, epoch, keys)
-                self._epoch = (epoch, np.argsort(keys, kind="stable"))
-            part = self._epoch[1][offset : offset + len(picks) - done]
-            picks[done : done + len(part)] = part
-            done += len(part)
+    def _samples(self, first: int, count: int) -> Samples:
+        """What the samples first, first + 1, … are."""
+        return self.draws.samples(first, count)
 
     def run(self, steps: Any) -> TrainedRun:
         """The result at recorded steps."""

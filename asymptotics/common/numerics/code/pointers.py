@@ -5,12 +5,14 @@ numba takes a function as an argument too, but looks its address up in Python at
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 
 def address_of(function: Any, signature: Any) -> int:
@@ -59,3 +61,27 @@ def _borrowed(typingctx: Any, arrays: Any) -> Any:
 
 #: `_borrowed`, in compiled code: ``borrowed(arrays)``.
 borrowed: Any = intrinsic(_borrowed)
+
+
+def _stack_array(typingctx: Any, *shape: Any) -> Any:
+    """An array of doubles on the stack, with a shape that the compiler knows; not to be handed out."""
+    lengths = [one.literal_value for one in shape]
+    kind = types.Array(types.float64, len(lengths), "C")
+
+    def generate(context: Any, builder: Any, own: Any, arguments: Any) -> Any:
+        count, item = math.prod(lengths), context.get_abi_sizeof(context.get_data_type(types.float64))
+        array = context.make_array(kind)(context, builder)
+        data = cgutils.alloca_once(builder, context.get_data_type(types.float64), size=max(count, 1))
+        strides = [item * math.prod(lengths[k + 1 :]) for k in range(len(lengths))]
+        intp = context.get_value_type(types.intp)
+        populate_array(
+            array, data=builder.bitcast(data, array.data.type), shape=[intp(x) for x in lengths],
+            strides=[intp(x) for x in strides], itemsize=intp(item), meminfo=None,
+        )  # fmt: skip
+        return array._getvalue()
+
+    return kind(types.StarArgTuple.from_types(shape)), generate
+
+
+#: `_stack_array`, in compiled code: ``stack_array(2, 3)``.
+stack_array: Any = intrinsic(prefer_literal=True)(_stack_array)

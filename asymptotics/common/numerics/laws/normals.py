@@ -238,6 +238,13 @@ def uniform(key0: int, key1: int, stream: int, step: int, index: int) -> float:
     return (np.float64(n) + 0.5) * 2.0**-53
 
 
+@njit(cache=True, error_model="numpy")
+def uniforms(key0: int, key1: int, stream: int, first: int, index: int, out: NDArray[np.float64]) -> None:
+    """out[i] = ``uniform(key0, key1, stream, first + i, index)``: many at once, so that the loop vectorises."""
+    for i in range(out.shape[0]):
+        out[i] = uniform(key0, key1, stream, first + i, index)
+
+
 @njit(cache=True, nogil=True)
 def fill_uniforms(key0: int, key1: int, stream: int, step: int, out: NDArray[np.float64]) -> None:
     """Fill the float64 vector ``out`` with ``uniform(key0, key1, stream, step, i)``."""
