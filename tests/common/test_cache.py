@@ -4,6 +4,7 @@ import ast
 import gc
 import importlib
 import logging
+import math
 import os
 import pkgutil
 import shutil
@@ -13,11 +14,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import asymptotics
 import derivations
-from asymptotics.common.numerics.code import cache, codegen, sources
+from asymptotics.common.numerics.code import cache, codegen, compiled, sources
 from asymptotics.common.numerics.code.cache import CACHE_VARIABLE, OURS, prune
 
 ROOT = Path(asymptotics.__file__).parent
@@ -369,3 +371,20 @@ def test_threads_that_read_sources_at_once():
         gc.set_threshold(*threshold)
         sys.setswitchinterval(interval)
     assert all(x == found[0] for x in found)
+
+
+def test_a_function_within_compiled_code_is_compiled_for_its_callers_alone():
+    """No wrappers and no machine code of its own, unless Python calls it too; both give the same number."""
+
+    @compiled.njit
+    def helper(x):
+        return math.sin(x) * np.sum(np.full(3, x))
+
+    @compiled.njit
+    def caller(x):
+        return helper(x) + 1.0
+
+    wanted = 3.0 * 0.7 * math.sin(0.7)
+    assert caller(0.7) == pytest.approx(wanted + 1.0, rel=1e-15)
+    assert not helper.overloads and len(helper.inner.overloads) == 1
+    assert helper(0.7) == pytest.approx(wanted, rel=1e-15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -126,7 +127,12 @@ class Denoiser(Settings):
         if not self.open:
             self._check_named()
 
-    @property
+    def set(self, **values: Any) -> None:
+        super().set(**values)
+        # What was made of other values.
+        self.__dict__.pop("network", None)
+
+    @cached_property
     def network(self) -> Network:
         """What kind of network it is."""
         if self.system is not None:
