@@ -20,7 +20,13 @@ from asymptotics.common.output.results import Result
 
 NEGATIVE_ZERO = re.compile(r"(?<![\w.])-0(?:\.0*)?(?![\d.]|e)")
 #: States from which work goes on, and bases of what is shown: nobody looks at them.
-NOT_SHOWN = {"autoencoder.SgdState", "autoencoder.TrainingPath", "common.Ensembles", "common.Recorded"}
+NOT_SHOWN = {
+    "autoencoder.SgdState",
+    "autoencoder.TrainingPath",
+    "common.Ensembles",
+    "common.Recorded",
+    "score_smoothing.TrainedNetwork",  # what its two kinds share
+}
 
 
 def key(kind):
