@@ -115,30 +115,39 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def with_options(verb: str, systems: Systems) -> Callable[[F], F]:
-    """Decorator: the docstring also lists the options of a verb, system by system, so that ``help`` shows them all."""
+    """Decorator: the docstring also lists the options of a verb, system by system, so that ``help`` shows them all.
+
+    They are added when the function is first taken from the package, whose ``__getattr__`` calls its ``complete``: listing them
+    loads every system, which a process that solves one of them need not do.
+    """
 
     def told(function: F) -> F:
-        lines = ["", "Options by system", "-----------------"]
-        for system in systems():
-            if verb not in system.verbs:
-                continue
-            door = system.verb(verb)
-            lines.append(system.name)
-            for option in door.options:
-                kind = (
-                    f"{option.kind.__name__}{' or list of them' * option.many}"
-                    if option.kind is not object
-                    else "object"
-                )
-                lines.append(f"    {option.name} : {kind}: {option.says}")
-            if not door.options:
-                lines.append("    none")
-            if door.table:
-                lines.append(f"    and the keys of [{door.table}] ({', '.join(keys_of(system.tables[door.table]))})")
-        function.__doc__ = inspect.cleandoc(function.__doc__ or "") + "\n".join(["", *lines])
+        def complete() -> None:
+            function.__doc__ = inspect.cleandoc(function.__doc__ or "") + "\n".join(["", *_options(verb, systems)])
+
+        vars(function)["complete"] = complete
         return function
 
     return told
+
+
+def _options(verb: str, systems: Systems) -> list[str]:
+    lines = ["", "Options by system", "-----------------"]
+    for system in systems():
+        if verb not in system.verbs:
+            continue
+        door = system.verb(verb)
+        lines.append(system.name)
+        for option in door.options:
+            kind = (
+                f"{option.kind.__name__}{' or list of them' * option.many}" if option.kind is not object else "object"
+            )
+            lines.append(f"    {option.name} : {kind}: {option.says}")
+        if not door.options:
+            lines.append("    none")
+        if door.table:
+            lines.append(f"    and the keys of [{door.table}] ({', '.join(keys_of(system.tables[door.table]))})")
+    return lines
 
 
 def keys_of(kind: type) -> list[str]:
