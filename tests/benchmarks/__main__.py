@@ -236,20 +236,31 @@ def _() -> tuple[str, Job | None, Job, str, int]:
     return "", None, lambda: chain.advance(10**5), "<= .02 s (5 M/s)", 20
 
 
-@job("derive four gated units (p = 12)")
-def _() -> tuple[str, Job | None, Job, str, int]:
+def _gated() -> asy.Experiment:
+    """Four gated units: three vectors each, p = 12."""
     vectors = [f"{stem}_{k}" for stem in "uvg" for k in range(1, 5)]
     terms = [[f"u_{k}", f"tanh(v_{k})*(1+tanh(g_{k}))/2"] for k in range(1, 5)]
     table = asy.example("three-clusters").to_table()
     start = {"Theta": np.zeros((12, 2)).tolist(), "Q": (0.5 * np.eye(12)).tolist()}
     table["denoiser"] = {"vectors": vectors, "terms": terms, "init": start}
-    denoiser = asy.Experiment.from_table(table).problem.denoiser
+    return asy.Experiment.from_table(table)
+
+
+@job("derive four gated units (p = 12)")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    denoiser = _gated().problem.denoiser
 
     def write() -> None:
         clear_cache()
         write_source(denoiser.derived())
 
     return "", None, write, "<= 10 s", 1
+
+
+@job("solve four gated units")
+def _() -> tuple[str, Job | None, Job, str, int]:
+    exp = _gated()
+    return "", None, lambda: asy.solve(exp), "<= 5 s", 1
 
 
 def main(names: list[str]) -> None:
