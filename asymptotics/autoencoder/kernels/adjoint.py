@@ -82,7 +82,7 @@ class AdjointWriter(SystemWriter):
     def head(self) -> str:
         """What the functions call."""
         lines = [f'"""Adjoints of the kernels of {self.system.denoiser.name}: generated, do not edit."""']
-        lines += ["import math\n\nimport numpy\n", "from asymptotics.common.numerics.code.compiled import njit"]
+        lines += ["import math\n\nimport numpy\n", codegen.NJIT]
         if self.closed:
             lines += [IMPORTS, slopes.IMPORTS]
         return "\n".join(lines) + "\n\n\n" + self.decorate(TANH)

@@ -213,9 +213,7 @@ class SystemWriter(NodesWriter):
                 latent=self.latent,
             ),
             # Array code calls SciPy's special functions; compiled code does without, and array code without numba.
-            "import scipy.special"
-            if self.backend == "numpy"
-            else "from asymptotics.common.numerics.code.compiled import njit",
+            "import scipy.special" if self.backend == "numpy" else codegen.NJIT,
             f"ENCODERS = {self.encoders!r}\nDECODERS = {self.decoders!r}\nNAMES = {tuple(self.names)!r}\n"
             f"KINK = {self.kink!r}\nPARAMETERS = {self.scalars}\nVECTORS = {self.p}\n"
             f"SKIP = {self.system.denoiser.skip!r}\nEXACT = {tuple(self.closed)!r}\n"

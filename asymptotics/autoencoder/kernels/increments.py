@@ -40,7 +40,7 @@ channel_weights(alpha, beta, alpha_dot, beta_dot, b): coefficients of lambda0, l
 import math
 
 import numpy
-from asymptotics.common.numerics.code.compiled import njit
+{njit}
 '''
 
 
@@ -87,7 +87,9 @@ class _Writer(Writer):
             "MOMENTS": tuple(self.moment_names()), "LINEAR": self.linear(), "EXPLICIT": tuple(explicit),
             "FUNCTIONS": tuple(self.f.functions), "SINGLE": single[0], "SHARED": shared[0],
         }  # fmt: skip
-        head = HEADER.format(name=s.denoiser.name) + "\n".join(f"{k} = {v!r}" for k, v in constants.items())
+        head = HEADER.format(name=s.denoiser.name, njit=codegen.NJIT) + "\n".join(
+            f"{k} = {v!r}" for k, v in constants.items()
+        )
         parts = [head, single[1], shared[1], self.skip()]
         return "\n\n\n".join(parts) + "\n"
 

@@ -35,7 +35,7 @@ target(alpha, beta, alpha_dot, beta_dot)
 import math
 
 import numpy
-from asymptotics.common.numerics.code.compiled import njit
+{njit}
 
 VECTORS = {p}
 DECODERS = {decoder_indices}
@@ -88,6 +88,7 @@ def _write(denoiser: derivations.Denoiser) -> str:
 
     print_ = codegen.printer("numpy")
     return _SOURCE.format(
+        njit=codegen.NJIT,
         name=denoiser.name,
         vectors=", ".join(denoiser.vectors),
         parameters=", ".join(map(str, denoiser.parameters)) or "none",

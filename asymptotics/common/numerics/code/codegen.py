@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: How generated code imports `compiled.njit`; by name, as whoever only writes sources needs no numba.
+NJIT = f"from {__package__}.compiled import njit"
+
 
 #: Exponents above this are cut: ratios and products of such exponentials then stay finite numbers, and no Gaussian field
 #: that has a finite average of them comes near.
