@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes
 
 # One process that has compiled everything forks children, which do the work on processes of their own and are killed.
 DRIVER = """
-import dataclasses, os, random, signal, sys, time
+import contextlib, dataclasses, os, pathlib, random, signal, sys, time
 import numpy as np
 import asymptotics as asy
 
@@ -62,15 +62,30 @@ expected = arrays(work(None))
 longest = 0.4 * (time.monotonic() - begun)
 rng = random.Random(1)
 killed = 0
+
+
+def kept():
+    # What is kept, and when it was written (a file may be replaced while this looks).
+    found = {}
+    for path in pathlib.Path(folder).rglob("*.npz"):
+        with contextlib.suppress(FileNotFoundError):
+            found[path] = path.stat().st_mtime_ns
+    return found
+
+
 for attempt in range(kills):
+    before = kept()
     child = os.fork()
     if child == 0:
         work(folder)
         os._exit(0)
+    # Every second one is killed after it has kept something, however slow the machine is.
+    while attempt % 2 and kept() == before and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        time.sleep(0.002)
     time.sleep(rng.uniform(0.0, longest))
     os.kill(child, signal.SIGKILL)
     killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-kept = [name for _, _, files in os.walk(folder) for name in files if name.endswith(".npz")]
+kept = kept()
 answer = arrays(work(folder))
 for name, value in expected.items():
     assert value.dtype == answer[name].dtype and value.tobytes() == answer[name].tobytes(), name
