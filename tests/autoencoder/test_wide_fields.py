@@ -33,7 +33,7 @@ def moments(exp, sds, rho, means, rule=None):
     kernels = kernels_of(problem, form="nodes")
     drift = Drift(problem, kernels, Rule("hermite", 2) if isinstance(rule, tuple) else rule or Lattice(1e-6))
     if isinstance(rule, tuple):
-        drift.nodes = drift.nodes._replace(z=rule[0], w=rule[1])
+        drift.nodes = drift.nodes.replaced(z=rule[0], w=rule[1])
     n = len(sds)
     omega = np.outer(sds, sds) * np.where(np.eye(n) > 0, 1.0, rho)
     theta = np.reshape(means, (1, n, 1)) / (T * CENTRE)

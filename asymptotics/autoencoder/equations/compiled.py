@@ -85,12 +85,12 @@ MOVING = ("told", "fixed", "psi", "first", "second", "R", "L", "gammas", "number
 
 def stages(given: Given, count: int) -> Given:
     """The same with room for several stages of a step; `fill` says what they are."""
-    return given._replace(**{name: np.repeat(getattr(given, name), count, axis=0) for name in MOVING})
+    return given.replaced(**{name: np.repeat(getattr(given, name), count, axis=0) for name in MOVING})
 
 
 def without_held(given: Given) -> Given:
     """The same where q is taken as it is."""
-    return given._replace(held=given.held[:0], lift=given.lift[:0])
+    return given.replaced(held=given.held[:0], lift=given.lift[:0])
 
 
 def fill(given: Given, c: Coefficients, stage: int, tau: float, scale: float) -> None:
