@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError
 from ..common.output.power import detectable, shifts
@@ -64,13 +65,15 @@ def compare(theory: Averages, runs: Runs, *, level: float = LEVEL) -> Verdict:
     tau = np.asarray(runs.tau, dtype=float)
     own = averaged(settings, tau=tau if tau.size else None)
     found = list(predictions(settings, simulation, tau))
-    rows, skipped = judged(found, runs.values, [_moved(theory, own, f) for f in found])
+    rows, skipped = judged(
+        found, {name: runs.values(name) for name in runs.names}, [_moved(theory, own, f) for f in found]
+    )
     verdict = Verdict.of(rows, level=level, not_tested=tuple(skipped))
     return dataclasses.replace(verdict, power=_power(settings, simulation, tau, found, verdict))
 
 
 def judged(
-    found: list[Prediction], values: dict[str, Any], moved: list[float] | None = None
+    found: list[Prediction], values: Mapping[str, ArrayLike], moved: list[float] | None = None
 ) -> tuple[list[Row], list[tuple[str, str]]]:
     """Rows of what is compared, from the values of the single runs, and (name, reason) of what is not."""
     rows, skipped = [], []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -54,9 +52,9 @@ def stopping_curve(theory: Averages, ax: Axes | None = None) -> tuple[Figure, Ax
     return comparison(theory, ax=ax)
 
 
-def _measured(ax: Axes, runs: Any) -> None:
+def _measured(ax: Axes, runs: Runs) -> None:
     for name, colour in (("flow_train_loss", COLOURS[0]), ("flow_test_loss", COLOURS[1])):
-        mean, sem = np.asarray(runs.mean[name], float), np.asarray(runs.sem[name], float)
+        mean, sem = runs.mean(name), runs.sem(name)
         if mean.size:
             points(ax, runs.tau, mean / runs.dimension, sem / runs.dimension, color=colour)
 
@@ -96,10 +94,15 @@ def sweep_curve(sweep: Sweep, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Train and test loss per dimension and the cosine of two models against N; returns ``(figure, axes)``."""
     with style():
         figure, ax = axes_of(ax)
-        n, d = np.asarray(sweep.samples), sweep.columns["dimension"]
+        n, d = np.asarray(sweep.samples), sweep.points[0].dimension
         order = np.argsort(n)
         for name, label, colour in (("train_loss", "train", COLOURS[0]), ("test_loss", "test", COLOURS[1])):
-            ax.plot(n[order], np.asarray(sweep.columns[name])[order] / d, color=colour, label=label)
+            ax.plot(
+                n[order],
+                np.array([getattr(point, name) for point in sweep.points])[order] / d,
+                color=colour,
+                label=label,
+            )
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_xlabel("samples $N$")

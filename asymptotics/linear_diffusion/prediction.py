@@ -2,84 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..common.output.records import Record, Recorded
+from ..common.output.records import Recorded
 from ..common.output.results import Result, dataframe, to_builtin
+from ..common.output.tables import numbers
+from .averaged.optimum import BestRegularisation
+from .averaged.training import Stopping
+from .averaged.wishart import KlLimits
+from .diffusion.sampler import Sampled
 from .problem import OfProblem
-
-
-@dataclass(frozen=True)
-class KlLimits(Record):
-    """At c = 0 and γ = d/N < 1: both divergences per dimension for d → ∞, and γ/4."""
-
-    generated_target_per_dimension: float | None
-    target_generated_per_dimension: float | None
-    leading_order_per_dimension: float
-
-
-@dataclass(frozen=True)
-class BestRegularisation(Record):
-    """c that minimises KL(generated‖target) (``forward``) and KL(target‖generated) (``reverse``)."""
-
-    forward: float | None
-    reverse: float | None
-
 
 #: So many training times of the early-stopping curve are written out.
 SHOWN_TIMES = 12
-
-
-@dataclass(frozen=True)
-class Optimum(Record):
-    """The best stopping time, None where the loss falls for ever, and the test loss there."""
-
-    tau: float | None
-    loss: float
-
-
-@dataclass(frozen=True)
-class Curves(Record):
-    """Losses against training time with the terms of O(1) and O(1/N)."""
-
-    test_loss: list[float]
-    train_loss: list[float]
-    optimum: Optimum
-
-
-@dataclass(frozen=True)
-class Stopping(Record):
-    """Gradient flow at step t: losses against ``tau`` (``loss`` is the test loss), their optimum, and what corrections make of them."""
-
-    tau: list[float]
-    loss: list[float]
-    test_loss: list[float]
-    train_loss: list[float]
-    optimum: Optimum
-    corrected: Curves | None = None
-
-
-@dataclass(frozen=True)
-class Variances(Record):
-    """Variances of generated samples, a list along the modes for every choice of σ_t²."""
-
-    beta: list[float]
-    posterior: list[float]
-    exact: list[float]
-    flow: list[float]
-
-
-@dataclass(frozen=True)
-class Sampled(Record):
-    """The DDPM samples along modes with λ⁰ = ``eigenvalue``: variances, and the mean's factor; ``choice`` is the room's own σ_t²."""
-
-    eigenvalue: list[float]
-    choice: str
-    mean: list[float]
-    variance: Variances
-    variance_without_last_noise: Variances
 
 
 @dataclass(frozen=True)
@@ -233,52 +171,104 @@ class Averages(OfProblem, Recorded):
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
 
 
-def _flat(columns: dict[str, Any], length: int, prefix: str = "") -> dict[str, Any]:
-    """Lists of one number for each N, by dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in columns.items():
-        if isinstance(value, dict):
-            found |= _flat(value, length, f"{prefix}{name}.")
-        elif (
-            isinstance(value, list)
-            and len(value) == length
-            and all(v is None or isinstance(v, (int, float)) for v in value)
-        ):
-            found[f"{prefix}{name}"] = value
-    return found
+#: Fields that are those of all N.
+SHARED = ("dimension", "regularisation", "steps", "time", "spectrum", "alpha_bar", "d_eff", "sampler")
+
+
+def _transposed(entries: list[Any]) -> Any:
+    """A list of tables as a table of lists, to any depth."""
+    if not isinstance(entries[0], dict):
+        return entries
+    return {key: _transposed([entry.get(key) for entry in entries]) for key in entries[0]}
+
+
+def _entry(column: Any, k: int) -> Any:
+    """One of the tables again."""
+    return {key: _entry(c, k) for key, c in column.items()} if isinstance(column, dict) else column[k]
 
 
 @dataclass(frozen=True)
-class Sweep(Result):
-    """Averages for several N: the fields of `Averages` as lists, one entry for each of ``samples``.
+class Sweep(OfProblem, Result):
+    """Averages for several N: every field of `Averages` is an attribute, a list with one entry for each of ``samples``.
 
     In ``stopping`` the training times ``tau`` are the same for all N; ``loss`` has one list for each N.
+
+    Parameters
+    ----------
+    points : tuple of Averages
+        One an N.
+    experiment : dict
+        The tables, of the first N.
+    seconds : float
     """
 
     JSON: ClassVar[Mapping[str, str]] = {
         "samples": "numbers of samples N; every other field is that of one N as a list over these",
     }
 
-    samples: list[int]
-    columns: dict[str, Any] = field(default_factory=dict)
+    points: tuple[Averages, ...]
+    experiment: dict[str, Any]
+    seconds: float
 
-    def __getattr__(self, name: str) -> Any:
-        columns = self.__dict__.get("columns", {})
-        if name in columns:
-            return columns[name]
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    @property
+    def samples(self) -> list[int]:
+        """N."""
+        return [point.samples for point in self.points]
+
+    @functools.cached_property
+    def columns(self) -> dict[str, Any]:
+        """What `to_json` gives beside ``samples``."""
+        first, tables = self.points[0], [to_builtin(point._kept()) for point in self.points]
+        found = _transposed(tables) | {name: tables[0][name] for name in SHARED}
+        found["stopping"]["tau"] = first.stopping.tau
+        found["settings"] = first.experiment["linear_diffusion"]
+        found["notes"] = list(dict.fromkeys(f"N = {p.samples}: {note}" for p in self.points for note in p.notes))
+        found["seconds"] = self.seconds
+        return {name: column for name, column in found.items() if name not in ("samples", "experiment")}
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_") and name in self.columns:
+                return self.columns[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _stored(self) -> dict[str, Any]:
+        return self._kept() | {"points": [to_builtin(point._kept()) for point in self.points]}
+
+    @classmethod
+    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
+        if "columns" in stored:  # as in files of 0.1.0
+            columns, samples = stored["columns"], stored["samples"]
+            shared = {name: columns[name] for name in SHARED} | {"seconds": columns["seconds"] / len(samples)}
+            curve = columns["stopping"] | {"tau": [columns["stopping"]["tau"]] * len(samples)}
+            varied = {name: c for name, c in columns.items() if name not in {*shared, "notes", "settings"}}
+            varied |= {"stopping": curve}
+            points = []
+            for k, n in enumerate(samples):
+                own = {name: _entry(c, k) for name, c in varied.items()}
+                own |= shared | {"samples": n, "notes": [t for t in columns["notes"] if t.startswith(f"N = {n}:")]}
+                points.append({**own, "settings": {**columns["settings"], "samples": n}})
+            stored = {"points": points, "seconds": columns["seconds"], "settings": columns["settings"]}
+        restored = tuple(Averages(**Averages._restored(point)) for point in stored["points"])
+        return super()._restored(stored) | {"points": restored}
 
     def to_json(self) -> dict[str, Any]:
-        return {"samples": self.samples, **to_builtin(self.columns)}
+        return {"samples": self.samples, **self.columns}
 
     def to_dataframe(self) -> Any:
         """One row an N as a pandas DataFrame, the single numbers of `Averages` as columns (needs pandas)."""
-        return dataframe({"samples": self.samples, **_flat(self.columns, len(self.samples))}, "samples")
+        rows = [numbers(to_builtin(point._kept())) for point in self.points]
+        shared = (*SHARED, "samples", "seconds")
+        columns = {name: [row.get(name) for row in rows] for name in rows[0] if name not in shared}
+        return dataframe({"samples": self.samples, **columns}, "samples")
 
     def summary(self) -> str:
         names = ("train_loss", "test_loss", "kl_generated_target", "kl_target_generated", "kappa", "cosine_models")
         lines = [f"{'samples':>9} " + " ".join(f"{n:>20}" for n in names)]
-        for k, n in enumerate(self.samples):
-            row = [self.columns[name][k] for name in names]
-            lines.append(f"{n:>9} " + " ".join(f"{'–' if v is None else format(v, '.6g'):>20}" for v in row))
+        for point in self.points:
+            row = [getattr(point, name) for name in names]
+            lines.append(
+                f"{point.samples:>9} " + " ".join(f"{'–' if v is None else format(v, '.6g'):>20}" for v in row)
+            )
         return "\n".join(lines + [f"note: {note}" for note in self.columns["notes"]])

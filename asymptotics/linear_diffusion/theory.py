@@ -10,26 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, array, present
-from ..common.output.results import to_builtin
 from .averaged.agreement import effective_dimension, model_agreement, null_directions
 from .averaged.best import TRACES, best_curves, best_values
 from .averaged.divergences import averaged_divergences
 from .averaged.losses import loss_terms, total_losses
-from .averaged.optimum import optimal_regularisation
-from .averaged.training import averaged_training
-from .averaged.wishart import limits_per_dimension, wishart_averages
-from .diffusion.sampler import VARIANCES, generated_mean, generated_variance
-from .prediction import (
-    Averages,
-    BestRegularisation,
-    Curves,
-    KlLimits,
-    Optimum,
-    Sampled,
-    Stopping,
-    Sweep,
-    Variances,
-)
+from .averaged.optimum import BestRegularisation, optimal_regularisation
+from .averaged.training import Curves, Optimum, Stopping, averaged_training
+from .averaged.wishart import KlLimits, limits_per_dimension, wishart_averages
+from .diffusion.sampler import VARIANCES, Sampled, Variances, generated_mean, generated_variance
+from .prediction import Averages, Sweep
 from .problem import Problem
 from .resolvents.corrections import finite_size_corrections
 from .resolvents.equivalents import critical_kappa, deterministic_equivalents, null_space_mass
@@ -37,25 +26,6 @@ from .settings import LinearDiffusion
 
 #: How many modes of the target the ``sampler`` field shows unless told otherwise.
 SHOWN_MODES = 8
-
-
-#: Fields that do not depend on N: one value in a sweep.
-SHARED = frozenset(
-    [
-        "dimension",
-        "samples",
-        "regularisation",
-        "steps",
-        "time",
-        "spectrum",
-        "alpha_bar",
-        "d_eff",
-        "sampler",
-        "experiment",
-        "notes",
-        "seconds",
-    ]
-)
 
 
 def solve(
@@ -184,23 +154,7 @@ def sweep(settings: LinearDiffusion, samples: Sequence[int], **options: Any) -> 
     results = [averaged(settings.replace(samples=samples[0]), **options)]
     options = {**options, "tau": results[0].stopping.tau}
     results += [averaged(settings.replace(samples=n), **options) for n in samples[1:]]
-    columns: dict[str, Any] = {}
-    for f in dataclasses.fields(Averages):
-        column = [to_builtin(getattr(r, f.name)) for r in results]
-        columns[f.name] = column[0] if f.name in SHARED else _transposed(column)
-    columns["notes"] = list(dict.fromkeys(f"N = {r.samples}: {note}" for r in results for note in r.notes))
-    columns["seconds"] = sum(r.seconds for r in results)
-    columns["stopping"]["tau"] = results[0].stopping.tau
-    columns["settings"] = columns.pop("experiment")["linear_diffusion"]
-    del columns["samples"]
-    return Sweep([r.samples for r in results], columns)
-
-
-def _transposed(column: list[Any]) -> Any:
-    """A list of dicts as a dict of lists, to any depth."""
-    if isinstance(column[0], dict):
-        return {key: _transposed([entry.get(key) for entry in column]) for key in column[0]}
-    return column
+    return Sweep(tuple(results), results[0].experiment, sum(r.seconds for r in results))
 
 
 def _non_negative(name: str, value: Any) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..common.output.records import Record, Recorded
@@ -51,6 +51,25 @@ class Multistep(Record):
     hellinger_floor: float
     kl_floor: Floors
     kl_generated_target_flow: Parts
+
+
+@dataclass(frozen=True)
+class Along(Record):
+    """Fields of `Theory` at several numbers of ``samples``, a list each."""
+
+    samples: list[int]
+    log_det_rate: list[float | None]
+    trace_rate: list[float | None]
+    kl_generated_target: list[Parts]
+    kl_target_generated: list[float | None]
+    hellinger_squared: list[float]
+    log_bhattacharyya: list[float | None]
+    probability: list[float | None]
+    mixing_time: list[float]
+    h2_mixing: list[float]
+    h2_kernel: list[float]
+    h2_amise: list[float]
+    h2_mise: list[float]
 
 
 @dataclass(frozen=True)
@@ -137,14 +156,14 @@ class Theory(OfProblem, Recorded):
     asymptotic: AtSize
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
-    sweep: dict[str, Any] = field(default_factory=dict)
+    sweep: Along | None = None
     probability: float | None = None
     log_ratio: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         data = super().to_json()
         data["parameters"] = data.pop("experiment")
-        if not self.sweep:
+        if self.sweep is None:
             del data["sweep"]
         return data
 

@@ -15,7 +15,7 @@ from .closed_forms.divergences import Parts
 from .closed_forms.finite_size import mean_log_det, mean_log_overlap
 from .closed_forms.multistep import flow_divergence, log_noise_to_signal, multistep_fraction
 from .closed_forms.relative_distance import LEAST_DIMENSION, SHARE, relative_law
-from .prediction import AtSize, Bandwidths, GaussianTime, Multistep, Theory
+from .prediction import Along, AtSize, Bandwidths, GaussianTime, Multistep, Theory
 from .problem import Problem
 from .settings import OneStep, Sampling
 
@@ -109,13 +109,6 @@ def _flow(q: float, d: int, n: int) -> Parts:
     return Parts(None, None, None) if d == 1 else flow_divergence(q, d, n).finite()
 
 
-#: Numbers that a sweep has a list of.
-SWEPT = (
-    "log_det_rate", "trace_rate", "kl_generated_target", "kl_target_generated", "hellinger_squared",
-    "log_bhattacharyya", "probability", "mixing_time", "h2_mixing", "h2_kernel", "h2_amise", "h2_mise",
-)  # fmt: skip
-
-
 def solve(
     problem: Problem,
     sampler: Sampling | None = None,
@@ -141,8 +134,8 @@ def solve(
     if samples is None:
         return result
     points = [with_probability(at, predict(at.one_step, at.sampling)) for at in map(problem.at, samples)]
-    sweep = {name: to_builtin([getattr(point, name) for point in points]) for name in SWEPT}
-    return dataclasses.replace(result, sweep={"samples": list(samples), **sweep})
+    along = {f.name: [getattr(point, f.name) for point in points] for f in dataclasses.fields(Along)[1:]}
+    return dataclasses.replace(result, sweep=Along(list(samples), **along))
 
 
 def with_probability(problem: Problem, result: Theory) -> Theory:

@@ -56,7 +56,7 @@ def spectra(quick: bool) -> Drawing:
         ax.legend()
         ax = figure.add_subplot(grid[0, 3:])
         for name, label, colour in (("train_loss", "train", COLOURS[0]), ("test_loss", "test", COLOURS[1])):
-            ax.plot(sizes, np.array(losses.columns[name]) / 784, color=colour, label=label)
+            ax.plot(sizes, np.array(getattr(losses, name)) / 784, color=colour, label=label)
         ax.set(xscale="log", yscale="log", xlabel="samples $N$", ylabel="loss per dimension")
         ax.set_title("predicted losses, $c=10^{-3}$, step 100 of 1000")
         label_ticks(ax.yaxis, [0.03, 0.1, 0.3, 1])
@@ -78,7 +78,7 @@ def spectra(quick: bool) -> Drawing:
         "covariance; example digits and leading eigenvectors."
     )
     data = {"eigenvalues": mnist.eigenvalues, "eigenvectors": vectors[:, :3], "samples": sizes}
-    data |= {name: np.array(losses.columns[name]) for name in ("train_loss", "test_loss")}
+    data |= {name: np.array(getattr(losses, name)) for name in ("train_loss", "test_loss")}
     ratio = mnist.trace**2 / float(np.square(mnist.eigenvalues).sum())
     seen = float(subset.eigenvalues[:100].sum() / mnist.eigenvalues[:100].sum() - 1)
     closeness = (
@@ -169,14 +169,14 @@ def images(quick: bool) -> Drawing:
     with style() as plt:
         figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.9), layout="constrained")
         for k, (name, measured) in enumerate((("train", found.train), ("test", found.test))):
-            axes[0].plot(lines, np.array(theory.columns[f"{name}_loss"]) / 784, color=COLOURS[k], label=name)
+            axes[0].plot(lines, np.array(getattr(theory, f"{name}_loss")) / 784, color=COLOURS[k], label=name)
             points(
                 axes[0], found.samples, measured[:, 0] / 784, measured[:, 1] / 784, color=COLOURS[k], linestyle="none"
             )
         axes[0].set(xscale="log", yscale="log", xlabel="samples $N$", ylabel="loss per dimension")
         label_ticks(axes[0].yaxis, [0.03, 0.1, 0.3, 1])
         axes[0].legend()
-        axes[1].plot(lines, theory.columns["cosine_models"], color=COLOURS[2])
+        axes[1].plot(lines, [p.cosine_models for p in theory.points], color=COLOURS[2])
         points(axes[1], found.samples, found.agreement[:, 0], found.agreement[:, 1], color=COLOURS[2], linestyle="none")
         axes[1].set(xscale="log", xlabel="samples $N$", ylabel="cosine of two models")
     caption = (
@@ -189,7 +189,7 @@ def images(quick: bool) -> Drawing:
         f"N = {n}: {100 * g:+.1f} ± {100 * s:.1f} %" for n, (g, s) in zip(found.samples, found.gap, strict=True)
     )
     data = {"samples": found.samples, "train": found.train, "test": found.test, "agreement": found.agreement}
-    data |= {"line_samples": lines, "theory_test": np.array(theory.columns["test_loss"])}
+    data |= {"line_samples": lines, "theory_test": np.array([p.test_loss for p in theory.points])}
     source = f"{PAPER}, Figure 1(h): predicted losses, here with real digits"
     return Drawing(
         figure, caption, source, data, DIGITS, f"test loss of real digits over that of Gaussian data: {gaps}"

@@ -65,7 +65,7 @@ def _against_samples(curves: list[_Curve], quick: bool, caption: str) -> Drawing
             )
             pairs += found
             for ax, name in zip(axes.flat, names, strict=True):
-                column = np.array([np.nan if v is None else v for v in theory.columns[name]], dtype=float)
+                column = np.array([np.nan if v is None else v for v in getattr(theory, name)], dtype=float)
                 # A dashed line above the full ones, its points hollow: what coincides shows both.
                 place = 4 if curve.dashed and curve.simulated else 2 + k / 10
                 ax.plot(lines / dimension, column / dimension, color=curve.colour, label=curve.label,
@@ -180,7 +180,7 @@ def agreement(quick: bool) -> Drawing:
             found = [measured_by(_settings(dimension, exponent, int(n), 0.0), runs) for n in at]
             pairs += found
             for ax, name in zip(axes, ("cosine_models", "cosine_truth"), strict=True):
-                column = np.array(theory.columns[name])
+                column = np.array(getattr(theory, name))
                 ax.plot(lines / dimension, column, color=COLOURS[k], label=f"$k={exponent:g}$")
                 put_verdict(ax, at / dimension, [r for _, r in found], name, 1.0, COLOURS[k])
                 data[f"{name} k={exponent:g}"] = column

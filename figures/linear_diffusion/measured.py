@@ -71,7 +71,7 @@ def verdict_of(pairs: list[tuple[Averages, Runs]]) -> str:
 
 def put_verdict(ax: Any, x: Any, runs: list[Runs], name: str, scale: float, colour: str, **options: Any) -> None:
     """Simulation points of one quantity (where it is finite), divided by ``scale``."""
-    kept = [(n, r.mean[name], r.sem[name]) for n, r in zip(x, runs, strict=True) if r.mean[name] is not None]
+    kept = [(n, r.mean(name), r.sem(name)) for n, r in zip(x, runs, strict=True) if np.isfinite(r.mean(name))]
     if kept:
         n, mean, sem = (np.array(column, dtype=float) for column in zip(*kept, strict=True))
         points(ax, n, mean / scale, sem / scale, **{"color": colour, "linestyle": "none"} | options)

@@ -79,7 +79,7 @@ def test_very_wide_fields_see_signs(activation, rho, shift):
     [
         ("tanh", (6.0, 8.0), 0.5, (1.0, -4.0)),
         ("softplus", (9.0, 9.0), -0.6, (2.0, 5.0)),
-        ("tanh(2*x-3)", (5.0, 4.0), 0.3, (5.0, 0.0)),
+        pytest.param("tanh(2*x-3)", (5.0, 4.0), 0.3, (5.0, 0.0), marks=pytest.mark.slow),
         ("tanh", (3.0, 3.0, 0.7), 0.2, (0.0, 1.0, -1.0)),
     ],
 )

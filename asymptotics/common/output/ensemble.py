@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .results import Result, dataframe
+from ..input.renamed import say_renamed
+from .results import Result, dataframe, to_builtin
 
 
 def spread(values: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -91,6 +92,36 @@ class PerRun:
     def sem(self, name: str) -> np.ndarray:
         """Standard error of the mean over runs; NaN of a single run."""
         return standard_error(self.values(name))
+
+
+class ByName(Mapping[str, Any]):
+    """A statistic of what has this name, ``runs.mean("test_loss")``, or ``runs.mean.test_loss`` in plain numbers.
+
+    As the mapping that it was until 0.2 it warns.
+    """
+
+    def __init__(self, statistic: Callable[[str], np.ndarray], names: Sequence[str]) -> None:
+        self.statistic, self.names = statistic, names
+
+    def __call__(self, name: str) -> np.ndarray:
+        return self.statistic(name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self.names:
+            raise AttributeError(name)
+        return to_builtin(self.statistic(name))
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.names:
+            raise KeyError(name)
+        say_renamed(f"[{name!r}]", f"({name!r})")
+        return getattr(self, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 class Measured:

@@ -40,9 +40,11 @@ def records_of(kind: type) -> dict[str, type[Record]]:
 
 
 def restored(kind: type[Record] | None, value: Any) -> Any:
-    """A stored value as the record that it was; nothing is None."""
+    """A stored value as the record that it was, a list as a list of them; nothing is None."""
     if kind is None:
         return value
+    if isinstance(value, list):
+        return [restored(kind, v) for v in value]
     return kind.from_table(value) if value else None
 
 

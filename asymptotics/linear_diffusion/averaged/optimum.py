@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from ...common.output.records import Record
 from ..resolvents.corrections import expansion
 from ..resolvents.equivalents import critical_kappa, degrees_of_freedom
+
+
+@dataclass(frozen=True)
+class BestRegularisation(Record):
+    """c that minimises KL(generated‖target) (``forward``) and KL(target‖generated) (``reverse``)."""
+
+    forward: float | None
+    reverse: float | None
 
 
 def optimal_regularisation(eigenvalues: np.ndarray, samples: int) -> tuple[float | None, float | None]:

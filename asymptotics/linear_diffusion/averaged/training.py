@@ -10,11 +10,41 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...common.input.checks import array, number
+from ...common.output.records import Record
 from ..diffusion.relaxation import relaxation
 from ..diffusion.schedule import Schedule
 from ..resolvents.contour import Resolvent, resolvent, upper_edge
 from ..resolvents.equivalents import degrees_of_freedom
 from ..resolvents.orders import by_order
+
+
+@dataclass(frozen=True)
+class Optimum(Record):
+    """The best stopping time, None where the loss falls for ever, and the test loss there."""
+
+    tau: float | None
+    loss: float
+
+
+@dataclass(frozen=True)
+class Curves(Record):
+    """Losses against training time with the terms of O(1) and O(1/N)."""
+
+    test_loss: list[float]
+    train_loss: list[float]
+    optimum: Optimum
+
+
+@dataclass(frozen=True)
+class Stopping(Record):
+    """Gradient flow at step t: losses against ``tau`` (``loss`` is the test loss), their optimum, and what corrections make of them."""
+
+    tau: list[float]
+    loss: list[float]
+    test_loss: list[float]
+    train_loss: list[float]
+    optimum: Optimum
+    corrected: Curves | None = None
 
 
 @dataclass(frozen=True)

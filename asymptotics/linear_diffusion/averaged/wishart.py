@@ -10,6 +10,16 @@ from ...common.input.checks import integer, number
 from ...common.numerics.laws.wishart import mean_log_det_ratio as mean_log_det_ratio
 from ...common.numerics.laws.wishart import wishart_kl_generated_target as wishart_kl_generated_target
 from ...common.numerics.laws.wishart import wishart_kl_target_generated as wishart_kl_target_generated
+from ...common.output.records import Record
+
+
+@dataclass(frozen=True)
+class KlLimits(Record):
+    """At c = 0 and γ = d/N < 1: both divergences per dimension for d → ∞, and γ/4."""
+
+    generated_target_per_dimension: float | None
+    target_generated_per_dimension: float | None
+    leading_order_per_dimension: float
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,35 @@ References: Merger and Goldt 2025 (arXiv 2505.24769); Ho, Jain and Abbeel 2020 (
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...common.input.checks import array, choice, number
+from ...common.output.records import Record
 from .schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Variances(Record):
+    """Variances of generated samples, a list along the modes for every choice of σ_t²."""
+
+    beta: list[float]
+    posterior: list[float]
+    exact: list[float]
+    flow: list[float]
+
+
+@dataclass(frozen=True)
+class Sampled(Record):
+    """The DDPM samples along modes with λ⁰ = ``eigenvalue``: variances, and the mean's factor; ``choice`` is the room's own σ_t²."""
+
+    eigenvalue: list[float]
+    choice: str
+    mean: list[float]
+    variance: Variances
+    variance_without_last_noise: Variances
+
 
 #: σ_t² = β_t; β̃_t = β_t (1−ᾱ_{t−1})/(1−ᾱ_t); β_t s_{t−1}/s_t (exact for each mode); the deterministic flow as T → ∞.
 VARIANCES = ("beta", "posterior", "exact", "flow")

@@ -7,6 +7,7 @@ references to all arrays in every function. A `Block` is one number everywhere, 
 from __future__ import annotations
 
 import dataclasses
+import math
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
@@ -97,22 +98,43 @@ class Block:
 
     #: Its type in compiled code.
     _numba_type_: ClassVar[BlockType]
+    #: NumPy's types of the numbers of its arrays, in their order.
+    _numbers: ClassVar[tuple[np.dtype[Any], ...]]
+
+    @classmethod
+    def packed(cls, **arrays: np.ndarray | tuple[int, ...]) -> Self:
+        """One of copies of arrays, or of new ones of the given shapes, that all stand in one piece of memory."""
+        shapes = [arrays[name] for name in cls._numba_type_.arrays]
+        shapes = [each if type(each) is tuple else each.shape for each in shapes]
+        sizes = [math.prod(shape) for shape in shapes]
+        memory = np.empty(sum(sizes))
+        at, first, words, made = 0, _address(memory), [], []
+        for name, kind, shape, size in zip(cls._numba_type_.arrays, cls._numbers, shapes, sizes, strict=True):
+            words += (first + 8 * at, *shape)
+            array = np.ndarray(shape, kind, memory, 8 * at)
+            if type(arrays[name]) is not tuple:
+                array[...] = arrays[name]
+            made.append(array)
+            at += size
+        new = cls(*made)
+        new.__dict__["_words"] = np.array(words, dtype=np.int64)
+        return new
 
     @cached_property
     def _words(self) -> np.ndarray:
         """Address and lengths of every array."""
         words: list[int] = []
-        for name, kind in self._numba_type_.arrays.items():
+        for (name, kind), number in zip(self._numba_type_.arrays.items(), self._numbers, strict=True):
             array = getattr(self, name)
-            if not (array.flags.c_contiguous and array.ndim == kind.ndim and array.dtype.name == kind.dtype.name):
+            if not (array.dtype == number and array.ndim == kind.ndim and array.flags.c_contiguous):
                 raise TypeError(f"{name}: is {array.dtype} {array.shape}, must be {kind}")
-            words += (array.__array_interface__["data"][0], *array.shape)
+            words += (_address(array), *array.shape)
         return np.array(words, dtype=np.int64)
 
     @cached_property
     def address(self) -> int:
         """Where compiled code finds the arrays, as long as this lives."""
-        return int(self._words.__array_interface__["data"][0])
+        return _address(self._words)
 
     def replaced(self, **arrays: np.ndarray) -> Self:
         """The same with other arrays."""
@@ -123,9 +145,14 @@ class Block:
         return type(self), tuple(getattr(self, name) for name in self._numba_type_.arrays)
 
 
+def _address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
 def block(kind: type[Block]) -> Any:
     """The numba type of a class of blocks, from the annotations of its fields; what compiled code is declared with."""
     hints = get_type_hints(kind, include_extras=True)
     arrays = tuple((each.name, get_args(hints[each.name])[1]) for each in dataclasses.fields(kind))
     kind._numba_type_ = BlockType(kind.__name__, arrays)
+    kind._numbers = tuple(np.dtype(of.dtype.name) for _, of in arrays)
     return kind._numba_type_

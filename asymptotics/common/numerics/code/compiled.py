@@ -12,11 +12,13 @@ import hashlib
 import logging
 import pickle
 from collections.abc import Callable
+from functools import cache as cache_once
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numba
 import numpy as np
+from llvmlite.binding import parse_assembly
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.runtime import rtsys
 
@@ -55,8 +57,31 @@ class _Locator:
         return str(self._line)
 
 
+@cache_once
+def _nothing() -> bytes:
+    """An empty module of LLVM."""
+    return bytes(parse_assembly("").as_bitcode())
+
+
 class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = [_Locator]  # noqa: RUF012  # as numba has it
+
+    def reduce(self, found: Any) -> Any:
+        """What is kept of a compiled function: its machine code. What numba would link into callers is never asked for.
+
+        (Callers take the `inner` twin; reading it takes as long as reading the machine code.)
+        """
+        (name, kind, (machine, _)), *rest = super().reduce(found)
+        return (name, kind, (machine, _nothing())), *rest
+
+    def rebuild(self, target_context: Any, kept: Any) -> Any:
+        """A compiled function from what was kept of it: the engine is told what names its machine code has."""
+        description = kept[1]
+        target_context.codegen()._engine._defined_symbols |= {
+            description.llvm_func_name, description.llvm_cpython_wrapper_name, description.llvm_cfunc_wrapper_name,
+            description.env_name,
+        }  # fmt: skip
+        return super().rebuild(target_context, kept)
 
 
 class _File(IndexDataCacheFile):  # type: ignore[misc]
