@@ -19,7 +19,7 @@ import contextlib, dataclasses, os, pathlib, random, signal, sys, time
 import numpy as np
 import asymptotics as asy
 
-SMALL = {"dimension": 800, "runs": 4, "samples": 200}
+SMALL = {"dimension": 800, "runs": 2, "samples": 200}
 
 
 def simulated(folder):
@@ -98,7 +98,7 @@ print(len(expected), killed, len(kept), f"{longest:.2f}")
 @pytest.mark.parametrize(
     ("work", "moments"),
     [
-        ("simulated", 8),
+        ("simulated", 4),
         *(pytest.param(work, 20, marks=pytest.mark.slow) for work in ("simulated", "chained", "reduced")),
     ],
 )
@@ -117,7 +117,7 @@ def test_killed_at_random_moments(tmp_path, work, moments):
 
 def _no_orphans(folder: Path) -> None:
     """The workers of the killed processes are gone too."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         names = []
         for process in Path("/proc").glob("[0-9]*"):
@@ -135,15 +135,16 @@ def _command(*arguments):
     return [sys.executable, "-m", "asymptotics", *arguments]
 
 
-LONG = [
-    "three-clusters",
-    "--set",
-    "simulation.dimension=2000",
-    "--set",
-    "simulation.runs=6",
-    "--set",
-    "simulation.samples=20",
-]
+def _wait(process, condition):
+    """However slow the machine is: until it holds, or the process has ended, which it must not."""
+    while not condition():
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+LONG = ["three-clusters"]
+for change in ("simulation.dimension=2000", "simulation.runs=6", "simulation.samples=20", "training.tau=1"):
+    LONG += ["--set", change]
 
 
 def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path):
@@ -156,14 +157,12 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path):
         process = subprocess.Popen(
             _command("simulate", *options), stderr=subprocess.PIPE, text=True, start_new_session=True
         )
-        end = time.monotonic() + 120
-        while time.monotonic() < end and len(list(keep.glob("run-*.npz"))) <= there:
-            time.sleep(0.02)
+        _wait(process, lambda there=there: len(list(keep.glob("run-*.npz"))) > there)
         if group:
             os.killpg(process.pid, signal.SIGINT)
         else:
             process.send_signal(signal.SIGINT)
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=300)[1]
         assert process.returncode == 130, error
         # (On a busy machine a run has been announced as long before.)
         (last,) = [line for line in error.splitlines() if "at this pace" not in line]
@@ -184,7 +183,7 @@ def test_ctrl_c_without_a_checkpoint_says_so(tmp_path):
     while "run 0 done" not in process.stderr.readline():
         pass
     os.killpg(process.pid, signal.SIGINT)
-    error = process.communicate(timeout=60)[1]
+    error = process.communicate(timeout=300)[1]
     assert process.returncode == 130 and "nothing is kept" in error and "Traceback" not in error
 
 
@@ -196,11 +195,9 @@ def test_a_killed_worker_is_one_line_and_loses_only_its_own_run(tmp_path):
     keep = tmp_path / "keep"
     command = _command("simulate", *LONG, "--checkpoint", str(keep), "--checkpoint-every", "0.1", "--workers", "2")
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        end = time.monotonic() + 120
-        while time.monotonic() < end and not [p for p in keep.glob("run-*.npz") if "state" not in p.name]:
-            time.sleep(0.02)
+        _wait(process, lambda: [p for p in keep.glob("run-*.npz") if "state" not in p.name])
         os.kill(_children(process.pid)[0], signal.SIGKILL)
-        error = process.communicate(timeout=60)[1]
+        error = process.communicate(timeout=300)[1]
     assert process.returncode == 3
     assert error.count("\n") == 1 and "a worker process was killed" in error and "are kept in" in error, error
     assert subprocess.run(command, capture_output=True).returncode == 0
@@ -237,10 +234,10 @@ def test_bad_checkpoints_are_one_line(tmp_path):
 
 
 SWEEP = """
-import os, random, signal, sys, time
+import os, pathlib, signal, sys, time
 import asymptotics as asy
 
-OVER = {"training.tau": [0.5, 1.0, 1.5, 2.0], "simulation.seed": [0, 1, 2]}
+OVER = {"training.tau": [0.5, 1.0], "simulation.seed": [0, 1, 2]}
 
 
 def work(folder):
@@ -248,23 +245,25 @@ def work(folder):
     return asy.sweep(exp, OVER, out=folder, simulate=True, workers=2, progress=False)
 
 
+def kept():
+    return len(list(pathlib.Path(sys.argv[2]).glob("points/*.json")))
+
+
 # Kernels are loaded here, so that they are there in every child.
 asy.simulate("three-clusters", dimension=100, runs=2, workers=1)
 asy.solve("three-clusters")
-begun = time.monotonic()
 work(sys.argv[1])
-longest = 0.6 * (time.monotonic() - begun)
-rng = random.Random(0)
-for attempt in range(8):
+for points in (1, 3):
     child = os.fork()
     if child == 0:
         work(sys.argv[2])
         os._exit(0)
-    time.sleep(rng.uniform(0.0, longest))
+    while kept() < points:
+        time.sleep(0.002)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-table = work(sys.argv[2])
-print(table.reused)
+there = kept()
+print(work(sys.argv[2]).reused == there >= 3)
 """
 
 
@@ -275,8 +274,7 @@ def test_a_killed_sweep_goes_on(tmp_path):
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 1
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
     def timeless(path):
         rows = list(csv.reader(path.read_text().splitlines()))

@@ -49,8 +49,8 @@ def judge(exp):
     return path
 
 
-#: The others are those of the variants below, or of the reference experiment.
-SLOW = ("tied", "tied-noise", "no_skip", "untied", "scaled")
+#: The others are those of the variants below, or of the reference experiment; a velocity against the chain: `test_fluctuations`.
+SLOW = ("tied", "tied-noise", "tied-velocity", "no_skip", "untied", "scaled")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in CASES])

@@ -44,8 +44,8 @@ def test_statistic_is_the_squared_distance():
 
 
 def test_p_values_are_uniform_where_the_theory_is_right(path):
-    """600 ensembles of one run, and 120 of five, at d = 500."""
-    runs = simulate(path.problem, dimension=500, runs=600, tau=[1.0, 2.0], seed=11, workers=1)
+    """400 ensembles of one run, and 80 of five, at d = 500."""
+    runs = simulate(path.problem, dimension=500, runs=400, tau=[1.0, 2.0], seed=11, workers=1)
     for size in (1, 5):
         p = p_values(path, runs, size)
         assert stats.kstest(p, "uniform").pvalue > 1e-3

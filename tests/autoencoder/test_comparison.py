@@ -28,7 +28,12 @@ def test_right_theory_passes(three_clusters, three_clusters_path, runs):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"training.weight_decay": 0.1 * 1.5}, {"target.eigenvalues": [[1.05]]}, {"training.times": [0.7 * 1.05]}]
+    "wrong",
+    [
+        {"training.weight_decay": 0.1 * 1.5},
+        pytest.param({"target.eigenvalues": [[1.05]]}, marks=pytest.mark.slow),
+        {"training.times": [0.7 * 1.05]},
+    ],
 )
 def test_theory_of_another_experiment_fails(three_clusters, runs, wrong):
     path = asy.solve(three_clusters.replace(wrong))

@@ -68,7 +68,7 @@ CASES = {
     ),
     "shared sample": ({"hidden_units": 1}, {"times": [0.3, 0.6, 0.8]}),
     "shared sample, untied": ({"architecture": "untied", "hidden_units": 1, "shift": 0.5}, {"times": [0.3, 0.7]}),
-    "trainable scale": ({"architecture": "scaled", "activation": "softplus", "parameters": [1.2]}, {}),
+    "trainable scale": ({"architecture": "scaled", "hidden_units": 1, "activation": "softplus", "parameters": [1.2]}, {}),
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def chain() -> Collapse:
 
 @pytest.fixture(scope="module")
 def runs() -> CollapseRuns:
-    changed = experiment(simulation__dimension=400, simulation__runs=12, simulation__samples=500, simulation__seed=3)
+    changed = experiment(simulation__dimension=400, simulation__runs=8, simulation__samples=500, simulation__seed=3)
     return simulate_generations(changed.problem, progress=False)
 
 

@@ -310,10 +310,6 @@ def test_bad_input(trained) -> None:
         sample_complexity(path, measure="angle")
     with pytest.raises(InputError, match="threshold"):
         sample_complexity(path, threshold=1.0)
-    noise = asy.Experiment(
-        target={"centroids": [[1.0]]},
-        denoiser={"predicts": "noise", "init": {"centroids": 0.3}},
-        training={"times": [0.5], "learning_rate": 0.1, "tau": 0.1},
-    )
+    noise = replace(problem, denoiser=problem.denoiser.replace(predicts="noise"))
     with pytest.raises(InputError, match="determines no score"):
-        score_error(noise.problem, asy.solve(noise, tolerance=1e-4)(0.1), 0.0)
+        score_error(noise, at, 0.0)

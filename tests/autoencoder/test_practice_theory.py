@@ -134,8 +134,9 @@ def test_labels_that_say_nothing_are_none() -> None:
     np.testing.assert_allclose(guided, told, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_declared_optimiser_is_the_momentum_of_the_file(reference) -> None:
-    """Heavy ball written out as R and A over two vectors of a declared denoiser."""
+    """Heavy ball written out as R and A over two vectors of a declared denoiser (quick: `test_practised_fluctuations`, of three)."""
     import sympy
 
     from derivations import Denoiser, Optimiser, derive, local_field

@@ -75,7 +75,11 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+#: Of these the quick ones have batches, shared and random times, biases, frozen vectors and rates.
+SLOW = ("small atoms", "an atom without a rest")
+
+
+@pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in SLOW)) for c in CASES])
 def test_one_law_where_every_term_of_order_one_over_d_counts(case):
     """Small d, large η: nothing of higher order is negligible, and atoms are hardly larger than the frame."""
     denoiser, training, d = CASES[case]
@@ -91,8 +95,8 @@ def test_one_law_of_drawn_starts():
     init = p.denoiser.init.replace(random=0.5)
     p = dataclasses.replace(p, denoiser=p.denoiser.replace(init=init))
     start = (np.array([[0.3, 0.0], [0.0, -0.3]]), 0.5)
-    x = full(p, 12, 2000, [0.0, 1.0], 5, theta=None, q=None, start=start)
-    y = reduced(p, 12, 2000, [0.0, 1.0], 6, initial="drawn")
+    x = full(p, 12, 1000, [0.0, 1.0], 5, theta=None, q=None, start=start)
+    y = reduced(p, 12, 1000, [0.0, 1.0], 6, initial="drawn")
     for k in (0, 1):
         one_law(x[:, k], y[:, k])
 
@@ -155,18 +159,21 @@ def test_bad_input():
         Chain(setup, 0)
 
 
-@pytest.mark.parametrize(
-    ("denoiser", "training"),
-    [
-        ({"hidden_units": 2}, {"times": [0.6]}),
-        ({"architecture": "untied_bias", "hidden_units": 1, "activation": "sigmoid"}, {"times": [0.3, 0.7], "average": "random"}),
-    ],
-)  # fmt: skip
-def test_steps_compiled_for_a_problem_are_the_same_steps(denoiser, training):
+def _random_times() -> Problem:
+    denoiser = {
+        "architecture": "untied_bias",
+        "hidden_units": 1,
+        "skip": 0.3,
+        "init": {"centroids": 0.3, "random": 0.4},
+    }
+    training = {"times": [0.3, 0.7], "average": "random", "learning_rate": 0.2, "weight_decay": 0.5, "tau": 1.0}
+    return Problem.from_tables({"target": TARGET, "denoiser": denoiser, "training": training})
+
+
+@pytest.mark.parametrize("problem", [REFERENCE, _random_times()], ids=["reference", "random times"])
+def test_steps_compiled_for_a_problem_are_the_same_steps(problem):
     """For long trainings the compiler knows network and sizes: nothing else of a step is different."""
-    tables = {"target": TARGET, "denoiser": {"skip": 0.3, "init": {"centroids": 0.3, "random": 0.4}} | denoiser}
-    tables["training"] = {"learning_rate": 0.2, "weight_decay": 0.5, "tau": 1.0} | training
-    setup = sgd_problem(Problem.from_tables(tables), dimension=10**4)
+    setup = sgd_problem(problem, dimension=10**4)
     general, long = Chain(setup, 3), Chain(setup, 3)
     general._advance, long._advance = steps_of("any"), long.compiled()
     for chain in (general, long):

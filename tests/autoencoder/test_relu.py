@@ -29,8 +29,9 @@ def four_units():
 
 
 def _drift(experiment, form, rule):
+    """In arrays, which need no compiler (what is compiled is the same: `test_activations`)."""
     problem = experiment.problem
-    drift = Drift(problem, kernels_of(problem, form=form), rule)
+    drift = Drift(problem, kernels_of(problem, form=form, backend="numpy"), rule)
     y = initial_state(problem, drift)
     return np.append(drift(0.0, y), drift.loss(y)), drift.kernels
 
@@ -88,7 +89,7 @@ def test_three_centred_ramps_in_closed_form_equal_the_regression_form():
 def test_centred_fields_have_the_arcsine_and_arc_cosine_kernels(activation):
     """P_ab = −E[σ_a σ_b]: (2/π) arcsin (Williams 1997); √(ab)(√(1−ρ²) + ρ(π − arccos ρ))/2π (Cho and Saul 2009)."""
     problem = asy.Experiment(**CENTRED).replace({"denoiser.activation": activation}).problem
-    drift = Drift(problem, kernels_of(problem), Rule("hermite", 1))
+    drift = Drift(problem, kernels_of(problem, backend="numpy"), Rule("hermite", 1))
     theta, q = problem.initial_overlaps()
     moments = drift.moments(theta, q, 0.3, np.empty(0))[0]
     omega = (0.4**2 + 0.6**2 * 1.7) * q[0]

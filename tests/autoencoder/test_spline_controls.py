@@ -97,22 +97,28 @@ def test_a_weight_decay_along_the_training_is_the_expression_s() -> None:
 
 
 def test_command_line(tmp_path, capsys) -> None:
+    """The contract's fields, with both protocols in R^d."""
     file = tmp_path / "searching.toml"
     file.write_text(
-        "[target]\ncentroids = [[2.0], [-2.0]]\n[denoiser.init]\nTheta = [[0.05]]\nQ = [[0.08]]\n"
+        '[target]\ncentroids = [[2.0], [-2.0]]\n[denoiser]\nactivation = "linear"\n'
+        "[denoiser.init]\nTheta = [[0.05]]\nQ = [[0.08]]\n"
         "[training]\ntimes = [0.5]\nlearning_rate = 0.2\nweight_decay = 0.05\ntau = 0.5\n"
         "[simulation]\ndimension = 100\nruns = 2\n"
     )
-    options = ["--control", "training.learning_rate=0.05:1:1", "--basis", "spline", "--starts", "1", "--workers", "1"]
+    options = ["--control", "training.learning_rate=0.3:0.5:1", "--basis", "spline", "--starts", "1", "--workers", "1"]
     kept = tmp_path / "optimum.npz"
     assert cli.main(["optimise", str(file), *options, "--json", "--save", str(kept)]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert {"objective", "baseline", "constant", "optimum", "simulated"} <= set(found)
+    assert set(found["constant"]) >= {"value", "control"}
+    assert set(found["optimum"]) >= {"value", "control", "knots", "residual", "starts"}
     assert found["optimum"]["basis"] == "spline" and len(found["optimum"]["coefficients"]) == 4
-    assert found["optimum"]["value"] <= found["constant"]["value"]
+    assert found["optimum"]["value"] < found["constant"]["value"] < found["baseline"]
+    assert all(set(found["simulated"][name]) == {"mean", "sem"} for name in ("constant", "optimum"))
     assert found["simulated"]["optimum"]["mean"] == pytest.approx(found["optimum"]["value"], abs=1.0)
     optimum = Optimum.load(kept)
     eta = optimum.control(np.linspace(0, optimum.horizon, 101))
-    assert np.all((eta >= 0.05) & (eta <= 1)) and eta[[0, 100]] == pytest.approx(found["optimum"]["control"])
+    assert np.all((eta >= 0.3) & (eta <= 0.5)) and eta[[0, 100]] == pytest.approx(found["optimum"]["control"])
     assert optimum.plot()[0] is not None and "splines of 1 pieces" in optimum.summary()
     assert cli.main(["optimise", str(file), *options[:3], "splines"]) == 2
     assert "basis" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_cells_of_opposite_means_share_their_moments(three_clusters, hidden, act
     y = 2 * initial_state(problem, drift)
     assert (len(drift.given.parity) > 0) == (activation != "sigmoid") and drift.given.twin.tolist() == [-1, 1, 0]
     shared = drift(0.0, y)
-    drift.given = drift.given._replace(parity=np.zeros(0))
+    drift.given = drift.given.replaced(parity=np.zeros(0))
     assert shared == pytest.approx(drift(0.0, y), abs=1e-13)
 
 

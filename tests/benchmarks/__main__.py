@@ -146,7 +146,7 @@ def _wide(deviation: float, goal: str) -> tuple[str, Job | None, Job, str, int]:
     x = np.arange(-6.4, 6.4, 0.5 / deviation)
     z = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1).reshape(-1, 2)
     w = np.exp(-np.sum(z * z, axis=1) / 2)
-    by_hand.nodes = by_hand.nodes._replace(z=z, w=w / w.sum())
+    by_hand.nodes = by_hand.nodes.replaced(z=z, w=w / w.sum())
     drift(0.0, y)
     return f"grid of {len(w)}", lambda: by_hand(0.0, y), lambda: drift(0.0, y), f"{goal}: {drift.nodes.mode[USED]}", 20
 

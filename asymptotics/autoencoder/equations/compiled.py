@@ -29,35 +29,14 @@ def given_of(coefficients: Coefficients, kernels: Kernels) -> Given:
     columns[6] = kernels.column("N0_1_1")
     columns[7] = kernels.column("potential") - kernels.parameters
     K, P, T = c.c.shape[1], c.optimiser.size, len(c.times)
-    pi, centroids, t, varsigma, mass, labels = (
-        np.array(x, dtype=np.float64, order="C") for x in (c.pi, c.c, c.t, c.varsigma, c.mass, c.told)
-    )
-    twin = twins(centroids, varsigma, labels)
-    parity = kernels.parity if np.any(twin >= 0) else np.zeros(0)
-    given = Given(
-        pi=pi,
-        c=centroids,
-        t=t,
-        varsigma=varsigma,
-        mass=mass,
-        labels=labels,
-        held=np.zeros(0, dtype=np.int64),
-        lift=np.zeros((0, K, K)),
-        encoders=encoders,
-        decoders=decoders,
-        columns=columns,
-        twin=twin,
-        parity=parity,
-        told=np.empty((1, 5, T)),
-        fixed=np.empty((1, T)),
-        psi=np.empty((1, len(c.start.psi), T)),
-        first=np.empty((1, T)),
-        second=np.empty((1, T)),
-        R=np.empty((1, P, c.optimiser.p)),
-        L=np.empty((1, P, P)),
-        gammas=np.empty((1, len(c.optimiser.averages))),
-        numbers=np.empty((1, 5)),
-    )
+    twin = twins(c.c, c.varsigma, c.told)
+    given = Given.packed(
+        pi=c.pi, c=c.c, t=c.t, varsigma=c.varsigma, mass=c.mass, labels=c.told, held=(0,), lift=(0, K, K),
+        encoders=encoders, decoders=decoders, columns=columns, twin=twin,
+        parity=kernels.parity if np.any(twin >= 0) else (0,), told=(1, 5, T), fixed=(1, T),
+        psi=(1, len(c.start.psi), T), first=(1, T), second=(1, T), R=(1, P, c.optimiser.p), L=(1, P, P),
+        gammas=(1, len(c.optimiser.averages)), numbers=(1, 5),
+    )  # fmt: skip
     fill(given, c, 0, 0.0, 1.0)
     return given
 
@@ -85,12 +64,12 @@ MOVING = ("told", "fixed", "psi", "first", "second", "R", "L", "gammas", "number
 
 def stages(given: Given, count: int) -> Given:
     """The same with room for several stages of a step; `fill` says what they are."""
-    return given._replace(**{name: np.repeat(getattr(given, name), count, axis=0) for name in MOVING})
+    return given.replaced(**{name: np.repeat(getattr(given, name), count, axis=0) for name in MOVING})
 
 
 def without_held(given: Given) -> Given:
     """The same where q is taken as it is."""
-    return given._replace(held=given.held[:0], lift=given.lift[:0])
+    return given.replaced(held=given.held[:0], lift=given.lift[:0])
 
 
 def fill(given: Given, c: Coefficients, stage: int, tau: float, scale: float) -> None:
@@ -137,13 +116,13 @@ def room_of(given: Given, kernels: Kernels, basis: int) -> Room:
     """Arrays to work in."""
     (C, K), S, (P, p) = given.c.shape, len(given.mass), given.R.shape[1:]
     n, J, T, names = len(given.encoders), len(given.decoders), given.first.shape[1], len(kernels.names)
-    N, e = C * T, np.empty
-    return Room(
-        theta=e((S, P, K)), q=e((S, P, P)), dtheta=e((S, P, K)), dq=e((S, P, P)), own_theta=e((S, p, K)),
-        own_q=e((S, p, p)), b=e(basis), kappa=e(kernels.parameters), A=e((C, p)), B=e((S, p, p)), N=e((S, p, p)),
-        Q=e((p, p)), M=e((C, p)), Qc=e((C, p, p)), skip=e(T), c0=e(T), c1=e(T), bulk=e(T), slope=e(T),
-        mean=e((N, n)), root=e((N, n, n)), inverse=e((N, n, n)), emean=e((N, J)), eroot=e((N, J, n)),
-        cross=e((N, J, n)), residual=e((N, J, J)), conditional=e((N, n, n)), econditional=e((N, J, n)),
-        tiled=e((6, N)), told=e((N, given.labels.shape[1])), breaks=e((N, 2 * kernels.places * n)), mixing=e((4, N)), out=e((N, names)),
-        averaged=e((C, names)), noise=e((C, p * (p + 1))),
+    N = C * T
+    return Room.packed(
+        theta=(S, P, K), q=(S, P, P), dtheta=(S, P, K), dq=(S, P, P), own_theta=(S, p, K),
+        own_q=(S, p, p), b=(basis,), kappa=(kernels.parameters,), A=(C, p), B=(S, p, p), N=(S, p, p),
+        Q=(p, p), M=(C, p), Qc=(C, p, p), skip=(T,), c0=(T,), c1=(T,), bulk=(T,), slope=(T,),
+        mean=(N, n), root=(N, n, n), inverse=(N, n, n), emean=(N, J), eroot=(N, J, n),
+        cross=(N, J, n), residual=(N, J, J), conditional=(N, n, n), econditional=(N, J, n),
+        tiled=(6, N), told=(N, given.labels.shape[1]), breaks=(N, 2 * kernels.places * n), mixing=(4, N), out=(N, names),
+        averaged=(C, names), noise=(C, p * (p + 1)),
     )  # fmt: skip

@@ -13,7 +13,6 @@ import numpy as np
 from numba import float64, int64, types
 
 from ...common.numerics.code.compiled import njit
-from ...common.numerics.code.pointers import borrowed
 from ...common.numerics.flows import dop853
 from ...common.numerics.flows.panels import lobatto
 from ..kernels.calls import RATES_AT, rates_at
@@ -120,7 +119,6 @@ def begin(functions, rtol, clock, atol, y, k, counts, knots, values, errors, cha
     """k[0], a lattice fine enough for the start, changes[0], and the first step (as SciPy chooses it)."""
     n = y.shape[0]
     clock[NEEDED] = 0.0
-    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     rates(functions, 0, y, k[0], given, nodes, room)
     counts[EVALUATIONS] += 1
@@ -184,7 +182,6 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
         What `rates` takes.
     """
     n = y.shape[0]
-    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     several = 1 if given.numbers.shape[0] > 1 else 0
     new, dense, defect = np.empty(n), np.empty((7, n)), np.empty(n)

@@ -152,7 +152,7 @@ class Drift(RightHandSide):
         other = copy.copy(self)
         other.__dict__.pop("averages", None)
         other.rule, other.evaluations = rule, 0
-        other.nodes = nodes_of(self.kernels, rule, None)._replace(pair_z=self.nodes.pair_z, pair_w=self.nodes.pair_w)
+        other.nodes = nodes_of(self.kernels, rule, None).replaced(pair_z=self.nodes.pair_z, pair_w=self.nodes.pair_w)
         return other
 
     def hold(self, y: np.ndarray) -> None:
@@ -168,7 +168,7 @@ class Drift(RightHandSide):
             lift = np.linalg.pinv(self.coefficients.T[s], rcond=NULL, hermitian=True)
             if np.allclose(theta[s] @ lift @ theta[s].T, q[s], rtol=0.0, atol=HELD * (1.0 + np.max(np.abs(q[s])))):
                 self.held.append((int(s), lift))
-        self.given = self.given._replace(
+        self.given = self.given.replaced(
             held=np.array([s for s, _ in self.held], dtype=np.int64),
             lift=np.array([lift for _, lift in self.held]).reshape(-1, *self.given.lift.shape[1:]),
         )
@@ -225,7 +225,7 @@ class Drift(RightHandSide):
     ) -> None:
         """`jacobians` at one state, of the NumPy back end."""
         J, base, quiet = out
-        still = given._replace(numbers=given.numbers.copy())
+        still = given.replaced(numbers=given.numbers.copy())
         still.numbers[:, ETA] = 0.0
         for out_quiet in quiet:
             rates_by_arrays(self.kernels.module, stage, y, out_quiet, still, self.nodes, self.room)

@@ -8,7 +8,6 @@ import numpy as np
 from numba import float64, int64, types
 
 from ...common.numerics.code.compiled import njit
-from ...common.numerics.code.pointers import borrowed
 from ..kernels.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
 from ..kernels.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
 
@@ -43,7 +42,6 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
     """
     m, n = states.shape
     r = basis.shape[1]
-    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     y, slope = np.empty(n), np.empty(n)
     several = 1 if given.numbers.shape[0] > 1 else 0
@@ -162,7 +160,6 @@ def carried(functions, states, lengths, changes, errors, added, inside, displace
         Of the differences, in units of 1 + |y|.
     """
     m, n = states.shape
-    given, nodes, room = borrowed(given), borrowed(nodes), borrowed(room)
     rates = rates_at(functions[RATES_AT])
     whole, y, slope, base = np.zeros(n), np.empty(n), np.empty(n), np.empty(n)
     V, H = np.empty((KRYLOV + 1, n)), np.zeros((KRYLOV + 1, KRYLOV))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
-import numpy as np
 from numba import float64, int64, types
+
+from ...common.numerics.code.blocks import Block, Cube, Integers, Matrix, Vector, block
 
 #: How the nodes of an evaluation come about.
 FIXED, LATTICE, ORTHANT = range(3)
@@ -20,7 +21,8 @@ DECADES, CUT, DISTANCE, ORDER, GAUSSIAN, REFINED, PRUNED, FREQUENCY = range(8)
 OF_KAPPA, OF_B, LAMBDA, ETA, BATCH = range(5)
 
 
-class Given(NamedTuple):
+@dataclass(frozen=True)
+class Given(Block):
     """Coefficients of the order-parameter equations; the first axis of what depends on τ is the stage of a step (or has length 1).
 
     Attributes
@@ -50,31 +52,32 @@ class Given(NamedTuple):
         See the names above.
     """
 
-    pi: np.ndarray
-    c: np.ndarray
-    t: np.ndarray
-    varsigma: np.ndarray
-    mass: np.ndarray
-    labels: np.ndarray
-    held: np.ndarray
-    lift: np.ndarray
-    encoders: np.ndarray
-    decoders: np.ndarray
-    columns: np.ndarray
-    twin: np.ndarray
-    parity: np.ndarray
-    told: np.ndarray
-    fixed: np.ndarray
-    psi: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    R: np.ndarray
-    L: np.ndarray
-    gammas: np.ndarray
-    numbers: np.ndarray
+    pi: Vector
+    c: Matrix
+    t: Cube
+    varsigma: Matrix
+    mass: Vector
+    labels: Matrix
+    held: Integers
+    lift: Cube
+    encoders: Integers
+    decoders: Integers
+    columns: Integers
+    twin: Integers
+    parity: Vector
+    told: Cube
+    fixed: Matrix
+    psi: Cube
+    first: Matrix
+    second: Matrix
+    R: Cube
+    L: Cube
+    gammas: Matrix
+    numbers: Matrix
 
 
-class Nodes(NamedTuple):
+@dataclass(frozen=True)
+class Nodes(Block):
     """Nodes and how they are made.
 
     Attributes
@@ -89,21 +92,22 @@ class Nodes(NamedTuple):
         Gauss rules of truncated normal laws by the point of truncation, for the outer fields and for the innermost; and larger ones.
     """
 
-    mode: np.ndarray
-    law: np.ndarray
-    z: np.ndarray
-    w: np.ndarray
-    shifted_z: np.ndarray
-    shifted_w: np.ndarray
-    pair_z: np.ndarray
-    pair_w: np.ndarray
-    outer: np.ndarray
-    inner: np.ndarray
-    shifted_outer: np.ndarray
-    shifted_inner: np.ndarray
+    mode: Integers
+    law: Vector
+    z: Matrix
+    w: Vector
+    shifted_z: Matrix
+    shifted_w: Vector
+    pair_z: Matrix
+    pair_w: Vector
+    outer: Cube
+    inner: Cube
+    shifted_outer: Cube
+    shifted_inner: Cube
 
 
-class Room(NamedTuple):
+@dataclass(frozen=True)
+class Room(Block):
     """Arrays that an evaluation writes in (the caller's own: evaluations of several threads need several).
 
     Attributes
@@ -131,55 +135,46 @@ class Room(NamedTuple):
     out, averaged, noise : (conditions, names), (clusters, names), (clusters, 2 pairs)
     """
 
-    theta: np.ndarray
-    q: np.ndarray
-    dtheta: np.ndarray
-    dq: np.ndarray
-    own_theta: np.ndarray
-    own_q: np.ndarray
-    b: np.ndarray
-    kappa: np.ndarray
-    A: np.ndarray
-    B: np.ndarray
-    N: np.ndarray
-    Q: np.ndarray
-    M: np.ndarray
-    Qc: np.ndarray
-    skip: np.ndarray
-    c0: np.ndarray
-    c1: np.ndarray
-    bulk: np.ndarray
-    slope: np.ndarray
-    mean: np.ndarray
-    root: np.ndarray
-    inverse: np.ndarray
-    emean: np.ndarray
-    eroot: np.ndarray
-    cross: np.ndarray
-    residual: np.ndarray
-    conditional: np.ndarray
-    econditional: np.ndarray
-    tiled: np.ndarray
-    told: np.ndarray
-    breaks: np.ndarray
-    mixing: np.ndarray
-    out: np.ndarray
-    averaged: np.ndarray
-    noise: np.ndarray
+    theta: Cube
+    q: Cube
+    dtheta: Cube
+    dq: Cube
+    own_theta: Cube
+    own_q: Cube
+    b: Vector
+    kappa: Vector
+    A: Matrix
+    B: Cube
+    N: Cube
+    Q: Matrix
+    M: Matrix
+    Qc: Cube
+    skip: Vector
+    c0: Vector
+    c1: Vector
+    bulk: Vector
+    slope: Vector
+    mean: Matrix
+    root: Cube
+    inverse: Cube
+    emean: Matrix
+    eroot: Cube
+    cross: Cube
+    residual: Cube
+    conditional: Cube
+    econditional: Cube
+    tiled: Matrix
+    told: Matrix
+    breaks: Matrix
+    mixing: Matrix
+    out: Matrix
+    averaged: Matrix
+    noise: Matrix
 
+
+GIVEN, NODES, ROOM = block(Given), block(Nodes), block(Room)
 
 _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
-GIVEN = types.NamedTuple(
-    (_v, _m, _t, _m, _v, _m, _i, _t, _i, _i, _i, _i, _v, _t, _m, _t, _m, _m, _t, _t, _m, _m), Given
-)
-NODES = types.NamedTuple((_i, _v, _m, _v, _m, _v, _m, _v, _t, _t, _t, _t), Nodes)
-ROOM = types.NamedTuple(
-    (
-        _t, _t, _t, _t, _t, _t, _v, _v, _m, _t, _t, _m, _m, _t, _v, _v, _v, _v, _v,
-        _m, _t, _t, _m, _t, _t, _t, _t, _t, _m, _m, _m, _m, _m, _m, _m,
-    ),
-    Room,
-)  # fmt: skip
 #: Types of the functions that a denoiser has of its own, in the order of their addresses in ``functions``: `moments`, `noise`,
 #: `increments`, `linear` and `breaks` of its generated module.
 _CONDITION = (_m, _t, _m, _t, _t, _m, _v, _v, _v, _v, _v, _v, _m, _v, _m)

@@ -100,13 +100,16 @@ class NodesWriter(ForwardWriter):
         constants += [f"centre_{i} = mean[i, {i}]" for i in range(len(self.encoders))] if self.kink else []
         outer = [*self.constants(), "for i in range(mean.shape[0]):"]
         if self.backend == "numpy":
-            fixed, outputs = self.hoisted(self._node_outputs())
-            node = [f"piece, share = z[start : start + {PIECE}], w[start : start + {PIECE}]"]
-            node += self._field_lines("i", "piece[:, {n}]")
-            node += codegen.assignments([(f"y_{k}", e) for k, (_, e) in enumerate(outputs)], "numpy")
-            node += [f"out[i, {k}] += numpy.dot(share, y_{k} + numpy.zeros(share.shape))" for k in range(len(outputs))]
-            loop = ["out[i] = 0.0", f"for start in range(0, w.shape[0], {PIECE}):", *("    " + line for line in node)]
-            body = [*outer, *("    " + line for line in [*constants, *fixed, *loop])]
+            fixed, rows, multiplied, store = self._multiplied()
+            node = [f"piece, share = columns[:, start : start + {PIECE}], w[start : start + {PIECE}]"]
+            node += self._fields_of_a_piece()
+            node += [f"rows = numpy.empty(({len(rows)}, share.shape[0]))"]
+            node += codegen.assignments([(f"rows[{k}]", e) for k, e in enumerate(rows)], "numpy")
+            node += [f"gram += (rows[:{multiplied}] * share) @ rows[:{multiplied}].T", "alone += rows @ share"]
+            zero = [f"gram, alone = numpy.zeros(({multiplied}, {multiplied})), numpy.zeros({len(rows)})"]
+            loop = [*zero, f"for start in range(0, w.shape[0], {PIECE}):", *("    " + line for line in node), *store]
+            body = ["columns, total = numpy.ascontiguousarray(z.T), w.sum()", *outer]
+            body += ["    " + line for line in [*constants, *fixed, *loop]]
         else:
             columns = [f"z_{m} = z[:, {m}].copy()" for m in range(len(self.encoders) + self.latent)]
             fixed, node, sums, store = self._summed()
@@ -151,15 +154,51 @@ class NodesWriter(ForwardWriter):
                 found[f"AC_{a + 1}_{m + 1}"] = [(f"g1_{a}", f"l_{m}", one)]
         return found
 
-    def _summed(self) -> tuple[list[str], list[str], int, list[str]]:
-        """Lines before the loop over nodes, in it and after it, and the number of sums."""
-        import sympy
+    def _fields_of_a_piece(self) -> list[str]:
+        """The same for array code, at all nodes of a piece of the columns of z."""
+        n = len(self.encoders)
+        centre = f" + root[i, {{i}}, {n}:] @ piece[{n}:]" if self.latent else ""
+        lines = ["fields, linear = root[i] @ piece + mean[i][:, None], eroot[i] @ piece + emean[i][:, None]"]
+        lines += [f"centre_{i} = mean[i, {i}]{centre.format(i=i)}" for i in range(n) if self.kink or self.latent]
+        lines += [f"omega_{a + 1} = fields[{i}]" for i, a in enumerate(self.encoders)]
+        lines += [f"e_{u + 1} = linear[{j}]" for j, u in enumerate(self.decoders)]
+        return lines + [f"latent_{m} = piece[{n + m}]" for m in range(self.latent)]
 
-        names, products = [name for name, _ in self._node_outputs()], self._products()
-        factors = [(name, self.clean(e)) for name, e in self._factors()]
-        plain = [(name, e) for name, e in self._node_outputs() if name not in products]
+    def _node_sums(self) -> tuple[list[str], NodeSums, list[str]]:
+        """Lines of what is the same at all nodes, what is summed over them, and the moments' names in their order."""
+        products, factors = self._products(), [(name, self.clean(e)) for name, e in self._factors()]
+        outputs = self._node_outputs()
+        plain = [(name, e) for name, e in outputs if name not in products]
         fixed, lighter = self.hoisted([*factors, *plain])
         found = NodeSums(dict(lighter[: len(factors)]), products, dict(lighter[len(factors) :]))
+        return fixed, found, [name for name, _ in outputs]
+
+    def _multiplied(self) -> tuple[list[str], list[sympy.Expr], int, list[str]]:
+        """For array code: lines before the loop, rows, how many of them are multiplied by each other, and lines after the loop."""
+        fixed, found, names = self._node_sums()
+        rows, multiplied, sums = found.gram()
+
+        def summed(which: tuple[int, ...]) -> sympy.Expr:
+            import sympy
+
+            text = "gram[{}, {}]" if len(which) == 2 else "alone[{}]" if which else "total"
+            return sympy.Symbol(text.format(*which))
+
+        values = [(f"s_{k}", sum(c * summed(which) for c, which in terms)) for k, terms in enumerate(sums)]
+        return fixed, rows, multiplied, [*codegen.assignments(values, "numpy", prefix="v"), *self._store(found, names)]
+
+    def _store(self, found: NodeSums, names: list[str]) -> list[str]:
+        """Lines that set the moments from the sums s_0, s_1, …"""
+        import sympy
+
+        symbols = [sympy.Symbol(f"s_{k}") for k in range(len(found.sums))]
+        moments = [found.moments[name] for name in names]
+        values = [sympy.Add(*(c * symbols[k] for k, c in terms.items())) for terms in moments]
+        return codegen.assignments([(f"out[i, {k}]", e) for k, e in enumerate(values)], self.backend, prefix="u")
+
+    def _summed(self) -> tuple[list[str], list[str], int, list[str]]:
+        """Lines before the loop over nodes, in it and after it, and the number of sums."""
+        fixed, found, names = self._node_sums()
         heavy, sums = found.weighted()
         live = sum(1 for terms in found.moments.values() if terms)
         if len(sums) > MANY * live:
@@ -173,10 +212,7 @@ class NodesWriter(ForwardWriter):
         node += [f"heavy_{psi.name[4:]} = weight * {psi}" for psi in heavy]
         node += codegen.assignments([(f"y_{k}", e) for k, e in enumerate(sums)], prefix="v")
         node += [f"s_{k} += y_{k}" for k in range(len(sums))]
-        symbols = [sympy.Symbol(f"s_{k}") for k in range(len(sums))]
-        values = [sympy.Add(*(c * symbols[k] for k, c in found.moments[name].items())) for name in names]
-        store = codegen.assignments([(f"out[i, {k}]", e) for k, e in enumerate(values)], prefix="u")
-        return fixed, node, len(sums), store
+        return fixed, node, len(sums), self._store(found, names)
 
     def noise(self) -> str:
         """E_t E_t′ second moments; scalar code in both back ends (NumPy's is the same loop, unrolled over nodes)."""

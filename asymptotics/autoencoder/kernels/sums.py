@@ -250,6 +250,44 @@ class NodeSums:
         sums = [sympy.Add(*(heavy(term) for term in sympy.Add.make_args(node))) for node in self.sums]
         return list(needed), sums
 
+    def gram(self) -> tuple[list[sympy.Expr], int, list[list[tuple[sympy.Expr, tuple[int, ...]]]]]:
+        """(rows, of which the first so many are multiplied by each other, sums as [(coefficient, which rows)]).
+
+        A row is an expression of a node; a term of a sum is that of no row, one or the product of two: what array code has by one
+        product of matrices.
+        """
+        import sympy
+
+        terms = [[self._rows_of(term) for term in sympy.Add.make_args(node)] for node in self.sums]
+        pairs = dict.fromkeys(own for sum_ in terms for _, owns in sum_ if len(owns) == 2 for own in owns)
+        rows = list(pairs | dict.fromkeys(own for sum_ in terms for _, owns in sum_ for own in owns))
+        place = {own: k for k, own in enumerate(rows)}
+        return rows, len(pairs), [[(c, tuple(place[own] for own in owns)) for c, owns in sum_] for sum_ in terms]
+
+    def _rows_of(self, term: sympy.Expr) -> tuple[sympy.Expr, tuple[sympy.Expr, ...]]:
+        """Coefficient of a term, and the at most two expressions of a node that it is the product of."""
+        import sympy
+
+        c, node = _outside_of(term)
+        if any(x.name.startswith("centre_") for x in c.free_symbols):
+            # It may move with a latent coordinate.
+            return sympy.Integer(1), (term.xreplace(self._back),)
+        powers = [_powers(factor) for factor in sympy.Mul.make_args(node) if factor != 1]
+        owns = [base.xreplace(self._back) for base, power in powers for _ in range(power)]
+        if len(owns) == 1:
+            number, own = owns[0].as_coeff_Mul()
+            factors = [base for base, power in map(_powers, sympy.Mul.make_args(own)) for _ in range(power)]
+            for base in dict.fromkeys(factors):
+                if base in self.parts and own / base in self.parts:
+                    return c * number, (base, own / base)
+        return (c, tuple(owns)) if len(owns) <= 2 else (c, (node.xreplace(self._back),))
+
+
+def _powers(factor: sympy.Expr) -> tuple[sympy.Expr, int]:
+    """A factor as a base and how many times it stands there."""
+    base, power = factor.as_base_exp()
+    return (base, int(power)) if power.is_Integer and power > 0 else (factor, 1)
+
 
 def _outside_of(term: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
     """(number and neutral factors, the rest) of a product."""

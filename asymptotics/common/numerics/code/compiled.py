@@ -12,17 +12,20 @@ import hashlib
 import logging
 import pickle
 from collections.abc import Callable
+from functools import cache as cache_once
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numba
 import numpy as np
+from llvmlite.binding import parse_assembly
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.runtime import rtsys
 
 from .cache import LOCK, cache_directory, damaged, not_kept, touch
 from .inner import with_inner
 from .sources import source_key
+from .turns import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -55,8 +58,31 @@ class _Locator:
         return str(self._line)
 
 
+@cache_once
+def _nothing() -> bytes:
+    """An empty module of LLVM."""
+    return bytes(parse_assembly("").as_bitcode())
+
+
 class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = [_Locator]  # noqa: RUF012  # as numba has it
+
+    def reduce(self, found: Any) -> Any:
+        """What is kept of a compiled function: its machine code. What numba would link into callers is never asked for.
+
+        (Callers take the `inner` twin; reading it takes as long as reading the machine code.)
+        """
+        (name, kind, (machine, _)), *rest = super().reduce(found)
+        return (name, kind, (machine, _nothing())), *rest
+
+    def rebuild(self, target_context: Any, kept: Any) -> Any:
+        """A compiled function from what was kept of it: the engine is told what names its machine code has."""
+        description = kept[1]
+        target_context.codegen()._engine._defined_symbols |= {
+            description.llvm_func_name, description.llvm_cpython_wrapper_name, description.llvm_cfunc_wrapper_name,
+            description.env_name,
+        }  # fmt: skip
+        return super().rebuild(target_context, kept)
 
 
 class _File(IndexDataCacheFile):  # type: ignore[misc]
@@ -81,9 +107,21 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, py_func: Callable[..., Any]) -> None:
         super().__init__(py_func)
+        self._turn = Turn(Path(self._cache_path) / f"{self._impl.filename_base}.lock")
         self._cache_file = _File(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What is kept of a compiled function; where nothing is, once no other process compiles it (see `done`)."""
+        found = self._kept(sig, target_context)
+        if found is None and self._turn.taken():
+            found = self._kept(sig, target_context)
+        return found
+
+    def done(self) -> None:
+        """What was not there has been compiled, or will not be."""
+        self._turn.over()
+
+    def _kept(self, sig: Any, target_context: Any) -> Any:
         try:
             # Not as numba does it: it first reads in all that a compiler needs (and SciPy's linear algebra with it), which
             # takes longer than a solve. What is compiled already needs its memory manager alone; a compilation reads the rest.

@@ -41,28 +41,6 @@ def function_at(signature: Any) -> Any:
     return at
 
 
-def _borrowed(typingctx: Any, arrays: Any) -> Any:
-    """A named tuple of arrays whose references are not counted; whoever called keeps them.
-
-    A function that takes dozens of arrays counts every one of them at its beginning and at its end, which takes longer than a
-    short function itself.
-    """
-
-    def generate(context: Any, builder: Any, own: Any, arguments: Any) -> Any:
-        found = arguments[0]
-        for place, kind in enumerate(arrays.types):
-            array = context.make_array(kind)(context, builder, value=builder.extract_value(found, place))
-            array.meminfo = cgutils.get_null_value(array.meminfo.type)
-            found = builder.insert_value(found, array._getvalue(), place)
-        return found
-
-    return arrays(arrays), generate
-
-
-#: `_borrowed`, in compiled code: ``borrowed(arrays)``.
-borrowed: Any = intrinsic(_borrowed)
-
-
 def _stack_array(typingctx: Any, *shape: Any) -> Any:
     """An array of doubles on the stack, with a shape that the compiler knows; not to be handed out."""
     lengths = [one.literal_value for one in shape]
