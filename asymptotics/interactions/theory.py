@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..common.output.records import Recorded
-from ..common.output.results import to_builtin
 from .coupling.averages import kl_learned_target, kl_target_learned
 from .coupling.model import PARTS, Split, parameter_count
 from .coupling.relaxation import distinct_rates
@@ -96,12 +95,11 @@ class Solution(OfProblem, Recorded):
         content = self._kept()
         content["settings"] = content.pop("experiment")
         content |= {"reasons": dict(self.reasons), "large_samples": self.parameters / (2 * self.samples)}
-        found: dict[str, Any] = to_builtin(content)
         # A trace that is not known is null as a whole.
         for name in ("traces", "traces_whitened", "traces_error"):
             if not np.isfinite(getattr(self, name)).any():
-                found[name] = None
-        return found
+                content[name] = None
+        return content
 
     def summary(self) -> str:
         def show(value: float | None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.input.checks import present
 from ..common.output.ensemble import ByName, PerRun
-from ..common.output.results import Result, dataframe, to_builtin
+from ..common.output.results import Result, dataframe
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import columns_of_runs, spawn
 from .problem import OfProblem, Problem
@@ -187,7 +187,7 @@ class Runs(OfProblem, PerRun, Result):
         return super()._restored(stored)
 
     def to_json(self) -> dict[str, Any]:
-        content = {
+        return {
             "dimension": self.dimension,
             "runs": self.runs,
             "tau": self.tau,
@@ -197,8 +197,6 @@ class Runs(OfProblem, PerRun, Result):
             "settings": self.experiment["linear_diffusion"],
             "simulation": self.experiment["simulation"],
         }
-        found: dict[str, Any] = to_builtin(content)
-        return found
 
     def summary(self) -> str:
         lines = [f"linear diffusion: {self.runs} data sets in d = {self.dimension}, {self.seconds:.1f} s"]

@@ -89,7 +89,7 @@ class Solution(OfProblem, Result):
 
     def to_json(self) -> dict[str, Any]:
         c = self.characteristic
-        content = {
+        return {
             "constants": asdict(self.constants),
             "ridge": asdict(self.ridge),
             "flow": {
@@ -116,8 +116,6 @@ class Solution(OfProblem, Result):
             "settings": self.experiment,
             "seconds": self.seconds,
         }
-        found: dict[str, Any] = to_builtin(content)
-        return found
 
     def _stored(self) -> dict[str, Any]:
         fields = self._kept()
