@@ -18,7 +18,6 @@ from .dormand_prince import (
     DIVERGED,
     DONE,
     EVALUATIONS,
-    INSIDE,
     KNOWN,
     NO_ROOM,
     NOT_FINITE,
@@ -35,6 +34,7 @@ from .dormand_prince import (
 from .drift import Drift
 from .stepping import DIVERGED as DIVERGED_BEYOND
 from .stepping import StepError, finite, steps
+from .trial import INSIDE
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
