@@ -13,8 +13,8 @@ import numpy as np
 from numba import float64, int64, types
 
 from ...common.numerics.code.compiled import njit
-from ..kernels.calls import RATES_AT, rates_at
-from ..kernels.compiled_types import (
+from ..kernels.shared.calls import RATES_AT, rates_at
+from ..kernels.shared.compiled_types import (
     DECADES,
     FIXED,
     GIVEN,
@@ -160,7 +160,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
     Parameters
     ----------
     functions : (7,)
-        Addresses of a denoiser's own functions and of the right-hand side (`asymptotics.autoencoder.kernels.calls`).
+        Addresses of a denoiser's own functions and of the right-hand side (`asymptotics.autoencoder.kernels.shared.calls`).
     rtol, atol : float, (n,)
     clock, counts : (6,), (7,)
         See the names above.

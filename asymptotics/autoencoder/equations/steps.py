@@ -11,7 +11,7 @@ import numpy as np
 
 from ...common.numerics.flows import dop853
 from ...common.numerics.flows.panels import lobatto
-from ..kernels.compiled_types import COUNT, OVERFLOW
+from ..kernels.shared.compiled_types import COUNT, OVERFLOW
 from .compiled import stages
 from .dormand_prince import (
     CROWDED,

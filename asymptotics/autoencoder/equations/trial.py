@@ -9,8 +9,8 @@ import numpy as np
 from ...common.numerics.code.compiled import inlined
 from ...common.numerics.flows import dop853
 from ...common.numerics.flows.panels import lobatto
-from ..kernels.calls import RATES_AT, rates_at
-from ..kernels.compiled_types import Given, Nodes, Room
+from ..kernels.shared.calls import RATES_AT, rates_at
+from ..kernels.shared.compiled_types import Given, Nodes, Room
 
 #: Node of the dense output at which its defect is taken; its largest error between the ends in units of step × defect there
 #: (steps that stability limits err most near x = 0.8, and not below 0.2); how much less exact than the ends it may be.
@@ -47,7 +47,7 @@ def all_stages(
     Parameters
     ----------
     functions : (7,)
-        See `asymptotics.autoencoder.kernels.calls`.
+        See `asymptotics.autoencoder.kernels.shared.calls`.
     several : int
         1 where every stage has coefficients of its own, else 0.
     y, new : (n,), (n,)
