@@ -9,9 +9,7 @@ import json
 import subprocess
 import sys
 import typing
-import warnings
 from functools import cache
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
@@ -309,15 +307,6 @@ def test_old_names_work_and_say_so(name):
             for alias in option.aliases:
                 with pytest.warns(DeprecationWarning, match=f"^{alias}: is now called {option.name}$"):
                     assert set(verb.checked({alias: [1] if option.many else 1})) == {option.name}
-
-
-def test_examples_use_present_names():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)
-        for path in (Path(asy.__file__).parent / "examples").glob("*.toml"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                asy.Experiment.from_file(path)
 
 
 @rooms

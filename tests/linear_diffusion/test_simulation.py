@@ -57,7 +57,7 @@ def test_simulation_agrees_over_sizes_and_hierarchies():
     assert 0.6 < np.sqrt(np.mean(z**2)) < 1.3
 
 
-@pytest.mark.parametrize(("samples", "exponent"), [(20, 1), (80, 2)])
+@pytest.mark.parametrize(("samples", "exponent"), [(20, 1), pytest.param(80, 2, marks=pytest.mark.slow)])
 def test_simulation_agrees_without_regularisation(samples, exponent):
     problem = build({"seed": samples}, samples=samples, spectrum={"power": exponent})
     theory, runs = system.solve(problem), system.simulate(problem, workers=1)

@@ -95,7 +95,10 @@ def test_sweeps_of_theory_and_simulation(tmp_path):
         system.simulate(_problem(), samples="5", data=np.zeros((8, 2)))
 
 
-@pytest.mark.parametrize(("dimension", "samples"), [(60, 240), (40, 60), (1, 30), (12, 40)])
+@pytest.mark.parametrize(
+    ("dimension", "samples"),
+    [pytest.param(60, 240, marks=pytest.mark.slow), (40, 60), (1, 30), pytest.param(12, 40, marks=pytest.mark.slow)],
+)
 def test_comparison_passes_and_fails_when_the_theory_is_wrong(dimension, samples):
     """On both branches; with the noise off by twice what the verdict says that it would have seen, it fails."""
     problem = _problem(

@@ -91,7 +91,13 @@ def test_pictures(tmp_path):
     assert (tmp_path / "out.png").exists()
 
 
-@pytest.mark.parametrize("name", [name for name in asy.examples() if name.startswith("random-features")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "random-features",
+        *(pytest.param(f"random-features-{k}", marks=pytest.mark.slow) for k in ("bulks", "noises", "power-law")),
+    ],
+)
 def test_examples_solve(name):
     solution = asy.solve(name)
     assert np.all(np.isfinite(solution.test_loss))
@@ -129,7 +135,9 @@ def test_kinks_of_an_expression():
     assert activation("tanh(x)").kinks == ()
 
 
-@pytest.mark.parametrize("spectrum", [{"power": 1.0}, {"spikes": [3.0], "bulk": 0.5}])
+@pytest.mark.parametrize(
+    "spectrum", [pytest.param({"power": 1.0}, marks=pytest.mark.slow), {"spikes": [3.0], "bulk": 0.5}]
+)
 def test_spectra_of_the_other_rooms(spectrum):
     chosen = experiment(spectrum=spectrum, dimension=30, trace=30.0)
     assert chosen.problem.model.mass @ chosen.problem.model.sigma == pytest.approx(1.0)
@@ -157,7 +165,7 @@ def test_generated_law():
     assert end == pytest.approx(-np.expm1(-0.02) / -np.expm1(-6.0), rel=1e-2)
     # On the plateau (no memory without a shared non-linear part) the law is that of the data, K = S.
     many = RandomFeatures(1.0, 1e5, 0.05)
-    found = generated_variances(many, np.array([0.3, 1.0, 2.5]), 3e3, sampling_times(6.0, 1e-3, 2000))
+    found = generated_variances(many, np.array([0.3, 1.0, 2.5]), 3e3, sampling_times(6.0, 1e-3, 1000))
     np.testing.assert_allclose(found, (0.3, 1.0, 2.5), rtol=0.02)
 
 
