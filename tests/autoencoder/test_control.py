@@ -347,14 +347,6 @@ def test_a_kink_over_nodes_is_refused() -> None:
         asy.gradient(experiment.replace({"training.times": [0.3, 0.6]}), "order_one", ["training.learning_rate"])
 
 
-def test_results_are_kept(searching, tmp_path) -> None:
-    found = asy.gradient(searching, "order_one", ["training.learning_rate", "target.centroids"])
-    again = type(found).load(found.save(tmp_path / "gradient.npz"))
-    assert again["training.learning_rate"] == found["training.learning_rate"]
-    np.testing.assert_array_equal(again["target.centroids"], found["target.centroids"])
-    assert found.plot()[0] is not None
-
-
 @pytest.mark.slow
 def test_gradient_by_the_strength_of_guidance():
     """Second moments of what a guided network generates, by ω: central differences of whole solves."""

@@ -15,7 +15,6 @@ from asymptotics.random_features import (
     RandomFeatures,
     Samples,
     Simulation,
-    Solution,
     activation,
     generated_norm,
     generated_variances,
@@ -24,7 +23,6 @@ from asymptotics.random_features import (
     sampling_times,
 )
 from asymptotics.random_features.losses.kernel import SampleAverage
-from asymptotics.random_features.simulation import Runs
 
 TABLE = {"features": 4.0, "samples": 2.0, "diffusion_time": 0.05, "ridge": 0.01, "times": [0.1, 1.0, 10.0]}
 
@@ -59,17 +57,6 @@ def test_kernel_limit_of_drawn_noises_has_a_reason():
     assert "noises" in solution.to_json()["reasons"]["kernel_limit"]
 
 
-def test_results_are_kept(tmp_path):
-    chosen = experiment(noises=2, eigenvalues=[0.5, 1.5])
-    theory = asy.solve(chosen)
-    again = Solution.load(theory.save(tmp_path / "theory.npz"))
-    assert again.to_json() == theory.to_json()
-    runs = asy.simulate(chosen, workers=1)
-    kept = Runs.load(runs.save(tmp_path / "runs.npz"))
-    np.testing.assert_array_equal(kept.test_loss, runs.test_loss)
-    assert repr(theory).startswith("random features") and repr(runs).startswith("random features")
-
-
 def test_the_verdict_states_what_it_would_have_seen():
     """Its own smallest visible change, made in the theory, is seen about half of the time; ten times that always."""
     # Scores of three runs have so wide a law that nothing below a factor of two is seen.
@@ -79,16 +66,6 @@ def test_the_verdict_states_what_it_would_have_seen():
     moved = experiment(diffusion_time=experiment().problem.random_features.diffusion_time * (1 + 10 * seen))
     tables = {**runs.experiment, "random_features": moved.problem.random_features.to_table()}
     assert not asy.compare(asy.solve(moved), dataclasses.replace(runs, experiment=tables)).passed
-
-
-def test_pictures(tmp_path):
-    import matplotlib.pyplot as plt
-
-    theory, runs = asy.solve(experiment()), asy.simulate(experiment(), workers=1)
-    for figure, _ in (theory.plot(), runs.plot(), asy.plot(theory, runs)):
-        plt.close(figure)
-    assert main(["solve", "random-features", "--plot", str(tmp_path / "out.png")]) == 0
-    assert (tmp_path / "out.png").exists()
 
 
 @pytest.mark.parametrize(
