@@ -138,21 +138,6 @@ def test_one_drawn_start_is_tested_without_an_allowance(three_clusters):
     assert not asy.compare(wrong, runs).passed
 
 
-def test_answer_does_not_depend_on_workers(three_clusters):
-    options = {"dimension": 200, "runs": 3, "samples": 50, "seed": 4, "progress": False}
-    one, two = (asy.simulate(three_clusters, workers=w, **options) for w in (1, 2))
-    for name in ("Q", "Theta", "b", "generated", "low_Q"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
-
-
-def test_runs_save_and_load(tmp_path, three_clusters):
-    runs = asy.simulate(three_clusters, dimension=100, runs=2, samples=10, workers=1, progress=False)
-    loaded = type(runs).load(runs.save(tmp_path / "runs.npz"))
-    np.testing.assert_array_equal(loaded.generated, runs.generated)
-    assert loaded.to_json()["mean"] == runs.to_json()["mean"]
-    assert "± " in loaded.summary()
-
-
 @pytest.mark.slow
 def test_gap_of_theory_shrinks_with_dimension(three_clusters, three_clusters_path):
     """Slope −1/2 for the spread of single runs and −1 for the gap of the mean, over d = 125 … 2000."""
