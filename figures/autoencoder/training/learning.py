@@ -22,7 +22,7 @@ from asymptotics.autoencoder import (
 from asymptotics.autoencoder import sample_complexity as found
 from asymptotics.tools import COLOURS, mixture_w2_squared, points, run_ensemble, spawn, style
 
-from ..base import Drawing, Figures, mean_and_error, name_kinds
+from ...base import Drawing, Figures, mean_and_error, name_kinds
 from .reference import PAPER
 
 

@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics import autoencoder
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, Figures, label_ticks
+from ...base import Drawing, Figures, label_ticks
 
 PAPER = "exact score: Biroli, Bonnaire, de Bortoli, Mézard, arXiv 2402.18491; trained networks: not in a paper"
 TURNS = (

@@ -10,7 +10,7 @@ import asymptotics as asy
 from asymptotics.autoencoder import GeneratedDensity, draw_densities
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, Figures, mean_and_error
+from ...base import Drawing, Figures, mean_and_error
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937: generated densities, ReLU with four hidden units"
 SHOWN = (("Q", (0, 0)), ("Q", (1, 1)), ("Q", (3, 3)), ("Q", (0, 2)), ("Theta", (0, 0)), ("Theta", (1, 1)), ("b", ()))

@@ -10,7 +10,7 @@ import numpy as np
 import asymptotics as asy
 from asymptotics.autoencoder import Film, GeneratedDensity, draw_film, film
 
-from ..base import Drawing, Figures
+from ...base import Drawing, Figures
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937: generated density along training"
 READING = (

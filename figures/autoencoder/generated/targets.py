@@ -20,7 +20,7 @@ from asymptotics.autoencoder import (
 )
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, Figures, name_kinds
+from ...base import Drawing, Figures, name_kinds
 from .training_density import READING, along, closeness, numbers, started
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937"

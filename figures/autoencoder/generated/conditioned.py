@@ -8,7 +8,7 @@ import asymptotics as asy
 from asymptotics.autoencoder import CollapseMap, simulate_generations
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, Figures
+from ...base import Drawing, Figures
 
 SOURCE = "Cui, Pehlevan, Lu, arXiv 2501.03937: the collapse of its networks, which do not know the time; the rest is not in it"
 

@@ -19,7 +19,7 @@ from asymptotics.autoencoder import (
 )
 from asymptotics.tools import COLOURS, Verdict, points, style
 
-from ..base import Drawing, Figures
+from ...base import Drawing, Figures
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937"
 

@@ -10,7 +10,7 @@ import asymptotics as asy
 from asymptotics.autoencoder import linear_network
 from asymptotics.tools import COLOURS, points, spawn, style
 
-from ..base import Drawing, Figures, mean_and_error
+from ...base import Drawing, Figures, mean_and_error
 
 PAPER = "Cui, Pehlevan, Lu, arXiv 2501.03937: linear networks learn principal components"
 

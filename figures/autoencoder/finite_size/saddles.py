@@ -9,7 +9,7 @@ import numpy as np
 import asymptotics as asy
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, Figures
+from ...base import Drawing, Figures
 
 PAPER = "setting of Cui, Pehlevan, Lu, arXiv 2501.03937 (two clusters, one unit); escape from saddles not in the paper"
 

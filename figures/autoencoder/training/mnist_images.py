@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics.autoencoder import Runs
 from asymptotics.tools import COLOURS, mnist_digits, points, style
 
-from ..base import Drawing, Figures
+from ...base import Drawing, Figures
 
 
 def gaussian_images(copies: int, seed: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics import autoencoder
 from asymptotics.tools import COLOURS, points, run_ensemble, spawn, style
 
-from ..base import Drawing, Figures, mean_and_error
+from ...base import Drawing, Figures, mean_and_error
 
 PAPER = "setting of Cui, Pehlevan, Lu, arXiv 2501.03937 (three clusters); finite-d theory not in the paper"
 #: Order parameters shown: label, field, index, position among (Θ row by row, upper Q, b).

@@ -10,7 +10,7 @@ import numpy as np
 import asymptotics as asy
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, Figures
+from ...base import Drawing, Figures
 
 SOURCE = (
     "the control problem of F. Mignacco and F. Mori, arXiv 2507.07907, for the equations of H. Cui, C. Pehlevan, Y. M. Lu,"

@@ -10,7 +10,7 @@ import asymptotics as asy
 from asymptotics.autoencoder import GeneratedDensity, OrderParameterPath, Problem
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, Figures, mean_and_error
+from ...base import Drawing, Figures, mean_and_error
 
 SETTING = "setting of Cui, Pehlevan, Lu, arXiv 2501.03937; the quantity is not in it"
 #: Levels at which quantile functions are compared: W₂² = ∫ (q − q′)².
