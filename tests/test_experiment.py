@@ -62,6 +62,7 @@ def test_replace_copies_and_checks():
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # a measured target says how far its covariances are from commuting
 def test_every_example_loads_and_returns_its_table():
+    """By present names, too: an old one would be a warning, and a warning is an error here."""
     for name, description in asy.examples().items():
         exp = asy.example(name)
         assert description

@@ -16,7 +16,9 @@ def correlated(rng, runs, n, common=0.9):
     return np.sqrt(common) * rng.standard_normal((runs, 1)) + np.sqrt(1 - common) * rng.standard_normal((runs, n))
 
 
-@pytest.mark.parametrize(("runs", "n"), [(3, 40), (8, 5), pytest.param(12, 20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("runs", "n"), [(3, 40), *(pytest.param(*shape, marks=pytest.mark.slow) for shape in ((8, 5), (12, 20)))]
+)
 def test_p_is_uniform_for_strongly_correlated_numbers(runs, n):
     """Bonferroni would give p near 1; Gaussian runs of any covariance give a uniform p."""
     rng, p = np.random.default_rng(1), []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, integer
-from ..kernels.network import Forward
+from ..kernels.written.network import Forward
 from ..model.data.samples import load_samples
 from ..model.data.target import EmpiricalMixture
 from ..model.functions.of_time import OfTime

@@ -10,11 +10,11 @@ import ast
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ...common.input.syntax import parsed
-from ...common.numerics.code import codegen, slopes
-from ...common.numerics.code.reverse import adjoint_source
+from ....common.input.syntax import parsed
+from ....common.numerics.code import codegen, slopes
+from ....common.numerics.code.reverse import adjoint_source
 from .closed import IMPORTS
-from .compile import TANH, SystemWriter
+from .system import TANH, SystemWriter
 from .writer import SCHEDULE, TOLD
 
 if TYPE_CHECKING:

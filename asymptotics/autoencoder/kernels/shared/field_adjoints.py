@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from ...common.numerics.algebra.gram import NULL_DEVIATION
-from ...common.numerics.code.compiled import njit
+from ....common.numerics.algebra.gram import NULL_DEVIATION
+from ....common.numerics.code.compiled import njit
 
 
 @njit(cache=True, nogil=True)

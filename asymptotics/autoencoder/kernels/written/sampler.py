@@ -7,8 +7,8 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-from ...common.numerics.code import codegen
-from ..model.sampling import declared
+from ....common.numerics.code import codegen
+from ...model.sampling import declared
 
 _HEADER = '''"""Generated from the derivation of the sampler {drift!r}: do not edit.
 

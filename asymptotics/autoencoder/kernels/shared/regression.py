@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...common.numerics.code.compiled import njit
+from ....common.numerics.code.compiled import njit
 from .compiled_types import Given, Room
 from .fields import FieldLaw
 

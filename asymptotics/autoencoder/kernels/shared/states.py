@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.numerics.code.compiled import inlined
+from ....common.numerics.code.compiled import inlined
 from .compiled_types import OF_B, OF_KAPPA, Given, Room
 
 

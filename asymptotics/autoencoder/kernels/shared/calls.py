@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...common.numerics.code.pointers import function_at
+from ....common.numerics.code.pointers import function_at
 from .compiled_types import AVERAGED, FUNCTIONS, RATES
 
 #: Places in ``functions`` behind a denoiser's own.

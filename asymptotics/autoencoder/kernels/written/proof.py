@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...common.numerics.code import codegen
-from ...common.numerics.quadrature.expectations import Rule
-from .fields import channels, fields_at, of_pairs
+from ....common.numerics.code import codegen
+from ....common.numerics.quadrature.expectations import Rule
+from ..shared.fields import channels, fields_at, of_pairs
+from ..shared.regression import fill_hessians
 from .nodes import NodesWriter
-from .regression import fill_hessians
 from .writer import TOLD
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...common.numerics.code import codegen
+from ....common.numerics.code import codegen
 from .flow import ForwardWriter
 from .sums import NodeSums
 from .writer import LANES, TOLD

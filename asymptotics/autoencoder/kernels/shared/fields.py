@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ...common.numerics.algebra.gram import COMPUTED, NULL_DEVIATION
-from ...common.numerics.algebra.symmetric import eigen
-from ...common.numerics.code.compiled import inlined, njit
+from ....common.numerics.algebra.gram import COMPUTED, NULL_DEVIATION
+from ....common.numerics.algebra.symmetric import eigen
+from ....common.numerics.code.compiled import inlined, njit
 
 
 @dataclass(frozen=True)

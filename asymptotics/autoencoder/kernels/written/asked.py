@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...common.numerics.quadrature.truncated import half_rules
+from ....common.numerics.quadrature.truncated import half_rules
 
 
 class Asked(NamedTuple):

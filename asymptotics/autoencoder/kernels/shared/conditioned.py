@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from ...common.numerics.code.compiled import inlined, njit
-from ...common.numerics.quadrature.lattices import dual_radius, nodes_in_ball
-from ...common.numerics.quadrature.stretched import spacing, stretched_axis
-from ...common.numerics.quadrature.truncated import split_axis
+from ....common.numerics.code.compiled import inlined, njit
+from ....common.numerics.quadrature.lattices import dual_radius, nodes_in_ball
+from ....common.numerics.quadrature.stretched import spacing, stretched_axis
+from ....common.numerics.quadrature.truncated import split_axis
 from .compiled_types import (
     COUNT,
     CUT,

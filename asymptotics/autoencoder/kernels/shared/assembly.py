@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.numerics.code.compiled import njit
+from ....common.numerics.code.compiled import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

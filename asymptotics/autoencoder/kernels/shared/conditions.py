@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.numerics.code.compiled import inlined, njit
-from ...common.numerics.code.pointers import function_at
-from ...common.numerics.quadrature.lattices import fill_lattice, finest_level, level_of
+from ....common.numerics.code.compiled import inlined, njit
+from ....common.numerics.code.pointers import function_at
+from ....common.numerics.quadrature.lattices import fill_lattice, finest_level, level_of
 from .compiled_types import (
     BREAKS,
     COUNT,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from numba import float64, int64, types
 
-from ...common.numerics.code.blocks import Block, Cube, Integers, Matrix, Vector, block
+from ....common.numerics.code.blocks import Block, Cube, Integers, Matrix, Vector, block
 
 #: How the nodes of an evaluation come about.
 FIXED, LATTICE, ORTHANT = range(3)

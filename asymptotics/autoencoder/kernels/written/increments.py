@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...common.numerics.code import codegen
+from ....common.numerics.code import codegen
 from .writer import SCHEDULE, TOLD, Writer
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ...common.numerics.code import codegen
+from ....common.numerics.code import codegen
 from .writer import LANES, TOLD, Writer
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.code.compiled import inlined, njit
-from ...common.numerics.code.pointers import function_at
+from ....common.numerics.code.compiled import inlined, njit
+from ....common.numerics.code.pointers import function_at
 from .assembly import assemble
 from .calls import AVERAGED_AT, averaged_at
 from .compiled_types import (

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ...common.numerics.code import codegen
+from ....common.numerics.code import codegen
 
 if TYPE_CHECKING:
     import sympy

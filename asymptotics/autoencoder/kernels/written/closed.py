@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...common.numerics.code import codegen
+from ....common.numerics.code import codegen
 
 if TYPE_CHECKING:
     import sympy
