@@ -69,9 +69,7 @@ class Runs(OfProblem, PerRun, Result):
         "sem": "their standard errors",
         "std": "spread over data sets",
         "median": "medians over data sets",
-        "runs": "",
-        "settings": "",
-        "seconds": "",
+        **dict.fromkeys(("runs", "settings", "seconds"), ""),
     }
 
     runs: int

@@ -43,12 +43,7 @@ class Runs(OfProblem, PerRun, Result, OrderParameters, Generated):
         "t": "",
         "mean": "means over training sets of the order parameters along t, and of final ones in final",
         "sem": "their standard errors",
-        "runs": "",
-        "dimension": "",
-        "mistakes": "",
-        "flips": "",
-        "experiment": "",
-        "seconds": "",
+        **dict.fromkeys(("runs", "dimension", "mistakes", "flips", "experiment", "seconds"), ""),
     }
 
     t: np.ndarray

@@ -104,10 +104,7 @@ class Runs(OfProblem, Result):
     """
 
     JSON: ClassVar[Mapping[str, str]] = {
-        "dimension": "",
-        "runs": "",
-        "sizes": "",
-        "times": "",
+        **dict.fromkeys(("dimension", "runs", "sizes", "times"), ""),
         "mean": "means over runs at the largest dimension of train_loss, test_loss, memorisation_loss and ridge",
         "sem": "their standard errors",
         "extrapolated": "mean and sem of the same, extrapolated to 1/d = 0",

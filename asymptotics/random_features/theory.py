@@ -62,9 +62,7 @@ class Solution(OfProblem, Result):
         "samples_star": "",
         "kernel_limit": "losses of the kernel limit p/d → ∞ (with kernel_limit)",
         "reasons": "why a field is null",
-        "notes": "",
-        "settings": "",
-        "seconds": "",
+        **dict.fromkeys(("notes", "settings", "seconds"), ""),
     }
 
     COLUMNS = ("times", "train_loss", "test_loss", "memorisation_loss")

@@ -49,9 +49,7 @@ class Collapse(Result):
     JSON: ClassVar[Mapping[str, str]] = {
         "generations": "one object a generation: the attributes by name, and in error the estimated error of each",
         "error_estimate": "largest estimated error of the first generation",
-        "rule": "",
-        "evaluations": "",
-        "seconds": "",
+        **dict.fromkeys(("rule", "evaluations", "seconds"), ""),
         "simulation": "the chain in R^d (with simulate)",
         "comparison": "the verdict on theory and chain (with simulate)",
     }

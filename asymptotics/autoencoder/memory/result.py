@@ -65,13 +65,7 @@ class FiniteRuns(PerRun, Result):
         "tau": "",
         "epochs": "",
         "generated": "mean and covariance of the projections of all generated points",
-        "samples": "",
-        "runs": "",
-        "dimension": "",
-        "data": "",
-        "seed": "",
-        "settings": "",
-        "seconds": "",
+        **dict.fromkeys(("samples", "runs", "dimension", "data", "seed", "settings", "seconds"), ""),
         "tau_star": "best stopping time among those recorded; null where the test loss falls to the end",
     }
 

@@ -60,13 +60,9 @@ class Simulated(OfProblem, Recorded):
         "mean": "means over data sets, by name; null where infinite",
         "sem": "their standard errors",
         "median": "medians over data sets",
-        "distances": "",
-        "runs": "",
-        "dimension": "",
+        **dict.fromkeys(("distances", "runs", "dimension"), ""),
         "samples": "size of a training set",
-        "parameters": "",
-        "seconds": "",
-        "notes": "",
+        **dict.fromkeys(("parameters", "seconds", "notes"), ""),
     }
 
     experiment: dict[str, Any]

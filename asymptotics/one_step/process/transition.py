@@ -39,17 +39,9 @@ class Transition(OfProblem, Result):
     """
 
     JSON: ClassVar[Mapping[str, str]] = {
-        "samples": "",
-        "probability": "",
-        "probability_sem": "",
+        **dict.fromkeys(("samples", "probability", "probability_sem"), ""),
         "probability_interval": "Wilson interval of one standard deviation",
-        "mean": "",
-        "sem": "",
-        "median": "",
-        "runs": "",
-        "dimension": "",
-        "parameters": "",
-        "seconds": "",
+        **dict.fromkeys(("mean", "sem", "median", "runs", "dimension", "parameters", "seconds"), ""),
     }
 
     experiment: dict[str, Any]
