@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, fail
-from ..kernels.network import Forward
+from ..kernels.written.network import Forward
 from .gradient import Map, Told
 from .optimiser import AlongTau, Entries, Optimiser, Stack, along
 
