@@ -16,13 +16,13 @@ All functions broadcast over arrays of their arguments.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input.renamed import say_renamed
 from ...common.numerics.interpolants import Interpolant
+from ...common.output.records import Record
 from ..settings import MixtureFlow
 
 FloatArray = np.ndarray
@@ -78,7 +78,7 @@ class Generated:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinalState(Generated):
+class FinalState(Generated, Record):
     """`Generated` as the theory has it, and the baselines.
 
     Parameters
@@ -104,11 +104,6 @@ class FinalState(Generated):
     no_skip_mw2_squared: FloatArray
     fresh_noise_error: FloatArray
     fresh_distance: FloatArray
-
-    def __getitem__(self, name: str) -> Any:
-        """Values by name, as until 0.2."""
-        say_renamed(f"[{name!r}]", f".{name}")
-        return getattr(self, name)
 
 
 #: What is measured along t, and once at t = 1.
