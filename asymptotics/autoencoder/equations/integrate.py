@@ -106,7 +106,7 @@ def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
 def scale_of(problem: Problem) -> float:
     """1 + squared centroids and variances: what order parameters are measured in."""
     centroids = np.sum(problem.target.centroids**2, axis=-1)
-    return float(1.0 + np.max(centroids, initial=0.0) + np.max(problem.target.cluster_eigenvalues, initial=0.0))
+    return float(1.0 + np.max(centroids, initial=0.0) + np.max(problem.target.eigenvalues, initial=0.0))
 
 
 class Controls:

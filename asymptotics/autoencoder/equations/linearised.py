@@ -55,10 +55,12 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
         if quiet.shape[0] > 0:
             given.numbers[stage, ETA] = 0.0
             rates(functions, stage, y, slope, given, nodes, room)
-            quiet[i] = slope
+            for a in range(n):
+                quiet[i, a] = slope[a]
             given.numbers[stage, ETA] = eta
         rates(functions, stage, y, slope, given, nodes, room)
-        base[i] = slope
+        for a in range(n):
+            base[i, a] = slope[a]
         nodes.mode[FROZEN] = 1
         h = step * (1.0 + largest)
         for e in range(r):

@@ -152,7 +152,7 @@ class Course:
 def compiled_steps(course: Course) -> Iterator[Steps]:
     """Steps of DOP853 from the first to the last of ``pieces``, none of which crosses an end of one."""
     drift, rtol, atol = course.drift, course.rtol, course.atol
-    functions, varies = drift.kernels.addresses, drift.varies
+    functions, varies = drift.functions, drift.varies
     given = stages(drift.given, STAGES) if varies else drift.given
     work, y = Workspace(len(course.y0)), course.y0.copy()
     counts = np.zeros(7, dtype=np.int64)
