@@ -12,7 +12,7 @@ from asymptotics.autoencoder import OrderParameterPath
 from asymptotics.autoencoder.comparison import order_parameter_rows
 from asymptotics.autoencoder.equations.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.extrapolation import paired, pooled
-from asymptotics.autoencoder.kernels import rates
+from asymptotics.autoencoder.kernels.shared import rates
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import SgdState, Trainer, one_run, prepare, train
 from asymptotics.common.input.checks import InputError

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 import asymptotics as asy
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import kernels_of
-from asymptotics.autoencoder.kernels.compiled_types import STRETCHED, USED
+from asymptotics.autoencoder.kernels.shared.compiled_types import STRETCHED, USED
 from asymptotics.common.numerics.quadrature.expectations import Lattice, Rule
 
 T, CENTRE = 0.7, 3.0

@@ -130,8 +130,8 @@ def test_closure_reads_every_way_to_import():
     found = sources.closure(["asymptotics.autoencoder.kernels.compile", "derivations"])
     # Relative, absolute, within a function, for type checkers only, and what those import in turn.
     for module in (
-        "autoencoder.kernels.closed",
-        "autoencoder.kernels.flow",
+        "autoencoder.kernels.written.closed",
+        "autoencoder.kernels.written.flow",
         "common.numerics.code.codegen",
         "common.numerics.code.sources",
     ):

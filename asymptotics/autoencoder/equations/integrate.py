@@ -169,8 +169,6 @@ def integrate(
 
 
 def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> TrainingPath:
-    from ... import __version__
-
     knots, stacked = taken.knots, taken.values
     _close_skip(problem, drift, knots, stacked)
     if controls.method == "DOP853" and len(knots) <= 400:
@@ -201,7 +199,6 @@ def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> T
         seconds=0.0,
         rule="",
         method=controls.method,
-        version=__version__,
         basis=drift.layout.basis,
         averages=[a.to_builtin() for a in problem.training.averages],
         moving=problem.optimiser.moving,

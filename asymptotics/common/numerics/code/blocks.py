@@ -57,8 +57,8 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
 class _Arrays(AttributeTemplate):  # type: ignore[misc]
     key = BlockType
 
-    def generic_resolve(self, kind: BlockType, name: str) -> Any:
-        return kind.arrays.get(name)
+    def generic_resolve(self, value: BlockType, attr: str) -> Any:  # type: ignore[override]
+        return value.arrays.get(attr)
 
 
 @lower_getattr_generic(BlockType)  # type: ignore[untyped-decorator]
@@ -104,17 +104,18 @@ class Block:
     @classmethod
     def packed(cls, **arrays: np.ndarray | tuple[int, ...]) -> Self:
         """One of copies of arrays, or of new ones of the given shapes, that all stand in one piece of memory."""
-        shapes = [arrays[name] for name in cls._numba_type_.arrays]
-        shapes = [each if type(each) is tuple else each.shape for each in shapes]
+        given = [arrays[name] for name in cls._numba_type_.arrays]
+        shapes = [each if isinstance(each, tuple) else each.shape for each in given]
         sizes = [math.prod(shape) for shape in shapes]
         memory = np.empty(sum(sizes))
-        at, first, words, made = 0, _address(memory), [], []
-        for name, kind, shape, size in zip(cls._numba_type_.arrays, cls._numbers, shapes, sizes, strict=True):
+        at, first = 0, _address(memory)
+        words: list[int] = []
+        made: list[np.ndarray] = []
+        for one, kind, shape, size in zip(given, cls._numbers, shapes, sizes, strict=True):
             words += (first + 8 * at, *shape)
-            array = np.ndarray(shape, kind, memory, 8 * at)
-            if type(arrays[name]) is not tuple:
-                array[...] = arrays[name]
-            made.append(array)
+            made.append(np.ndarray(shape, kind, memory, 8 * at))
+            if not isinstance(one, tuple):
+                made[-1][...] = one
             at += size
         new = cls(*made)
         new.__dict__["_words"] = np.array(words, dtype=np.int64)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .cache import LOCK, cache_directory, damaged, not_kept, touch
 from .sources import source_key
+from .turns import Turn
 
 if TYPE_CHECKING:
     import sympy
@@ -225,16 +226,31 @@ def cached_source(specification: Any, modules: Sequence[str], build: Callable[[]
     """
     with LOCK:  # SymPy's derivations are not made for several threads at once
         path = cache_directory() / f"source_{source_key(*modules, also=specification)}.txt"
-        kept = _text_of(path)
-        if kept is not None:
-            mark, _, text = kept.partition("\n")
-            if mark == _mark(text):
-                touch(path)
-                return text
-            damaged(path, "not what was written")
-        text = build()
-        _write(path, f"{_mark(text)}\n{text}")
+        found = _kept(path)
+        if found is not None:
+            return found
+        turn = Turn(path.with_suffix(".lock"))
+        try:
+            text = _kept(path) if turn.taken() else None
+            if text is None:
+                text = build()
+                _write(path, f"{_mark(text)}\n{text}")
+            return text
+        finally:
+            turn.over()
+
+
+def _kept(path: Path) -> str | None:
+    """A source as it was written; None where there is none."""
+    kept = _text_of(path)
+    if kept is None:
+        return None
+    mark, _, text = kept.partition("\n")
+    if mark == _mark(text):
+        touch(path)
         return text
+    damaged(path, "not what was written")
+    return None
 
 
 def _mark(text: str) -> str:

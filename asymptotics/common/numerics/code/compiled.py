@@ -25,6 +25,7 @@ from numba.core.runtime import rtsys
 from .cache import LOCK, cache_directory, damaged, not_kept, touch
 from .inner import with_inner
 from .sources import source_key
+from .turns import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -106,9 +107,21 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, py_func: Callable[..., Any]) -> None:
         super().__init__(py_func)
+        self._turn = Turn(Path(self._cache_path) / f"{self._impl.filename_base}.lock")
         self._cache_file = _File(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """What is kept of a compiled function; where nothing is, once no other process compiles it (see `done`)."""
+        found = self._kept(sig, target_context)
+        if found is None and self._turn.taken():
+            found = self._kept(sig, target_context)
+        return found
+
+    def done(self) -> None:
+        """What was not there has been compiled, or will not be."""
+        self._turn.over()
+
+    def _kept(self, sig: Any, target_context: Any) -> Any:
         try:
             # Not as numba does it: it first reads in all that a compiler needs (and SciPy's linear algebra with it), which
             # takes longer than a solve. What is compiled already needs its memory manager alone; a compilation reads the rest.

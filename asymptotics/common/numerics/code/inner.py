@@ -56,6 +56,17 @@ class _Inner(CPUDispatcher):  # type: ignore[misc]
 class Compiled(CPUDispatcher):  # type: ignore[misc]
     """A function to be called from Python, or by its address; compiled code that calls it takes its `inner` twin."""
 
+    _cache: Any
+
+    def compile(self, sig: Any) -> Any:
+        """As numba's; of several processes that miss the same machine code on disk, one makes it."""
+        try:
+            return super().compile(sig)
+        finally:
+            done = getattr(self._cache, "done", None)
+            if done is not None:
+                done()
+
     @cached_property
     def inner(self) -> Any:
         """The same function within compiled code."""
