@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.generated.coefficients import Clock, coefficients
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.model.sampling import Sampling
-from asymptotics.autoencoder.process.setup import sampler_steps
+from asymptotics.autoencoder.process.sampler_steps import sampler_steps
 
 
 def law_of(exp, path, tau=2.0, **sampling):

@@ -22,7 +22,8 @@ from .generate import Generator
 from .generate import prepare as prepare_generator
 from .problem import SgdProblem
 from .results import STACKED, Runs, measured
-from .setup import drawn_start, sampler_steps, sgd_problem
+from .sampler_steps import sampler_steps
+from .setup import drawn_start, sgd_problem
 from .sgd import prepare as prepare_sgd
 from .sgd import train_member
 
