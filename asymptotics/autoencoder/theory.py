@@ -20,7 +20,7 @@ from .equations.errors import path_error
 from .equations.forecast import before_kernels, before_solve
 from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, scale_of, without_nodes
 from .equations.live import live_states, without_averages
-from .equations.nodes import LONG, SHARE, Chooser, rough_rule
+from .equations.nodes import LONG, SHARE, Chooser, by_sobol, rough_rule
 from .equations.path import TrainingPath
 from .equations.stability import ROUNDING, Stability, analyse, growing
 from .kernels.compile import Kernels
@@ -32,6 +32,10 @@ TRANSIENT = 10.0
 #: Order parameters above this are measured anew with smaller relative errors, where the wanted absolute one was not reached; the
 #: smallest that double precision makes.
 LARGE, TIGHTEST = 3.0, 1e-13
+#: Errors of the derivative that other nodes than a lattice's make, where fields are wide.
+SCATTERED = 1e-4
+#: Share of the tolerance that steps may take where nodes converge slowly: a few more evaluations for half as many nodes.
+STEPS = 0.03
 #: Share of order parameters on the scale of the squared centroids that rounding takes from a derivative.
 ROUNDED = 1e-15
 
@@ -53,17 +57,20 @@ def _integrated(
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
-    drift = Drift(problem, kernels, chosen, noise)
     allowed = max(SHARE * tolerance * min(1.0, LONG / problem.training.tau), ROUNDED * scale_of(problem))
-    try:
-        path = integrate(problem, drift, controls, progress, allowed=allowed)
-    except SolveError as stopped:
-        if drift.crowded:
-            # The fields have grown too wide for a lattice.
+    while True:
+        drift = Drift(problem, kernels, chosen, noise)
+        try:
+            return chooser, drift, integrate(problem, drift, controls, progress, allowed=allowed), error
+        except SolveError as stopped:
+            if not drift.crowded:
+                reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
+                raise SolveError(str(stopped), reached) from None
+            chooser.evaluations += drift.evaluations
+        # The fields have grown too wide for so fine a lattice: the finest for which there is room is still better than other nodes.
+        if allowed > SCATTERED:
             return _integrated(problem, kernels, tolerance, rules, controls, progress, natural=False)
-        reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
-        raise SolveError(str(stopped), reached) from None
-    return chooser, drift, path, error
+        allowed *= 4.0
 
 
 def stability_of(knots: np.ndarray, states: np.ndarray, rough: Drift, exact: Drift) -> Stability:
@@ -199,10 +206,11 @@ def solve(
         if (not kernels.smooth or len(kernels.encoders) > DIMENSIONS) and not without_nodes(problem, kernels):
             tolerance = 1e-4
     number("tolerance", tolerance, above=0, below=1)
+    share = STEPS if by_sobol(kernels) else 0.1
     controls = Controls(
         method,
-        0.1 * tolerance if rtol is None else number("rtol", rtol, above=0),
-        0.1 * tolerance if atol is None else number("atol", atol, above=0),
+        share * tolerance if rtol is None else number("rtol", rtol, above=0),
+        share * tolerance if atol is None else number("atol", atol, above=0),
         max_steps,
     )
     _log.info(
