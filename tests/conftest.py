@@ -18,9 +18,13 @@ matplotlib.use("Agg")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_blas_thread_a_worker():
-    """Workers that share the cores wait for each other's BLAS threads otherwise."""
-    with threadpool_limits(1 if "PYTEST_XDIST_WORKER" in os.environ else None):
+def cores_are_shared():
+    """Workers wait for each other's BLAS threads otherwise, and two processes of a simulation compile the same kernels at once."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    with threadpool_limits(1 if workers > 1 else None), pytest.MonkeyPatch.context() as patch:
+        if workers > 1 and hasattr(os, "sched_getaffinity"):
+            cores = sorted(os.sched_getaffinity(0))
+            patch.setattr(os, "sched_getaffinity", lambda _: set(cores[: max(1, len(cores) // workers)]))
         yield
 
 

@@ -73,7 +73,7 @@ def test_quiet_and_pipes_show_nothing(capfd):
 
 
 def test_verbose_says_what_is_done():
-    out, seen = on_a_terminal("compare", *SMALL, "--verbose", "--json")
+    out, seen = on_a_terminal("compare", *SMALL, "--verbose", "--json", "--workers", "1")
     assert out.startswith("{") and out.count("\n") == 1
     for said in ("experiment three-clusters", "nodes chosen", "solved with", "run 0 done"):
         assert said in seen

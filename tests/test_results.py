@@ -111,7 +111,8 @@ def of(module, name, *arguments, **options):
 
 
 def regimes():
-    return asy.regimes(path(), tau=[0.5], clones=[0.5], pairs=60)
+    started = saddle().replace({"denoiser.activation": "tanh", "denoiser.init": {"centroids": 0.1}})
+    return asy.regimes(started, tau=[0.5], clones=[0.5], pairs=60)
 
 
 def clones_in_space():

@@ -234,5 +234,4 @@ def _runs(theory: OrderParameterPath, tau: np.ndarray, stacked: dict[str, np.nda
         seed=0,
         seconds=0.0,
         experiment=dict(theory.experiment),
-        version="",
     )

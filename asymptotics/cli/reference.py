@@ -217,7 +217,7 @@ def _fields(kind: type[Result]) -> dict[str, tuple[str, str]]:
     if "*" in added:
         names = list(dict.fromkeys([*(n for n in own if n != "starts" or "from" not in added), *names]))
     found = {}
-    for name in [*names, "provenance"]:
+    for name in dict.fromkeys([*names, "version", "provenance"]):
         entry = words.get(name)
         meaning = added.get(name) or (entry.meaning if entry is not None else "") or SHARED.get(name, "")
         meaning = meaning or _of_class(hints.get(name))

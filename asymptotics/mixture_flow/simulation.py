@@ -36,7 +36,6 @@ class Runs(OfProblem, PerRun, Result, OrderParameters, Generated):
     dimension : int
     experiment : dict
         Its tables.
-    version : str
     seconds : float
     """
 
@@ -49,7 +48,6 @@ class Runs(OfProblem, PerRun, Result, OrderParameters, Generated):
         "mistakes": "",
         "flips": "",
         "experiment": "",
-        "version": "",
         "seconds": "",
     }
 
@@ -58,7 +56,6 @@ class Runs(OfProblem, PerRun, Result, OrderParameters, Generated):
     flips: np.ndarray
     dimension: int
     experiment: dict[str, Any]
-    version: str
     seconds: float
 
     @property
@@ -112,8 +109,6 @@ def simulate(
         If the scheme meets a pole: the interpolant's derivative infinite at a stage, or t = 1 without a skip connection; or
         if fresh noise is asked of a scheme with more than one stage.
     """
-    from .. import __version__
-
     started = time.perf_counter()
     simulation = problem.simulation
     grid = run_grid(problem)
@@ -127,7 +122,6 @@ def simulate(
         **columns,
         dimension=simulation.dimension,
         experiment=problem.to_tables(),
-        version=__version__,
         seconds=time.perf_counter() - started,
     )
 

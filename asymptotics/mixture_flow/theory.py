@@ -52,7 +52,6 @@ class Solution(OfProblem, Result, OrderParameters):
     final : Final
     experiment : dict
         Its tables.
-    version : str
     method : str
         ``"closed"`` or ``"ode"``.
     evaluations : int
@@ -80,7 +79,6 @@ class Solution(OfProblem, Result, OrderParameters):
     t: np.ndarray
     final: Final
     experiment: dict[str, Any]
-    version: str
     method: str
     evaluations: int
     error_estimate: float
@@ -144,8 +142,6 @@ def solve(
     InputError
         If a time, the method or the tolerance is not allowed.
     """
-    from .. import __version__
-
     started = time.perf_counter()
     method = choice("method", method, METHODS)
     t = np.linspace(0.0, 1.0, 101) if times is None else checked_times("times", times)
@@ -176,7 +172,6 @@ def solve(
             mean_error_expansion=error_expansion(sigma, flow.ridge, m, noises=k, **kind).tolist(),
         ),
         experiment=problem.to_tables(),
-        version=__version__,
         method=method,
         evaluations=evaluations,
         error_estimate=error,

@@ -27,7 +27,6 @@ class Particles(OfProblem, PerRun, Result):
     ----------
     experiment : dict
         Its tables.
-    version : str
     end_time : float
         Where the runs stopped (``smallest_time`` if the experiment says 0).
     positions : ndarray, shape (runs, samples) or (runs, samples, 2)
@@ -43,7 +42,6 @@ class Particles(OfProblem, PerRun, Result):
 
     JSON: ClassVar[Mapping[str, str]] = {
         "experiment": "",
-        "version": "",
         "end_time": "",
         "mean": "means over runs, by name",
         "sem": "their standard errors",
@@ -55,7 +53,6 @@ class Particles(OfProblem, PerRun, Result):
     }
 
     experiment: dict[str, Any]
-    version: str
     end_time: float
     positions: np.ndarray
     atoms: np.ndarray
@@ -74,7 +71,6 @@ class Particles(OfProblem, PerRun, Result):
         names = [n for n in self.NAMES if not np.all(np.isnan(getattr(self, n)))]
         return {
             "experiment": to_builtin(self.experiment),
-            "version": self.version,
             "end_time": self.end_time,
             "mean": {n: to_builtin(self.mean(n)) for n in names},
             "sem": {n: to_builtin(self.sem(n)) for n in names},
@@ -117,8 +113,6 @@ def simulate(
     InputError
         If the runs would not end before they start.
     """
-    from .. import __version__
-
     begun = time.perf_counter()
     settings, plan = problem.score_smoothing, problem.simulation
     number("within", within, at_least=0.0)
@@ -129,7 +123,6 @@ def simulate(
     )  # fmt: skip
     return Particles(
         experiment=problem.to_tables(),
-        version=__version__,
         end_time=end,
         within=float(within),
         seconds=time.perf_counter() - begun,

@@ -33,7 +33,6 @@ class Solution(OfProblem, Result, Metrics):
     ----------
     experiment : dict
         The tables that gave it.
-    version : str
     points : ndarray
         Training points, shape (n,) on a line, (n, 2) on a circle.
     critical_time : float
@@ -58,7 +57,6 @@ class Solution(OfProblem, Result, Metrics):
     }
 
     experiment: dict[str, Any]
-    version: str
     points: np.ndarray
     critical_time: float
     atoms: np.ndarray
@@ -132,8 +130,6 @@ def solve(
     InputError
         If an argument is not finite or a time outside [0, start_time].
     """
-    from .. import __version__
-
     begun, settings = time.perf_counter(), problem.score_smoothing
     if starts is None and times is not None:
         raise InputError("times: given without from (positions at start_time)")
@@ -146,7 +142,6 @@ def solve(
     number("within", within, at_least=0.0)
     given: dict[str, Any] = {
         "experiment": problem.to_tables(),
-        "version": __version__,
         "critical_time": settings.critical_time,
         "within": float(within),
         "at": x,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.model import streams
 from asymptotics.autoencoder.process import draws
 from asymptotics.autoencoder.process.problem import SgdProblem

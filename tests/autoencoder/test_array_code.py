@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy
 
-from asymptotics.autoencoder.kernels.compile import SystemWriter
+from asymptotics.autoencoder.kernels.written.system import SystemWriter
 from asymptotics.common.numerics.code.codegen import load_module
 
 

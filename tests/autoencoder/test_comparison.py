@@ -12,7 +12,7 @@ from asymptotics.autoencoder import OrderParameterPath
 from asymptotics.autoencoder.comparison import order_parameter_rows
 from asymptotics.autoencoder.equations.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.extrapolation import paired, pooled
-from asymptotics.autoencoder.kernels import rates
+from asymptotics.autoencoder.kernels.shared import rates
 
 
 @pytest.fixture(scope="module")
@@ -136,21 +136,6 @@ def test_one_drawn_start_is_tested_without_an_allowance(three_clusters):
     assert change < 0.5
     wrong = asy.solve(exp.replace({"training.weight_decay": 0.1 * (1 + change)}))
     assert not asy.compare(wrong, runs).passed
-
-
-def test_answer_does_not_depend_on_workers(three_clusters):
-    options = {"dimension": 200, "runs": 3, "samples": 50, "seed": 4, "progress": False}
-    one, two = (asy.simulate(three_clusters, workers=w, **options) for w in (1, 2))
-    for name in ("Q", "Theta", "b", "generated", "low_Q"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
-
-
-def test_runs_save_and_load(tmp_path, three_clusters):
-    runs = asy.simulate(three_clusters, dimension=100, runs=2, samples=10, workers=1, progress=False)
-    loaded = type(runs).load(runs.save(tmp_path / "runs.npz"))
-    np.testing.assert_array_equal(loaded.generated, runs.generated)
-    assert loaded.to_json()["mean"] == runs.to_json()["mean"]
-    assert "± " in loaded.summary()
 
 
 @pytest.mark.slow

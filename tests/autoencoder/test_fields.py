@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.kernels.fields import channels, fields_at, mixed_overlaps
+from asymptotics.autoencoder.kernels.shared.fields import channels, fields_at, mixed_overlaps
 from asymptotics.common.numerics.algebra.gram import indefinite, rank, square_root
 
 ENCODERS, DECODERS = np.array([0, 2]), np.array([0, 1])

@@ -63,8 +63,8 @@ def state(terms: Terms, seed: int = 0) -> np.ndarray:
 CASES = {
     "one time": ({}, {}),
     "random times, batch, rates": (
-        {"activation": "erf", "predicts": "velocity"},
-        {"times": [0.3, 0.7], "average": "random", "batch": 3, "schedule": "1/(1+tau)", "rates": {"w_2": 0.5, "b": 2.0}},
+        {"hidden_units": 1, "activation": "erf", "predicts": "velocity"},
+        {"times": [0.3, 0.7], "average": "random", "batch": 3, "schedule": "1/(1+tau)", "rates": {"w": 0.5, "b": 2.0}},
     ),
     "shared sample": ({"hidden_units": 1}, {"times": [0.3, 0.6, 0.8]}),
     "shared sample, untied": ({"architecture": "untied", "hidden_units": 1, "shift": 0.5}, {"times": [0.3, 0.7]}),

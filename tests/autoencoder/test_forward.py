@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sympy
 
-from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.kernels.written.network import Forward
 from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field
 
 
@@ -73,7 +73,7 @@ def test_travels_by_its_source():
 def test_second_process_needs_no_sympy(tmp_path):
     code = """
 import sys
-from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.kernels.written.network import Forward
 def declare():
     from derivations.autoencoder.network.denoiser import tied
     return tied(2, activation="tanh")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sympy
 
-from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.process.carried import GENERATED
 from asymptotics.autoencoder.process.generate import GeneratedPoints, Generator, prepare
 from asymptotics.common.input.checks import InputError

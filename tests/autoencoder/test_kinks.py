@@ -10,9 +10,10 @@ import sympy
 from scipy.integrate import solve_ivp
 
 import asymptotics as asy
-from asymptotics.autoencoder.kernels.compile import IMPORTS, SystemWriter
-from asymptotics.autoencoder.kernels.network import Forward
-from asymptotics.autoencoder.kernels.proof import disagreement
+from asymptotics.autoencoder.kernels.written.closed import IMPORTS
+from asymptotics.autoencoder.kernels.written.network import Forward
+from asymptotics.autoencoder.kernels.written.proof import disagreement
+from asymptotics.autoencoder.kernels.written.system import SystemWriter
 from asymptotics.common.input.checks import InputError
 from derivations import Denoiser, architecture, derive, local_field
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from figures.autoencoder import learning as autoencoder_learning
-from figures.autoencoder import mnist_images
-from figures.autoencoder import reference as autoencoder
+from figures.autoencoder.training import learning as autoencoder_learning
+from figures.autoencoder.training import mnist_images
+from figures.autoencoder.training import reference as autoencoder
 from figures.base import Drawing
 
 FIGURES = autoencoder.FIGURES | autoencoder_learning.FIGURES | mnist_images.FIGURES

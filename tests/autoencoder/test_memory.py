@@ -99,10 +99,7 @@ def test_nearest_points():
     assert np.isinf(nearest(others, others[:1])[1]).all()
 
 
-def test_kept_and_drawn(tmp_path, capsys):
-    found = runs(20, 15)
-    again = asy.autoencoder.FiniteRuns.load(found.save(tmp_path / "runs.npz"))
-    assert again.to_json() == found.to_json()
+def test_drawn_and_printed(tmp_path, capsys):
     command = ["simulate", "three-clusters", "--json", "--workers", "1", "--set", "simulation.data=10"]
     command += ["--set", "simulation.dimension=40", "--set", "simulation.runs=2", "--set", "training.tau=0.2"]
     assert main([*command, "--set", "simulation.samples=20", "--plot", str(tmp_path / "out.png")]) == 0

@@ -137,7 +137,7 @@ def test_sgd_on_the_images_themselves(classes, trained) -> None:
 @pytest.mark.slow
 def test_the_gap_is_mostly_that_of_non_commuting_covariances(classes, trained) -> None:
     """Gaussian samples with the full class covariances behave like the images: what theory lacks is the off-diagonals."""
-    from figures.autoencoder.mnist_images import gaussian_images
+    from figures.autoencoder.training.mnist_images import gaussian_images
 
     images, gaussian = trained
     with single_threaded():

@@ -9,9 +9,9 @@ import sympy
 import asymptotics as asy
 from asymptotics.autoencoder.equations.drift import Drift
 from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
-from asymptotics.autoencoder.kernels.increments import _Writer as FluctuationWriter
-from asymptotics.autoencoder.kernels.network import Forward
-from asymptotics.autoencoder.kernels.writer import code_names
+from asymptotics.autoencoder.kernels.written.increments import _Writer as FluctuationWriter
+from asymptotics.autoencoder.kernels.written.network import Forward
+from asymptotics.autoencoder.kernels.written.writer import code_names
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.quadrature.expectations import Rule
 from derivations import Denoiser, derive, local_field

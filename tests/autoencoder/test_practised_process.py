@@ -13,7 +13,7 @@ import pytest
 import sympy
 
 from asymptotics.autoencoder.finite_size.reduced_chain import trajectory
-from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.model import streams
 from asymptotics.autoencoder.process import draws
 from asymptotics.autoencoder.process.optimiser import Optimiser

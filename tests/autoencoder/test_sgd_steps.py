@@ -9,7 +9,7 @@ import pytest
 import sympy
 from scipy import stats
 
-from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.model import streams
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import Trainer

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from asymptotics.autoencoder.kernels.network import Forward
+from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.process.generate import Generator
 from asymptotics.autoencoder.process.problem import SgdProblem
 from asymptotics.autoencoder.process.sgd import Trainer, train

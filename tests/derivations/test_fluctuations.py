@@ -122,7 +122,7 @@ def test_printed_variance_of_the_skip_connections_step_is_that_of_drawn_samples(
     wrong = printed + coefficients[1] ** 2 * (np.mean(spread**2) - spread.mean())
     assert abs(wrong - measured) > 20 * error
     # What the numerical room evaluates is this very expression.
-    from asymptotics.autoencoder.kernels.increments import compile_fluctuations
+    from asymptotics.autoencoder.kernels.written.increments import compile_fluctuations
 
     system = derive(architecture("tied", 1, activation="tanh", predicts=predicts))
     kernels = compile_fluctuations(("statements", predicts), lambda: system)

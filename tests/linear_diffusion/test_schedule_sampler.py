@@ -107,7 +107,7 @@ def test_usual_variances_approach_the_continuous_limit_as_one_over_steps():
     assert errors[1] / errors[2] == pytest.approx(2, rel=0.05)
 
 
-@pytest.mark.parametrize("variance", ["beta", "posterior", "exact"])
+@pytest.mark.parametrize("variance", [pytest.param("beta", marks=pytest.mark.slow), "posterior", "exact"])
 def test_points_that_went_through_the_sampler_have_these_moments(variance):
     rng = np.random.default_rng(2)
     d, points, c, schedule = 4, 60_000, 0.02, Schedule(60, 1e-3, 0.2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from asymptotics.common.input.checks import InputError
 from asymptotics.linear_diffusion.images import bilinear, compare_images, digits_effective_dimension
 from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
-from asymptotics.linear_diffusion.simulation import Runs
 from asymptotics.linear_diffusion.system import SYSTEM as system
 
 
@@ -57,7 +55,7 @@ def test_simulation_agrees_over_sizes_and_hierarchies():
     assert 0.6 < np.sqrt(np.mean(z**2)) < 1.3
 
 
-@pytest.mark.parametrize(("samples", "exponent"), [(20, 1), (80, 2)])
+@pytest.mark.parametrize(("samples", "exponent"), [(20, 1), pytest.param(80, 2, marks=pytest.mark.slow)])
 def test_simulation_agrees_without_regularisation(samples, exponent):
     problem = build({"seed": samples}, samples=samples, spectrum={"power": exponent})
     theory, runs = system.solve(problem), system.simulate(problem, workers=1)
@@ -82,6 +80,7 @@ def test_generated_points_have_the_predicted_divergence(variance):
     }
 
 
+@pytest.mark.slow  # quick: every number alone (`test_finite_size`)
 def test_a_wrong_theory_is_noticed():
     problem = build()
     theory, runs = system.solve(problem), system.simulate(problem, workers=1)
@@ -91,20 +90,6 @@ def test_a_wrong_theory_is_noticed():
         system.compare(system.solve(build(samples=41)), runs)
     with pytest.raises(InputError, match="sweep"):
         system.compare(system.solve(problem, samples="20,30"), runs)
-
-
-def test_answer_does_not_depend_on_workers_and_is_kept(tmp_path):
-    problem = build({"runs": 3, "samples": 30}, dimension=8, samples=12, steps=10, time=3)
-    one, two = system.simulate(problem, workers=1), system.simulate(problem, workers=2)
-    assert one.to_dataframe().equals(two.to_dataframe())
-    one.save(tmp_path / "runs.npz")
-    assert Runs.load(tmp_path / "runs.npz").to_json() == one.to_json()
-    out = json.loads(json.dumps(one.to_json()))
-    assert set(out["mean"]) == set(out["sem"])
-    assert (out["runs"], out["dimension"]) == (3, 8)
-    assert "±" in repr(one)
-    other = system.simulate(build({"runs": 3, "seed": 1}, dimension=8, samples=12, steps=10, time=3), workers=1)
-    assert np.all(other.test_loss != one.test_loss)
 
 
 def test_plots_have_lines_and_error_bars():

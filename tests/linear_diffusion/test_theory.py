@@ -10,12 +10,10 @@ import pytest
 
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.laws.spectra import power_law
-from asymptotics.linear_diffusion.prediction import Averages, Sweep
+from asymptotics.linear_diffusion.prediction import Sweep
 from asymptotics.linear_diffusion.problem import Problem
 from asymptotics.linear_diffusion.settings import LinearDiffusion, Simulation
 from asymptotics.linear_diffusion.system import SYSTEM as system
-from asymptotics.linear_diffusion.theory import averaged as solve
-from asymptotics.linear_diffusion.theory import sweep
 
 BASE = {"dimension": 200, "spectrum": {"power": 1}, "samples": 100, "regularisation": 0.05, "steps": 1000, "time": 100}
 
@@ -194,16 +192,6 @@ def test_sweep_has_a_list_for_each_field():
     assert found.test_loss == out["test_loss"]
     assert "20" in found.summary()
     assert not hasattr(found, "nothing")
-
-
-def test_results_are_saved_and_read_again(tmp_path):
-    one = solve(problem().linear_diffusion)
-    one.save(tmp_path / "one.npz")
-    assert Averages.load(tmp_path / "one.npz").to_json() == one.to_json()
-    many = sweep(problem().linear_diffusion, [30, 60])
-    many.save(tmp_path / "many.npz")
-    assert Sweep.load(tmp_path / "many.npz").to_json() == many.to_json()
-    assert "KL" in repr(one)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.running.threads import single_threaded
 from asymptotics.one_step.problem import Problem
-from asymptotics.one_step.process.ensemble import QUANTITIES, Simulated, wilson_interval
+from asymptotics.one_step.process.ensemble import QUANTITIES, wilson_interval
 from asymptotics.one_step.settings import OneStep, Sampling, Simulation
 from asymptotics.one_step.simulation import simulate
 from asymptotics.one_step.theory import solve
@@ -51,6 +51,7 @@ def test_finite_size_term_is_seen():
     assert hit < 4 < 5 < miss
 
 
+@pytest.mark.slow
 def test_reverse_divergence_median_not_mean():
     """Near n* the mean of KL(O‖G) runs away from the median, as a heavy tail makes it; the median grows finite with n."""
     problem = _problem(dimension=30, samples=75, runs=300)
@@ -147,18 +148,8 @@ def test_more_steps_lower_the_divergence():
     assert one.mean("kl_generated_target") > floor > 2 * eight.mean("kl_generated_target")
 
 
-def test_answer_does_not_depend_on_workers():
-    changes = {"runs": 6, "underlying": "kernel", "underlying_samples": 300}
-    problem = _problem(**changes)
-    first, second = simulate(problem, workers=1), simulate(problem, workers=2)
-    np.testing.assert_array_equal(first.values, second.values)
-    assert not np.array_equal(first.values, simulate(_problem(seed=1, **changes), workers=1).values)
-
-
-def test_result_round_trip_and_json(tmp_path):
+def test_json_of_the_runs():
     runs = simulate(_problem(runs=5), workers=1)
-    loaded = Simulated.load(runs.save(tmp_path / "runs.npz"))
-    assert loaded.to_json() == runs.to_json()
     data = runs.to_json()
     assert data["runs"] == 5
     assert data["mean"]["probability"] == data["probability"] == runs.probability

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from asymptotics.one_step.closed_forms.finite_size import mean_log_det, mean_log_start
 from asymptotics.one_step.settings import OneStep, Sampling
-from asymptotics.one_step.theory import Theory, signal_fraction
 from asymptotics.one_step.theory import predict as solve
+from asymptotics.one_step.theory import signal_fraction
 
 REFERENCE = OneStep(dimension=100, samples=500, diffusion_time=2.0, noise_scale=math.exp(-4.0))
 
@@ -189,10 +189,3 @@ def test_signal_fraction_is_a_squared_correlation():
     x = sigma * rng.standard_normal(10**6)
     y = math.exp(-t) * x + math.sqrt(scale * (1 - math.exp(-2 * t))) * rng.standard_normal(10**6)
     assert np.corrcoef(x, y)[0, 1] ** 2 == pytest.approx(signal_fraction(t, scale, sigma), abs=4e-3)
-
-
-def test_round_trip(tmp_path):
-    result = solve(REFERENCE, Sampling(steps=2))
-    loaded = Theory.load(result.save(tmp_path / "theory.npz"))
-    assert loaded.to_json() == result.to_json()
-    assert "n* = d/q" in result.summary()

@@ -109,15 +109,6 @@ def test_comparison_fails_for_a_wrong_theory():
     assert {"w2", "Kolmogorov-Smirnov"} <= set(compare(theory, wrong).failures())
 
 
-def test_answer_does_not_depend_on_workers_and_is_saved(tmp_path):
-    problem = Problem(ScoreSmoothing(points=2, kappa=0.5, start_time=0.2), Simulation(samples=500, runs=3, seed=5))
-    one, two = simulate(problem, workers=1), simulate(problem, workers=2)
-    np.testing.assert_array_equal(one.positions, two.positions)
-    again = type(one).load(one.save(tmp_path / "runs.npz"))
-    np.testing.assert_array_equal(again.positions, one.positions)
-    assert again.to_json() == one.to_json()
-
-
 def test_angular_window_slowly_memorises():
     n, rng = 8, np.random.default_rng(0)
     y = np.stack([np.cos(2 * np.pi * np.arange(n) / n), np.sin(2 * np.pi * np.arange(n) / n)], axis=1)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from ...common.input.checks import ComputationError
 from ..generated.coefficients import Clock, coefficients
-from ..kernels.sampler import compile_sampler
+from ..kernels.written.sampler import compile_sampler
 from ..model.problem import Problem
 
 

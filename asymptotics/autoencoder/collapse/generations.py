@@ -190,8 +190,6 @@ def _result(
 ) -> Collapse:
     from scipy.stats import t
 
-    from ... import __version__
-
     R = problem.generations.replicas
     factor = float(t.ppf(0.995, R - 1)) / np.sqrt(R)
     fields: dict[str, Any] = {}
@@ -208,7 +206,6 @@ def _result(
         evaluations=path.evaluations + sum(r.evaluations for r in replicas),
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),
-        version=__version__,
         source=problem,
     )
 

@@ -19,12 +19,13 @@ from numpy.typing import ArrayLike
 
 from ...common.numerics.algebra.gram import square_root
 from ..equations.coefficients import Coefficients, along
-from ..equations.drift import Drift, RightHandSide
+from ..equations.drift import Drift
 from ..equations.moments import AveragedMoments
 from ..equations.path import OrderParameters
+from ..equations.right_hand_side import RightHandSide
 from ..generated.density import GeneratedDensity
 from ..kernels.compile import Kernels
-from ..kernels.fields import channels, fields_at
+from ..kernels.shared.fields import channels, fields_at
 from ..model.problem import Problem
 
 #: More random steps than this are drawn by a pseudo-random generator instead of Sobol' points.

@@ -215,8 +215,6 @@ def simulate_generations(
     InputError
         If an argument is not allowed, or the dimension is too small.
     """
-    from ... import __version__
-
     start = time.perf_counter()
     refuse(problem, "generations in R^d", set(NAMES) - {"labels"})
     if problem.denoiser.init.realisation is not None and problem.generations.count > 1:
@@ -235,5 +233,4 @@ def simulate_generations(
         seed=problem.simulation.seed,
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),
-        version=__version__,
     )

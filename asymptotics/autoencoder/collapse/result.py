@@ -80,7 +80,6 @@ class Collapse(Result):
     evaluations: int
     seconds: float
     experiment: dict[str, Any]
-    version: str
     source: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
     simulation: CollapseRuns | None = field(default=None, repr=False, compare=False, metadata={"transient": True})
     verdict: Verdict | None = field(default=None, repr=False, compare=False, metadata={"transient": True})

@@ -46,7 +46,7 @@ def compare_means(path: OrderParameterPath, measured: Means, *, level: float = L
     nothing = Ensemble({name: np.empty((0, len(measured.tau))) for name in Runs.NAMES}, d)
     empty = Runs(
         main=nothing, low=nothing.take(slice(0), d // 4), tau=measured.tau, seed=0, seconds=0.0,
-        experiment=dict(path.experiment), version="",
+        experiment=dict(path.experiment),
     )  # fmt: skip
     finite, rows = FiniteSize(path, empty), []
     degrees = measured.runs - 1.0 if measured.runs else np.inf

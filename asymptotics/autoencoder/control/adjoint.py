@@ -15,9 +15,9 @@ import numpy as np
 from ...common.input.checks import InputError, present
 from ..equations.coefficients import Coefficients, Instant
 from ..equations.drift import Drift
-from ..kernels.adjoint import compile_adjoints
-from ..kernels.field_adjoints import conditions_adjoint
-from ..kernels.fields import fields_at, of_pairs
+from ..kernels.shared.field_adjoints import conditions_adjoint
+from ..kernels.shared.fields import fields_at, of_pairs
+from ..kernels.written.adjoint import compile_adjoints
 from ..model.problem import Problem
 from .assembly import assembly_adjoint, by_parameter, optimiser_adjoint
 from .recorded import RecordedDrift, Tape

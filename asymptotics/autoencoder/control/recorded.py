@@ -10,8 +10,8 @@ import numpy as np
 from ...common.input.checks import present
 from ..equations.coefficients import Coefficients, Instant
 from ..equations.drift import Drift
-from ..kernels.assembly import assemble
-from ..kernels.fields import FieldLaw, channels, fields_at, of_pairs
+from ..kernels.shared.assembly import assemble
+from ..kernels.shared.fields import FieldLaw, channels, fields_at, of_pairs
 
 
 @dataclass

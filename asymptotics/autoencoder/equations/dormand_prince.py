@@ -13,10 +13,8 @@ import numpy as np
 from numba import float64, int64, types
 
 from ...common.numerics.code.compiled import njit
-from ...common.numerics.flows import dop853
-from ...common.numerics.flows.panels import lobatto
-from ..kernels.calls import RATES_AT, rates_at
-from ..kernels.compiled_types import (
+from ..kernels.shared.calls import RATES_AT, rates_at
+from ..kernels.shared.compiled_types import (
     DECADES,
     FIXED,
     GIVEN,
@@ -29,6 +27,7 @@ from ..kernels.compiled_types import (
     SHIFTED,
     Nodes,
 )
+from .trial import all_stages, bending, dense_output, local_error
 
 #: Entries of ``clock``: τ, the next step, the end, the most that a derivative may be wrong, beyond which |y| has diverged, and how
 #: fine the lattice had to be at the last step.
@@ -47,13 +46,6 @@ NO_ROOM: int = 5
 #: of it coarser by what the error's exponential decay allows, at most so much at once (and down to the last).
 FINER, FINEST, IDLE, COARSER, COARSEST = 1.1, 8.0, 0.2, 0.88, 0.3
 
-#: Node of the dense output at which its defect is taken; its largest error between the ends in units of step × defect there
-#: (steps that stability limits err most near x = 0.8, and not below 0.2); how much less exact than the ends it may be.
-INSIDE: int = 6
-BETWEEN, LOOSER = 0.25, 5.0
-
-_A, _B, _E3, _E5, _D = dop853.A, dop853.B, dop853.E3, dop853.E5, dop853.D
-_NODES = np.array(lobatto(8))
 _v, _m, _t, _i = float64[::1], float64[:, ::1], float64[:, :, ::1], int64[::1]
 _SHARED = (_v, _v, _v, _m, _i, _v, _t, _m, _m, _v, GIVEN, NODES, ROOM)
 
@@ -168,7 +160,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
     Parameters
     ----------
     functions : (7,)
-        Addresses of a denoiser's own functions and of the right-hand side (`asymptotics.autoencoder.kernels.calls`).
+        Addresses of a denoiser's own functions and of the right-hand side (`asymptotics.autoencoder.kernels.shared.calls`).
     rtol, atol : float, (n,)
     clock, counts : (6,), (7,)
         See the names above.
@@ -194,82 +186,19 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
             rates(functions, 0, y, k[0], given, nodes, room)
             counts[EVALUATIONS] += 1
             counts[KNOWN] = 1
-        for s in range(1, 12):
-            for i in range(n):
-                value = 0.0
-                for j in range(s):
-                    value += _A[s, j] * k[j, i]
-                new[i] = y[i] + h * value
-            rates(functions, s * several, new, k[s], given, nodes, room)
-        for i in range(n):
-            value = 0.0
-            for j in range(12):
-                value += _B[j] * k[j, i]
-            new[i] = y[i] + h * value
-        rates(functions, 12 * several, new, k[12], given, nodes, room)
+        all_stages(functions, several, h, y, new, k, given, nodes, room)
         counts[EVALUATIONS] += 12
         step = counts[STEPS]
-        e5 = e3 = 0.0
-        finite = True
-        for i in range(n):
-            scale = atol[i] + rtol * max(abs(y[i]), abs(new[i]))
-            u = v = 0.0
-            for j in range(12):
-                u += _E5[j] * k[j, i]
-                v += _E3[j] * k[j, i]
-            errors[step, i] = u
-            e5 += (u / scale) ** 2
-            e3 += (v / scale) ** 2
-            finite = finite and math.isfinite(new[i]) and math.isfinite(k[12, i])
-        total = e5 + 0.01 * e3
-        error = 0.0 if total == 0.0 else abs(h) * e5 / math.sqrt(total * n)
+        error, share, finite = local_error(h, rtol, atol, y, new, k, errors[step])
         if not finite or not error < 1.0:
             counts[REJECTED] = 1
             clock[STEP] = h * (max(0.2, 0.9 * error ** (-0.125)) if finite and error >= 1.0 else 0.2)
             if not clock[STEP] > 1e-14 * clock[END]:
                 counts[STATUS] = SHORT if finite else NOT_FINITE
             continue
-        # Three more stages for the dense output.
-        for s in range(13, 16):
-            for i in range(n):
-                value = 0.0
-                for j in range(s):
-                    value += _A[s, j] * k[j, i]
-                dense[6, i] = y[i] + h * value
-            rates(functions, s * several, dense[6], k[s], given, nodes, room)
-        counts[EVALUATIONS] += 3
-        for i in range(n):
-            difference = new[i] - y[i]
-            dense[0, i] = difference
-            dense[1, i] = h * k[0, i] - difference
-            dense[2, i] = 2.0 * difference - h * (k[12, i] + k[0, i])
-            for m in range(4):
-                value = 0.0
-                for j in range(16):
-                    value += _D[m, j] * k[j, i]
-                dense[3 + m, i] = h * value
-        for m in range(7):
-            x = _NODES[m]
-            for i in range(n):
-                value = 0.0
-                for e in range(6, -1, -1):
-                    value = (value + dense[e, i]) * (x if e % 2 == 0 else 1.0 - x)
-                values[step, m, i] = y[i] + value
-        # The polynomial's defect at one point says how far it is from the solution between the ends of the step.
-        x, bent = _NODES[INSIDE], 0.0
-        rates(functions, 16 * several, values[step, INSIDE], defect, given, nodes, room)
-        counts[EVALUATIONS] += 1
-        for i in range(n):
-            value = slope = 0.0
-            for e in range(6, -1, -1):
-                value += dense[e, i]
-                if e % 2 == 0:
-                    value, slope = value * x, value + slope * x
-                else:
-                    value, slope = value * (1.0 - x), slope * (1.0 - x) - value
-            defect[i] = BETWEEN * (slope - h * defect[i])
-            bent += (defect[i] / (LOOSER * (atol[i] + rtol * max(abs(y[i]), abs(new[i]))))) ** 2
-        bent = math.sqrt(bent / n)
+        dense_output(functions, several, h, y, new, k, dense, values[step], given, nodes, room)
+        bent = bending(functions, several, h, rtol, atol, y, new, dense, values[step], defect, given, nodes, room)
+        counts[EVALUATIONS] += 4
         if not bent < 1.0:
             counts[REJECTED] = 1
             clock[STEP] = h * max(0.2, 0.9 * bent ** (-0.125))
@@ -300,11 +229,8 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
             clock[NOW] = t + h
             counts[STATUS] = DIVERGED
             continue
-        # e5²/e3 is what the two embedded formulas extrapolate to; the step control takes ten times that, the estimate three.
-        share = h * math.sqrt(e5 / (e5 + 0.1 * e3)) if total > 0.0 else 0.0
         for i in range(n):
             errors[step, i] *= share
-        for i in range(n):
             y[i] = new[i]
             values[step, 7, i] = new[i]
             k[0, i] = k[12, i]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
@@ -11,9 +10,8 @@ import numpy as np
 
 from ...common.numerics.algebra.gram import NULL
 from ...common.numerics.quadrature.expectations import Fields, Lattice, Rule
-from ..kernels.assembly import assemble
 from ..kernels.compile import Kernels
-from ..kernels.compiled_types import (
+from ..kernels.shared.compiled_types import (
     COUNT,
     ETA,
     FIXED,
@@ -26,94 +24,19 @@ from ..kernels.compiled_types import (
     USED,
     Given,
 )
-from ..kernels.fields import mixed_overlaps
-from ..kernels.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
+from ..kernels.shared.fields import mixed_overlaps
+from ..kernels.shared.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
 from ..model.problem import Problem
 from .coefficients import Coefficients
 from .compiled import fill, given_of, nodes_of, room_of, stages, without_held
-from .layout import Layout
 from .linearised import jacobians, potentials
 from .moments import AveragedMoments
+from .right_hand_side import RightHandSide
 
 #: Whether a state lies in the span of the reference directions is told up to this, in units of 1 + |q|.
 HELD = 1e-9
 #: Nodes for pairs of times where nobody has said which.
 UNPAIRED = Rule("sobol", 2**13)
-
-
-class RightHandSide(ABC):
-    """dy/dτ of the packed order parameters, from the moments of every cluster.
-
-    Attributes
-    ----------
-    coefficients : Coefficients
-    kernels : Kernels
-    layout : Layout
-    evaluations : int
-        Calls so far.
-    """
-
-    def __init__(self, coefficients: Coefficients, kernels: Kernels) -> None:
-        self.coefficients, self.kernels = coefficients, kernels
-        atoms, directions = coefficients.T.shape[:2]
-        stack = coefficients.optimiser
-        basis = max(1, len(coefficients.start.psi))
-        self.layout = Layout(atoms, stack.size, directions, kernels.parameters, basis, len(stack.averages))
-        self.evaluations = 0
-        self._kept_map: tuple[tuple[float, float, float], tuple[np.ndarray, np.ndarray]] | None = None
-
-    @abstractmethod
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
-        """E_t-averaged moments of every cell, (cells, names), from Θ and q of the network's own vectors."""
-
-    def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray]:
-        """Θ(s), q(s), b, κ of one state; b is a number, or (basis,)."""
-        theta, q, b, kappa = self.layout.unpack(y)
-        return theta, q, float(b) if self.layout.basis == 1 else b, kappa
-
-    def _map(self, tau: float, scale: float, decay: float) -> tuple[np.ndarray, np.ndarray]:
-        """R and A of the optimiser; the last ones are kept."""
-        optimiser = self.coefficients.optimiser
-        key = (0.0 if optimiser.still else tau, scale, decay)
-        if self._kept_map is None or self._kept_map[0] != key:
-            self._kept_map = key, optimiser.at(tau, scale, decay)
-        return self._kept_map[1]
-
-    def network(self, theta: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The part of Θ(s) and q(s) that is the network's own."""
-        p = self.coefficients.optimiser.p
-        if p == self.layout.p:
-            return theta, q
-        return np.ascontiguousarray(theta[:, :p]), np.ascontiguousarray(q[:, :p, :p])
-
-    def __call__(self, tau: float, y: np.ndarray) -> np.ndarray:
-        """dy/dτ."""
-        return self.slope(y, self.coefficients.scale(tau), tau)
-
-    def slope(self, y: np.ndarray, scale: float, tau: float = 0.0) -> np.ndarray:
-        """dy/dτ at τ, with ``scale`` in the place of s(τ)."""
-        self.evaluations += 1
-        given, module, layout = self.coefficients, self.kernels.module, self.layout
-        now = given.at(tau)
-        theta, q, b, kappa = self.unpack(y)
-        moments = self.moments(*self.network(theta, q), b, kappa, tau)
-        p, atoms = given.optimiser.p, layout.atoms
-        A, B, N = np.empty((len(given.pi), p)), np.empty((atoms, p, p)), np.empty((atoms, p, p))
-        module.increments(moments, given.pi, given.varsigma, A, B, N)
-        R, L = self._map(tau, scale, now.decay)
-        dtheta, dq = np.empty_like(theta), np.empty_like(q)
-        assemble(A, B, N, given.pi, given.c, given.t, given.mass, theta, q, given.eta, R, L, dtheta, dq)
-        _, slope = module.bulk(*now.told[:4], given.Lambda, now.skip(b))
-        db = np.zeros(layout.basis)
-        db[: len(now.psi)] = given.optimiser.of_scalar(scale * given.rho_b) * (now.psi @ (now.first * slope))
-        first = len(self.kernels.names) - 1 - layout.parameters
-        gradient = given.pi @ moments[:, first : first + layout.parameters]
-        dkappa = given.optimiser.of_scalar(scale) * gradient
-        live = y[layout.at_b : layout.at_b + layout.scalars]
-        if not layout.averages:
-            return layout.pack(dtheta, dq, db, dkappa)
-        averaged = y[layout.at_b + layout.scalars :].reshape(layout.averages, layout.scalars)
-        return layout.pack(dtheta, dq, db, dkappa, given.optimiser.gammas(tau)[:, None] * (live - averaged))
 
 
 class Drift(RightHandSide):
@@ -180,6 +103,11 @@ class Drift(RightHandSide):
         return theta, q, b, kappa
 
     @cached_property
+    def functions(self) -> np.ndarray:
+        """Addresses of the compiled functions."""
+        return self.kernels.addresses(self.pairs is not None)
+
+    @cached_property
     def averages(self) -> AveragedMoments:
         """The moments one by one, with the nodes of a fixed rule (of a lattice: those of the last evaluation)."""
         mode, nodes = self.nodes.mode, self.nodes
@@ -208,7 +136,7 @@ class Drift(RightHandSide):
             self.fill(given, taus, scales)
         if self.kernels.compiled:
             states = np.ascontiguousarray(states)
-            jacobians(self.kernels.addresses, states, step, basis, J, base, quiet, given, self.nodes, self.room)
+            jacobians(self.functions, states, step, basis, J, base, quiet, given, self.nodes, self.room)
         else:
             for i, y in enumerate(states):
                 self._differences(i if self.varies else 0, y, step, basis, (J[i], base[i], quiet[i : i + 1]), given)
@@ -292,7 +220,7 @@ class Drift(RightHandSide):
         out = np.empty(len(y))
         of = 0, np.ascontiguousarray(y), out, self._now(tau, scale), self.nodes, self.room
         if self.kernels.compiled:
-            rates(self.kernels.addresses, *of)
+            rates(self.functions, *of)
         else:
             rates_by_arrays(self.kernels.module, *of)
         return out
@@ -309,7 +237,7 @@ class Drift(RightHandSide):
 
     def _average(self, stage: int, y: np.ndarray, given: Given) -> None:
         if self.kernels.compiled:
-            averaged(self.kernels.addresses, stage, y, given, self.nodes, self.room)
+            averaged(self.functions, stage, y, given, self.nodes, self.room)
         else:
             averaged_by_arrays(self.kernels.module, stage, y, given, self.nodes, self.room)
 
@@ -326,7 +254,7 @@ class Drift(RightHandSide):
         potential = np.empty(len(states))
         states = np.ascontiguousarray(states)
         if self.kernels.compiled:
-            potentials(self.kernels.addresses, states, potential, given, self.nodes, self.room)
+            potentials(self.functions, states, potential, given, self.nodes, self.room)
         else:
             for i, y in enumerate(states):
                 self._average(i if self.varies else 0, y, given)

@@ -41,7 +41,7 @@ def path_error(steps: Steps, drift: Drift) -> float:
         drift.evaluations += (1 + KRYLOV) * len(states)
         return float(
             carried(
-                drift.kernels.addresses, np.ascontiguousarray(states), lengths, changes, errors, added, inside,
+                drift.functions, np.ascontiguousarray(states), lengths, changes, errors, added, inside,
                 displacement, given, drift.nodes, drift.room,
             )
         )  # fmt: skip

@@ -11,7 +11,7 @@ from functools import cache
 
 from ...common.input.checks import InputError
 from ...common.running.progress import in_words
-from ..kernels.compile import moment_names
+from ..kernels.written.system import moment_names
 from ..model.problem import Problem
 from .coefficients import Coefficients
 

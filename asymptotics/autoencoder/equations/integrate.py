@@ -106,7 +106,7 @@ def initial_state(problem: Problem, drift: Drift) -> np.ndarray:
 def scale_of(problem: Problem) -> float:
     """1 + squared centroids and variances: what order parameters are measured in."""
     centroids = np.sum(problem.target.centroids**2, axis=-1)
-    return float(1.0 + np.max(centroids, initial=0.0) + np.max(problem.target.cluster_eigenvalues, initial=0.0))
+    return float(1.0 + np.max(centroids, initial=0.0) + np.max(problem.target.eigenvalues, initial=0.0))
 
 
 class Controls:
@@ -169,8 +169,6 @@ def integrate(
 
 
 def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> TrainingPath:
-    from ... import __version__
-
     knots, stacked = taken.knots, taken.values
     _close_skip(problem, drift, knots, stacked)
     if controls.method == "DOP853" and len(knots) <= 400:
@@ -201,7 +199,6 @@ def _path(problem: Problem, drift: Drift, controls: Controls, taken: Steps) -> T
         seconds=0.0,
         rule="",
         method=controls.method,
-        version=__version__,
         basis=drift.layout.basis,
         averages=[a.to_builtin() for a in problem.training.averages],
         moving=problem.optimiser.moving,

@@ -8,8 +8,8 @@ import numpy as np
 from numba import float64, int64, types
 
 from ...common.numerics.code.compiled import njit
-from ..kernels.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
-from ..kernels.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
+from ..kernels.shared.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
+from ..kernels.shared.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
 
 #: Largest growth of an error in one step; vectors of the Krylov space in which it is followed through one; what is left of such
 #: a vector, relative to it, that counts as nothing.
@@ -30,7 +30,7 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
     Parameters
     ----------
     functions : (7,)
-        Addresses; see `asymptotics.autoencoder.kernels.calls`.
+        Addresses; see `asymptotics.autoencoder.kernels.shared.calls`.
     states : (m, n)
         With coefficients of their own where ``given`` has several stages.
     step : float
@@ -55,10 +55,12 @@ def jacobians(functions, states, step, basis, J, base, quiet, given, nodes, room
         if quiet.shape[0] > 0:
             given.numbers[stage, ETA] = 0.0
             rates(functions, stage, y, slope, given, nodes, room)
-            quiet[i] = slope
+            for a in range(n):
+                quiet[i, a] = slope[a]
             given.numbers[stage, ETA] = eta
         rates(functions, stage, y, slope, given, nodes, room)
-        base[i] = slope
+        for a in range(n):
+            base[i, a] = slope[a]
         nodes.mode[FROZEN] = 1
         h = step * (1.0 + largest)
         for e in range(r):

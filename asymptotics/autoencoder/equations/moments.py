@@ -8,8 +8,8 @@ import numpy as np
 
 from ...common.input.checks import present
 from ..kernels.compile import Kernels
-from ..kernels.fields import FieldLaw, of_pairs
-from ..kernels.regression import fill_hessians
+from ..kernels.shared.fields import FieldLaw, of_pairs
+from ..kernels.shared.regression import fill_hessians
 from .coefficients import Coefficients, Instant
 
 #: Nodes (N, n) and their weights.

@@ -163,7 +163,6 @@ class TrainingPath(Result):
     rule: str
     method: str
     experiment: dict[str, Any]
-    version: str
     loss_unpredicted: Any = Later(lambda: None)
     stability: Stability = Later(Stability)  # type: ignore[assignment]
     shown: np.ndarray | None = None

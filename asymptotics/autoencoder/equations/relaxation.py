@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.sampler import compile_sampler
+from ..kernels.written.sampler import compile_sampler
 from ..model.problem import Problem
 from .coefficients import Coefficients
 

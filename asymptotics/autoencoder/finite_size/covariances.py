@@ -90,7 +90,6 @@ class Fluctuations(Result):
     rules: tuple[tuple[str, int], ...]
     evaluations: int
     seconds: float
-    version: str
     basis: int = 1
     following: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 0)), repr=False)
     ema: Any = ()

@@ -111,8 +111,6 @@ def _resolved(path: TrainingPath, knots: np.ndarray) -> np.ndarray:
 def _solve(
     path: TrainingPath, initial: str, rule: Rule | None, noise_rule: Rule | None, known: Terms | None
 ) -> Fluctuations:
-    from ... import __version__
-
     start, problem, layout = time.perf_counter(), path.problem, path.layout
     if layout.size > LARGEST:
         raise InputError(
@@ -135,7 +133,7 @@ def _solve(
     found = Fluctuations(
         knots=knots, jacobian=C[:0], noise=C[:0], covariances=C, skip=B[:0], skip_variances=B,
         atoms=layout.atoms, p=layout.p, K=layout.K, parameters=layout.parameters, centroids=path.centroids,
-        initial=initial, rule=name, rules=rules, evaluations=0, seconds=0.0, version=__version__,
+        initial=initial, rule=name, rules=rules, evaluations=0, seconds=0.0,
         basis=layout.basis, following=following, ema=[a.to_builtin() for a in problem.training.averages],
     )  # fmt: skip
     found.__dict__["_terms"] = terms

@@ -11,8 +11,8 @@ from ...common.input.checks import InputError
 from ...common.numerics.quadrature.expectations import Rule
 from ..equations.coefficients import Coefficients
 from ..equations.layout import Layout
-from ..kernels.fields import FieldLaw
-from ..kernels.increments import compile_fluctuations
+from ..kernels.shared.fields import FieldLaw
+from ..kernels.written.increments import compile_fluctuations
 from ..model.problem import Problem
 from .assembly import OfMoments
 from .moments import MovingLaw, hermite, transposed

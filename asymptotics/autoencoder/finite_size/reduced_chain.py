@@ -253,8 +253,6 @@ def simulate(
     Runs
         As from `simulation.simulate`, so that `compare` and the plots take it.
     """
-    from ... import __version__
-
     start = time.perf_counter()
     settings = problem.simulation
     d = settings.dimension if dimension is None else integer("dimension", dimension, at_least=2)
@@ -282,6 +280,5 @@ def simulate(
         seed=seed,
         seconds=time.perf_counter() - start,
         experiment=tables,
-        version=__version__,
         initial=initial,
     )

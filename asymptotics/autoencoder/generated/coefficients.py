@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError
 from ...common.numerics.interpolants import Interpolant
-from ..kernels.sampler import compile_sampler
+from ..kernels.written.sampler import compile_sampler
 from ..model.problem import Problem
 
 

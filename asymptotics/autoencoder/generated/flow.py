@@ -17,7 +17,7 @@ from ...common.input.checks import InputError, fail
 from ...common.numerics.algebra.gram import square_root
 from ..equations.integrate import kernels_of
 from ..equations.path import OrderParameters
-from ..kernels.sampler import compile_sampler
+from ..kernels.written.sampler import compile_sampler
 from ..model.cells import DROPPED, told
 from ..model.problem import Problem
 from .continuous import Continuous

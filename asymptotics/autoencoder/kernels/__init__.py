@@ -3,5 +3,9 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submod_attrs={"compile": ["HEADER", "Kernels", "TANH", "compile_kernels", "moment_names", "write_source"]}
+    __name__,
+    submod_attrs={
+        "compile": ["Kernels", "compile_kernels"],
+        "written.system": ["HEADER", "TANH", "moment_names", "write_source"],
+    },
 )

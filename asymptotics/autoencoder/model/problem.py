@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,9 +21,12 @@ from .network.denoiser import Denoiser
 from .sampling import Sampling
 from .simulation import Simulation
 from .start.initial import initial_overlaps, mean_coordinates, realised_weights
-from .training.optimiser import LinearMap, evaluated
+from .training.optimiser import LinearMap, evaluated, matrices
 from .training.training import TimeAverage, Training
 from .warnings import of_basis
+
+if TYPE_CHECKING:
+    import sympy
 
 
 @dataclass(frozen=True)
@@ -114,14 +117,20 @@ class Problem:
     # what theory and simulation read ---------------------------------------------------------------------------
 
     @cached_property
+    def declared_optimiser(self) -> tuple[sympy.Matrix, sympy.Matrix] | None:
+        """R and A of the training's optimiser, or of the one that the network was derived with; None where neither declares one."""
+        declared = self.training.optimiser
+        if declared is None and self.denoiser.system is not None:
+            declared = self.denoiser.system.optimiser
+        return None if declared is None else matrices(declared, self.denoiser.vectors)
+
+    @cached_property
     def optimiser(self) -> LinearMap:
         """R and A on the stack of the network's vectors, their velocities and averages."""
         training, denoiser = self.training, self.denoiser
         rho, _ = denoiser.rates(training.rates or {})
-        declared = training.optimiser
-        if declared is None and denoiser.system is not None:
-            declared = denoiser.system.optimiser
-        given = None if declared is None else evaluated(declared, denoiser.vectors)
+        declared = self.declared_optimiser
+        given = None if declared is None else evaluated(*declared)
         return LinearMap(len(denoiser.vectors), rho, training.moved_by, training.averages, training.tau, given)
 
     def time_average(self, tau: float = 0.0) -> TimeAverage:

@@ -95,8 +95,6 @@ def simulate(
     InputError
         If an argument is not allowed, or the dimension is too small for the initial overlaps.
     """
-    from ... import __version__
-
     start = time.perf_counter()
     taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
     setup = drawn_start(sgd_problem(problem, data=data), problem, initial)
@@ -119,7 +117,6 @@ def simulate(
         seed=problem.simulation.seed,
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),
-        version=__version__,
         data=_describe(data),
         initial=initial,
     )

@@ -16,7 +16,7 @@ import numpy as np
 from ...common.input.checks import InputError, array, choice, integer
 from ...common.numerics.laws.normals import philox_key
 from ...common.output.results import Result
-from ..kernels.network import Forward
+from ..kernels.written.network import Forward
 from ..model.streams import LABEL
 from . import carried
 from .draws import choose

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, integer
 from ...common.output.ensemble import standard_error
-from ..kernels.network import Forward
+from ..kernels.written.network import Forward
 from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
 from ..model.start.weights import starts

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, choice, fail, integer, number
-from ..kernels.network import Forward
+from ..kernels.written.network import Forward
 from ..model.start.weights import atom_counts, construct, drawn, on_references
 from .gradient import Map, Told
 from .optimiser import AlongTau, Entries, Optimiser, Stack, along

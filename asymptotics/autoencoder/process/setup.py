@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, integer
-from ..kernels.network import Forward
+from ..kernels.written.network import Forward
 from ..model.data.samples import load_samples
 from ..model.data.target import EmpiricalMixture
 from ..model.functions.of_time import OfTime
@@ -181,18 +181,15 @@ def times_of(problem: Problem) -> dict[str, Any]:
 def optimiser_of(problem: Problem) -> Optimiser:
     """Momentum and averages, or a declared linear map, in numbers and functions of τ."""
     training, momentum = problem.training, problem.training.moved_by
-    declared = training.optimiser
-    if declared is None and problem.denoiser.system is not None:
-        declared = problem.denoiser.system.optimiser
-    if declared is not None:
-        declared = tuple(
-            [[_Entry(x) if x.free_symbols else float(x) for x in row] for row in matrix.tolist()]
-            for matrix in declared.matrices(problem.denoiser.vectors)
-        )
+    declared = problem.declared_optimiser
     return Optimiser(
         momentum=momentum.fixed,
         heavy_ball=None if momentum.friction is None else (momentum.friction, momentum.gain),
-        linear_map=declared,
+        linear_map=None
+        if declared is None
+        else tuple(
+            [[_Entry(x) if x.free_symbols else float(x) for x in row] for row in matrix.tolist()] for matrix in declared
+        ),
         averages=tuple(_Power(a.power or 0.0) if a.gamma is None else a.gamma for a in training.averages),
     )
 

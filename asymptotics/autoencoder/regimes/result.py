@@ -70,7 +70,6 @@ class Regimes(Recorded):
     notes: tuple[str, ...]
     experiment: dict[str, Any]
     seconds: float
-    version: str
     path: OrderParameterPath | None = field(default=None, repr=False, compare=False, metadata={"transient": True})
     simulation: Any = field(default=None, repr=False, compare=False, metadata={"transient": True})
     verdict: Verdict | None = field(default=None, repr=False, compare=False, metadata={"transient": True})

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ... import __version__
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.running.checkpoints import Checkpoint
 from ..equations.integrate import kernels_of
@@ -129,7 +128,6 @@ def regimes(
         notes=tuple(_with_times(text, times, len(taus)) for text, times in notes.items()),
         experiment=problem.to_tables(),
         seconds=time.perf_counter() - begun,
-        version=__version__,
         path=path,
     )
     if not simulate or times is None:

@@ -153,7 +153,6 @@ class Ensembles(Result):
     seconds : float
     experiment : dict
         The tables that were simulated.
-    version : str
     """
 
     main: Ensemble
@@ -161,7 +160,6 @@ class Ensembles(Result):
     seed: int
     seconds: float
     experiment: dict[str, Any]
-    version: str
 
     #: What tables and JSON show.
     NAMES: ClassVar[tuple[str, ...]] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -41,7 +40,4 @@ class OfExperiment(Base):
                 found = stored.pop(old, None)
                 tables |= {} if found is None else {table: found} if table else found
             stored = stored | {"experiment": tables}
-            # 0.1.0 kept its version in the head of a file alone.
-            if any(f.name == "version" for f in dataclasses.fields(cls)):  # type: ignore[arg-type]
-                stored = {"version": "0.1.0"} | stored
         return super()._restored(stored)

@@ -48,7 +48,7 @@ def _tuples(value: Any) -> Any:
 def _with_provenance(to_json: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
     @functools.wraps(to_json)
     def complete(self: Result) -> dict[str, Any]:
-        return {**to_json(self), "provenance": self.provenance.to_json()}
+        return {**to_json(self), **self._made()}
 
     return complete
 
@@ -91,6 +91,14 @@ class Result(Drawn):
     def __repr__(self) -> str:
         return self.summary()
 
+    @property
+    def version(self) -> str:
+        """That of this package that made it."""
+        return self.provenance.version
+
+    def _made(self) -> dict[str, Any]:
+        return {"version": self.version, "provenance": self.provenance.to_json()}
+
     def _kept(self) -> dict[str, Any]:
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
         return {f.name: getattr(self, f.name) for f in fields if not f.metadata.get("transient")}
@@ -129,24 +137,24 @@ class Result(Drawn):
             raise InputError(
                 f"{path}: holds a {meta.get('class')}, format {meta.get('format')}; wanted a {cls.__name__}"
             )
-        fields = meta["fields"]
+        fields = dict(meta["fields"])
         old = "provenance" not in meta
         made = Provenance.of_old(meta, fields) if old else Provenance.from_json(meta["provenance"])
+        fields.pop("version", None)  # a field of some until 0.2
         result = cls(**cls._restored({**fields, **arrays}))
         object.__setattr__(result, "provenance", made)
         return result
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values (what ``--json`` prints)."""
-        return {**to_builtin(self._kept()), "provenance": self.provenance.to_json()}
+        return {**to_builtin(self._kept()), **self._made()}
 
     def to_dataframe(self) -> DataFrame:
         """The table as a pandas DataFrame, arrays entry by entry (``Q_12``); one row of all numbers where there is none."""
         if self.COLUMNS:
             return dataframe({name: getattr(self, name) for name in self.COLUMNS}, self.COLUMNS[0])
-        return dataframe({name: [value] for name, value in {"": 0, **numbers(self.to_json())}.items()}, "").drop(
-            columns=""
-        )
+        row = {"": 0, **numbers(self.to_json())}
+        return dataframe({name: [value] for name, value in row.items()}, "").drop(columns=["", "version"])
 
     def to_xarray(self) -> Dataset:
         """The table as an xarray Dataset (needs xarray): `to_dataframe` along its first column."""

@@ -16,7 +16,7 @@ from ....common.input.checks import InputError
 from ....common.numerics.interpolants import Interpolant
 from ..functions.of_time import OfTime, constant, schedule_rows
 from .own import OwnNetwork
-from .skip import BASIS, FIXED, TimeSkip, evaluated, phi_at
+from .skip import BASIS, FIXED, DeclaredSkip, Skip, TimeSkip, evaluated, phi_at
 
 if TYPE_CHECKING:
     import sympy
@@ -46,7 +46,7 @@ class Network(ABC):
         Names of the stacked weight vectors.
     scalars : (…,)
         Where the trainable scalars besides b start unless something else is said.
-    time_skip : TimeSkip
+    time_skip : Skip
         s₀ and the ψ_k.
     conditioned, labelled : bool
         Whether the φ_j depend on the time, on the label.
@@ -64,7 +64,7 @@ class Network(ABC):
 
     @property
     @abstractmethod
-    def time_skip(self) -> TimeSkip: ...
+    def time_skip(self) -> Skip: ...
 
     @property
     def conditioned(self) -> bool:
@@ -128,7 +128,7 @@ class _Written(Network):
         return True
 
     @property
-    def time_skip(self) -> TimeSkip:
+    def time_skip(self) -> Skip:
         basis = (("1",) if self._trains_skip else ()) if self.skip_basis is None else self.skip_basis
         return TimeSkip(0.0 if self.skip_fixed is None else self.skip_fixed, basis)
 
@@ -265,8 +265,8 @@ class Derived(Network):
         return np.array(start) if len(start) == count else np.zeros(count)
 
     @property
-    def time_skip(self) -> TimeSkip:
-        return TimeSkip(self.system.denoiser.skip_fixed, self.system.denoiser.psi, declared=True)
+    def time_skip(self) -> Skip:
+        return DeclaredSkip(self.system.denoiser.skip_fixed, self.system.denoiser.psi)
 
     def declaration(self) -> Declaration:
         return self.system.denoiser

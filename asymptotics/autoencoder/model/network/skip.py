@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,46 +43,78 @@ def checked_start(value: Any, count: int) -> Any:
     return np.zeros(count) if count > 1 else one
 
 
-@dataclass(frozen=True)
-class TimeSkip:
-    """s₀ and the ψ_k, from the texts of a file or from a declared denoiser.
+class Skip(ABC):
+    """s₀ and the ψ_k, in the terms of whoever declared them.
 
     Attributes
     ----------
-    fixed : str, float or sympy.Expr
-    basis : tuple of the same
-        None where none is trained.
-    declared : bool
-        Whether they are SymPy expressions.
+    fixed, basis
+        s₀, and the ψ_k: none where none is trained.
     """
 
     fixed: Any
     basis: tuple[Any, ...]
-    declared: bool = False
 
     @property
+    @abstractmethod
     def plain(self) -> bool:
         """Whether it is one b at all times, or is not there."""
-        if self.declared:
-            return bool(self.fixed == 0 and self.basis in ((), (1,)))
-        return constant(self.fixed) == 0.0 and [constant(x) for x in self.basis] in ([], [1.0])
 
+    @abstractmethod
     def symbolic(self) -> tuple[sympy.Expr, tuple[sympy.Expr, ...]]:
         """s₀ and the ψ_k in the symbols of `derivations.schedule`."""
-        if self.declared:
-            return self.fixed, self.basis
-        return OfTime(self.fixed, FIXED).symbolic(), tuple(OfTime(x, BASIS).symbolic() for x in self.basis)
+
+    @abstractmethod
+    def _values(self, interpolant: Interpolant, t: np.ndarray) -> Sequence[np.ndarray]:
+        """s₀ and the ψ_k at the times t."""
 
     def at(self, interpolant: Interpolant, t: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """s₀ (…) and the ψ_k (basis, …) at the times t; not finite where they are singular."""
         t = np.asarray(t, dtype=np.float64)
         if self.plain:
             return np.zeros(t.shape), np.ones((len(self.basis), *t.shape))
-        if not self.declared:
-            psi = [OfTime(x, BASIS)(interpolant, t) for x in self.basis]
-            return OfTime(self.fixed, FIXED)(interpolant, t), np.array(psi).reshape(len(psi), *t.shape)
-        values = evaluated((self.fixed, *self.basis), schedule_rows(interpolant, t))
-        return values[0], values[1:]
+        fixed, *psi = self._values(interpolant, t)
+        return fixed, np.array(psi).reshape(len(psi), *t.shape)
+
+
+@dataclass(frozen=True)
+class TimeSkip(Skip):
+    """From the numbers and texts of a file."""
+
+    fixed: Any
+    basis: tuple[Any, ...]
+
+    @property
+    def plain(self) -> bool:
+        return constant(self.fixed) == 0.0 and [constant(x) for x in self.basis] in ([], [1.0])
+
+    def _functions(self) -> list[OfTime]:
+        return [OfTime(self.fixed, FIXED), *(OfTime(x, BASIS) for x in self.basis)]
+
+    def symbolic(self) -> tuple[sympy.Expr, tuple[sympy.Expr, ...]]:
+        fixed, *psi = (f.symbolic() for f in self._functions())
+        return fixed, tuple(psi)
+
+    def _values(self, interpolant: Interpolant, t: np.ndarray) -> Sequence[np.ndarray]:
+        return [f(interpolant, t) for f in self._functions()]
+
+
+@dataclass(frozen=True)
+class DeclaredSkip(Skip):
+    """From the expressions of a declared denoiser."""
+
+    fixed: sympy.Expr
+    basis: tuple[sympy.Expr, ...]
+
+    @property
+    def plain(self) -> bool:
+        return bool(self.fixed == 0 and self.basis in ((), (1,)))
+
+    def symbolic(self) -> tuple[sympy.Expr, tuple[sympy.Expr, ...]]:
+        return self.fixed, self.basis
+
+    def _values(self, interpolant: Interpolant, t: np.ndarray) -> Sequence[np.ndarray]:
+        return list(evaluated((self.fixed, *self.basis), schedule_rows(interpolant, t)))
 
 
 def evaluated(expressions: Sequence[sympy.Expr], rows: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ import numpy as np
 from ....common.input.checks import InputError, fail, number
 
 if TYPE_CHECKING:
+    import sympy
+
     from derivations import Optimiser
 
 #: What divides by running averages of every coordinate's gradient.
@@ -233,22 +235,21 @@ class LinearMap:
         return self.momentum.factor * rate
 
 
-def evaluated(optimiser: Optimiser, vectors: Sequence[str]) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
-    """τ ↦ (R, A) of a declared optimiser.
-
-    Raises
-    ------
-    InputError
-        If it does not fit the vectors.
-    """
-    import sympy
-
-    from derivations import schedule
-
+def matrices(optimiser: Optimiser, vectors: Sequence[str]) -> tuple[sympy.Matrix, sympy.Matrix]:
+    """R and A of a declared optimiser; an `InputError` if it does not fit the vectors."""
     try:
         R, A = optimiser.matrices(vectors)
     except ValueError as error:
         raise InputError(f"training.optimiser: {error}") from None
+    return R, A
+
+
+def evaluated(R: sympy.Matrix, A: sympy.Matrix) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
+    """τ ↦ (R, A) in numbers."""
+    import sympy
+
+    from derivations import schedule
+
     if not (R.free_symbols | A.free_symbols):
         constant = np.array(R, dtype=np.float64), np.array(A, dtype=np.float64)
         return lambda tau: constant

@@ -81,7 +81,6 @@ class Escape(Result):
     chain: np.ndarray
     simulation: np.ndarray
     measured: dict[str, dict[str, float]]
-    version: str
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._kept():
@@ -157,7 +156,6 @@ def escape(
     InputError
         If the path ends on no saddle, no overlap grows there, or orbits never reach the threshold.
     """
-    from .... import __version__
     from .measured import escape_times
 
     d = integer("dimension", problem.simulation.dimension if dimension is None else dimension, at_least=2)
@@ -185,5 +183,5 @@ def escape(
         rate=saddle.rate, direction=saddle.spectrum.direction, mean=mean, std=std, dimension=d, threshold=threshold,
         effective=effective(saddle), degeneracy=len(saddle.left), theta=saddle.theta, vector=entries(saddle),
         resting=saddle.resting, initial=saddle.initial, levels=LEVELS, quantiles=quantiles, measured=measured,
-        chain=found["chain"], simulation=found["simulation"], version=__version__,
+        chain=found["chain"], simulation=found["simulation"],
     )  # fmt: skip

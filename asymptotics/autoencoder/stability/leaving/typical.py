@@ -74,7 +74,6 @@ class Typical(Result):
     unstable: bool
     initial: str
     seconds: float
-    version: str
 
     @property
     def draws(self) -> int:
@@ -270,8 +269,6 @@ def of_path(
 def _law(
     path: TrainingPath, d: int, draws: int, seed: int, taus: np.ndarray, initial: str, progress: bool | None
 ) -> Typical:
-    from .... import __version__
-
     begin, totals = time.perf_counter(), path.layout.totals()
     until = path.stability.departure(d)
     unstable = until is not None
@@ -306,5 +303,5 @@ def _law(
         tau=taus, Theta=means[..., :n].reshape(*means.shape[:2], p, K), Q=Q, b=means[..., m] if basis == 1 else means[..., m : m + basis],
         parameters=means[..., m + basis :],
         covariance=covariances, dimension=d, seed=seed, leaving=0.0 if start is None else start.tau, unstable=unstable,
-        initial=initial, seconds=time.perf_counter() - begin, version=__version__,
+        initial=initial, seconds=time.perf_counter() - begin,
     )  # fmt: skip

@@ -135,7 +135,6 @@ class FixedPoints(Result):
     K: int
     parameters: int
     seconds: float
-    version: str
     basis: int = 1
 
     def __len__(self) -> int:
@@ -223,8 +222,6 @@ def fixed_points(
     InputError
         If the rates are zero at the end of the training, or there are too many order parameters.
     """
-    from .... import __version__
-
     begin = time.perf_counter()
     if starts is not None:
         integer("starts", starts, at_least=0)
@@ -270,6 +267,5 @@ def fixed_points(
         starts=tried,
         atoms=layout.atoms, p=layout.p, K=layout.K, parameters=layout.parameters,
         seconds=time.perf_counter() - begin,
-        version=__version__,
         basis=layout.basis,
     )  # fmt: skip

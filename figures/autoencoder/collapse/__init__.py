@@ -1,0 +1,1 @@
+"""Networks trained on what networks generate: the chain of generations, and the map that it iterates."""

@@ -1,0 +1,1 @@
+"""What finite dimension adds: fluctuations, bias, and when runs leave a saddle."""

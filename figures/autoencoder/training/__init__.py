@@ -1,0 +1,1 @@
+"""How the network learns: order parameters, errors, modes, with practised and with optimal settings, and on images."""
