@@ -25,6 +25,8 @@ def test_unknown_names():
         asy.Experiment(training=BASE["training"])
     with pytest.raises(asy.InputError, match="targets: unknown table"):
         asy.Experiment(targets={}, **BASE)
+    with pytest.raises(asy.InputError, match="one_step: missing"):
+        asy.Experiment(system="one_step")
     with pytest.raises(asy.InputError, match="system = 'x'"):
         asy.Experiment(system="x", **BASE)
 
@@ -78,14 +80,3 @@ def test_a_derived_system_replaces_the_architecture():
     exp = base().replace(denoiser=derive(model)).replace({"denoiser.init": {"centroids": 0.5}})
     path = asy.solve(exp, tolerance=1e-4, backend="numpy")
     assert path(1.0).Q.shape == (2, 2)
-
-
-@pytest.mark.parametrize("schedule", ["1/tau", "sqrt(tau - 2)", "1 - tau", "log(tau)"])
-def test_a_rate_schedule_must_be_finite_and_not_negative(schedule):
-    with pytest.raises(asy.InputError, match=r"training\.schedule = .*must be finite and >= 0 on \[0, tau\]"):
-        asy.example("three-clusters").replace({"training.schedule": schedule})
-
-
-def test_an_expression_without_a_value_is_one_error():
-    with pytest.raises(asy.InputError, match=r"sampling\.epsilon = .*must be >= 0 and finite"):
-        asy.example("three-clusters").replace({"sampling.epsilon": "sqrt(t - 2)"})

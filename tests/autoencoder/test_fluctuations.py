@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.bias import bias, excess_directions
 from asymptotics.autoencoder.finite_size.covariances import Fluctuations
 from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
@@ -63,8 +63,8 @@ def state(terms: Terms, seed: int = 0) -> np.ndarray:
 CASES = {
     "one time": ({}, {}),
     "random times, batch, rates": (
-        {"activation": "erf", "predicts": "velocity"},
-        {"times": [0.3, 0.7], "average": "random", "batch": 3, "schedule": "1/(1+tau)", "rates": {"w_2": 0.5, "b": 2.0}},
+        {"hidden_units": 1, "activation": "erf", "predicts": "velocity"},
+        {"times": [0.3, 0.7], "average": "random", "batch": 3, "schedule": "1/(1+tau)", "rates": {"w": 0.5, "b": 2.0}},
     ),
     "shared sample": ({"hidden_units": 1}, {"times": [0.3, 0.6, 0.8]}),
     "shared sample, untied": ({"architecture": "untied", "hidden_units": 1, "shift": 0.5}, {"times": [0.3, 0.7]}),

@@ -14,7 +14,7 @@ from asymptotics.autoencoder.collapse.latent import GeneratedLaw, GenerationDrif
 from asymptotics.autoencoder.collapse.observables import QUANTITIES
 from asymptotics.autoencoder.collapse.replica import Trained, fresh_overlaps
 from asymptotics.autoencoder.collapse.result import Collapse
-from asymptotics.autoencoder.equations.integrate import SolveError
+from asymptotics.autoencoder.equations.integration.integrate import SolveError
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.kernels.compile import compile_kernels
 from asymptotics.autoencoder.model.generations import Generations
@@ -252,6 +252,7 @@ def test_answer_does_not_depend_on_workers():
     np.testing.assert_array_equal(a.distance, b.distance)
 
 
+@pytest.mark.slow
 def test_noisy_sampler_states_a_larger_error():
     keys = {"generations__nodes": 256, "generations__replicas": 2}
     quiet = generations(experiment(**keys).problem, progress=False)

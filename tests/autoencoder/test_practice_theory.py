@@ -111,6 +111,7 @@ def test_fixed_momentum_is_a_larger_rate_and_a_longer_time() -> None:
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_labels_that_say_nothing_are_none() -> None:
     """One label for all and no drop-out is an unlabelled network with a bias; guidance 0 is none."""
     own = {"vectors": ["w"], "terms": [["w", "tanh(w + kappa)"]], "parameters": {"kappa": 0.0}} | TIED

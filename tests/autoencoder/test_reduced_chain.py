@@ -75,8 +75,8 @@ CASES = {
 }  # fmt: skip
 
 
-#: Of these the quick ones have batches, shared and random times, biases, frozen vectors and rates.
-SLOW = ("small atoms", "an atom without a rest")
+#: Of these the quick ones have shared and random times, biases, frozen vectors and rates (batches: `test_fluctuations`).
+SLOW = ("small atoms", "an atom without a rest", "batch of three")
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in SLOW)) for c in CASES])
@@ -170,7 +170,10 @@ def _random_times() -> Problem:
     return Problem.from_tables({"target": TARGET, "denoiser": denoiser, "training": training})
 
 
-@pytest.mark.parametrize("problem", [REFERENCE, _random_times()], ids=["reference", "random times"])
+@pytest.mark.parametrize(
+    "problem",
+    [pytest.param(REFERENCE, id="reference"), pytest.param(_random_times(), id="random times", marks=pytest.mark.slow)],
+)
 def test_steps_compiled_for_a_problem_are_the_same_steps(problem):
     """For long trainings the compiler knows network and sizes: nothing else of a step is different."""
     setup = sgd_problem(problem, dimension=10**4)

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import kernels_of
 from asymptotics.autoencoder.kernels.shared.compiled_types import STRETCHED, USED
 from asymptotics.common.numerics.quadrature.expectations import Lattice, Rule
 
@@ -59,7 +59,9 @@ def test_few_nodes_are_enough():
 
 
 @pytest.mark.parametrize(("rho", "shift"), [(0.5, (0.0, 0.0)), (-0.8, (0.3, -1.2)), (0.999, (0.7, 0.7))])
-@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "x/sqrt(1+x**2)", "tanh(x-2)+tanh(x+2)"])
+@pytest.mark.parametrize(
+    "activation", ["tanh", "sigmoid", pytest.param("x/sqrt(1+x**2)", marks=pytest.mark.slow), "tanh(x-2)+tanh(x+2)"]
+)
 def test_very_wide_fields_see_signs(activation, rho, shift):
     """E sign sign = 4 P(ω₁, ω₂ > 0) − 2 P(ω₁ > 0) − 2 P(ω₂ > 0) + 1, at no means (2/π) arcsin ρ; of steps P(ω₁, ω₂ > 0)."""
     sd = 1e7

@@ -173,12 +173,13 @@ def run(code, home, kept, **variables):
             "out = np.empty(9, np.int64); choose(np.uint32(1), np.uint32(2), 0, 0, np.array([0.2, 0.5, 1.0]), out); print(out)",
         ),
         # A helper of a generated module.
-        (
+        pytest.param(
             "asymptotics/common/numerics/code/closed_forms.py",
             ("left = c - u * v / a", "left = c + u * v / a"),
             "from asymptotics.common.numerics.code import codegen; print(codegen.load_module('from"
             " asymptotics.common.numerics.code.closed_forms import schur\\nfrom asymptotics.common.numerics.code.compiled import njit"
             "\\n\\n@njit(cache=True)\\ndef f(x):\\n    return schur(x, 2.0, 3.0, 4.0)\\n').f(1.0))",
+            marks=pytest.mark.slow,
         ),
         # A module far behind the one that writes the source: it is derived again (by the same text: only the file tells).
         (

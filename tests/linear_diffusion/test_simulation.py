@@ -80,6 +80,7 @@ def test_generated_points_have_the_predicted_divergence(variance):
     }
 
 
+@pytest.mark.slow  # quick: every number alone (`test_finite_size`)
 def test_a_wrong_theory_is_noticed():
     problem = build()
     theory, runs = system.solve(problem), system.simulate(problem, workers=1)

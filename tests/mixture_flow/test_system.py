@@ -96,20 +96,6 @@ def test_simulate_and_compare(capsys):
     assert verdict["passed"] and {r["name"] for r in verdict["rows"]} >= {"M", "Q_xi", "Q_eta", "perp", "mean_error"}
 
 
-@pytest.mark.parametrize("key", ["samples", "cluster_std", "ridge"])
-def test_no_silent_default_of_the_physics(key):
-    with pytest.raises(asy.InputError, match=rf"mixture_flow\.{key}: missing"):
-        experiment(mixture_flow={k: v for k, v in TABLE.items() if k != key})
-
-
-@pytest.mark.parametrize(
-    "interpolant", [{"alpha": "1 - t/2"}, {"beta": "2*t"}, {"alpha": "t", "beta": "1 - t"}, {"alpha": "1.000001 - t"}]
-)
-def test_interpolants_that_break_the_boundary_values(interpolant):
-    with pytest.raises(asy.InputError, match=r"interpolant\.(alpha|beta)"):
-        experiment(interpolant=interpolant)
-
-
 @pytest.mark.parametrize(
     "arguments", [["--times", "0,2"], ["--times", "a"], ["--method", "magic"], ["--rtol", "0", "--method", "ode"]]
 )

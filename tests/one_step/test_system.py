@@ -13,7 +13,6 @@ import pytest
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.running.checkpoints import Checkpoint
 from asymptotics.common.running.threads import single_threaded
-from asymptotics.experiment import Experiment
 from asymptotics.one_step import comparison
 from asymptotics.one_step.problem import Problem
 from asymptotics.one_step.settings import OneStep, Sampling, Simulation
@@ -61,15 +60,6 @@ def test_bad_files(tmp_path, content):
     with pytest.raises(InputError, match="data = ") as caught:
         system.simulate(_problem(), data=str(path))
     assert "\n" not in str(caught.value)
-
-
-def test_missing_and_unknown_keys():
-    with pytest.raises(InputError, match=r"one_step\.noise_scale: missing"):
-        OneStep.from_table({k: v for k, v in TABLE.items() if k != "noise_scale"})
-    with pytest.raises(InputError, match=r"did you mean noise_scale"):
-        _problem(noise_scal=1.0)
-    with pytest.raises(InputError, match="one_step: missing"):
-        Experiment(system="one_step")
 
 
 def test_sweeps_of_theory_and_simulation(tmp_path):

@@ -107,11 +107,6 @@ def test_circle_fields():
     assert any("metastable" in n for n in angular["notes"])
 
 
-def test_missing_physical_parameter():
-    with pytest.raises(InputError, match=r"score_smoothing\.kappa: missing"):
-        ScoreSmoothing.from_table({"points": 2, "start_time": 0.1})
-
-
 def test_bad_options():
     problem = _build(BASE)
     with pytest.raises(InputError, match="times"):

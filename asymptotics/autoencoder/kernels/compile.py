@@ -47,10 +47,22 @@ class Kernels:
     places: int = 1
 
     @cached_property
-    def addresses(self) -> np.ndarray:
-        """Of the denoiser's own functions, and of `rates` and `averaged`, which call them (see `calls`)."""
-        own = [address_of(getattr(self.module, name), kind) for name, kind in FUNCTIONS]
-        return np.array([*own, address_of(rates, RATES), address_of(averaged, AVERAGED)], dtype=np.int64)
+    def _known(self) -> dict[bool, np.ndarray]:
+        return {}
+
+    def addresses(self, pairs: bool) -> np.ndarray:
+        """Of the denoiser's own functions, and of `rates` and `averaged`, which call them (see `calls`).
+
+        Without ``pairs`` of times nobody calls `noise`, and it is not compiled.
+        """
+        if pairs not in self._known:
+            own = [
+                address_of(getattr(self.module, name), kind) if pairs or name != "noise" else 0
+                for name, kind in FUNCTIONS
+            ]
+            every = [*own, address_of(rates, RATES), address_of(averaged, AVERAGED)]
+            self._known[pairs] = np.array(every, dtype=np.int64)
+        return self._known[pairs]
 
     @cached_property
     def parity(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -200,7 +201,7 @@ class GaussianMixture(Drawn, Settings):
         """ς_s(c), shape (clusters, atoms)."""
         return np.ascontiguousarray(np.broadcast_to(self.eigenvalues, (self.clusters, self.atoms)))
 
-    @property
+    @cached_property
     def mean_eigenvalue(self) -> float:
         """Λ = Σ_c π_c Σ_s p_s ς_s(c)."""
         return float(self.weights @ self.cluster_eigenvalues @ self.masses)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.algebra.gram import NULL
-from ...common.numerics.quadrature.expectations import Fields, Lattice, Rule
-from ..kernels.compile import Kernels
-from ..kernels.shared.compiled_types import (
+from ....common.numerics.algebra.gram import NULL
+from ....common.numerics.quadrature.expectations import Fields, Lattice, Rule
+from ...kernels.compile import Kernels
+from ...kernels.shared.compiled_types import (
     COUNT,
     ETA,
     FIXED,
@@ -24,11 +24,11 @@ from ..kernels.shared.compiled_types import (
     USED,
     Given,
 )
-from ..kernels.shared.fields import mixed_overlaps
-from ..kernels.shared.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
-from ..model.problem import Problem
+from ...kernels.shared.fields import mixed_overlaps
+from ...kernels.shared.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
+from ...model.problem import Problem
+from .arguments import fill, given_of, nodes_of, room_of, stages, without_held
 from .coefficients import Coefficients
-from .compiled import fill, given_of, nodes_of, room_of, stages, without_held
 from .linearised import jacobians, potentials
 from .moments import AveragedMoments
 from .right_hand_side import RightHandSide
@@ -103,6 +103,11 @@ class Drift(RightHandSide):
         return theta, q, b, kappa
 
     @cached_property
+    def functions(self) -> np.ndarray:
+        """Addresses of the compiled functions."""
+        return self.kernels.addresses(self.pairs is not None)
+
+    @cached_property
     def averages(self) -> AveragedMoments:
         """The moments one by one, with the nodes of a fixed rule (of a lattice: those of the last evaluation)."""
         mode, nodes = self.nodes.mode, self.nodes
@@ -131,7 +136,7 @@ class Drift(RightHandSide):
             self.fill(given, taus, scales)
         if self.kernels.compiled:
             states = np.ascontiguousarray(states)
-            jacobians(self.kernels.addresses, states, step, basis, J, base, quiet, given, self.nodes, self.room)
+            jacobians(self.functions, states, step, basis, J, base, quiet, given, self.nodes, self.room)
         else:
             for i, y in enumerate(states):
                 self._differences(i if self.varies else 0, y, step, basis, (J[i], base[i], quiet[i : i + 1]), given)
@@ -215,7 +220,7 @@ class Drift(RightHandSide):
         out = np.empty(len(y))
         of = 0, np.ascontiguousarray(y), out, self._now(tau, scale), self.nodes, self.room
         if self.kernels.compiled:
-            rates(self.kernels.addresses, *of)
+            rates(self.functions, *of)
         else:
             rates_by_arrays(self.kernels.module, *of)
         return out
@@ -232,7 +237,7 @@ class Drift(RightHandSide):
 
     def _average(self, stage: int, y: np.ndarray, given: Given) -> None:
         if self.kernels.compiled:
-            averaged(self.kernels.addresses, stage, y, given, self.nodes, self.room)
+            averaged(self.functions, stage, y, given, self.nodes, self.room)
         else:
             averaged_by_arrays(self.kernels.module, stage, y, given, self.nodes, self.room)
 
@@ -249,7 +254,7 @@ class Drift(RightHandSide):
         potential = np.empty(len(states))
         states = np.ascontiguousarray(states)
         if self.kernels.compiled:
-            potentials(self.kernels.addresses, states, potential, given, self.nodes, self.room)
+            potentials(self.functions, states, potential, given, self.nodes, self.room)
         else:
             for i, y in enumerate(states):
                 self._average(i if self.varies else 0, y, given)

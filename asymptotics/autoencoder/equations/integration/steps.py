@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.flows import dop853
-from ...common.numerics.flows.panels import lobatto
-from ..kernels.shared.compiled_types import COUNT, OVERFLOW
-from .compiled import stages
+from ....common.numerics.flows import dop853
+from ....common.numerics.flows.panels import lobatto
+from ...kernels.shared.compiled_types import COUNT, OVERFLOW
+from ..derivative.arguments import stages
+from ..derivative.drift import Drift
 from .dormand_prince import (
     CROWDED,
     DIVERGED,
@@ -31,7 +32,6 @@ from .dormand_prince import (
     advance,
     begin,
 )
-from .drift import Drift
 from .stepping import DIVERGED as DIVERGED_BEYOND
 from .stepping import StepError, finite, steps
 from .trial import INSIDE
@@ -152,7 +152,7 @@ class Course:
 def compiled_steps(course: Course) -> Iterator[Steps]:
     """Steps of DOP853 from the first to the last of ``pieces``, none of which crosses an end of one."""
     drift, rtol, atol = course.drift, course.rtol, course.atol
-    functions, varies = drift.kernels.addresses, drift.varies
+    functions, varies = drift.functions, drift.varies
     given = stages(drift.given, STAGES) if varies else drift.given
     work, y = Workspace(len(course.y0)), course.y0.copy()
     counts = np.zeros(7, dtype=np.int64)
