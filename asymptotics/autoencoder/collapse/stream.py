@@ -10,9 +10,8 @@ from ...common.input.checks import InputError
 from ...common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 from ..model import streams
 from ..model.start.weights import starts
-from ..process.draws import choose
+from ..process.draws import Draws, choose
 from ..process.generate import Generator
-from ..process.gradient import Samples
 from ..process.problem import SgdProblem
 from ..process.sgd import Trainer
 
@@ -89,18 +88,19 @@ class DataStream:
         return self.squared_norms / (self.count * self.means.shape[1])
 
 
+class InOrder(Draws):
+    """Every row of the block once, as they come."""
+
+    def picks(self, first: int, count: int) -> np.ndarray:
+        return np.arange(count)
+
+
 class StreamTrainer(Trainer):
     """Online SGD on the samples of a `DataStream`, each used once, a block in memory at a time."""
 
     def __init__(self, problem: SgdProblem, seed: np.random.SeedSequence, stream: DataStream) -> None:
         super().__init__(problem, seed)
-        self.stream = stream
-
-    def _samples(self, first: int, count: int) -> Samples:
-        picks = np.arange(count)
-        return Samples(
-            picks, self.draws.times(first, count), self.draws.labels(first, picks), self.problem.denoiser.labels
-        )
+        self.stream, self.draws = stream, InOrder(problem, self.key)
 
     def advance(self, steps: int) -> None:
         """Make this many SGD steps."""
