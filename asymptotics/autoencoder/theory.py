@@ -15,14 +15,22 @@ from ..common.input.checks import boolean, fail, integer, number
 from ..common.numerics.quadrature.expectations import Rule
 from ..common.numerics.quadrature.lattices import DIMENSIONS
 from ..common.running import progress as _progress
-from .equations.drift import Drift
-from .equations.errors import path_error
-from .equations.forecast import before_kernels, before_solve
-from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, scale_of, without_nodes
-from .equations.live import live_states, without_averages
-from .equations.nodes import LONG, SHARE, Chooser, rough_rule
-from .equations.path import TrainingPath
-from .equations.stability import ROUNDING, Stability, analyse, growing
+from .equations.derivative.drift import Drift
+from .equations.integration.errors import path_error
+from .equations.integration.forecast import before_kernels, before_solve
+from .equations.integration.integrate import (
+    Controls,
+    SolveError,
+    check_start,
+    integrate,
+    kernels_of,
+    scale_of,
+    without_nodes,
+)
+from .equations.integration.nodes import LONG, SHARE, Chooser, by_sobol, rough_rule
+from .equations.training_path.live import live_states, without_averages
+from .equations.training_path.path import TrainingPath
+from .equations.training_path.stability import ROUNDING, Stability, analyse, growing
 from .kernels.compile import Kernels
 from .model.problem import Problem
 from .solution import OrderParameterPath
@@ -32,6 +40,12 @@ TRANSIENT = 10.0
 #: Order parameters above this are measured anew with smaller relative errors, where the wanted absolute one was not reached; the
 #: smallest that double precision makes.
 LARGE, TIGHTEST = 3.0, 1e-13
+#: A path that misses its tolerance by less than the first is found again with one that is smaller by as much, times the second.
+MISSED, BY = 10.0, 1.5
+#: Errors of the derivative that other nodes than a lattice's make, where fields are wide.
+SCATTERED = 1e-4
+#: Share of the tolerance that steps may take where nodes converge slowly: a few more evaluations for half as many nodes.
+STEPS = 0.03
 #: Share of order parameters on the scale of the squared centroids that rounding takes from a derivative.
 ROUNDED = 1e-15
 
@@ -53,17 +67,20 @@ def _integrated(
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
-    drift = Drift(problem, kernels, chosen, noise)
     allowed = max(SHARE * tolerance * min(1.0, LONG / problem.training.tau), ROUNDED * scale_of(problem))
-    try:
-        path = integrate(problem, drift, controls, progress, allowed=allowed)
-    except SolveError as stopped:
-        if drift.crowded:
-            # The fields have grown too wide for a lattice.
+    while True:
+        drift = Drift(problem, kernels, chosen, noise)
+        try:
+            return chooser, drift, integrate(problem, drift, controls, progress, allowed=allowed), error
+        except SolveError as stopped:
+            if not drift.crowded:
+                reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
+                raise SolveError(str(stopped), reached) from None
+            chooser.evaluations += drift.evaluations
+        # The fields have grown too wide for so fine a lattice: the finest for which there is room is still better than other nodes.
+        if allowed > SCATTERED:
             return _integrated(problem, kernels, tolerance, rules, controls, progress, natural=False)
-        reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
-        raise SolveError(str(stopped), reached) from None
-    return chooser, drift, path, error
+        allowed *= 4.0
 
 
 def stability_of(knots: np.ndarray, states: np.ndarray, rough: Drift, exact: Drift) -> Stability:
@@ -81,6 +98,8 @@ class _Attempt:
     description: str
     stability: Stability | Callable[[], Stability]
     evaluations: int
+    #: Share of the error by nodes that are fixed beforehand.
+    scattered: float
 
 
 def _attempt(
@@ -112,20 +131,21 @@ def _attempt(
         rough = own if isinstance(drift.rule, Rule) else own.with_rule(rough_rule(kernels))
     whole = rough if live is problem else drift.with_rule(rough.rule)
     known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
-    error = path_error(path.taken, whole)
+    error, scattered = path_error(path.taken, whole), 0.0
     scale = max(1.0, float(np.max(np.abs(path.values))))
     if quadrature_error or not np.any(path.taken.errors) or growing(path.knots, states, rough, tolerance):
         # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its
         # size. Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
         known = found = stability_of(path.knots, states, rough, own)
         amplification = found.amplification if len(found.spread) or found.saddle else 1.0
-        error += quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
+        scattered = quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
+        error += scattered
         if not np.any(path.taken.errors) or found.saddle or ROUNDING * amplification > tolerance:
             # A method that says nothing of its local errors is taken to make its tolerance, at every growth; and on a saddle
             # errors grow in directions that the path itself never takes, until rounding alone has made it leave.
             error += controls.rtol * scale * max(TRANSIENT, amplification)
     error = min(error, max(quadrature_error, scale))
-    return _Attempt(path, error, scale, description, known, drift.evaluations + chooser.evaluations)
+    return _Attempt(path, error, scale, description, known, drift.evaluations + chooser.evaluations, scattered)
 
 
 def solve(
@@ -199,10 +219,11 @@ def solve(
         if (not kernels.smooth or len(kernels.encoders) > DIMENSIONS) and not without_nodes(problem, kernels):
             tolerance = 1e-4
     number("tolerance", tolerance, above=0, below=1)
+    share = STEPS if by_sobol(kernels) else 0.1
     controls = Controls(
         method,
-        0.1 * tolerance if rtol is None else number("rtol", rtol, above=0),
-        0.1 * tolerance if atol is None else number("atol", atol, above=0),
+        share * tolerance if rtol is None else number("rtol", rtol, above=0),
+        share * tolerance if atol is None else number("atol", atol, above=0),
         max_steps,
     )
     _log.info(
@@ -213,11 +234,18 @@ def solve(
     )
     by_default = rule is None and noise_rule is None and rtol is None and atol is None
     found = _attempt(problem, kernels, tolerance, (rule, noise_rule), controls, progress)
+
+    def again(tolerance: float, rtol: float) -> _Attempt:
+        tight = Controls(method, max(TIGHTEST, rtol), share * tolerance, max_steps)
+        other = _attempt(problem, kernels, tolerance, (None, None), tight, progress)
+        return other if other.error < found.error else found
+
     if found.error > tolerance and by_default and kernels.smooth and found.scale > LARGE:
         # Relative errors of that size are more than what is wanted.
-        tight = Controls(method, max(TIGHTEST, 0.1 * tolerance / found.scale), 0.1 * tolerance, max_steps)
-        again = _attempt(problem, kernels, tolerance, (None, None), tight, progress)
-        found = again if again.error < found.error else found
+        found = again(tolerance, share * tolerance / found.scale)
+    missed = found.error / tolerance
+    if 1.0 < missed < MISSED and by_default and found.scattered < 0.5 * found.error:
+        found = again(tolerance / (BY * missed), share * tolerance / (BY * missed))
     error, description = found.error, found.description
     if error > tolerance and by_default:
         large = f", {error / found.scale:.0e} of the largest order parameter" if found.scale > LARGE else ""

@@ -13,7 +13,7 @@ from ...common.input.checks import fail, integer
 from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe
 from ...common.output.verdict import Verdict
-from ..equations.path import OrderParameters
+from ..equations.training_path.path import OrderParameters
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from .observables import QUANTITIES

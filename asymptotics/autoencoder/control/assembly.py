@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.numerics.code.compiled import njit
-from ..equations.coefficients import Coefficients
+from ..equations.derivative.coefficients import Coefficients
 from ..kernels.shared.assembly import along_centres, along_vectors
 from ..model.training.optimiser import Average, LinearMap
 from .worths import Worths

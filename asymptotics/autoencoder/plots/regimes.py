@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ...common.input.checks import fail
 from ...common.output.plotting import COLOURS, axes_of, draw, panel, points, style
-from ..equations.path import OrderParameters
+from ..equations.training_path.path import OrderParameters
 from ..model.problem import Problem
 from ..regimes.landscape import frozen, landscape, potential
 from ..regimes.result import Regimes

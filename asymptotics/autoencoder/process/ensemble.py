@@ -15,7 +15,7 @@ import numpy as np
 from ...common.input.checks import array
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run
-from ..equations.integrate import check_start
+from ..equations.integration.integrate import check_start
 from ..model.problem import Problem
 from .companion import COMPANION, with_companion
 from .generate import Generator

@@ -15,7 +15,7 @@ import numpy as np
 from ...common.output.results import Result
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import run_ensemble, spawn
-from ..equations.path import OrderParameters
+from ..equations.training_path.path import OrderParameters
 from ..model.problem import Problem
 from ..model.start.weights import starts
 from ..process.carried import carry as compiled_carry

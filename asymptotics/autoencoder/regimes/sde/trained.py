@@ -9,8 +9,8 @@ import numpy as np
 
 from ....common.input.checks import InputError, fail
 from ....common.numerics.algebra.gram import square_root
-from ...equations.integrate import kernels_of
-from ...equations.path import OrderParameters
+from ...equations.integration.integrate import kernels_of
+from ...equations.training_path.path import OrderParameters
 from ...generated.coefficients import Coefficients, coefficients
 from ...generated.parts import guided
 from ...kernels.compile import Kernels

@@ -20,7 +20,7 @@ from ....common.output.plain import printed
 from ....common.output.results import Result, dataframe
 from ....common.running import progress as _progress
 from ....common.running.checkpoints import Checkpoint
-from ...equations.path import TrainingPath
+from ...equations.training_path.path import TrainingPath
 from ...finite_size.bias import bias
 from ...finite_size.fluctuations import fluctuations
 from ...model.problem import Problem

@@ -15,8 +15,8 @@ from ....common.output.plain import printed
 from ....common.output.results import Result
 from ....common.running import progress as _progress
 from ....common.running.checkpoints import Checkpoint
-from ...equations.integrate import kernels_of
-from ...equations.layout import Layout
+from ...equations.derivative.layout import Layout
+from ...equations.integration.integrate import kernels_of
 from ...model.problem import Problem
 from ..covered import ENDS, FIXED, FLOW, live
 from ..flow import MANY, SEARCHED, Flow, known_to, rungs
