@@ -29,10 +29,10 @@ def solve_point(
     """
     experiment = Experiment.from_table(table, name=name)
     with experiment.recorded():
-        answer = {"theory": to_builtin(experiment.room.solve(experiment.problem, progress=False, **options).to_json())}
+        answer = {"theory": experiment.room.solve(experiment.problem, progress=False, **options).to_json()}
         if simulate:
             runs = experiment.room.simulate(experiment.problem, workers=1, progress=False)
-            answer["simulation"] = to_builtin(runs.to_json())
+            answer["simulation"] = runs.to_json()
     unchanged(data, {**experiment.data, **data_files(table)})
     return answer
 

@@ -1,4 +1,4 @@
-"""Adjoint of what the optimiser's linear map makes of the gradient's drift and noise (`equations.assembly`)."""
+"""Adjoint of what the optimiser's linear map makes of the gradient's drift and noise (`kernels.shared.assembly`)."""
 
 from __future__ import annotations
 
