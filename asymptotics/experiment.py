@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -266,10 +267,18 @@ def examples() -> dict[str, str]:
     return found
 
 
+def _built_in(name: str) -> Traversable | None:
+    """The file of a built-in experiment."""
+    if not name or "/" in name or "\\" in name:
+        return None
+    entry = resources.files(__package__).joinpath("examples").joinpath(f"{name}.toml")
+    return entry if entry.is_file() else None
+
+
 def example(name: str) -> Experiment:
     """A built-in experiment by name (see `examples`)."""
-    entry = resources.files(__package__).joinpath("examples").joinpath(f"{name}.toml")
-    if not name or "/" in name or "\\" in name or not entry.is_file():
+    entry = _built_in(name)
+    if entry is None:
         names = list(examples())
         fail("experiment", name, "one of " + ", ".join(names) + closest(str(name), names))
     return Experiment.from_table(tomllib.loads(entry.read_text(encoding="utf-8")), name=name)
@@ -278,7 +287,7 @@ def example(name: str) -> Experiment:
 def load(name_or_path: str) -> Experiment:
     """A built-in experiment by name, else the file of that path."""
     text = str(name_or_path)
-    if text in examples():
+    if _built_in(text) is not None:
         return example(text)
     if text.endswith(".npz"):
         raise InputError(f"{text}: holds a result, not an experiment (asymptotics.load opens results)")

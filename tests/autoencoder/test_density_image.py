@@ -40,7 +40,7 @@ def generate(problem, at, n, seed, function=np.tanh, untied=False):
     return x[:, : at.Theta.shape[1]]
 
 
-@pytest.mark.parametrize(("c", "known"), [(2.5, 0.0167), (4.0, 0.0012)])
+@pytest.mark.parametrize(("c", "known"), [(2.5, 0.0167), pytest.param(4.0, 0.0012, marks=pytest.mark.slow)])
 def test_between_two_clusters_the_density_is_that_of_the_samples(c, known):
     exp = asy.Experiment(
         target={"centroids": [[c], [-c]], "weights": [0.5, 0.5]}, denoiser={"init": {"centroids": 0.1}},

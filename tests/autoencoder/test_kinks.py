@@ -193,7 +193,11 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+#: One family with a jump of its slope away from 0, one with two breaks, one without any.
+QUICK = ("leaky ramp", "hard tanh", "silu")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in FAMILIES])
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["two", "every"])
 def test_spellings_give_the_integral_of_the_definition(name, every):
     """The first in SymPy and the last in a file; or all of them."""

@@ -86,7 +86,7 @@ def test_one_law_where_every_term_of_order_one_over_d_counts(case):
     denoiser = {"skip": 0.3, "init": {"centroids": 0.3, "random": 0.4}} | denoiser
     training = {"learning_rate": 0.4, "weight_decay": 0.5, "tau": 3.0} | training
     p = Problem.from_tables({"target": TARGET, "denoiser": denoiser, "training": training})
-    x, y = full(p, d, 1200, [3.0], 3), reduced(p, d, 1200, [3.0], 4)
+    x, y = full(p, d, 800, [3.0], 3), reduced(p, d, 800, [3.0], 4)
     one_law(x[:, 0], y[:, 0])
 
 

@@ -127,6 +127,7 @@ def test_bimodality_against_the_transported_density():
     assert curvature(t_B - 0.004) < 0 < curvature(t_B + 0.004)
 
 
+@pytest.mark.slow
 def test_bimodality_with_noise():
     """Two independent units: the faster one alone, by the equation on a line."""
     both = {"epsilon": "0.8", "scheme": "continuous"}
@@ -159,7 +160,7 @@ def test_clones_of_the_closed_example():
     assert turns.phi[0] == pytest.approx(0.5, abs=1e-9)
 
 
-@pytest.mark.parametrize("scheme", ["euler", "continuous"])
+@pytest.mark.parametrize("scheme", ["euler", pytest.param("continuous", marks=pytest.mark.slow)])
 def test_line_and_paths_agree(scheme):
     """A net with a Gaussian rest Y (Θ² < Q): Kolmogorov's equation against trajectories that know nothing of it."""
     theta = 3.0 / (1 + T0)

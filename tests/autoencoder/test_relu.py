@@ -106,6 +106,7 @@ def test_centred_fields_have_the_arcsine_and_arc_cosine_kernels(activation):
 # whole paths -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # quick: the two forms of one drift, above
 def test_two_ramps_are_solved_without_nodes(three_clusters):
     experiment = three_clusters.replace({"denoiser.activation": "relu", "denoiser.init.random": 0.2})
     path = asy.solve(experiment, tolerance=1e-8)

@@ -144,7 +144,9 @@ def test_a_start_that_can_never_leave_is_refused(denoiser):
         asy.simulate(experiment, dimension=50, runs=1, progress=False)
 
 
-@pytest.mark.parametrize("denoiser", [{"activation": "cos(x)"}, {"frozen": ["w"]}])
+@pytest.mark.parametrize(
+    "denoiser", [pytest.param({"activation": "cos(x)"}, marks=pytest.mark.slow), {"frozen": ["w"]}]
+)
 def test_zero_weights_that_move_or_are_meant_are_not(denoiser):
     path = asy.solve(asy.Experiment(**{**TWO, "denoiser": denoiser}), progress=False)
     assert path(6.0).b > 0.5

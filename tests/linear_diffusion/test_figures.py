@@ -12,11 +12,12 @@ import pytest
 
 from figures.linear_diffusion.gaussian import FIGURES
 
-QUICK = ("linear-spectra",)
 PURE_THEORY = ("linear-spectra",)
 
 
-def check(name):
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_draws(name):
     drawing = FIGURES[name](True)
     axes = drawing.figure.axes
     assert any(line.get_xdata().size > 10 for ax in axes for line in ax.get_lines())
@@ -26,14 +27,3 @@ def check(name):
     for key, values in drawing.data.items():
         assert np.isfinite(values).any(), key
     plt.close(drawing.figure)
-
-
-@pytest.mark.parametrize("name", QUICK)
-def test_quick_figures(name):
-    check(name)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(FIGURES) - set(QUICK)))
-def test_other_figures(name):
-    check(name)

@@ -109,6 +109,7 @@ def test_comparison_fails_for_a_wrong_theory():
     assert {"w2", "Kolmogorov-Smirnov"} <= set(compare(theory, wrong).failures())
 
 
+@pytest.mark.slow  # quick: the exponent of the flow (`test_circle`)
 def test_angular_window_slowly_memorises():
     n, rng = 8, np.random.default_rng(0)
     y = np.stack([np.cos(2 * np.pi * np.arange(n) / n), np.sin(2 * np.pi * np.arange(n) / n)], axis=1)

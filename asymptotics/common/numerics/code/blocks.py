@@ -19,7 +19,6 @@ from numba.core.datamodel import models
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import NativeValue, register_model, unbox
-from numba.np.arrayobj import populate_array
 
 #: Annotations of a block's fields: contiguous arrays of numbers and of whole numbers.
 Vector = Annotated[np.ndarray, float64[::1]]
@@ -64,6 +63,8 @@ class _Arrays(AttributeTemplate):  # type: ignore[misc]
 @lower_getattr_generic(BlockType)  # type: ignore[untyped-decorator]
 def _array(context: Any, builder: Any, kind: BlockType, value: Any, name: str) -> Any:
     """An array of a block; what a block says never changes, so that nothing is read twice."""
+    from numba.np.arrayobj import populate_array  # (long to load, and needed by whoever compiles alone)
+
     of, word = kind.arrays[name], ir.IntType(64)
     block, found, never = builder.inttoptr(value, word.as_pointer()), [], builder.module.add_metadata([])
     for k in range(1 + of.ndim):

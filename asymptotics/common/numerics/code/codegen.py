@@ -7,14 +7,16 @@ literals in the source.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
+import marshal
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from .cache import LOCK, cache_directory, damaged, not_kept, touch
@@ -35,14 +37,14 @@ NJIT = f"from {__package__}.compiled import njit"
 _STEEPEST = 300.0
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, content: str | bytes) -> None:
     """Write a file, atomically between processes; on a full disk it is not kept, which is said once."""
     name = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.replace(name, path)
     except OSError as error:
         if name:
@@ -82,11 +84,31 @@ def load_module(source: str, *options: Any) -> ModuleType:
         module.__file__ = str(path)
         sys.modules[name] = module
         try:
-            exec(compile(source, str(path), "exec"), vars(module))
+            exec(_code_of(source, path), vars(module))
         except BaseException:
             del sys.modules[name]
             raise
         return module
+
+
+def _code_of(source: str, path: Path) -> CodeType:
+    """Python's code of a source, kept beside it: long sums take longer to parse than a solve takes.
+
+    It carries the hash of itself and of its source.
+    """
+    place = path.with_suffix(f".{sys.implementation.cache_tag}.code")
+    own = source.encode()
+    with contextlib.suppress(OSError):
+        kept = place.read_bytes()
+        if hashlib.sha256(own + kept[32:]).digest() == kept[:32]:
+            touch(place)
+            code: CodeType = marshal.loads(kept[32:])
+            return code
+        damaged(place, "not what was written")
+    made = compile(source, str(path), "exec")
+    content = marshal.dumps(made)
+    _write(place, hashlib.sha256(own + content).digest() + content)
+    return made
 
 
 def printer(backend: str) -> Any:

@@ -68,12 +68,13 @@ class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = [_Locator]  # noqa: RUF012  # as numba has it
 
     def reduce(self, found: Any) -> Any:
-        """What is kept of a compiled function: its machine code. What numba would link into callers is never asked for.
+        """What is kept of a compiled function: its machine code. The rest takes longer to read, and is never asked for.
 
-        (Callers take the `inner` twin; reading it takes as long as reading the machine code.)
+        That is what numba would link into callers (these take the `inner` twin), the types of all its variables as a text, and
+        the environments without objects of what it calls, with whose modules half of numba would be loaded.
         """
-        (name, kind, (machine, _)), *rest = super().reduce(found)
-        return (name, kind, (machine, _nothing())), *rest
+        (name, kind, (machine, _)), *rest, _types, begins, environments = super().reduce(found)
+        return (name, kind, (machine, _nothing())), *rest, "", begins, tuple(x for x in environments if x.consts)
 
     def rebuild(self, target_context: Any, kept: Any) -> Any:
         """A compiled function from what was kept of it: the engine is told what names its machine code has."""

@@ -12,7 +12,6 @@ import numba
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 
 def address_of(function: Any, signature: Any) -> int:
@@ -47,6 +46,8 @@ def _stack_array(typingctx: Any, *shape: Any) -> Any:
     kind = types.Array(types.float64, len(lengths), "C")
 
     def generate(context: Any, builder: Any, own: Any, arguments: Any) -> Any:
+        from numba.np.arrayobj import populate_array
+
         count, item = math.prod(lengths), context.get_abi_sizeof(context.get_data_type(types.float64))
         array = context.make_array(kind)(context, builder)
         data = cgutils.alloca_once(builder, context.get_data_type(types.float64), size=max(count, 1))
