@@ -232,11 +232,12 @@ def solve(
         other = _attempt(problem, kernels, tolerance, (None, None), tight, progress)
         return other if other.error < found.error else found
 
-    if found.error > tolerance and by_default and kernels.smooth and found.scale > LARGE:
+    by_steps = by_default and found.scattered < 0.5 * found.error
+    if found.error > tolerance and by_steps and kernels.smooth and found.scale > LARGE:
         # Relative errors of that size are more than what is wanted.
         found = again(tolerance, share * tolerance / found.scale)
     missed = found.error / tolerance
-    if 1.0 < missed < MISSED and by_default and found.scattered < 0.5 * found.error:
+    if 1.0 < missed < MISSED and by_steps:
         found = again(tolerance / (BY * missed), share * tolerance / (BY * missed))
     error, description = found.error, found.description
     if error > tolerance and by_default:

@@ -28,7 +28,7 @@ SPLIT = 4
 SHARE = 0.3
 #: Other scramblings of Sobol' points that their error is estimated from, and what the estimate is taken times: over hundreds of paths
 #: more than 95 of 100 errors are smaller then.
-SCRAMBLINGS, RESERVE = 4, 1.4
+SCRAMBLINGS, RESERVE = 4, 1.6
 #: Over longer trainings the nodes' errors add up: they are allowed less.
 LONG = 4.0
 
