@@ -92,7 +92,8 @@ def trained():
 
 def generated():
     from asymptotics.autoencoder.process.generate import Generator
-    from asymptotics.autoencoder.process.setup import forward_of, sampler_steps
+    from asymptotics.autoencoder.process.sampler_steps import sampler_steps
+    from asymptotics.autoencoder.process.setup import forward_of
 
     run = trained()
     steps = sampler_steps(problem(), float(run.b[-1]))

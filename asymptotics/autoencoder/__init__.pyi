@@ -6,8 +6,8 @@ from .collapse.process import simulate_generations as simulate_generations
 from .collapse.result import Collapse as Collapse
 from .collapse.runs import CollapseRuns as CollapseRuns
 from .comparison import compare as compare
-from .equations.integrate import SolveError as SolveError
-from .equations.path import OrderParameters as OrderParameters
+from .equations.integration.integrate import SolveError as SolveError
+from .equations.training_path.path import OrderParameters as OrderParameters
 from .finite_size import chi_square as chi_square
 from .finite_size import fluctuations as fluctuations
 from .finite_size import reduced_chain as reduced_chain

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .equations.path import TrainingPath, held
+from .equations.training_path.path import TrainingPath, held
 
 
 @dataclass(frozen=True)
 class OrderParameterPath(TrainingPath):
     """Solution of the order-parameter equations on [0, τ_max]; ``path(tau)`` gives `OrderParameters`.
 
-    Attributes are those of `asymptotics.autoencoder.equations.path.TrainingPath`, and:
+    Attributes are those of `asymptotics.autoencoder.equations.training_path.path.TrainingPath`, and:
 
     generated : dict, optional
         With ``solve(generated=True)``: the law that ``sampling.network`` generates at the last τ, in the reference directions

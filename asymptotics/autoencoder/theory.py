@@ -15,14 +15,22 @@ from ..common.input.checks import boolean, fail, integer, number
 from ..common.numerics.quadrature.expectations import Rule
 from ..common.numerics.quadrature.lattices import DIMENSIONS
 from ..common.running import progress as _progress
-from .equations.drift import Drift
-from .equations.errors import path_error
-from .equations.forecast import before_kernels, before_solve
-from .equations.integrate import Controls, SolveError, check_start, integrate, kernels_of, scale_of, without_nodes
-from .equations.live import live_states, without_averages
-from .equations.nodes import LONG, SHARE, Chooser, by_sobol, rough_rule
-from .equations.path import TrainingPath
-from .equations.stability import ROUNDING, Stability, analyse, growing
+from .equations.derivative.drift import Drift
+from .equations.integration.errors import path_error
+from .equations.integration.forecast import before_kernels, before_solve
+from .equations.integration.integrate import (
+    Controls,
+    SolveError,
+    check_start,
+    integrate,
+    kernels_of,
+    scale_of,
+    without_nodes,
+)
+from .equations.integration.nodes import LONG, SHARE, Chooser, by_sobol, rough_rule
+from .equations.training_path.live import live_states, without_averages
+from .equations.training_path.path import TrainingPath
+from .equations.training_path.stability import ROUNDING, Stability, analyse, growing
 from .kernels.compile import Kernels
 from .model.problem import Problem
 from .solution import OrderParameterPath

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..common.output.ensemble import standard_error
-from ..common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..common.output.plotting import COLOURS, axes_of, draw, panel, points, style
 from .coupling.model import PARTS
 from .simulation import DIRECTIONS, Runs
 from .theory import Solution
@@ -51,11 +51,9 @@ def predicted(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
 
 
 @draw.register
-def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def measured(runs: Runs, axis: Axes) -> None:
     """Mean divergences of the fitted models by parts; returns ``(figure, axes)``."""
-    with style():
-        figure, axis = axes_of(ax)
-        for k, name in enumerate(DIRECTIONS):
-            _points(axis, runs, k, name)
-        _frame(axis)
-    return figure, axis
+    for k, name in enumerate(DIRECTIONS):
+        _points(axis, runs, k, name)
+    _frame(axis)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.output.ensemble import PerRun, spread, standard_error
-from ..common.output.results import Result, dataframe, to_builtin
+from ..common.output.results import Result, dataframe
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import rows_of_runs, spawn
 from ..common.running.threads import single_threaded
@@ -69,9 +69,7 @@ class Runs(OfProblem, PerRun, Result):
         "sem": "their standard errors",
         "std": "spread over data sets",
         "median": "medians over data sets",
-        "runs": "",
-        "settings": "",
-        "seconds": "",
+        **dict.fromkeys(("runs", "settings", "seconds"), ""),
     }
 
     runs: int
@@ -94,7 +92,7 @@ class Runs(OfProblem, PerRun, Result):
         return found | {"traces": function(self.traces), "traces_whitened": function(self.traces_whitened)}
 
     def to_json(self) -> dict[str, Any]:
-        content = {
+        return {
             "runs": self.runs,
             "mean": self._statistic(lambda v: v.mean(axis=0)),
             "sem": self._statistic(standard_error),
@@ -103,8 +101,6 @@ class Runs(OfProblem, PerRun, Result):
             "settings": self.experiment,
             "seconds": self.seconds,
         }
-        found: dict[str, Any] = to_builtin(content)
-        return found
 
     def summary(self) -> str:
         table = self.experiment["interactions"]

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..common.output.records import Recorded
-from ..common.output.results import to_builtin
 from .coupling.averages import kl_learned_target, kl_target_learned
 from .coupling.model import PARTS, Split, parameter_count
 from .coupling.relaxation import distinct_rates
@@ -54,22 +53,27 @@ class Solution(OfProblem, Recorded):
     """
 
     JSON: ClassVar[Mapping[str, str]] = {
-        "inputs": "",
-        "outputs": "",
-        "samples": "",
-        "kl_target_learned": "",
-        "kl_learned_target": "",
-        "traces": "",
-        "traces_whitened": "",
-        "traces_error": "",
-        "parameters": "",
-        "features": "",
-        "gaussian_floor": "",
-        "aliasing": "",
-        "rates": "",
-        "multiplicities": "",
-        "settings": "",
-        "seconds": "",
+        **dict.fromkeys(
+            (
+                "inputs",
+                "outputs",
+                "samples",
+                "kl_target_learned",
+                "kl_learned_target",
+                "traces",
+                "traces_whitened",
+                "traces_error",
+                "parameters",
+                "features",
+                "gaussian_floor",
+                "aliasing",
+                "rates",
+                "multiplicities",
+                "settings",
+                "seconds",
+            ),
+            "",
+        ),
         "reasons": "why a field is null",
         "large_samples": "P/2N, what both divergences are at large N",
     }
@@ -96,12 +100,11 @@ class Solution(OfProblem, Recorded):
         content = self._kept()
         content["settings"] = content.pop("experiment")
         content |= {"reasons": dict(self.reasons), "large_samples": self.parameters / (2 * self.samples)}
-        found: dict[str, Any] = to_builtin(content)
         # A trace that is not known is null as a whole.
         for name in ("traces", "traces_whitened", "traces_error"):
             if not np.isfinite(getattr(self, name)).any():
-                found[name] = None
-        return found
+                content[name] = None
+        return content
 
     def summary(self) -> str:
         def show(value: float | None) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..common.output.plotting import COLOURS, axes_of, draw, panel, points, style
 from .images import ImageComparison
 from .prediction import Averages, Sweep
 from .simulation import Runs
@@ -60,52 +60,46 @@ def _measured(ax: Axes, runs: Runs) -> None:
 
 
 @draw.register
-def measured_curve(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def measured_curve(runs: Runs, ax: Axes) -> None:
     """Measured losses of gradient flow against training time; returns ``(figure, axes)``."""
-    with style():
-        figure, ax = axes_of(ax)
-        _measured(ax, runs)
-        ax.set_xscale("log")
-        ax.set_xlabel(r"training time $\tau$")
-        ax.set_ylabel("loss per dimension")
-        ax.legend(["train", "test"])
-    return figure, ax
+    _measured(ax, runs)
+    ax.set_xscale("log")
+    ax.set_xlabel(r"training time $\tau$")
+    ax.set_ylabel("loss per dimension")
+    ax.legend(["train", "test"])
 
 
 @draw.register
-def image_losses(images: ImageComparison, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def image_losses(images: ImageComparison, ax: Axes) -> None:
     """Losses on training and held-out digits against N (points), and of Gaussian data with their covariance (lines)."""
-    with style():
-        figure, ax = axes_of(ax)
-        for name, label, colour in (("train", "train", COLOURS[0]), ("test", "test", COLOURS[1])):
-            ax.plot(images.samples, getattr(images, f"theory_{name}"), color=colour, label=f"{label}, Gaussian theory")
-            points(ax, images.samples, *getattr(images, name).T, color=colour, label=f"{label}, digits")
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_xlabel("samples $N$")
-        ax.set_ylabel("loss")
-        ax.set_title(f"MNIST, $c={images.regularisation:g}$, step {images.time} of {images.steps}")
-        ax.legend()
-    return figure, ax
+    for name, label, colour in (("train", "train", COLOURS[0]), ("test", "test", COLOURS[1])):
+        ax.plot(images.samples, getattr(images, f"theory_{name}"), color=colour, label=f"{label}, Gaussian theory")
+        points(ax, images.samples, *getattr(images, name).T, color=colour, label=f"{label}, digits")
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("samples $N$")
+    ax.set_ylabel("loss")
+    ax.set_title(f"MNIST, $c={images.regularisation:g}$, step {images.time} of {images.steps}")
+    ax.legend()
 
 
 @draw.register
-def sweep_curve(sweep: Sweep, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def sweep_curve(sweep: Sweep, ax: Axes) -> None:
     """Train and test loss per dimension and the cosine of two models against N; returns ``(figure, axes)``."""
-    with style():
-        figure, ax = axes_of(ax)
-        n, d = np.asarray(sweep.samples), sweep.points[0].dimension
-        order = np.argsort(n)
-        for name, label, colour in (("train_loss", "train", COLOURS[0]), ("test_loss", "test", COLOURS[1])):
-            ax.plot(
-                n[order],
-                np.array([getattr(point, name) for point in sweep.points])[order] / d,
-                color=colour,
-                label=label,
-            )
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_xlabel("samples $N$")
-        ax.set_ylabel("loss per dimension")
-        ax.legend()
-    return figure, ax
+    n, d = np.asarray(sweep.samples), sweep.points[0].dimension
+    order = np.argsort(n)
+    for name, label, colour in (("train_loss", "train", COLOURS[0]), ("test_loss", "test", COLOURS[1])):
+        ax.plot(
+            n[order],
+            np.array([getattr(point, name) for point in sweep.points])[order] / d,
+            color=colour,
+            label=label,
+        )
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel("samples $N$")
+    ax.set_ylabel("loss per dimension")
+    ax.legend()

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.output.ensemble import PerRun
-from ..common.output.results import Result, dataframe, to_builtin
+from ..common.output.results import Result, dataframe
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import columns_of_runs, spawn
 from .equations.order_parameters import ALONG, FINAL, Generated, OrderParameters, schedule
@@ -43,12 +43,7 @@ class Runs(OfProblem, PerRun, Result, OrderParameters, Generated):
         "t": "",
         "mean": "means over training sets of the order parameters along t, and of final ones in final",
         "sem": "their standard errors",
-        "runs": "",
-        "dimension": "",
-        "mistakes": "",
-        "flips": "",
-        "experiment": "",
-        "seconds": "",
+        **dict.fromkeys(("runs", "dimension", "mistakes", "flips", "experiment", "seconds"), ""),
     }
 
     t: np.ndarray
@@ -72,8 +67,7 @@ class Runs(OfProblem, PerRun, Result, OrderParameters, Generated):
         content = {name: value for name, value in self._kept().items() if name not in (*ALONG, *FINAL)}
         content |= {"mean": both(self.mean), "sem": both(self.sem), "runs": self.runs}
         content |= {name: int(getattr(self, name).sum()) for name in ("mistakes", "flips")}
-        result: dict[str, Any] = to_builtin(content)
-        return result
+        return content
 
     def to_dataframe(self) -> Any:
         """Means and standard errors along t as a pandas DataFrame (``M``, ``M_sem``; needs pandas)."""

@@ -12,7 +12,7 @@ import numpy as np
 from ..common.input.checks import fail, present
 from ..common.numerics.laws.spectra import load_spectrum, mnist_digits
 from ..common.output.ensemble import PerRun
-from ..common.output.results import Result, to_builtin
+from ..common.output.results import Result
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import rows_of_runs, spawn
 from .activations import Activation, activation
@@ -73,8 +73,7 @@ class DigitsComparison(OfProblem, PerRun, Result):
             "relative_gap_train": train,
             "relative_gap_test": test,
         }
-        found: dict[str, Any] = to_builtin(content)
-        return found
+        return content
 
     def summary(self) -> str:
         lines = [

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..common.output.plotting import COLOURS, axes_of, draw, panel, points, style
 from .digits import DigitsComparison
 from .problem import OfProblem
 from .process.sampler import Samples
@@ -35,13 +35,11 @@ def training(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
 
 
 @draw.register
-def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def measured(runs: Runs, axis: Axes) -> None:
     """Losses of the networks in the largest dimension; returns ``(figure, axes)``."""
-    with style():
-        figure, axis = axes_of(ax)
-        _points(axis, runs)
-        _frame(axis, runs.times)
-    return figure, axis
+    _points(axis, runs)
+    _frame(axis, runs.times)
 
 
 def _points(axis: Axes, runs: Runs) -> None:
@@ -76,41 +74,37 @@ def comparison(theory: Solution, runs: Runs | None = None, ax: Axes | None = Non
 
 
 @draw.register
-def samples(result: Samples, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def samples(result: Samples, axis: Axes) -> None:
     """Norm and recall against training time; returns ``(figure, axes)``."""
-    with style():
-        figure, axis = axes_of(ax)
-        shown = (
-            ("norm", r"$|x|^2/d$"),
-            ("recall_train", "recall, training points"),
-            ("recall_fresh", "recall, fresh points"),
-        )
-        for k, (name, label) in enumerate(shown):
-            values = getattr(result, name)
-            sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
-            points(axis, result.tau, values.mean(axis=0), sem, color=COLOURS[k], linestyle="-", label=label)
-        axis.set(xscale="log", xlabel=r"training time $\tau_0$", ylabel="per dimension")
-        axis.legend()
-    return figure, axis
+    shown = (
+        ("norm", r"$|x|^2/d$"),
+        ("recall_train", "recall, training points"),
+        ("recall_fresh", "recall, fresh points"),
+    )
+    for k, (name, label) in enumerate(shown):
+        values = getattr(result, name)
+        sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
+        points(axis, result.tau, values.mean(axis=0), sem, color=COLOURS[k], linestyle="-", label=label)
+    axis.set(xscale="log", xlabel=r"training time $\tau_0$", ylabel="per dimension")
+    axis.legend()
 
 
 @draw.register
-def digits(result: DigitsComparison, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def digits(result: DigitsComparison, axis: Axes) -> None:
     """Losses on digits against the theory with their covariance; returns ``(figure, axes)``."""
-    with style():
-        figure, axis = axes_of(ax)
-        for k, name in enumerate(("train", "test")):
-            values = getattr(result, name)
-            sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
-            axis.plot(result.times, getattr(result, f"theory_{name}"), color=COLOURS[k], label=f"{name}, theory")
-            points(
-                axis,
-                result.times,
-                values.mean(axis=0),
-                sem,
-                color=COLOURS[k],
-                linestyle="none",
-                label=f"{name}, digits",
-            )
-        _frame(axis, result.times)
-    return figure, axis
+    for k, name in enumerate(("train", "test")):
+        values = getattr(result, name)
+        sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
+        axis.plot(result.times, getattr(result, f"theory_{name}"), color=COLOURS[k], label=f"{name}, theory")
+        points(
+            axis,
+            result.times,
+            values.mean(axis=0),
+            sem,
+            color=COLOURS[k],
+            linestyle="none",
+            label=f"{name}, digits",
+        )
+    _frame(axis, result.times)

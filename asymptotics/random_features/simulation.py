@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.input.checks import choice
 from ..common.output.ensemble import standard_error
-from ..common.output.results import Result, dataframe, to_builtin
+from ..common.output.results import Result, dataframe
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import rows_of_runs, spawn
 from .activations import activation
@@ -104,10 +104,7 @@ class Runs(OfProblem, Result):
     """
 
     JSON: ClassVar[Mapping[str, str]] = {
-        "dimension": "",
-        "runs": "",
-        "sizes": "",
-        "times": "",
+        **dict.fromkeys(("dimension", "runs", "sizes", "times"), ""),
         "mean": "means over runs at the largest dimension of train_loss, test_loss, memorisation_loss and ridge",
         "sem": "their standard errors",
         "extrapolated": "mean and sem of the same, extrapolated to 1/d = 0",
@@ -142,7 +139,7 @@ class Runs(OfProblem, Result):
 
     def to_json(self) -> dict[str, Any]:
         names = (*LOSSES, "ridge")
-        content = {
+        return {
             "dimension": self.dimension,
             "runs": self.runs,
             "sizes": self.sizes,
@@ -153,8 +150,6 @@ class Runs(OfProblem, Result):
             "settings": self.experiment,
             "seconds": self.seconds,
         }
-        found: dict[str, Any] = to_builtin(content)
-        return found
 
     def summary(self) -> str:
         lines = [

@@ -62,9 +62,7 @@ class Solution(OfProblem, Result):
         "samples_star": "",
         "kernel_limit": "losses of the kernel limit p/d → ∞ (with kernel_limit)",
         "reasons": "why a field is null",
-        "notes": "",
-        "settings": "",
-        "seconds": "",
+        **dict.fromkeys(("notes", "settings", "seconds"), ""),
     }
 
     COLUMNS = ("times", "train_loss", "test_loss", "memorisation_loss")
@@ -89,7 +87,7 @@ class Solution(OfProblem, Result):
 
     def to_json(self) -> dict[str, Any]:
         c = self.characteristic
-        content = {
+        return {
             "constants": asdict(self.constants),
             "ridge": asdict(self.ridge),
             "flow": {
@@ -116,8 +114,6 @@ class Solution(OfProblem, Result):
             "settings": self.experiment,
             "seconds": self.seconds,
         }
-        found: dict[str, Any] = to_builtin(content)
-        return found
 
     def _stored(self) -> dict[str, Any]:
         fields = self._kept()

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from ..common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..common.output.plotting import COLOURS, draw, panel, points
 from .result import PAIRS, RelativeDistance
 
 
 @draw.register
-def distances(result: RelativeDistance, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def distances(result: RelativeDistance, axis: Axes) -> None:
     """The three distances with their errors; the data sets as light points; returns ``(figure, axes)``."""
-    with style():
-        figure, axis = axes_of(ax)
-        joint = result.density == "joint"
-        for k, name in enumerate(PAIRS):
-            estimate = getattr(result, name)
-            values = result.values[:, k]
-            if len(values) > 1:
-                shown = values[np.isfinite(values)]
-                axis.plot(np.full(len(shown), k), shown, ".", color=COLOURS[k], alpha=0.3)
-            height = estimate.log_value if joint else estimate.value
-            if height is not None:
-                points(axis, [k], [height], [0.0 if joint else estimate.sem or 0.0], color=COLOURS[k], linestyle="none")
-        axis.set(xticks=range(3), xticklabels=PAIRS, xlim=(-0.5, 2.5))
-        axis.set_ylabel("ln E" if joint else "E = mean ∫(p − q)²")
-        axis.set_title("generalises" if result.generalises else "memorises")
-    return figure, axis
+    joint = result.density == "joint"
+    for k, name in enumerate(PAIRS):
+        estimate = getattr(result, name)
+        values = result.values[:, k]
+        if len(values) > 1:
+            shown = values[np.isfinite(values)]
+            axis.plot(np.full(len(shown), k), shown, ".", color=COLOURS[k], alpha=0.3)
+        height = estimate.log_value if joint else estimate.value
+        if height is not None:
+            points(axis, [k], [height], [0.0 if joint else estimate.sem or 0.0], color=COLOURS[k], linestyle="none")
+    axis.set(xticks=range(3), xticklabels=PAIRS, xlim=(-0.5, 2.5))
+    axis.set_ylabel("ln E" if joint else "E = mean ∫(p − q)²")
+    axis.set_title("generalises" if result.generalises else "memorises")

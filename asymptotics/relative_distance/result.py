@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..common.output.records import Record, Recorded
-from ..common.output.results import dataframe, to_builtin
+from ..common.output.results import dataframe
 
 #: The distances, in order: training and generated, original and generated, training and original.
 PAIRS = ("E_TG", "E_OG", "E_TO")
@@ -90,9 +90,6 @@ class RelativeDistance(Recorded):
         if self.bootstrap_fraction is not None:
             lines.append(f"  in {self.bootstrap_fraction:.4f} of the bootstrap draws E_OG < E_TG")
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
-
-    def to_json(self) -> dict[str, Any]:
-        return {**to_builtin(self._kept())}
 
     def to_dataframe(self) -> Any:
         """One row a data set as a pandas DataFrame (needs pandas)."""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..common.output.ensemble import standard_error
-from ..common.output.plotting import COLOURS, axes_of, draw, points, style
+from ..common.output.plotting import COLOURS, axes_of, draw, panel, points, style
 from .laws.circle import CircleLaw
 from .laws.experiment import law_of
 from .laws.law import Law
@@ -61,19 +61,17 @@ def solution(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
 
 
 @draw.register
-def particles(runs: Particles, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel(figsize=(3.4, 2.5))
+def particles(runs: Particles, axes: Axes) -> None:
     """Particles alone: histogram along the line with standard errors, or the first run in the plane of the circle."""
-    with style():
-        figure, axes = axes_of(ax, figsize=(3.4, 2.5))
-        if Problem.from_tables(runs.experiment).score_smoothing.curve == "circle":
-            _plane(runs, axes)
-        else:
-            edges = np.linspace(float(np.min(runs.positions)), float(np.max(runs.positions)), 41)
-            mean, sem = binned(runs.positions, edges)
-            points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem)
-            axes.set_yscale("log")
-            axes.set(xlabel="x", ylabel="density", ylim=(0.3 * float(np.min(mean[mean > 0])), None))
-    return figure, axes
+    if Problem.from_tables(runs.experiment).score_smoothing.curve == "circle":
+        _plane(runs, axes)
+    else:
+        edges = np.linspace(float(np.min(runs.positions)), float(np.max(runs.positions)), 41)
+        mean, sem = binned(runs.positions, edges)
+        points(axes, (edges[1:] + edges[:-1]) / 2, mean, sem)
+        axes.set_yscale("log")
+        axes.set(xlabel="x", ylabel="density", ylim=(0.3 * float(np.min(mean[mean > 0])), None))
 
 
 def _plane(runs: Particles | None, axes: Axes) -> None:
@@ -178,18 +176,16 @@ def learned_score(
 
 
 @draw.register
-def law(generated: Law, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel(figsize=(3.4, 2.5))
+def law(generated: Law, axes: Axes) -> None:
     """Continuous density of a law on the line, masses of the balls as stems on a second axis; returns (figure, axes)."""
-    with style():
-        figure, axes = axes_of(ax, figsize=(3.4, 2.5))
-        y = generated.scale * generated.points
-        margin = 0.1 * (y[-1] - y[0]) + 3 * generated.scale * np.sqrt(generated.end)
-        x = np.linspace(y[0] - margin, y[-1] + margin, 1601)
-        axes.plot(x, generated.density(x), color="C0")
-        axes.set(xlabel="x", ylabel="density (continuous part)")
-        axes.set_ylim(bottom=0)
-        _stems(axes, y, generated.ball_masses(), "mass of a ball")
-    return figure, axes
+    y = generated.scale * generated.points
+    margin = 0.1 * (y[-1] - y[0]) + 3 * generated.scale * np.sqrt(generated.end)
+    x = np.linspace(y[0] - margin, y[-1] + margin, 1601)
+    axes.plot(x, generated.density(x), color="C0")
+    axes.set(xlabel="x", ylabel="density (continuous part)")
+    axes.set_ylim(bottom=0)
+    _stems(axes, y, generated.ball_masses(), "mass of a ball")
 
 
 def trajectories(n: int, kappa: float, start: float, ax: Axes | None = None, count: int = 41) -> tuple[Figure, Axes]:
@@ -223,21 +219,19 @@ def trained(network: TrainedScore, ax: Axes | None = None) -> tuple[Figure, Axes
 
 
 @draw.register
-def circle_network(network: TrainedCircle, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def circle_network(network: TrainedCircle, axis: Axes) -> None:
     """The posterior mean of a network in the plane along every chord, against the smoothed score of its δ; returns ``(figure, axes)``."""
     n = len(network.points)
     alpha = np.pi / n
     along = np.linspace(-1.5, 1.5, 121) * np.sin(alpha)
-    with style():
-        figure, axis = axes_of(ax)
-        for k in range(n):
-            middle = (2 * k + 1) * alpha
-            e_m, e_c = np.array([np.cos(middle), np.sin(middle)]), np.array([-np.sin(middle), np.cos(middle)])
-            mean = network.posterior_mean(np.cos(alpha) * e_m + along[:, None] * e_c)
-            axis.plot(along, mean @ e_c, color=COLOURS[0], alpha=0.5, label="network, every chord" if k == 0 else None)
-        inner = np.sin(alpha) - float(np.mean(network.effective_delta))
-        smoothed = np.sin(alpha) * np.clip(along / inner, -1, 1)
-        axis.plot(along, smoothed, color=COLOURS[1], linestyle="--", label="smoothed score, same slope")
-        axis.set(xlabel="position along the chord", ylabel="posterior mean along the chord", title=f"t = {network.t:g}")
-        axis.legend()
-    return figure, axis
+    for k in range(n):
+        middle = (2 * k + 1) * alpha
+        e_m, e_c = np.array([np.cos(middle), np.sin(middle)]), np.array([-np.sin(middle), np.cos(middle)])
+        mean = network.posterior_mean(np.cos(alpha) * e_m + along[:, None] * e_c)
+        axis.plot(along, mean @ e_c, color=COLOURS[0], alpha=0.5, label="network, every chord" if k == 0 else None)
+    inner = np.sin(alpha) - float(np.mean(network.effective_delta))
+    smoothed = np.sin(alpha) * np.clip(along / inner, -1, 1)
+    axis.plot(along, smoothed, color=COLOURS[1], linestyle="--", label="smoothed score, same slope")
+    axis.set(xlabel="position along the chord", ylabel="posterior mean along the chord", title=f"t = {network.t:g}")
+    axis.legend()

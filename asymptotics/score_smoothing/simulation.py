@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.input.checks import number
 from ..common.output.ensemble import PerRun
-from ..common.output.results import Result, to_builtin
+from ..common.output.results import Result
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import columns_of_runs, spawn
 from .problem import OfProblem, Problem
@@ -70,10 +70,10 @@ class Particles(OfProblem, PerRun, Result):
     def to_json(self) -> dict[str, Any]:
         names = [n for n in self.NAMES if not np.all(np.isnan(getattr(self, n)))]
         return {
-            "experiment": to_builtin(self.experiment),
+            "experiment": self.experiment,
             "end_time": self.end_time,
-            "mean": {n: to_builtin(self.mean(n)) for n in names},
-            "sem": {n: to_builtin(self.sem(n)) for n in names},
+            "mean": {n: self.mean(n) for n in names},
+            "sem": {n: self.sem(n) for n in names},
             "runs": int(self.atoms.shape[0]),
             "samples": int(self.positions.shape[1]),
             "dimension": self.experiment["score_smoothing"]["dimension"],

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from ..steps import Derivation
+from .constants import constants, erf_constants, relu_constants
 from .equations import (
-    constants,
     dyson,
-    erf_constants,
     flow,
     generating_function,
     kernel_limit,
     noises,
     pencil,
-    relu_constants,
     times,
     two_points,
 )

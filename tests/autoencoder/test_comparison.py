@@ -10,7 +10,7 @@ import pytest
 import asymptotics as asy
 from asymptotics.autoencoder import OrderParameterPath
 from asymptotics.autoencoder.comparison import order_parameter_rows
-from asymptotics.autoencoder.equations.integrate import kernels_of
+from asymptotics.autoencoder.equations.integration.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.extrapolation import paired, pooled
 from asymptotics.autoencoder.kernels.shared import rates
 

@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.generated.coefficients import Clock, coefficients
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.model.sampling import Sampling
-from asymptotics.autoencoder.process.setup import sampler_steps
+from asymptotics.autoencoder.process.sampler_steps import sampler_steps
 
 
 def law_of(exp, path, tau=2.0, **sampling):
@@ -148,7 +148,7 @@ def test_full_generation_given_a_network_has_exactly_this_law(three_clusters, sa
     theta, q = np.array([[[0.9, 0.2], [-0.1, -0.7]]]), np.array([[[1.5, 0.1], [0.1, 1.0]]])
     W, U, counts = construct(60, [1.0], np.eye(2)[None], theta, q, 4)
     measured = overlaps(W, U, counts)
-    from asymptotics.autoencoder.equations.path import OrderParameters
+    from asymptotics.autoencoder.equations.training_path.path import OrderParameters
 
     at = OrderParameters(0.0, measured.Q, measured.Theta, measured.Theta, 0.6, np.zeros(0), measured.q, measured.theta)
     law = GeneratedDensity(problem, at)

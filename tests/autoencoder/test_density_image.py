@@ -9,7 +9,7 @@ import pytest
 from scipy.special import erf, ndtr, ndtri
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.path import OrderParameters
+from asymptotics.autoencoder.equations.training_path.path import OrderParameters
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.generated.image import image
 

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.bias import bias, excess_directions
 from asymptotics.autoencoder.finite_size.covariances import Fluctuations
 from asymptotics.autoencoder.finite_size.fluctuations import fluctuations

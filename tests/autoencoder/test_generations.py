@@ -14,7 +14,7 @@ from asymptotics.autoencoder.collapse.latent import GeneratedLaw, GenerationDrif
 from asymptotics.autoencoder.collapse.observables import QUANTITIES
 from asymptotics.autoencoder.collapse.replica import Trained, fresh_overlaps
 from asymptotics.autoencoder.collapse.result import Collapse
-from asymptotics.autoencoder.equations.integrate import SolveError
+from asymptotics.autoencoder.equations.integration.integrate import SolveError
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.kernels.compile import compile_kernels
 from asymptotics.autoencoder.model.generations import Generations

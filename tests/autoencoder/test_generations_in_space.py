@@ -80,7 +80,7 @@ def test_stream_mixes_the_right_shares():
     setup = sgd_problem(problem)
     weights, references, counts = setup.begin(1)
     from asymptotics.autoencoder.process.generate import Generator
-    from asymptotics.autoencoder.process.setup import sampler_steps
+    from asymptotics.autoencoder.process.sampler_steps import sampler_steps
 
     generator = Generator(setup.denoiser, weights, **sampler_steps(problem, 0.7), dtype="float32")
 

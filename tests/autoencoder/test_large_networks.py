@@ -7,9 +7,9 @@ import pytest
 import sympy
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations import forecast
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration import forecast
+from asymptotics.autoencoder.equations.integration.integrate import initial_state, kernels_of
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.quadrature.expectations import Rule
 from derivations.autoencoder.engine import derive

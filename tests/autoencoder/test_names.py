@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import initial_state, kernels_of
 from asymptotics.autoencoder.kernels.written.increments import _Writer as FluctuationWriter
 from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.kernels.written.writer import code_names

@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import initial_state, kernels_of
 from asymptotics.autoencoder.finite_size.chi_square import chi_square, predicted, stacked
 from asymptotics.autoencoder.finite_size.terms import Terms
 from asymptotics.common.numerics.quadrature.expectations import Rule

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.path import OrderParameters
+from asymptotics.autoencoder.equations.training_path.path import OrderParameters
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.regimes import exact
 from asymptotics.autoencoder.regimes.clusters import _by_paths, by_line, cluster_curves

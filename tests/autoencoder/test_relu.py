@@ -7,8 +7,8 @@ import pytest
 
 import asymptotics as asy
 from asymptotics.autoencoder.comparison import order_parameter_rows
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import initial_state, kernels_of
 from asymptotics.common.numerics.quadrature.expectations import Rule
 from asymptotics.common.output.verdict import Verdict
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import SolveError, initial_state, kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import SolveError, initial_state, kernels_of
 from asymptotics.autoencoder.finite_size import reduced_chain
 from asymptotics.autoencoder.model.functions.rate_schedule import RateSchedule
 from asymptotics.autoencoder.process.setup import sgd_problem

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import Controls, initial_state, integrate, kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import Controls, initial_state, integrate, kernels_of
 from asymptotics.common.numerics.quadrature.expectations import Lattice, Rule, Split
 from asymptotics.common.numerics.quadrature.lattices import fill_lattice
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import initial_state, kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import initial_state, kernels_of
 from asymptotics.common.numerics.quadrature.expectations import Rule
 
 NETWORKS = {

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import SolveError, initial_state, kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import SolveError, initial_state, kernels_of
 from asymptotics.autoencoder.theory import solve as solve_problem
 from asymptotics.common.numerics.quadrature.expectations import Rule
 

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import kernels_of
 from asymptotics.autoencoder.kernels.shared.compiled_types import STRETCHED, USED
 from asymptotics.common.numerics.quadrature.expectations import Lattice, Rule
 

@@ -16,8 +16,8 @@ import numpy as np
 from sympy.core.cache import clear_cache
 
 import asymptotics as asy
-from asymptotics.autoencoder.equations.drift import Drift
-from asymptotics.autoencoder.equations.integrate import kernels_of
+from asymptotics.autoencoder.equations.derivative.drift import Drift
+from asymptotics.autoencoder.equations.integration.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.reduced_chain import Chain
 from asymptotics.autoencoder.kernels.shared.compiled_types import USED
 from asymptotics.autoencoder.kernels.written.system import write_source

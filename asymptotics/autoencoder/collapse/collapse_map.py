@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ...common.input.checks import integer, number
 from ...common.output.plotting import Drawn
-from ..equations.relaxation import SkipRelaxation
+from ..equations.training_path.relaxation import SkipRelaxation
 from ..model.extensions import refuse
 from ..model.problem import Problem
 from .bulk import BulkVariance
@@ -64,7 +64,7 @@ class CollapseMap(Drawn):
     Notes
     -----
     b_τ = b_∞ + (b₀ − b_∞) e^{−κτ} with κ = Λ E[β²] + E[α²] and κ b_∞ = Λ E[βy₁] + E[αy₀] for a network that predicts
-    y₀x₀ + y₁x₁ (of several ψ_k: `asymptotics.autoencoder.equations.relaxation`); v̇ = 2Δv + 2ε. Both are compiled from
+    y₀x₀ + y₁x₁ (of several ψ_k: `asymptotics.autoencoder.equations.training_path.relaxation`); v̇ = 2Δv + 2ε. Both are compiled from
     `derivations.autoencoder.training.skip` and `sampling`. Cui, Pehlevan, Lu, arXiv
     2501.03937; closed forms in `derivations.autoencoder.sampling.collapse`.
     """

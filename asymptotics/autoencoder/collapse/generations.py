@@ -19,7 +19,7 @@ from ...common.numerics.quadrature.expectations import Rule
 from ...common.running import progress as _progress
 from ...common.running.calls import Stopped
 from ...common.running.checkpoints import Checkpoint, Interrupted, RunFiles
-from ..equations.integrate import SolveError
+from ..equations.integration.integrate import SolveError
 from ..kernels.compile import compile_kernels
 from ..model.extensions import NAMES, refuse
 from ..model.generations import Generations

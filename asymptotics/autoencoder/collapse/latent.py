@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...common.numerics.algebra.gram import square_root
-from ..equations.coefficients import Coefficients, along
-from ..equations.drift import Drift
-from ..equations.moments import AveragedMoments
-from ..equations.path import OrderParameters
-from ..equations.right_hand_side import RightHandSide
+from ..equations.derivative.coefficients import Coefficients, along
+from ..equations.derivative.drift import Drift
+from ..equations.derivative.moments import AveragedMoments
+from ..equations.derivative.right_hand_side import RightHandSide
+from ..equations.training_path.path import OrderParameters
 from ..generated.density import GeneratedDensity
 from ..kernels.compile import Kernels
 from ..kernels.shared.fields import channels, fields_at

@@ -22,7 +22,8 @@ from ..process.companion import with_companion
 from ..process.generate import Generator
 from ..process.problem import SgdProblem
 from ..process.results import SgdState
-from ..process.setup import sampler_steps, sgd_problem
+from ..process.sampler_steps import sampler_steps
+from ..process.setup import sgd_problem
 from ..process.sgd import DivergedError, Trainer, default_chunk, prepare
 from .observables import QUANTITIES, TargetQuantiles, bulk_distance
 from .runs import CollapseRuns

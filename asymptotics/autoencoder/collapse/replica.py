@@ -10,11 +10,11 @@ import numpy as np
 
 from ...common.numerics.algebra.gram import square_root
 from ...common.numerics.quadrature.expectations import Rule
-from ..equations.drift import Drift
-from ..equations.integrate import SolveError, whole_state
-from ..equations.layout import Layout
-from ..equations.path import OrderParameters
-from ..equations.stepping import StepError, finite, pieces_of, steps
+from ..equations.derivative.drift import Drift
+from ..equations.derivative.layout import Layout
+from ..equations.integration.integrate import SolveError, whole_state
+from ..equations.integration.stepping import StepError, finite, pieces_of, steps
+from ..equations.training_path.path import OrderParameters
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from .latent import GeneratedLaw, GenerationDrift, LatentMoments, quasi_normals

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from ...common.input.checks import fail, integer
 from ...common.output.plain import printed
-from ...common.output.results import Result, dataframe, to_builtin
+from ...common.output.results import Result, dataframe
 from ...common.output.verdict import Verdict
-from ..equations.path import OrderParameters
+from ..equations.training_path.path import OrderParameters
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from .observables import QUANTITIES
@@ -49,9 +49,7 @@ class Collapse(Result):
     JSON: ClassVar[Mapping[str, str]] = {
         "generations": "one object a generation: the attributes by name, and in error the estimated error of each",
         "error_estimate": "largest estimated error of the first generation",
-        "rule": "",
-        "evaluations": "",
-        "seconds": "",
+        **dict.fromkeys(("rule", "evaluations", "seconds"), ""),
         "simulation": "the chain in R^d (with simulate)",
         "comparison": "the verdict on theory and chain (with simulate)",
     }
@@ -126,15 +124,15 @@ class Collapse(Result):
     def to_json(self) -> dict[str, Any]:
         rows = []
         for g in range(self.count):
-            row = {name: to_builtin(getattr(self, name)[g]) for name in QUANTITIES}
-            row["error"] = {name: to_builtin(getattr(self, f"error_{name}")[g]) for name in QUANTITIES}
+            row = {name: getattr(self, name)[g] for name in QUANTITIES}
+            row["error"] = {name: getattr(self, f"error_{name}")[g] for name in QUANTITIES}
             rows.append(row)
         fields: dict[str, Any] = {"generations": rows, "error_estimate": self.error_estimate, "rule": self.rule}
         fields |= {"evaluations": self.evaluations, "seconds": self.seconds}
         if self.simulation is not None:
             fields["simulation"] = self.simulation.to_json()
             fields["comparison"] = self.compare().to_json()
-        return dict(to_builtin(fields))
+        return fields
 
     def compare(self) -> Verdict:
         """Theory against the chain in R^d that was simulated with it (`asymptotics.autoencoder.collapse.comparison`)."""

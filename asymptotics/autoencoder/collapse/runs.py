@@ -10,7 +10,6 @@ import numpy as np
 
 from ...common.output.ensemble import Ensembles, Measured
 from ...common.output.plain import printed
-from ...common.output.results import to_builtin
 from .observables import QUANTITIES
 
 
@@ -61,8 +60,8 @@ class CollapseRuns(Ensembles):
     def _rows(self, low: bool) -> list[dict[str, Any]]:
         return [
             {
-                "mean": {name: to_builtin(self.mean(name, low)[g]) for name in QUANTITIES},
-                "sem": {name: to_builtin(self.sem(name, low)[g]) for name in QUANTITIES},
+                "mean": {name: self.mean(name, low)[g] for name in QUANTITIES},
+                "sem": {name: self.sem(name, low)[g] for name in QUANTITIES},
             }
             for g in range(self.count)
         ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError
-from ..equations.integrate import kernels_of
+from ..equations.integration.integrate import kernels_of
 from ..finite_size.bias import bias
 from ..finite_size.chi_square import joint_covariance, stacked
 from ..finite_size.extrapolation import pooled

@@ -16,7 +16,7 @@ from ...common.numerics.distances.gaussians import sliced_wasserstein
 from ...common.output.ensemble import Ensemble
 from ...common.output.entries import entries, upper_entries
 from ...common.output.verdict import Row
-from ..equations.path import OrderParameters
+from ..equations.training_path.path import OrderParameters
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from ..process.results import STACKED, Runs, trained_skip

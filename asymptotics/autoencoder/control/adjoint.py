@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, present
-from ..equations.coefficients import Coefficients, Instant
-from ..equations.drift import Drift
+from ..equations.derivative.coefficients import Coefficients, Instant
+from ..equations.derivative.drift import Drift
 from ..kernels.shared.field_adjoints import conditions_adjoint
 from ..kernels.shared.fields import fields_at, of_pairs
 from ..kernels.written.adjoint import compile_adjoints

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.numerics.code.compiled import njit
-from ..equations.coefficients import Coefficients
+from ..equations.derivative.coefficients import Coefficients
+from ..kernels.shared.assembly import along_centres, along_vectors
 from ..model.training.optimiser import Average, LinearMap
 from .worths import Worths
 
@@ -50,31 +51,13 @@ def _assembly_adjoint(
     for g in range(C):
         for a in range(p):
             weighted[g, a] = pi[g] * A[g, a]
-    mean = np.zeros((p, K))
-    bar_mean = np.zeros((p, K))
-    for g in range(C):
-        for a in range(p):
-            for k in range(K):
-                mean[a, k] += weighted[g, a] * c[g, k]
+    mean, bar_mean = np.empty((p, K)), np.zeros((p, K))
+    along_centres(A, pi, c, mean)
     D, Y = np.empty((p, K)), np.empty((p, P))
     G, RN = np.empty((P, P)), np.empty((P, p))
     bar_D, bar_Y = np.empty((p, K)), np.empty((p, P))
     for s in range(S):
-        for a in range(p):
-            for k in range(K):
-                value = 0.0
-                for g in range(C):
-                    value += weighted[g, a] * t[g, s, k]
-                for e in range(p):
-                    value += B[s, a, e] * theta[s, e, k]
-                D[a, k] = value
-            for b in range(P):
-                value = 0.0
-                for k in range(K):
-                    value += mean[a, k] * theta[s, b, k]
-                for e in range(p):
-                    value += B[s, a, e] * q[s, e, b]
-                Y[a, b] = value
+        along_vectors(s, A, B, pi, t, mean, theta, q, D, Y)
         for a in range(P):
             for b in range(P):
                 G[a, b] = bar_dq[s, a, b] + bar_dq[s, b, a]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.input.checks import ComputationError
 from ...common.numerics.quadrature.expectations import Rule
-from ..equations.stepping import StepError
+from ..equations.integration.stepping import StepError
 from ..model.problem import Problem
 from .differences import rate
 from .keys import Key, Make, changes, key_of

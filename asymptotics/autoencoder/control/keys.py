@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, closest
-from ..equations.coefficients import Coefficients
-from ..equations.integrate import initial_state
+from ..equations.derivative.coefficients import Coefficients
+from ..equations.integration.integrate import initial_state
 from ..model.problem import Problem
 from .differences import rate
 from .setting import Setting

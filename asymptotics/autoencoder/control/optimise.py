@@ -13,7 +13,7 @@ import numpy as np
 
 from ...common.input.checks import ComputationError, InputError, integer, number
 from ...common.running.checkpoints import Checkpoint
-from ..equations.stepping import StepError
+from ..equations.integration.stepping import StepError
 from ..model.problem import Problem
 from .gradient import hit
 from .keys import Make, replaced

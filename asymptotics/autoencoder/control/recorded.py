@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import present
-from ..equations.coefficients import Coefficients, Instant
-from ..equations.drift import Drift
+from ..equations.derivative.coefficients import Coefficients, Instant
+from ..equations.derivative.drift import Drift
 from ..kernels.shared.assembly import assemble
 from ..kernels.shared.fields import FieldLaw, channels, fields_at, of_pairs
 

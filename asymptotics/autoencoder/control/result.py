@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...common.output.plain import printed
-from ...common.output.results import Result, to_builtin
+from ...common.output.results import Result
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,7 @@ class Gradient(Result):
 
     def to_json(self) -> dict[str, Any]:
         return {
-            name: to_builtin(getattr(self, name))
-            for name in ("objective", "value", "gradient", "evaluations", "seconds", "rule")
+            name: getattr(self, name) for name in ("objective", "value", "gradient", "evaluations", "seconds", "rule")
         }
 
     def summary(self) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 from scipy.integrate import DOP853
 
 from ...common.numerics.quadrature.expectations import Rule
-from ..equations.drift import Drift
-from ..equations.integrate import Controls, check_start, initial_state, kernels_of, scale_of, without_nodes
-from ..equations.layout import Layout
-from ..equations.nodes import Chooser
-from ..equations.stepping import pieces_of, steps
+from ..equations.derivative.drift import Drift
+from ..equations.derivative.layout import Layout
+from ..equations.integration.integrate import Controls, check_start, initial_state, kernels_of, scale_of, without_nodes
+from ..equations.integration.nodes import Chooser
+from ..equations.integration.stepping import pieces_of, steps
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from .adjoint import AdjointDrift, adjoints_of

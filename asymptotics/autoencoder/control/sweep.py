@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.integrate import DOP853, RK45
 
-from ..equations.stepping import DIVERGED, StepError
+from ..equations.integration.stepping import DIVERGED, StepError
 from .adjoint import AdjointDrift, Tape
 
 

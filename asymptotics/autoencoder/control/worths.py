@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..equations.coefficients import Coefficients
+from ..equations.derivative.coefficients import Coefficients
 
 #: Of the times of E_t at one τ (`Instant`), which may move.
 INSTANT = ("told", "fixed", "psi")

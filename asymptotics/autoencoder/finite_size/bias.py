@@ -21,9 +21,9 @@ from ...common.input.checks import InputError, number
 from ...common.numerics.algebra.gram import COMPUTED, rank
 from ...common.numerics.flows.panels import panel_of
 from ...common.numerics.quadrature.expectations import Rule
-from ..equations.drift import Drift
-from ..equations.integrate import kernels_of
-from ..equations.path import TrainingPath
+from ..equations.derivative.drift import Drift
+from ..equations.integration.integrate import kernels_of
+from ..equations.training_path.path import TrainingPath
 from ..model.problem import Problem
 from ..model.start.weights import atom_counts, joint_gram
 from .covariances import Fluctuations

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...common.input.checks import InputError, array, number
-from ..equations.path import TrainingPath
+from ..equations.training_path.path import TrainingPath
 from ..process.results import STACKED, Runs
 from .covariances import Fluctuations
 from .extrapolation import coefficients
@@ -42,7 +42,7 @@ def stacked(source: Any, p: int, prefix: str = "") -> np.ndarray:
     """(Θ row by row, upper Q, b, κ) along the last axis, of `Runs` or `OrderParameters`.
 
     Of runs whose optimiser carries averages or velocities along: of all stacked vectors, with the b and κ of the averages after
-    those of the network, as `asymptotics.autoencoder.equations.layout.Layout` has them.
+    those of the network, as `asymptotics.autoencoder.equations.derivative.layout.Layout` has them.
     """
     i, j = np.triu_indices(p)
     if isinstance(source, Runs) and STACKED[0] in source.main.arrays:

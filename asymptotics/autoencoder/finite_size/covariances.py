@@ -18,8 +18,8 @@ from ...common.numerics.flows.panels import lagrange, lobatto, panel_of
 from ...common.numerics.quadrature.expectations import Rule
 from ...common.output.plain import printed
 from ...common.output.results import Result, dataframe
-from ..equations.layout import Layout
-from ..equations.path import TrainingPath
+from ..equations.derivative.layout import Layout
+from ..equations.training_path.path import TrainingPath
 from ..model.problem import Problem
 from ..model.training.optimiser import averages_of
 from .terms import Evaluation, Terms
@@ -64,7 +64,7 @@ class Fluctuations(Result):
     skip_variances : (panels + 1, skips, skips)
         B at the knots.
     atoms, p, K, parameters, basis : int
-        p of all stacked vectors; see `asymptotics.autoencoder.equations.layout.Layout`.
+        p of all stacked vectors; see `asymptotics.autoencoder.equations.derivative.layout.Layout`.
     centroids : (clusters, K)
     initial : str
         "exact": every run starts from the same overlaps; "drawn": the random part of the weights is drawn in every run.

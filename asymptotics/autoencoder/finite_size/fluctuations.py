@@ -9,8 +9,8 @@ import numpy as np
 
 from ...common.input.checks import InputError, choice
 from ...common.numerics.quadrature.expectations import Rule
-from ..equations.layout import Layout
-from ..equations.path import TrainingPath
+from ..equations.derivative.layout import Layout
+from ..equations.training_path.path import TrainingPath
 from ..model.problem import Problem
 from .covariances import Fluctuations
 from .rules import choose_rules

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.numerics.quadrature.expectations import Rule
-from ..equations.coefficients import Coefficients
-from ..equations.layout import Layout
+from ..equations.derivative.coefficients import Coefficients
+from ..equations.derivative.layout import Layout
 from ..kernels.shared.fields import FieldLaw
 from ..kernels.written.increments import compile_fluctuations
 from ..model.problem import Problem

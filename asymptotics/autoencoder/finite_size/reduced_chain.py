@@ -19,7 +19,7 @@ from ...common.numerics.laws.normals import philox_key
 from ...common.output.ensemble import Ensemble
 from ...common.running.checkpoints import Checkpoint, Keeper
 from ...common.running.ensembles import Run, run_ensemble, spawn
-from ..equations.integrate import check_start
+from ..equations.integration.integrate import check_start
 from ..model.problem import Problem
 from ..model.start.weights import atom_counts, joint_gram, overlaps
 from ..process.draws import Draws

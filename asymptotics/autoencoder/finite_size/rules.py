@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...common.numerics.quadrature.expectations import Rule, climb, ladder
-from ..equations.path import TrainingPath
+from ..equations.training_path.path import TrainingPath
 from ..model.problem import Problem
 from .terms import Terms
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.numerics.flows.panels import panel_of
-from ..equations.drift import Drift
-from ..equations.integrate import initial_state, kernels_of
-from ..equations.path import TrainingPath
+from ..equations.derivative.drift import Drift
+from ..equations.integration.integrate import initial_state, kernels_of
+from ..equations.training_path.path import TrainingPath
 from ..model.data.target import GaussianMixture
 from ..model.problem import Problem
 from .covariances import Fluctuations

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..equations.drift import Drift
-from ..equations.integrate import kernels_of
-from ..equations.path import TrainingPath
+from ..equations.derivative.drift import Drift
+from ..equations.integration.integrate import kernels_of
+from ..equations.training_path.path import TrainingPath
 from .covariances import Fluctuations
 
 #: Fractions of τ_max at which a fluctuation is followed to the end; those that an instability amplifies start early.

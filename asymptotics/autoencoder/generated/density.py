@@ -18,7 +18,7 @@ from ...common.numerics.algebra.gram import square_root
 from ...common.output.notebook import all_maths, page, thumbnail
 from ...common.output.plain import printed
 from ...common.output.plotting import Drawn
-from ..equations.path import OrderParameters, TrainingPath
+from ..equations.training_path.path import OrderParameters, TrainingPath
 from ..model.problem import Problem
 from .exact import check_support
 from .flow import Flow, LatentFlow

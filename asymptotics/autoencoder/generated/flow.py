@@ -15,8 +15,8 @@ import numpy as np
 
 from ...common.input.checks import InputError, fail
 from ...common.numerics.algebra.gram import square_root
-from ..equations.integrate import kernels_of
-from ..equations.path import OrderParameters
+from ..equations.integration.integrate import kernels_of
+from ..equations.training_path.path import OrderParameters
 from ..kernels.written.sampler import compile_sampler
 from ..model.cells import DROPPED, told
 from ..model.problem import Problem

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...common.input.checks import ComputationError, InputError
 from ...common.output.results import to_builtin
-from ..equations.path import TrainingPath
+from ..equations.training_path.path import TrainingPath
 from ..model.problem import Problem
 from .density import GeneratedDensity
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.output.results import Result, dataframe, to_builtin
-from ..equations.path import OrderParameters
+from ..equations.training_path.path import OrderParameters
 from ..model.data.target import GaussianMixture
 from ..model.problem import Problem
 from .density import GeneratedDensity

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.output.ensemble import PerRun, spread, standard_error
-from ...common.output.results import Result, dataframe, to_builtin
+from ...common.output.results import Result, dataframe
 
 #: What every data set gives along τ.
 ALONG = (
@@ -65,13 +65,7 @@ class FiniteRuns(PerRun, Result):
         "tau": "",
         "epochs": "",
         "generated": "mean and covariance of the projections of all generated points",
-        "samples": "",
-        "runs": "",
-        "dimension": "",
-        "data": "",
-        "seed": "",
-        "settings": "",
-        "seconds": "",
+        **dict.fromkeys(("samples", "runs", "dimension", "data", "seed", "settings", "seconds"), ""),
         "tau_star": "best stopping time among those recorded; null where the test loss falls to the end",
     }
 
@@ -132,8 +126,7 @@ class FiniteRuns(PerRun, Result):
         content["generated"] = {"mean": points.mean(axis=0), "covariance": np.atleast_2d(np.cov(points.T))}
         content |= {"tau_star": self.tau_star, "samples": self.samples, "runs": self.runs, "dimension": self.dimension}
         content |= {"data": self.data, "seed": self.seed, "settings": self.experiment, "seconds": self.seconds}
-        found: dict[str, Any] = to_builtin(content)
-        return found
+        return content
 
     def summary(self) -> str:
         of = f" of {self.data}" if self.data else ""

@@ -14,7 +14,7 @@ from ..model.data.target import EmpiricalMixture
 from ..model.problem import Problem
 from ..process.generate import Generator
 from ..process.problem import SgdProblem
-from ..process.setup import sampler_steps
+from ..process.sampler_steps import sampler_steps
 from ..process.sgd import DivergedError, Trainer, default_chunk
 from .losses import agreement, bulk, population_square, potential
 

@@ -30,8 +30,8 @@ def in_use(problem: Problem) -> tuple[str, ...]:
     p = training.time_probabilities
     uneven = p is not None and (not isinstance(p, np.ndarray) or not np.allclose(p, 1.0 / len(p), rtol=0, atol=1e-15))
     used = {
-        "skip": not denoiser.plain_skip,
-        "time": denoiser.conditioned,
+        "skip": not denoiser.network.time_skip.plain,
+        "time": denoiser.network.conditioned,
         "labels": denoiser.labelled,
         "weights": training.weights is not None,
         "probabilities": uneven,

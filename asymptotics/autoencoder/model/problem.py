@@ -90,7 +90,7 @@ class Problem:
             "the sampler's time": sampling.times(),
         }
         for place, t in asked.items():
-            for key, values in self.denoiser.functions_of_time(s, t):
+            for key, values in self.denoiser.network.functions_of_time(s, t):
                 bad = ~np.all(np.isfinite(values).reshape(-1, len(t)), axis=0)
                 if np.any(bad):
                     raise InputError(

@@ -18,10 +18,10 @@ from ...common.input.checks import array, choice, fail, number
 from ...common.numerics.algebra.gram import COMPUTED, present
 from ...common.numerics.quadrature.expectations import Rule, climb, ladder
 from ...common.output.results import Result
-from ..equations.drift import Drift
-from ..equations.integrate import kernels_of
-from ..equations.loss_terms import unpredicted
-from ..equations.path import OrderParameters, TrainingPath
+from ..equations.derivative.drift import Drift
+from ..equations.integration.integrate import kernels_of
+from ..equations.training_path.loss_terms import unpredicted
+from ..equations.training_path.path import OrderParameters, TrainingPath
 from ..model.problem import Problem
 
 #: An error at one time asks nothing of how the network was trained.

@@ -13,7 +13,7 @@ from ...common.numerics.algebra.gram import square_root
 from ...common.numerics.distances.transport import Mixture, mixture_w2_squared
 from ...common.numerics.quadrature.expectations import Rule
 from ...common.output.results import Result
-from ..equations.path import TrainingPath
+from ..equations.training_path.path import TrainingPath
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from .errors import centroid_cosines, orthonormal

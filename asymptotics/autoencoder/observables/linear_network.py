@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from ...common.input.checks import InputError, integer
 from ...common.output.ensemble import standard_error
 from ...common.output.results import Result
-from ..equations.path import TrainingPath
+from ..equations.training_path.path import TrainingPath
 from ..model.extensions import refuse
 from ..model.problem import Problem
 from ..process.ensemble import Runs

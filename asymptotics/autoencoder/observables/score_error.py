@@ -11,8 +11,8 @@ from ...common.input.checks import InputError, choice, fail
 from ...common.numerics.algebra.gram import square_root
 from ...common.numerics.quadrature.expectations import Rule
 from ...common.output.results import Result
-from ..equations.integrate import kernels_of
-from ..equations.path import OrderParameters
+from ..equations.integration.integrate import kernels_of
+from ..equations.training_path.path import OrderParameters
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
 from .errors import checked_times, one_tau, orthonormal

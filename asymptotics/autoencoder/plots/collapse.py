@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...common.input.checks import fail, present
-from ...common.output.plotting import COLOURS, axes_of, draw, points, style
+from ...common.output.plotting import COLOURS, axes_of, draw, panel, points, style
 from ..collapse.collapse_map import CollapseMap
 from ..collapse.phases import PhaseDiagram
 from ..collapse.result import Collapse
@@ -165,35 +165,31 @@ def _magnify(axis: Axes, law: GeneratedDensity, cloud: np.ndarray | None, peak: 
 
 
 @draw.register
-def plot_cobweb(
-    collapse_map: CollapseMap, ax: Axes | None = None, *, start: float | None = None, count: int = 12
-) -> tuple[Figure, Axes]:
+@panel(figsize=(3.4, 3.2))
+def plot_cobweb(collapse_map: CollapseMap, axis: Axes, *, start: float | None = None, count: int = 12) -> None:
     """The map Λ → f(Λ), the diagonal, fixed points (filled: stable) and the cobweb from Λ₀."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 3.2))
-        here = collapse_map.start if start is None else start
-        fixed = collapse_map.fixed_points()
-        ends = [here, *(p.Lambda for p in fixed)]
-        x = np.logspace(np.log10(min(ends)) - 0.7, np.log10(max(ends)) + 0.7, 401)
-        axis.plot(x, collapse_map(x), color=COLOURS[0], label=r"$f(\Lambda)$")
-        axis.plot(x, x, color="0.6", lw=0.8)
-        for p in fixed:
-            face = COLOURS[0] if p.stable else "white"
-            axis.plot(p.Lambda, p.Lambda, "o", ms=5, color=COLOURS[0], mfc=face, zorder=4)
-        path = [(here, x[0])]
-        # The chain itself: with a warm start, or data that accumulate, its points are not on the curve.
-        for following in collapse_map.iterate(count, here)[1:].tolist():
-            path += [(here, following), (following, following)]
-            here = following
-        axis.plot(*np.array(path).T, color=COLOURS[1], lw=0.9, label="generations")
-        axis.set_xscale("log")
-        axis.set_yscale("log")
-        axis.set_xlim(x[0], x[-1])
-        axis.set_ylim(x[0], x[-1])
-        axis.set_xlabel(r"$\Lambda$ of a generation's target")
-        axis.set_ylabel(r"$\Lambda$ of the next")
-        axis.legend(loc="upper left")
-        return figure, axis
+    here = collapse_map.start if start is None else start
+    fixed = collapse_map.fixed_points()
+    ends = [here, *(p.Lambda for p in fixed)]
+    x = np.logspace(np.log10(min(ends)) - 0.7, np.log10(max(ends)) + 0.7, 401)
+    axis.plot(x, collapse_map(x), color=COLOURS[0], label=r"$f(\Lambda)$")
+    axis.plot(x, x, color="0.6", lw=0.8)
+    for p in fixed:
+        face = COLOURS[0] if p.stable else "white"
+        axis.plot(p.Lambda, p.Lambda, "o", ms=5, color=COLOURS[0], mfc=face, zorder=4)
+    path = [(here, x[0])]
+    # The chain itself: with a warm start, or data that accumulate, its points are not on the curve.
+    for following in collapse_map.iterate(count, here)[1:].tolist():
+        path += [(here, following), (following, following)]
+        here = following
+    axis.plot(*np.array(path).T, color=COLOURS[1], lw=0.9, label="generations")
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlim(x[0], x[-1])
+    axis.set_ylim(x[0], x[-1])
+    axis.set_xlabel(r"$\Lambda$ of a generation's target")
+    axis.set_ylabel(r"$\Lambda$ of the next")
+    axis.legend(loc="upper left")
 
 
 #: Axes of a phase diagram.
@@ -206,26 +202,22 @@ LABELS = {
 
 
 @draw.register
-def plot_phase_diagram(
-    diagram: PhaseDiagram, ax: Axes | None = None, *, factor: float = 10.0, bar: bool = True
-) -> tuple[Figure, Axes]:
+@panel()
+def plot_phase_diagram(diagram: PhaseDiagram, axis: Axes, *, factor: float = 10.0, bar: bool = True) -> None:
     """log₁₀ of the limit over Λ₀, with lines at 1/factor (collapse), 1 and factor (blow-up); dashed: where a second limit is stable."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        value = np.log10(np.clip(diagram.limit / diagram.start, 1e-300, 1e300))
-        shown = np.clip(value, -3, 3)
-        image = axis.pcolormesh(
-            diagram.x, diagram.y, shown, cmap="RdBu_r", vmin=-3, vmax=3, shading="gouraud", rasterized=True
+    value = np.log10(np.clip(diagram.limit / diagram.start, 1e-300, 1e300))
+    shown = np.clip(value, -3, 3)
+    image = axis.pcolormesh(
+        diagram.x, diagram.y, shown, cmap="RdBu_r", vmin=-3, vmax=3, shading="gouraud", rasterized=True
+    )
+    levels = [x for x in (-np.log10(factor), 0.0, np.log10(factor)) if np.nanmin(value) < x < np.nanmax(value)]
+    if levels:
+        axis.contour(diagram.x, diagram.y, value, levels=levels, colors="black", linestyles="solid", linewidths=0.8)
+    if diagram.stable.min() < 2 <= diagram.stable.max():
+        axis.contour(
+            diagram.x, diagram.y, diagram.stable, levels=[1.5], colors="0.35", linestyles="dashed", linewidths=0.9
         )
-        levels = [x for x in (-np.log10(factor), 0.0, np.log10(factor)) if np.nanmin(value) < x < np.nanmax(value)]
-        if levels:
-            axis.contour(diagram.x, diagram.y, value, levels=levels, colors="black", linestyles="solid", linewidths=0.8)
-        if diagram.stable.min() < 2 <= diagram.stable.max():
-            axis.contour(
-                diagram.x, diagram.y, diagram.stable, levels=[1.5], colors="0.35", linestyles="dashed", linewidths=0.9
-            )
-        if bar:
-            axis.figure.colorbar(image, ax=axis, label=r"$\log_{10}\,\Lambda_\infty/\Lambda_0$")
-        axis.set_xlabel(LABELS[diagram.names[0]])
-        axis.set_ylabel(LABELS[diagram.names[1]])
-        return figure, axis
+    if bar:
+        axis.figure.colorbar(image, ax=axis, label=r"$\log_{10}\,\Lambda_\infty/\Lambda_0$")
+    axis.set_xlabel(LABELS[diagram.names[0]])
+    axis.set_ylabel(LABELS[diagram.names[1]])

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...common.output.plotting import COLOURS, axes_of, draw, points, style
+from ...common.output.plotting import COLOURS, axes_of, draw, panel, points, style
 from ..generated.density import GeneratedDensity
 from ..model.data.target import GaussianMixture
 from ..model.problem import Problem
@@ -90,20 +90,18 @@ def target(mixture: GaussianMixture, ax: Axes | None = None) -> tuple[Figure, Ax
 
 
 @draw.register
-def generated_points(result: GeneratedPoints, ax: Axes | None = None, *, shown: int = 4000) -> tuple[Figure, Axes]:
+@panel(figsize=(3.4, 3.0))
+def generated_points(result: GeneratedPoints, axis: Axes, *, shown: int = 4000) -> None:
     """The first two projections as points; of a single projection, or of ‖X‖² where none was kept, a histogram."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 3.0))
-        if result.projections.shape[1] >= 2:
-            x, y = result.projections[:shown, :2].T
-            axis.plot(x, y, ".", ms=1.8, alpha=0.5, color=COLOURS[1], rasterized=True)
-            axis.set_ylabel(r"$u_2\cdot x$")
-        else:
-            values = result.projections[:, 0] if result.projections.shape[1] else result.squared_norms
-            axis.hist(values, bins="auto", density=True, color=COLOURS[1], alpha=0.6)
-            axis.set_ylabel("density")
-        axis.set_xlabel(r"$u_1\cdot x$" if result.projections.shape[1] else r"$\|x\|^2$")
-        return figure, axis
+    if result.projections.shape[1] >= 2:
+        x, y = result.projections[:shown, :2].T
+        axis.plot(x, y, ".", ms=1.8, alpha=0.5, color=COLOURS[1], rasterized=True)
+        axis.set_ylabel(r"$u_2\cdot x$")
+    else:
+        values = result.projections[:, 0] if result.projections.shape[1] else result.squared_norms
+        axis.hist(values, bins="auto", density=True, color=COLOURS[1], alpha=0.6)
+        axis.set_ylabel("density")
+    axis.set_xlabel(r"$u_1\cdot x$" if result.projections.shape[1] else r"$\|x\|^2$")
 
 
 def window(problem: Problem, sample: np.ndarray, tail: float = 0.004) -> tuple[np.ndarray, np.ndarray]:

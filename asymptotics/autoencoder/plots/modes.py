@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from ...common.output.plotting import COLOURS, axes_of, draw, style
+from ...common.output.plotting import COLOURS, draw, panel
 from ..generated.mode_finding import Modes
 from ..generated.modes import ModeReport
 from .axes import projections
@@ -37,26 +36,22 @@ def _draw_modes(axis: Axes, modes: Modes, colours: Any, label: str, marker: str)
 
 
 @draw.register
-def modes(found: Modes, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel(figsize=(3.4, 3.0))
+def modes(found: Modes, axis: Axes) -> None:
     """Every mode at its place with its weight, and the ellipse (in one dimension the bar) of one standard deviation."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 3.0))
-        _draw_modes(axis, found, [COLOURS[0]] * found.count, "modes", "o")
-        projections(axis, found.places.shape[1], WEIGHT)
-        axis.legend()
-        return figure, axis
+    _draw_modes(axis, found, [COLOURS[0]] * found.count, "modes", "o")
+    projections(axis, found.places.shape[1], WEIGHT)
+    axis.legend()
 
 
 @draw.register
-def mode_report(report: ModeReport, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel(figsize=(3.4, 3.0))
+def mode_report(report: ModeReport, axis: Axes) -> None:
     """Modes of the target (black squares) and generated ones (blue dots; spurious ones red), with their widths."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 3.0))
-        _draw_modes(axis, report.target, [COLOURS[6]] * report.target.count, "target", "s")
-        colours = [COLOURS[1] if spurious else COLOURS[0] for spurious in report.spurious]
-        _draw_modes(axis, report.generated, colours, "generated", "o")
-        if report.spurious.any():
-            axis.plot([], [], "o", color=COLOURS[1], label="spurious")
-        projections(axis, report.target.places.shape[1], WEIGHT)
-        axis.legend()
-        return figure, axis
+    _draw_modes(axis, report.target, [COLOURS[6]] * report.target.count, "target", "s")
+    colours = [COLOURS[1] if spurious else COLOURS[0] for spurious in report.spurious]
+    _draw_modes(axis, report.generated, colours, "generated", "o")
+    if report.spurious.any():
+        axis.plot([], [], "o", color=COLOURS[1], label="spurious")
+    projections(axis, report.target.places.shape[1], WEIGHT)
+    axis.legend()

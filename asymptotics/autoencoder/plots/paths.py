@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...common.input.checks import InputError, present
-from ...common.output.plotting import COLOURS, axes_of, draw, points, style
+from ...common.output.plotting import COLOURS, axes_of, draw, panel, points, style
 from ..comparison.typical import DRAWS, leaves
 from ..finite_size.covariances import Fluctuations
 from ..finite_size.fluctuations import fluctuations
@@ -145,37 +145,31 @@ def _frame(axis: Axes, shown: list[float]) -> None:
 
 
 @draw.register
-def trained_run(run: TrainedRun, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def trained_run(run: TrainedRun, axis: Axes) -> None:
     """Order parameters of one training against τ: points (a single run has no error bars)."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        basis = 1 if run.b.ndim == 1 else run.b.shape[1]
-        for k, (label, field, index) in enumerate(entries(run.Q.shape[1], run.Theta.shape[2], basis)):
-            axis.plot(
-                run.tau, getattr(run, field)[(slice(None), *index)], "o", ms=3.5, color=COLOURS[k % 8], label=label
-            )
-        axis.set_xlabel(TAU)
-        axis.set_ylabel("order parameters")
-        axis.set_title(f"one run, $d={run.dimension}$")
-        axis.legend(ncols=2)
-        return figure, axis
+    basis = 1 if run.b.ndim == 1 else run.b.shape[1]
+    for k, (label, field, index) in enumerate(entries(run.Q.shape[1], run.Theta.shape[2], basis)):
+        axis.plot(run.tau, getattr(run, field)[(slice(None), *index)], "o", ms=3.5, color=COLOURS[k % 8], label=label)
+    axis.set_xlabel(TAU)
+    axis.set_ylabel("order parameters")
+    axis.set_title(f"one run, $d={run.dimension}$")
+    axis.legend(ncols=2)
 
 
 @draw.register
-def deviations(result: Fluctuations, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def deviations(result: Fluctuations, axis: Axes) -> None:
     """Standard deviation × √d of the diagonal of Q, of Θ's first entries and of b against τ."""
     tau = np.linspace(0.0, float(result.knots[-1]), 101)
     at = result.deviations(tau, 1.0)
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        for a in range(min(result.p, 3)):
-            axis.plot(tau, at.Q[:, a, a], color=COLOURS[a], label=rf"$Q_{{{a + 1}{a + 1}}}$")
-        for a in range(min(result.p, result.K, 3)):
-            axis.plot(tau, at.Theta[:, a, a], "--", color=COLOURS[a], label=rf"$\Theta_{{{a + 1}{a + 1}}}$")
-        axis.set_xlabel(TAU)
-        axis.set_ylabel(r"standard deviation of one run $\times\sqrt{d}$")
-        axis.legend(ncols=2)
-        return figure, axis
+    for a in range(min(result.p, 3)):
+        axis.plot(tau, at.Q[:, a, a], color=COLOURS[a], label=rf"$Q_{{{a + 1}{a + 1}}}$")
+    for a in range(min(result.p, result.K, 3)):
+        axis.plot(tau, at.Theta[:, a, a], "--", color=COLOURS[a], label=rf"$\Theta_{{{a + 1}{a + 1}}}$")
+    axis.set_xlabel(TAU)
+    axis.set_ylabel(r"standard deviation of one run $\times\sqrt{d}$")
+    axis.legend(ncols=2)
 
 
 def comparison(

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...common.input.checks import fail
-from ...common.output.plotting import COLOURS, axes_of, draw, points, style
-from ..equations.path import OrderParameters
+from ...common.output.plotting import COLOURS, axes_of, draw, panel, points, style
+from ..equations.training_path.path import OrderParameters
 from ..model.problem import Problem
 from ..regimes.landscape import frozen, landscape, potential
 from ..regimes.result import Regimes
@@ -26,52 +26,46 @@ LINES = (
 CURVES = (("clones", "clones", COLOURS[0], "o"), ("uturns", "U-turns", COLOURS[1], "s"))
 
 
-def plot_phase(found: Regimes, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel(figsize=(3.4, 2.5))
+def plot_phase(found: Regimes, axis: Axes) -> None:
     """Crossing times in sampling against τ: dots joined where they follow each other; dashed: the exact score's t_S."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.5))
-        for name, label, colour in LINES:
-            times: list[list[float]] = getattr(found, name)
-            for k in range(max(map(len, times), default=0)):
-                line = np.array([row[k] if len(row) > k else np.nan for row in times])
-                axis.plot(found.tau, line, ".-", color=colour, label=label if k == 0 else None)
-        for k, t in enumerate(found.exact_t_score):
-            axis.axhline(t, color="0.2", ls="--", lw=1.0, label=r"$t_S$, exact score" if k == 0 else None)
-        for k, tau in enumerate(found.training_bifurcations):
-            said = "the origin loses a direction" if k == 0 else None
-            axis.axvline(tau, color="0.6", ls=":", lw=1.0, label=said)
-        spread = max(float(found.tau.max() - found.tau.min()), 1e-9)
-        axis.set_xlim(found.tau.min() - 0.02 * spread, found.tau.max() + 0.02 * spread)
-        axis.set_ylim(0.0, 1.0)
-        axis.set_xlabel(TAU)
-        axis.set_ylabel("sampling time $t$")
-        axis.legend()
-        return figure, axis
+    for name, label, colour in LINES:
+        times: list[list[float]] = getattr(found, name)
+        for k in range(max(map(len, times), default=0)):
+            line = np.array([row[k] if len(row) > k else np.nan for row in times])
+            axis.plot(found.tau, line, ".-", color=colour, label=label if k == 0 else None)
+    for k, t in enumerate(found.exact_t_score):
+        axis.axhline(t, color="0.2", ls="--", lw=1.0, label=r"$t_S$, exact score" if k == 0 else None)
+    for k, tau in enumerate(found.training_bifurcations):
+        said = "the origin loses a direction" if k == 0 else None
+        axis.axvline(tau, color="0.6", ls=":", lw=1.0, label=said)
+    spread = max(float(found.tau.max() - found.tau.min()), 1e-9)
+    axis.set_xlim(found.tau.min() - 0.02 * spread, found.tau.max() + 0.02 * spread)
+    axis.set_ylim(0.0, 1.0)
+    axis.set_xlabel(TAU)
+    axis.set_ylabel("sampling time $t$")
+    axis.legend()
 
 
-def plot_clusters(found: Regimes, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def plot_clusters(found: Regimes, axis: Axes) -> None:
     """Clones and U-turns against t: reduced SDE (lines), exact score (dashed), whole samples in R^d (points) where they were run."""
     if found.clones is None or found.uturns is None:
         fail("clones", None, "given: the times in sampling at which clones split")
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        order = np.argsort(found.clones.t)
-        for name, label, colour, marker in CURVES:
-            curve = getattr(found, name)
-            axis.plot(curve.t[order], curve.phi[order], color=colour, label=f"{label}, reduced SDE")
-            width = 2 * curve.sem[order]
-            axis.fill_between(
-                curve.t[order], curve.phi[order] - width, curve.phi[order] + width, color=colour, alpha=0.2
-            )
-            if found.simulation is not None:
-                runs: SpaceRuns = found.simulation
-                shown = points(axis, runs.t, runs.mean(name), runs.sem(name), color=colour)
-                shown.lines[0].set_marker(marker)
-        axis.plot(found.clones.t[order], found.clones.exact[order], "--", color="0.2", label="exact score")
-        axis.set_xlabel("time $t$ of the split, or of the turn")
-        axis.set_ylabel("same cluster")
-        axis.legend()
-        return figure, axis
+    order = np.argsort(found.clones.t)
+    for name, label, colour, marker in CURVES:
+        curve = getattr(found, name)
+        axis.plot(curve.t[order], curve.phi[order], color=colour, label=f"{label}, reduced SDE")
+        width = 2 * curve.sem[order]
+        axis.fill_between(curve.t[order], curve.phi[order] - width, curve.phi[order] + width, color=colour, alpha=0.2)
+        if found.simulation is not None:
+            runs: SpaceRuns = found.simulation
+            shown = points(axis, runs.t, runs.mean(name), runs.sem(name), color=colour)
+            shown.lines[0].set_marker(marker)
+    axis.plot(found.clones.t[order], found.clones.exact[order], "--", color="0.2", label="exact score")
+    axis.set_xlabel("time $t$ of the split, or of the turn")
+    axis.set_ylabel("same cluster")
+    axis.legend()
 
 
 @draw.register
@@ -87,19 +81,17 @@ def regimes(found: Regimes, ax: Axes | None = None) -> tuple[Figure, Axes]:
 
 
 @draw.register
-def space_runs(runs: SpaceRuns, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def space_runs(runs: SpaceRuns, axis: Axes) -> None:
     """Clones and U-turns of networks in R^d with their standard errors; lines: the reduced SDE with their own overlaps."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        order = np.argsort(runs.t)
-        for name, label, colour, _ in CURVES:
-            points(axis, runs.t, runs.mean(name), runs.sem(name), color=colour, label=label)
-            axis.plot(runs.t[order], runs.mean(f"reduced_{name}")[order], color=colour)
-        axis.set_xlabel("time $t$ of the split, or of the turn")
-        axis.set_ylabel("same cluster")
-        axis.set_title(f"{runs.runs} networks, $d={runs.dimension}$")
-        axis.legend()
-        return figure, axis
+    order = np.argsort(runs.t)
+    for name, label, colour, _ in CURVES:
+        points(axis, runs.t, runs.mean(name), runs.sem(name), color=colour, label=label)
+        axis.plot(runs.t[order], runs.mean(f"reduced_{name}")[order], color=colour)
+    axis.set_xlabel("time $t$ of the split, or of the turn")
+    axis.set_ylabel("same cluster")
+    axis.set_title(f"{runs.runs} networks, $d={runs.dimension}$")
+    axis.legend()
 
 
 def plot_landscape(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from ...common.output.plotting import COLOURS, axes_of, draw, style
+from ...common.output.plotting import COLOURS, draw, panel
 from ..stability.leaving.escape import Escape
 from ..stability.leaving.typical import Typical
 from ..stability.points.fixed_points import FixedPoints
@@ -16,63 +15,55 @@ from .axes import TAU
 
 
 @draw.register
-def fixed_points(result: FixedPoints, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def fixed_points(result: FixedPoints, axis: Axes) -> None:
     """Largest growth rate of every fixed point against its potential: filled where it is stable; beside it its unstable directions."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        for k, point in enumerate(result):
-            stable = point.kind == "stable"
-            axis.plot(
-                result.potential[k], point.rate, "o", ms=5, color=COLOURS[0 if stable else 1],
-                mfc=COLOURS[0] if stable else "white",
-            )  # fmt: skip
-            axis.annotate(
-                str(point.unstable),
-                (result.potential[k], point.rate),
-                xytext=(4, 3),
-                textcoords="offset points",
-                fontsize=7,
-            )
-        axis.axhline(0.0, color="0.4", lw=0.8)
-        axis.set_xlabel(r"potential $E[\ell]$")
-        axis.set_ylabel(r"largest growth rate per $\tau$")
-        axis.set_title(f"{len(result)} fixed points (number: unstable directions)")
-        return figure, axis
+    for k, point in enumerate(result):
+        stable = point.kind == "stable"
+        axis.plot(
+            result.potential[k], point.rate, "o", ms=5, color=COLOURS[0 if stable else 1],
+            mfc=COLOURS[0] if stable else "white",
+        )  # fmt: skip
+        axis.annotate(
+            str(point.unstable),
+            (result.potential[k], point.rate),
+            xytext=(4, 3),
+            textcoords="offset points",
+            fontsize=7,
+        )
+    axis.axhline(0.0, color="0.4", lw=0.8)
+    axis.set_xlabel(r"potential $E[\ell]$")
+    axis.set_ylabel(r"largest growth rate per $\tau$")
+    axis.set_title(f"{len(result)} fixed points (number: unstable directions)")
 
 
 @draw.register
-def escape(result: Escape, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def escape(result: Escape, axis: Axes) -> None:
     """Share of runs that have left the saddle against τ: the law as a line, measured runs as steps."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        axis.plot(result.quantiles, result.levels, color=COLOURS[0], label="theory")
-        for k, name in enumerate(("chain", "simulation")):
-            times = np.sort(getattr(result, name))
-            if len(times):
-                axis.step(
-                    times, (np.arange(len(times)) + 1) / len(times), where="post", color=COLOURS[1 + k], label=name
-                )
-        axis.axvline(result.mean, color=COLOURS[0], ls=":", lw=1)
-        axis.set_xlabel(TAU)
-        axis.set_ylabel("share of runs that have escaped")
-        axis.set_title(rf"$d = {result.dimension}$, $\gamma = {result.rate:.4g}$")
-        axis.legend()
-        return figure, axis
+    axis.plot(result.quantiles, result.levels, color=COLOURS[0], label="theory")
+    for k, name in enumerate(("chain", "simulation")):
+        times = np.sort(getattr(result, name))
+        if len(times):
+            axis.step(times, (np.arange(len(times)) + 1) / len(times), where="post", color=COLOURS[1 + k], label=name)
+    axis.axvline(result.mean, color=COLOURS[0], ls=":", lw=1)
+    axis.set_xlabel(TAU)
+    axis.set_ylabel("share of runs that have escaped")
+    axis.set_title(rf"$d = {result.dimension}$, $\gamma = {result.rate:.4g}$")
+    axis.legend()
 
 
 @draw.register
-def typical(result: Typical, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def typical(result: Typical, axis: Axes) -> None:
     """|Θ| in every direction and tr Q of typical runs against τ: median and the middle 80 % of runs."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        for k, (label, (low, middle, high)) in enumerate(bands(result).items()):
-            axis.plot(result.tau, middle, color=COLOURS[k % len(COLOURS)], label=label)
-            axis.fill_between(result.tau, low, high, color=COLOURS[k % len(COLOURS)], alpha=0.2, linewidth=0)
-        axis.set_xlabel(TAU)
-        axis.set_ylabel("order parameters of one run")
-        axis.set_title(rf"typical runs, $d = {result.dimension}$: median, 10 to 90 %")
-        axis.legend()
-        return figure, axis
+    for k, (label, (low, middle, high)) in enumerate(bands(result).items()):
+        axis.plot(result.tau, middle, color=COLOURS[k % len(COLOURS)], label=label)
+        axis.fill_between(result.tau, low, high, color=COLOURS[k % len(COLOURS)], alpha=0.2, linewidth=0)
+    axis.set_xlabel(TAU)
+    axis.set_ylabel("order parameters of one run")
+    axis.set_title(rf"typical runs, $d = {result.dimension}$: median, 10 to 90 %")
+    axis.legend()
 
 
 def bands(result: Typical) -> dict[str, np.ndarray]:
@@ -86,31 +77,27 @@ def bands(result: Typical) -> dict[str, np.ndarray]:
 
 
 @draw.register
-def spectrum(result: Spectrum, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def spectrum(result: Spectrum, axis: Axes) -> None:
     """Growth rates and frequencies in the complex plane; right of the line deviations grow."""
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        grows = result.eigenvalues.real > 0
-        for chosen, colour in ((grows, COLOURS[1]), (~grows, COLOURS[0])):
-            axis.plot(result.eigenvalues.real[chosen], result.eigenvalues.imag[chosen], "o", ms=4.5, color=colour)
-        axis.axvline(0.0, color="0.4", lw=0.8)
-        axis.set_xlabel(r"growth rate per $\tau$")
-        axis.set_ylabel("frequency")
-        axis.set_title(f"fastest along {', '.join(result.direction)}")
-        return figure, axis
+    grows = result.eigenvalues.real > 0
+    for chosen, colour in ((grows, COLOURS[1]), (~grows, COLOURS[0])):
+        axis.plot(result.eigenvalues.real[chosen], result.eigenvalues.imag[chosen], "o", ms=4.5, color=colour)
+    axis.axvline(0.0, color="0.4", lw=0.8)
+    axis.set_xlabel(r"growth rate per $\tau$")
+    axis.set_ylabel("frequency")
+    axis.set_title(f"fastest along {', '.join(result.direction)}")
 
 
 @draw.register
-def vanishing(result: Vanishing, ax: Axes | None = None) -> tuple[Figure, Axes]:
+@panel()
+def vanishing(result: Vanishing, axis: Axes) -> None:
     """dΘ/dτ at small Θ along every reference direction: the bulk's rate and the leading term."""
     theta = np.linspace(0.0, 0.3, 61)
-    with style():
-        figure, axis = axes_of(ax, figsize=(3.4, 2.6))
-        for k, power in enumerate(result.power):
-            drift = result.bulk_rate[k] * theta + result.coefficient[k] * theta ** float(power)
-            axis.plot(theta, drift, color=COLOURS[k % len(COLOURS)], label=rf"direction {k + 1}: power {power}")
-        axis.axhline(0.0, color="0.4", lw=0.8)
-        axis.set_xlabel(r"$\Theta$")
-        axis.set_ylabel(r"$d\Theta/d\tau$, leading terms")
-        axis.legend()
-        return figure, axis
+    for k, power in enumerate(result.power):
+        drift = result.bulk_rate[k] * theta + result.coefficient[k] * theta ** float(power)
+        axis.plot(theta, drift, color=COLOURS[k % len(COLOURS)], label=rf"direction {k + 1}: power {power}")
+    axis.axhline(0.0, color="0.4", lw=0.8)
+    axis.set_xlabel(r"$\Theta$")
+    axis.set_ylabel(r"$d\Theta/d\tau$, leading terms")
+    axis.legend()

@@ -15,14 +15,15 @@ import numpy as np
 from ...common.input.checks import array
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run
-from ..equations.integrate import check_start
+from ..equations.integration.integrate import check_start
 from ..model.problem import Problem
 from .companion import COMPANION, with_companion
 from .generate import Generator
 from .generate import prepare as prepare_generator
 from .problem import SgdProblem
 from .results import STACKED, Runs, measured
-from .setup import drawn_start, sampler_steps, sgd_problem
+from .sampler_steps import sampler_steps
+from .setup import drawn_start, sgd_problem
 from .sgd import prepare as prepare_sgd
 from .sgd import train_member
 

@@ -18,7 +18,8 @@ from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
 from ..model.start.weights import starts
 from .generate import Generator
-from .setup import sampler_steps, sgd_problem
+from .sampler_steps import sampler_steps
+from .setup import sgd_problem
 from .sgd import Trainer
 
 

@@ -21,12 +21,11 @@ from ...common.numerics.laws.normals import LANES, TILE32, normal_block
 from ..model.streams import BASE, TARGET
 from .arithmetic import BLOCK, add, dot, product, scaled
 from .gradient import MAP, SAMPLES, SLOPES, TOLD, averaged, begin, move_scalars, room_for
+from .mixing import far, fold, sandwiched, solved
 from .steps import target_type
 
 #: Steps from one Gram matrix of the vectors themselves to the next (by number, so that no chunk changes it).
 EXACT = 32
-#: Σ_c |S_ac − δ_ac| above which S is multiplied into V: below, elimination without pivots is stable.
-FAR = 0.5
 
 _SUMS = {"contract", "reassoc", "nsz"}
 
@@ -107,88 +106,6 @@ def _sample(out: Any, pick: Any, z: Any, target: Any, lo: Any) -> None:
         for m in range(coordinates.shape[0]):
             if coordinates[m] != 0.0:
                 add(out, coordinates[m], references[m, lo:hi])
-
-
-@njit(cache=True, error_model="numpy")
-def _far(S: Any) -> Any:
-    p = S.shape[0]
-    for a in range(p):
-        total = 0.0
-        for c in range(p):
-            total += abs(S[a, c] - (1.0 if a == c else 0.0))
-        if not total <= FAR:
-            return True
-    return False
-
-
-@njit(cache=True, error_model="numpy")
-def _fold(S: Any, V: Any, G: Any, d0: Any, d1: Any, row: Any, small: Any) -> None:
-    """V ← S V, with G and the inner products d0, d1 of V; S ← 1."""
-    p, d = V.shape
-    for lo in range(0, d, BLOCK):
-        hi = min(lo + BLOCK, d)
-        for a in range(p):
-            scaled(row[a, : hi - lo], S[a, a], V[a, lo:hi])
-            for c in range(p):
-                if c != a and S[a, c] != 0.0:
-                    add(row[a, : hi - lo], S[a, c], V[c, lo:hi])
-        for a in range(p):
-            scaled(V[a, lo:hi], 1.0, row[a, : hi - lo])
-    sandwiched(S, G, small)
-    for a in range(p):
-        for c in range(p):
-            G[a, c] = small[p + a, c]
-        s, t = 0.0, 0.0
-        for c in range(p):
-            s += S[a, c] * d0[c]
-            t += S[a, c] * d1[c]
-        small[2 * p, a], small[2 * p + 1, a] = s, t
-    for a in range(p):
-        d0[a], d1[a] = small[2 * p, a], small[2 * p + 1, a]
-        for c in range(p):
-            S[a, c] = 1.0 if a == c else 0.0
-
-
-@njit(cache=True, error_model="numpy")
-def sandwiched(S: Any, G: Any, small: Any) -> None:
-    """small[p:2p] = S G Sᵀ; small[:p] is scratch."""
-    p = S.shape[0]
-    for a in range(p):
-        for c in range(p):
-            s = 0.0
-            for e in range(p):
-                s += S[a, e] * G[e, c]
-            small[a, c] = s
-    for a in range(p):
-        for c in range(a + 1):
-            s = 0.0
-            for e in range(p):
-                s += small[a, e] * S[c, e]
-            small[p + a, c] = s
-            small[p + c, a] = s
-
-
-@njit(cache=True, error_model="numpy")
-def _solved(S: Any, small: Any, x: Any, y: Any) -> None:
-    """x ← S⁻¹ x and y ← S⁻¹ y, S within `FAR` of 1: elimination without pivots, so that rows of 1 stay as they are."""
-    p = S.shape[0]
-    for a in range(p):
-        for c in range(p):
-            small[a, c] = S[a, c]
-    for k in range(p):
-        for a in range(k + 1, p):
-            if small[a, k] != 0.0:
-                factor = small[a, k] / small[k, k]
-                for c in range(k + 1, p):
-                    small[a, c] -= factor * small[k, c]
-                x[a] -= factor * x[k]
-                y[a] -= factor * y[k]
-    for a in range(p - 1, -1, -1):
-        s, t = x[a], y[a]
-        for c in range(a + 1, p):
-            s -= small[a, c] * x[c]
-            t -= small[a, c] * y[c]
-        x[a], y[a] = s / small[a, a], t / small[a, a]
 
 
 def _advance(
@@ -298,9 +215,9 @@ def _advance(
         for a in range(p):
             for c in range(p):
                 S[a, c] = change[a, c]
-        if _far(S):
-            _fold(S, V, G, d0, d1, row, small)
-        _solved(S, small, a0, a1)
+        if far(S):
+            fold(S, V, G, d0, d1, row, small)
+        solved(S, small, a0, a1)
         for a in range(p):
             wait0[a], wait1[a] = a0[a], a1[a]
             a0[a], a1[a] = np.float64(wait0[a]), np.float64(wait1[a])

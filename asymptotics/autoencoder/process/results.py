@@ -10,7 +10,7 @@ import numpy as np
 
 from ...common.output.ensemble import Ensembles, Measured
 from ...common.output.plain import printed
-from ...common.output.results import Result, to_builtin
+from ...common.output.results import Result
 from .optimiser import Stack
 
 
@@ -223,7 +223,7 @@ class Runs(Ensembles):
             points = self.generated.reshape(-1, self.generated.shape[-1])
             fields["generated"] = {"mean": points.mean(axis=0), "covariance": np.atleast_2d(np.cov(points.T))}
         fields |= {"runs": self.runs, "dimension": self.dimension, "seed": self.seed, "seconds": self.seconds}
-        return dict(to_builtin(fields))
+        return fields
 
     def carried(self, statistic: Callable[[str], np.ndarray]) -> dict[str, Any]:
         """Averages (``ema``) and velocities of the network, as JSON shows them, by a statistic over runs of named quantities.

@@ -24,7 +24,6 @@ from ...common.running.ensembles import Run
 from ..model.start.weights import Overlaps, overlaps
 from . import mixed_steps, steps
 from .draws import Draws
-from .gradient import Samples
 from .problem import SgdProblem
 from .results import SgdState, TrainedRun, trained_skip
 from .steps import Target
@@ -62,8 +61,6 @@ class Trainer:
         self._root_of = np.ascontiguousarray(self._root_of.ravel(), dtype=np.int64)
         self._references = np.array(references, dtype=dtype, order="C")
         self._data = np.empty((0, problem.dimension), dtype) if problem.data is None else problem.data
-        #: One sample a step, and nothing but SGD: the weights are then read once a step.
-        self._single = problem.batch == 1 and self.stack.plain
         self.draws = Draws(problem, self.key)
 
     def restore(self, state: SgdState, name: str = "state") -> None:
@@ -144,20 +141,16 @@ class Trainer:
         network, step = problem.denoiser, self.step
         target = Target(self._references, problem.centroids, self._roots, self._root_of, self._data)
         given = (
-            network.module.slopes, problem.told(step, count), self._samples(step * batch, count * batch),
+            network.module.slopes, problem.told(step, count), self.draws.samples(step * batch, count * batch),
             problem.moved(step, count), target, self._V,
         )  # fmt: skip
-        if self._single:
+        if problem.single:
             mixed_steps.advance(problem.dtype)(*given, self._mixing, self._gram, self._scalars, *self.key, step)
         else:
             scale = np.diagonal(self._mixing).copy()
             steps.advance(problem.dtype)(*given, scale, self._scalars, *self.key, step, batch)
             np.fill_diagonal(self._mixing, scale)
         self.step += count
-
-    def _samples(self, first: int, count: int) -> Samples:
-        """What the samples first, first + 1, … are."""
-        return self.draws.samples(first, count)
 
     def run(self, steps: Any) -> TrainedRun:
         """The result at recorded steps."""
@@ -196,7 +189,7 @@ class Trainer:
 
 def prepare(problem: SgdProblem) -> None:
     """Compile (or load) the kernels now, so that worker processes started later find them."""
-    (mixed_steps if problem.batch == 1 and problem.stack.plain else steps).advance(problem.dtype)
+    (mixed_steps if problem.single else steps).advance(problem.dtype)
     _ = problem.denoiser.module  # loaded on first use
 
 
@@ -251,8 +244,7 @@ def train(
         raise InputError(f"taus = {taus.tolist()}: must be in [0, tau] = [0, {problem.tau:g}]")
     wanted = np.array([problem.step_of(t) for t in taus], dtype=np.int64)
     chunk = default_chunk(problem) if chunk is None else integer("chunk", chunk, at_least=1)
-    path = None if checkpoint is None else Path(checkpoint)
-    trainer = Trainer(problem, seed)
+    trainer, path = Trainer(problem, seed), None if checkpoint is None else Path(checkpoint)
     if path is not None and path.exists():
         trainer.restore(SgdState.load(path), str(path))
     missing = [k for k in wanted if k < trainer.step and not trainer.recorded(int(k))]

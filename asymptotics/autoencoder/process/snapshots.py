@@ -16,7 +16,8 @@ from ..model.problem import Problem
 from .generate import Generator
 from .generate import prepare as prepare_generator
 from .problem import SgdProblem
-from .setup import drawn_start, sampler_steps, sgd_problem
+from .sampler_steps import sampler_steps
+from .setup import drawn_start, sgd_problem
 from .sgd import Trainer
 from .sgd import prepare as prepare_sgd
 

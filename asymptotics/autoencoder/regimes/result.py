@@ -9,7 +9,7 @@ import numpy as np
 
 from ...common.input.checks import fail
 from ...common.output.records import Recorded
-from ...common.output.results import dataframe, to_builtin
+from ...common.output.results import dataframe
 from ...common.output.verdict import Verdict
 from ..model.problem import Problem
 from ..solution import OrderParameterPath
@@ -99,7 +99,7 @@ class Regimes(Recorded):
         if self.simulation is not None:
             out["simulation"] = self.simulation.to_json()
             out["comparison"] = self.compare().to_json()
-        return dict(to_builtin(out))
+        return out
 
     def to_dataframe(self) -> Any:
         """One row a training time as a pandas DataFrame: eigenvalues, first crossing of every line, number of modes (needs pandas)."""

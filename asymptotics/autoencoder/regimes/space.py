@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from ...common.output.results import Result, to_builtin
+from ...common.output.results import Result
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import run_ensemble, spawn
-from ..equations.path import OrderParameters
+from ..equations.training_path.path import OrderParameters
 from ..model.problem import Problem
 from ..model.start.weights import starts
 from ..process.carried import carry as compiled_carry
 from ..process.generate import Generator
 from ..process.measurements import Network
-from ..process.setup import sampler_steps, sgd_problem
+from ..process.sampler_steps import sampler_steps
+from ..process.setup import sgd_problem
 from ..process.sgd import Trainer
 from .clusters import cluster_curves
 from .landscape import nearest
@@ -81,7 +82,7 @@ class SpaceRuns(Result):
         for name in ("clones", "uturns"):
             out[name] = {"mean": self.mean(name), "sem": self.sem(name)}
         out |= {"runs": self.runs, "pairs": self.pairs, "dimension": self.dimension, "seed": self.seed}
-        return dict(to_builtin(out | {"seconds": self.seconds}))
+        return out | {"seconds": self.seconds}
 
     def to_dataframe(self) -> Any:
         """One row a time as a pandas DataFrame (needs pandas)."""

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, fail, integer
 from ...common.running.checkpoints import Checkpoint
-from ..equations.integrate import kernels_of
+from ..equations.integration.integrate import kernels_of
 from ..kernels.compile import Kernels
 from ..model.problem import Problem
 from ..solution import OrderParameterPath

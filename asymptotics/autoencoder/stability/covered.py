@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..equations.live import without_averages
+from ..equations.training_path.live import without_averages
 from ..model.extensions import in_use, refuse
 from ..model.problem import Problem
 

@@ -11,10 +11,10 @@ import numpy as np
 from ...common.input.checks import InputError, integer
 from ...common.numerics.algebra.gram import NULL, TINY, present
 from ...common.numerics.quadrature.expectations import Rule, ladder
-from ..equations.drift import Drift
-from ..equations.integrate import initial_state, kernels_of, scale_of, without_nodes
-from ..equations.nodes import UNUSED
-from ..equations.stepping import finite
+from ..equations.derivative.drift import Drift
+from ..equations.integration.integrate import initial_state, kernels_of, scale_of, without_nodes
+from ..equations.integration.nodes import UNUSED
+from ..equations.integration.stepping import finite
 from ..model.problem import Problem
 
 #: Displacement of the differences of fourth order, in units of 1 + |y|; with a kink fixed nodes leave steps in the drift.

@@ -9,11 +9,12 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from ..input.checks import InputError
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
+Shown = TypeVar("Shown", contravariant=True)
+P = ParamSpec("P")
 PACKAGE = __name__.partition(".")[0]
 
 # Okabe and Ito's palette: distinct to all common forms of colour vision.
@@ -102,6 +105,37 @@ def axes_of(ax: Axes | None = None, **options: Any) -> tuple[Figure, Axes]:
     if ax is not None:
         return cast("Figure", ax.figure), ax
     return pyplot().subplots(layout="constrained", **options)
+
+
+class Panel(Protocol[Shown, P]):
+    """What draws one thing into given axes or new ones."""
+
+    def __call__(
+        self, shown: Shown, /, ax: Axes | None = None, *args: P.args, **options: P.kwargs
+    ) -> tuple[Figure, Axes]: ...
+
+
+def panel(
+    figsize: tuple[float, float] = (COLUMN, 2.6),
+) -> Callable[[Callable[Concatenate[Shown, Axes, P], None]], Panel[Shown, P]]:
+    """Of a function that draws into axes: one in house style that makes them where none are given, and returns ``(figure, axes)``."""
+
+    def with_axes(drawn: Callable[Concatenate[Shown, Axes, P], None]) -> Panel[Shown, P]:
+        first, _, *others = inspect.signature(drawn).parameters.values()
+        ax = inspect.Parameter("ax", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation="Axes | None")
+
+        @functools.wraps(drawn)
+        def complete(shown: Shown, ax: Axes | None = None, *args: P.args, **options: P.kwargs) -> tuple[Figure, Axes]:
+            with style():
+                figure, axes = axes_of(ax, figsize=figsize)
+                drawn(shown, axes, *args, **options)
+                return figure, axes
+
+        told = inspect.Signature([first, ax, *others], return_annotation="tuple[Figure, Axes]")
+        vars(complete)["__signature__"] = told
+        return complete
+
+    return with_axes
 
 
 def letter_panels(figure: Figure) -> None:

@@ -48,7 +48,7 @@ def _tuples(value: Any) -> Any:
 def _with_provenance(to_json: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
     @functools.wraps(to_json)
     def complete(self: Result) -> dict[str, Any]:
-        return {**to_json(self), **self._made()}
+        return {**to_builtin(to_json(self)), **self._made()}
 
     return complete
 
@@ -84,7 +84,7 @@ class Result(Drawn):
         # Before `dataclass` gives it one that prints every entry of every array.
         if "__repr__" not in vars(cls):
             cls.__repr__ = Result.__repr__  # type: ignore[method-assign]
-        # A form of its own says where it comes from too.
+        # A form of its own becomes JSON values, and says where it comes from too.
         if "to_json" in vars(cls):
             cls.to_json = _with_provenance(cls.to_json)  # type: ignore[method-assign, assignment]
 

@@ -60,13 +60,9 @@ class Simulated(OfProblem, Recorded):
         "mean": "means over data sets, by name; null where infinite",
         "sem": "their standard errors",
         "median": "medians over data sets",
-        "distances": "",
-        "runs": "",
-        "dimension": "",
+        **dict.fromkeys(("distances", "runs", "dimension"), ""),
         "samples": "size of a training set",
-        "parameters": "",
-        "seconds": "",
-        "notes": "",
+        **dict.fromkeys(("parameters", "seconds", "notes"), ""),
     }
 
     experiment: dict[str, Any]
@@ -124,23 +120,21 @@ class Simulated(OfProblem, Recorded):
 
     def to_json(self) -> dict[str, Any]:
         names, problem = QUANTITIES[1:], self.problem
-        return to_builtin(
-            {
-                "probability": self.probability,
-                "probability_sem": self.probability_sem,
-                "probability_interval": self.interval(),
-                "mean": {"probability": self.probability, **{name: self.mean(name) for name in names}},
-                "sem": {"probability": self.probability_sem, **{name: self.sem(name) for name in names}},
-                "median": {name: self.median(name) for name in names},
-                "distances": self.distances,
-                "runs": self.runs,
-                "dimension": problem.one_step.dimension,
-                "samples": problem.one_step.samples,
-                "parameters": self.experiment,
-                "seconds": self.seconds,
-                "notes": self.notes,
-            }
-        )
+        return {
+            "probability": self.probability,
+            "probability_sem": self.probability_sem,
+            "probability_interval": self.interval(),
+            "mean": {"probability": self.probability, **{name: self.mean(name) for name in names}},
+            "sem": {"probability": self.probability_sem, **{name: self.sem(name) for name in names}},
+            "median": {name: self.median(name) for name in names},
+            "distances": self.distances,
+            "runs": self.runs,
+            "dimension": problem.one_step.dimension,
+            "samples": problem.one_step.samples,
+            "parameters": self.experiment,
+            "seconds": self.seconds,
+            "notes": self.notes,
+        }
 
     def summary(self) -> str:
         problem = self.problem

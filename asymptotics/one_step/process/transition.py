@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.input.checks import fail
-from ...common.output.results import Result, dataframe, to_builtin
+from ...common.output.results import Result, dataframe
 from ...common.running.checkpoints import Checkpoint
 from ..problem import OfProblem, Problem
 from ..settings import Sampling, Simulation
@@ -39,17 +39,9 @@ class Transition(OfProblem, Result):
     """
 
     JSON: ClassVar[Mapping[str, str]] = {
-        "samples": "",
-        "probability": "",
-        "probability_sem": "",
+        **dict.fromkeys(("samples", "probability", "probability_sem"), ""),
         "probability_interval": "Wilson interval of one standard deviation",
-        "mean": "",
-        "sem": "",
-        "median": "",
-        "runs": "",
-        "dimension": "",
-        "parameters": "",
-        "seconds": "",
+        **dict.fromkeys(("mean", "sem", "median", "runs", "dimension", "parameters", "seconds"), ""),
     }
 
     experiment: dict[str, Any]
@@ -74,19 +66,17 @@ class Transition(OfProblem, Result):
             statistic: {name: self.column(statistic, name) for name in names} for statistic in ("mean", "sem", "median")
         }
         tables["mean"]["probability"], tables["sem"]["probability"] = self.probability, self.probability_sem
-        return to_builtin(
-            {
-                "samples": self.samples,
-                "probability": self.probability,
-                "probability_sem": self.probability_sem,
-                "probability_interval": self.interval,
-                **tables,
-                "runs": problem.simulation.runs,
-                "dimension": problem.one_step.dimension,
-                "parameters": self.experiment,
-                "seconds": self.seconds,
-            }
-        )
+        return {
+            "samples": self.samples,
+            "probability": self.probability,
+            "probability_sem": self.probability_sem,
+            "probability_interval": self.interval,
+            **tables,
+            "runs": problem.simulation.runs,
+            "dimension": problem.one_step.dimension,
+            "parameters": self.experiment,
+            "seconds": self.seconds,
+        }
 
     def summary(self) -> str:
         problem = self.problem

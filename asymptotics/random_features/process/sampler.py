@@ -11,7 +11,7 @@ import numpy as np
 
 from ...common.input.checks import array, integer, number
 from ...common.output.ensemble import PerRun
-from ...common.output.results import Result, to_builtin
+from ...common.output.results import Result
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import rows_of_runs, spawn
 from ..activations import activation
@@ -66,7 +66,7 @@ class Samples(OfProblem, PerRun, Result):
 
     def to_json(self) -> dict[str, Any]:
         names = (*MEASURES, "recall_gap")
-        content = {
+        return {
             "dimension": self.dimension,
             "runs": self.runs,
             "points": self.points,
@@ -76,8 +76,6 @@ class Samples(OfProblem, PerRun, Result):
             "settings": self.experiment,
             "seconds": self.seconds,
         }
-        found: dict[str, Any] = to_builtin(content)
-        return found
 
     def summary(self) -> str:
         lines = [

@@ -213,17 +213,15 @@ class Denoiser:
         """(y₀, y₁) of the predicted quantity."""
         if isinstance(self.predicts, str):
             if self.predicts not in PREDICTIONS:
-                raise ValueError(
-                    f"predicts = {self.predicts!r}: must be one of {', '.join(PREDICTIONS)} or a pair (y0, y1)"
-                )
+                allowed = f"one of {', '.join(PREDICTIONS)} or a pair (y0, y1)"
+                raise ValueError(f"predicts = {self.predicts!r}: must be {allowed}")
             return PREDICTIONS[self.predicts]
         names = [x.name for x in (alpha, beta, alpha_dot, beta_dot)]
         y0, y1 = (schedule.own(sympy.sympify(y), names) for y in self.predicts)
         extra = (y0.free_symbols | y1.free_symbols) - {alpha, beta, alpha_dot, beta_dot}
         if extra:
-            raise ValueError(
-                f"predicts has the symbol {sorted(map(str, extra))[0]!r}: must be alpha, beta, alpha_dot, beta_dot"
-            )
+            unknown = sorted(map(str, extra))[0]
+            raise ValueError(f"predicts has the symbol {unknown!r}: must be {', '.join(names)}")
         return y0, y1
 
     @property

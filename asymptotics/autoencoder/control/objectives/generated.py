@@ -10,7 +10,7 @@ import numpy as np
 from ....common.input.checks import ComputationError, InputError
 from ....common.numerics.distances.transport import gaussian_w2_squared
 from ....common.numerics.quadrature.expectations import Rule
-from ...equations.state import OrderParameters
+from ...equations.training_path.state import OrderParameters
 from ...generated.density import GeneratedDensity
 from ...model.problem import Problem
 from ...observables.errors import orthonormal

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ....common.input.checks import number
-from ...equations.layout import Layout
-from ...equations.loss_terms import averaged_unpredicted, quadratic
-from ...equations.state import OrderParameters, state_of
+from ...equations.derivative.layout import Layout
+from ...equations.training_path.loss_terms import averaged_unpredicted, quadratic
+from ...equations.training_path.state import OrderParameters, state_of
 from ...model.problem import Problem
 from ...observables.errors import centroid_cosines
 from ..differences import differentiate

@@ -11,7 +11,7 @@ import numpy as np
 
 from ....common.input.checks import InputError, choice, closest, fail, integer, number
 from ....common.input.texts import assignment
-from ...equations.coefficients import Coefficients
+from ...equations.derivative.coefficients import Coefficients
 from ...model.problem import Problem
 from ..differences import STEP, rate
 from ..worths import Worths

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....common.output.plain import printed
-from ....common.output.results import Result, to_builtin
+from ....common.output.results import Result
 from .basis import DEGREE, Basis
 
 
@@ -86,7 +86,7 @@ class Optimum(Result):
             "evaluations",
             "seconds",
         )
-        return {name: to_builtin(getattr(self, name)) for name in names}
+        return {name: getattr(self, name) for name in names}
 
     def summary(self) -> str:
         """Values and gains, and how sure they are."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ....common.input.checks import ComputationError
-from ...equations.stepping import StepError
+from ...equations.integration.stepping import StepError
 from .controls import Control
 from .protocol import Protocols
 

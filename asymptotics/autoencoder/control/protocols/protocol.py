@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...equations.coefficients import Coefficients
-from ...equations.stepping import StepError
+from ...equations.derivative.coefficients import Coefficients
+from ...equations.integration.stepping import StepError
 from ...model.problem import Problem
 from ..adjoint import AdjointDrift, Tape
 from ..gradient import hit

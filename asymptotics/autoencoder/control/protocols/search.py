@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ....common.input.checks import ComputationError
-from ...equations.stepping import StepError
+from ...equations.integration.stepping import StepError
 from .controls import Control
 from .protocol import Protocols
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ....common.running.ensembles import Run, run_ensemble, spawn
-from ...equations.integrate import whole_state
+from ...equations.integration.integrate import whole_state
 from ...model.problem import Problem
 from ...process.problem import SgdProblem
 from ...process.setup import sgd_problem

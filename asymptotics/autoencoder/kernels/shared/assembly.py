@@ -8,6 +8,49 @@ from ....common.numerics.code.compiled import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def along_centres(A: np.ndarray, pi: np.ndarray, c: np.ndarray, out: np.ndarray) -> None:
+    """Σ_g π_g A_ga c_g, (p, K): what the means m_gb = Θ_b·c_g are multiplied with."""
+    for a in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            value = 0.0
+            for g in range(A.shape[0]):
+                value += pi[g] * A[g, a] * c[g, k]
+            out[a, k] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def along_vectors(
+    s: int,
+    A: np.ndarray,
+    B: np.ndarray,
+    pi: np.ndarray,
+    t: np.ndarray,
+    mean: np.ndarray,
+    theta: np.ndarray,
+    q: np.ndarray,
+    along: np.ndarray,
+    across: np.ndarray,
+) -> None:
+    """D of atom s along the reference directions, (p, K), and along all stacked vectors, (p, P); see `assemble`."""
+    p, K = along.shape
+    for a in range(p):
+        for k in range(K):
+            value = 0.0
+            for g in range(A.shape[0]):
+                value += pi[g] * A[g, a] * t[g, s, k]
+            for e in range(p):
+                value += B[s, a, e] * theta[s, e, k]
+            along[a, k] = value
+        for b in range(across.shape[1]):
+            value = 0.0
+            for k in range(K):
+                value += mean[a, k] * theta[s, b, k]
+            for e in range(p):
+                value += B[s, a, e] * q[s, e, b]
+            across[a, b] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def assemble(
     A: np.ndarray,
     B: np.ndarray,
@@ -41,35 +84,15 @@ def assemble(
         Filled.
     """
     S, P, K = theta.shape
-    C, p = A.shape
+    p = A.shape[1]
     along = np.empty((p, K))
     across = np.empty((p, P))
     mean = np.empty((p, K))
     X = np.empty((P, P))
     spread = np.empty((P, p))
-    # Σ_g π_g A_ga c_g: what the means m_gb = Θ_b·c_g are multiplied with.
-    for a in range(p):
-        for k in range(K):
-            value = 0.0
-            for g in range(C):
-                value += pi[g] * A[g, a] * c[g, k]
-            mean[a, k] = value
+    along_centres(A, pi, c, mean)
     for s in range(S):
-        for a in range(p):
-            for k in range(K):
-                value = 0.0
-                for g in range(C):
-                    value += pi[g] * A[g, a] * t[g, s, k]
-                for e in range(p):
-                    value += B[s, a, e] * theta[s, e, k]
-                along[a, k] = value
-            for b in range(P):
-                value = 0.0
-                for k in range(K):
-                    value += mean[a, k] * theta[s, b, k]
-                for e in range(p):
-                    value += B[s, a, e] * q[s, e, b]
-                across[a, b] = value
+        along_vectors(s, A, B, pi, t, mean, theta, q, along, across)
         for a in range(P):
             for k in range(K):
                 value = 0.0

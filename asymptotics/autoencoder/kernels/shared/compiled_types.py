@@ -27,7 +27,7 @@ class Given(Block):
 
     Attributes
     ----------
-    pi, c, t, varsigma, mass : as in `asymptotics.autoencoder.equations.coefficients.Coefficients`
+    pi, c, t, varsigma, mass : as in `asymptotics.autoencoder.equations.derivative.coefficients.Coefficients`
     labels : (cells, L)
         The one-hot label of every cell.
     held, lift : (n,), (n, K, K)

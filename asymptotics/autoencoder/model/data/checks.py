@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ....common.input.checks import InputError, array, fail
+from ....common.input.checks import InputError, array, fail, integer
 from ....common.numerics.algebra.gram import COMPUTED
 
 #: What a user calls them.
@@ -89,3 +89,18 @@ def checked_overlaps(given: Any, masses: np.ndarray, directions: int) -> np.ndar
     if asymmetric or np.any(np.linalg.eigvalsh(overlaps) < -COMPUTED):
         fail(OVERLAPS, given, "symmetric positive semi-definite for each atom")
     return overlaps
+
+
+def of_spectrum(name: str, spikes: int | None, directions: int) -> dict[str, Any]:
+    """Eigenvalues, masses, overlaps and number of spikes of a spectrum whose leading eigenvectors are the reference directions."""
+    from ....common.numerics.laws.spectra import load_spectrum
+
+    values = np.asarray(load_spectrum(name).eigenvalues, dtype=np.float64)
+    atoms, K = len(values), directions
+    if atoms < K:
+        fail("target.spectrum", name, f"a spectrum of at least {K} eigenvalues")
+    overlaps = np.zeros((atoms, K, K))
+    overlaps[np.arange(K), np.arange(K), np.arange(K)] = 1.0
+    spikes = K if spikes is None else integer("target.spikes", spikes, at_least=0, at_most=atoms - 1)
+    masses = np.where(np.arange(atoms) < spikes, 0.0, 1.0 / (atoms - spikes))
+    return {"eigenvalues": values[None, :], "masses": masses, "reference_overlaps": overlaps, "spikes": spikes}

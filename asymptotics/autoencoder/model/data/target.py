@@ -10,11 +10,19 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ....common.input.checks import InputError, array, boolean, fail, integer
+from ....common.input.checks import InputError, array, boolean, fail
 from ....common.input.notation import Notation
 from ....common.input.settings import Settings
 from ....common.output.plotting import Drawn
-from .checks import as_column, checked_eigenvalues, checked_labels, checked_masses, checked_overlaps, checked_weights
+from .checks import (
+    as_column,
+    checked_eigenvalues,
+    checked_labels,
+    checked_masses,
+    checked_overlaps,
+    checked_weights,
+    of_spectrum,
+)
 from .from_samples import measure, measure_table, warn_of
 from .samples import load_samples
 
@@ -88,9 +96,10 @@ class GaussianMixture(Drawn, Settings):
         self._check_labels(clusters)
         if self.spectrum is not None:
             for other in ("eigenvalues", "masses", "reference_overlaps"):
-                if getattr(self, other) is not None and not self._from_spectrum(other):
+                # Arrays are those that an earlier pass made of the same spectrum.
+                if getattr(self, other) is not None and not isinstance(getattr(self, other), np.ndarray):
                     raise InputError(f"{self.key(other)}: must be left out where {self.key('spectrum')} is given")
-            self._spectral(K)
+            self.set(**of_spectrum(str(self.spectrum), self.spikes, K))
             return
         if self.spikes is not None:
             raise InputError(f"{self.key('spikes')}: must be left out where {self.key('spectrum')} is not given")
@@ -164,22 +173,6 @@ class GaussianMixture(Drawn, Settings):
     def cluster_labels(self) -> np.ndarray | None:
         """The label 0 … L − 1 of every cluster, (clusters,); None where there are none."""
         return None if self.labels is None else np.asarray(self.labels)
-
-    def _from_spectrum(self, name: str) -> bool:
-        return isinstance(getattr(self, name), np.ndarray)  # set by an earlier pass over the same spectrum
-
-    def _spectral(self, K: int) -> None:
-        from ....common.numerics.laws.spectra import load_spectrum
-
-        values = np.asarray(load_spectrum(str(self.spectrum)).eigenvalues, dtype=np.float64)
-        atoms = len(values)
-        if atoms < K:
-            fail(self.key("spectrum"), self.spectrum, f"a spectrum of at least {K} eigenvalues")
-        overlaps = np.zeros((atoms, K, K))
-        overlaps[np.arange(K), np.arange(K), np.arange(K)] = 1.0
-        spikes = K if self.spikes is None else integer(self.key("spikes"), self.spikes, at_least=0, at_most=atoms - 1)
-        masses = np.where(np.arange(atoms) < spikes, 0.0, 1.0 / (atoms - spikes))
-        self.set(eigenvalues=values[None, :], masses=masses, reference_overlaps=overlaps, spikes=spikes)
 
     def to_table(self) -> dict[str, Any]:
         table = super().to_table()

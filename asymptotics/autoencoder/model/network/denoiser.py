@@ -19,24 +19,13 @@ from ....common.input.settings import Settings
 from ....common.numerics.interpolants import Interpolant
 from ..functions.of_time import OfTime
 from .init import Init
-from .kinds import OWN, Derived, Named, Network, Own
-from .own import OwnNetwork, starts_of
+from .kinds import Derived, Named, Network, Own
+from .own import OwnNetwork, read, written
 from .skip import checked_basis, checked_start
 
 if TYPE_CHECKING:
     from derivations import Denoiser as Declaration
     from derivations.autoencoder.engine import System
-
-
-def checked_activation(key: str, activation: Any) -> str:
-    """A name of `FORMULAE`, or arithmetic in x."""
-    if not isinstance(activation, str):
-        fail(key, activation, "a name or an expression in x")
-    if not activation.isidentifier() or activation == "x":
-        expressions.check(activation, ["x"], key)
-    elif activation not in FORMULAE:
-        fail(key, activation, f"one of {', '.join(FORMULAE)}, or arithmetic in x{closest(activation, [*FORMULAE])}")
-    return activation
 
 
 @dataclass(frozen=True)
@@ -181,24 +170,13 @@ class Denoiser(Settings):
             if key not in allowed:
                 raise cls.unknown(str(key), allowed)
         if isinstance(table, Mapping) and {"vectors", "terms"} & set(table):
-            table = dict(table)
-            vectors, terms, parameters = (table.pop(key, None) for key in ("vectors", "terms", "parameters"))
-            for key in ("hidden_units", "activation", "shift", "input_scale", "output_scale"):
-                if key in table:
-                    raise InputError(f"{cls.key(key)}: must be left out where {cls.key('terms')} declare the network")
-            table |= {"own": OwnNetwork.of(vectors, terms, parameters), "parameters": starts_of(parameters)}
-            table.setdefault("architecture", OWN)
+            table = read(table)
         return super().from_table(table)
 
     def to_table(self) -> dict[str, Any]:
         table = super().to_table()
         own = table.pop("own", None)
-        if own is not None:
-            for key in ("hidden_units", "activation", "shift"):
-                table.pop(key)
-            table |= {"vectors": list(own.vectors), "terms": [list(term) for term in own.terms]}
-            table["parameters"] = dict(zip(own.scalars, np.asarray(self.parameters).tolist(), strict=True))
-        return table
+        return table if own is None else written(table, own, np.asarray(self.parameters).tolist())
 
     @classmethod
     def adopt(cls, table: Mapping[str, Any], thing: object) -> Mapping[str, Any] | None:
@@ -237,8 +215,16 @@ class Denoiser(Settings):
         self.set(hidden_units=len(own.terms), activation="(own)")
 
     def _check_activation(self) -> None:
-        own = ARCHITECTURES[self.architecture].activation
-        self.set(activation=checked_activation(self.key("activation"), self.activation) if own is None else own)
+        """A name of `FORMULAE`, or arithmetic in x; some architectures have their own."""
+        key, given, own = self.key("activation"), self.activation, ARCHITECTURES[self.architecture].activation
+        if own is not None:
+            self.set(activation=own)
+        elif not isinstance(given, str):
+            fail(key, given, "a name or an expression in x")
+        elif not given.isidentifier() or given == "x":
+            expressions.check(given, ["x"], key)
+        elif given not in FORMULAE:
+            fail(key, given, f"one of {', '.join(FORMULAE)}, or arithmetic in x{closest(given, [*FORMULAE])}")
 
     def _check_time(self) -> None:
         for name in ("skip_fixed", "input_scale", "output_scale"):
@@ -268,16 +254,6 @@ class Denoiser(Settings):
     def basis(self) -> int:
         """Number of trained b_k."""
         return len(self.network.time_skip.basis)
-
-    @property
-    def plain_skip(self) -> bool:
-        """Whether the skip connection is one b at all times, or is not there."""
-        return self.network.time_skip.plain
-
-    @property
-    def conditioned(self) -> bool:
-        """Whether the φ_j depend on the time."""
-        return self.network.conditioned
 
     @property
     def labelled(self) -> bool:
@@ -322,7 +298,3 @@ class Denoiser(Settings):
     def skip_functions(self, interpolant: Interpolant, t: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """s₀ (…) and the ψ_k (basis, …) at the times t."""
         return self.network.time_skip.at(interpolant, t)
-
-    def functions_of_time(self, interpolant: Interpolant, t: np.ndarray) -> list[tuple[str, np.ndarray]]:
-        """Everything of the network that is a function of the time, by what a user calls it, at the times t."""
-        return self.network.functions_of_time(interpolant, t)

@@ -15,7 +15,7 @@ from ....common.input import expressions
 from ....common.input.checks import InputError
 from ....common.numerics.interpolants import Interpolant
 from ..functions.of_time import OfTime, constant, schedule_rows
-from .own import OwnNetwork
+from .own import OWN, OwnNetwork
 from .skip import BASIS, FIXED, DeclaredSkip, Skip, TimeSkip, evaluated, phi_at
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 #: What a user calls its parts.
 ACTIVATION, TERMS = "denoiser.activation", "denoiser.terms"
-#: What an own network is called where it has no name.
-OWN = "own"
 
 
 @lru_cache(maxsize=64)

@@ -12,6 +12,8 @@ from ....common.input import expressions
 from ....common.input.checks import InputError, fail, number
 from ..functions.of_time import TIME
 
+#: What an own network is called where it has no name.
+OWN = "own"
 #: More terms than this are refused.
 MOST = 64
 
@@ -102,11 +104,6 @@ def _values(parameters: Any) -> dict[str, float]:
     return {k: number(f"denoiser.parameters.{k}", v) for k, v in parameters.items()}
 
 
-def starts_of(parameters: Any) -> list[float]:
-    """The scalars' values at τ = 0."""
-    return list(_values(parameters).values())
-
-
 def _names(key: str, given: Any) -> tuple[str, ...]:
     taken = {*TIME, *expressions.FUNCTIONS, *expressions.CONSTANTS, "tau", "b"}
     if not isinstance(given, (list, tuple)) or len(set(map(str, given))) != len(given):
@@ -122,3 +119,24 @@ def _names(key: str, given: Any) -> tuple[str, ...]:
     if key.endswith("vectors") and not given:
         fail(key, given, "at least one name")
     return tuple(given)
+
+
+def read(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A table with ``vectors`` and ``terms``, with the network that they declare in their place."""
+    found = dict(table)
+    vectors, terms, parameters = (found.pop(key, None) for key in ("vectors", "terms", "parameters"))
+    for key in ("hidden_units", "activation", "shift", "input_scale", "output_scale"):
+        if key in found:
+            raise InputError(f"denoiser.{key}: must be left out where denoiser.terms declare the network")
+    found |= {"own": OwnNetwork.of(vectors, terms, parameters), "parameters": list(_values(parameters).values())}
+    return {"architecture": OWN, **found}
+
+
+def written(table: Mapping[str, Any], own: OwnNetwork, parameters: list[float]) -> dict[str, Any]:
+    """Inverse of `read`."""
+    kept = {key: x for key, x in table.items() if key not in ("own", "hidden_units", "activation", "shift")}
+    return kept | {
+        "vectors": list(own.vectors),
+        "terms": [list(term) for term in own.terms],
+        "parameters": dict(zip(own.scalars, parameters, strict=True)),
+    }

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from ....common.input.checks import InputError
-from ...equations.path import OrderParameters
+from ...equations.training_path.path import OrderParameters
 from ...kernels.compile import Kernels
 from ...model.problem import Problem
 from .trained import Trained

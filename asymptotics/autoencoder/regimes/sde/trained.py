@@ -9,8 +9,8 @@ import numpy as np
 
 from ....common.input.checks import InputError, fail
 from ....common.numerics.algebra.gram import square_root
-from ...equations.integrate import kernels_of
-from ...equations.path import OrderParameters
+from ...equations.integration.integrate import kernels_of
+from ...equations.training_path.path import OrderParameters
 from ...generated.coefficients import Coefficients, coefficients
 from ...generated.parts import guided
 from ...kernels.compile import Kernels
@@ -77,7 +77,7 @@ class Trained:
             )
         self.problem, self.order_parameters = problem, at
         self._label = told(DROPPED if sampling.label is None else sampling.label, denoiser.labels or 0)
-        self.timed = denoiser.conditioned or not denoiser.plain_skip or bool(sampling.guided)
+        self.timed = denoiser.network.conditioned or not denoiser.network.time_skip.plain or bool(sampling.guided)
         kernels = kernels_of(problem) if kernels is None else kernels
         self.encoders = np.array(kernels.encoders, dtype=int)
         self.terms = np.array(kernels.module.TERMS, dtype=int)

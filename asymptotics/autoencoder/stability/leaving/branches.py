@@ -11,10 +11,10 @@ import numpy as np
 
 from ....common.input.checks import ComputationError, InputError
 from ....common.numerics.quadrature.expectations import Rule
-from ...equations.drift import Drift
-from ...equations.integrate import Controls, integrate, kernels_of
-from ...equations.path import TrainingPath
-from ...equations.stability import Stability
+from ...equations.derivative.drift import Drift
+from ...equations.integration.integrate import Controls, integrate, kernels_of
+from ...equations.training_path.path import TrainingPath
+from ...equations.training_path.stability import Stability
 from ...finite_size.bias import Bias, bias, drift_of
 from ...finite_size.covariances import Fluctuations
 from ...finite_size.fluctuations import fluctuations

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....common.input.checks import integer, number
-from ....common.output.results import Result, to_builtin
+from ....common.output.results import Result
 from ....common.running.checkpoints import Checkpoint
 from ...model.problem import Problem
 from ..covered import FIXED, FLOW, live
@@ -98,7 +98,7 @@ class Escape(Result):
     def to_json(self) -> dict[str, Any]:
         fields = {name: value for name, value in self._kept().items() if name not in ("levels", "quantiles")}
         levels = (0.05, 0.25, 0.5, 0.75, 0.95)
-        return dict(to_builtin({**fields, "levels": levels, "quantiles": self.quantile(np.array(levels))}))
+        return {**fields, "levels": levels, "quantiles": self.quantile(np.array(levels))}
 
     def summary(self) -> str:
         how = (

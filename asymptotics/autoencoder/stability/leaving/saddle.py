@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ....common.input.checks import InputError, choice
-from ...equations.path import TrainingPath
+from ...equations.training_path.path import TrainingPath
 from ...finite_size.fluctuations import fluctuations, initial_covariance
 from ...finite_size.rules import choose_rules
 from ...model.problem import Problem

@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 
 from ....common.input.checks import InputError, array, integer
 from ....common.output.plain import printed
-from ....common.output.results import Result, dataframe, to_builtin
+from ....common.output.results import Result, dataframe
 from ....common.running import progress as _progress
 from ....common.running.checkpoints import Checkpoint
-from ...equations.path import TrainingPath
+from ...equations.training_path.path import TrainingPath
 from ...finite_size.bias import bias
 from ...finite_size.fluctuations import fluctuations
 from ...model.problem import Problem
@@ -138,10 +138,8 @@ class Typical(Result):
     @property
     def ends(self) -> list[dict[str, Any]]:
         """Where branches end: {share, Theta, Q} of each group of end points that are images of each other, the largest first."""
-        keys = [
-            np.concatenate([np.linalg.eigvalsh(Q), np.linalg.svd(T, compute_uv=False)])
-            for T, Q in zip(self.Theta[:, -1], self.Q[:, -1], strict=True)
-        ]
+        ends = np.linalg.eigvalsh(self.Q[:, -1]), np.linalg.svd(self.Theta[:, -1], compute_uv=False)
+        keys = np.concatenate(ends, axis=1)
         groups: list[list[int]] = []
         for k, key in enumerate(keys):
             for group in groups:
@@ -166,7 +164,7 @@ class Typical(Result):
         fields["quantiles"] = {"levels": LEVELS, "abs_Theta": q[..., : p * K].reshape(len(LEVELS), -1, p, K)}
         fields["ends"] = self.ends
         names = ("dimension", "draws", "seed", "leaving", "unstable", "initial", "seconds")
-        return dict(to_builtin({**fields, **{name: getattr(self, name) for name in names}}))
+        return {**fields, **{name: getattr(self, name) for name in names}}
 
     def to_dataframe(self) -> Any:
         """Means, standard deviations and root mean squares, one row a τ (needs pandas)."""
@@ -269,20 +267,14 @@ def of_path(
 def _law(
     path: TrainingPath, d: int, draws: int, seed: int, taus: np.ndarray, initial: str, progress: bool | None
 ) -> Typical:
-    begin, totals = time.perf_counter(), path.layout.totals()
-    until = path.stability.departure(d)
-    unstable = until is not None
+    begin, totals, until = time.perf_counter(), path.layout.totals(), path.stability.departure(d)
     start = leaving(path, d, initial, until) if until is not None else None
-    of_branch: list[tuple[np.ndarray, np.ndarray]] = []
-    if until is None or start is None:
-        f, m1 = fluctuations(path, initial=initial), bias(path, d, initial=initial)
-        mean = np.array([totals @ path.state(float(t)) + m1(float(t)) for t in taus])
-        of_branch.append((mean, np.array([f.covariance(float(t), d) for t in taus])))
-    else:
-        f, m1 = fluctuations(path, initial=initial), bias(path, d, initial=initial)
-        early = taus <= start.tau
-        before = [(totals @ path.state(float(t)) + m1(float(t)), f.covariance(float(t), d)) for t in taus[early]]
-        branches, rng = Branches(path, start, d), np.random.default_rng([seed, 2])
+    early = np.full(len(taus), True) if start is None else taus <= start.tau
+    f, m1 = fluctuations(path, initial=initial), bias(path, d, initial=initial)
+    before = [(totals @ path.state(float(t)) + m1(float(t)), f.covariance(float(t), d)) for t in taus[early]]
+    of_branch = [before]
+    if start is not None:
+        of_branch, branches, rng = [], Branches(path, start, d), np.random.default_rng([seed, 2])
         with _progress.bar(draws, "branches", enabled=progress, unit="branch") as watch:
             for y in start.draw(draws, seed):
                 rest: list[tuple[np.ndarray, np.ndarray]] = []
@@ -292,9 +284,9 @@ def _law(
                         s = min(float(t) - piece.start, piece.path.tau_max)
                         mean = totals @ piece.path.state(s) + piece.bias(s)
                         rest.append((mean, piece.fluctuations.covariance(s, d)))
-                of_branch.append(tuple(np.array(x) for x in zip(*(before + rest), strict=True)))  # type: ignore[arg-type]
+                of_branch.append(before + rest)
                 watch.update()
-    means, covariances = (np.array(x) for x in zip(*of_branch, strict=True))
+    means, covariances = (np.array([[at[k] for at in branch] for branch in of_branch]) for k in range(2))
     p, K, (i, j) = path.p, path.K, path.layout.upper
     n, m, basis = p * K, p * K + len(i), path.layout.basis
     Q = np.zeros((*means.shape[:2], p, p))
@@ -302,6 +294,6 @@ def _law(
     return Typical(
         tau=taus, Theta=means[..., :n].reshape(*means.shape[:2], p, K), Q=Q, b=means[..., m] if basis == 1 else means[..., m : m + basis],
         parameters=means[..., m + basis :],
-        covariance=covariances, dimension=d, seed=seed, leaving=0.0 if start is None else start.tau, unstable=unstable,
+        covariance=covariances, dimension=d, seed=seed, leaving=0.0 if start is None else start.tau, unstable=until is not None,
         initial=initial, seconds=time.perf_counter() - begin,
     )  # fmt: skip

@@ -12,11 +12,11 @@ import numpy as np
 
 from ....common.input.checks import InputError, integer
 from ....common.output.plain import printed
-from ....common.output.results import Result, to_builtin
+from ....common.output.results import Result
 from ....common.running import progress as _progress
 from ....common.running.checkpoints import Checkpoint
-from ...equations.integrate import kernels_of
-from ...equations.layout import Layout
+from ...equations.derivative.layout import Layout
+from ...equations.integration.integrate import kernels_of
 from ...model.problem import Problem
 from ..covered import ENDS, FIXED, FLOW, live
 from ..flow import MANY, SEARCHED, Flow, known_to, rungs
@@ -92,7 +92,7 @@ class FixedPoint(Mapping[str, Any]):
         fields["eigenvalues"] = self.eigenvalues.real
         if np.iscomplexobj(self.eigenvalues):
             fields["frequencies"] = self.eigenvalues.imag
-        return dict(to_builtin(fields))
+        return fields
 
 
 @dataclass(frozen=True)

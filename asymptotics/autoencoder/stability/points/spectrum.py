@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ....common.input.checks import InputError, array, number
 from ....common.output.plain import printed
 from ....common.output.results import Result
-from ...equations.stability import label
+from ...equations.training_path.stability import label
 from ...model.problem import Problem
 from ..covered import ENDS, FIXED, FLOW, live
 from ..flow import Flow, known_to, rungs

@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import ComputationError, InputError, choice
-from ...common.numerics.code.cache import CACHE_VARIABLE
-from ...common.numerics.flows.panels import lobatto
-from ...common.numerics.quadrature.expectations import Rule
-from ...common.running import progress as _progress
-from ..kernels.compile import Kernels, compile_kernels
-from ..model.problem import Problem
-from .drift import Drift
+from ....common.input.checks import ComputationError, InputError, choice
+from ....common.numerics.code.cache import CACHE_VARIABLE
+from ....common.numerics.flows.panels import lobatto
+from ....common.numerics.quadrature.expectations import Rule
+from ....common.running import progress as _progress
+from ...kernels.compile import Kernels, compile_kernels
+from ...model.problem import Problem
+from ..derivative.drift import Drift
+from ..derivative.layout import Layout
+from ..training_path.loss_terms import unpredicted_along
+from ..training_path.path import TrainingPath
+from ..training_path.relaxation import SkipRelaxation
 from .forecast import compiled
-from .layout import Layout
-from .loss_terms import unpredicted_along
-from .path import TrainingPath
-from .relaxation import SkipRelaxation
 from .stepping import StepError, finite, pieces_of
 from .steps import DENSE_NODES, Course, Steps, compiled_steps, solver_steps
 

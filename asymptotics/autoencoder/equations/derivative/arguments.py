@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from ...common.numerics.quadrature.expectations import Fields, Lattice, Rule, Split
-from ...common.numerics.quadrature.truncated import half_rules
-from ..kernels.compile import Kernels
-from ..kernels.shared.compiled_types import FIXED, FREQUENCY, LATTICE, ORTHANT, PRUNED, REFINED, Given, Nodes, Room
-from ..kernels.shared.regression import first_columns
+from ....common.numerics.quadrature.expectations import Fields, Lattice, Rule, Split
+from ....common.numerics.quadrature.truncated import half_rules
+from ...kernels.compile import Kernels
+from ...kernels.shared.compiled_types import FIXED, FREQUENCY, LATTICE, ORTHANT, PRUNED, REFINED, Given, Nodes, Room
+from ...kernels.shared.regression import first_columns
 from .coefficients import Coefficients
 
 #: Room for the nodes of a lattice, by dimension.

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import present
-from ..kernels.compile import Kernels
-from ..kernels.shared.fields import FieldLaw, of_pairs
-from ..kernels.shared.regression import fill_hessians
+from ....common.input.checks import present
+from ...kernels.compile import Kernels
+from ...kernels.shared.fields import FieldLaw, of_pairs
+from ...kernels.shared.regression import fill_hessians
 from .coefficients import Coefficients, Instant
 
 #: Nodes (N, n) and their weights.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compiled import stages
-from .drift import Drift
-from .layout import Layout
-from .linearised import KRYLOV, STEEPEST, carried, exponential_column, orthogonalised
+from ..derivative.arguments import stages
+from ..derivative.drift import Drift
+from ..derivative.layout import Layout
+from ..derivative.linearised import KRYLOV, STEEPEST, carried, exponential_column, orthogonalised
 from .steps import Steps
 
 #: Displacement of a difference along an error, in units of 1 + |y|; split rules drop nodes, and a drift jumps by that much.

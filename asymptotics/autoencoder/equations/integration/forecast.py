@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from functools import cache
 
-from ...common.input.checks import InputError
-from ...common.running.progress import in_words
-from ..kernels.written.system import moment_names
-from ..model.problem import Problem
-from .coefficients import Coefficients
+from ....common.input.checks import InputError
+from ....common.running.progress import in_words
+from ...kernels.written.system import moment_names
+from ...model.problem import Problem
+from ..derivative.coefficients import Coefficients
 
 #: Weight vectors that are never worth a word where times share no samples.
 FEW = 5

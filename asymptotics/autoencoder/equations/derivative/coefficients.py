@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..model.functions.rate_schedule import RateSchedule
-from ..model.problem import Problem
-from ..model.training.optimiser import LinearMap
+from ...model.functions.rate_schedule import RateSchedule
+from ...model.problem import Problem
+from ...model.training.optimiser import LinearMap
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.output.notebook import all_maths, page, tex
-from ...common.output.plain import matrix
-from .layout import Layout
+from ....common.output.notebook import all_maths, page, tex
+from ....common.output.plain import matrix
+from ..derivative.layout import Layout
 
 
 @dataclass(frozen=True, repr=False)

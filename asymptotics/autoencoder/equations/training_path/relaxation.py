@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.written.sampler import compile_sampler
-from ..model.problem import Problem
-from .coefficients import Coefficients
+from ...kernels.written.sampler import compile_sampler
+from ...model.problem import Problem
+from ..derivative.coefficients import Coefficients
 
 
 class SkipRelaxation:

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from ...common.numerics.code.compiled import inlined
-from ...common.numerics.flows import dop853
-from ...common.numerics.flows.panels import lobatto
-from ..kernels.shared.calls import RATES_AT, rates_at
-from ..kernels.shared.compiled_types import Given, Nodes, Room
+from ....common.numerics.code.compiled import inlined
+from ....common.numerics.flows import dop853
+from ....common.numerics.flows.panels import lobatto
+from ...kernels.shared.calls import RATES_AT, rates_at
+from ...kernels.shared.compiled_types import Given, Nodes, Room
 
 #: Node of the dense output at which its defect is taken; its largest error between the ends in units of step × defect there
 #: (steps that stability limits err most near x = 0.8, and not below 0.2); how much less exact than the ends it may be.

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.algebra.gram import NULL
-from ...common.numerics.quadrature.expectations import Fields, Lattice, Rule
-from ..kernels.compile import Kernels
-from ..kernels.shared.compiled_types import (
+from ....common.numerics.algebra.gram import NULL
+from ....common.numerics.quadrature.expectations import Fields, Lattice, Rule
+from ...kernels.compile import Kernels
+from ...kernels.shared.compiled_types import (
     COUNT,
     ETA,
     FIXED,
@@ -24,11 +24,11 @@ from ..kernels.shared.compiled_types import (
     USED,
     Given,
 )
-from ..kernels.shared.fields import mixed_overlaps
-from ..kernels.shared.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
-from ..model.problem import Problem
+from ...kernels.shared.fields import mixed_overlaps
+from ...kernels.shared.rates import averaged, averaged_by_arrays, rates, rates_by_arrays
+from ...model.problem import Problem
+from .arguments import fill, given_of, nodes_of, room_of, stages, without_held
 from .coefficients import Coefficients
-from .compiled import fill, given_of, nodes_of, room_of, stages, without_held
 from .linearised import jacobians, potentials
 from .moments import AveragedMoments
 from .right_hand_side import RightHandSide

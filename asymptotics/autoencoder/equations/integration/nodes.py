@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.quadrature.expectations import Fields, Lattice, Rule, Split, ladder
-from ...common.numerics.quadrature.lattices import DIMENSIONS
-from ...common.running.progress import Forecast
-from ..kernels.compile import Kernels
-from ..model.problem import Problem
-from .drift import Drift
+from ....common.numerics.quadrature.expectations import Fields, Lattice, Rule, Split, ladder
+from ....common.numerics.quadrature.lattices import DIMENSIONS
+from ....common.running.progress import Forecast
+from ...kernels.compile import Kernels
+from ...model.problem import Problem
+from ..derivative.drift import Drift
 from .integrate import Controls, SolveError, integrate, without_nodes
 
 #: Stands where closed forms look at no nodes.

@@ -10,14 +10,14 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from ...common.input.checks import fail, number
-from ...common.numerics.flows.panels import lobatto, panel_of
-from ...common.numerics.flows.splines import monotone, spline
-from ...common.output.plain import printed
-from ...common.output.results import Result, dataframe, to_builtin
-from ..model.functions.table import is_table
-from ..model.problem import Problem
-from .layout import Layout
+from ....common.input.checks import fail, number
+from ....common.numerics.flows.panels import lobatto, panel_of
+from ....common.numerics.flows.splines import monotone, spline
+from ....common.output.plain import printed
+from ....common.output.results import Result, dataframe, to_builtin
+from ...model.functions.table import is_table
+from ...model.problem import Problem
+from ..derivative.layout import Layout
 from .loss_terms import averaged_unpredicted, quadratic
 from .plateaus import POINTS, Plateau, plateaus_of
 from .stability import Stability

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.algebra.gram import TINY, present
+from ....common.numerics.algebra.gram import TINY, present
 from .drift import Drift
 from .layout import Layout
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .layout import Layout
+from ..derivative.layout import Layout
 from .stability import Stability, label
 
 #: Points of a path at which its speed is looked at.

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.algebra.gram import COMPUTED, rank
-from ..model.problem import Problem
-from ..model.start.weights import joint_gram
+from ....common.numerics.algebra.gram import COMPUTED, rank
+from ...model.problem import Problem
+from ...model.start.weights import joint_gram
 
 
 def massless_counts(problem: Problem) -> np.ndarray:

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ...common.output.results import to_builtin
-from .drift import Drift
-from .layout import Layout
-from .tangent import WHOLE, Tangent, krylov_rate, propagate
+from ....common.output.results import to_builtin
+from ..derivative.drift import Drift
+from ..derivative.layout import Layout
+from ..derivative.tangent import WHOLE, Tangent, krylov_rate, propagate
 
 #: Points of the path at which J is taken: evenly in what the state has moved, at halved τ, and where the rate still changes
 #: the growth by more than `RESOLVED` between two of them.

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.flows import dop853
-from ...common.numerics.flows.panels import lobatto
-from ..kernels.shared.compiled_types import COUNT, OVERFLOW
-from .compiled import stages
+from ....common.numerics.flows import dop853
+from ....common.numerics.flows.panels import lobatto
+from ...kernels.shared.compiled_types import COUNT, OVERFLOW
+from ..derivative.arguments import stages
+from ..derivative.drift import Drift
 from .dormand_prince import (
     CROWDED,
     DIVERGED,
@@ -31,7 +32,6 @@ from .dormand_prince import (
     advance,
     begin,
 )
-from .drift import Drift
 from .stepping import DIVERGED as DIVERGED_BEYOND
 from .stepping import StepError, finite, steps
 from .trial import INSIDE

@@ -12,9 +12,9 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
-from ...common.numerics.code.compiled import njit
-from ..kernels.shared.calls import RATES_AT, rates_at
-from ..kernels.shared.compiled_types import (
+from ....common.numerics.code.compiled import njit
+from ...kernels.shared.calls import RATES_AT, rates_at
+from ...kernels.shared.compiled_types import (
     DECADES,
     FIXED,
     GIVEN,

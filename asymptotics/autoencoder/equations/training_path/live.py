@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..model.problem import Problem
-from .layout import Layout
+from ...model.problem import Problem
+from ..derivative.layout import Layout
 
 
 def without_averages(problem: Problem) -> Problem:

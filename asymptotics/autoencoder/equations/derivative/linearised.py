@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
-from ...common.numerics.code.compiled import njit
-from ..kernels.shared.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
-from ..kernels.shared.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
+from ....common.numerics.code.compiled import njit
+from ...kernels.shared.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
+from ...kernels.shared.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
 
 #: Largest growth of an error in one step; vectors of the Krylov space in which it is followed through one; what is left of such
 #: a vector, relative to it, that counts as nothing.
@@ -147,7 +147,7 @@ def orthogonalised(V: np.ndarray, H: np.ndarray, e: int) -> bool:
     cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
 def carried(functions, states, lengths, changes, errors, added, inside, displacement, given, nodes, room):  # type: ignore[no-untyped-def]
-    """The largest error along a path to which every step adds; see `asymptotics.autoencoder.equations.errors.path_error`.
+    """The largest error along a path to which every step adds; see `asymptotics.autoencoder.equations.integration.errors.path_error`.
 
     Parameters
     ----------

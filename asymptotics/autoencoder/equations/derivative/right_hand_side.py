@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.compile import Kernels
-from ..kernels.shared.assembly import assemble
+from ...kernels.compile import Kernels
+from ...kernels.shared.assembly import assemble
 from .coefficients import Coefficients
 from .layout import Layout
 
