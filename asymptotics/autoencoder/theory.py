@@ -17,7 +17,7 @@ from ..common.numerics.quadrature.lattices import DIMENSIONS
 from ..common.running import progress as _progress
 from .equations.derivative.drift import Drift
 from .equations.integration.errors import path_error
-from .equations.integration.forecast import before_kernels, before_solve
+from .equations.integration.forecast import before_kernels, before_path, before_solve
 from .equations.integration.integrate import (
     Controls,
     SolveError,
@@ -67,6 +67,7 @@ def _integrated(
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
+    before_path(chooser.expected, chooser.pace)
     allowed = max(SHARE * tolerance * min(1.0, LONG / problem.training.tau), ROUNDED * scale_of(problem))
     while True:
         drift = Drift(problem, kernels, chosen, noise)
