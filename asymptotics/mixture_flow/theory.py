@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..common.input.checks import choice, fail
-from ..common.output.results import Result
+from ..common.output.records import Recorded
 from .equations.order_parameters import ALONG, FinalState, OrderParameters, at, final_state
 from .equations.path import integrate
 from .equations.rates import asymptote, error_expansion, optimal_ridge
@@ -42,7 +42,7 @@ class Final(FinalState):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Solution(OfProblem, Result, OrderParameters):
+class Solution(OfProblem, Recorded, OrderParameters):
     """Order parameters along t and the generated density at t = 1.
 
     Parameters
@@ -93,13 +93,6 @@ class Solution(OfProblem, Result, OrderParameters):
         if not np.all((times >= 0) & (times <= 1)):
             fail("t", t, "in [0, 1]")
         return at(problem.mixture_flow, problem.interpolant, times)
-
-    def _stored(self) -> dict[str, Any]:
-        return self._kept() | {"final": vars(self.final)}
-
-    @classmethod
-    def _restored(cls, stored: dict[str, Any]) -> dict[str, Any]:
-        return super()._restored(stored) | {"final": Final(**stored["final"])}
 
     def summary(self) -> str:
         head = ", ".join(f"{k} = {v}" for k, v in self.experiment["mixture_flow"].items())

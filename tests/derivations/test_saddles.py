@@ -9,7 +9,7 @@ from asymptotics.autoencoder import vanishing_overlap
 from asymptotics.autoencoder.stability.flow import Flow
 from asymptotics.autoencoder.stability.points.vanishing import cumulants
 from derivations import build
-from derivations.autoencoder.dynamics.saddles import example, first_order, k, m, symmetric_pair
+from derivations.autoencoder.dynamics.saddles import example, k, m, symmetric_pair
 
 
 def mixed(size=0.8, **denoiser):
@@ -41,7 +41,6 @@ def test_cumulants():
     )
     found = cumulants(np.full(2, 0.5), np.array([0.8, -0.8]), np.full(2, 0.36), 6)[1:]
     assert found == pytest.approx([0, 1, 0, -2 * 0.8**4, 0, 16 * 0.8**6], abs=1e-12)
-    assert first_order({1: sympy.S(0), 2: sympy.S(1), 4: -2 * m**4}, {2: sympy.S(1)}) == 4
 
 
 def test_power_three():

@@ -16,13 +16,13 @@ All functions broadcast over arrays of their arguments.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ...common.input.renamed import say_renamed
 from ...common.numerics.interpolants import Interpolant
+from ...common.output.records import Record
 from ..settings import MixtureFlow
 
 FloatArray = np.ndarray
@@ -78,7 +78,7 @@ class Generated:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinalState(Generated):
+class FinalState(Generated, Record):
     """`Generated` as the theory has it, and the baselines.
 
     Parameters
@@ -105,11 +105,6 @@ class FinalState(Generated):
     fresh_noise_error: FloatArray
     fresh_distance: FloatArray
 
-    def __getitem__(self, name: str) -> Any:
-        """Values by name, as until 0.2."""
-        say_renamed(f"[{name!r}]", f".{name}")
-        return getattr(self, name)
-
 
 #: What is measured along t, and once at t = 1.
 ALONG = tuple(f.name for f in fields(OrderParameters))
@@ -122,6 +117,28 @@ def schedule(interpolant: Interpolant, t: ArrayLike) -> tuple[FloatArray, FloatA
     alpha = np.where(t == 0, 1.0, np.where(t == 1, 0.0, interpolant.alpha(t)))
     beta = np.where(t == 0, 0.0, np.where(t == 1, 1.0, interpolant.beta(t)))
     return alpha, beta
+
+
+class Data(NamedTuple):
+    """n, σ, λ, m, K, as arrays that broadcast."""
+
+    n: FloatArray
+    sigma: FloatArray
+    lam: FloatArray
+    m: FloatArray
+    k: FloatArray
+
+    @classmethod
+    def of(cls, *values: ArrayLike) -> Data:
+        """From numbers or arrays, in this order."""
+        return cls(*(np.asarray(x, dtype=np.float64) for x in values))
+
+    def generated_std(self, skip: bool) -> FloatArray:
+        """See `generated_std`."""
+        n, sigma, lam, m, k = self
+        total = n * k
+        variance = (lam * m**2 + (total - k + lam) * sigma**2) / (total - 1 + lam)
+        return np.sqrt(variance) if skip else np.zeros_like(variance)
 
 
 def generated_std(
@@ -149,12 +166,7 @@ def generated_std(
     -------
     ndarray of the broadcast shape.
     """
-    n, sigma, lam, m, k = (
-        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
-    )
-    total = n * k
-    variance = (lam * m**2 + (total - k + lam) * sigma**2) / (total - 1 + lam)
-    return np.sqrt(variance) if skip else np.zeros_like(variance)
+    return Data.of(samples, cluster_std, ridge, centroid_norm, noises).generated_std(skip)
 
 
 def order_parameters(
@@ -191,11 +203,13 @@ def order_parameters(
     OrderParameters
         Arrays of the broadcast shape; w_m, w_ξ, w_η are the coefficients of μ, ξ, η in v = w/√d.
     """
-    a, c = np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64)
-    n, sigma, lam, m, k = (
-        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
-    )
-    spread = generated_std(n, sigma, lam, m, k, skip)
+    data = Data.of(samples, cluster_std, ridge, centroid_norm, noises)
+    return _along(data, np.asarray(alpha, dtype=np.float64), np.asarray(beta, dtype=np.float64), fresh_noise, skip)
+
+
+def _along(data: Data, a: FloatArray, c: FloatArray, fresh_noise: bool, skip: bool) -> OrderParameters:
+    """`order_parameters` at α = a, β = c."""
+    (n, sigma, lam, m, k), spread = data, data.generated_std(skip)
     total = n * k
     envelope = np.hypot(a, c * spread)
     # As ratios of lengths, not of squares, which could underflow. Where σ_g = 0 both α²/E² and b keep their limits, 1 and 0,
@@ -212,17 +226,9 @@ def order_parameters(
         q_xi = np.zeros_like(q_xi)
     norm = (m * big_m) ** 2 + total * q_xi**2 + n * (sigma * q_eta) ** 2 + envelope**2
     values = (
-        big_m,
-        q_xi,
-        q_eta,
-        envelope,
-        b,
-        total * carried / (total + lam),
-        -a * b / (total + lam) + 0.0,
-        k * carried / (total + lam),
-        norm,
-        m * big_m / np.sqrt(norm),
-    )
+        big_m, q_xi, q_eta, envelope, b, total * carried / (total + lam), -a * b / (total + lam) + 0.0, k * carried / (total + lam),
+        norm, m * big_m / np.sqrt(norm),
+    )  # fmt: skip
     return OrderParameters(**dict(zip(ALONG, np.broadcast_arrays(*values), strict=True)))
 
 
@@ -255,20 +261,8 @@ def final_state(
     fresh_noise, skip : bool
         As in `order_parameters`.
     """
-    n, sigma, lam, m, k = (
-        np.asarray(x, dtype=np.float64) for x in (samples, cluster_std, ridge, centroid_norm, noises)
-    )
-    end = order_parameters(
-        0.0,
-        1.0,
-        samples=n,
-        cluster_std=sigma,
-        ridge=lam,
-        centroid_norm=m,
-        noises=k,
-        fresh_noise=fresh_noise,
-        skip=skip,
-    )
+    n, sigma, lam, m, k = data = Data.of(samples, cluster_std, ridge, centroid_norm, noises)
+    end = _along(data, np.zeros(()), np.ones(()), fresh_noise, skip)
     total = n * k
     shrink = (lam / (total + lam)) ** 2 * m**2
     data_part = n * (sigma * end.Q_eta) ** 2

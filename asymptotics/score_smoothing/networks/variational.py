@@ -18,7 +18,7 @@ from scipy.optimize import brentq, nnls
 from scipy.special import ndtr
 
 from ...common.input.checks import fail, integer, number
-from ...common.input.renamed import say_renamed
+from ...common.output.records import Record
 from ...common.output.results import Result
 from ..laws.panels import spread
 from ..points import checked_points, half_spacing, midpoints, positive_time
@@ -103,7 +103,7 @@ def _nodes(y: np.ndarray, t: float, panels: int) -> tuple[np.ndarray, np.ndarray
 
 
 @dataclass(frozen=True)
-class Neurons:
+class Neurons(Record):
     """f = Σ a_j [w_j x + b_j]_+ + c, and its path norm."""
 
     a: np.ndarray
@@ -111,11 +111,6 @@ class Neurons:
     b: np.ndarray
     c: float
     path_norm: float
-
-    def __getitem__(self, name: str) -> Any:
-        """Values by name, as until 0.2."""
-        say_renamed(f"[{name!r}]", f".{name}")
-        return getattr(self, name)
 
 
 def three_neurons(t: float, delta: float) -> Neurons:

@@ -77,14 +77,6 @@ def example() -> sympy.Expr:
     return sympy.factor(value.coeff(strength, 1) * k)
 
 
-def first_order(cumulants: dict[int, sympy.Expr], bulk: dict[int, sympy.Expr]) -> int | None:
-    """k: the first order in which the target's cumulant along u is not the bulk's; None if none of those given is."""
-    for order in sorted(cumulants):
-        if sympy.simplify(cumulants[order] - bulk.get(order, sympy.Integer(0))) != 0:
-            return order
-    return None
-
-
 def derivation() -> Derivation:
     """The printable derivation, each order checked against the engine's equations."""
     return Derivation(
