@@ -17,7 +17,7 @@ from ..common.numerics.quadrature.lattices import DIMENSIONS
 from ..common.running import progress as _progress
 from .equations.derivative.drift import Drift
 from .equations.integration.errors import path_error
-from .equations.integration.forecast import before_kernels, before_solve
+from .equations.integration.forecast import before_kernels, before_path, before_solve
 from .equations.integration.integrate import (
     Controls,
     SolveError,
@@ -67,6 +67,7 @@ def _integrated(
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
         chosen, noise, error = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
+    before_path(chooser.expected, chooser.pace)
     allowed = max(SHARE * tolerance * min(1.0, LONG / problem.training.tau), ROUNDED * scale_of(problem))
     while True:
         drift = Drift(problem, kernels, chosen, noise)
@@ -240,11 +241,12 @@ def solve(
         other = _attempt(problem, kernels, tolerance, (None, None), tight, progress)
         return other if other.error < found.error else found
 
-    if found.error > tolerance and by_default and kernels.smooth and found.scale > LARGE:
+    by_steps = by_default and found.scattered < 0.5 * found.error
+    if found.error > tolerance and by_steps and kernels.smooth and found.scale > LARGE:
         # Relative errors of that size are more than what is wanted.
         found = again(tolerance, share * tolerance / found.scale)
     missed = found.error / tolerance
-    if 1.0 < missed < MISSED and by_default and found.scattered < 0.5 * found.error:
+    if 1.0 < missed < MISSED and by_steps:
         found = again(tolerance / (BY * missed), share * tolerance / (BY * missed))
     error, description = found.error, found.description
     if error > tolerance and by_default:

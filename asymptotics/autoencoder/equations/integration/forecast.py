@@ -1,7 +1,8 @@
 """What a solve will take, said before it begins: minutes in the log, hours as an error that names the keys.
 
 A count of the work times seconds of one core that were measured: the derivation goes with the cube of the vectors, compiling
-with the moments, an evaluation of the drift with moments × nodes × clusters × times. Right to a factor of a few.
+with the moments, an evaluation of the drift with moments × nodes × clusters × times. Right to a factor of a few; where a first
+rough solve has said how many evaluations a path needs (`evaluations_of_path`), right to less than two.
 """
 
 from __future__ import annotations
@@ -21,11 +22,15 @@ FEW = 5
 COMPILED = 450
 #: Seconds: of the derivation per p³, of compiling per (moments)^(3/2), of an evaluation per moment, node and cell.
 DERIVING, COMPILING = 3e-3, 0.018
-COMPILED_NODE, ARRAY_NODE = 1e-9, 12e-9
-#: Evaluations of a solve with the choice of its nodes.
-EVALUATIONS = 400
-#: About how many nodes n fields need, and more of them (or pairs of times).
-NODES, MANY = (1, 60, 900, 6_000, 40_000), 1 << 14
+COMPILED_NODE, ARRAY_NODE = 0.2e-9, 1.1e-9
+#: The same over pairs of times.
+COMPILED_PAIR, ARRAY_PAIR = 1e-9, 12e-9
+#: Evaluations of a solve with the choice of its nodes: where these follow the fields, and with Sobol' points for all τ and a unit of it.
+EVALUATIONS, EVALUATIONS_SOBOL = 400, (40, 45)
+#: About how many nodes n fields need, more of them, and pairs of times.
+NODES, MANY, PAIRS = (1, 60, 900, 6_000, 40_000), 1 << 17, 1 << 14
+#: Evaluations of a path by those of a rough one.
+PILOTED = 1.4
 #: Seconds from which it is said, and refused.
 SAID, REFUSED = 60.0, 2 * 3600.0
 
@@ -52,11 +57,19 @@ def preparing(problem: Problem) -> float:
 def solving(problem: Problem, encoders: int) -> float:
     """Seconds of all evaluations, where the expectations over the fields of so many encoders need nodes."""
     p, times = len(problem.denoiser.vectors), len(Coefficients.of(problem).start.times)
-    nodes = NODES[encoders] if encoders < len(NODES) else MANY
-    work = nodes * moments_of(p) * times
+    code = compiled(p)
+    nodes, evaluations = MANY, EVALUATIONS_SOBOL[0] + EVALUATIONS_SOBOL[1] * problem.training.tau
+    if encoders < len(NODES):
+        nodes, evaluations = NODES[encoders], EVALUATIONS
+    seconds = nodes * moments_of(p) * (COMPILED_NODE if code else ARRAY_NODE)
     if problem.training.shares_samples:
-        work += MANY * p * (p + 1) * times
-    return EVALUATIONS * len(problem.cells.weight) * work * (COMPILED_NODE if compiled(p) else ARRAY_NODE)
+        seconds += PAIRS * p * (p + 1) * (COMPILED_PAIR if code else ARRAY_PAIR)
+    return evaluations * len(problem.cells.weight) * times * seconds
+
+
+def evaluations_of_path(pilot: int) -> int:
+    """How many a path needs, by those of a rough solve of it."""
+    return round(PILOTED * pilot)
 
 
 def before_kernels(problem: Problem) -> None:
@@ -84,6 +97,12 @@ def before_solve(problem: Problem, encoders: int) -> None:
         times = len(Coefficients.of(problem).start.times)
         said = f"{p} weight vectors and {times} time{'s' if times > 1 else ''}"
         _log.warning("about %s of one core for %s (a wider tolerance takes less)", in_words(seconds), said)
+
+
+def before_path(evaluations: int, pace: float) -> None:
+    """Say what so many evaluations of ``pace`` seconds each take."""
+    if evaluations * pace > SAID:
+        _log.warning("the path: about %s (%d evaluations of %.2g s)", in_words(evaluations * pace), evaluations, pace)
 
 
 def _refused(problem: Problem, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from ....common.running.progress import Forecast
 from ...kernels.compile import Kernels
 from ...model.problem import Problem
 from ..derivative.drift import Drift
+from .forecast import evaluations_of_path
 from .integrate import Controls, SolveError, integrate, without_nodes
 
 #: Stands where closed forms look at no nodes.
@@ -26,9 +28,9 @@ ROUGH, ROUGH_SPLIT = 1e-3, 3e-2
 SPLIT = 4
 #: Share of the tolerance that the derivative may be wrong by.
 SHARE = 0.3
-#: Other scramblings of Sobol' points that their error is estimated from, and what the estimate is taken times: over hundreds of paths
+#: Other scramblings of Sobol' points that their error is estimated from, and what the estimate is taken times: over hundreds of states
 #: more than 95 of 100 errors are smaller then.
-SCRAMBLINGS, RESERVE = 4, 1.4
+SCRAMBLINGS, RESERVE = 4, 1.3
 #: Over longer trainings the nodes' errors add up: they are allowed less.
 LONG = 4.0
 
@@ -87,6 +89,8 @@ class Chooser:
         self.problem, self.kernels, self.tolerance = problem, kernels, tolerance
         self.rule, self.noise = rule, noise
         self.evaluations = 0
+        #: Evaluations that the path is expected to need, and the seconds that one of them took last.
+        self.expected, self.pace = 0, 0.0
         self.watch: Any = None
         #: Says how long the pilot takes, where that is long.
         self.clock: Forecast | None = None
@@ -116,6 +120,7 @@ class Chooser:
         if self.natural is not None and not self.noise_ladder:
             return self.natural, UNUSED, 0.0
         taus, states, first = self._pilot(controls)
+        self.expected = evaluations_of_path(self.pilot_drift.evaluations)
         noise = self.noise or self.pilot_noise
         rule: Fields = UNUSED
         error = 0.0
@@ -207,19 +212,24 @@ class Chooser:
                     return used, error
 
     def _scattered(self, rule: Rule, pair: Any, values: np.ndarray, states: np.ndarray, taus: np.ndarray) -> np.ndarray:
-        """What Sobol' points are wrong by: the difference from the mean over other scramblings of as many points."""
-        others = [replace(rule, seed=rule.seed + k) for k in range(1, SCRAMBLINGS + 1)]
-        mean = sum(self._drifts(pair(other), states, taus) for other in others) / SCRAMBLINGS
-        return RESERVE * (values - mean)
+        """What Sobol' points are wrong by: the difference from the mean over other scramblings of as many points, as large as both
+        it and their spread say (a difference may be small by chance)."""
+        scramblings = [replace(rule, seed=rule.seed + k) for k in range(1, SCRAMBLINGS + 1)]
+        others = np.array([self._drifts(pair(other), states, taus) for other in scramblings])
+        change = values - others.mean(axis=0)
+        size, spread = np.sum(change**2, axis=1), np.sum(others.var(axis=0, ddof=1), axis=1)
+        factor = RESERVE * np.sqrt(1.0 + np.divide(spread, size, out=np.zeros_like(size), where=size > 0))
+        return np.asarray(factor[:, None] * change)
 
     def _drifts(self, rules: tuple[Rule, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
         drift = Drift(self.problem, self.kernels, *rules)
-        values = np.empty_like(states)
+        values, start = np.empty_like(states), time.perf_counter()
         for k, (t, y) in enumerate(zip(taus, states, strict=True)):
             values[k] = drift(t, y)
             if self.watch is not None:
                 self.watch.update()
         self.evaluations += drift.evaluations
+        self.pace = (time.perf_counter() - start) / len(states)
         return values
 
     def _propagate(self, taus: np.ndarray, states: np.ndarray, change: np.ndarray) -> float:

@@ -114,8 +114,16 @@ def _hermite(nodes: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
     return z, weight
 
 
-@lru_cache(maxsize=16)
+#: Coordinates of a table of Sobol' points up to which it is kept.
+KEPT = 1 << 19
+
+
 def _sobol(count: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    made = _kept_sobol if count * dimension <= KEPT else _scrambled
+    return made(count, dimension, seed)
+
+
+def _scrambled(count: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Scrambled Sobol' points, with their mirror images (z and −z), recentred to unit variance in every direction."""
     from scipy.special import ndtri
     from scipy.stats import qmc
@@ -133,6 +141,9 @@ def _sobol(count: int, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarra
     z.setflags(write=False)
     weight.setflags(write=False)
     return z, weight
+
+
+_kept_sobol = lru_cache(maxsize=32)(_scrambled)
 
 
 def ladder(dimension: int, *, kink: bool = False, largest: int = 400_000) -> list[Rule]:
