@@ -219,10 +219,10 @@ def _sweep_process(folder, *more):
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def _wait_for_points(folder, count, process, seconds=120):
-    end = time.monotonic() + seconds
+def _wait_for_points(folder, count, process):
+    """However slow the machine is."""
     while len(list(folder.glob("points/*.json"))) < count:
-        assert time.monotonic() < end and process.poll() is None, "the sweep made no progress"
+        assert process.poll() is None, "the sweep made no progress"
         time.sleep(0.02)
 
 
@@ -230,7 +230,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     process = _sweep_process(tmp_path, "--workers", "2")
     _wait_for_points(tmp_path, 3, process)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 130
     assert b"points are kept in" in error
     assert b"Traceback" not in error
