@@ -12,6 +12,7 @@ import numpy as np
 
 from ....common.numerics.code.compiled import inlined, njit
 from ....common.numerics.code.pointers import function_at
+from ....common.running.threads import single_threaded
 from .assembly import assemble
 from .calls import AVERAGED_AT, averaged_at
 from .compiled_types import (
@@ -148,6 +149,8 @@ def rates(functions, stage, y, dy, given, nodes, room):  # type: ignore[no-untyp
     finish(stage, y, dy, given, room)
 
 
+# (Its products are small: BLAS threads wait for one another more than they work.)
+@single_threaded()
 def averaged_by_arrays(module: Any, stage: int, y: np.ndarray, given: Given, nodes: Nodes, room: Room) -> None:
     """`averaged` with the functions of the NumPy back end."""
     unpack(stage, y, given, room)
