@@ -29,7 +29,7 @@ class Both(Ensembles):
 def both():
     rng = np.random.default_rng(0)
     main, low = ({"x": rng.standard_normal((n, 3, 2)), "mean": rng.standard_normal((n, 3))} for n in (4, 8))
-    return Both(Ensemble(main, 40), Ensemble(low, 10), 1, 0.5, {"table": {"key": 1}}, "0", np.arange(3.0))
+    return Both(Ensemble(main, 40), Ensemble(low, 10), 1, 0.5, {"table": {"key": 1}}, np.arange(3.0))
 
 
 def test_statistics():

@@ -9,6 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
+import asymptotics
 from asymptotics.common.input import checks, expressions
 from asymptotics.common.numerics.distances.gaussians import sliced_wasserstein, wasserstein_1d
 from asymptotics.common.numerics.interpolants import PRESETS, Interpolant
@@ -125,6 +126,7 @@ def test_results_round_trip_without_pickle(tmp_path):
     assert (loaded.name, loaded.table, loaded.source) == ("x", {"a": [1, 2]}, None)
     report = kept.to_json()
     assert report.pop("provenance") == loaded.provenance.to_json() == kept.provenance.to_json()
+    assert report.pop("version") == kept.version == asymptotics.__version__
     assert report == {"values": [1.0, None], "name": "x", "table": {"a": [1, 2]}}
     assert os.listdir(tmp_path) == ["kept.npz"]
 
