@@ -36,6 +36,16 @@ def pytest_xdist_make_scheduler(config, log):
     return WorkStealingScheduling(config, log) if config.getvalue("dist") == "load" else None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What ``.ci/run`` runs beside the fast suite is slow; what is slow for itself is not for it."""
+    for item in items:
+        if item.get_closest_marker("ci") and item.get_closest_marker("slow"):
+            item.own_markers = [mark for mark in item.own_markers if mark.name != "ci"]
+        elif item.get_closest_marker("ci"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def no_figure_left_open():
     """A test that leaves a figure open must not be seen by the next one on the same worker."""

@@ -147,6 +147,7 @@ for change in ("simulation.dimension=2000", "simulation.runs=6", "simulation.sam
     LONG += ["--set", change]
 
 
+@pytest.mark.ci
 def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path):
     """Twice, as a terminal sends it to all processes and as ``kill`` does to one: the third run ends as an undisturbed one."""
     keep, out, plain = tmp_path / "keep", tmp_path / "out.npz", tmp_path / "plain.npz"
@@ -175,6 +176,7 @@ def test_ctrl_c_says_how_to_go_on_and_loses_nothing(tmp_path):
             assert a[name].tobytes() == b[name].tobytes(), name
 
 
+@pytest.mark.ci
 def test_ctrl_c_without_a_checkpoint_says_so(tmp_path):
     process = subprocess.Popen(
         _command("simulate", *LONG, "--verbose"), stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -191,6 +193,7 @@ def _children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@pytest.mark.ci
 def test_a_killed_worker_is_one_line_and_loses_only_its_own_run(tmp_path):
     keep = tmp_path / "keep"
     command = _command("simulate", *LONG, "--checkpoint", str(keep), "--checkpoint-every", "0.1", "--workers", "2")
@@ -267,6 +270,7 @@ print(work(sys.argv[2]).reused == there >= 3)
 """
 
 
+@pytest.mark.ci
 def test_a_killed_sweep_goes_on(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", SWEEP, str(tmp_path / "plain"), str(tmp_path / "killed")],

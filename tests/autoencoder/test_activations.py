@@ -91,6 +91,7 @@ def test_softplus_and_sigmoid_do_not_overflow(text, backend):
         ("linear", "x"),
     ],
 )
+@pytest.mark.ci
 def test_a_written_activation_is_the_named_one(three_clusters, name, written):
     one = {"denoiser.hidden_units": 1}
     drifts = [_drift(_with(three_clusters, a, **one), backend="numpy")[0] for a in (name, written)]
@@ -98,6 +99,7 @@ def test_a_written_activation_is_the_named_one(three_clusters, name, written):
 
 
 @pytest.mark.parametrize("activation", slow_but("sigmoid", "max(-0.5, x)"))
+@pytest.mark.ci
 def test_compiled_and_array_code_agree(activation):
     base = asy.Experiment(**FOUR_TIMES).replace({"denoiser.hidden_units": 1})
     both = [_drift(_with(base, activation), backend=b, noise=Rule("hermite", 6))[0] for b in ("numba", "numpy")]
@@ -120,6 +122,7 @@ def test_polynomial_moments_equal_tensor_gauss_hermite(three_clusters, activatio
 
 
 @pytest.mark.parametrize("architecture", ["tied", "untied", "untied_bias", "scaled", "no_skip"])
+@pytest.mark.ci
 def test_polynomial_moments_of_pairs_of_times(architecture):
     experiment = asy.Experiment(**FOUR_TIMES).replace(
         {"denoiser.architecture": architecture, "denoiser.activation": "x + x**2/5", "denoiser.hidden_units": 1}
@@ -132,6 +135,7 @@ def test_polynomial_moments_of_pairs_of_times(architecture):
     np.testing.assert_allclose(exact, quadrature, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.ci
 def test_a_linear_path_needs_no_quadrature(three_clusters):
     linear = three_clusters.replace({"denoiser.activation": "linear"})
     path = asy.solve(linear)

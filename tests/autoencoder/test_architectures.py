@@ -60,6 +60,7 @@ def test_architecture_against_simulation(name):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.ci
 def test_training_variant_against_simulation(name):
     changes, case = VARIANTS[name]
     judge(experiment(CASES[case]).replace(changes))
@@ -77,6 +78,7 @@ def test_frozen_vectors_do_not_move():
 @pytest.mark.parametrize(
     ("name", "predicts"), [*((name, "data") for name in ARCHITECTURES), ("untied_bias", "noise"), ("tied", "velocity")]
 )
+@pytest.mark.ci
 def test_every_architecture_prints_its_derivation(name, predicts):
     labels = 2 if name.startswith("labelled") else 0
     system = derive(architecture(name, 1, predicts=predicts, labels=labels))
@@ -84,6 +86,7 @@ def test_every_architecture_prints_its_derivation(name, predicts):
     assert r"}{\mathrm d\tau}" in system.latex()
 
 
+@pytest.mark.ci
 def test_noise_prediction_generates_from_a_later_start():
     from asymptotics.autoencoder.generated.density import GeneratedDensity
 

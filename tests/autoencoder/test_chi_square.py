@@ -43,6 +43,7 @@ def test_statistic_is_the_squared_distance():
     assert statistic(np.array([*x, 0.0, x[0]]), B, 1e9) == (pytest.approx(x @ np.linalg.solve(C, x)), 3)
 
 
+@pytest.mark.ci
 def test_p_values_are_uniform_where_the_theory_is_right(path):
     """400 ensembles of one run, and 80 of five, at d = 500."""
     runs = simulate(path.problem, dimension=500, runs=400, tau=[1.0, 2.0], seed=11, workers=1)

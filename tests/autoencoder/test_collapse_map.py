@@ -106,6 +106,7 @@ def test_pitchfork_at_half_time(stop):
         pytest.param({"denoiser__predicts": "velocity"}, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.ci
 def test_iteration_is_the_bulk_of_the_full_chain(changes):
     p = problem(generations__nodes=64, generations__replicas=2, generations__count=3, **changes)
     chain = generations(p, progress=False)

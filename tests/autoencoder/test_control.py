@@ -46,6 +46,7 @@ def mignacco(error: float) -> asy.Experiment:
 # gradients ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.ci
 def test_the_skip_connection_has_its_closed_form(searching) -> None:
     """b = b_∞ + (b₀ − b_∞)e^{−κτ}, κ = Λβ² + α², b_∞ = Λβ/κ: all derivatives by hand."""
     found = asy.gradient(
@@ -114,6 +115,7 @@ NETWORKS = [
     ema=st.sampled_from([None, 0.7]),
     seed=st.integers(0, 1000),
 )
+@pytest.mark.ci
 def test_dot_products_on_random_experiments(network, times, average, scale, eigenvalues, ema, seed) -> None:
     """v·(Jᵀw) from the adjoint is w·(J v) from differences of the drift."""
     training = {"times": sorted(times), "average": average, "learning_rate": 0.3, "weight_decay": 0.2, "tau": 1.0}
@@ -168,6 +170,7 @@ def test_the_collapse_map_moves_with_its_keys() -> None:
 
 
 @pytest.mark.rows("control.noise_levels")
+@pytest.mark.ci
 def test_noise_levels_of_the_published_problem(error, same, best, value) -> None:
     """J of Mignacco and Mori's problem at the level Δ of the objective, and at the best constant one (note, R1)."""
     problem = mignacco(error).problem
@@ -189,6 +192,7 @@ def test_optimal_noise_levels_of_the_published_problem(error, optimum, published
     assert found.optimum["value"] < published
 
 
+@pytest.mark.ci
 def test_second_moments_at_a_constant_learning_rate(three_clusters) -> None:
     """Σ(S_gen − S)² at η = .0276385: both units are apart there, each a one-dimensional flow, by 100 001 nodes of a line.
 

@@ -52,6 +52,7 @@ def test_a_path_still_on_its_way(initial, mean):
     ("d", "mean", "sem", "std"),
     [(500, 0.42034, 0.00194, 0.0970), pytest.param(2000, 0.5465, 0.0081, 0.1146, marks=pytest.mark.slow)],
 )
+@pytest.mark.ci
 def test_slower_overlaps_help_runs_to_leave(d, mean, sem, std):
     """A random start of three clusters: both directions grow, the second at about half the rate, and bring |Θ| to .3 earlier.
 

@@ -189,6 +189,7 @@ def stacked(runs, p):
         ("one time", "drawn"),
     ],
 )
+@pytest.mark.ci
 def test_covariances_and_bias_against_the_exact_chain(case, initial):
     """Every variance, the covariance between two τ and the O(1/d) bias, at d = 300 with 600 trajectories."""
     p, d, n = problem(*CASES[case]), 300, 600

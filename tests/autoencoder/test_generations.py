@@ -147,6 +147,7 @@ def test_mixing_interpolates_the_bulk():
     assert result.v[1] > 5 * 0.000228
 
 
+@pytest.mark.ci
 def test_accumulating_keeps_equal_shares():
     settings = Generations(count=4, accumulate=True)
     np.testing.assert_allclose(settings.shares(4), [0.25, 0.25, 0.25, 0.25])
@@ -173,6 +174,7 @@ def test_warm_start_goes_on_from_the_trained_network():
     np.testing.assert_allclose(still.Theta[1], still.Theta[0], atol=1e-12)
 
 
+@pytest.mark.ci
 def test_several_atoms_with_random_start():
     """Two atoms of one eigenvalue are one atom."""
     one = experiment(denoiser__init={"centroids": 0.1, "random": 0.5}, generations__replicas=2)
@@ -183,6 +185,7 @@ def test_several_atoms_with_random_start():
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), atol=2e-3)
 
 
+@pytest.mark.ci
 def test_representable_target_is_a_fixed_point():
     """A linear network whose target has variance Λ outside the span and s² inside, both fixed points of Λ → v(b(Λ)).
 
@@ -234,6 +237,7 @@ def test_representable_target_is_a_fixed_point():
 
 
 @pytest.mark.parametrize("activation", ["tanh", pytest.param("relu", marks=pytest.mark.slow)])
+@pytest.mark.ci
 def test_doubling_the_nodes_moves_less_than_the_stated_error(activation):
     coarse = generations(experiment(generations__nodes=512, denoiser__activation=activation).problem, progress=False)
     other = experiment(generations__nodes=1024, denoiser__activation=activation, generations__seed=9)
@@ -264,6 +268,7 @@ def test_noisy_sampler_states_a_larger_error():
     assert noisy.error_estimate > quiet.error_estimate
 
 
+@pytest.mark.ci
 def test_divergence_carries_the_chain_so_far():
     """A single late time makes generated samples spread, until a generation's SGD is unstable (η Λ is too large)."""
     unstable = experiment(
@@ -291,6 +296,7 @@ def test_json_and_files(chain, tmp_path):
     assert "generation 2" in chain.summary()
 
 
+@pytest.mark.ci
 def test_moments_and_distance_agree_with_the_density(chain):
     """Mean, covariance and sliced distance from an independent sample of the generated law."""
     law = chain.density(2)

@@ -34,11 +34,13 @@ def runs() -> CollapseRuns:
     return simulate_generations(changed.problem, progress=False)
 
 
+@pytest.mark.ci
 def test_chain_in_high_dimension_agrees(chain, runs):
     verdict = compare(chain, runs)
     assert verdict.passed, verdict.summary()
 
 
+@pytest.mark.ci
 def test_a_chain_at_small_dimension_is_not_excused(chain):
     """At d = 200 a collapsed bulk has b off by a fifth: the verdict does not test it and says so, and sees a wrong theory."""
     changed = experiment(simulation__dimension=200, simulation__runs=8, simulation__samples=200)

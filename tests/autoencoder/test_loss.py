@@ -75,6 +75,7 @@ def simulated(predicts, d, count, seed):
 
 
 @pytest.mark.parametrize("predicts", ["data", "noise", "velocity"])
+@pytest.mark.ci
 def test_loss_is_that_of_networks_in_many_dimensions(predicts):
     d = 400
     path = asy.solve(experiment(predicts))

@@ -62,6 +62,7 @@ def experiment(case: str, **changes: object) -> asy.Experiment:
 @pytest.mark.parametrize(
     "case", [pytest.param(c, marks=[pytest.mark.slow] * c.startswith("decoders")) for c in CASES]
 )  # decoders of labels, quick: step by step in R^d (`test_practised_process`)
+@pytest.mark.ci
 def test_jacobian_and_mean_increment(case):
     """J against differences of the drift, and E[Y], which uses no Stein's lemma, against the drift without its linear part."""
     problem = experiment(case).problem
@@ -86,6 +87,7 @@ def test_jacobian_and_mean_increment(case):
     assert np.linalg.eigvalsh(at.noise)[0] > -1e-10
 
 
+@pytest.mark.ci
 def test_a_map_of_ones_own_fluctuates_as_what_it_says():
     """R and A of heavy ball with an average, as a declared optimiser over six vectors, against the keys of a file."""
     phi = sympy.tanh(local_field("w"))

@@ -249,6 +249,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.ci
 def test_every_step_is_that_of_the_loss_in_numpy(case):
     network, changes = CASES[case]
     problem = small(network, **changes)

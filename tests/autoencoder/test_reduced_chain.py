@@ -80,6 +80,7 @@ SLOW = ("small atoms", "an atom without a rest", "batch of three")
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in SLOW)) for c in CASES])
+@pytest.mark.ci
 def test_one_law_where_every_term_of_order_one_over_d_counts(case):
     """Small d, large η: nothing of higher order is negligible, and atoms are hardly larger than the frame."""
     denoiser, training, d = CASES[case]
@@ -90,6 +91,7 @@ def test_one_law_where_every_term_of_order_one_over_d_counts(case):
     one_law(x[:, 0], y[:, 0])
 
 
+@pytest.mark.ci
 def test_one_law_of_drawn_starts():
     p = REFERENCE
     init = p.denoiser.init.replace(random=0.5)
@@ -120,6 +122,7 @@ def test_triangle():
     assert np.allclose(L @ L.T, flat_, atol=1e-6)
 
 
+@pytest.mark.ci
 def test_starts_from_the_given_overlaps_and_resumes_bit_for_bit():
     setup = sgd_problem(REFERENCE, dimension=10**8)
     theta, q = Chain(setup, 0).overlaps()

@@ -240,6 +240,7 @@ def test_a_time_conditioned_network_enters_and_leaves():
     assert excess(found[0] + 0.01) > 0 > excess(found[0] - 0.01) and excess(found[1] + 0.01) < 0
 
 
+@pytest.mark.ci
 def test_guided_average_in_space():
     """The average of the weights of a guided network of labels, with noise: whole samples in R^d against the reduced SDE."""
     experiment = asy.Experiment(

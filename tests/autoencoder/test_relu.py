@@ -119,6 +119,7 @@ def test_two_ramps_are_solved_without_nodes(three_clusters):
         assert gap < sampled.error_estimate < 1e-3
 
 
+@pytest.mark.ci
 def test_four_ramps_reach_a_thousandth_and_know_it(four_units):
     taus = np.linspace(0, 4, 33)
     fine = asy.solve(four_units, rule=Rule("sobol", 2**17, seed=9), rtol=3e-6, atol=3e-6)(taus)

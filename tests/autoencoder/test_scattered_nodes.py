@@ -48,6 +48,7 @@ def test_without_room_the_finest_lattice_that_fits_is_kept(three_clusters, monke
 
 
 @pytest.mark.parametrize("clusters", [[[2.0, 0.0], [-1.0, 1.0]], [[3.0, 0.0], [0.0, -3.0], [-3.0, 0.0], [1.0, 1.0]]])
+@pytest.mark.ci
 def test_five_hidden_units_are_forecast_and_solved(three_clusters, monkeypatch, clusters):
     """Evaluations of the path to less than a factor of two; the stated error against other points and smaller steps."""
     weights = np.full(len(clusters), 1 / len(clusters)).tolist()

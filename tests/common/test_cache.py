@@ -191,6 +191,7 @@ def run(code, home, kept, **variables):
     ],
     ids=["helper", "generated", "writer"],
 )  # fmt: skip
+@pytest.mark.ci
 def test_an_edited_helper_is_seen_by_the_next_process(tmp_path, module, line, code):
     for package in (asymptotics, derivations):
         origin = Path(package.__file__).parent

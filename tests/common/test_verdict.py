@@ -99,6 +99,7 @@ def test_round_trip(tmp_path):
     assert "[numerical error]" in again.summary()
 
 
+@pytest.mark.ci
 def test_scores_corrected_for_skewness_keep_their_level_at_three_runs():
     """Right theories, where the correction is largest: judged by the law of uncorrected scores, a sixth of these p are below .05."""
     rng = np.random.default_rng(3)

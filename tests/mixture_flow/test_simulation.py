@@ -60,6 +60,7 @@ def test_a_wrong_theory_fails():
     assert not verdict.passed and "M" in verdict.failures()
 
 
+@pytest.mark.ci
 def test_half_space_bias_is_seen_and_shrinks_with_the_dimension():
     flow = MixtureFlow(4, 0.8, 0.3)
     gaps = {}

@@ -71,6 +71,7 @@ def test_exact_underlying_density_has_no_memorisation_beyond_a_handful_of_sample
     assert simulate(_problem(dimension=100, samples=2, runs=12)).probability == 0.0
 
 
+@pytest.mark.ci
 def test_kernel_underlying_density_has_the_transition():
     """d = 100, g = 0.01, 10⁴ fresh samples: P = 0 at n = 75, near .93 at n = 125 (binomial error of 14 runs)."""
     small = _problem(dimension=100, noise_scale=0.01 * G, underlying="kernel", runs=14)

@@ -123,6 +123,7 @@ def test_sizes_and_extrapolation():
         {"features": 2, "samples": 2, "diffusion_time": 0.1, "ridge": 0.1, "weight_decay": 0.1, "activation": "relu"},
     ],  # the reference setting: `trained` below, and `test_system`
 )
+@pytest.mark.ci
 def test_networks_agree_with_the_theory(table):
     experiment = asy.Experiment(
         system="random_features", random_features=table, simulation={"dimension": 60, "runs": 5}

@@ -80,6 +80,7 @@ def test_theory_of_a_random_start(noises, features, samples):
     np.testing.assert_allclose((final.test_loss, final.memorisation_loss), end[1:], rtol=1e-4)
 
 
+@pytest.mark.ci
 def test_networks_from_a_random_start():
     table = {"features": 4.0, "samples": 2.0, "diffusion_time": 0.3, "noises": 3, "weight_decay": 0.01, "ridge": 0.01}
     experiment = asy.Experiment(

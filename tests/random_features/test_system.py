@@ -57,6 +57,7 @@ def test_kernel_limit_of_drawn_noises_has_a_reason():
     assert "noises" in solution.to_json()["reasons"]["kernel_limit"]
 
 
+@pytest.mark.ci
 def test_the_verdict_states_what_it_would_have_seen():
     """Its own smallest visible change, made in the theory, is seen about half of the time; ten times that always."""
     # Scores of three runs have so wide a law that nothing below a factor of two is seen.

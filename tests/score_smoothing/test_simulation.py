@@ -50,6 +50,7 @@ def test_heun_converges_with_second_order():
     assert np.all(np.abs(orders - 2) < 0.25)
 
 
+@pytest.mark.ci
 def test_other_scores_do_what_their_flows_say():
     from asymptotics.score_smoothing import AveragedScore, EmpiricalScore, PiecewiseLinearScore
 
