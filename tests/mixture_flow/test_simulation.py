@@ -141,6 +141,12 @@ def test_learned_noise_averages_out():
     assert errors[True] == pytest.approx(0.08, abs=0.01)
 
 
+def test_more_runs_leave_the_first_ones_as_they_are():
+    problem = experiment(MixtureFlow(4, 0.8, 0.3), dimension=300, runs=3, samples=20, times=[0.5, 1.0], seed=12)
+    longer = simulate(Problem(problem.mixture_flow, LINEAR, problem.simulation.replace(runs=4)), workers=1)
+    assert np.array_equal(longer.M[:3], simulate(problem, workers=1).M)
+
+
 def test_order_of_the_times_and_chunks_of_points(monkeypatch):
     flow = MixtureFlow(4, 0.8, 0.3)
     forward = simulate(experiment(flow, dimension=300, runs=2, samples=30, times=[0.2, 0.7, 1.0], seed=13), workers=1)
