@@ -112,6 +112,7 @@ def test_compiled_and_array_code_agree(activation):
 @pytest.mark.parametrize(
     ("activation", "hidden"), [("linear", 3), ("x - x**3/10", 1), ("x + x**2/4", 2), ("0.3 + x/2", 2)]
 )
+@pytest.mark.ci
 def test_polynomial_moments_equal_tensor_gauss_hermite(three_clusters, activation, hidden):
     """Gauss–Hermite with n nodes a direction is exact for polynomials of degree 2n − 1."""
     experiment = _with(three_clusters, activation, **{"denoiser.hidden_units": hidden})

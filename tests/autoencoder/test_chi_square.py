@@ -54,6 +54,7 @@ def test_p_values_are_uniform_where_the_theory_is_right(path):
     assert chi_square(path, runs).p > 1e-3
 
 
+@pytest.mark.ci
 def test_power_is_the_rate_of_rejection(path):
     """A weight decay 30 % wrong at d = 500: the predicted share of single runs is rejected at level 0.05."""
     wrong = solve(reference(tau=2.0, weight_decay=0.13))

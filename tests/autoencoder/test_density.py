@@ -116,6 +116,7 @@ def test_density_is_that_of_the_inverted_flow(three_clusters, three_clusters_pat
     assert np.all(np.abs(law.density(points) - exact) < 2 * law.density_error(points) + 1e-6 * exact.max())
 
 
+@pytest.mark.ci
 def test_untied_density_is_exact_too(three_clusters):
     """Decoder and encoder differ: the mixture over the encoder's starting points against samples of the full process."""
     exp = asy.Experiment(

@@ -75,6 +75,7 @@ def test_three_clusters_leave_late():
     assert 20 < law.quantile(0.25) < law.mean < 45
 
 
+@pytest.mark.ci
 def test_two_units_alike_and_the_measured_chain():
     # Two units have the same rate: |ξ| is the norm of two Gaussian numbers, its logarithm's standard deviation π/√24.
     two = resting("linear").replace({"denoiser.hidden_units": 2})

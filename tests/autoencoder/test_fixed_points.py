@@ -92,6 +92,7 @@ def test_three_clusters(reference):
         pytest.param({"activation": "x/(1+x**2)"}, 0.1, marks=pytest.mark.slow),
     ],
 )  # fmt: skip
+@pytest.mark.ci
 def test_the_end_of_a_long_path_is_among_them(denoiser, eta):
     changed = TWO.replace({"training.learning_rate": eta, "training.tau": 120.0, "denoiser.init": {"centroids": 0.2}})
     changed = changed.replace(denoiser=denoiser)

@@ -57,6 +57,7 @@ def test_a_chain_at_small_dimension_is_not_excused(chain):
     assert any("without a companion" in why for _, why in alone.not_tested)
 
 
+@pytest.mark.ci
 def test_finite_size_gap_shrinks_as_one_over_d(chain, runs):
     """b of generation 2 is larger by an O(1/d) part of Tr Σ, from W: 4 times larger at d/4, and gone when extrapolated."""
     found = gaps(chain, runs, 2)["b"]

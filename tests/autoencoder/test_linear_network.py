@@ -112,6 +112,7 @@ def test_a_lone_mode_follows_the_logistic_law(experiment):
     assert modes.final[0] == pytest.approx(modes.plateau[0], rel=1e-4)
 
 
+@pytest.mark.ci
 def test_full_process_and_pca(experiment, path):
     small = experiment.replace({"simulation.dimension": 400, "simulation.runs": 12, "simulation.samples": 1})
     runs = asy.simulate(small, tau=[1.0, 3.0, 12.0], workers=1, progress=False)

@@ -106,6 +106,7 @@ def test_a_scalar_of_any_name_gives_the_same_numbers(name, wanted):
     np.testing.assert_array_equal(drift(model(name, real=True)), wanted)
 
 
+@pytest.mark.ci
 def test_the_code_of_simulation_and_fluctuations_is_the_same_for_every_name():
     def code(denoiser):
         source = Forward.of(denoiser).source

@@ -113,6 +113,7 @@ def test_a_map_of_ones_own_fluctuates_as_what_it_says():
         assert np.allclose(a.bias(1.0, 500)[:n], c.bias(1.0, 500)[:n], rtol=1e-2, atol=1e-6)
 
 
+@pytest.mark.ci
 def test_limits_of_the_optimiser():
     """Momentum has the covariance of SGD with η/(1−β) at τ/(1−β); a fast average that of what it follows."""
     still = ONE | {"training.ema": None}

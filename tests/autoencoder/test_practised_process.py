@@ -272,6 +272,7 @@ def test_every_step_is_that_of_the_loss_in_numpy(case):
         assert np.allclose(trainer._scalars[row, n:], average[2], rtol=0, atol=1e-10)
 
 
+@pytest.mark.ci
 def test_averages_and_labels_depend_on_no_chunk_and_resume_bit_for_bit(tmp_path):
     problem = small("conditioned", averages=(1.0, Power(2.0)), momentum=0.6, tau=20.0, batch=2)
     whole = train(problem, 5, [0.0, 8.0, 20.0])

@@ -177,6 +177,7 @@ def _random_times() -> Problem:
     "problem",
     [pytest.param(REFERENCE, id="reference"), pytest.param(_random_times(), id="random times", marks=pytest.mark.slow)],
 )
+@pytest.mark.ci
 def test_steps_compiled_for_a_problem_are_the_same_steps(problem):
     """For long trainings the compiler knows network and sizes: nothing else of a step is different."""
     setup = sgd_problem(problem, dimension=10**4)

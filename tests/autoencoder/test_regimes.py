@@ -199,6 +199,7 @@ def test_clones_of_the_exact_score(reference):
     assert exact.posterior_agreement(w, means, C) == pytest.approx(same.mean(), abs=4 * same.std() / np.sqrt(len(same)))
 
 
+@pytest.mark.ci
 def test_a_network_without_symmetry():
     """Sigmoid: no bifurcation at 0; the weights of its modes are those of the generated law, its point a zero of the drift."""
     problem = two_clusters(3.0, 1.0, {"architecture": "untied_bias", "hidden_units": 1, "activation": "sigmoid"})
@@ -260,6 +261,7 @@ def test_guided_average_in_space():
         asy.regimes(experiment.replace(sampling={"label": None, "guidance": 0.0}), tau=[1.0])
 
 
+@pytest.mark.ci
 def test_what_does_not_hold_is_said():
     early = asy.example("three-clusters").replace({"sampling.stop": 0.05})
     found = asy.regimes(early, tau=[1.0, 4.0], clones=[0.01], pairs=50)

@@ -130,6 +130,7 @@ def test_four_ramps_reach_a_thousandth_and_know_it(four_units):
         assert error < path.error_estimate < 3 * tolerance
 
 
+@pytest.mark.ci
 def test_four_ramps_agree_with_the_full_process(four_units):
     experiment = four_units.replace({"simulation.dimension": 400, "simulation.samples": 1, "training.tau": 2.0})
     runs = asy.simulate(experiment, tau=[1.0, 2.0], workers=1, progress=False, runs=24)

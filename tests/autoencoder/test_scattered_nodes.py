@@ -70,6 +70,7 @@ def test_five_hidden_units_are_forecast_and_solved(three_clusters, monkeypatch, 
 
 
 @pytest.mark.parametrize("tolerance", [1e-5, 1e-7])
+@pytest.mark.ci
 def test_a_path_that_misses_its_tolerance_by_little_is_found_again(three_clusters, tolerance):
     experiment = three_clusters.replace({"denoiser.activation": "relu", "training.learning_rate": 0.3})
     path = asy.solve(experiment, tolerance=tolerance)

@@ -96,6 +96,7 @@ def test_a_weight_decay_along_the_training_is_the_expression_s() -> None:
     assert along(coefficients).value == pytest.approx(float(path.loss_order_one(1.0)), rel=1e-6)
 
 
+@pytest.mark.ci
 def test_command_line(tmp_path, capsys) -> None:
     """The contract's fields, with both protocols in R^d."""
     file = tmp_path / "searching.toml"

@@ -120,6 +120,7 @@ def test_two_units_on_two_clusters_end_on_a_saddle():
     assert np.abs(runs.Theta.sum()) < 1e-6
 
 
+@pytest.mark.ci
 def test_a_unit_asleep_is_no_instability():
     path = solve({}, asy.Experiment(**{**TWO, "denoiser": {"hidden_units": 3, "init": {"centroids": 0.1}}}))
     assert path.stability.asleep == (3,) and "starts at zero" in path.summary()

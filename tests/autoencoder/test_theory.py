@@ -145,6 +145,7 @@ def test_skip_connection_follows_its_closed_form():
 
 
 @pytest.mark.parametrize("form", ["hessian", "regression"])
+@pytest.mark.ci
 def test_both_forms_of_steins_lemma_agree(three_clusters, three_clusters_path, form):
     at, exact = asy.solve(three_clusters, form=form)(4.0), three_clusters_path(4.0)
     np.testing.assert_allclose(at.Q, exact.Q, atol=2e-5)

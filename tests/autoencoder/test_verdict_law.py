@@ -74,6 +74,7 @@ def test_p_of_generated_points_is_uniform(three_clusters):
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 
 
+@pytest.mark.ci
 def test_wrong_sampling_is_seen_in_the_generated_points(three_clusters):
     """Points of a sampler that stops at .97 against the law of one that stops at .99; the right theory passes."""
     runs = asy.simulate(three_clusters, dimension=200, runs=6, samples=500, workers=1, progress=False)

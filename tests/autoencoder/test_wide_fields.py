@@ -42,6 +42,7 @@ def moments(exp, sds, rho, means, rule=None):
 
 
 @pytest.mark.rows("fields.products")
+@pytest.mark.ci
 def test_products_of_two_units_are_those_of_an_iterated_integral(activation, sds, rho, means, value):
     found, _ = moments(experiment(**{"denoiser.activation": activation}), sds, rho, means)
     assert -found["P_1_2"] == pytest.approx(value, rel=3e-7)

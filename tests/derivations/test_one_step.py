@@ -16,6 +16,7 @@ def derivation():
     return one_step.derivation()
 
 
+@pytest.mark.ci
 def test_steps_print(derivation):
     titles = [step.title for step in derivation]
     assert len(titles) == 14

@@ -125,6 +125,7 @@ def test_effective_dimension_of_the_digits():
     assert (resize @ np.arange(28.0))[1:-1] == pytest.approx((np.arange(32)[1:-1] + 0.5) * 28 / 32 - 0.5)
 
 
+@pytest.mark.ci
 def test_real_images_beside_the_gaussian_theory():
     found = compare_images((50, 800), runs=2, workers=1)
     assert found.train.shape == found.test.shape == found.gap.shape == (2, 2)

@@ -136,6 +136,7 @@ def test_averages_over_the_sample_covariance():
         assert average.trace(1 / (average.nodes + 0.4) ** 2, probe) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.ci
 def test_generated_law():
     path = sampling_times(3.0, 0.01, 400)
     # Memorised: B = 1/Δ at all times, and samples shrink to Δ_last/Δ_first.
