@@ -84,16 +84,16 @@ def means():
 
 
 def trained():
-    from asymptotics.autoencoder.process.setup import sgd_problem
-    from asymptotics.autoencoder.process.sgd import train
+    from asymptotics.autoencoder.process.training.setup import sgd_problem
+    from asymptotics.autoencoder.process.training.sgd import train
 
     return train(sgd_problem(problem()), 0, [0.1, 0.3, 0.5])
 
 
 def generated():
-    from asymptotics.autoencoder.process.generate import Generator
-    from asymptotics.autoencoder.process.sampler_steps import sampler_steps
-    from asymptotics.autoencoder.process.setup import forward_of
+    from asymptotics.autoencoder.process.generating.generate import Generator
+    from asymptotics.autoencoder.process.generating.sampler_steps import sampler_steps
+    from asymptotics.autoencoder.process.training.setup import forward_of
 
     run = trained()
     steps = sampler_steps(problem(), float(run.b[-1]))

@@ -11,7 +11,7 @@ from .collapse.collapse_map import CollapseMap
 from .generated.density import GeneratedDensity
 from .model.problem import Problem
 from .plots.densities import mixture_density
-from .process.results import Runs
+from .process.training.results import Runs
 from .regimes.landscape import potential
 from .regimes.sde.fields import Fields
 from .solution import OrderParameterPath

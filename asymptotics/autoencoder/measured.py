@@ -13,7 +13,7 @@ import numpy as np
 from ..common.input.checks import InputError, array, closest, fail, integer
 from ..common.output.ensemble import Ensemble
 from .process.measured import Means
-from .process.results import Runs
+from .process.training.results import Runs
 from .solution import OrderParameterPath
 
 #: Other spellings of what is measured.

@@ -6,8 +6,8 @@ import numpy as np
 
 from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.model import streams
-from asymptotics.autoencoder.process import draws
-from asymptotics.autoencoder.process.problem import SgdProblem
+from asymptotics.autoencoder.process.training import draws
+from asymptotics.autoencoder.process.training.problem import SgdProblem
 from asymptotics.common.numerics.laws.normals import fill_normals32, philox_key
 from derivations.autoencoder.network.denoiser import architecture
 

@@ -11,7 +11,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.generated.coefficients import Clock, coefficients
 from asymptotics.autoencoder.generated.density import GeneratedDensity
 from asymptotics.autoencoder.model.sampling import Sampling
-from asymptotics.autoencoder.process.sampler_steps import sampler_steps
+from asymptotics.autoencoder.process.generating.sampler_steps import sampler_steps
 
 
 def law_of(exp, path, tau=2.0, **sampling):
@@ -142,8 +142,8 @@ def test_untied_density_is_exact_too(three_clusters):
 def test_full_generation_given_a_network_has_exactly_this_law(three_clusters, sampling):
     """At finite d too the projections' law depends on the overlaps alone: generate in R^d and compare mean and covariance."""
     from asymptotics.autoencoder.model.start.weights import construct, overlaps
-    from asymptotics.autoencoder.process.generate import Generator
-    from asymptotics.autoencoder.process.setup import forward_of
+    from asymptotics.autoencoder.process.generating.generate import Generator
+    from asymptotics.autoencoder.process.training.setup import forward_of
 
     problem = dataclasses.replace(three_clusters.problem, sampling=Sampling(**sampling))
     theta, q = np.array([[[0.9, 0.2], [-0.1, -0.7]]]), np.array([[[1.5, 0.1], [0.1, 1.0]]])

@@ -15,7 +15,7 @@ from asymptotics import EmpiricalMixture, GaussianMixture, InputError
 from asymptotics.autoencoder.model.data.from_samples import CommutationWarning, group
 from asymptotics.autoencoder.model.data.samples import load_samples
 from asymptotics.autoencoder.model.start.weights import on_references, overlaps
-from asymptotics.autoencoder.process.setup import sgd_problem
+from asymptotics.autoencoder.process.training.setup import sgd_problem
 from asymptotics.cli import main
 from asymptotics.common.output.verdict import Verdict
 

@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 from asymptotics.autoencoder.kernels.written.network import Forward
-from asymptotics.autoencoder.process.carried import GENERATED
-from asymptotics.autoencoder.process.generate import GeneratedPoints, Generator, prepare
+from asymptotics.autoencoder.process.generating.carried import GENERATED
+from asymptotics.autoencoder.process.generating.generate import GeneratedPoints, Generator, prepare
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 from derivations.autoencoder.network.denoiser import Denoiser, architecture, local_field

@@ -15,7 +15,7 @@ from asymptotics.autoencoder.collapse.result import Collapse
 from asymptotics.autoencoder.collapse.runs import CollapseRuns
 from asymptotics.autoencoder.collapse.stream import DataStream, fresh_weights
 from asymptotics.autoencoder.model.start.weights import overlaps
-from asymptotics.autoencoder.process.setup import sgd_problem
+from asymptotics.autoencoder.process.training.setup import sgd_problem
 
 
 def experiment(**changes):
@@ -82,8 +82,8 @@ def test_stream_mixes_the_right_shares():
     problem = experiment(generations__original=0.3, simulation__dimension=200).problem
     setup = sgd_problem(problem)
     weights, references, counts = setup.begin(1)
-    from asymptotics.autoencoder.process.generate import Generator
-    from asymptotics.autoencoder.process.sampler_steps import sampler_steps
+    from asymptotics.autoencoder.process.generating.generate import Generator
+    from asymptotics.autoencoder.process.generating.sampler_steps import sampler_steps
 
     generator = Generator(setup.denoiser, weights, **sampler_steps(problem, 0.7), dtype="float32")
 

@@ -15,10 +15,10 @@ import sympy
 from asymptotics.autoencoder.finite_size.reduced_chain import trajectory
 from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.model import streams
-from asymptotics.autoencoder.process import draws
-from asymptotics.autoencoder.process.optimiser import Optimiser
-from asymptotics.autoencoder.process.problem import SgdProblem
-from asymptotics.autoencoder.process.sgd import Trainer, one_run, train
+from asymptotics.autoencoder.process.training import draws
+from asymptotics.autoencoder.process.training.optimiser import Optimiser
+from asymptotics.autoencoder.process.training.problem import SgdProblem
+from asymptotics.autoencoder.process.training.sgd import Trainer, one_run, train
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.laws.normals import fill_normals32, philox_key
 from asymptotics.common.running.ensembles import run_ensemble, spawn

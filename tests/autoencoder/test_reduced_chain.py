@@ -12,8 +12,8 @@ from asymptotics.autoencoder.finite_size.chain_samples import chi_square
 from asymptotics.autoencoder.finite_size.chain_steps import steps_of, triangle
 from asymptotics.autoencoder.finite_size.reduced_chain import Chain, simulate
 from asymptotics.autoencoder.model.problem import Problem
-from asymptotics.autoencoder.process.setup import sgd_problem
-from asymptotics.autoencoder.process.sgd import one_run
+from asymptotics.autoencoder.process.training.setup import sgd_problem
+from asymptotics.autoencoder.process.training.sgd import one_run
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.numerics.laws.normals import philox_key
 from asymptotics.common.running.ensembles import run_ensemble, spawn

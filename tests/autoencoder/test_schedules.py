@@ -9,7 +9,7 @@ from asymptotics.autoencoder.equations.derivative.drift import Drift
 from asymptotics.autoencoder.equations.integration.integrate import SolveError, initial_state, kernels_of
 from asymptotics.autoencoder.finite_size import reduced_chain
 from asymptotics.autoencoder.model.functions.rate_schedule import RateSchedule
-from asymptotics.autoencoder.process.setup import sgd_problem
+from asymptotics.autoencoder.process.training.setup import sgd_problem
 from asymptotics.common.numerics.quadrature.expectations import Rule
 
 BASE = asy.example("three-clusters")

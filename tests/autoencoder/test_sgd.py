@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from asymptotics.autoencoder.kernels.written.network import Forward
-from asymptotics.autoencoder.process.problem import SgdProblem
-from asymptotics.autoencoder.process.sgd import SgdState, Trainer, one_run, prepare, train
+from asymptotics.autoencoder.process.training.problem import SgdProblem
+from asymptotics.autoencoder.process.training.sgd import SgdState, Trainer, one_run, prepare, train
 from asymptotics.common.input.checks import InputError
 from asymptotics.common.running.ensembles import run_ensemble, spawn
 from derivations.autoencoder.network.denoiser import Denoiser, local_field

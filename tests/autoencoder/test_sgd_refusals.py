@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asymptotics.autoencoder.process.problem import SgdProblem
-from asymptotics.autoencoder.process.sgd import DivergedError, train
+from asymptotics.autoencoder.process.training.problem import SgdProblem
+from asymptotics.autoencoder.process.training.sgd import DivergedError, train
 from asymptotics.common.input.checks import InputError
 from tests.autoencoder.sgd_problems import named, small, three_clusters
 

@@ -11,8 +11,8 @@ from scipy import stats
 
 from asymptotics.autoencoder.kernels.written.network import Forward
 from asymptotics.autoencoder.model import streams
-from asymptotics.autoencoder.process.problem import SgdProblem
-from asymptotics.autoencoder.process.sgd import Trainer
+from asymptotics.autoencoder.process.training.problem import SgdProblem
+from asymptotics.autoencoder.process.training.sgd import Trainer
 from asymptotics.common.numerics.laws.normals import fill_normals32, philox_key
 from derivations.autoencoder.network.denoiser import Denoiser, local_field
 from tests.autoencoder.sgd_problems import FOUR_TIMES, named, sample_of, small

@@ -21,7 +21,7 @@ from asymptotics.autoencoder.equations.integration.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.reduced_chain import Chain
 from asymptotics.autoencoder.kernels.shared.compiled_types import USED
 from asymptotics.autoencoder.kernels.written.system import write_source
-from asymptotics.autoencoder.process.sgd import Trainer
+from asymptotics.autoencoder.process.training.sgd import Trainer
 from asymptotics.common.numerics.quadrature.expectations import Lattice
 from tests.benchmarks import bench_simulation, jax_baseline
 

@@ -10,8 +10,8 @@ import numpy as np
 from asymptotics.autoencoder.finite_size.bias import bias
 from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
 from asymptotics.autoencoder.finite_size.reduced_chain import Chain
-from asymptotics.autoencoder.process.setup import sgd_problem
-from asymptotics.autoencoder.process.sgd import Trainer
+from asymptotics.autoencoder.process.training.setup import sgd_problem
+from asymptotics.autoencoder.process.training.sgd import Trainer
 from asymptotics.autoencoder.theory import solve
 from asymptotics.experiment import load
 

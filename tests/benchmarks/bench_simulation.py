@@ -13,9 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from asymptotics.autoencoder.kernels.written.network import Forward
-from asymptotics.autoencoder.process.generate import Generator
-from asymptotics.autoencoder.process.problem import SgdProblem
-from asymptotics.autoencoder.process.sgd import Trainer, train
+from asymptotics.autoencoder.process.generating.generate import Generator
+from asymptotics.autoencoder.process.training.problem import SgdProblem
+from asymptotics.autoencoder.process.training.sgd import Trainer, train
 from asymptotics.common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 
 

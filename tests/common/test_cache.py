@@ -169,7 +169,7 @@ def run(code, home, kept, **variables):
         (
             "asymptotics/common/numerics/laws/normals.py",
             ("return (np.float64(n) + 0.5) * 2.0**-53", "return 1.0 - (np.float64(n) + 0.5) * 2.0**-53"),
-            "import numpy as np; from asymptotics.autoencoder.process.draws import choose\n"
+            "import numpy as np; from asymptotics.autoencoder.process.training.draws import choose\n"
             "out = np.empty(9, np.int64); choose(np.uint32(1), np.uint32(2), 0, 0, np.array([0.2, 0.5, 1.0]), out); print(out)",
         ),
         # A helper of a generated module.

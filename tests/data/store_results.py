@@ -70,8 +70,8 @@ def thinned(found: Mapping[str, float], count: int = 4) -> dict[str, float]:
 
 def state(instances: Any) -> Any:
     """The state of a training under way."""
-    from asymptotics.autoencoder.process.setup import sgd_problem
-    from asymptotics.autoencoder.process.sgd import Trainer
+    from asymptotics.autoencoder.process.training.setup import sgd_problem
+    from asymptotics.autoencoder.process.training.sgd import Trainer
 
     trainer = Trainer(sgd_problem(instances.problem()), 0)
     trainer.record()

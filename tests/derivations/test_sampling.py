@@ -9,7 +9,7 @@ import sympy
 import asymptotics as asy
 from asymptotics.autoencoder.generated.coefficients import coefficients
 from asymptotics.autoencoder.generated.density import GeneratedDensity
-from asymptotics.autoencoder.process.sampler_steps import sampler_steps
+from asymptotics.autoencoder.process.generating.sampler_steps import sampler_steps
 from derivations import PREDICTIONS, Denoiser, Sampler, architecture, build, derive, local_field
 from derivations.autoencoder.network.denoiser import alpha, alpha_dot, beta, beta_dot
 from derivations.autoencoder.sampling import sampler as sampling

@@ -19,12 +19,12 @@ from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
 from ..model.start.weights import overlaps
 from ..process.companion import with_companion
-from ..process.generate import Generator
-from ..process.problem import SgdProblem
-from ..process.results import SgdState
-from ..process.sampler_steps import sampler_steps
-from ..process.setup import sgd_problem
-from ..process.sgd import DivergedError, Trainer, default_chunk, prepare
+from ..process.generating.generate import Generator
+from ..process.generating.sampler_steps import sampler_steps
+from ..process.training.problem import SgdProblem
+from ..process.training.results import SgdState
+from ..process.training.setup import sgd_problem
+from ..process.training.sgd import DivergedError, Trainer, default_chunk, prepare
 from .observables import QUANTITIES, TargetQuantiles, bulk_distance
 from .runs import CollapseRuns
 from .stream import DataStream, StreamTrainer, fresh_weights

@@ -10,10 +10,10 @@ from ...common.input.checks import InputError
 from ...common.numerics.laws.normals import fill_normals32, fill_normals64, philox_key
 from ..model import streams
 from ..model.start.weights import starts
-from ..process.draws import Draws, choose
-from ..process.generate import Generator
-from ..process.problem import SgdProblem
-from ..process.sgd import Trainer
+from ..process.generating.generate import Generator
+from ..process.training.draws import Draws, choose
+from ..process.training.problem import SgdProblem
+from ..process.training.sgd import Trainer
 
 #: Samples in memory at once, at most.
 BLOCK = 256

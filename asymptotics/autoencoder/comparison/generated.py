@@ -19,7 +19,7 @@ from ...common.output.verdict import Row
 from ..equations.training_path.path import OrderParameters
 from ..generated.density import GeneratedDensity
 from ..model.problem import Problem
-from ..process.results import STACKED, Runs, trained_skip
+from ..process.training.results import STACKED, Runs, trained_skip
 from ..solution import OrderParameterPath
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

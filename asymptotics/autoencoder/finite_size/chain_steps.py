@@ -4,7 +4,7 @@ In every atom the weights over √d are written in an orthonormal frame that fol
 directions, then at most p more directions (a lower triangle). After the step the part of the weights outside the reference
 directions is turned back to triangular form (Cholesky), which no inner product notices.
 
-The update is that of `asymptotics.autoencoder.process.steps`: nothing is averaged and no order in 1/d is dropped. Vectors that an
+The update is that of `asymptotics.autoencoder.process.training.steps`: nothing is averaged and no order in 1/d is dropped. Vectors that an
 optimiser carries along (velocities, averages) are rows of the same frame.
 """
 
@@ -19,7 +19,7 @@ from numba import float64, int64, types, uint32
 from ...common.numerics.code import codegen, pointers
 from ...common.numerics.code.compiled import Kinds, njit
 from ...common.numerics.code.specialised import specialised
-from ..process.gradient import MAP, SAMPLES, SLOPES, TOLD, Work, averaged, begin, move_scalars
+from ..process.training.gradient import MAP, SAMPLES, SLOPES, TOLD, Work, averaged, begin, move_scalars
 from .chain_samples import BLOCK, FRAME, draw_block, numbers, room_of_block
 
 #: A pivot below this share of its diagonal entry is rounding: the direction is empty.

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...common.input.checks import InputError, array, number
 from ..equations.training_path.path import TrainingPath
-from ..process.results import STACKED, Runs
+from ..process.training.results import STACKED, Runs
 from .covariances import Fluctuations
 from .extrapolation import coefficients
 from .fluctuations import fluctuations

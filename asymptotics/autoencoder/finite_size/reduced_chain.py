@@ -22,11 +22,11 @@ from ...common.running.ensembles import Run, run_ensemble, spawn
 from ..equations.integration.integrate import check_start
 from ..model.problem import Problem
 from ..model.start.weights import atom_counts, joint_gram, overlaps
-from ..process.draws import Draws
 from ..process.ensemble import Runs
-from ..process.problem import SgdProblem
-from ..process.results import measured
-from ..process.setup import drawn_start, sgd_problem
+from ..process.training.draws import Draws
+from ..process.training.problem import SgdProblem
+from ..process.training.results import measured
+from ..process.training.setup import drawn_start, sgd_problem
 from . import chain_samples
 from .chain_steps import steps_of, written
 

@@ -15,9 +15,9 @@ from ...common.running.ensembles import run_ensemble, spawn
 from ..model.data.target import EmpiricalMixture
 from ..model.extensions import in_use, refuse
 from ..model.problem import Problem
-from ..process.generate import prepare as prepare_generator
-from ..process.setup import sgd_problem
-from ..process.sgd import prepare as prepare_sgd
+from ..process.generating.generate import prepare as prepare_generator
+from ..process.training.setup import sgd_problem
+from ..process.training.sgd import prepare as prepare_sgd
 from .result import FiniteRuns
 from .training import ALONG, one_data_set
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..process.problem import SgdProblem
+from ..process.training.problem import SgdProblem
 
 
 def skip_at(problem: SgdProblem, b: ArrayLike) -> np.ndarray:

@@ -12,10 +12,10 @@ from ...common.running.ensembles import Run
 from ..model.data.samples import load_samples
 from ..model.data.target import EmpiricalMixture
 from ..model.problem import Problem
-from ..process.generate import Generator
-from ..process.problem import SgdProblem
-from ..process.sampler_steps import sampler_steps
-from ..process.sgd import DivergedError, Trainer, default_chunk
+from ..process.generating.generate import Generator
+from ..process.generating.sampler_steps import sampler_steps
+from ..process.training.problem import SgdProblem
+from ..process.training.sgd import DivergedError, Trainer, default_chunk
 from .losses import agreement, bulk, population_square, potential
 
 #: Pairs of noise and data on which losses are measured.

@@ -13,7 +13,7 @@ from ...common.output.plotting import COLOURS, axes_of, draw, panel, points, sty
 from ..generated.density import GeneratedDensity
 from ..model.data.target import GaussianMixture
 from ..model.problem import Problem
-from ..process.generate import GeneratedPoints
+from ..process.generating.generate import GeneratedPoints
 from .axes import contours, exact_density, histogram, image, mesh, on_grid, projections, resolved
 
 

@@ -17,7 +17,7 @@ from ..generated.density import GeneratedDensity
 from ..memory.result import FiniteRuns
 from ..process.ensemble import Runs
 from ..process.measured import Means
-from ..process.results import TrainedRun
+from ..process.training.results import TrainedRun
 from ..solution import OrderParameterPath
 from ..stability.leaving.typical import of_path
 from .axes import TAU

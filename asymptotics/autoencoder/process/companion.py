@@ -9,8 +9,8 @@ from ...common.input.checks import InputError
 from ...common.output.ensemble import Ensemble
 from ...common.running.ensembles import run_ensemble, spawn
 from ..model.problem import Problem
-from .problem import SgdProblem
-from .setup import sgd_problem
+from .training.problem import SgdProblem
+from .training.setup import sgd_problem
 
 #: The companion ensemble at d/4 has this many times the runs: its standard error is then the same.
 COMPANION = 4

@@ -18,14 +18,14 @@ from ...common.running.ensembles import Run
 from ..equations.integration.integrate import check_start
 from ..model.problem import Problem
 from .companion import COMPANION, with_companion
-from .generate import Generator
-from .generate import prepare as prepare_generator
-from .problem import SgdProblem
-from .results import STACKED, Runs, measured
-from .sampler_steps import sampler_steps
-from .setup import drawn_start, sgd_problem
-from .sgd import prepare as prepare_sgd
-from .sgd import train_member
+from .generating.generate import Generator
+from .generating.generate import prepare as prepare_generator
+from .generating.sampler_steps import sampler_steps
+from .training.problem import SgdProblem
+from .training.results import STACKED, Runs, measured
+from .training.setup import drawn_start, sgd_problem
+from .training.sgd import prepare as prepare_sgd
+from .training.sgd import train_member
 
 __all__ = ["COMPANION", "Runs", "simulate"]
 

@@ -17,10 +17,10 @@ from ..kernels.written.network import Forward
 from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
 from ..model.start.weights import starts
-from .generate import Generator
-from .sampler_steps import sampler_steps
-from .setup import sgd_problem
-from .sgd import Trainer
+from .generating.generate import Generator
+from .generating.sampler_steps import sampler_steps
+from .training.setup import sgd_problem
+from .training.sgd import Trainer
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ def generate(
     stop: float | None = None,
     keep: bool = False,
 ) -> Any:
-    """Points of the generative process of the network in R^d (`asymptotics.autoencoder.process.generate.GeneratedPoints`)."""
+    """Points of the generative process of the network in R^d (`asymptotics.autoencoder.process.generating.generate.GeneratedPoints`)."""
     problem = network.problem
     if stop is not None:
         problem = replace(problem, sampling=problem.sampling.replace(stop=stop))

@@ -13,13 +13,13 @@ import numpy as np
 from ...common.input.checks import InputError, array, integer
 from ...common.running.ensembles import run_ensemble, spawn
 from ..model.problem import Problem
-from .generate import Generator
-from .generate import prepare as prepare_generator
-from .problem import SgdProblem
-from .sampler_steps import sampler_steps
-from .setup import drawn_start, sgd_problem
-from .sgd import Trainer
-from .sgd import prepare as prepare_sgd
+from .generating.generate import Generator
+from .generating.generate import prepare as prepare_generator
+from .generating.sampler_steps import sampler_steps
+from .training.problem import SgdProblem
+from .training.setup import drawn_start, sgd_problem
+from .training.sgd import Trainer
+from .training.sgd import prepare as prepare_sgd
 
 
 def _one(

@@ -18,12 +18,12 @@ from ...common.running.ensembles import run_ensemble, spawn
 from ..equations.training_path.path import OrderParameters
 from ..model.problem import Problem
 from ..model.start.weights import starts
-from ..process.carried import carry as compiled_carry
-from ..process.generate import Generator
+from ..process.generating.carried import carry as compiled_carry
+from ..process.generating.generate import Generator
+from ..process.generating.sampler_steps import sampler_steps
 from ..process.measurements import Network
-from ..process.sampler_steps import sampler_steps
-from ..process.setup import sgd_problem
-from ..process.sgd import Trainer
+from ..process.training.setup import sgd_problem
+from ..process.training.sgd import Trainer
 from .clusters import cluster_curves
 from .landscape import nearest
 from .sde.fields import Fields

@@ -11,9 +11,9 @@ import numpy as np
 from ....common.running.ensembles import Run, run_ensemble, spawn
 from ...equations.integration.integrate import whole_state
 from ...model.problem import Problem
-from ...process.problem import SgdProblem
-from ...process.setup import sgd_problem
-from ...process.sgd import prepare, train
+from ...process.training.problem import SgdProblem
+from ...process.training.setup import sgd_problem
+from ...process.training.sgd import prepare, train
 from ..objectives.trained import Hitting, Objective
 from ..setting import Setting
 

@@ -11,9 +11,9 @@ from ....common.running.checkpoints import Checkpoint
 from ....common.running.ensembles import Run, run_ensemble, spawn
 from ...finite_size.reduced_chain import Chain
 from ...model.problem import Problem
-from ...process.problem import SgdProblem
-from ...process.setup import drawn_start, sgd_problem
-from ...process.sgd import Trainer, prepare
+from ...process.training.problem import SgdProblem
+from ...process.training.setup import drawn_start, sgd_problem
+from ...process.training.sgd import Trainer, prepare
 from .orbits import Orbits
 from .saddle import Saddle, longer
 

@@ -1,7 +1,7 @@
 """Compiled steps of plain online SGD, one sample a step: the weights are read and written once a step.
 
 The weights are W = S V with a small matrix S (p, p) in double precision: weight decay and the part of the gradient along the
-decoders touch S alone, so that a step (`asymptotics.autoencoder.process.steps`)
+decoders touch S alone, so that a step (`asymptotics.autoencoder.process.training.steps`)
 
     W' = (1 − ηλ/d) W + D W_u + a₀ x₀ᵀ + a₁ x₁ᵀ     is     S' = (1 − ηλ/d) S + D S_u,   V' = V + S'⁻¹ (a₀ x₀ᵀ + a₁ x₁ᵀ).
 
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ...common.numerics.code.compiled import Kinds, njit, real_type
-from ...common.numerics.laws.normals import LANES, TILE32, normal_block
-from ..model.streams import BASE, TARGET
+from ....common.numerics.code.compiled import Kinds, njit, real_type
+from ....common.numerics.laws.normals import LANES, TILE32, normal_block
+from ...model.streams import BASE, TARGET
 from .arithmetic import BLOCK, add, dot, product, scaled
 from .gradient import MAP, SAMPLES, SLOPES, TOLD, averaged, begin, move_scalars, room_for
 from .mixing import far, fold, sandwiched, solved
@@ -121,7 +121,7 @@ def _advance(
     scalars : (1, skips + parameters)
         b_1, b_2, …, κ.
     slopes, told, samples, moved, target, first
-        As in `asymptotics.autoencoder.process.steps`.
+        As in `asymptotics.autoencoder.process.training.steps`.
     """
     (p, d), skips = V.shape, told.clock.shape[1] - 9
     decoders, data, times = told.decoders, target.data, told.time_weights.shape[0]

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, array, choice, integer
-from ...common.numerics.laws.normals import philox_key
-from ...common.output.results import Result
-from ..kernels.written.network import Forward
-from ..model.streams import LABEL
+from ....common.input.checks import InputError, array, choice, integer
+from ....common.numerics.laws.normals import philox_key
+from ....common.output.results import Result
+from ...kernels.written.network import Forward
+from ...model.streams import LABEL
+from ..training.draws import choose
 from . import carried
-from .draws import choose
 
 
 def prepare(denoiser: Forward, dtype: str = "float64") -> None:

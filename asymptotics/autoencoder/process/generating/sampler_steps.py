@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input import expressions
-from ...common.input.checks import InputError
-from ..model.problem import Problem
-from ..model.sampling import KEY, NAMES
-from .setup import forward_of
+from ....common.input import expressions
+from ....common.input.checks import InputError
+from ...model.problem import Problem
+from ...model.sampling import KEY, NAMES
+from ..training.setup import forward_of
 
 
 def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str, Any]:

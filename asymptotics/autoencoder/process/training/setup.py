@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, integer
-from ..kernels.written.network import Forward
-from ..model.data.samples import load_samples
-from ..model.data.target import EmpiricalMixture
-from ..model.functions.of_time import OfTime
-from ..model.functions.rate_schedule import rate_schedule
-from ..model.problem import Problem
-from ..model.training.training import Training
+from ....common.input.checks import InputError, integer
+from ...kernels.written.network import Forward
+from ...model.data.samples import load_samples
+from ...model.data.target import EmpiricalMixture
+from ...model.functions.of_time import OfTime
+from ...model.functions.rate_schedule import rate_schedule
+from ...model.problem import Problem
+from ...model.training.training import Training
 from .optimiser import Optimiser
 from .problem import SgdProblem
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...common.output.ensemble import Ensembles, Measured
-from ...common.output.plain import printed
-from ...common.output.results import Result
+from ....common.output.ensemble import Ensembles, Measured
+from ....common.output.plain import printed
+from ....common.output.results import Result
 from .optimiser import Stack
 
 
@@ -62,7 +62,7 @@ class SgdState(Result):
     V, mixing : (P, d), (P, P)
         Weights W = S V, and what the optimiser carries along (S is diagonal but for plain SGD on single samples).
     gram : (P, P)
-        V Vᵀ/d as it is carried (`asymptotics.autoencoder.process.mixed_steps`).
+        V Vᵀ/d as it is carried (`asymptotics.autoencoder.process.training.mixed_steps`).
     scalars : (S, skips + parameters)
         b_k, κ, in every row of scalars.
     recorded_steps, records : (n,), (n, width)
@@ -116,7 +116,7 @@ class TrainedRun(Result):
         Coordinates of each atom.
     dimension : int
     stacked_Q, stacked_Theta : (n, P, P), (n, P, K)
-        Of the network's vectors and of what an optimiser carries along (`asymptotics.autoencoder.process.optimiser`).
+        Of the network's vectors and of what an optimiser carries along (`asymptotics.autoencoder.process.training.optimiser`).
     stacked_b, stacked_parameters : (n, S, skips), (n, S, parameters)
         Of all rows of scalars.
     stacked_weights : (P, d)

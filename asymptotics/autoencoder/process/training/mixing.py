@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...common.numerics.code.compiled import njit
+from ....common.numerics.code.compiled import njit
 from .arithmetic import BLOCK, add, scaled
 
 #: Σ_c |S_ac − δ_ac| above which S is multiplied into V: below, elimination without pivots is stable.

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, number
+from ....common.input.checks import InputError, number
 
 #: A number, or a function of arrays of τ.
 AlongTau = float | Callable[[np.ndarray], np.ndarray]

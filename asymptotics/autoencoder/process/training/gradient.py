@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float64, int64, types
 
-from ...common.numerics.code.compiled import njit
+from ....common.numerics.code.compiled import njit
 
 
 class Told(NamedTuple):
@@ -64,7 +64,7 @@ class Samples(NamedTuple):
 
 
 class Map(NamedTuple):
-    """An optimiser's map by its entries (`asymptotics.autoencoder.process.optimiser`), all empty for plain SGD.
+    """An optimiser's map by its entries (`asymptotics.autoencoder.process.training.optimiser`), all empty for plain SGD.
 
     Attributes
     ----------

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, fail
-from ..kernels.written.network import Forward
+from ....common.input.checks import InputError, fail
+from ...kernels.written.network import Forward
 from .gradient import Map, Told
 from .optimiser import AlongTau, Entries, Optimiser, Stack, along
 
 
 class Steps:
-    """The steps of a training: mix-in of `asymptotics.autoencoder.process.problem.SgdProblem`, whose fields it reads."""
+    """The steps of a training: mix-in of `asymptotics.autoencoder.process.training.problem.SgdProblem`, whose fields it reads."""
 
     denoiser: Forward
     dimension: int

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import ComputationError, InputError, array, integer
-from ...common.numerics.laws.normals import philox_key
-from ...common.running.checkpoints import INTERVAL, Keeper
-from ...common.running.ensembles import Run
-from ..model.start.weights import Overlaps, overlaps
+from ....common.input.checks import ComputationError, InputError, array, integer
+from ....common.numerics.laws.normals import philox_key
+from ....common.running.checkpoints import INTERVAL, Keeper
+from ....common.running.ensembles import Run
+from ...model.start.weights import Overlaps, overlaps
 from . import mixed_steps, steps
 from .draws import Draws
 from .problem import SgdProblem

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, array, choice, fail, integer, number
-from ..kernels.written.network import Forward
-from ..model.start.weights import atom_counts, construct, drawn, on_references
+from ....common.input.checks import InputError, array, choice, fail, integer, number
+from ...kernels.written.network import Forward
+from ...model.start.weights import atom_counts, construct, drawn, on_references
 from .optimiser import AlongTau, Optimiser
 from .told import Steps
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ...common.numerics.code.compiled import Kinds, njit, real_type
-from ...common.numerics.laws.normals import LANES, TILE32, normal_block
-from .arithmetic import BLOCK, add, combined, dot, scaled
+from ....common.numerics.code.compiled import Kinds, njit, real_type
+from ....common.numerics.laws.normals import LANES, TILE32, normal_block
+from ..training.arithmetic import BLOCK, add, combined, dot, scaled
 
 #: Stream of X_0; that of the noise of time step k is this + 1 + k (see `asymptotics.common.numerics.laws.normals`).
 GENERATED = 64

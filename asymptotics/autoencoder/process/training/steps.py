@@ -1,9 +1,9 @@
 """Compiled steps of online SGD in R^d: draw a sample, take inner products, combine, update.
 
-What an optimiser makes of the gradients (`asymptotics.autoencoder.process.gradient`), and vectors that the network does not use
-(averages, velocities), is a linear map of the stacked vectors (`asymptotics.autoencoder.process.optimiser`); plain SGD on batches
+What an optimiser makes of the gradients (`asymptotics.autoencoder.process.training.gradient`), and vectors that the network does not use
+(averages, velocities), is a linear map of the stacked vectors (`asymptotics.autoencoder.process.training.optimiser`); plain SGD on batches
 takes a path of its own, without them, and on single samples one that reads the weights once a step
-(`asymptotics.autoencoder.process.mixed_steps`).
+(`asymptotics.autoencoder.process.training.mixed_steps`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ...common.numerics.code.compiled import Kinds, njit, real_type
-from ...common.numerics.laws.normals import LANES, TILE32, normal_block
-from ..model.streams import BASE, TARGET
+from ....common.numerics.code.compiled import Kinds, njit, real_type
+from ....common.numerics.laws.normals import LANES, TILE32, normal_block
+from ...model.streams import BASE, TARGET
 from .arithmetic import BLOCK, add, combined, dot, dots, product, scaled
 from .gradient import MAP, SAMPLES, SLOPES, TOLD, averaged, begin, move_scalars, room_for
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ...common.numerics.code.compiled import njit
-from ...common.numerics.laws.normals import fill_uniforms, uniforms
-from ..model import streams
+from ....common.numerics.code.compiled import njit
+from ....common.numerics.laws.normals import fill_uniforms, uniforms
+from ...model import streams
 from .gradient import Samples
 from .problem import SgdProblem
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.code.compiled import njit
-from ...common.numerics.laws.normals import TILE32
+from ....common.numerics.code.compiled import njit
+from ....common.numerics.laws.normals import TILE32
 
 #: Coordinates taken at once: small enough for the first-level cache, a whole number of tiles.
 BLOCK = 4 * TILE32

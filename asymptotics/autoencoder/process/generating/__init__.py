@@ -1,0 +1,1 @@
+"""The generative SDE in R^d, point by point."""
