@@ -12,8 +12,8 @@ from asymptotics.autoencoder.equations.integration.integrate import kernels_of
 from asymptotics.autoencoder.finite_size.bias import bias, excess_directions
 from asymptotics.autoencoder.finite_size.covariances import Fluctuations
 from asymptotics.autoencoder.finite_size.fluctuations import fluctuations
+from asymptotics.autoencoder.finite_size.linear_noise.terms import Terms
 from asymptotics.autoencoder.finite_size.reduced_chain import simulate
-from asymptotics.autoencoder.finite_size.terms import Terms
 from asymptotics.autoencoder.model.problem import Problem
 from asymptotics.autoencoder.model.start.weights import drawn
 from asymptotics.autoencoder.theory import solve

@@ -10,7 +10,7 @@ import asymptotics as asy
 from asymptotics.autoencoder.equations.derivative.drift import Drift
 from asymptotics.autoencoder.equations.integration.integrate import initial_state, kernels_of
 from asymptotics.autoencoder.finite_size.chi_square import chi_square, predicted, stacked
-from asymptotics.autoencoder.finite_size.terms import Terms
+from asymptotics.autoencoder.finite_size.linear_noise.terms import Terms
 from asymptotics.common.numerics.quadrature.expectations import Rule
 from derivations import Denoiser, Optimiser, derive, local_field
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from asymptotics.autoencoder.finite_size.chain_samples import chi_square
-from asymptotics.autoencoder.finite_size.chain_steps import steps_of, triangle
+from asymptotics.autoencoder.finite_size.chain.chain_samples import chi_square
+from asymptotics.autoencoder.finite_size.chain.chain_steps import steps_of, triangle
 from asymptotics.autoencoder.finite_size.reduced_chain import Chain, simulate
 from asymptotics.autoencoder.model.problem import Problem
 from asymptotics.autoencoder.process.training.setup import sgd_problem

@@ -28,9 +28,9 @@ from ..model.problem import Problem
 from ..model.start.weights import atom_counts, joint_gram
 from .covariances import Fluctuations
 from .fluctuations import fluctuations
-from .moments import transposed
-from .noise import InnerProducts, Samples
-from .terms import Evaluation, Terms
+from .linear_noise.moments import transposed
+from .linear_noise.noise import InnerProducts, Samples
+from .linear_noise.terms import Evaluation, Terms
 
 #: Length of the second differences, smooth and with a kink (where fixed nodes make the drift piecewise smooth).
 DISPLACEMENT, KINK_DISPLACEMENT = 1e-3, 0.05

@@ -22,7 +22,7 @@ from ..equations.derivative.layout import Layout
 from ..equations.training_path.path import TrainingPath
 from ..model.problem import Problem
 from ..model.training.optimiser import averages_of
-from .terms import Evaluation, Terms
+from .linear_noise.terms import Evaluation, Terms
 
 #: Nodes at which J and Cov(Y) are computed in every panel of τ (ends shared).
 NODES = 4

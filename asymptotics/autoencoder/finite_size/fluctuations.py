@@ -13,8 +13,8 @@ from ..equations.derivative.layout import Layout
 from ..equations.training_path.path import TrainingPath
 from ..model.problem import Problem
 from .covariances import Fluctuations
-from .rules import choose_rules
-from .terms import Terms
+from .linear_noise.rules import choose_rules
+from .linear_noise.terms import Terms
 
 #: Largest growth exponent of a deviation within a panel, and the most parts that one is cut into for it.
 GROWTH, MOST_PARTS = 1.5, 60

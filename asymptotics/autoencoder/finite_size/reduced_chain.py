@@ -27,8 +27,8 @@ from ..process.training.draws import Draws
 from ..process.training.problem import SgdProblem
 from ..process.training.results import measured
 from ..process.training.setup import drawn_start, sgd_problem
-from . import chain_samples
-from .chain_steps import steps_of, written
+from .chain import chain_samples
+from .chain.chain_steps import steps_of, written
 
 #: Steps a call of the kernel (only how often Ctrl-C and the checkpoint are looked at, and the length of the schedule's table).
 PIECE = 1 << 16

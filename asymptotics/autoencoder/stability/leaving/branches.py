@@ -18,7 +18,7 @@ from ...equations.training_path.stability import Stability
 from ...finite_size.bias import Bias, bias, drift_of
 from ...finite_size.covariances import Fluctuations
 from ...finite_size.fluctuations import fluctuations
-from ...finite_size.terms import Terms
+from ...finite_size.linear_noise.terms import Terms
 from ...model.network.denoiser import Init
 from ...model.problem import Problem
 from ..flow import Flow

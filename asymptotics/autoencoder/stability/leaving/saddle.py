@@ -9,7 +9,7 @@ import numpy as np
 from ....common.input.checks import InputError, choice
 from ...equations.training_path.path import TrainingPath
 from ...finite_size.fluctuations import fluctuations, initial_covariance
-from ...finite_size.rules import choose_rules
+from ...finite_size.linear_noise.rules import choose_rules
 from ...model.problem import Problem
 from ...theory import solve
 from ..flow import Flow, known_to, rungs

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..equations.derivative.layout import Layout
+from ...equations.derivative.layout import Layout
 from .assembly import Assembly
 from .cell_moments import CellMoments, Instants
 from .moments import transposed

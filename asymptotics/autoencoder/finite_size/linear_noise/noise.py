@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ...common.numerics.algebra.gram import square_root
-from ..model.start.weights import joint_gram
+from ....common.numerics.algebra.gram import square_root
+from ...model.start.weights import joint_gram
 from .laws import FieldLaws
 from .moments import flat, transposed
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...common.numerics.quadrature.expectations import Rule, climb, ladder
-from ..equations.training_path.path import TrainingPath
-from ..model.problem import Problem
+from ....common.numerics.quadrature.expectations import Rule, climb, ladder
+from ...equations.training_path.path import TrainingPath
+from ...model.problem import Problem
 from .terms import Terms
 
 #: Wanted error of J and Cov(Y), relative to their largest entry.

@@ -7,13 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from ...common.input.checks import InputError
-from ...common.numerics.quadrature.expectations import Rule
-from ..equations.derivative.coefficients import Coefficients
-from ..equations.derivative.layout import Layout
-from ..kernels.shared.fields import FieldLaw
-from ..kernels.written.increments import compile_fluctuations
-from ..model.problem import Problem
+from ....common.input.checks import InputError
+from ....common.numerics.quadrature.expectations import Rule
+from ...equations.derivative.coefficients import Coefficients
+from ...equations.derivative.layout import Layout
+from ...kernels.shared.fields import FieldLaw
+from ...kernels.written.increments import compile_fluctuations
+from ...model.problem import Problem
 from .assembly import OfMoments
 from .moments import MovingLaw, hermite, transposed
 from .node_sums import Tables

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ...common.numerics.code import codegen, pointers
-from ...common.numerics.code.compiled import Kinds, njit
-from ...common.numerics.code.specialised import specialised
-from ..process.training.gradient import MAP, SAMPLES, SLOPES, TOLD, Work, averaged, begin, move_scalars
+from ....common.numerics.code import codegen, pointers
+from ....common.numerics.code.compiled import Kinds, njit
+from ....common.numerics.code.specialised import specialised
+from ...process.training.gradient import MAP, SAMPLES, SLOPES, TOLD, Work, averaged, begin, move_scalars
 from .chain_samples import BLOCK, FRAME, draw_block, numbers, room_of_block
 
 #: A pivot below this share of its diagonal entry is rounding: the direction is empty.

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float64, int64, types
 
-from ...common.numerics.code.compiled import njit
-from ...common.numerics.laws.normals import LANES, TILE64, normal_tile64, uniform, uniforms
+from ....common.numerics.code.compiled import njit
+from ....common.numerics.laws.normals import LANES, TILE64, normal_tile64, uniform, uniforms
 
 #: Streams of the generator; the counter's step is a block of steps (normals) or a step (uniform numbers).
 NORMALS, CLUSTER, TIME, ACCEPT, RETRY, LABEL = range(16, 22)

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from ...common.numerics.algebra.gram import square_root
-from ...common.numerics.code.pointers import address_of
-from ..kernels.shared.fields import FieldLaw, channels, fields_at, mixed_overlaps
+from ....common.numerics.algebra.gram import square_root
+from ....common.numerics.code.pointers import address_of
+from ...kernels.shared.fields import FieldLaw, channels, fields_at, mixed_overlaps
 from .laws import FieldLaws
 from .moments import MovingLaw, derivatives, transposed
 from .node_sums import SHARED, SINGLE, Squares, of_shared_samples, of_single_times, sums

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels.shared.fields import FieldLaw
+from ...kernels.shared.fields import FieldLaw
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.numerics.code.compiled import njit
+from ....common.numerics.code.compiled import njit
 
 # Sums over nodes are written out: on a busy machine a threaded BLAS waits longer than they take.
 _SUMS = {"contract", "reassoc", "nsz"}

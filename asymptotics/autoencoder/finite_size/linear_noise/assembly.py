@@ -15,8 +15,8 @@ from types import ModuleType
 
 import numpy as np
 
-from ..equations.derivative.coefficients import Coefficients
-from ..equations.derivative.layout import Layout
+from ...equations.derivative.coefficients import Coefficients
+from ...equations.derivative.layout import Layout
 
 
 @dataclass(frozen=True)

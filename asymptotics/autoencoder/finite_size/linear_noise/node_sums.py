@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import float64, types
 
-from ...common.numerics.code.compiled import njit
-from ...common.numerics.code.pointers import address_of, function_at
+from ....common.numerics.code.compiled import njit
+from ....common.numerics.code.pointers import address_of, function_at
 from .monomials import products, square_moments, weighted
 
 

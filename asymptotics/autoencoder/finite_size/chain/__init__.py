@@ -1,0 +1,1 @@
+"""Compiled steps of the exact chain, and what they draw."""
