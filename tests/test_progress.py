@@ -57,6 +57,7 @@ def on_a_terminal(*arguments):
     ],
     ids=lambda value: value[0] if isinstance(value, list) else value,
 )
+@pytest.mark.ci
 def test_bars_with_rate_and_time_left(arguments, bars, tmp_path):
     out, seen = on_a_terminal(*[str(tmp_path / "out") if a == "OUT" else a for a in arguments])
     for name in bars:
@@ -72,6 +73,7 @@ def test_quiet_and_pipes_show_nothing(capfd):
     assert done.returncode == 0 and done.stderr == b""
 
 
+@pytest.mark.ci
 def test_verbose_says_what_is_done():
     out, seen = on_a_terminal("compare", *SMALL, "--verbose", "--json", "--workers", "1")
     assert out.startswith("{") and out.count("\n") == 1

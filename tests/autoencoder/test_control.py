@@ -267,6 +267,7 @@ def test_optimal_learning_rate_of_the_search(searching, reference) -> None:
         ([0.5], 1.1289027, (2.2958983, 0.8588400, 1.0789903)),
     ],
 )
+@pytest.mark.ci
 def test_denoising_errors_of_random_times(three_clusters, at, even, alone) -> None:
     """Order-one error after training at .2, .5, .8 with equal probabilities, and at each of them alone (note, R3).
 

@@ -75,6 +75,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.ci
 def test_densities_and_quantiles_agree_with_samples(name):
     keys, function = CASES[name]
     problem, at = trained(**keys)

@@ -73,6 +73,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.ci
 def test_jacobian_and_mean_increment(case):
     """J against central differences of the drift, and E[Y] (without Stein's lemma) against the drift itself."""
     p = problem(*CASES[case])

@@ -133,6 +133,7 @@ def test_scalars_swap_without_meeting():
         *(("None", "w'"), ("w (out)", "w.2"), ("omega_v", "v"), ("kappa_0", "e_1"), ("u:", "v+1")),
     ],
 )
+@pytest.mark.ci
 def test_vectors_of_any_name(vectors, wanted):
     denoiser = model("b", vectors)
     assert equations(denoiser) == equations(model("gain"))

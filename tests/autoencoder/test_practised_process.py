@@ -302,6 +302,7 @@ def test_averages_and_labels_depend_on_no_chunk_and_resume_bit_for_bit(tmp_path)
         train(dataclasses.replace(problem, optimiser=Optimiser(0.6, averages=(1.0, Power(3.0)))), 5, checkpoint=path)
 
 
+@pytest.mark.ci
 def test_averages_leave_the_network_alone():
     """What is only watched changes nothing, to the last bit of double precision; a fast average is the network one step ago."""
     plain = train(small("gates"), 2)

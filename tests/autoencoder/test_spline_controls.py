@@ -62,6 +62,7 @@ def test_splines_stay_between_their_bounds(pieces, seed, x) -> None:
     ],
     ids=lambda x: "-".join(x) if isinstance(x, dict) else None,
 )  # fmt: skip
+@pytest.mark.ci
 def test_gradients_through_the_basis(controls, changes) -> None:
     """Against central differences of the value, along a random direction of all coefficients."""
     along = protocols(controls, SEARCHING.replace(changes))

@@ -63,6 +63,7 @@ def test_few_nodes_are_enough():
 @pytest.mark.parametrize(
     "activation", ["tanh", "sigmoid", pytest.param("x/sqrt(1+x**2)", marks=pytest.mark.slow), "tanh(x-2)+tanh(x+2)"]
 )
+@pytest.mark.ci
 def test_very_wide_fields_see_signs(activation, rho, shift):
     """E sign sign = 4 P(ω₁, ω₂ > 0) − 2 P(ω₁ > 0) − 2 P(ω₂ > 0) + 1, at no means (2/π) arcsin ρ; of steps P(ω₁, ω₂ > 0)."""
     sd = 1e7

@@ -13,6 +13,7 @@ from derivations.interactions.report import derivation
 from derivations.interactions.slips import slips
 
 
+@pytest.mark.ci
 def test_chain_prints():
     chain = derivation()
     assert "Pull-back" in chain.latex()

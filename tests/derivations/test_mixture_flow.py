@@ -26,6 +26,7 @@ def number(expression, **more):
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 0.0), (0.7, 0.3), (0.2, 0.9), (0.0, 1.0)])
+@pytest.mark.ci
 def test_order_parameters_are_the_package_s(alpha, beta):
     exact = order_parameters(alpha, beta, **ARGUMENTS)
     for name, expression in mixture_flow.order_parameters().items():
@@ -83,6 +84,7 @@ def test_finite_dimensional_solution_numerically():
     assert float(path(0.9) - exact(0.9)) == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.ci
 def test_chain_and_slips():
     chain = derivation()
     assert isinstance(chain, Derivation)

@@ -90,6 +90,7 @@ def address(tmp_path_factory):
         process.communicate(timeout=300)
 
 
+@pytest.mark.ci
 def test_the_server_listens_on_this_machine_alone(address):
     assert b"bokeh" in urllib.request.urlopen(address, timeout=300).read().lower()
 

@@ -68,6 +68,7 @@ def test_simulation_agrees_without_regularisation(samples, exponent):
 @pytest.mark.parametrize(
     "variance", ["exact", *(pytest.param(v, marks=pytest.mark.slow) for v in ("beta", "posterior"))]
 )
+@pytest.mark.ci
 def test_generated_points_have_the_predicted_divergence(variance):
     problem = build(
         {"samples": 200, "runs": 24, "tau": []}, dimension=20, samples=40, regularisation=0.1, steps=40, variance=variance,

@@ -21,6 +21,7 @@ def agg():
 
 
 @pytest.mark.parametrize("name", ["mixture-path", "mixture-error", "mixture-plane", "mixture-convergence"])
+@pytest.mark.ci
 def test_quick_figures(name):
     check(FIGURES[name](True))
 
