@@ -180,7 +180,7 @@ def _fill(i: int, decades: float, mirrored: bool, nodes: Nodes, room: Room) -> i
     # The shifted nodes reach farther: a ball that is too small shows too.
     cut = nodes.law[CUT] * math.sqrt(max(1.0, decades / nodes.law[DECADES])) + (0.5 if shifted else 0.0)
     order, L = _conditional(i, room), room.conditional[i]
-    n = L.shape[0]
+    n, found, masses, means, breaks = L.shape[0], nodes.z, nodes.w, room.mean, room.breaks
     most = 2 * max(outer.shape[2], inner.shape[2]) if split else AXIS
     z, w, at_node = np.empty((n, most)), np.empty((n, most)), np.empty(n)
     number, place, weight, square = np.zeros(n, np.int64), np.zeros(n, np.int64), np.ones(n + 1), np.zeros(n + 1)
@@ -194,10 +194,10 @@ def _fill(i: int, decades: float, mirrored: bool, nodes: Nodes, room: Room) -> i
                 z[level, 0], w[level, 0] = 0.0, 1.0
                 number[level] = 1
             elif split:
-                mean = room.mean[i, at]
+                mean = means[i, at]
                 for k in range(level):
                     mean += L[at, k] * at_node[k]
-                t = (room.breaks[i, at] - mean) / s
+                t = (breaks[i, at] - mean) / s
                 negligible = pruned / max(weight[level], 1e-300)
                 number[level] = split_axis(t, inner if level == n - 1 else outer, negligible, z[level], w[level])
             else:
@@ -223,11 +223,11 @@ def _fill(i: int, decades: float, mirrored: bool, nodes: Nodes, room: Room) -> i
             level += 1
             fresh = True
             continue
-        if count == nodes.w.shape[0]:
+        if count == masses.shape[0]:
             return -1
         for k in range(n):
-            nodes.z[count, k] = at_node[k]
-        nodes.w[count] = weight[n]
+            found[count, k] = at_node[k]
+        masses[count] = weight[n]
         count += 1
         fresh = False
     return count
@@ -240,7 +240,7 @@ def conditioned_nodes(i: int, mirrored: bool, nodes: Nodes, room: Room) -> int:
     ``mirrored``: the fields have no mean and nothing has another centre; half of the nodes, with both their weights, are enough then for
     what is even.
     """
-    mode, decades = nodes.mode, nodes.law[DECADES] * nodes.law[REFINED]
+    mode, masses, decades = nodes.mode, nodes.w, nodes.law[DECADES] * nodes.law[REFINED]
     count = _fill(i, decades, mirrored, nodes, room)
     while count < 0:
         # No room: the caller is told, and the check of the nodes says how wrong that is.
@@ -249,9 +249,9 @@ def conditioned_nodes(i: int, mirrored: bool, nodes: Nodes, room: Room) -> int:
         count = _fill(i, decades, mirrored, nodes, room)
     total = 0.0
     for k in range(count):
-        total += nodes.w[k]
+        total += masses[k]
     for k in range(count):
-        nodes.w[k] /= total
+        masses[k] /= total
     mode[USED] = max(mode[USED], count)
     if mode[KIND] != ORTHANT:
         # What the table of a lattice held is gone.
