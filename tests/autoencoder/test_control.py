@@ -65,6 +65,7 @@ def test_the_skip_connection_has_its_closed_form(searching) -> None:
     np.testing.assert_allclose(found["training.times"], [(1 - kept) / kappa], rtol=1e-8)
 
 
+@pytest.mark.ci
 def test_the_time_to_reach_a_cosine(searching, reference) -> None:
     """n/d, and dT/dη; at the best constant η it is zero."""
     at, best = (

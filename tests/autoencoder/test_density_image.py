@@ -153,6 +153,7 @@ STATED = {
 
 
 @pytest.mark.parametrize("name", STATED)
+@pytest.mark.ci
 def test_stated_errors_cover_the_true_ones(name):
     """Against midpoints of equal shares of the starting points carried by plain numpy, good to 2e-5 (two units: 1.5e-4) in mass."""
     keys, function = STATED[name]

@@ -199,6 +199,7 @@ QUICK = ("leaky ramp", "hard tanh", "silu")
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in FAMILIES])
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["two", "every"])
+@pytest.mark.ci
 def test_spellings_give_the_integral_of_the_definition(name, every):
     """The first in SymPy and the last in a file; or all of them."""
     phi, slope, breaks, spellings, texts = FAMILIES[name]

@@ -139,6 +139,7 @@ def test_answer_depends_on_no_chunk_and_no_worker():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("order", [None, "permutation"])
+@pytest.mark.ci
 def test_resume_is_bit_for_bit(tmp_path, dtype, order):
     options = {} if order is None else dict(data=np.random.default_rng(0).standard_normal((37, 200)), data_order=order)
     problem = three_clusters(200, dtype=dtype, batch=2, **options)

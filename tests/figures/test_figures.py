@@ -187,6 +187,7 @@ def test_bad_input_is_one_line(gallery, tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 3
 
 
+@pytest.mark.ci
 def test_real_figures_are_found_and_drawn(tmp_path, capsys):
     names = command.discover()
     assert {"linear-spectra", "mixture-path", "one-step-error", "smoothing-scores"} <= set(names)
