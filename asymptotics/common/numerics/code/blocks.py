@@ -125,13 +125,14 @@ class Block:
     @cached_property
     def _words(self) -> np.ndarray:
         """Address and lengths of every array."""
-        words: list[int] = []
-        for (name, kind), number in zip(self._numba_type_.arrays.items(), self._numbers, strict=True):
-            array = getattr(self, name)
-            if not (array.dtype == number and array.ndim == kind.ndim and array.flags.c_contiguous):
-                raise TypeError(f"{name}: is {array.dtype} {array.shape}, must be {kind}")
-            words += (_address(array), *array.shape)
-        return np.array(words, dtype=np.int64)
+        arrays = self._numba_type_.arrays
+        return np.array([word for name in arrays for word in self._words_of(name)], dtype=np.int64)
+
+    def _words_of(self, name: str) -> tuple[int, ...]:
+        kind, array = self._numba_type_.arrays[name], getattr(self, name)
+        if not (array.dtype.name == kind.dtype.name and array.ndim == kind.ndim and array.flags.c_contiguous):
+            raise TypeError(f"{name}: is {array.dtype} {array.shape}, must be {kind}")
+        return _address(array), *array.shape
 
     @cached_property
     def address(self) -> int:
@@ -140,7 +141,15 @@ class Block:
 
     def replaced(self, **arrays: np.ndarray) -> Self:
         """The same with other arrays."""
-        return dataclasses.replace(self, **arrays)
+        new = dataclasses.replace(self, **arrays)
+        if "_words" in self.__dict__:
+            words = self._words.copy()
+            for name in arrays:
+                place = self._numba_type_.places[name]
+                of = new._words_of(name)
+                words[place : place + len(of)] = of
+            new.__dict__["_words"] = words
+        return new
 
     def __reduce__(self) -> tuple[Any, ...]:
         # (Addresses are those of this process.)
