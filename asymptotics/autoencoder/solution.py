@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .equations.training_path.path import TrainingPath, held
+from .equations.training_path.later import held
+from .equations.training_path.path import TrainingPath
+from .generated.reported import Reported
 
 
 @dataclass(frozen=True)
@@ -16,17 +18,16 @@ class OrderParameterPath(TrainingPath):
 
     Attributes are those of `asymptotics.autoencoder.equations.training_path.path.TrainingPath`, and:
 
-    generated : dict, optional
-        With ``solve(generated=True)``: the law that ``sampling.network`` generates at the last τ, in the reference directions
-        (``tau``, ``mean``, ``covariance``, ``levels``, ``quantiles`` (K, levels)), or why there is none (``reason``).
+    generated : Reported, optional
+        With ``solve(generated=True)``: the law that ``sampling.network`` generates at the last τ, or why there is none.
     """
 
-    generated: dict[str, Any] | None = None
+    generated: Reported | None = None
 
     def to_json(self) -> dict[str, Any]:
         fields = super().to_json()
         if self.generated is not None:
-            reason = self.generated.get("reason")
+            reason = self.generated.reason
             fields["generated"] = self.generated if reason is None else None
             if reason is not None:
                 fields["generated_reason"] = reason

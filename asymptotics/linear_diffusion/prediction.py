@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..common.output.records import Recorded
+from ..common.output.records import Entries, Recorded
 from ..common.output.results import Result, dataframe, to_builtin
 from ..common.output.tables import numbers
 from .averaged.optimum import BestRegularisation
@@ -18,6 +18,20 @@ from .problem import OfProblem
 
 #: So many training times of the early-stopping curve are written out.
 SHOWN_TIMES = 12
+
+
+@dataclass(frozen=True)
+class Corrections(Entries):
+    """O(1) corrections of the losses at t, and at c > 0 of the log-determinant and the traces."""
+
+    train_loss: float
+    test_loss: float
+    log_det: float | None = None
+    trace_inverse: float | None = None
+    trace_inverse_squared: float | None = None
+    trace_sigma_inverse: float | None = None
+    trace_sigma_inverse_squared: float | None = None
+    trace_empirical_inverse_squared: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,7 @@ class Averages(OfProblem, Recorded):
         Tr Σ(Σ₀+c)⁻¹, Tr Σ(Σ₀+c)⁻².
     trace_empirical_inverse_squared, gap_trace : float or None
         Tr Σ₀(Σ₀+c)⁻², Tr (Σ−Σ₀)(Σ₀+c)⁻².
-    corrections : dict
-        O(1) corrections of the log-determinant, the traces, the losses at t; empty at c = 0 but for the losses.
+    corrections : Corrections
     optimal_regularisation : BestRegularisation
     stopping : Stopping
     cosine_models, cosine_truth : float
@@ -107,7 +120,7 @@ class Averages(OfProblem, Recorded):
     trace_sigma_inverse_squared: float | None
     trace_empirical_inverse_squared: float | None
     gap_trace: float | None
-    corrections: dict[str, float]
+    corrections: Corrections
     optimal_regularisation: BestRegularisation
     stopping: Stopping
     cosine_models: float

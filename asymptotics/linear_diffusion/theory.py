@@ -18,7 +18,7 @@ from .averaged.optimum import BestRegularisation, optimal_regularisation
 from .averaged.training import Curves, Optimum, Stopping, averaged_training
 from .averaged.wishart import KlLimits, limits_per_dimension, wishart_averages
 from .diffusion.sampler import VARIANCES, Sampled, Variances, generated_mean, generated_variance
-from .prediction import Averages, Sweep
+from .prediction import Averages, Corrections, Sweep
 from .problem import Problem
 from .resolvents.corrections import finite_size_corrections
 from .resolvents.equivalents import critical_kappa, deterministic_equivalents, null_space_mass
@@ -87,7 +87,6 @@ def averaged(
     best = optimal_regularisation(values, big)
     notes = _kl_notes(spectrum.singular, d, big, c, best[1] is None)
     traces, extra = _traces(values, big, c, spectrum.singular, notes)
-    extra |= {"train_loss": float(losses[1, 0]), "test_loss": float(losses[1, 1])}
     curve = averaged_training(values, big, c, schedule, t)
     times = curve.grid() if tau is None else _non_negative("tau", tau)
     curves = curve.losses(times)
@@ -122,7 +121,7 @@ def averaged(
         kl_generated_target_corrected=divergences.generated_target_corrected,
         kl_target_generated_corrected=divergences.target_generated_corrected,
         kl_limits=KlLimits(limits[0], limits[1], gamma / 4),
-        corrections=extra,
+        corrections=Corrections(float(losses[1, 0]), float(losses[1, 1]), **extra),
         optimal_regularisation=BestRegularisation(*best),
         stopping=Stopping(
             times.tolist(),

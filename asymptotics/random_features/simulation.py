@@ -10,7 +10,7 @@ from typing import Any, ClassVar, overload
 import numpy as np
 
 from ..common.input.checks import choice
-from ..common.output.ensemble import standard_error
+from ..common.output.ensemble import PerRun
 from ..common.output.results import Result, dataframe
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import rows_of_runs, spawn
@@ -85,7 +85,7 @@ def one_run(seed: np.random.SeedSequence, problem: Problem) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Runs(OfProblem, Result):
+class Runs(OfProblem, PerRun, Result):
     """Losses of trained networks over independent draws of weights and data.
 
     Parameters
@@ -128,14 +128,6 @@ class Runs(OfProblem, Result):
         weights = extrapolation(list(self.sizes)) if extrapolated else np.eye(len(self.sizes))[0]
         found: np.ndarray = np.einsum("k,rk...->r...", weights, getattr(self, name))
         return found
-
-    def mean(self, name: str, *, extrapolated: bool = True) -> np.ndarray:
-        """Mean over runs."""
-        return np.asarray(self.values(name, extrapolated=extrapolated).mean(axis=0))
-
-    def sem(self, name: str, *, extrapolated: bool = True) -> np.ndarray:
-        """Standard error of the mean."""
-        return standard_error(self.values(name, extrapolated=extrapolated))
 
     def to_json(self) -> dict[str, Any]:
         names = (*LOSSES, "ridge")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...common.numerics.code.compiled import njit
 from ..equations.derivative.coefficients import Coefficients
-from ..kernels.shared.assembly import along_centres, along_vectors
+from ..kernels.shared.assembly import along_vectors
 from ..model.training.optimiser import Average, LinearMap
 from .worths import Worths
 
@@ -15,142 +15,100 @@ Passed = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 @njit(cache=True, nogil=True)
-def _assembly_adjoint(
+def _product(out: np.ndarray, x: np.ndarray, z: np.ndarray) -> None:
+    """``out`` += x z; like the other two for small matrices."""
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            value = 0.0
+            for j in range(x.shape[1]):
+                value += x[i, j] * z[j, k]
+            out[i, k] += value
+
+
+@njit(cache=True, nogil=True)
+def _from_left(out: np.ndarray, x: np.ndarray, z: np.ndarray) -> None:
+    """``out`` += xᵀ z."""
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            value = 0.0
+            for j in range(x.shape[0]):
+                value += x[j, i] * z[j, k]
+            out[i, k] += value
+
+
+@njit(cache=True, nogil=True)
+def _from_right(out: np.ndarray, x: np.ndarray, z: np.ndarray) -> None:
+    """``out`` += x zᵀ."""
+    for i in range(out.shape[0]):
+        for k in range(out.shape[1]):
+            value = 0.0
+            for j in range(x.shape[1]):
+                value += x[i, j] * z[k, j]
+            out[i, k] += value
+
+
+@njit(cache=True, nogil=True)
+def _of_atoms(
     A: np.ndarray,
     B: np.ndarray,
     N: np.ndarray,
     pi: np.ndarray,
-    c: np.ndarray,
     t: np.ndarray,
-    mass: np.ndarray,
-    eta: float,
+    strength: np.ndarray,
+    mean: np.ndarray,
     theta: np.ndarray,
     q: np.ndarray,
     R: np.ndarray,
     L: np.ndarray,
+    weighted: np.ndarray,
     bar_dtheta: np.ndarray,
     bar_dq: np.ndarray,
     bar_theta: np.ndarray,
     bar_q: np.ndarray,
-    bar_A: np.ndarray,
     bar_B: np.ndarray,
     bar_N: np.ndarray,
     bar_R: np.ndarray,
     bar_L: np.ndarray,
-    by_eta: np.ndarray,
-    by_mass: np.ndarray,
-    by_pi: np.ndarray,
+    bar_mean: np.ndarray,
+    bar_weighted: np.ndarray,
     by_t: np.ndarray,
-    by_c: np.ndarray,
+    by_strength: np.ndarray,
 ) -> None:
-    """See `assembly_adjoint`; adds to all that begins with ``bar_theta``."""
+    """See `assembly_adjoint`, with the symmetric ``bar_dq``, strength 2η p_s and π_g A_g; adds to all from ``bar_theta`` on."""
     S, P, K = theta.shape
-    C, p = A.shape
-    weighted = np.empty((C, p))
-    bar_weighted = np.zeros((C, p))
-    for g in range(C):
-        for a in range(p):
-            weighted[g, a] = pi[g] * A[g, a]
-    mean, bar_mean = np.empty((p, K)), np.zeros((p, K))
-    along_centres(A, pi, c, mean)
+    p = A.shape[1]
     D, Y = np.empty((p, K)), np.empty((p, P))
-    G, RN = np.empty((P, P)), np.empty((P, p))
-    bar_D, bar_Y = np.empty((p, K)), np.empty((p, P))
     for s in range(S):
         along_vectors(s, A, B, pi, t, mean, theta, q, D, Y)
-        for a in range(P):
-            for b in range(P):
-                G[a, b] = bar_dq[s, a, b] + bar_dq[s, b, a]
-        for a in range(p):
-            for k in range(K):
-                value = 0.0
-                for b in range(P):
-                    value += R[b, a] * bar_dtheta[s, b, k]
-                bar_D[a, k] = value
-            for b in range(P):
-                value = 0.0
-                for e in range(P):
-                    value += R[e, a] * G[e, b]
-                bar_Y[a, b] = value
+        bar_D, bar_Y, bar_S = np.zeros((p, K)), np.zeros((p, P)), np.zeros((p, P))
+        _from_left(bar_D, R, bar_dtheta[s])
+        _from_left(bar_Y, R, bar_dq[s])
         # noise: 2η p_s R N Rᵀ
-        strength = 2.0 * eta * mass[s]
+        RN, GRN = np.zeros((P, p)), np.zeros((P, p))
+        _product(RN, R, N[s])
+        _product(GRN, bar_dq[s], RN)
         for a in range(P):
             for e in range(p):
-                value = 0.0
-                for f in range(p):
-                    value += R[a, f] * N[s, f, e]
-                RN[a, e] = value
-        total = 0.0
-        for a in range(P):
-            for b in range(P):
-                for e in range(p):
-                    total += 0.5 * G[a, b] * RN[a, e] * R[b, e]
-                    bar_R[a, e] += strength * G[a, b] * RN[b, e]
-        by_eta[0] += 2.0 * mass[s] * total
-        by_mass[s] += 2.0 * eta * total
-        for e in range(p):
-            for f in range(p):
-                value = 0.0
-                for a in range(P):
-                    value += bar_Y[e, a] * R[a, f]
-                bar_N[s, e, f] += 0.5 * strength * value
-        for a in range(P):
-            for e in range(p):
-                value = 0.0
-                for k in range(K):
-                    value += bar_dtheta[s, a, k] * D[e, k]
-                for b in range(P):
-                    value += G[a, b] * Y[e, b]
-                bar_R[a, e] += value
-            for e in range(P):
-                value = 0.0
-                for k in range(K):
-                    value += bar_dtheta[s, a, k] * theta[s, e, k]
-                for b in range(P):
-                    value += G[a, b] * q[s, e, b]
-                bar_L[a, e] += value
-        for e in range(P):
-            for k in range(K):
-                value = 0.0
-                for a in range(P):
-                    value += L[a, e] * bar_dtheta[s, a, k]
-                for a in range(p):
-                    value += bar_Y[a, e] * mean[a, k]
-                bar_theta[s, e, k] += value
-            for b in range(P):
-                value = 0.0
-                for a in range(P):
-                    value += L[a, e] * G[a, b]
-                bar_q[s, e, b] += value
-        for a in range(p):
-            for e in range(p):
-                value = 0.0
-                for k in range(K):
-                    value += bar_D[a, k] * theta[s, e, k]
-                for b in range(P):
-                    value += bar_Y[a, b] * q[s, e, b]
-                bar_B[s, a, e] += value
-                for k in range(K):
-                    bar_theta[s, e, k] += B[s, a, e] * bar_D[a, k]
-                for b in range(P):
-                    bar_q[s, e, b] += B[s, a, e] * bar_Y[a, b]
-            for k in range(K):
-                value = 0.0
-                for b in range(P):
-                    value += bar_Y[a, b] * theta[s, b, k]
-                bar_mean[a, k] += value
-        for g in range(C):
-            for a in range(p):
-                for k in range(K):
-                    bar_weighted[g, a] += t[g, s, k] * bar_D[a, k]
-                    by_t[g, s, k] += weighted[g, a] * bar_D[a, k]
-    for g in range(C):
-        for a in range(p):
-            for k in range(K):
-                bar_weighted[g, a] += c[g, k] * bar_mean[a, k]
-                by_c[g, k] += weighted[g, a] * bar_mean[a, k]
-            by_pi[g] += A[g, a] * bar_weighted[g, a]
-            bar_A[g, a] += pi[g] * bar_weighted[g, a]
+                by_strength[s] += 0.5 * R[a, e] * GRN[a, e]
+                bar_R[a, e] += strength[s] * GRN[a, e]
+                bar_S[e, a] = 0.5 * strength[s] * bar_Y[e, a]
+        _product(bar_N[s], bar_S, R)
+        # dΘ = R D + L Θ, X = R Y + L q
+        _from_right(bar_R, bar_dtheta[s], D)
+        _from_right(bar_R, bar_dq[s], Y)
+        _from_right(bar_L, bar_dtheta[s], theta[s])
+        _from_right(bar_L, bar_dq[s], q[s])
+        _from_left(bar_theta[s], L, bar_dtheta[s])
+        _from_left(bar_q[s], L, bar_dq[s])
+        # D = Σ_g π_g A_g t_gᵀ + B Θ, Y = Σ_g π_g A_g (c_gᵀ Θᵀ) + B q
+        _from_right(bar_B[s], bar_D, theta[s, :p])
+        _from_right(bar_B[s], bar_Y, q[s, :p])
+        _from_left(bar_theta[s, :p], B[s], bar_D)
+        _from_left(bar_theta[s], bar_Y, mean)
+        _from_left(bar_q[s, :p], B[s], bar_Y)
+        _product(bar_mean, bar_Y, theta[s])
+        _from_right(bar_weighted, t[:, s], bar_D)
+        _product(by_t[:, s], weighted, bar_D)
 
 
 def assembly_adjoint(
@@ -168,13 +126,21 @@ def assembly_adjoint(
 
     dΘ = R D + L Θ, D = Σ_g π_g A_g t_gᵀ + B Θ; dq = X + Xᵀ + 2η p_s R N Rᵀ, X = R Y + L q, Y = Σ_g π_g A_g (c_gᵀ Θᵀ) + B q.
     """
-    out = [np.zeros_like(x) for x in (theta, q, *increments, R, L)]
-    _assembly_adjoint(
-        *increments, given.pi, given.c, given.t, given.mass, given.eta, theta, q, R, L, bar_dtheta, bar_dq, *out,
-        worths["eta"], worths["mass"], worths["pi"], worths["t"], worths["c"],
+    A, B, N = increments
+    strength, weighted = 2.0 * given.eta * given.mass, given.pi[:, None] * A
+    mean = weighted.T @ given.c
+    bar_theta, bar_q, bar_B, bar_N, bar_R, bar_L = (np.zeros_like(x) for x in (theta, q, B, N, R, L))
+    bar_mean, bar_weighted, by_strength = np.zeros_like(mean), np.zeros_like(weighted), np.zeros_like(strength)
+    _of_atoms(
+        A, B, N, given.pi, given.t, strength, mean, theta, q, R, L, weighted, bar_dtheta, bar_dq + bar_dq.swapaxes(1, 2),
+        bar_theta, bar_q, bar_B, bar_N, bar_R, bar_L, bar_mean, bar_weighted, worths["t"], by_strength,
     )  # fmt: skip
-    bar_theta, bar_q, bar_A, bar_B, bar_N, bar_R, bar_L = out
-    return bar_theta, bar_q, (bar_A, bar_B, bar_N), bar_R, bar_L
+    worths["eta"] += 2.0 * given.mass @ by_strength
+    worths["mass"] += 2.0 * given.eta * by_strength
+    bar_weighted += given.c @ bar_mean.T
+    worths["c"] += weighted @ bar_mean
+    worths["pi"] += np.sum(A * bar_weighted, axis=1)
+    return bar_theta, bar_q, (given.pi[:, None] * bar_weighted, bar_B, bar_N), bar_R, bar_L
 
 
 def optimiser_adjoint(

@@ -22,7 +22,7 @@ from .objectives.collapsed import Collapsed
 from .objectives.generated import OfGenerated
 from .objectives.trained import Hitting, Objective
 from .protocols.controls import Control, control_of, controls_of
-from .protocols.optimum import Optimum
+from .protocols.optimum import Best, Constant, Estimate, Optimum, Simulated
 from .protocols.pontryagin import Arcs, bang_bang, residual, switching
 from .protocols.protocol import Protocols
 from .protocols.search import constants, minimise, pieces, steady
@@ -131,12 +131,9 @@ def optimise(
         arcs = None
     check = Protocols(fine.finer(), wanted, chosen, samples, refine=2)
     optimum = _optimum(exact, check, u, best, arcs, ends)
-    constant = {
-        "value": unchanged.value,
-        "control": _plain(chosen, _parts(chosen, constant_u)),
-        "others": [{"value": x.value, "control": _plain(chosen, _parts(chosen, x.u))} for x in alone[1:]],
-    }
-    simulated: dict[str, Any] = {"constant": None, "optimum": None, "reason": "not asked for"}
+    others = [Constant(x.value, _plain(chosen, _parts(chosen, x.u))) for x in alone[1:]]
+    constant = Constant(unchanged.value, _plain(chosen, _parts(chosen, constant_u)), others)
+    simulated = Simulated(None, None, "not asked for")
     if not only_theory:
         simulated = _simulated(exact, make, u, constant_u, arcs, workers, progress)
     return Optimum(
@@ -184,15 +181,15 @@ def _plain(controls: Sequence[Control], values: Sequence[np.ndarray]) -> Any:
 
 def _optimum(
     exact: Protocols, check: Protocols, u: np.ndarray, best: Any, arcs: Arcs | None, ends: list[float]
-) -> dict[str, Any]:
-    """The fields of the best protocol."""
+) -> Best:
+    """The best protocol with what is known of it."""
     if arcs is not None:
         other, _ = _alone(check, arcs).switched(arcs.values, arcs.knots)
         control: Any = [exact.controls[0].plain(v) for v in arcs.values]
-        return {
-            "value": arcs.value, "control": control, "knots": arcs.knots.tolist(), "residual": arcs.residual, "starts": ends,
-            "switching": [], "bang_bang": True, "error": abs(other - arcs.value), "basis": "constant",
-        }  # fmt: skip
+        return Best(
+            value=arcs.value, control=control, knots=arcs.knots.tolist(), residual=arcs.residual, starts=ends,
+            switching=[], bang_bang=True, error=abs(other - arcs.value),
+        )  # fmt: skip
     parts = exact.split(u)
     if exact.varied:
         # Of a spline what it is at the ends of its pieces.
@@ -200,24 +197,16 @@ def _optimum(
     along = [[c.plain(v) for v in part] for c, part in zip(exact.controls, parts, strict=True)]
     slopes = [s.squeeze(-1).tolist() if s.shape[-1] == 1 else s.tolist() for s in switching(exact, best.gradient)]
     coefficients = [[c.plain(v) for v in part] for c, part in zip(exact.controls, exact.split(u), strict=True)]
-    keys = [c.key for c in exact.controls]
-    single = len(keys) == 1
-    return {
-        "value": best.value,
-        "control": along[0] if single else dict(zip(keys, along, strict=True)),
-        "knots": exact.knots().tolist(),
-        "residual": residual(exact, u, best.gradient, best.value),
-        "starts": ends,
-        "switching": slopes[0] if single else dict(zip(keys, slopes, strict=True)),
-        "bang_bang": False,
-        "error": abs(check(u).value - best.value),
-        "basis": exact.controls[0].basis,
-        **(
-            {"coefficients": coefficients[0] if single else dict(zip(keys, coefficients, strict=True))}
-            if exact.varied
-            else {}
-        ),
-    }
+
+    def by_key(values: list[Any]) -> Any:
+        return values[0] if len(values) == 1 else {c.key: v for c, v in zip(exact.controls, values, strict=True)}
+
+    return Best(
+        value=best.value, control=by_key(along), knots=exact.knots().tolist(),
+        residual=residual(exact, u, best.gradient, best.value), starts=ends, switching=by_key(slopes), bang_bang=False,
+        error=abs(check(u).value - best.value), basis=exact.controls[0].basis,
+        coefficients=by_key(coefficients) if exact.varied else None,
+    )  # fmt: skip
 
 
 def _alone(protocols: Protocols, arcs: Arcs) -> Protocols:
@@ -236,7 +225,7 @@ def _simulated(
     arcs: Arcs | None,
     workers: int | None,
     progress: bool | None,
-) -> dict[str, Any]:
+) -> Simulated:
     """Both protocols in R^d."""
     problem, why = exact.setting.problem, ""
     if problem.optimiser.moving:
@@ -246,9 +235,9 @@ def _simulated(
     if problem.training.moving and len(exact.knots()) > 2:
         why = f"{problem.training.moving[0].key} moves along the training too"
     if why:
-        return {"constant": None, "optimum": None, "reason": why}
+        return Simulated(None, None, why)
 
-    def carried_out(values: Sequence[np.ndarray], knots: np.ndarray, places: Sequence[np.ndarray]) -> dict[str, float]:
+    def carried_out(values: Sequence[np.ndarray], knots: np.ndarray, places: Sequence[np.ndarray]) -> Estimate:
         problems: list[Problem] = []
         for j in range(len(knots) - 1):
             changed: dict[str, Any] = {}
@@ -259,16 +248,16 @@ def _simulated(
 
     parts = [part[None] for part in _parts(exact.controls, constant)]
     ends = np.array([0.0, exact.horizon])
-    out = {"constant": carried_out(parts, ends, [np.zeros(1, dtype=int)] * len(parts))}
+    constant_in_space = carried_out(parts, ends, [np.zeros(1, dtype=int)] * len(parts))
     if arcs is not None:
-        out["optimum"] = carried_out([arcs.values], arcs.knots, [np.arange(len(arcs.values))])
+        optimum = carried_out([arcs.values], arcs.knots, [np.arange(len(arcs.values))])
     elif exact.varied:
         # Splines in short parts, each with the value of its middle.
         count = SHORT * max(3, *(c.pieces for c in exact.controls))
         knots = np.linspace(0.0, exact.horizon, count + 1)
         values = exact.along(exact.split(u), (np.arange(count) + 0.5) / count)
-        out["optimum"] = carried_out(values, knots, [np.arange(count)] * len(values))
+        optimum = carried_out(values, knots, [np.arange(count)] * len(values))
     else:
         knots = exact.knots()
-        out["optimum"] = carried_out(exact.split(u), knots, exact.places(knots))
-    return out
+        optimum = carried_out(exact.split(u), knots, exact.places(knots))
+    return Simulated(constant_in_space, optimum)

@@ -15,13 +15,13 @@ from ..control.result import Gradient
 def protocol(optimum: Optimum, axis: Axes) -> None:
     """The optimal controls against n/d as steps (splines as lines), the best constants as dashed lines."""
     keys = list(optimum.controls)
-    colour, spline = 0, optimum.optimum.get("basis") == "spline"
+    colour, spline = 0, optimum.optimum.basis == "spline"
     fine = np.linspace(0.0, optimum.horizon, 401)
     for key in keys:
-        values = np.asarray(optimum.optimum["control"][key] if len(keys) > 1 else optimum.optimum["control"])
-        constant = optimum.constant["control"][key] if len(keys) > 1 else optimum.constant["control"]
+        values = np.asarray(optimum.optimum.control[key] if len(keys) > 1 else optimum.optimum.control)
+        constant = optimum.constant.control[key] if len(keys) > 1 else optimum.constant.control
         values = values.reshape(len(values), -1)
-        knots = np.asarray(optimum.optimum["knots"])
+        knots = np.asarray(optimum.optimum.knots)
         ends = knots if len(knots) == len(values) + 1 else np.linspace(0, optimum.horizon, len(values) + 1)
         for k, column in enumerate(values.T):
             name = key.removeprefix("training.") + (f"[{k}]" if values.shape[1] > 1 else "")

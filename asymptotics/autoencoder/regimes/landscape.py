@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from ...common.numerics.quadrature.expectations import Rule
+from ...common.output.records import Entries
 from .sde.fields import Fields
 from .sde.kolmogorov import law_at_stop
 from .sde.paths import Stepping
@@ -27,6 +28,25 @@ LINE, POINTS = 20_001, 2**14
 STEPS, REST, SAME = 4000, 1e-7, 1e-3
 #: Fields beyond this many times their size have no place to rest.
 LOST = 1e3
+
+
+@dataclass(frozen=True)
+class Mode(Entries):
+    """A minimum of the landscape.
+
+    Attributes
+    ----------
+    place : list of float
+        Its K coordinates.
+    cluster : int
+        Of the nearest centroid.
+    weight : float
+        Of its basin.
+    """
+
+    place: list[float]
+    cluster: int
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +75,11 @@ class Landscape:
     clusters: np.ndarray
     lost: float
     gradient: bool
+
+    def modes(self) -> list[Mode]:
+        """Its minima, one by one."""
+        found = zip(self.places.tolist(), self.clusters.tolist(), self.weights.tolist(), strict=True)
+        return [Mode(*one) for one in found]
 
 
 def nearest(places: np.ndarray, centroids: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from ...common.output.verdict import Verdict
 from ..model.problem import Problem
 from ..solution import OrderParameterPath
 from .clusters import Curve
+from .landscape import Mode
 
 
 def line_value(times: list[float]) -> float | list[float] | None:
@@ -39,9 +40,8 @@ class Regimes(Recorded):
     points : (n, encoders)
         The point at the start of sampling that t_B and t_c belong to (NaN: there is none): z = 0 where it rests, else the drift's
         fixed point that is stable there. t_S belongs to the learned score's zero, which starts at z = 0.
-    modes : list of list of dict
-        Per τ the minima of the landscape: ``place`` (K coordinates), ``cluster`` (of the nearest centroid), ``weight`` (of
-        its basin).
+    modes : list of list of Mode
+        Per τ the minima of the landscape.
     gradient : (n,)
         Whether the flow is a gradient flow.
     training_bifurcations : (m,)
@@ -61,7 +61,7 @@ class Regimes(Recorded):
     t_drift: list[list[float]]
     symmetric: np.ndarray
     points: np.ndarray
-    modes: list[list[dict[str, Any]]]
+    modes: list[list[Mode]]
     gradient: np.ndarray
     training_bifurcations: np.ndarray
     exact_t_score: list[float]
@@ -129,8 +129,8 @@ class Regimes(Recorded):
         lines.append(f"exact score of the target: t_S = {shown(self.exact_t_score)}")
         lines.append(f"bifurcations in training: tau = {shown(list(self.training_bifurcations))}")
         for mode in self.modes[-1]:
-            place = " ".join(f"{x:z.4f}" for x in mode["place"])
-            lines.append(f"  mode at ({place}), cluster {mode['cluster'] + 1}, weight {mode['weight']:z.4f}")
+            place = " ".join(f"{x:z.4f}" for x in mode.place)
+            lines.append(f"  mode at ({place}), cluster {mode.cluster + 1}, weight {mode.weight:z.4f}")
         for name, curve in (("clones", self.clones), ("U-turns", self.uturns)):
             if curve is not None:
                 for t, phi, sem, exact in zip(curve.t, curve.phi, curve.sem, curve.exact, strict=True):

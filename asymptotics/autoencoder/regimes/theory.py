@@ -119,7 +119,7 @@ def regimes(
         t_drift=lines["t_drift"],
         symmetric=np.array([f.odd for f, _, _ in rows]),
         points=np.array([point.places[0] if point.exists else np.full(f.n, np.nan) for f, point, _ in rows]),
-        modes=[_modes(ground) for _, _, ground in rows],
+        modes=[ground.modes() for _, _, ground in rows],
         gradient=np.array([ground.gradient for _, _, ground in rows]),
         training_bifurcations=training_bifurcations(path, problem, kernels),
         exact_t_score=exact.score_times(problem, last.weights),
@@ -136,13 +136,6 @@ def regimes(
         problem, float(taus[-1]), times, pairs, chosen, workers=workers, progress=progress, checkpoint=checkpoint
     )
     return replace(found, simulation=runs, verdict=compare_clusters(found, runs))
-
-
-def _modes(ground: Landscape) -> list[dict[str, Any]]:
-    return [
-        {"place": [float(x) for x in place], "cluster": int(cluster), "weight": float(weight)}
-        for place, cluster, weight in zip(ground.places, ground.clusters, ground.weights, strict=True)
-    ]
 
 
 def _with_times(text: str, times: list[float], of: int) -> str:

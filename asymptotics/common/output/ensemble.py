@@ -79,19 +79,23 @@ class Ensemble:
 
 
 class PerRun:
-    """Mix-in of a result whose arrays have a row a run."""
+    """Mix-in of a result whose arrays have a row a run; what else `values` takes, its statistics take too."""
 
     def values(self, name: str) -> np.ndarray:
         """A quantity of every run, (runs, ...)."""
         return np.asarray(getattr(self, name))
 
-    def mean(self, name: str) -> np.ndarray:
+    def mean(self, name: str, *of: bool, **named: bool) -> np.ndarray:
         """Mean over runs."""
-        return np.asarray(self.values(name).mean(axis=0))
+        return np.asarray(self.values(name, *of, **named).mean(axis=0))
 
-    def sem(self, name: str) -> np.ndarray:
+    def std(self, name: str, *of: bool, **named: bool) -> np.ndarray:
+        """Standard deviation over runs; NaN of a single run."""
+        return spread(self.values(name, *of, **named))
+
+    def sem(self, name: str, *of: bool, **named: bool) -> np.ndarray:
         """Standard error of the mean over runs; NaN of a single run."""
-        return standard_error(self.values(name))
+        return standard_error(self.values(name, *of, **named))
 
 
 class ByName(Mapping[str, Any]):
@@ -100,11 +104,11 @@ class ByName(Mapping[str, Any]):
     As the mapping that it was until 0.2 it warns.
     """
 
-    def __init__(self, statistic: Callable[[str], np.ndarray], names: Sequence[str]) -> None:
+    def __init__(self, statistic: Callable[..., np.ndarray], names: Sequence[str]) -> None:
         self.statistic, self.names = statistic, names
 
-    def __call__(self, name: str) -> np.ndarray:
-        return self.statistic(name)
+    def __call__(self, name: str, *of: bool, **named: bool) -> np.ndarray:
+        return self.statistic(name, *of, **named)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name not in self.names:
@@ -140,7 +144,7 @@ class Measured:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ensembles(Result):
+class Ensembles(PerRun, Result):
     """Runs at dimension d and, where the experiment has one, a companion ensemble at a lower dimension (else without runs).
 
     The companion is what the experiment itself says about its bias in 1/d. Stored is every array by its name, those of the
@@ -182,18 +186,6 @@ class Ensembles(Result):
     def values(self, name: str, low: bool = False) -> np.ndarray:
         """A quantity of every run, (runs, ...); ``low``: of the companion ensemble."""
         return (self.low if low else self.main)[name.removesuffix("_")]
-
-    def mean(self, name: str, low: bool = False) -> np.ndarray:
-        """Mean over runs."""
-        return (self.low if low else self.main).mean(name)
-
-    def std(self, name: str, low: bool = False) -> np.ndarray:
-        """Standard deviation over runs."""
-        return (self.low if low else self.main).std(name)
-
-    def sem(self, name: str, low: bool = False) -> np.ndarray:
-        """Standard error of the mean over runs."""
-        return (self.low if low else self.main).sem(name)
 
     def take(self, main: slice, low: slice | None = None) -> Self:
         """Some of the runs; of the companion all, or some of it."""

@@ -52,10 +52,12 @@ def escapes(quick: bool) -> Drawing:
             ("chain", dimensions, laws, {"color": COLOURS[1], "label": "exact chain"}),
             ("simulation", full_dimensions, trained, {"color": COLOURS[2], "mfc": "white", "label": "SGD in $R^d$"}),
         ):
-            mean, sem, std = (np.array([law.measured[name][key] for law in found]) for key in ("mean", "sem", "std"))
+            mean, sem, std = (
+                np.array([getattr(getattr(law.measured, name), key) for law in found]) for key in ("mean", "sem", "std")
+            )
             points(ax, ds, mean, sem, **mark)
             data |= {f"d_{name}": np.array(ds), name: np.stack([mean, sem, std])}
-            runs = np.array([law.measured[name]["runs"] for law in found])
+            runs = np.array([getattr(law.measured, name).runs for law in found])
             scores += [
                 (d, (m - law.mean) / (law.std / np.sqrt(n))) for d, m, law, n in zip(ds, mean, found, runs, strict=True)
             ]

@@ -47,8 +47,8 @@ def landscape(quick: bool) -> Drawing:
     data = {"tau": found.tau, "kappa": found.kappa, "training_bifurcations": found.training_bifurcations}
     for k, modes in enumerate(found.modes):
         data |= {
-            f"places_{k}": np.array([m["place"] for m in modes]),
-            f"weights_{k}": np.array([m["weight"] for m in modes]),
+            f"places_{k}": np.array([m.place for m in modes]),
+            f"weights_{k}": np.array([m.weight for m in modes]),
         }
     known = np.array([0.319215, 0.500695])
     off = np.max(np.abs(found.training_bifurcations - known))

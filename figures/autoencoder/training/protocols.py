@@ -20,8 +20,8 @@ SOURCE = (
 
 def _steps(found: Any) -> tuple[np.ndarray, np.ndarray]:
     """Values (pieces, entries) of the optimal control, and its knots in n/d."""
-    values = np.asarray(found.optimum["control"], dtype=np.float64)
-    return values.reshape(len(values), -1), np.asarray(found.optimum["knots"])
+    values = np.asarray(found.optimum.control, dtype=np.float64)
+    return values.reshape(len(values), -1), np.asarray(found.optimum.knots)
 
 
 def _table(knots: np.ndarray, values: np.ndarray) -> list[list[Any]]:
@@ -34,17 +34,17 @@ def _table(knots: np.ndarray, values: np.ndarray) -> list[list[Any]]:
 
 def _gain(found: Any) -> str:
     """How near the gain in R^d is to that of theory."""
-    theory = found.constant["value"] - found.optimum["value"]
-    constant, best = found.simulated["constant"], found.simulated["optimum"]
-    error = np.hypot(constant["sem"], best["sem"])
-    return f"gain {theory:.5f} by theory, {constant['mean'] - best['mean']:.5f} ± {error:.5f} in R^d"
+    theory = found.constant.value - found.optimum.value
+    constant, best = found.simulated.constant, found.simulated.optimum
+    error = np.hypot(constant.sem, best.sem)
+    return f"gain {theory:.5f} by theory, {constant.mean - best.mean:.5f} ± {error:.5f} in R^d"
 
 
 def _ends(axis: Any, found: Any, x: float) -> None:
     """What both protocols end at in R^d."""
     for k, name in enumerate(("constant", "optimum")):
-        got = found.simulated[name]
-        points(axis, np.array([x]), np.array([got["mean"]]), np.array([got["sem"]]), color=COLOURS[k])
+        got = getattr(found.simulated, name)
+        points(axis, np.array([x]), np.array([got.mean]), np.array([got.sem]), color=COLOURS[k])
 
 
 def learning_rate(quick: bool) -> Drawing:
@@ -60,7 +60,7 @@ def learning_rate(quick: bool) -> Drawing:
     )
     values, knots = _steps(found)
     eta = exp.problem.training.learning_rate
-    constant = found.constant["control"]
+    constant = found.constant.control
     clock = 2 * eta * knots
     paths = {
         "constant": asy.solve(exp.replace({"training.schedule": f"{constant / eta!r}"})),
@@ -80,8 +80,8 @@ def learning_rate(quick: bool) -> Drawing:
             loss = path.loss_order_one(np.minimum(2 * eta * samples, path.tau_max))
             data[f"loss_{name}"] = loss
             axes[1].plot(samples, loss, color=COLOURS[k])
-            got = found.simulated[name]
-            data[f"simulated_{name}"] = np.array([got["mean"], got["sem"]])
+            got = getattr(found.simulated, name)
+            data[f"simulated_{name}"] = np.array([got.mean, got.sem])
         _ends(axes[1], found, found.horizon)
         axes[1].set(xlabel="$n/d$", ylabel="denoising loss of order one", yscale="log")
     return Drawing(
@@ -114,7 +114,7 @@ def curriculum(quick: bool) -> Drawing:
         figure, axes = plt.subplots(1, 2, figsize=(7.0, 2.8), layout="constrained")
         values, knots = _steps(level)
         data |= {"noise_level": 1 - values[:, 0], "noise_level_knots": knots}
-        axes[0].axhline(1 - level.constant["control"], color=COLOURS[0], label="best constant")
+        axes[0].axhline(1 - level.constant.control, color=COLOURS[0], label="best constant")
         axes[0].stairs(1 - values[:, 0], knots, baseline=None, color=COLOURS[1], label="optimum")
         axes[0].set(xlabel="$n/d$", ylabel=r"noise level $\Delta = 1 - t$")
         axes[0].legend()
@@ -122,7 +122,7 @@ def curriculum(quick: bool) -> Drawing:
         data |= {"probabilities": values, "probabilities_knots": knots}
         for k, t in enumerate((0.2, 0.5, 0.8)):
             axes[1].stairs(values[:, k], knots, baseline=None, color=COLOURS[k], label=f"$t = {t}$")
-            axes[1].axhline(found.constant["control"][k], color=COLOURS[k], linestyle="--", linewidth=0.8)
+            axes[1].axhline(found.constant.control[k], color=COLOURS[k], linestyle="--", linewidth=0.8)
         axes[1].set(xlabel="$n/d$", ylabel="probability of the time")
         axes[1].legend(loc="center left")
     switch = ", ".join(f"{x:.2f}" for x in knots[1:-1])

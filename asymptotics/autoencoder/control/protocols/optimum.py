@@ -9,12 +9,88 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....common.output.plain import printed
-from ....common.output.results import Result
+from ....common.output.records import Entries, Recorded
 from .basis import DEGREE, Basis
 
 
 @dataclass(frozen=True)
-class Optimum(Result):
+class Constant(Entries):
+    """A locally best constant.
+
+    Attributes
+    ----------
+    value : float
+        𝒥.
+    control : number or list
+        As in an experiment file; by key where there are several.
+    others : list of Constant, optional
+        Of the best one: further locally best constants.
+    """
+
+    value: float
+    control: Any
+    others: list[Constant] | None = None
+
+
+@dataclass(frozen=True)
+class Best(Entries):
+    """The best protocol.
+
+    Attributes
+    ----------
+    value : float
+        𝒥.
+    control : list
+        Piece by piece (by key where there are several); of splines what they are at the ends of their pieces.
+    knots : list of float
+        The pieces' ends in n/d.
+    residual : float
+        How far it is from stationary (`pontryagin.residual`).
+    starts : list of float
+        Where the searches from several starts ended on the coarsest pieces.
+    switching : list
+        ∂H/∂u on every piece.
+    bang_bang : bool
+        Whether the protocol is at its bounds and the knots are its switches.
+    error : float
+        What the value changes by with the next rule and half the steps.
+    basis : str
+        "constant" or "spline".
+    coefficients : list, optional
+        Of splines.
+    """
+
+    value: float
+    control: Any
+    knots: list[float]
+    residual: float
+    starts: list[float]
+    switching: Any
+    bang_bang: bool
+    error: float
+    basis: str = "constant"  # files of before splines do not say
+    coefficients: Any = None
+
+
+@dataclass(frozen=True)
+class Estimate(Entries):
+    """Mean and standard error over runs in R^d; not-a-number where a run did not end well, or there was one."""
+
+    mean: float
+    sem: float
+
+
+@dataclass(frozen=True)
+class Simulated(Entries):
+    """The best constant and the optimum in R^d; None where not simulated, and ``reason`` says why."""
+
+    constant: Estimate | None
+    optimum: Estimate | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Optimum(Recorded):
     """Optimal controls along a training of n/d samples.
 
     Attributes
@@ -24,16 +100,9 @@ class Optimum(Result):
         n/d.
     baseline : float
         𝒥 of the experiment as it is; None where that training diverges, or does not reach what is to be hit.
-    constant : dict
-        ``value``, ``control`` (by key where there are several) and ``others``, further locally best constants.
-    optimum : dict
-        ``value``; ``control``, piece by piece; ``knots``, the pieces' ends in n/d; ``residual`` (`pontryagin.residual`);
-        ``basis``, "constant" or "spline"; of splines ``coefficients``, and ``control`` is what they are at the ends of their pieces;
-        ``starts``, where the searches from several starts ended on the coarsest pieces; ``switching``, ∂H/∂u on every piece;
-        ``bang_bang``, whether the protocol is at its bounds and the knots are its switches; ``error``, what the value changes
-        by with the next rule and half the steps.
-    simulated : dict
-        ``constant`` and ``optimum``: ``mean`` and ``sem`` in R^d; None where not simulated, with ``reason``.
+    constant : Constant
+    optimum : Best
+    simulated : Simulated
     controls : dict
         Bounds by key.
     state : (n,)
@@ -46,9 +115,9 @@ class Optimum(Result):
     objective: str
     horizon: float
     baseline: float | None
-    constant: dict[str, Any]
-    optimum: dict[str, Any]
-    simulated: dict[str, Any]
+    constant: Constant
+    optimum: Best
+    simulated: Simulated
     controls: dict[str, Any]
     state: np.ndarray
     evaluations: int
@@ -57,15 +126,14 @@ class Optimum(Result):
     @property
     def gain(self) -> float:
         """Relative to the best constant."""
-        return 1 - self.optimum["value"] / self.constant["value"]
+        return 1 - self.optimum.value / self.constant.value
 
     def control(self, samples: ArrayLike, key: str | None = None) -> np.ndarray:
         """The optimal control at n/d (any shape); with several controls, of one key."""
-        # Results of 0.1 have no basis: they are constant on pieces.
-        spline = self.optimum.get("basis") == "spline"
-        values = self.optimum["coefficients" if spline else "control"]
+        spline = self.optimum.basis == "spline"
+        values = self.optimum.coefficients if spline else self.optimum.control
         values = np.asarray(values[key or next(iter(values))] if isinstance(values, dict) else values)
-        knots = self.optimum["knots"]
+        knots = self.optimum.knots
         x = np.asarray(samples, dtype=np.float64)
         if spline:
             share = np.clip(x / self.horizon, 0.0, 1.0)
@@ -92,24 +160,22 @@ class Optimum(Result):
         """Values and gains, and how sure they are."""
         best, of = self.optimum, self.constant
         keys = ", ".join(f"{key} in [{low:g}, {high:g}]" for key, (low, high, *_) in self.controls.items())
-        kind = "bang-bang" if best["bang_bang"] else f"{len(best['knots']) - 1} pieces"
-        if best.get("basis") == "spline":
+        kind = "bang-bang" if best.bang_bang else f"{len(best.knots) - 1} pieces"
+        if best.basis == "spline":
             kind = f"splines of {kind}"
         lines = [
             f"{self.objective} over n/d = {self.horizon:g}, controlled by {keys}",
             f"  as it is        {'does not end' if self.baseline is None else format(self.baseline, '.8g')}",
-            f"  best constant   {of['value']:z.8g}   at {_short(of['control'])}",
-            f"  optimum         {best['value']:z.8g}   {kind}, {100 * self.gain:z.3g} % below the best constant",
-            f"  stationary to {best['residual']:.1e} (relative), next rule changes it by {best['error']:.1e}; "
-            f"searches from {len(best['starts'])} starts ended at {', '.join(f'{x:z.6g}' for x in best['starts'])}",
+            f"  best constant   {of.value:z.8g}   at {_short(of.control)}",
+            f"  optimum         {best.value:z.8g}   {kind}, {100 * self.gain:z.3g} % below the best constant",
+            f"  stationary to {best.residual:.1e} (relative), next rule changes it by {best.error:.1e}; "
+            f"searches from {len(best.starts)} starts ended at {', '.join(f'{x:z.6g}' for x in best.starts)}",
         ]
-        if self.simulated["optimum"] is not None:
-            lines += [
-                f"  in R^d: {name:<8} {self.simulated[name]['mean']:z.6g} ± {self.simulated[name]['sem']:.2g}"
-                for name in ("constant", "optimum")
-            ]
-        else:
-            lines.append(f"  not simulated: {self.simulated['reason']}")
+        for name, found in (("constant", self.simulated.constant), ("optimum", self.simulated.optimum)):
+            if found is not None:
+                lines.append(f"  in R^d: {name:<8} {found.mean:z.6g} ± {found.sem:.2g}")
+        if self.simulated.optimum is None:
+            lines.append(f"  not simulated: {self.simulated.reason}")
         return "\n".join(lines)
 
 

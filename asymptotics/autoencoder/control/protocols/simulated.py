@@ -16,6 +16,7 @@ from ...process.training.setup import sgd_problem
 from ...process.training.sgd import prepare, train
 from ..objectives.trained import Hitting, Objective
 from ..setting import Setting
+from .optimum import Estimate
 
 #: Times of a run at which a cosine is looked at.
 LOOKS = 400
@@ -63,7 +64,7 @@ def simulate_protocol(
     *,
     workers: int | None = None,
     progress: bool | None = None,
-) -> dict[str, float]:
+) -> Estimate:
     """Mean and standard error of the objective over runs in R^d.
 
     Parameters
@@ -93,7 +94,7 @@ def simulate_protocol(
     finite = values[np.isfinite(values)]
     mean = float(values.mean()) if len(finite) == len(values) else float("nan")
     sem = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-    return {"mean": mean, "sem": sem}
+    return Estimate(mean, sem)
 
 
 def _value(setting: Setting, objective: Objective, one: dict[str, Any], per_sample: float) -> float:

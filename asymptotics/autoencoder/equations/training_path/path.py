@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,10 +13,12 @@ from ....common.input.checks import fail, number
 from ....common.numerics.flows.panels import lobatto, panel_of
 from ....common.numerics.flows.splines import monotone, spline
 from ....common.output.plain import printed
-from ....common.output.results import Result, dataframe, to_builtin
+from ....common.output.records import Recorded
+from ....common.output.results import dataframe, to_builtin
 from ...model.functions.table import is_table
 from ...model.problem import Problem
 from ..derivative.layout import Layout
+from .later import later
 from .loss_terms import averaged_unpredicted, quadratic
 from .plateaus import POINTS, Plateau, plateaus_of
 from .stability import Stability
@@ -33,62 +34,9 @@ def _moving(training: dict[str, Any]) -> bool:
     return said or any(is_table(x) for x in tables)
 
 
-_ASKED = threading.RLock()
-Path = TypeVar("Path")
-
-
-class Later:
-    """A field that may be given as a function: it is called when somebody asks.
-
-    Parameters
-    ----------
-    default : callable
-        Makes the field's default.
-    """
-
-    def __init__(self, default: Callable[[], Any]) -> None:
-        self.default = default
-
-    def __set_name__(self, kind: type, name: str) -> None:
-        self.place = f"_{name}"
-
-    def __get__(self, path: Any, kind: Any = None) -> Any:
-        if path is None:
-            return self.default()
-        found = path.__dict__[self.place]
-        if callable(found):
-            # One at a time: the functions of a path work in the same arrays.
-            with _ASKED:
-                found = path.__dict__[self.place]
-                if callable(found):
-                    found = path.__dict__[self.place] = found()
-        return found
-
-    def __set__(self, path: Any, value: Any) -> None:
-        path.__dict__[self.place] = value
-
-
-def later(*names: str) -> Callable[[type[Path]], type[Path]]:
-    """Decorator: fields without a default that are `Later` too."""
-
-    def made(kind: type[Path]) -> type[Path]:
-        for name in names:
-            each = Later(lambda: None)
-            each.__set_name__(kind, name)
-            setattr(kind, name, each)
-        return kind
-
-    return made
-
-
-def held(path: TrainingPath, name: str) -> Any:
-    """A field of a path, or the function that is to be called for it."""
-    return path.__dict__.get(f"_{name}", path.__dict__.get(name))
-
-
-@later("loss_bulk", "loss_potential", "experiment")
+@later("loss_bulk", "loss_potential", "experiment", "loss_unpredicted", "stability")
 @dataclass(frozen=True)
-class TrainingPath(Result):
+class TrainingPath(Recorded):
     """Solution of the order-parameter equations on [0, τ_max]; ``path(tau)`` gives `OrderParameters`.
 
     Attributes
@@ -163,8 +111,8 @@ class TrainingPath(Result):
     rule: str
     method: str
     experiment: dict[str, Any]
-    loss_unpredicted: Any = Later(lambda: None)
-    stability: Stability = Later(Stability)  # type: ignore[assignment]
+    loss_unpredicted: Any = None
+    stability: Stability = field(default_factory=Stability)
     shown: np.ndarray | None = None
     basis: int = 1
     averages: Any = ()

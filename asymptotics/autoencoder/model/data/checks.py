@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ....common.numerics.algebra.gram import COMPUTED
 
 #: What a user calls them.
 WEIGHTS, EIGENVALUES, MASSES = "target.weights", "target.eigenvalues", "target.masses"
-OVERLAPS, LABELS = "target.reference_overlaps", "target.labels"
+OVERLAPS, LABELS, CENTROIDS = "target.reference_overlaps", "target.labels", "target.centroids"
 
 
 def as_column(values: np.ndarray) -> str:
@@ -19,6 +20,23 @@ def as_column(values: np.ndarray) -> str:
     if values.ndim != 1 or not 0 < values.size <= 6:
         return ""
     return f" (did you mean {[[v] for v in values.tolist()]}?)"
+
+
+def checked_centroids(given: Any) -> np.ndarray:
+    """c, (clusters, K)."""
+    centroids = array(CENTROIDS, given)
+    if centroids.ndim != 2:
+        fail(CENTROIDS, given, f"one row of coordinates a cluster{as_column(centroids)}")
+    if not centroids.size:
+        fail(CENTROIDS, given, "at least one cluster with at least one coordinate")
+    return centroids
+
+
+def without_spectrum(given: Mapping[str, Any]) -> None:
+    """What a spectrum says is not said twice; arrays are those that an earlier pass made of it."""
+    for name, value in given.items():
+        if value is not None and not isinstance(value, np.ndarray):
+            raise InputError(f"target.{name}: must be left out where target.spectrum is given")
 
 
 def checked_weights(given: Any, clusters: int) -> np.ndarray:
@@ -57,7 +75,7 @@ def _rows(given: Any, masses: Any) -> np.ndarray:
     return values
 
 
-def checked_eigenvalues(given: Any, masses: Any, clusters: int) -> np.ndarray:
+def _eigenvalues(given: Any, masses: Any, clusters: int) -> np.ndarray:
     """ς_s(c) ≥ 0, (1 or clusters, atoms)."""
     values = _rows(given, masses)
     if len(values) not in (1, clusters) or values.shape[1] < 1:
@@ -68,7 +86,7 @@ def checked_eigenvalues(given: Any, masses: Any, clusters: int) -> np.ndarray:
     return values
 
 
-def checked_masses(given: Any, atoms: int) -> np.ndarray:
+def _masses(given: Any, atoms: int) -> np.ndarray:
     """p_s, (atoms,); of one atom it need not be said."""
     if given is None and atoms != 1:
         raise InputError(
@@ -81,7 +99,7 @@ def checked_masses(given: Any, atoms: int) -> np.ndarray:
     return masses
 
 
-def checked_overlaps(given: Any, masses: np.ndarray, directions: int) -> np.ndarray:
+def _overlaps(given: Any, masses: np.ndarray, directions: int) -> np.ndarray:
     """T(s), (atoms, K, K); directions spread evenly over the atoms where none are given."""
     overlaps = masses[:, None, None] * np.eye(directions) if given is None else given
     overlaps = array(OVERLAPS, overlaps, shape=(len(masses), directions, directions))
@@ -89,6 +107,14 @@ def checked_overlaps(given: Any, masses: np.ndarray, directions: int) -> np.ndar
     if asymmetric or np.any(np.linalg.eigvalsh(overlaps) < -COMPUTED):
         fail(OVERLAPS, given, "symmetric positive semi-definite for each atom")
     return overlaps
+
+
+def covariances(eigenvalues: Any, masses: Any, overlaps: Any, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Eigenvalues, masses and overlaps of (clusters, K) centroids."""
+    values = _eigenvalues(eigenvalues, masses, shape[0])
+    shares = _masses(masses, values.shape[1])
+    overlaps = _overlaps(overlaps, shares, shape[1])
+    return {"eigenvalues": values, "masses": shares / shares.sum(), "reference_overlaps": overlaps}
 
 
 def of_spectrum(name: str, spikes: int | None, directions: int) -> dict[str, Any]:

@@ -10,21 +10,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ....common.input.checks import InputError, array, boolean, fail
+from ....common.input.checks import InputError, boolean, fail
 from ....common.input.notation import Notation
 from ....common.input.settings import Settings
 from ....common.output.plotting import Drawn
-from .checks import (
-    as_column,
-    checked_eigenvalues,
-    checked_labels,
-    checked_masses,
-    checked_overlaps,
-    checked_weights,
-    of_spectrum,
-)
+from .checks import checked_centroids, checked_labels, checked_weights, covariances, of_spectrum, without_spectrum
 from .from_samples import measure, measure_table, warn_of
 from .samples import load_samples
+
+#: What a spectrum says.
+OF_SPECTRUM = ("eigenvalues", "masses", "reference_overlaps")
 
 
 @dataclass(frozen=True)
@@ -86,27 +81,16 @@ class GaussianMixture(Drawn, Settings):
     labels: Any = None
 
     def __post_init__(self) -> None:
-        centroids = array(self.key("centroids"), self.centroids)
-        if centroids.ndim != 2:
-            fail(self.key("centroids"), self.centroids, f"one row of coordinates a cluster{as_column(centroids)}")
-        clusters, K = centroids.shape
-        if clusters < 1 or K < 1:
-            fail(self.key("centroids"), self.centroids, "at least one cluster with at least one coordinate")
-        self.set(centroids=centroids, weights=checked_weights(self.weights, clusters))
-        self._check_labels(clusters)
+        centroids = checked_centroids(self.centroids)
+        self.set(centroids=centroids, weights=checked_weights(self.weights, len(centroids)))
+        self._check_labels(len(centroids))
         if self.spectrum is not None:
-            for other in ("eigenvalues", "masses", "reference_overlaps"):
-                # Arrays are those that an earlier pass made of the same spectrum.
-                if getattr(self, other) is not None and not isinstance(getattr(self, other), np.ndarray):
-                    raise InputError(f"{self.key(other)}: must be left out where {self.key('spectrum')} is given")
-            self.set(**of_spectrum(str(self.spectrum), self.spikes, K))
+            without_spectrum({name: getattr(self, name) for name in OF_SPECTRUM})
+            self.set(**of_spectrum(str(self.spectrum), self.spikes, centroids.shape[1]))
             return
         if self.spikes is not None:
             raise InputError(f"{self.key('spikes')}: must be left out where {self.key('spectrum')} is not given")
-        eigenvalues = checked_eigenvalues(self.eigenvalues, self.masses, clusters)
-        masses = checked_masses(self.masses, eigenvalues.shape[1])
-        overlaps = checked_overlaps(self.reference_overlaps, masses, K)
-        self.set(eigenvalues=eigenvalues, masses=masses / masses.sum(), reference_overlaps=overlaps)
+        self.set(**covariances(self.eigenvalues, self.masses, self.reference_overlaps, centroids.shape))
 
     @classmethod
     def from_samples(
@@ -175,11 +159,8 @@ class GaussianMixture(Drawn, Settings):
         return None if self.labels is None else np.asarray(self.labels)
 
     def to_table(self) -> dict[str, Any]:
-        table = super().to_table()
-        if self.spectrum is not None:
-            for derived in ("eigenvalues", "masses", "reference_overlaps"):
-                table.pop(derived)
-        return table
+        derived = () if self.spectrum is None else OF_SPECTRUM
+        return {name: value for name, value in super().to_table().items() if name not in derived}
 
     @property
     def clusters(self) -> int:

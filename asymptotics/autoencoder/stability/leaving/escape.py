@@ -20,16 +20,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....common.input.checks import integer, number
-from ....common.output.results import Result
+from ....common.output.records import Recorded
 from ....common.running.checkpoints import Checkpoint
 from ...model.problem import Problem
 from ..covered import FIXED, FLOW, live
-from .escape_law import LATE, LEVELS, effective, entries, grown, law_along, law_at_rest, statistics
+from .escape_law import LATE, LEVELS, Measured, Times, effective, entries, grown, law_along, law_at_rest
 from .saddle import saddle_of
 
 
 @dataclass(frozen=True)
-class Escape(Result):
+class Escape(Recorded):
     """The law of the time at which runs leave a saddle.
 
     Attributes
@@ -58,8 +58,8 @@ class Escape(Result):
         the noise of SGD alone.
     levels, quantiles : (n,)
         The law.
-    measured : dict
-        By "chain" and "simulation": mean, sem, std, runs, and how many had not escaped in time.
+    measured : Measured
+        Means and spreads of these.
     chain, simulation : (runs,)
         Measured escape times (not-a-number: not in time).
     """
@@ -80,7 +80,7 @@ class Escape(Result):
     quantiles: np.ndarray
     chain: np.ndarray
     simulation: np.ndarray
-    measured: dict[str, dict[str, float]]
+    measured: Measured
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._kept():
@@ -114,9 +114,9 @@ class Escape(Result):
             f"(C_eff = {self.effective:.6g}; 5 to 95 %: {self.quantile(0.05):.4f} to {self.quantile(0.95):.4f})",
         ]
         for name, found in self.measured.items():
-            late = f", {found['late']:.0f} not in time" if found["late"] else ""
+            late = f", {found.late:.0f} not in time" if found.late else ""
             lines.append(
-                f"{name}: {found['mean']:.4f} ± {found['sem']:.4f}, standard deviation {found['std']:.4f} ({found['runs']:.0f} runs{late})"
+                f"{name}: {found.mean:.4f} ± {found.sem:.4f}, standard deviation {found.std:.4f} ({found.runs:.0f} runs{late})"
             )
         return "\n".join(lines)
 
@@ -166,7 +166,7 @@ def escape(
     else:
         mean, std, quantiles = law_along(grown(saddle, d, threshold), d, threshold)
     found: dict[str, np.ndarray] = {}
-    measured: dict[str, dict[str, float]] = {}
+    measured: dict[str, Times] = {}
     for name, count in (
         ("chain", integer("chain", chain, at_least=0)),
         ("simulation", integer("full", full, at_least=0)),
@@ -178,10 +178,10 @@ def escape(
                 saddle, d, threshold, count, end, full=name == "simulation", workers=workers, progress=progress,
                 checkpoint=checkpoint,
             )  # fmt: skip
-            measured[name] = statistics(found[name])
+            measured[name] = Times.of(found[name])
     return Escape(
         rate=saddle.rate, direction=saddle.spectrum.direction, mean=mean, std=std, dimension=d, threshold=threshold,
         effective=effective(saddle), degeneracy=len(saddle.left), theta=saddle.theta, vector=entries(saddle),
-        resting=saddle.resting, initial=saddle.initial, levels=LEVELS, quantiles=quantiles, measured=measured,
+        resting=saddle.resting, initial=saddle.initial, levels=LEVELS, quantiles=quantiles, measured=Measured(**measured),
         chain=found["chain"], simulation=found["simulation"],
     )  # fmt: skip

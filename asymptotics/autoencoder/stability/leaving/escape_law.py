@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ....common.output.records import Entries
 from ...theory import solve
 from .orbits import ROUGH, Lift, Orbits
 from .saddle import Saddle, longer
@@ -26,13 +27,40 @@ SIDES = 8
 LATE = 5.0
 
 
-def statistics(times: np.ndarray) -> dict[str, float]:
-    """Mean, its standard error and standard deviation of those that escaped in time; how many there are and how many did not."""
-    kept = times[np.isfinite(times)]
-    std = float(kept.std(ddof=1)) if len(kept) > 1 else float("nan")
-    mean = float(kept.mean()) if len(kept) else float("nan")
-    sem = std / float(np.sqrt(max(len(kept), 1)))
-    return {"mean": mean, "sem": sem, "std": std, "runs": float(len(times)), "late": float(len(times) - len(kept))}
+@dataclass(frozen=True)
+class Times(Entries):
+    """Measured escape times: those of runs that escaped in time.
+
+    Attributes
+    ----------
+    mean, sem, std : float
+        Mean, its standard error, standard deviation; not-a-number where too few escaped.
+    runs, late : float
+        How many runs there are, and how many had not escaped in time.
+    """
+
+    mean: float
+    sem: float
+    std: float
+    runs: float
+    late: float
+
+    @classmethod
+    def of(cls, times: np.ndarray) -> Times:
+        """Of escape times (runs,), not-a-number where a run was late."""
+        kept = times[np.isfinite(times)]
+        std = float(kept.std(ddof=1)) if len(kept) > 1 else float("nan")
+        sem = std / float(np.sqrt(max(len(kept), 1)))
+        mean = float(kept.mean()) if len(kept) else float("nan")
+        return cls(mean, sem, std, float(len(times)), float(len(times) - len(kept)))
+
+
+@dataclass(frozen=True)
+class Measured(Entries):
+    """Escape times of the exact chain of the order parameters, and of SGD in R^d; None where not asked for."""
+
+    chain: Times | None = None
+    simulation: Times | None = None
 
 
 def entries(saddle: Saddle) -> dict[str, float]:
