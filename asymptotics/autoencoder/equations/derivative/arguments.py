@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ....common.numerics.quadrature.expectations import Fields, Lattice, Rule, Split
-from ....common.numerics.quadrature.truncated import half_rules
+from ....common.numerics.quadrature.truncated import split_table
 from ...kernels.compile import Kernels
 from ...kernels.shared.compiled_types import FIXED, FREQUENCY, LATTICE, ORTHANT, PRUNED, REFINED, Given, Nodes, Room
 from ...kernels.shared.regression import first_columns
@@ -91,7 +91,7 @@ def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
     mode, law = np.zeros(10, dtype=np.int64), np.zeros(8)
     mode[2] = mode[4] = np.iinfo(np.int64).min
     law[REFINED] = 1.0
-    tables: list[Array] = [(0, 2, 0)] * 4
+    tables: list[Array] = [(0, 6, 0)] * 4
     z: Array
     w: Array
     if isinstance(rule, Lattice):
@@ -107,7 +107,7 @@ def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
         # On each side of an axis; the check has a node more on each.
         room, shifted = (2 * (rule.outer + 1)) ** (n - 1) * 2 * (rule.inner + 1), 0
         z, w = (room, n), (room,)
-        tables = [half_rules(k) for k in (rule.outer, rule.inner, rule.outer + 1, rule.inner + 1)]
+        tables = [split_table(k) for k in (rule.outer, rule.inner, rule.outer + 1, rule.inner + 1)]
     else:
         mode[0], shifted = FIXED, 0
         z, w = rule.points(n)
