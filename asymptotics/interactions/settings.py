@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from ..common.input.checks import InputError, array, fail, integer
 from ..common.input.notation import Notation
-from ..common.input.settings import Settings
+from ..common.input.settings import Natural, Settings
 from .coupling.model import CoupledGaussian
 
 #: Largest number of entries of C, (r, m, m).
@@ -51,9 +52,9 @@ class Interactions(Settings):
         "ridge": Notation("λ", ("lambda", "lam"), "penalty"),
     }
 
-    inputs: int
-    outputs: int
-    samples: int
+    inputs: Annotated[int, partial(integer, at_least=1, at_most=1000)]
+    outputs: Annotated[int, partial(integer, at_least=1, at_most=1000)]
+    samples: Annotated[int, partial(integer, at_least=1, at_most=10**9)]
     a: Any = None
     b: Any = None
     C: Any = None
@@ -63,11 +64,10 @@ class Interactions(Settings):
     ridge: Any = None
 
     def __post_init__(self) -> None:
-        m = integer(self.key("inputs"), self.inputs, at_least=1, at_most=1000)
-        r = integer(self.key("outputs"), self.outputs, at_least=1, at_most=1000)
+        super().__post_init__()
+        m, r = self.inputs, self.outputs
         if r * m * m > LARGEST:
             raise InputError(f"{self.key('outputs')} = {r}: C of shape ({r}, {m}, {m}) is too large")
-        self.set(inputs=m, outputs=r, samples=integer(self.key("samples"), self.samples, at_least=1, at_most=10**9))
         for name, shape in (("a", (r,)), ("b", (r, m)), ("C", (r, m, m)), ("mean", (m,))):
             if getattr(self, name) is not None:
                 self.set(**{name: self._shaped(name, shape).tolist()})
@@ -139,11 +139,5 @@ class Simulation(Settings):
         "runs": Notation("R", ("n_runs", "trials", "repeats", "repetitions"), "data sets"),
     }
 
-    runs: int = 200
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        self.set(
-            runs=integer(self.key("runs"), self.runs, at_least=2, at_most=10**6),
-            seed=integer(self.key("seed"), self.seed, at_least=0),
-        )
+    runs: Annotated[int, partial(integer, at_least=2, at_most=10**6)] = 200
+    seed: Natural = 0

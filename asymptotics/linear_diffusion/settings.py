@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, boolean, choice, fail, integer, number
+from ..common.input.checks import InputError, array, choice, fail, integer, number
 from ..common.input.notation import Notation
-from ..common.input.settings import Settings
+from ..common.input.settings import Count, Flag, Natural, NonNegative, Positive, Settings
 from ..common.input.spectrum import checked_spectrum
 from ..common.numerics.laws.spectra import Spectrum, load_spectrum, power_law, spiked
 from .diffusion.sampler import VARIANCES
@@ -66,38 +67,25 @@ class LinearDiffusion(Settings):
     }
 
     spectrum: Any
-    samples: int
-    dimension: int | None = None
-    regularisation: float = 0.0
-    steps: int = 1000
+    samples: Annotated[int, partial(integer, at_least=2)]
+    dimension: Annotated[int, partial(integer, at_least=1, at_most=LARGEST_DIMENSION)] | None = None
+    regularisation: NonNegative = 0.0
+    steps: Annotated[int, partial(integer, at_least=1, at_most=1_000_000)] = 1000
     time: int | None = None
-    trace: float | None = None
-    variance: str = "beta"
-    last_noise: bool = True
-    beta_first: float = 1e-4
-    beta_last: float = 1e-2
-    fourth_moment: float | None = None
+    trace: Positive | None = None
+    variance: Annotated[str, partial(choice, options=VARIANCES)] = "beta"
+    last_noise: Flag = True
+    beta_first: Annotated[float, partial(number, above=0, below=1)] = 1e-4
+    beta_last: Annotated[float, partial(number, above=0, below=1)] = 1e-2
+    fourth_moment: Positive | None = None
 
     def __post_init__(self) -> None:
-        steps = integer(self.key("steps"), self.steps, at_least=1, at_most=1_000_000)
+        super().__post_init__()
+        time = max(1, self.steps // 10) if self.time is None else self.time
         self.set(
             spectrum=checked_spectrum(self.key("spectrum"), self.spectrum),
-            samples=integer(self.key("samples"), self.samples, at_least=2),
-            regularisation=number(self.key("regularisation"), self.regularisation, at_least=0),
-            steps=steps,
-            time=integer(
-                self.key("time"), max(1, steps // 10) if self.time is None else self.time, at_least=1, at_most=steps
-            ),
-            variance=choice(self.key("variance"), self.variance, VARIANCES),
-            last_noise=boolean(self.key("last_noise"), self.last_noise),
-            beta_first=number(self.key("beta_first"), self.beta_first, above=0, below=1),
-            beta_last=number(self.key("beta_last"), self.beta_last, above=0, below=1),
+            time=integer(self.key("time"), time, at_least=1, at_most=self.steps),
         )
-        if self.dimension is not None:
-            self.set(dimension=integer(self.key("dimension"), self.dimension, at_least=1, at_most=LARGEST_DIMENSION))
-        for name in ("trace", "fourth_moment"):
-            if getattr(self, name) is not None:
-                self.set(**{name: number(self.key(name), getattr(self, name), above=0)})
         if isinstance(self.spectrum, dict) or self.spectrum == "isotropic":
             self._stated()
 
@@ -154,24 +142,18 @@ class Simulation(Settings):
         "test_samples": Notation("", ("n_test",), "fresh samples"),
     }
 
-    runs: int = 8
-    seed: int = 0
-    test_samples: int = 2000
-    samples: int | None = None
+    runs: Annotated[int, partial(integer, at_least=2)] = 8
+    seed: Natural = 0
+    test_samples: Count = 2000
+    samples: Natural | None = None
     tau: Any = (0.3, 1.0, 3.0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         tau = np.atleast_1d(array(self.key("tau"), self.tau))
         if tau.ndim != 1 or tau.min(initial=0.0) < 0 or tau.size > 1000:
             fail(self.key("tau"), self.tau, "a list of at most 1000 numbers >= 0")
-        self.set(
-            runs=integer(self.key("runs"), self.runs, at_least=2),
-            seed=integer(self.key("seed"), self.seed, at_least=0),
-            test_samples=integer(self.key("test_samples"), self.test_samples, at_least=1),
-            tau=sorted(tau.tolist()),
-        )
-        if self.samples is not None:
-            self.set(samples=integer(self.key("samples"), self.samples, at_least=0))
+        self.set(tau=sorted(tau.tolist()))
 
     def sampled_points(self, dimension: int) -> int:
         """Number of points to sample in ``dimension``."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from ..common.input.checks import array, boolean, choice, fail, integer, number
+from ..common.input.checks import array, choice, fail, integer
 from ..common.input.notation import Notation
-from ..common.input.settings import Settings
+from ..common.input.settings import Count, Flag, Natural, NonNegative, Positive, Settings
 
 #: Explicit schemes of the transport, by name.
 SCHEMES = ("euler", "midpoint", "heun", "rk4")
@@ -49,13 +50,13 @@ class MixtureFlow(Settings):
         If a value is outside these ranges.
     """
 
-    samples: int
-    cluster_std: float
-    ridge: float
-    centroid_norm: float = 1.0
-    noises: int = 1
-    fresh_noise: bool = False
-    skip: bool = True
+    samples: Annotated[int, partial(integer, at_least=2)]
+    cluster_std: NonNegative
+    ridge: NonNegative
+    centroid_norm: Positive = 1.0
+    noises: Count = 1
+    fresh_noise: Flag = False
+    skip: Flag = True
 
     table: ClassVar[str] = "mixture_flow"
     NOTATION: ClassVar[Mapping[str, Notation]] = {
@@ -65,17 +66,6 @@ class MixtureFlow(Settings):
         "centroid_norm": Notation("m", ("m", "mu", "mu_norm"), "‖μ‖/√d"),
         "noises": Notation("K", ("K",), "noises a sample"),
     }
-
-    def __post_init__(self) -> None:
-        self.set(
-            samples=integer(self.key("samples"), self.samples, at_least=2),
-            cluster_std=number(self.key("cluster_std"), self.cluster_std, at_least=0),
-            ridge=number(self.key("ridge"), self.ridge, at_least=0),
-            centroid_norm=number(self.key("centroid_norm"), self.centroid_norm, above=0),
-            noises=integer(self.key("noises"), self.noises, at_least=1),
-            fresh_noise=boolean(self.key("fresh_noise"), self.fresh_noise),
-            skip=boolean(self.key("skip"), self.skip),
-        )
 
 
 @dataclass(frozen=True)
@@ -108,14 +98,14 @@ class Simulation(Settings):
         If a value is outside its range.
     """
 
-    dimension: int = 2000
-    runs: int = 8
-    samples: int = 500
-    steps: int = 100
-    scheme: str = "rk4"
-    clock: str = "angle"
+    dimension: Annotated[int, partial(integer, at_least=8)] = 2000
+    runs: Count = 8
+    samples: Annotated[int, partial(integer, at_least=2)] = 500
+    steps: Count = 100
+    scheme: Annotated[str, partial(choice, options=SCHEMES)] = "rk4"
+    clock: Annotated[str, partial(choice, options=CLOCKS)] = "angle"
     times: np.ndarray | None = None
-    seed: int = 0
+    seed: Natural = 0
 
     table: ClassVar[str] = "simulation"
     NOTATION: ClassVar[Mapping[str, Notation]] = {
@@ -125,15 +115,7 @@ class Simulation(Settings):
     }
 
     def __post_init__(self) -> None:
-        self.set(
-            dimension=integer(self.key("dimension"), self.dimension, at_least=8),
-            runs=integer(self.key("runs"), self.runs, at_least=1),
-            samples=integer(self.key("samples"), self.samples, at_least=2),
-            steps=integer(self.key("steps"), self.steps, at_least=1),
-            scheme=choice(self.key("scheme"), self.scheme, SCHEMES),
-            clock=choice(self.key("clock"), self.clock, CLOCKS),
-            seed=integer(self.key("seed"), self.seed, at_least=0),
-        )
+        super().__post_init__()
         if self.times is not None:
             self.set(times=checked_times(self.key("times"), self.times))
 

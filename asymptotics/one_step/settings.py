@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Annotated, ClassVar
 
-from ..common.input.checks import choice, integer, number
+from ..common.input.checks import choice, integer
 from ..common.input.notation import Notation
 from ..common.input.renamed import say_renamed
-from ..common.input.settings import Settings
+from ..common.input.settings import Count, Finite, Natural, Positive, Settings
 
 
 @dataclass(frozen=True)
@@ -55,30 +56,20 @@ class OneStep(Settings):
         "underlying_samples": Notation("", (), "fresh samples"),
     }
 
-    dimension: int
-    samples: int
-    diffusion_time: float
-    noise_scale: float
-    std: float = 1.0
-    mean: float = 0.0
-    underlying: str = "exact"
-    underlying_samples: int = 10_000
-    runs: int | None = None
+    dimension: Count
+    samples: Annotated[int, partial(integer, at_least=2)]
+    diffusion_time: Positive
+    noise_scale: Positive
+    std: Positive = 1.0
+    mean: Finite = 0.0
+    underlying: Annotated[str, partial(choice, options=("exact", "kernel"))] = "exact"
+    underlying_samples: Annotated[int, partial(integer, at_least=2)] = 10_000
+    runs: Count | None = None
 
     def __post_init__(self) -> None:
-        self.set(
-            dimension=integer(self.key("dimension"), self.dimension, at_least=1),
-            samples=integer(self.key("samples"), self.samples, at_least=2),
-            diffusion_time=number(self.key("diffusion_time"), self.diffusion_time, above=0.0),
-            noise_scale=number(self.key("noise_scale"), self.noise_scale, above=0.0),
-            std=number(self.key("std"), self.std, above=0.0),
-            mean=number(self.key("mean"), self.mean),
-            underlying=choice(self.key("underlying"), self.underlying, ("exact", "kernel")),
-            underlying_samples=integer(self.key("underlying_samples"), self.underlying_samples, at_least=2),
-        )
+        super().__post_init__()
         if self.runs is not None:
             say_renamed(self.key("runs"), "simulation.runs")
-            self.set(runs=integer(self.key("runs"), self.runs, at_least=1))
 
 
 @dataclass(frozen=True)
@@ -100,16 +91,9 @@ class Sampling(Settings):
         "steps": Notation("k", ("k", "n_steps"), "applications"),
     }
 
-    steps: int = 1
-    scheme: str = "deterministic"
-    spacing: str = "angle"
-
-    def __post_init__(self) -> None:
-        self.set(
-            steps=integer(self.key("steps"), self.steps, at_least=1),
-            scheme=choice(self.key("scheme"), self.scheme, ("deterministic", "ancestral")),
-            spacing=choice(self.key("spacing"), self.spacing, ("angle", "time")),
-        )
+    steps: Count = 1
+    scheme: Annotated[str, partial(choice, options=("deterministic", "ancestral"))] = "deterministic"
+    spacing: Annotated[str, partial(choice, options=("angle", "time"))] = "angle"
 
 
 #: Its name before 0.2.0.
@@ -133,11 +117,5 @@ class Simulation(Settings):
         "runs": Notation("R", ("n_runs", "trials", "repeats", "repetitions"), "training sets"),
     }
 
-    runs: int = 100
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        self.set(
-            runs=integer(self.key("runs"), self.runs, at_least=1),
-            seed=integer(self.key("seed"), self.seed, at_least=0),
-        )
+    runs: Count = 100
+    seed: Natural = 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from ..common.input.checks import InputError, array, choice, fail, integer, number
 from ..common.input.notation import Notation
-from ..common.input.settings import Settings
+from ..common.input.settings import Natural, NonNegative, Positive, Settings
 from ..common.input.spectrum import checked_spectrum
 from ..common.numerics.laws.spectra import Spectrum, load_spectrum, power_law, spiked
 from .activations import activation
@@ -78,22 +79,23 @@ class RandomFeatures(Settings):
         "n": "write samples = n/d",
     }
 
-    features: float
-    samples: float
-    diffusion_time: float
+    features: Annotated[float, partial(number, at_least=SMALLEST, at_most=LARGEST)]
+    samples: Annotated[float, partial(number, at_least=SMALLEST, at_most=LARGEST)]
+    diffusion_time: Annotated[float, partial(number, at_least=1e-6, at_most=20)]
     noises: int | str = ALL
-    ridge: float = 0.0
-    weight_decay: float = 0.0
-    initial_variance: float = 0.0
+    ridge: NonNegative = 0.0
+    weight_decay: NonNegative = 0.0
+    initial_variance: Annotated[float, partial(number, at_least=0, at_most=1e6)] = 0.0
     activation: str = "tanh"
     spectrum: Any = None
     eigenvalues: Any = None
     masses: Any = None
-    dimension: int | None = None
-    trace: float | None = None
+    dimension: Annotated[int, partial(integer, at_least=1, at_most=LARGEST_DIMENSION)] | None = None
+    trace: Positive | None = None
     times: Any = (0.1, 1.0, 10.0, 100.0)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         times = np.atleast_1d(array(self.key("times"), self.times))
         if times.ndim != 1 or not 0 < times.size <= MOST_TIMES or times.min() < 0 or times.max() > 1e12:
             fail(self.key("times"), self.times, f"a list of 1 to {MOST_TIMES} numbers from 0 to 1e12")
@@ -105,20 +107,7 @@ class RandomFeatures(Settings):
         if not isinstance(self.activation, str):
             fail(self.key("activation"), self.activation, "a name or an expression in x")
         activation(self.activation, self.key("activation"))
-        self.set(
-            features=number(self.key("features"), self.features, at_least=SMALLEST, at_most=LARGEST),
-            samples=number(self.key("samples"), self.samples, at_least=SMALLEST, at_most=LARGEST),
-            diffusion_time=number(self.key("diffusion_time"), self.diffusion_time, at_least=1e-6, at_most=20),
-            noises=noises,
-            ridge=number(self.key("ridge"), self.ridge, at_least=0),
-            weight_decay=number(self.key("weight_decay"), self.weight_decay, at_least=0),
-            initial_variance=number(self.key("initial_variance"), self.initial_variance, at_least=0, at_most=1e6),
-            times=times.tolist(),
-        )
-        if self.dimension is not None:
-            self.set(dimension=integer(self.key("dimension"), self.dimension, at_least=1, at_most=LARGEST_DIMENSION))
-        if self.trace is not None:
-            self.set(trace=number(self.key("trace"), self.trace, above=0))
+        self.set(noises=noises, times=times.tolist())
         self._check_spectrum()
 
     def _check_spectrum(self) -> None:
@@ -220,15 +209,7 @@ class Simulation(Settings):
         "runs": Notation("R", ("n_runs", "trials", "repeats", "repetitions"), "draws of weights and data"),
     }
 
-    dimension: int = 200
-    runs: int = 8
-    seed: int = 0
-    sizes: int = 3
-
-    def __post_init__(self) -> None:
-        self.set(
-            dimension=integer(self.key("dimension"), self.dimension, at_least=4, at_most=4000),
-            runs=integer(self.key("runs"), self.runs, at_least=2),
-            seed=integer(self.key("seed"), self.seed, at_least=0),
-            sizes=integer(self.key("sizes"), self.sizes, at_least=1, at_most=3),
-        )
+    dimension: Annotated[int, partial(integer, at_least=4, at_most=4000)] = 200
+    runs: Annotated[int, partial(integer, at_least=2)] = 8
+    seed: Natural = 0
+    sizes: Annotated[int, partial(integer, at_least=1, at_most=3)] = 3

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from ..common.input.checks import choice, integer, number
 from ..common.input.notation import Notation
-from ..common.input.settings import Settings
+from ..common.input.settings import Count, Natural, Positive, Settings
 from .points import MOST_POINTS, checked_points, half_spacing
 from .processes import PROCESSES, own_time
 
@@ -63,16 +64,17 @@ class ScoreSmoothing(Settings):
     }
 
     points: Any
-    kappa: float
+    kappa: Positive
     start_time: float
     end_time: float = 0.0
     kernel: str | None = None
     dimension: int = 1
-    curve: str = "line"
+    curve: Annotated[str, partial(choice, options=CURVES)] = "line"
     process: str = "variance-exploding"
 
     def __post_init__(self) -> None:
-        curve = choice(self.key("curve"), self.curve, CURVES)
+        super().__post_init__()
+        curve = self.curve
         kernels = LINE_KERNELS if curve == "line" else CIRCLE_KERNELS
         kernel = choice(self.key("kernel"), kernels[0] if self.kernel is None else self.kernel, kernels)
         short = self.process if not isinstance(self.process, str) else _SHORT.get(self.process, self.process)
@@ -82,8 +84,7 @@ class ScoreSmoothing(Settings):
         else:
             choice(self.key("process"), process, PROCESSES[:1])
             points = integer(self.key("points"), self.points, at_least=3, at_most=MOST_POINTS)
-        self.set(points=points, kernel=kernel, curve=curve, process=process)
-        self.set(kappa=number(self.key("kappa"), self.kappa, above=0.0))
+        self.set(points=points, kernel=kernel, process=process)
         start = number(self.key("start_time"), self.start_time, above=0.0, at_least=SHORTEST[curve])
         if kernel != "none" and start >= self.critical_time:
             limit = self.critical_time
@@ -132,17 +133,8 @@ class Simulation(Settings):
         "steps": Notation("", ("n_steps",), "Heun steps"),
     }
 
-    samples: int = 20000
-    runs: int = 8
-    steps: int = 300
-    smallest_time: float = 1e-8
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        self.set(
-            samples=integer(self.key("samples"), self.samples, at_least=10),
-            runs=integer(self.key("runs"), self.runs, at_least=2),
-            steps=integer(self.key("steps"), self.steps, at_least=1),
-            smallest_time=number(self.key("smallest_time"), self.smallest_time, above=0.0),
-            seed=integer(self.key("seed"), self.seed, at_least=0),
-        )
+    samples: Annotated[int, partial(integer, at_least=10)] = 20000
+    runs: Annotated[int, partial(integer, at_least=2)] = 8
+    steps: Count = 300
+    smallest_time: Positive = 1e-8
+    seed: Natural = 0

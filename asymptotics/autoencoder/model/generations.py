@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Annotated, ClassVar
 
 import numpy as np
 
-from ...common.input.checks import boolean, choice, fail, integer, number
+from ...common.input.checks import choice, fail, integer
 from ...common.input.notation import Notation
-from ...common.input.settings import Settings
+from ...common.input.settings import Flag, Natural, Settings, Share
 
 
 @dataclass(frozen=True)
@@ -45,27 +46,18 @@ class Generations(Settings):
         "replicas": Notation("", (), "scramblings"),
     }
 
-    count: int = 3
-    start: str = "fresh"
-    original: float = 0.0
-    accumulate: bool = False
-    nodes: int = 4096
-    replicas: int = 4
-    seed: int = 0
+    count: Annotated[int, partial(integer, at_least=1, at_most=1000)] = 3
+    start: Annotated[str, partial(choice, options=("fresh", "warm"))] = "fresh"
+    original: Share = 0.0
+    accumulate: Flag = False
+    nodes: Annotated[int, partial(integer, at_least=64, at_most=2**20)] = 4096
+    replicas: Annotated[int, partial(integer, at_least=2, at_most=64)] = 4
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
-        nodes = integer(self.key("nodes"), self.nodes, at_least=64, at_most=2**20)
-        if nodes & (nodes - 1):
+        super().__post_init__()
+        if self.nodes & (self.nodes - 1):
             fail(self.key("nodes"), self.nodes, "a power of two")
-        self.set(
-            count=integer(self.key("count"), self.count, at_least=1, at_most=1000),
-            start=choice(self.key("start"), self.start, ("fresh", "warm")),
-            original=number(self.key("original"), self.original, at_least=0, at_most=1),
-            accumulate=boolean(self.key("accumulate"), self.accumulate),
-            nodes=nodes,
-            replicas=integer(self.key("replicas"), self.replicas, at_least=2, at_most=64),
-            seed=integer(self.key("seed"), self.seed, at_least=0),
-        )
 
     def shares(self, generation: int) -> np.ndarray:
         """Shares of (the original target, generated laws 1 … generation − 1) in the data of a generation (1 is the first).

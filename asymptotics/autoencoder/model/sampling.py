@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ...common.input import expressions
-from ...common.input.checks import InputError, choice, fail, integer, number
+from ...common.input.checks import InputError, choice, fail, number
 from ...common.input.notation import Notation
-from ...common.input.settings import Settings
+from ...common.input.settings import Natural, Settings
 from ...common.numerics.interpolants import Interpolant
 from .functions.of_time import OfTime, constant
 
@@ -86,38 +87,30 @@ class Sampling(Settings):
     }
 
     epsilon: Any = "0"
-    scheme: str = "euler"
-    step: float = 0.01
-    stop: float = 0.99
-    start: float = 0.0
+    scheme: Annotated[str, partial(choice, options=("euler", "continuous"))] = "euler"
+    step: Annotated[float, partial(number, above=0, at_most=1)] = 0.01
+    stop: Annotated[float, partial(number, above=0, below=1)] = 0.99
+    start: Annotated[float, partial(number, at_least=0, below=1)] = 0.0
     drift: Any = None
     network: str = "live"
-    label: int | None = None
+    label: Natural | None = None
     guidance: Any = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.drift is not None:
             declared(self.drift)
             self.set(drift=str(self.drift))
         expressions.check(self.epsilon, ["t", "alpha", "beta"], self.key("epsilon"))
-        self.set(
-            epsilon=str(self.epsilon),
-            scheme=choice(self.key("scheme"), self.scheme, ("euler", "continuous")),
-            step=number(self.key("step"), self.step, above=0, at_most=1),
-            stop=number(self.key("stop"), self.stop, above=0, below=1),
-            start=number(self.key("start"), self.start, at_least=0, below=1),
-        )
+        self.set(epsilon=str(self.epsilon))
         if self.start >= self.stop:
             fail(self.key("start"), self.start, f"< {self.key('stop')} = {self.stop:g}")
-
         self._check_guidance()
 
     def _check_guidance(self) -> None:
         kind, _, which = str(self.network).partition(":")
         if not isinstance(self.network, str) or kind not in ("live", "ema") or (kind == "live" and which):
             fail(self.key("network"), self.network, 'live, ema, or ema:gamma where there are several ("ema:1.5")')
-        if self.label is not None:
-            self.set(label=integer(self.key("label"), self.label, at_least=0))
         value = constant(self.guidance)
         if value is not None:
             self.set(guidance=number(self.key("guidance"), value, at_least=0))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Annotated, ClassVar
 
 from ...common.input.checks import InputError, choice, integer, number
 from ...common.input.notation import Notation
-from ...common.input.settings import Settings
+from ...common.input.settings import Count, Natural, Settings
 
 
 @dataclass(frozen=True)
@@ -40,31 +41,20 @@ class Simulation(Settings):
         "epochs": Notation("", ("passes", "n_epochs"), "passes over the data"),
     }
 
-    dimension: int = 1000
-    runs: int = 8
-    samples: int = 2000
-    seed: int = 0
-    precision: str = "single"
-    method: str = "sgd"
-    data: int | None = None
-    epochs: float | None = None
+    dimension: Annotated[int, partial(integer, at_least=2)] = 1000
+    runs: Count = 8
+    samples: Count = 2000
+    seed: Natural = 0
+    precision: Annotated[str, partial(choice, options=("single", "double"))] = "single"
+    method: Annotated[str, partial(choice, options=("sgd", "chain"))] = "sgd"
+    data: Annotated[int, partial(integer, at_least=2, at_most=10**7)] | None = None
+    epochs: Annotated[float, partial(number, above=0, at_most=1e9)] | None = None
 
     def __post_init__(self) -> None:
-        self.set(
-            dimension=integer(self.key("dimension"), self.dimension, at_least=2),
-            runs=integer(self.key("runs"), self.runs, at_least=1),
-            samples=integer(self.key("samples"), self.samples, at_least=1),
-            seed=integer(self.key("seed"), self.seed, at_least=0),
-            precision=choice(self.key("precision"), self.precision, ("single", "double")),
-            method=choice(self.key("method"), self.method, ("sgd", "chain")),
-        )
-        if self.data is not None:
-            self.set(data=integer(self.key("data"), self.data, at_least=2, at_most=10**7))
-            if self.method == "chain":
-                raise InputError(f"{self.key('data')}: needs weights in R^d; not with {self.key('method')} = 'chain'")
-        if self.epochs is not None:
-            self.set(epochs=number(self.key("epochs"), self.epochs, above=0, at_most=1e9))
-            if self.data is None:
-                raise InputError(
-                    f"{self.key('epochs')}: needs {self.key('data')}, the number of samples of the fixed data set"
-                )
+        super().__post_init__()
+        if self.data is not None and self.method == "chain":
+            raise InputError(f"{self.key('data')}: needs weights in R^d; not with {self.key('method')} = 'chain'")
+        if self.epochs is not None and self.data is None:
+            raise InputError(
+                f"{self.key('epochs')}: needs {self.key('data')}, the number of samples of the fixed data set"
+            )

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from .checks import InputError, fail, nearest
+from .checks import InputError, boolean, fail, integer, nearest, number
 from .notation import COMMON, Notation
 from .renamed import present_names, say_renamed
+
+#: What a field may be, as its annotation says it.
+Finite = Annotated[float, number]
+Positive = Annotated[float, partial(number, above=0)]
+NonNegative = Annotated[float, partial(number, at_least=0)]
+Share = Annotated[float, partial(number, at_least=0, at_most=1)]
+Natural = Annotated[int, partial(integer, at_least=0)]
+Count = Annotated[int, partial(integer, at_least=1)]
+Flag = Annotated[bool, boolean]
 
 
 class _Renaming(type):
@@ -38,12 +48,25 @@ def _required(cls: type[Settings]) -> frozenset[str]:
     return frozenset(f.name for f in fields if f.default is missing and f.default_factory is missing)
 
 
+@cache
+def _checks(cls: type[Settings]) -> Mapping[str, tuple[Callable[[str, Any], Any], bool]]:
+    """The checks that fields are declared with, and whether None is allowed too."""
+    found = {}
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        parts = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        for part in parts:
+            if get_origin(part) is Annotated:
+                found[name] = part.__metadata__[0], NoneType in parts
+    return found
+
+
 class Settings(metaclass=_Renaming):
     """Base of the frozen dataclasses that describe one table of an experiment file.
 
-    A subclass is a ``@dataclass(frozen=True)``; its ``__post_init__`` checks every field with
-    `asymptotics.common.input.checks`, naming it by ``self.key("field")`` (``"training.tau"``), and stores the
-    checked value with ``self.set(field=value)``.
+    A subclass is a ``@dataclass(frozen=True)``. A field says what it may be where it is declared, ``tau: Positive`` or
+    ``runs: Annotated[int, partial(integer, at_least=2)]``: the check of `asymptotics.common.input.checks` that its value passes
+    (unless it may be None, and is). What else is to be checked follows ``super().__post_init__()`` in its own ``__post_init__``,
+    named by ``self.key("field")`` (``"training.tau"``), and checked values are stored with ``self.set(field=value)``.
 
     ``ALIASES`` are earlier names of its fields (``{"trajectories": "runs"}``): as keys of a file, as keywords and as attributes
     they work on, and say in one DeprecationWarning what they are called now.
@@ -65,6 +88,12 @@ class Settings(metaclass=_Renaming):
             present = type(self).ALIASES[name]
             say_renamed(self.key(name), self.key(present))
             return getattr(self, present)
+
+    def __post_init__(self) -> None:
+        for name, (check, optional) in _checks(type(self)).items():
+            value = getattr(self, name)
+            if value is not None or not optional:
+                self.set(**{name: check(self.key(name), value)})
 
     @classmethod
     def key(cls, field: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from derivations.autoencoder.network.catalogue import ARCHITECTURES, FORMULAE, TARGETS
 
 from ....common.input import expressions
-from ....common.input.checks import InputError, array, choice, closest, fail, integer, number
+from ....common.input.checks import InputError, array, choice, closest, fail, integer
 from ....common.input.notation import Notation
-from ....common.input.settings import Settings
+from ....common.input.settings import Finite, Settings
 from ....common.numerics.interpolants import Interpolant
 from ..functions.of_time import OfTime
 from .init import Init
@@ -80,11 +80,11 @@ class Denoiser(Settings):
     }
 
     architecture: str = "tied"
-    hidden_units: int = 1
+    hidden_units: Annotated[int, partial(integer, at_least=1, at_most=64)] = 1
     activation: Any = "tanh"
     skip: Any = 0.0
     predicts: str = "data"
-    shift: float = 0.0
+    shift: Finite = 0.0
     parameters: Any = None
     frozen: Any = ()
     init: Any = None
@@ -93,14 +93,13 @@ class Denoiser(Settings):
     skip_basis: Any = None
     input_scale: Any = None
     output_scale: Any = None
-    labels: int | None = None
+    labels: Annotated[int, partial(integer, at_least=0, at_most=64)] | None = None
     own: Any = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         init = self.init if isinstance(self.init, Init) else Init.from_table(self.init or {})
-        self.set(init=init, shift=number(self.key("shift"), self.shift))
-        if self.labels is not None:
-            self.set(labels=integer(self.key("labels"), self.labels, at_least=0, at_most=64))
+        self.set(init=init)
         if self.system is not None:
             self._adopt(self.system)
         elif self.own is not None:
@@ -108,7 +107,6 @@ class Denoiser(Settings):
         else:
             choice(self.key("predicts"), self.predicts, TARGETS)
             choice(self.key("architecture"), self.architecture, ARCHITECTURES)
-            self.set(hidden_units=integer(self.key("hidden_units"), self.hidden_units, at_least=1, at_most=64))
             self._check_activation()
             if self.shift and self.architecture != "untied":
                 fail(self.key("shift"), self.shift, "0 unless the architecture is untied")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ....common.input.checks import InputError, array, integer, number
+from ....common.input.checks import InputError, array
 from ....common.input.notation import Notation
-from ....common.input.settings import Settings
+from ....common.input.settings import Finite, Natural, NonNegative, Settings
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,18 @@ class Init(Settings):
         "realisation": Notation("", ("realization",), "seed"),
     }
 
-    centroids: float = 0.0
-    random: float = 0.0
+    centroids: Finite = 0.0
+    random: NonNegative = 0.0
     Theta: Any = None
     Q: Any = None
-    realisation: int | None = None
+    realisation: Natural | None = None
 
     def __post_init__(self) -> None:
-        self.set(
-            centroids=number(self.key("centroids"), self.centroids),
-            random=number(self.key("random"), self.random, at_least=0),
-        )
+        super().__post_init__()
         if (self.Theta is None) != (self.Q is None):
             raise InputError(f"{self.key('Theta')} and {self.key('Q')}: must be given together")
         for name in ("Theta", "Q"):
             if getattr(self, name) is not None:
                 self.set(**{name: array(self.key(name), getattr(self, name))})
-        if self.realisation is not None:
-            self.set(realisation=integer(self.key("realisation"), self.realisation, at_least=0))
-            if self.Theta is not None:
-                raise InputError(f"{self.key('realisation')}: must be left out where Theta and Q are given")
+        if self.realisation is not None and self.Theta is not None:
+            raise InputError(f"{self.key('realisation')}: must be left out where Theta and Q are given")

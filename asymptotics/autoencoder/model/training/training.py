@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from ....common.input import expressions
 from ....common.input.checks import InputError, array, choice, fail, integer, number
 from ....common.input.notation import Notation
-from ....common.input.settings import Settings
+from ....common.input.settings import Count, Positive, Settings, Share
 from ....common.numerics.interpolants import Interpolant
 from ..functions.of_time import OfTau, OfTime, constant
 from ..functions.rate_schedule import RateSchedule, rate_schedule
@@ -77,18 +78,18 @@ class Training(Settings):
         "samples": "write tau = 2 eta n/d",
     }
 
-    learning_rate: float
-    tau: float
+    learning_rate: Positive
+    tau: Positive
     times: Any = None
-    quadrature: int | None = None
+    quadrature: Annotated[int, partial(integer, at_least=1, at_most=512)] | None = None
     weight_decay: Any = 0.0
-    average: str = "times"
-    batch: int = 1
+    average: Annotated[str, partial(choice, options=("times", "random"))] = "times"
+    batch: Count = 1
     schedule: Any = None
     rates: Any = None
     weights: Any = None
     time_probabilities: Any = None
-    label_dropout: float = 0.0
+    label_dropout: Share = 0.0
     ema: Any = None
     momentum: Any = None
     optimiser: Any = None
@@ -98,13 +99,7 @@ class Training(Settings):
             kind = "missing" if self.times is None else ""
             message = f"{self.key('times')}: give either times or quadrature (and not both)"
             raise InputError(message, key=self.key("times"), kind=kind)
-        self.set(
-            learning_rate=number(self.key("learning_rate"), self.learning_rate, above=0),
-            tau=number(self.key("tau"), self.tau, above=0),
-            average=choice(self.key("average"), self.average, ("times", "random")),
-            batch=integer(self.key("batch"), self.batch, at_least=1),
-            label_dropout=number(self.key("label_dropout"), self.label_dropout, at_least=0, at_most=1),
-        )
+        super().__post_init__()
         self._check_times()
         self._check_decay()
         self._check_weights()
@@ -121,7 +116,6 @@ class Training(Settings):
 
     def _check_times(self) -> None:
         if self.times is None:
-            self.set(quadrature=integer(self.key("quadrature"), self.quadrature, at_least=1, at_most=512))
             return
         if isinstance(self.times, str) or is_table(self.times):
             self._freeze("times")
