@@ -80,6 +80,15 @@ class Drift(RightHandSide):
             other.nodes = other.nodes.replaced(pair_z=self.nodes.pair_z, pair_w=self.nodes.pair_w)
         return other
 
+    def with_pairs(self, pairs: Rule) -> Drift:
+        """The same equations with other nodes over pairs of times (in the same arrays to work in)."""
+        other = copy.copy(self)
+        other.__dict__.pop("averages", None)
+        other.pairs, other.evaluations = pairs, 0
+        z, w = pairs.points(2 * len(self.kernels.encoders))
+        other.nodes = self.nodes.replaced(pair_z=np.array(z), pair_w=np.array(w))
+        return other
+
     def hold(self, y: np.ndarray) -> None:
         """Keep q(s) = Θ(s) T(s)⁺ Θ(s)ᵀ in the atoms of mass 0 where the state ``y`` has it.
 
