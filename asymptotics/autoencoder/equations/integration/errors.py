@@ -149,8 +149,13 @@ def fixed_nodes_error(steps: Steps, drift: Drift, rough: Drift) -> float:
     if pairs is not None:
         changes += of_other_nodes(pairs, values, lambda rule: slopes(drift.with_pairs(rule)))
     along = np.stack([np.interp(knots, taus, change) for change in changes.T], axis=1)
+    return nodes_error(replace(steps, changes=along), rough)
+
+
+def nodes_error(steps: Steps, drift: Drift) -> float:
+    """The part of a path's error that nodes make; arguments as those of `path_error`."""
     nothing = {"errors": np.zeros_like(steps.errors), "inside": np.zeros_like(steps.inside)}
-    return path_error(replace(steps, changes=along, **nothing), rough, lasting=True)
+    return path_error(replace(steps, **nothing), drift, lasting=True)
 
 
 def _totals(layout: Layout, y: np.ndarray) -> np.ndarray:
