@@ -16,6 +16,7 @@ LABELS = {"kl_target_learned": "KL(target‖learned)", "kl_learned_target": "KL(
 TICKS = ("inputs", "noise", "order 0", "order 1", "order 2", "total")
 
 
+@draw.register
 def comparison(theory: Solution, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """The parts of both divergences; returns ``(figure, axes)``."""
     with style():
@@ -42,12 +43,6 @@ def _points(axis: Axes, runs: Runs, k: int, name: str) -> None:
 def _frame(axis: Axes) -> None:
     axis.set(yscale="log", ylabel="nats", xticks=np.arange(6), xticklabels=TICKS)
     axis.legend()
-
-
-@draw.register
-def predicted(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Both divergences by parts; returns ``(figure, axes)``."""
-    return comparison(theory, ax=ax)
 
 
 @draw.register

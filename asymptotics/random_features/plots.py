@@ -29,12 +29,6 @@ def _frame(axis: Axes, times: np.ndarray) -> None:
 
 
 @draw.register
-def training(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Losses against training time with the characteristic times; returns ``(figure, axes)``."""
-    return comparison(theory, ax=ax)
-
-
-@draw.register
 @panel()
 def measured(runs: Runs, axis: Axes) -> None:
     """Losses of the networks in the largest dimension; returns ``(figure, axes)``."""
@@ -50,6 +44,7 @@ def _points(axis: Axes, runs: Runs) -> None:
         points(axis, runs.times[keep], mean[keep], sem[keep], color=COLOURS[k], linestyle="none", label=label)
 
 
+@draw.register
 def comparison(theory: Solution, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Losses along gradient flow, networks as points; returns ``(figure, axes)``."""
     with style():
