@@ -41,7 +41,7 @@ TRANSIENT = 10.0
 #: smallest that double precision makes.
 LARGE, TIGHTEST = 3.0, 1e-13
 #: A path that misses its tolerance by less than the first is found again with one that is smaller by as much, times the second.
-MISSED, BY = 10.0, 1.5
+MISSED, BY = 10.0, 3.0
 #: Errors of the derivative that other nodes than a lattice's make, where fields are wide.
 SCATTERED = 1e-4
 #: Share of the tolerance that steps may take where nodes converge slowly: a few more evaluations for half as many nodes.
