@@ -8,6 +8,7 @@ import numpy as np
 
 from ....common.input import expressions
 from ....common.input.checks import InputError
+from ...kernels.written.network import Forward
 from ...model.problem import Problem
 from ...model.sampling import KEY, NAMES
 from ..training.setup import forward_of
