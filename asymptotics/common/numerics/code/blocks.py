@@ -107,9 +107,11 @@ class Block:
         """One of copies of arrays, or of new ones of the given shapes, that all stand in one piece of memory."""
         given = [arrays[name] for name in cls._numba_type_.arrays]
         shapes = tuple([each if isinstance(each, tuple) else each.shape for each in given])
-        size, places, words, addresses = _plan(cls, shapes)
+        size, places, words, addresses = _plan(cls._numba_type_, shapes)
         memory = np.empty(size)
-        made = [np.ndarray(shape, kind, memory, at) for shape, kind, at in zip(shapes, cls._numbers, places, strict=True)]
+        made = [
+            np.ndarray(shape, kind, memory, at) for shape, kind, at in zip(shapes, cls._numbers, places, strict=True)
+        ]
         for array, each in zip(made, given, strict=True):
             if not isinstance(each, tuple):
                 array[...] = each
@@ -155,7 +157,7 @@ class Block:
 
 @lru_cache(maxsize=128)
 def _plan(
-    kind: type[Block], shapes: tuple[tuple[int, ...], ...]
+    kind: BlockType, shapes: tuple[tuple[int, ...], ...]
 ) -> tuple[int, tuple[int, ...], np.ndarray, np.ndarray]:
     """Of arrays in one piece of memory: its numbers, where each begins in it (bytes), `Block._words` from there, and which of these
     are addresses."""
@@ -165,7 +167,7 @@ def _plan(
         places.append(8 * at)
         words += (8 * at, *shape)
         at += math.prod(shape)
-    return at, tuple(places), np.array(words, dtype=np.int64), np.array(list(kind._numba_type_.places.values()))
+    return at, tuple(places), np.array(words, dtype=np.int64), np.array(list(kind.places.values()))
 
 
 def _address(array: np.ndarray) -> int:
