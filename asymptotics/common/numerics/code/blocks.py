@@ -156,9 +156,7 @@ class Block:
 
 
 @lru_cache(maxsize=128)
-def _plan(
-    kind: BlockType, shapes: tuple[tuple[int, ...], ...]
-) -> tuple[int, tuple[int, ...], np.ndarray, np.ndarray]:
+def _plan(kind: BlockType, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, tuple[int, ...], np.ndarray, np.ndarray]:
     """Of arrays in one piece of memory: its numbers, where each begins in it (bytes), `Block._words` from there, and which of these
     are addresses."""
     at, places = 0, []
