@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..common.input.checks import boolean, fail, integer, number
-from ..common.numerics.quadrature.expectations import Rule
+from ..common.numerics.quadrature.expectations import Lattice, Rule
 from ..common.numerics.quadrature.lattices import DIMENSIONS
 from ..common.running import progress as _progress
 from .equations.derivative.drift import Drift
-from .equations.integration.errors import fixed_nodes_error, path_error
+from .equations.integration.errors import fixed_nodes_error, nodes_error, path_error
 from .equations.integration.forecast import before_kernels, before_path, before_solve
 from .equations.integration.integrate import (
     Controls,
@@ -41,7 +41,7 @@ TRANSIENT = 10.0
 #: smallest that double precision makes.
 LARGE, TIGHTEST = 3.0, 1e-13
 #: A path that misses its tolerance by less than the first is found again with one that is smaller by as much, times the second.
-MISSED, BY = 10.0, 1.5
+MISSED, BY = 10.0, 3.0
 #: Errors of the derivative that other nodes than a lattice's make, where fields are wide.
 SCATTERED = 1e-4
 #: Share of the tolerance that steps may take where nodes converge slowly: a few more evaluations for half as many nodes.
@@ -78,12 +78,15 @@ def _integrated(
                 reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
                 raise SolveError(str(stopped), reached) from None
             chooser.evaluations += drift.evaluations
-        # The fields have grown too wide for so fine a lattice: the finest for which there is room is still better than other nodes.
+        # The fields have grown too wide for so fine a lattice: a coarser one, for which there is room, is still better than other nodes.
+        chooser.exhausted = True
         if allowed > SCATTERED:
             found = _integrated(problem, kernels, tolerance, rules, controls, progress, natural=False)
             found[0].evaluations += chooser.evaluations
             return found
         allowed *= 4.0
+        if isinstance(chosen, Lattice):
+            chosen = replace(chosen, tolerance=4.0 * chosen.tolerance)
 
 
 def stability_of(knots: np.ndarray, states: np.ndarray, rough: Drift, exact: Drift) -> Stability:
@@ -101,9 +104,9 @@ class _Attempt:
     description: str
     stability: Stability | Callable[[], Stability]
     evaluations: int
-    #: Share of the error by nodes that are fixed beforehand.
-    scattered: float
-    #: Whether there is nothing finer than these.
+    #: Share of the error by nodes that are fixed beforehand, or for finer ones of which there is no room.
+    by_nodes: float
+    #: Whether there are no finer nodes.
     exhausted: bool
 
 
@@ -138,8 +141,10 @@ def _attempt(
     if whole is not rough and rough.pairs is not None:
         whole = whole.with_pairs(rough.pairs)
     known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
-    scattered = fixed_nodes_error(path.taken, drift, whole)
-    error = path_error(path.taken, whole) + scattered
+    by_nodes = fixed_nodes_error(path.taken, drift, whole)
+    error = path_error(path.taken, whole) + by_nodes
+    if chooser.exhausted and isinstance(drift.rule, Lattice):
+        by_nodes += nodes_error(path.taken, whole)
     scale = max(1.0, float(np.max(np.abs(path.values))))
     if not np.any(path.taken.errors) or growing(path.knots, states, rough, tolerance):
         # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its size.
@@ -151,12 +156,12 @@ def _attempt(
             error += controls.rtol * scale * max(TRANSIENT, amplification)
     error = min(error, scale)
     evaluations = drift.evaluations + chooser.evaluations
-    return _Attempt(path, error, scale, description, known, evaluations, scattered, chooser.exhausted)
+    return _Attempt(path, error, scale, description, known, evaluations, by_nodes, chooser.exhausted)
 
 
 def _by_steps(found: _Attempt) -> bool:
     """Whether smaller steps make the error smaller."""
-    return found.scattered < 0.5 * found.error
+    return found.by_nodes < 0.5 * found.error
 
 
 def solve(

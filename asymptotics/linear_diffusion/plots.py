@@ -12,6 +12,7 @@ from .prediction import Averages, Sweep
 from .simulation import Runs
 
 
+@draw.register
 def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Train and test loss per dimension against training time, the optimum marked, simulation as points; a sweep against N."""
     if isinstance(theory, Sweep):
@@ -44,12 +45,6 @@ def comparison(theory: Averages | Sweep, runs: Runs | None = None, ax: Axes | No
         )
         ax.legend()
     return figure, ax
-
-
-@draw.register
-def stopping_curve(theory: Averages, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Theory's train and test loss against training time; returns ``(figure, axes)``."""
-    return comparison(theory, ax=ax)
 
 
 def _measured(ax: Axes, runs: Runs) -> None:
@@ -85,7 +80,6 @@ def image_losses(images: ImageComparison, ax: Axes) -> None:
     ax.legend()
 
 
-@draw.register
 @panel()
 def sweep_curve(sweep: Sweep, ax: Axes) -> None:
     """Train and test loss per dimension and the cosine of two models against N; returns ``(figure, axes)``."""

@@ -9,11 +9,12 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from ..common.input.checks import InputError, array, choice, fail, integer, number
+from ..common.input.checks import array, choice, fail, integer, number
 from ..common.input.notation import Notation
 from ..common.input.settings import Count, Flag, Natural, NonNegative, Positive, Settings
 from ..common.input.spectrum import checked_spectrum
-from ..common.numerics.laws.spectra import Spectrum, load_spectrum, power_law, spiked
+from ..common.numerics.laws.declared import spectrum_of
+from ..common.numerics.laws.spectra import Spectrum
 from .diffusion.sampler import VARIANCES
 from .diffusion.schedule import Schedule
 
@@ -86,31 +87,12 @@ class LinearDiffusion(Settings):
             spectrum=checked_spectrum(self.key("spectrum"), self.spectrum),
             time=integer(self.key("time"), time, at_least=1, at_most=self.steps),
         )
-        if isinstance(self.spectrum, dict) or self.spectrum == "isotropic":
-            self._stated()
-
-    def _stated(self) -> int:
-        """d, where the spectrum does not say it."""
-        if self.dimension is None:
-            raise InputError(f"{self.key('dimension')}: missing; this spectrum does not say it")
-        return self.dimension
+        if self.dimension is None and (isinstance(self.spectrum, dict) or self.spectrum == "isotropic"):
+            self.covariance()  # says that it is missing
 
     def covariance(self) -> Spectrum:
         """The target's spectrum, with the stated dimension and trace."""
-        spectrum: Spectrum
-        if isinstance(self.spectrum, dict) and "power" in self.spectrum:
-            return power_law(self._stated(), self.spectrum["power"], self.trace)
-        if isinstance(self.spectrum, dict):
-            spectrum = spiked(self._stated(), self.spectrum["spikes"], self.spectrum["bulk"])
-        elif self.spectrum == "isotropic":
-            spectrum = power_law(self._stated(), 0.0)
-        elif isinstance(self.spectrum, list):
-            spectrum = Spectrum(np.array(self.spectrum))
-        else:
-            spectrum = load_spectrum(self.spectrum)
-        if self.dimension is not None and spectrum.dimension != self.dimension:
-            fail(self.key("dimension"), self.dimension, f"{spectrum.dimension}, that of the spectrum (or left out)")
-        return spectrum if self.trace is None else spectrum.scaled(self.trace)
+        return spectrum_of(self.spectrum, self.dimension, self.trace, self.key("dimension"))
 
     def schedule(self) -> Schedule:
         """The noise schedule."""

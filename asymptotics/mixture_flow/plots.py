@@ -22,6 +22,7 @@ CURVES = (
 )
 
 
+@draw.register(Solution)
 def comparison(theory: Solution | None, runs: Runs | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """M, Q_ξ (negative, as in its equation), Q_η, Q and the cosine against t; returns ``(figure, axes)``."""
     with style():
@@ -37,12 +38,6 @@ def comparison(theory: Solution | None, runs: Runs | None = None, ax: Axes | Non
         ax.set_ylabel("order parameter")
         ax.legend()
     return figure, ax
-
-
-@draw.register
-def solved(solution: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Order parameters along t."""
-    return comparison(solution, ax=ax)
 
 
 @draw.register

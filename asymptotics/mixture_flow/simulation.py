@@ -11,7 +11,7 @@ import numpy as np
 
 from ..common.input.checks import InputError
 from ..common.output.ensemble import PerRun
-from ..common.output.results import Result, dataframe
+from ..common.output.results import Result
 from ..common.running.checkpoints import Checkpoint
 from ..common.running.ensembles import columns_of_runs, spawn
 from .equations.order_parameters import ALONG, FINAL, Generated, OrderParameters, schedule
@@ -71,10 +71,7 @@ class Runs(OfProblem, PerRun, Result, OrderParameters, Generated):
 
     def to_dataframe(self) -> Any:
         """Means and standard errors along t as a pandas DataFrame (``M``, ``M_sem``; needs pandas)."""
-        columns: dict[str, Any] = {"t": self.t}
-        for name in ALONG:
-            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
-        return dataframe(columns, "t")
+        return self.with_errors(ALONG, t=self.t)
 
     def summary(self) -> str:
         lines = [f"{self.runs} training sets, d = {self.dimension}, {self.seconds:.2f} s", "at t = 1, mean ± s.e.:"]

@@ -25,6 +25,7 @@ def comparison(
     return plot_probability([runs], ax=ax) if isinstance(runs, Transition) else plot_divergences(theory, runs, ax=ax)
 
 
+@draw.register
 @style()
 def plot_divergences(theory: Theory, runs: Any = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
@@ -118,12 +119,6 @@ def plot_bandwidths(
     ax.set(xscale="log", yscale="log", xlabel="samples $n$", ylabel="kernel variance $h^2$", title=f"$d = {dimension}$")
     ax.legend()
     return fig, ax
-
-
-@draw.register
-def plot_theory(theory: Theory, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """`plot_divergences` of the theory alone."""
-    return plot_divergences(theory, ax=ax)
 
 
 @draw.register

@@ -13,7 +13,7 @@ from ..common.input.checks import InputError, array, choice, fail, integer, numb
 from ..common.input.notation import Notation
 from ..common.input.settings import Natural, NonNegative, Positive, Settings
 from ..common.input.spectrum import checked_spectrum
-from ..common.numerics.laws.spectra import Spectrum, load_spectrum, power_law, spiked
+from ..common.numerics.laws.declared import spectrum_of
 from .activations import activation
 
 #: Ratios beyond these are no longer of order one in any dimension that fits a computer.
@@ -171,20 +171,9 @@ class RandomFeatures(Settings):
     def _values(self, dimension: int | None) -> tuple[np.ndarray, int | None]:
         if self.spectrum == "isotropic":
             return np.ones(1), dimension
-        if isinstance(self.spectrum, dict):
-            if dimension is None:
-                raise InputError(f"{self.key('dimension')}: missing; this spectrum does not say it")
-            found = (
-                power_law(dimension, self.spectrum["power"])
-                if "power" in self.spectrum
-                else spiked(dimension, self.spectrum["spikes"], self.spectrum["bulk"])
-            )
-        elif isinstance(self.spectrum, list):
-            found = Spectrum(np.array(self.spectrum))
-        else:
-            found = load_spectrum(self.spectrum)
-        if self.dimension is not None and found.dimension != self.dimension:
-            fail(self.key("dimension"), self.dimension, f"{found.dimension}, that of the spectrum (or left out)")
+        # That of the simulation stands for one that is missing, and contradicts none.
+        own = dimension if isinstance(self.spectrum, dict) else self.dimension
+        found = spectrum_of(self.spectrum, own, None, self.key("dimension"))
         return found.eigenvalues, found.dimension
 
 

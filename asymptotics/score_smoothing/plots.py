@@ -31,6 +31,7 @@ def binned(runs: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return heights.mean(axis=0), standard_error(heights)
 
 
+@draw.register
 def comparison(theory: Solution, runs: Particles | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Continuous density as a line, atoms as stems; particles as a histogram with standard errors.
 
@@ -52,12 +53,6 @@ def comparison(theory: Solution, runs: Particles | None = None, ax: Axes | None 
         else:
             _line(settings, theory, runs, axes)
     return figure, axes
-
-
-@draw.register
-def solution(theory: Solution, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """`comparison` without particles."""
-    return comparison(theory, ax=ax)
 
 
 @draw.register

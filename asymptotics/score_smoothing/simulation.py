@@ -72,8 +72,7 @@ class Particles(OfProblem, PerRun, Result):
         return {
             "experiment": self.experiment,
             "end_time": self.end_time,
-            "mean": {n: self.mean(n) for n in names},
-            "sem": {n: self.sem(n) for n in names},
+            **self.statistics(names),
             "runs": int(self.atoms.shape[0]),
             "samples": int(self.positions.shape[1]),
             "dimension": self.experiment["score_smoothing"]["dimension"],

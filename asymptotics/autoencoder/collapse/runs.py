@@ -58,11 +58,9 @@ class CollapseRuns(Ensembles):
         return "generation", np.arange(1, self.count + 1)
 
     def _rows(self, low: bool) -> list[dict[str, Any]]:
+        found = self.statistics(QUANTITIES, low)
         return [
-            {
-                "mean": {name: self.mean(name, low)[g] for name in QUANTITIES},
-                "sem": {name: self.sem(name, low)[g] for name in QUANTITIES},
-            }
+            {kind: {name: values[g] for name, values in of.items()} for kind, of in found.items()}
             for g in range(self.count)
         ]
 

@@ -98,16 +98,12 @@ def typical_runs(path: OrderParameterPath, runs: Runs) -> TypicalRuns:
 
     taus = np.minimum(runs.tau, path.tau_max)
     law = of_path(path, runs.dimension, DRAWS, 0, taus, runs.initial)
-    p, K = path.p, path.K
-    i, j = np.triu_indices(p)
     # One value a branch: its noise is drawn once.
-    sample = law.sample(1)
-    theta = np.linalg.norm(sample[..., : p * K].reshape(*sample.shape[:2], p, K), axis=2)
-    trace = sample[..., p * K : p * K + len(i)][..., i == j].sum(axis=-1)
-    found = np.linalg.norm(runs.Theta, axis=2), np.trace(runs.Q, axis1=2, axis2=3)
-    many = law.sample()
-    many_theta = np.linalg.norm(many[..., : p * K].reshape(*many.shape[:2], p, K), axis=2)
-    many_trace = many[..., p * K : p * K + len(i)][..., i == j].sum(axis=-1)
+    sample, many = (law.unstacked(law.sample(*replicas)) for replicas in ((1,), ()))
+    (theta, trace), (many_theta, many_trace), found = (
+        (np.linalg.norm(Theta, axis=2), np.trace(Q, axis1=2, axis2=3))
+        for Theta, Q in ((sample["Theta"], sample["Q"]), (many["Theta"], many["Q"]), (runs.Theta, runs.Q))
+    )
     values: dict[str, np.ndarray] = {}
     rows, tests, tested = [], [], {int(k) for k in default_taus(runs.tau)}
     for k, tau in enumerate(runs.tau):
@@ -116,7 +112,7 @@ def typical_runs(path: OrderParameterPath, runs: Runs) -> TypicalRuns:
         rows.append(Row.of_runs(f"typical |Theta|({tau:.3g})", theta[:, k].mean(axis=0), found[0][:, k], counted=False))
         rows.append(Row.of_runs(f"typical tr Q({tau:.3g})", trace[:, k].mean(), found[1][:, k], counted=False))
         if k in tested:
-            for direction in range(K):
+            for direction in range(path.K):
                 name = f"typical |Theta_.{direction + 1}|({tau:.3g}): Kolmogorov-Smirnov"
                 p_value = float(ks_2samp(theta[:, k, direction], found[0][:, k, direction]).pvalue)
                 tests.append((name, p_value))
@@ -124,7 +120,7 @@ def typical_runs(path: OrderParameterPath, runs: Runs) -> TypicalRuns:
             name = f"typical tr Q({tau:.3g}): Kolmogorov-Smirnov"
             tests.append((name, float(ks_2samp(trace[:, k], found[1][:, k]).pvalue)))
             values[name] = many_trace[:, k]
-    return TypicalRuns(law, tuple(rows), tuple(tests), values, len(sample), len(found[1]))
+    return TypicalRuns(law, tuple(rows), tuple(tests), values, len(trace), len(found[1]))
 
 
 def note(path: OrderParameterPath, runs: Runs, left: float) -> str:

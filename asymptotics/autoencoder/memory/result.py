@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ...common.output.ensemble import PerRun, spread, standard_error
-from ...common.output.results import Result, dataframe
+from ...common.output.results import Result
 
 #: What every data set gives along τ.
 ALONG = (
@@ -152,7 +152,4 @@ class FiniteRuns(PerRun, Result):
 
     def to_dataframe(self) -> Any:
         """Means and standard errors along τ as a pandas DataFrame (needs pandas)."""
-        columns: dict[str, Any] = {"tau": self.tau, "epochs": self.epochs}
-        for name in ALONG:
-            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
-        return dataframe(columns, "tau")
+        return self.with_errors(ALONG, tau=self.tau, epochs=self.epochs)

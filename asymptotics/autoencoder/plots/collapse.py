@@ -29,6 +29,7 @@ SERIES = (
 )
 
 
+@draw.register(Collapse)
 def plot_collapse(
     collapse: Collapse | None, runs: CollapseRuns | None = None, ax: Axes | None = None
 ) -> tuple[Figure, Axes]:
@@ -55,12 +56,6 @@ def plot_collapse(
         axis.set_xlabel("generation")
         axis.legend(ncols=2)
         return figure, axis
-
-
-@draw.register
-def solved(collapse: Collapse, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Λ, b and the distances against generation: theory as lines, experiment as points."""
-    return plot_collapse(collapse, ax=ax)
 
 
 @draw.register

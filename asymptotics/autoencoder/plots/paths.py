@@ -73,6 +73,7 @@ def _typical(
         shown += [float(low.min()), float(high.max())]
 
 
+@draw.register(OrderParameterPath)
 def plot_path(
     path: OrderParameterPath | None,
     runs: Runs | Means | None = None,
@@ -119,21 +120,9 @@ def plot_path(
 
 
 @draw.register
-def solved(path: OrderParameterPath, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Order parameters against τ: lines."""
-    return plot_path(path, ax=ax)
-
-
-@draw.register
-def measured(runs: Runs, ax: Axes | None = None) -> tuple[Figure, Axes]:
+def measured(runs: Runs | Means, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """Order parameters against τ: points with error bars."""
     return plot_path(None, runs, ax)
-
-
-@draw.register
-def means(measured: Means, ax: Axes | None = None) -> tuple[Figure, Axes]:
-    """Order parameters against τ: points with error bars."""
-    return plot_path(None, measured, ax)
 
 
 def _frame(axis: Axes, shown: list[float]) -> None:

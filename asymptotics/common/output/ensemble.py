@@ -97,6 +97,18 @@ class PerRun:
         """Standard error of the mean over runs; NaN of a single run."""
         return standard_error(self.values(name, *of, **named))
 
+    def statistics(self, names: Sequence[str], *of: bool, **named: bool) -> dict[str, dict[str, np.ndarray]]:
+        """``mean`` and ``sem``, each by name."""
+        kinds = {"mean": self.mean, "sem": self.sem}
+        return {kind: {name: statistic(name, *of, **named) for name in names} for kind, statistic in kinds.items()}
+
+    def with_errors(self, names: Sequence[str], **columns: np.ndarray) -> Any:
+        """Means and standard errors (``Q_12``, ``Q_sem_12``) along the first of ``columns`` as a pandas DataFrame."""
+        shown: dict[str, Any] = dict(columns)
+        for name in names:
+            shown |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
+        return dataframe(shown, next(iter(columns)))
+
 
 class ByName(Mapping[str, Any]):
     """A statistic of what has this name, ``runs.mean("test_loss")``, or ``runs.mean.test_loss`` in plain numbers.
@@ -202,10 +214,7 @@ class Ensembles(PerRun, Result):
     def to_dataframe(self) -> Any:
         """Means and standard errors as a pandas DataFrame, a row a time (``Q_12``, ``Q_sem_12``; needs pandas)."""
         axis, values = self._along()
-        columns: dict[str, Any] = {axis: values}
-        for name in self.NAMES:
-            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
-        return dataframe(columns, axis)
+        return self.with_errors(self.NAMES, **{axis: values})
 
     def _stored(self) -> dict[str, Any]:
         kept = self._kept()

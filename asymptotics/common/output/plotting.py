@@ -192,7 +192,7 @@ class Drawn:
                     break
                 place = place.rpartition(".")[0]
         with style():
-            figure, axes = draw(self, ax, **options)
+            figure, axes = draw(self, ax=ax, **options)
             if ax is None:
                 letter_panels(figure)
             return figure, axes

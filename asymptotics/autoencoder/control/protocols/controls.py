@@ -17,6 +17,8 @@ from ..differences import STEP, rate
 from ..worths import Worths
 from .basis import PIECES, Basis
 
+#: The coefficients and the factor on the rates.
+Entered = tuple[Coefficients, float]
 #: A learning rate that stands for 0.
 STANDSTILL = 1e-9
 
@@ -57,9 +59,7 @@ class Control(ABC):
         return self.along.count
 
     @abstractmethod
-    def enter(
-        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
-    ) -> tuple[Coefficients, float]:
+    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> Entered:
         """The coefficients and the factor on the rates with this value."""
 
     @abstractmethod
@@ -82,9 +82,7 @@ class Control(ABC):
 class LearningRate(Control):
     """η: a factor on all rates (b's and weight decay's too); takes the place of ``training.schedule``."""
 
-    def enter(
-        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
-    ) -> tuple[Coefficients, float]:
+    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> Entered:
         return given, float(value[0]) / given.eta
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
@@ -101,9 +99,7 @@ class LearningRate(Control):
 class WeightDecay(Control):
     """λ."""
 
-    def enter(
-        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
-    ) -> tuple[Coefficients, float]:
+    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> Entered:
         return replace(given, start=replace(given.start, decay=float(value[0])), moving=None), scale
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
@@ -122,9 +118,7 @@ class Rate(Control):
         one, zero = of.rates({**others, name: 1.0}), of.rates({**others, name: 0.0})
         return one[0] - zero[0], one[1] - zero[1]
 
-    def enter(
-        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
-    ) -> tuple[Coefficients, float]:
+    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> Entered:
         rho, rho_b = self._members(problem)
         optimiser = replace(given.optimiser, rho=np.where(rho > 0, value[0], given.rho))
         return replace(given, optimiser=optimiser, rho_b=float(value[0]) if rho_b > 0 else given.rho_b), scale
@@ -141,14 +135,11 @@ class Rate(Control):
 class Time(Control):
     """The one time t of the training: the noise level."""
 
-    def enter(
-        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
-    ) -> tuple[Coefficients, float]:
+    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> Entered:
         fixed, psi = problem.skip_functions(value)
         told = np.ascontiguousarray(problem.told(value))
-        return replace(
-            given, start=replace(given.start, times=value, told=told, fixed=fixed, psi=psi), moving=None
-        ), scale
+        start = replace(given.start, times=value, told=told, fixed=fixed, psi=psi)
+        return replace(given, start=start, moving=None), scale
 
     def pull(self, worths: Worths, given: Coefficients, value: np.ndarray, problem: Problem) -> np.ndarray:
         s, t = problem.interpolant, float(value[0])
@@ -178,9 +169,7 @@ class TimeProbabilities(Control):
         average = problem.training.replace(time_probabilities=None).time_average(problem.interpolant)
         return average.first * self.size, average.second * self.size
 
-    def enter(
-        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
-    ) -> tuple[Coefficients, float]:
+    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> Entered:
         w, square = self._weights(problem)
         return replace(given, start=replace(given.start, first=value * w, second=value * square)), scale
 
@@ -202,9 +191,7 @@ class Weights(Control):
             return np.ones(self.size)
         return np.asarray(problem.training.replace(weights=None).time_average(problem.interpolant).first)
 
-    def enter(
-        self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem
-    ) -> tuple[Coefficients, float]:
+    def enter(self, given: Coefficients, scale: float, value: np.ndarray, problem: Problem) -> Entered:
         p, one = self._probabilities(problem), problem.training.average == "times"
         first = p * value
         return replace(given, start=replace(given.start, first=first, second=first**2 if one else first * value)), scale

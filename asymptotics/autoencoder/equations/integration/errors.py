@@ -18,7 +18,8 @@ from .steps import Steps
 #: Displacement of a difference along an error, in units of 1 + |y|; split rules drop nodes, and a drift jumps by that much.
 STEP, KINK_STEP = 1e-5, 1e-3
 #: Other scramblings of Sobol' points that their error is estimated from, and what an estimate is taken times: over hundreds of states
-#: more than 95 of 100 errors are smaller then. Gauss–Hermite nodes are compared with so many times as many.
+#: more than 95 of 100 errors are smaller then. Gauss–Hermite nodes are compared with one more, whose errors have the other sign where
+#: poles make them, and with so many times as many.
 SCRAMBLINGS, RESERVE, DENSER = 4, 1.3, 1.5
 #: States of a path at which nodes that were fixed beforehand are compared with others.
 COMPARED = 4
@@ -97,7 +98,7 @@ def _krylov(drift: Drift, tau: float, y: np.ndarray, base: np.ndarray, h: float,
 
 def of_other_nodes(rule: Rule, values: np.ndarray, slopes: Callable[[Rule], np.ndarray]) -> np.ndarray:
     """What the nodes of a rule are wrong by: the difference from the mean over other scramblings of as many Sobol' points, as large as
-    both it and their spread say (a difference may be small by chance), or from more Gauss–Hermite nodes.
+    both it and their spread say (a difference may be small by chance), or from more Gauss–Hermite nodes in the same way.
 
     Parameters
     ----------
@@ -110,10 +111,10 @@ def of_other_nodes(rule: Rule, values: np.ndarray, slopes: Callable[[Rule], np.n
     if rule.kind == "sobol":
         others = [replace(rule, seed=rule.seed + k) for k in range(1, SCRAMBLINGS + 1)]
     else:
-        others = [replace(rule, nodes=math.ceil(DENSER * rule.nodes))]
+        others = [replace(rule, nodes=nodes) for nodes in (rule.nodes + 1, math.ceil(DENSER * rule.nodes))]
     found = np.array([slopes(other) for other in others])
     change = values - found.mean(axis=0)
-    size, spread = np.sum(change**2, axis=1), np.sum(found.var(axis=0, ddof=min(1, len(found) - 1)), axis=1)
+    size, spread = np.sum(change**2, axis=1), np.sum(found.var(axis=0, ddof=1), axis=1)
     factor = RESERVE * np.sqrt(1.0 + np.divide(spread, size, out=np.zeros_like(size), where=size > 0))
     return np.asarray(factor[:, None] * change)
 
@@ -149,8 +150,13 @@ def fixed_nodes_error(steps: Steps, drift: Drift, rough: Drift) -> float:
     if pairs is not None:
         changes += of_other_nodes(pairs, values, lambda rule: slopes(drift.with_pairs(rule)))
     along = np.stack([np.interp(knots, taus, change) for change in changes.T], axis=1)
+    return nodes_error(replace(steps, changes=along), rough)
+
+
+def nodes_error(steps: Steps, drift: Drift) -> float:
+    """The part of a path's error that nodes make; arguments as those of `path_error`."""
     nothing = {"errors": np.zeros_like(steps.errors), "inside": np.zeros_like(steps.inside)}
-    return path_error(replace(steps, changes=along, **nothing), rough, lasting=True)
+    return path_error(replace(steps, **nothing), drift, lasting=True)
 
 
 def _totals(layout: Layout, y: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ ROUGH, ROUGH_SPLIT = 1e-3, 3e-2
 SPLIT = 4
 #: Share of the tolerance that the derivative may be wrong by.
 SHARE = 0.3
-#: Times as much as is wanted: Sobol' points that differ by more from one other scrambling are not compared with more of them.
+#: Times as much as is wanted: nodes that differ by more from one other rule are not compared with more of them.
 UNLIKELY = 2.0
 #: Over longer trainings the nodes' errors add up: they are allowed less.
 LONG = 4.0
@@ -203,8 +203,8 @@ class Chooser:
             sobol = rule.kind == "sobol"
             other = replace(rule, seed=rule.seed + 1) if sobol else rungs[min(k + 2, top)]
             error = RESERVE * self._propagate(taus, states, values(rule) - values(other))
-            if sobol and error < UNLIKELY * wanted:
-                # Two scramblings may agree by chance.
+            if error < UNLIKELY * wanted:
+                # Two rules may agree by chance.
                 error = self._propagate(taus, states, of_other_nodes(rule, values(rule), values))
             if error < wanted:
                 return rule

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ....common.input.checks import InputError, array, integer
+from ....common.input.checks import InputError, integer
 from ....common.output.plain import printed
 from ....common.output.results import Result, dataframe
 from ....common.running import progress as _progress
 from ....common.running.checkpoints import Checkpoint
+from ...equations.derivative.layout import Layout
 from ...equations.training_path.path import TrainingPath
 from ...finite_size.bias import bias
+from ...finite_size.chi_square import stacked
 from ...finite_size.fluctuations import fluctuations
 from ...model.problem import Problem
 from ...theory import solve
@@ -83,11 +85,12 @@ class Typical(Result):
     @property
     def stacked(self) -> np.ndarray:
         """(Θ row by row, upper Q, b, κ) of every branch, (draws, times, m)."""
-        i, j = np.triu_indices(self.Q.shape[-1])
-        flat = self.Theta.reshape(*self.Theta.shape[:2], -1)
-        return np.concatenate(
-            [flat, self.Q[..., i, j], self.b.reshape(*self.Q.shape[:2], -1), self.parameters], axis=-1
-        )
+        return stacked(self, self.Q.shape[-1])
+
+    def unstacked(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """By name what `stacked` has in its last axis."""
+        (p, K), basis = self.Theta.shape[-2:], 1 if self.b.ndim == 2 else self.b.shape[-1]
+        return _by_name(Layout(1, p, K, self.parameters.shape[-1], basis), values)
 
     def mean(self, name: str) -> np.ndarray:
         """Mean of Theta, Q, b or parameters at every τ."""
@@ -99,20 +102,7 @@ class Typical(Result):
 
     def _own(self, name: str) -> np.ndarray:
         """Mean variance on a branch of every entry of a field."""
-        variance = np.diagonal(self.covariance, axis1=2, axis2=3).mean(axis=0)
-        p, K = self.Theta.shape[-2:]
-        i, j = np.triu_indices(p)
-        n, m = p * K, p * K + len(i)
-        if name == "Theta":
-            return variance[:, :n].reshape(-1, p, K)
-        if name == "Q":
-            out = np.zeros((len(variance), p, p))
-            out[:, i, j] = out[:, j, i] = variance[:, n:m]
-            return out
-        basis = 1 if self.b.ndim == 2 else self.b.shape[-1]
-        if name == "b":
-            return np.asarray(variance[:, m] if self.b.ndim == 2 else variance[:, m : m + basis])
-        return np.asarray(variance[:, m + basis :])
+        return self.unstacked(np.diagonal(self.covariance, axis1=2, axis2=3).mean(axis=0))[name]
 
     @property
     def rms(self) -> np.ndarray:
@@ -192,6 +182,11 @@ class Typical(Result):
         return "\n".join(lines)
 
 
+def _by_name(layout: Layout, values: np.ndarray) -> dict[str, np.ndarray]:
+    theta, q, b, kappa = layout.unpack(values)
+    return {"Theta": theta[..., 0, :, :], "Q": q[..., 0, :, :], "b": b, "parameters": kappa}
+
+
 def typical(
     problem: Problem,
     *,
@@ -235,9 +230,7 @@ def typical(
         live(problem, WHAT, COVERED)
         raise InputError(f"training.schedule: {WHAT} need an expression in tau, not a table")
     problem = live(problem, WHAT, COVERED)
-    taus = np.linspace(0.0, problem.training.tau, TIMES) if tau is None else array("tau", tau, ndim=1)
-    if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
-        raise InputError(f"tau = {taus.tolist()}: must be in [0, training.tau] = [0, {problem.training.tau:g}]")
+    taus = problem.training.recorded(tau, TIMES)
     return of_path(
         solve(problem, progress=False), d, draws, seed, np.minimum(taus, problem.training.tau), initial, progress
     )
@@ -287,13 +280,8 @@ def _law(
                 of_branch.append(before + rest)
                 watch.update()
     means, covariances = (np.array([[at[k] for at in branch] for branch in of_branch]) for k in range(2))
-    p, K, (i, j) = path.p, path.K, path.layout.upper
-    n, m, basis = p * K, p * K + len(i), path.layout.basis
-    Q = np.zeros((*means.shape[:2], p, p))
-    Q[..., i, j] = Q[..., j, i] = means[..., n:m]
     return Typical(
-        tau=taus, Theta=means[..., :n].reshape(*means.shape[:2], p, K), Q=Q, b=means[..., m] if basis == 1 else means[..., m : m + basis],
-        parameters=means[..., m + basis :],
-        covariance=covariances, dimension=d, seed=seed, leaving=0.0 if start is None else start.tau, unstable=until is not None,
-        initial=initial, seconds=time.perf_counter() - begin,
+        tau=taus, **_by_name(replace(path.layout, atoms=1), means), covariance=covariances, dimension=d, seed=seed,
+        leaving=0.0 if start is None else start.tau, unstable=until is not None, initial=initial,
+        seconds=time.perf_counter() - begin,
     )  # fmt: skip

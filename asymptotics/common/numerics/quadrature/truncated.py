@@ -57,9 +57,7 @@ def split_table(count: int) -> np.ndarray:
 
 
 @inlined
-def _side(
-    t: float, table: np.ndarray, negligible: float, sign: float, z: np.ndarray, w: np.ndarray, first: int
-) -> int:
+def _side(t: float, table: np.ndarray, negligible: float, sign: float, z: np.ndarray, w: np.ndarray, first: int) -> int:
     """Nodes and weights of N(0, 1) above t (mirrored if sign is −1) after the ``first``; where these end, if their mass counts."""
     u = (min(max(t, -FAR), FAR) + FAR) * (1.0 / SPACING)
     i = min(int(u), table.shape[0] - 1)
