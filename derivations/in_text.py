@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
 
 import sympy
 from sympy.printing.pretty.pretty import PrettyPrinter
@@ -42,14 +41,14 @@ class _Printer(PrettyPrinter):
         super().__init__({"use_unicode": True, "wrap_line": False})
         self._vectors = vectors
 
-    def _print_Symbol(self, e: Any, bold_name: bool = False) -> prettyForm:
+    def _print_Symbol(self, e: sympy.Expr, bold_name: bool = False) -> prettyForm:
         return prettyForm(in_text(name_of(e.name, self._vectors)))
 
     _print_RandomSymbol = _print_Symbol
 
     def _print_Function(
-        self, e: Any, sort: bool = False, func_name: Any = None, left: str = "(", right: str = ")"
-    ) -> Any:
+        self, e: sympy.Expr, sort: bool = False, func_name: str | None = None, left: str = "(", right: str = ")"
+    ) -> prettyForm:
         if not isinstance(e, sympy.core.function.AppliedUndef):
             return super()._print_Function(e, sort, func_name, left, right)
         name = in_text(name_of(type(e).__name__, self._vectors))

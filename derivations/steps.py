@@ -115,7 +115,7 @@ class Slip:
         printed, derived, independent = self.check()
         _tell(f"check: {self.where}")
 
-        def shown(value: Any) -> str:
+        def shown(value: str | sympy.Basic) -> str:
             return display(value) if isinstance(value, sympy.Basic) else f"{sentence(str(value))}."
 
         numbers = f"printed {printed:.8g}, derived {derived:.8g}, independently {independent:.8g}"
@@ -125,7 +125,7 @@ class Slip:
         )
 
     def _repr_latex_(self) -> str:
-        def shown(value: Any) -> str:
+        def shown(value: str | sympy.Basic) -> str:
             return latex(value) if isinstance(value, sympy.Basic) else rf"\text{{{sentence(str(value))}}}"
 
         rows = rf"\text{{printed: }} & {shown(self.printed)} \\ \text{{derived: }} & {shown(self.derived)}"

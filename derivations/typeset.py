@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import sympy
 from sympy.printing.latex import LatexPrinter
@@ -110,12 +109,12 @@ class _Printer(LatexPrinter):
         super().__init__({"ln_notation": True, "inv_trig_style": "full", "mul_symbol": None})
         self._vectors = vectors
 
-    def _print_Symbol(self, expr: Any, style: str = "plain") -> str:
+    def _print_Symbol(self, expr: sympy.Expr, style: str = "plain") -> str:
         return name_of(expr.name, self._vectors)
 
     _print_RandomSymbol = _print_Symbol
 
-    def _print_Function(self, expr: Any, exp: Any = None) -> str:
+    def _print_Function(self, expr: sympy.Expr, exp: str | None = None) -> str:
         name = type(expr).__name__
         if not isinstance(expr, sympy.core.function.AppliedUndef):
             return str(super()._print_Function(expr, exp))
@@ -132,7 +131,7 @@ class _Printer(LatexPrinter):
             out = rf"{name_of(name, self._vectors)}({arguments})"
         return out if exp is None else f"{out}^{{{exp}}}"
 
-    def _print_Derivative(self, expr: Any) -> str:
+    def _print_Derivative(self, expr: sympy.Expr) -> str:
         inner, variables = expr.expr, expr.variable_count
         if isinstance(inner, sympy.core.function.AppliedUndef) and len(variables) == 1:
             variable, order = variables[0]
@@ -146,7 +145,7 @@ class _Printer(LatexPrinter):
             return rf"\frac{{\mathrm d{self._print(inner)}}}{{\mathrm d{self._print(variables[0][0])}}}"
         return str(super()._print_Derivative(expr))
 
-    def _print_Pow(self, expr: Any) -> str:
+    def _print_Pow(self, expr: sympy.Expr) -> str:
         base, exponent = expr.as_base_exp()
         if isinstance(base, sympy.Derivative) and exponent.is_Integer and exponent > 0:
             return rf"{self._print(base)}^{{{exponent}}}"

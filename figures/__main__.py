@@ -85,7 +85,7 @@ def discover() -> dict[str, Callable[[bool], Drawing]]:
     return {name: draw for room in rooms().values() for name, draw in room.items()}
 
 
-def _without_none(value: Any) -> Any:
+def _without_none(value: object) -> Any:
     if isinstance(value, Mapping):
         return {k: _without_none(v) for k, v in value.items() if v is not None}
     return [_without_none(v) for v in value] if isinstance(value, list) else value

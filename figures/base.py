@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,13 @@ class Drawing:
 Figures = dict[str, Callable[[bool], Drawing]]
 
 
-def mean_and_error(values: Any, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def mean_and_error(values: ArrayLike, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Mean of independent runs along an axis and its standard error."""
     runs = np.asarray(values)
     return runs.mean(axis=axis), runs.std(axis=axis, ddof=1) / np.sqrt(runs.shape[axis])
 
 
-def label_ticks(axis: Any, values: Sequence[float]) -> None:
+def label_ticks(axis: Axis, values: Sequence[float]) -> None:
     """Ticks of a logarithmic axis (``ax.xaxis`` or ``ax.yaxis``) at these values, in plain numbers.
 
     Over less than two decades the labels that are made otherwise (6 × 10⁻¹ …) run into one another.
@@ -59,7 +62,9 @@ def label_ticks(axis: Any, values: Sequence[float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def name_kinds(ax: Any, *, line: str = "", dashed: str = "", dotted: str = "", point: str = "", band: str = "") -> None:
+def name_kinds(
+    ax: Axes, *, line: str = "", dashed: str = "", dotted: str = "", point: str = "", band: str = ""
+) -> None:
     """Entries of the legend that say what lines, points and bands are, in grey: of whatever colour, they mean the same.
 
     Call it before ``ax.legend()``.

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from matplotlib.figure import Figure
 
 from asymptotics.common.output.results import write_atomically
 
@@ -48,7 +49,7 @@ def read_texts(picture: Path) -> dict[str, str]:
         return {key: value for key, value in image.info.items() if isinstance(key, str) and isinstance(value, str)}
 
 
-def write_small(figure: Any, picture: Path, content: Mapping[str, str]) -> Path:
+def write_small(figure: Figure, picture: Path, content: Mapping[str, str]) -> Path:
     """Write a figure as a PNG of at most 256 colours, a third of the size of a full one, with its texts."""
     from PIL import Image, PngImagePlugin
 

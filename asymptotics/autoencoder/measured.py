@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, array, closest, fail, integer
 from ..common.output.ensemble import Ensemble
@@ -36,7 +37,9 @@ KNOWN = (
 )
 
 
-def as_runs(theory: OrderParameterPath, given: Any, **options: Any) -> tuple[Runs | Means, dict[str, Any]]:
+def as_runs(
+    theory: OrderParameterPath, given: Mapping[str, ArrayLike] | str | os.PathLike[str], **options: Any
+) -> tuple[Runs | Means, dict[str, Any]]:
     """Runs (or their means) from a user's arrays.
 
     Parameters
@@ -95,7 +98,7 @@ def as_runs(theory: OrderParameterPath, given: Any, **options: Any) -> tuple[Run
     return _runs(theory, tau, stacked, d), options
 
 
-def _read(given: Any) -> dict[str, Any]:
+def _read(given: Mapping[str, ArrayLike] | str | os.PathLike[str]) -> dict[str, Any]:
     """The arrays under their present names."""
     if isinstance(given, (str, os.PathLike)):
         path = Path(given)
@@ -121,7 +124,7 @@ def _read(given: Any) -> dict[str, Any]:
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """The number in an array without axes."""
     return value.item() if isinstance(value, (np.ndarray, np.generic)) and np.size(value) == 1 else value
 
@@ -146,7 +149,7 @@ def _shapes(theory: OrderParameterPath) -> dict[str, tuple[int, ...]]:
     return {"Q": np.shape(at.Q), "Theta": np.shape(at.Theta), "b": b, "parameters": (theory.parameters,)}
 
 
-def _over_runs(name: str, value: Any, times: int, shape: tuple[int, ...]) -> np.ndarray:
+def _over_runs(name: str, value: ArrayLike, times: int, shape: tuple[int, ...]) -> np.ndarray:
     """(runs, times, …): of one training the axis of the runs may be left out."""
     found = array(name, value)
     if found.ndim == 1 + len(shape):
@@ -172,7 +175,7 @@ def _as_means(tables: Mapping[str, Any], tau: np.ndarray, shapes: dict[str, tupl
     return Means(tau=tau, dimension=d, runs=runs, **arrays)
 
 
-def _means(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _means(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Means over runs, or their standard errors, at every time."""
     found = array(name, value)
     if found.shape != shape:

@@ -12,6 +12,7 @@ from ..common.running.checkpoints import Checkpoint
 from .finite_size import reduced_chain
 from .memory import ensemble as memory
 from .memory.result import FiniteRuns
+from .model.data.samples import Source
 from .model.problem import Problem
 from .process import ensemble
 from .process.ensemble import Runs
@@ -21,7 +22,7 @@ def simulate(
     problem: Problem,
     *,
     tau: Sequence[float] | np.ndarray | None = None,
-    data: object = None,
+    data: Source | None = None,
     companion: bool | None = None,
     executor: Executor | None = None,
     workers: int | None = None,

@@ -12,7 +12,7 @@ import inspect
 import json
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 from ..common.input.checks import InputError, choice, closest
 from ..common.input.notation import Notation
@@ -124,7 +124,7 @@ def _nested(kind: type[Settings]) -> Iterator[type[Settings]]:
             yield other
 
 
-def _keys_of(system: str, table: str, kind: Any) -> Iterator[Key]:
+def _keys_of(system: str, table: str, kind: type) -> Iterator[Key]:
     words = described(kind)
     if issubclass(kind, Settings):
         inner = {other.table.rpartition(".")[2]: other for other in _nested(kind)}

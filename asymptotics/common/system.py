@@ -42,7 +42,7 @@ class Table(Protocol):
     """Settings of one table of the experiment file (`Settings`, `Interpolant`)."""
 
     @classmethod
-    def from_table(cls, table: Any) -> Any:
+    def from_table(cls, table: object) -> Any:
         """From the mapping read from a file, checked."""
 
 
@@ -148,7 +148,7 @@ class System:
             verb, module=verb.module or module, function=verb.function or function, table=verb.table or table
         )
 
-    def run(self, name: str, problem: Any, **options: Any) -> Result:
+    def run(self, name: str, problem: object, **options: Any) -> Result:
         """A verb on a problem; ``workers``, ``progress`` and ``checkpoint`` go by, the verb's own options are checked."""
         verb = self.verb(name)
         own = verb.checked({key: value for key, value in options.items() if key not in RESOURCES})
@@ -156,13 +156,13 @@ class System:
         result: Result = getattr(self.module(verb.module), verb.function)(problem, **resources, **own)
         return result
 
-    def solve(self, problem: Any, *, progress: bool | None = None, **options: Any) -> Result:
+    def solve(self, problem: object, *, progress: bool | None = None, **options: Any) -> Result:
         """The asymptotic prediction."""
         return self.run("solve", problem, progress=progress, **options)
 
     def simulate(
         self,
-        problem: Any,
+        problem: object,
         *,
         workers: int | None = None,
         progress: bool | None = None,

@@ -52,7 +52,7 @@ class Option:
         """The option as it is written on the command line."""
         return "--" + (self.flag or self.name.replace("_", "-"))
 
-    def value(self, given: Any) -> Any:
+    def value(self, given: object) -> Any:
         """The checked value of a text, a number, or a sequence of them; None stays None.
 
         Raises

@@ -59,7 +59,7 @@ def _leaves(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}.{name}", value
 
 
-def _numbers(value: Any, at: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], float]]:
+def _numbers(value: object, at: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], float]]:
     if isinstance(value, (list, tuple)):
         for k, entry in enumerate(value):
             yield from _numbers(entry, (*at, k))

@@ -113,8 +113,8 @@ class Page:
         slider.on_change("value", self._moved(slider, knob))
         return slider
 
-    def _moved(self, slider: Slider, knob: Knob) -> Callable[[str, object, object], None]:
-        def moved(attr: str, old: object, new: Any) -> None:
+    def _moved(self, slider: Slider, knob: Knob) -> Callable[[str, object, float], None]:
+        def moved(attr: str, old: object, new: float) -> None:
             value = round(new) if knob.whole else float(new)
             self.attempt(lambda: self.state.change(knob.key, value, knob.at))
 

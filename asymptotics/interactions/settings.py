@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, array, fail, integer
 from ..common.input.notation import Notation
@@ -110,7 +111,7 @@ class Interactions(Settings):
         """The law that is learned."""
         m, r = self.inputs, self.outputs
 
-        def given(value: Any, default: np.ndarray) -> np.ndarray:
+        def given(value: ArrayLike | None, default: np.ndarray) -> np.ndarray:
             return default if value is None else np.asarray(value, dtype=float)
 
         return CoupledGaussian(

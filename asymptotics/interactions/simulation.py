@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -85,7 +85,7 @@ class Runs(OfProblem, PerRun, Result):
         found: np.ndarray = getattr(self, name)[:, PARTS.index(part)]
         return found
 
-    def _statistic(self, function: Any) -> dict[str, Any]:
+    def _statistic(self, function: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
         found: dict[str, Any] = {
             name: dict(zip(PARTS, function(getattr(self, name)).tolist(), strict=True)) for name in DIRECTIONS
         }

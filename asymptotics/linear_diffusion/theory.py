@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, array, present
 from .averaged.agreement import effective_dimension, model_agreement, null_directions
@@ -156,7 +157,7 @@ def sweep(settings: LinearDiffusion, samples: Sequence[int], **options: Any) -> 
     return Sweep(tuple(results), results[0].experiment, sum(r.seconds for r in results))
 
 
-def _non_negative(name: str, value: Any) -> np.ndarray:
+def _non_negative(name: str, value: ArrayLike) -> np.ndarray:
     checked = np.atleast_1d(array(name, value))
     if checked.ndim != 1 or checked.size == 0 or checked.min() < 0:
         raise InputError(f"{name} = {checked.tolist()}: must be numbers >= 0")

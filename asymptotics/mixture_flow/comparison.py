@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError
 from ..common.output.power import detectable
@@ -24,7 +25,7 @@ _CHANGE, _DRAWS_OF_POWER = 0.01, 512
 INPUTS = ("cluster_std", "ridge", "centroid_norm")
 
 
-def half_space_bias(flow: MixtureFlow, envelope: Any, dimension: int) -> np.ndarray:
+def half_space_bias(flow: MixtureFlow, envelope: ArrayLike, dimension: int) -> np.ndarray:
     r"""Shift c of the coefficient of X̄ in the mean of s X_t, because s = sign(X̄·X₀) selects a half-space of X₀.
 
     .. math:: c = E_t\,\sqrt{\frac{2}{\pi}}\,\frac{1}{\sqrt{d\,(n^2m^2 + n\sigma^2)}} ;

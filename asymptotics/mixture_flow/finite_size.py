@@ -14,6 +14,7 @@ change on the way (exponentially rare), wrong labels, and what the statements of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ class Vectors:
 
     parts: np.ndarray
 
-    def __mul__(self, factor: Any) -> Vectors:
+    def __mul__(self, factor: float | np.ndarray) -> Vectors:
         return Vectors(self.parts * factor)
 
     def __add__(self, other: Vectors) -> Vectors:
@@ -101,13 +102,13 @@ class Draws:
         return xi, c00, c01, np.maximum(c11, 0.0)
 
 
-def _drift(flow: MixtureFlow, scale: float, c: Any, at: tuple[float, ...]) -> tuple[np.ndarray, ...]:
+def _drift(flow: MixtureFlow, scale: float, c: Sequence[np.ndarray], at: tuple[float, ...]) -> tuple[np.ndarray, ...]:
     """Rate and the gains of K X̄ and ξ, and their ratio to the direction; as `Ridge.drift`."""
     alpha, beta, alpha_dot, beta_dot = at
     c00, c01, c11 = c
     if not flow.skip:
-        gain = (beta_dot - alpha_dot * beta / alpha) / scale
-        return np.full_like(c00, alpha_dot / alpha), np.full_like(c00, gain), np.zeros_like(c00)
+        pull = (beta_dot - alpha_dot * beta / alpha) / scale
+        return np.full_like(c00, alpha_dot / alpha), np.full_like(c00, pull), np.zeros_like(c00)
     d = alpha**2 * c00 + 2 * alpha * beta * c01 + beta**2 * c11
     rate = alpha * alpha_dot * c00 + (alpha * beta_dot + alpha_dot * beta) * c01 + beta * beta_dot * c11
     gain = (alpha * beta_dot - alpha_dot * beta) / (scale * d)
@@ -145,7 +146,7 @@ def averages(flow: MixtureFlow, grid: Grid, alpha: np.ndarray, beta: np.ndarray,
         by_step[step] = y, absorbed
         if step == len(grid.lengths):
             break
-        here = draws.noise(first=first is None) if flow.fresh_noise else (xi, *c)
+        here: Sequence[Any] = draws.noise(first=first is None) if flow.fresh_noise else (xi, *c)
         schedule = (grid.alpha, grid.beta, grid.alpha_dot, grid.beta_dot)
         drifts = [
             _drift(flow, draws.scale, here[1:], tuple(float(x[step, j]) for x in schedule))

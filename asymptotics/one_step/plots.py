@@ -27,7 +27,7 @@ def comparison(
 
 @draw.register
 @style()
-def plot_divergences(theory: Theory, runs: Any = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
+def plot_divergences(theory: Theory, runs: Simulated | None = None, ax: Axes | None = None) -> tuple[Figure, Axes]:
     """KL(G‖O), its variance and mean part, and typical KL(O‖G), against d/n at the q of ``theory``."""
     fig, ax = axes_of(ax)
     model = theory.problem.one_step
@@ -47,10 +47,11 @@ def plot_divergences(theory: Theory, runs: Any = None, ax: Axes | None = None) -
     if runs is not None and runs.runs > 1:
         names = ("kl_generated_target", "kl_generated_target_variance", "kl_generated_target_mean")
         for k, name in enumerate(names):
-            if runs.mean(name) is not None and runs.sem(name) is not None:
-                points(ax, [d / n], [runs.mean(name)], [runs.sem(name)], color=COLOURS[k])
+            mean, sem = runs.mean(name), runs.sem(name)
+            if mean is not None and sem is not None:
+                points(ax, [d / n], [mean], [sem], color=COLOURS[k])
         median, (low, high) = runs.median("kl_target_generated"), runs.median_interval("kl_target_generated")
-        if None not in (median, low, high):
+        if median is not None and low is not None and high is not None:
             points(ax, [d / n], [median], [[median - low], [high - median]], color=COLOURS[3])
     ax.set(xscale="log", yscale="log", xlabel="$d/n$", ylabel="divergence", title=rf"$d = {d}$, $q = {theory.q:.3f}$")
     ax.legend()
@@ -59,7 +60,7 @@ def plot_divergences(theory: Theory, runs: Any = None, ax: Axes | None = None) -
 
 @style()
 def plot_hellinger(
-    q: float, dimension: int, sizes: ArrayLike, sweep: Any = None, ax: Axes | None = None
+    q: float, dimension: int, sizes: ArrayLike, sweep: Transition | None = None, ax: Axes | None = None
 ) -> tuple[Figure, Axes]:
     """E H² against n from the fixed point, its floor, and a sweep's means."""
     fig, ax = axes_of(ax)

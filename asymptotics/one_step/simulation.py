@@ -17,7 +17,7 @@ from .process.transition import Transition, probability_curve
 from .settings import Sampling, Simulation
 
 
-def read_array(name: str, value: Any) -> Any:
+def read_array(name: str, value: object) -> Any:
     """An array, or the one in the ``.npy`` file of that path."""
     if not isinstance(value, (str, os.PathLike)):
         return value
@@ -35,7 +35,7 @@ def simulate(
     simulation: Simulation | None = None,
     *,
     data: ArrayLike | None = None,
-    noise: Any = None,
+    noise: ArrayLike | None = None,
     samples: Sequence[int] | None = None,
     workers: int | None = None,
     progress: bool | None = None,

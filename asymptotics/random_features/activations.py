@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, closest
 from ..common.input.expressions import to_function, to_sympy
+
+if TYPE_CHECKING:
+    import sympy
 
 #: Nodes of the smoothed coefficients of functions without a closed form; four times as many where there is a kink.
 NODES = 60
@@ -181,7 +184,7 @@ def activation(name: str, key: str = "activation") -> Activation:
     return Activation(name, function, _kinks(expression, grid + 1e-7))
 
 
-def _kinks(expression: Any, grid: np.ndarray) -> tuple[float, ...]:
+def _kinks(expression: sympy.Expr, grid: np.ndarray) -> tuple[float, ...]:
     """Where an argument of |·|, sign, max or min changes its sign."""
     import sympy
     from scipy.optimize import brentq

@@ -8,7 +8,6 @@ Halder 2024 (arXiv 2411.17807), definitions (3.6) and (4.1).
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from ..common.numerics.distances.joint_densities import Kernels, Law, LogDistanc
 from ..common.numerics.distances.pair_sums import kernel_variance
 from ..common.output.ensemble import wilson_interval
 from .result import PAIRS, Estimate, RelativeDistance
-from .samples import KERNELS, data_sets, stacked
+from .samples import KERNELS, Given, data_sets, stacked
 
 #: Places of generated, training and original in the pairs.
 INDICES = ((1, 0), (2, 0), (1, 2))
@@ -32,9 +31,9 @@ def _dimension(law: np.ndarray | Gaussian) -> int:
 
 
 def memorisation(
-    generated: Any,
-    training: Any,
-    original: Any,
+    generated: Given,
+    training: Given,
+    original: Given,
     *,
     density: str = "coordinates",
     kernel: str | float = "optimal",

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, array, choice, fail
 from ..common.numerics.distances.coordinate_densities import Gaussian
 from ..common.numerics.laws.spectra import UNREADABLE
 
 KERNELS = ("optimal", "scott")
+#: What a person gives: points, a file of them, a Gaussian, or several of these.
+Given: TypeAlias = ArrayLike | os.PathLike[str] | Gaussian | Sequence[ArrayLike | os.PathLike[str] | Gaussian]
 
 
-def points_of(name: str, given: Any) -> np.ndarray | Gaussian:
+def points_of(name: str, given: Given) -> np.ndarray | Gaussian:
     """Points (n, d) of an array of any shape (n, …), or of a file; a Gaussian as it is."""
     if isinstance(given, Gaussian):
         return given
@@ -54,7 +58,7 @@ def kernel_of(text: str) -> str | float:
         return choice("kernel", text, KERNELS)
 
 
-def stacked(name: str, given: Any, least: int) -> list[np.ndarray | Gaussian]:
+def stacked(name: str, given: Given, least: int) -> list[np.ndarray | Gaussian]:
     """The data sets along the first axis of one array; one set where it has fewer axes than ``least``."""
     values = read_array(name, Path(given)) if isinstance(given, (str, os.PathLike)) else np.asarray(given)
     if values.ndim < least:
@@ -62,9 +66,9 @@ def stacked(name: str, given: Any, least: int) -> list[np.ndarray | Gaussian]:
     return [points_of(f"{name}[{k}]", entry) for k, entry in enumerate(values)]
 
 
-def data_sets(name: str, given: Any) -> list[np.ndarray | Gaussian]:
+def data_sets(name: str, given: Given) -> list[np.ndarray | Gaussian]:
     """Data sets: a list or tuple of arrays (or files, or Gaussians) is several."""
-    entries = isinstance(given, (list, tuple)) and len(given) > 0
-    if entries and all(isinstance(entry, (np.ndarray, Gaussian, str, os.PathLike)) for entry in given):
+    several = (np.ndarray, Gaussian, str, os.PathLike)
+    if isinstance(given, (list, tuple)) and len(given) > 0 and all(isinstance(entry, several) for entry in given):
         return [points_of(f"{name}[{k}]", entry) for k, entry in enumerate(given)]
     return [points_of(name, given)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..common.input.checks import array, fail, integer, number
 
@@ -14,7 +13,7 @@ UNIFORM = 1e-6
 MOST_POINTS = 1_000_000
 
 
-def checked_points(value: Any, *, uniform: bool = False, name: str = "points") -> np.ndarray:
+def checked_points(value: ArrayLike, *, uniform: bool = False, name: str = "points") -> np.ndarray:
     """Return increasing positions y_1 < … < y_n as float64, n >= 2.
 
     Parameters
@@ -92,6 +91,6 @@ def nearest(points: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.searchsorted(midpoints(points), x)
 
 
-def positive_time(name: str, value: Any) -> float:
+def positive_time(name: str, value: object) -> float:
     """A time t > 0 as float, or fail naming it."""
     return number(name, value, above=0.0)

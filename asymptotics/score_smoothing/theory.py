@@ -104,8 +104,8 @@ class Solution(OfProblem, Result, Metrics):
 def solve(
     problem: Problem,
     *,
-    at: Any = None,
-    starts: Any = None,
+    at: ArrayLike | None = None,
+    starts: ArrayLike | None = None,
     times: ArrayLike | None = None,
     within: float = 0.1,
     progress: bool | None = None,

@@ -38,7 +38,7 @@ def solve_point(
 
 
 def _text_of(value: Mapping[str, Any], *, sort: bool) -> str:
-    def other(thing: Any) -> Any:
+    def other(thing: object) -> Any:
         try:
             return to_builtin(thing)
         except TypeError:

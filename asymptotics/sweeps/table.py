@@ -41,7 +41,7 @@ def scalars(report: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _collect(value: Any, name: str, length: int | None, found: dict[str, Any]) -> None:
+def _collect(value: object, name: str, length: int | None, found: dict[str, Any]) -> None:
     if isinstance(value, Mapping):
         length = next((len(value[axis]) for axis in AXES if isinstance(value.get(axis), list)), length)
         for key, entry in value.items():
@@ -58,7 +58,7 @@ def _collect(value: Any, name: str, length: int | None, found: dict[str, Any]) -
         found[name] = value
 
 
-def _entries(value: Any, index: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Any]]:
+def _entries(value: object, index: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Any]]:
     if isinstance(value, list):
         for k, entry in enumerate(value):
             yield from _entries(entry, (*index, k))
@@ -184,7 +184,7 @@ def figure_name(column: str) -> str:
     return entry(found[1], index, [k + 1 for k in index])
 
 
-def text_of(value: Any) -> str:
+def text_of(value: object) -> str:
     """A value as it stands in the table; nothing for None."""
     if value is None:
         return ""

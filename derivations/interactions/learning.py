@@ -14,13 +14,13 @@ mu, a, b, C = sp.symbols("mu Delta_a Delta_b Delta_C", real=True)
 sigma, gamma = sp.symbols("Sigma Gamma", positive=True)
 
 
-def normal_mean(expression: Any, symbol: sp.Symbol) -> Any:
+def normal_mean(expression: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
     """E of a polynomial in a standard normal variable."""
     poly = sp.Poly(sp.expand(expression), symbol)
     return sum(value * (sp.factorial2(power - 1) if power else 1) for (power,), value in poly.terms() if power % 2 == 0)
 
 
-def chi_square_mean(expression: Any) -> Any:
+def chi_square_mean(expression: sp.Expr) -> sp.Expr:
     """E of a polynomial in s ~ χ²_m: E s^k = m(m + 2)…(m + 2k − 2)."""
     poly = sp.Poly(sp.expand(expression), s)
     return sp.expand(sum(value * sp.prod(m + 2 * i for i in range(power)) for (power,), value in poly.terms()))
@@ -109,7 +109,7 @@ def whitened() -> Step:
     first = t1 * (1 - 1 / N) + 2 * t2 / N - 3 / N**2 * chi_square_mean(s**2 - s)
     second = t2 * (1 + (m - pairs) / (N * pairs)) - chi_square_mean((s - 1) ** 3 - m + 1) / N**2
 
-    def order_two(expression: Any) -> Any:
+    def order_two(expression: sp.Expr) -> sp.Expr:
         return sp.limit(sp.expand(sp.together(expression) * N**2 - 0), N, sp.oo)
 
     one, two = m * (m + 1) * (m + 2) / 2, m * (m + 2) * (m + 3) ** 2 / 4

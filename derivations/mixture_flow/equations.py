@@ -7,7 +7,6 @@ diff, dsolve, limit, series) on the previous ones; `require_zero` stops the deri
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import sympy as sp
 
@@ -48,7 +47,7 @@ def ridge() -> tuple[sp.Expr, sp.Expr, Step]:
     g = [[sum(p * q for p, q in zip(u, w, strict=True)) for w in (x0, x1)] for u in (x0, x1)]
     noise, data = (sum(r * p for r, p in zip(h, u, strict=True)) for u in (x0, x1))
 
-    def loss(g00: Any, g01: Any, g11: Any, xs: Any, zs: Any, count: Any) -> sp.Expr:
+    def loss(g00: sp.Expr, g01: sp.Expr, g11: sp.Expr, xs: sp.Expr, zs: sp.Expr, count: sp.Expr | int) -> sp.Expr:
         quadratic = b**2 * (a**2 * g00 + 2 * a * c * g01 + c**2 * g11) - 2 * b * (a * g01 + c * g11) + g11
         return quadratic + count * v**2 + 2 * v * (b * (a * xs + c * zs) - zs)
 
@@ -97,7 +96,7 @@ def generated_variance() -> sp.Expr:
     return sp.factor(c[C11] / c[C00])
 
 
-def velocity(b: Any, v: Any, x: Any) -> sp.Expr:
+def velocity(b: sp.Expr, v: sp.Expr, x: sp.Expr) -> sp.Expr:
     """(β̇ − α̇ β/α)(b X + s v) + (α̇/α) X."""
     return (beta.diff(t) - alpha.diff(t) * beta / alpha) * (b * x + s * v) + alpha.diff(t) / alpha * x
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import sympy as sp
 
@@ -37,7 +36,7 @@ from .equations import (
 spread = sp.Symbol("sigma_g", positive=True)
 
 
-def per_dimension(vector: Any, other: Any = None) -> sp.Expr:
+def per_dimension(vector: sp.Expr, other: sp.Expr | None = None) -> sp.Expr:
     """Scalar product per dimension, d → ∞, of combinations of the orthogonal μ, ξ, η and a generated point's own X₀."""
     product = sp.expand(vector * (vector if other is None else other))
     lengths = {mu: m**2, xi: N, eta: n * sigma**2, X0: sp.Integer(1)}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import sympy as sp
 
@@ -154,7 +153,7 @@ def _learned_noise() -> float:
 
 def _slip(
     where: str,
-    printed: Any,
+    printed: str | sp.Basic,
     derived: sp.Eq,
     printed_value: Callable[[], float],
     independent: Callable[[], float],

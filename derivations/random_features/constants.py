@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy as sp
 
 from ..identity import require_zero
@@ -11,7 +9,7 @@ from ..steps import Step
 from .equations import C, Gamma, alpha, b, s, v, z
 
 
-def _normal(x: Any) -> Any:
+def _normal(x: sp.Expr) -> sp.Expr:
     return sp.exp(-(x**2) / 2) / sp.sqrt(2 * sp.pi)
 
 

@@ -6,8 +6,6 @@ displayed equations were not available: normalisations are ours, and slips are t
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy as sp
 
 from ..identity import require_zero
@@ -64,7 +62,7 @@ def dyson() -> Step:
     )
 
 
-def fixed_point(noises: Any = m) -> tuple[Any, Any, Any]:
+def fixed_point(noises: sp.Expr = m) -> tuple[sp.Expr, sp.Expr, sp.Expr]:
     """Right-hand side minus left-hand side of the equations for one eigenvalue σ: of 1/q, 1/θ and 1/θ_d."""
     bar = theta / noises + (1 - 1 / noises) * theta_d
     h = theta * alpha**2 * sigma + bar * b**2

@@ -19,7 +19,7 @@ gap, delta, kappa = sp.symbols("Delta delta kappa", positive=True)
 _share = sp.Symbol("rho", positive=True)
 
 
-def gaussian(centre: Any, variance: Any, at: Any = x) -> sp.Expr:
+def gaussian(centre: sp.Expr | int, variance: sp.Expr | int, at: sp.Expr = x) -> sp.Expr:
     """Density of N(centre, variance)."""
     return sp.exp(-((at - centre) ** 2) / (2 * variance)) / sp.sqrt(2 * sp.pi * variance)
 

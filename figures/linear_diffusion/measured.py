@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from asymptotics.linear_diffusion import (
     Averages,
@@ -69,7 +70,9 @@ def verdict_of(pairs: list[tuple[Averages, Runs]]) -> str:
     )
 
 
-def put_verdict(ax: Any, x: Any, runs: list[Runs], name: str, scale: float, colour: str, **options: Any) -> None:
+def put_verdict(
+    ax: Axes, x: Iterable[float], runs: list[Runs], name: str, scale: float, colour: str, **options: Any
+) -> None:
     """Simulation points of one quantity (where it is finite), divided by ``scale``."""
     kept = [(n, r.mean(name), r.sem(name)) for n, r in zip(x, runs, strict=True) if np.isfinite(r.mean(name))]
     if kept:

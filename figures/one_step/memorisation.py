@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 import asymptotics as asy
 from asymptotics.linear_diffusion import model_agreement
@@ -40,7 +42,7 @@ def transition(quick: bool = False) -> Drawing:
     return Drawing(figure, caption, PAPER, data, table, closeness)
 
 
-def _joint(axis: Any, data: dict[str, np.ndarray], runs: int) -> float:
+def _joint(axis: Axes, data: dict[str, np.ndarray], runs: int) -> float:
     """The linear model in all dimensions, theory and data sets."""
     base = asy.example("one-step-transition").replace(
         {"one_step.dimension": 40, "one_step.underlying_samples": 1000, "simulation.runs": runs}
@@ -63,7 +65,7 @@ def _joint(axis: Any, data: dict[str, np.ndarray], runs: int) -> float:
     return worst
 
 
-def _coordinates(axis: Any, data: dict[str, np.ndarray], sets: int) -> None:
+def _coordinates(axis: Axes, data: dict[str, np.ndarray], sets: int) -> None:
     """The measure for any generator, by single coordinates."""
     d, counts = 40, np.array([10, 20, 30, 45, 80, 200, 1000])
     rng = np.random.default_rng(0)
@@ -87,7 +89,7 @@ def _coordinates(axis: Any, data: dict[str, np.ndarray], sets: int) -> None:
     axis.set(title="single coordinates", ylim=(-0.03, 1.05))
 
 
-def _halves(both: Any, data: dict[str, np.ndarray], runs: int) -> dict[str, Any]:
+def _halves(both: Sequence[Axes], data: dict[str, np.ndarray], runs: int) -> dict[str, Any]:
     """Agreement of the halves: a tanh network, and the linear model; and the network by the same measure as before."""
     axis = both[1]
     counts = np.array([20, 60, 200, 600, 2000])

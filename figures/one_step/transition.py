@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -31,7 +30,7 @@ from ..base import Drawing, name_kinds
 from .steps import KL, PAPER, PROBABILITY, TIME, fraction, problem_of, steps
 
 
-def _sizes(dimension: int, ratios: Any) -> list[int]:
+def _sizes(dimension: int, ratios: Iterable[float]) -> list[int]:
     return [max(2, round(dimension * ratio)) for ratio in ratios]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from asymptotics.random_features import (
     Problem,
@@ -179,7 +179,7 @@ def recall(quick: bool) -> Drawing:
     with style() as plt:
         figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained", sharex=True)
 
-        def put(ax: Any, values: np.ndarray, colour: str, label: str) -> None:
+        def put(ax: Axes, values: np.ndarray, colour: str, label: str) -> None:
             points(ax, tau, *mean_and_error(values), color=colour, linestyle="-", linewidth=0.6, label=label)
 
         put(axes[0], found.norm, COLOURS[0], "samples")

@@ -85,11 +85,11 @@ class CollapseMap(Drawn):
         """Whether b has an axis of its own (several ψ_k)."""
         return self._bulk.several
 
-    def skip(self, Lambda: ArrayLike, b0: Any = None) -> np.ndarray:
+    def skip(self, Lambda: ArrayLike, b0: ArrayLike | None = None) -> np.ndarray:
         """b_τ of a training on a target with mean eigenvalue Λ (…,), from ``b0`` (default: the problem's): (…,) or (…, basis)."""
         return self._trained(self.tau, Lambda, self.initial_skip if b0 is None else b0)
 
-    def _trained(self, clock: float, Lambda: ArrayLike, start: Any) -> np.ndarray:
+    def _trained(self, clock: float, Lambda: ArrayLike, start: ArrayLike) -> np.ndarray:
         Lambda, start = np.asarray(Lambda, dtype=np.float64), np.asarray(start, dtype=np.float64)
         if not self.problem.denoiser.has_skip:
             return np.zeros(np.broadcast_shapes(Lambda.shape, start.shape))

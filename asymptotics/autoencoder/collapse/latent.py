@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ...common.numerics.algebra.gram import square_root
 from ..equations.derivative.coefficients import Coefficients, along
@@ -161,7 +160,7 @@ class LatentMoments:
         return nodes[:, len(self.kernels.encoders) :], weights
 
     def average(
-        self, theta: np.ndarray, Q: np.ndarray, b: ArrayLike, kappa: np.ndarray, tau: float = 0.0
+        self, theta: np.ndarray, Q: np.ndarray, b: float | np.ndarray, kappa: np.ndarray, tau: float = 0.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """Averaged moments (names,) and E[A_a c_m] (p, p), for overlaps Θ_{a,E_m} (p, p) with the basis, at τ."""
         of, p = self.averages, self.kernels.p
@@ -235,7 +234,7 @@ class GenerationDrift(RightHandSide):
         self._A = kernels.column("A_1")
 
     def moments(
-        self, theta: np.ndarray, q: np.ndarray, b: ArrayLike, kappa: np.ndarray, tau: float = 0.0
+        self, theta: np.ndarray, q: np.ndarray, b: float | np.ndarray, kappa: np.ndarray, tau: float = 0.0
     ) -> np.ndarray:
         Q, Theta, rows, p = q.sum(axis=0), theta.sum(axis=0), [], self.kernels.p
         if self.original is not None:

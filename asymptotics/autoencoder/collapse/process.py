@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from ..process.training.sgd import DivergedError, Trainer, default_chunk, prepar
 from .observables import QUANTITIES, TargetQuantiles, bulk_distance
 from .runs import CollapseRuns
 from .stream import DataStream, StreamTrainer, fresh_weights
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +191,7 @@ def simulate_generations(
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
-    executor: Any = None,
+    executor: Executor | None = None,
 ) -> CollapseRuns:
     """Run ``simulation.runs`` chains of ``generations.count`` trainings in R^d.
 

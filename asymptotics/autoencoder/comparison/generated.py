@@ -8,7 +8,6 @@ points *beyond* those of the network that produced them; how networks differ is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +31,14 @@ OBLIQUE = 3
 class Law:
     """Moments and distribution functions of the projections that one network generates, by independent latent points."""
 
-    def __init__(self, problem: Problem, at: OrderParameters, directions: np.ndarray, points: int, seed: Any) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        at: OrderParameters,
+        directions: np.ndarray,
+        points: int,
+        seed: int | Sequence[int] | np.random.SeedSequence,
+    ) -> None:
         law = GeneratedDensity(problem, at)
         rng = np.random.default_rng(seed)
         flow = law.transport(rng.standard_normal((points, len(law.Q))) @ law.root, rng=rng if law.noisy else None)

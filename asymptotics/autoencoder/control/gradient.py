@@ -14,7 +14,7 @@ from ..equations.integration.stepping import StepError
 from ..model.problem import Problem
 from .differences import rate
 from .keys import Key, Make, changes, key_of
-from .objectives.chosen import objective_of
+from .objectives.chosen import Chosen, objective_of
 from .objectives.collapsed import Collapsed, fixed_point, moved
 from .objectives.trained import Hitting
 from .result import Gradient
@@ -28,7 +28,7 @@ _SEARCH = 60
 def gradient(
     problem: Problem,
     *,
-    objective: Any = "order_one",
+    objective: Chosen = "order_one",
     wrt: Sequence[str] | str = (),
     make: Make,
     at: Sequence[float] | None = None,

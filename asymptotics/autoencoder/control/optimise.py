@@ -17,7 +17,7 @@ from ..equations.integration.stepping import StepError
 from ..model.problem import Problem
 from .gradient import hit
 from .keys import Make, replaced
-from .objectives.chosen import objective_of
+from .objectives.chosen import Chosen, objective_of
 from .objectives.collapsed import Collapsed
 from .objectives.generated import OfGenerated
 from .objectives.trained import Hitting, Objective
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 def optimise(
     problem: Problem,
     *,
-    objective: Any = "order_one",
+    objective: Chosen = "order_one",
     controls: Mapping[str, Any] | Sequence[str] = (),
     make: Make | None = None,
     at: Sequence[float] | None = None,

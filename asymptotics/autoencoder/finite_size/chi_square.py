@@ -7,10 +7,11 @@ fluctuating directions, and its p-value is uniform if the theory is right, from 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, number
 from ..equations.training_path.path import TrainingPath
@@ -38,7 +39,7 @@ class ChiSquare:
         return f"chi-square {self.statistic:.1f} for {self.degrees} degrees of freedom at tau = {at}: p = {self.p:.3g}"
 
 
-def stacked(source: Any, p: int, prefix: str = "") -> np.ndarray:
+def stacked(source: object, p: int, prefix: str = "") -> np.ndarray:
     """(Θ row by row, upper Q, b, κ) along the last axis, of `Runs` or `OrderParameters`.
 
     Of runs whose optimiser carries averages or velocities along: of all stacked vectors, with the b and κ of the averages after
@@ -60,7 +61,7 @@ def predicted(path: TrainingPath, tau: float) -> np.ndarray:
     return np.asarray(path.layout.totals() @ path.state(tau))
 
 
-def joint_covariance(f: Fluctuations, taus: Any, dimension: float) -> np.ndarray:
+def joint_covariance(f: Fluctuations, taus: Sequence[float] | np.ndarray, dimension: float) -> np.ndarray:
     """Covariance at dimension d of the order parameters at several τ, stacked (kept with ``f``)."""
     kept, key = f.__dict__.setdefault("_joint", {}), (*map(float, taus), float(dimension))
     if key not in kept:
@@ -87,7 +88,9 @@ def default_taus(tau: np.ndarray) -> np.ndarray:
     return np.array(sorted({half, last} if tau[half] > 0 else {last}))
 
 
-def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str | None = None) -> ChiSquare:
+def chi_square(
+    path: TrainingPath, runs: Runs, *, taus: ArrayLike | None = None, initial: str | None = None
+) -> ChiSquare:
     """Test the mean over runs against the path, with predicted covariance and bias.
 
     With a companion ensemble at d/4 what is left of the bias, of order 1/d², is measured and taken out.
@@ -115,7 +118,7 @@ def chi_square(path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str
 
 
 def deviation(
-    path: TrainingPath, runs: Runs, *, taus: Any = None, initial: str | None = None
+    path: TrainingPath, runs: Runs, *, taus: ArrayLike | None = None, initial: str | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(τ, mean of the runs minus theory with its bias, predicted covariance of that), as `chi_square` judges them."""
     from .bias import bias
@@ -159,7 +162,7 @@ def power(
     dimension: int,
     runs: int,
     *,
-    taus: Any = None,
+    taus: ArrayLike | None = None,
     level: float = 0.01,
 ) -> float:
     """Probability that ``runs`` runs at ``dimension`` reject the theory ``wrong`` where ``path`` is right.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import fail, number
 from ...common.numerics.flows.linear_flow import carried
@@ -176,7 +177,14 @@ class Fluctuations(Result):
         return self._carried(k, float(self.knots[k]), end, m[:, None], source[..., None], False)[:, 0]
 
     def _carried(
-        self, k: int, start: float, end: float, y: np.ndarray, source: np.ndarray | None, both: bool, at: Any = None
+        self,
+        k: int,
+        start: float,
+        end: float,
+        y: np.ndarray,
+        source: np.ndarray | None,
+        both: bool,
+        at: np.ndarray | None = None,
     ) -> np.ndarray:
         """y at ``end`` from that at ``start`` inside panel k: dy/dτ = J y (+ y Jᵀ) + source; of the entries ``at``."""
         if end <= start:
@@ -232,7 +240,7 @@ class Fluctuations(Result):
         out[np.ix_(at, at)] += B / d**2
         return np.asarray(out.T if swap else out)
 
-    def deviations(self, tau: Any, dimension: float) -> Deviations:
+    def deviations(self, tau: ArrayLike, dimension: float) -> Deviations:
         """Standard deviations at one τ or several."""
         taus = np.atleast_1d(np.asarray(tau, dtype=np.float64))
         p, K, (i, j) = self.p, self.K, self.layout.upper
@@ -263,7 +271,7 @@ class Fluctuations(Result):
             lines.append(f"tau = {tau:<8.4g} diag Q {printed(np.diag(at.Q), 4)}  Theta {printed(at.Theta, 4)}")
         return "\n".join(lines)
 
-    def to_dataframe(self, taus: Any = None, dimension: float = 1.0) -> Any:
+    def to_dataframe(self, taus: ArrayLike | None = None, dimension: float = 1.0) -> Any:
         """Standard deviations at ``dimension`` as a pandas DataFrame, one row a τ (default 101 of them; needs pandas)."""
         times = np.linspace(0.0, self.knots[-1], 101) if taus is None else np.atleast_1d(taus)
         return dataframe(vars(self.deviations(times, dimension)))

@@ -7,9 +7,8 @@ whose spread is that of both ensembles, so that every statistic of runs applies 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 def coefficients(d: float, low_d: float, order: int) -> tuple[float, float]:
@@ -39,7 +38,7 @@ def from_contrasts(y: np.ndarray) -> np.ndarray:
 
 
 def pooled(
-    main: np.ndarray, low: np.ndarray, d: int, low_d: int, order: int, spread: Any, low_spread: Any
+    main: np.ndarray, low: np.ndarray, d: int, low_d: int, order: int, spread: ArrayLike, low_spread: ArrayLike
 ) -> np.ndarray:
     """Equivalent runs (n + m − 1, ...) of n runs at d and m at low_d, whose standard deviations are in a known proportion.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, integer
 from ...common.numerics.algebra.gram import INDEFINITE, indefinite, present, rank
@@ -228,7 +229,7 @@ def simulate(
     dimension: int | None = None,
     runs: int | None = None,
     seed: int | None = None,
-    tau: Any = None,
+    tau: ArrayLike | None = None,
     initial: str = "exact",
     workers: int | None = None,
     progress: bool | None = None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError
 from ...common.numerics.flows.panels import panel_of
@@ -36,7 +37,7 @@ class Response:
         return np.asarray(f.totals() @ f.moved(k, tau, self.states[k], self.source[k]))
 
 
-def _scaled(values: Any, factor: float) -> np.ndarray:
+def _scaled(values: ArrayLike, factor: float) -> np.ndarray:
     return np.asarray(np.asarray(values, dtype=np.float64) * factor)
 
 

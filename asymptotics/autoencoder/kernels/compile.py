@@ -6,10 +6,11 @@ recompiles. The argument order is documented in the generated source and in `Ker
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from .shared.compiled_types import AVERAGED, FUNCTIONS, RATES
 from .shared.rates import averaged, rates
 from .written.asked import Asked, inner_nodes, parity
 from .written.system import write_source
+
+if TYPE_CHECKING:
+    from derivations.autoencoder.engine import System
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ _loaded: dict[tuple[str, str], Kernels] = {}
 
 
 def compile_kernels(
-    specification: Any, build: Any, *, backend: str = "numba", form: str = "auto", latent: int = 0
+    specification: object, build: Callable[[], System], *, backend: str = "numba", form: str = "auto", latent: int = 0
 ) -> Kernels:
     """Kernels of a system, from the cache where possible.
 

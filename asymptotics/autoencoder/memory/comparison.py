@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...common.input.checks import InputError
 from ...common.output.entries import entries
 from ...common.output.verdict import Row, Verdict
+from ..equations.training_path.path import TrainingPath
 from .result import FiniteRuns
 
 REASON = "the theory is of one pass (n → ∞ at fixed tau); nothing is claimed of many passes over few samples"
 
 
-def beside(theory: Any, runs: FiniteRuns) -> Verdict:
+def beside(theory: TrainingPath, runs: FiniteRuns) -> Verdict:
     """Rows of what differs, none of them counted: mean and standard error over data sets, and the one-pass theory at the same τ.
 
     Raises

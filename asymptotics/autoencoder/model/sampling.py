@@ -25,7 +25,7 @@ KEY = "sampling.drift"
 NAMES = ("x", "f", "noise", "data", "score", "velocity", "t", "epsilon", "alpha", "beta", "alpha_dot", "beta_dot")
 
 
-def declared(drift: Any) -> Sampler:
+def declared(drift: object) -> Sampler:
     """The symbolic sampler of ``sampling.drift``.
 
     Raises

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -100,7 +99,7 @@ def sliced_to_target(problem: Problem, points: ArrayLike, directions: ArrayLike 
 
 
 def cell_mixture(
-    problem: Problem, points: ArrayLike, weights: Any = None, directions: ArrayLike | None = None
+    problem: Problem, points: ArrayLike, weights: ArrayLike | None = None, directions: ArrayLike | None = None
 ) -> Mixture:
     r"""The Gaussian mixture with the moments of the points in each cell; cell c is what lies nearest to centroid c.
 

@@ -39,7 +39,7 @@ def histogram(sample: np.ndarray, bins: list[np.ndarray]) -> np.ndarray:
     return np.histogram2d(sample[:, 0], sample[:, 1], bins=bins, density=True)[0]
 
 
-def contours(axis: Axes, grid: list[np.ndarray], density: np.ndarray, colour: Any, **options: Any) -> None:
+def contours(axis: Axes, grid: list[np.ndarray], density: np.ndarray, colour: str, **options: Any) -> None:
     """Contours that hold 30, 60 and 90 per cent of the mass on the grid."""
     levels = mass_levels(density)
     if levels[-1] > 0:

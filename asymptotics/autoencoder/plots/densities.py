@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -162,7 +161,12 @@ def draw_densities(problem: Problem, law: GeneratedDensity, generated: np.ndarra
 
 
 def _draw_line(
-    problem: Problem, law: GeneratedDensity, generated: Any, axes: Sequence[Axes], low: Any, high: Any
+    problem: Problem,
+    law: GeneratedDensity,
+    generated: np.ndarray | None,
+    axes: Sequence[Axes],
+    low: np.ndarray,
+    high: np.ndarray,
 ) -> None:
     x = np.linspace(low[0], high[0], 401)
     bins = np.linspace(low[0], high[0], 61)

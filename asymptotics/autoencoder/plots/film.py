@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,8 +91,8 @@ def _interpolated(grid: list[np.ndarray], values: np.ndarray, at: list[np.ndarra
 
 
 def film(
-    path: OrderParameterPath, runs: Runs | None, tau: ArrayLike, *, progress: bool | None = None, samples: int | None = None,
-    frame: Any = None,
+    path: OrderParameterPath, runs: Runs | None, tau: ArrayLike, *, progress: bool | None = None,
+    samples: int | None = None, frame: ArrayLike | None = None,
 ) -> Film:  # fmt: skip
     """Densities of the first two projections (or the only one) at training times, of theory and of the networks of ``runs``.
 
@@ -275,7 +275,7 @@ def movie(
             plt.close(figure)
 
 
-def write_frames(figure: Figure, frame: Any, count: int, file: Path, kind: Any) -> Path:
+def write_frames(figure: Figure, frame: Callable[[int], Any], count: int, file: Path, kind: Any) -> Path:
     """Draw the frames one by one and write them as one file, whole or not at all."""
     import tempfile
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ def _ellipse(centre: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     return np.asarray(centre[:, None] + vectors @ (np.sqrt(np.maximum(values, 0.0))[:, None] * circle))
 
 
-def _draw_modes(axis: Axes, modes: Modes, colours: Any, label: str, marker: str) -> None:
+def _draw_modes(axis: Axes, modes: Modes, colours: Sequence[str], label: str, marker: str) -> None:
     for k, (place, weight, width) in enumerate(zip(modes.places, modes.weights, modes.widths, strict=True)):
         shown = label if k == 0 else None
         if len(place) == 1:

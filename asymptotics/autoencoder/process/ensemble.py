@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run
 from ..equations.integration.integrate import check_start
+from ..model.data.samples import Source
 from ..model.problem import Problem
 from .companion import COMPANION, with_companion
 from .generating.generate import prepare as prepare_generator
@@ -24,6 +26,9 @@ from .training.results import STACKED, Runs, measured
 from .training.setup import drawn_start, sgd_problem
 from .training.sgd import prepare as prepare_sgd
 from .training.sgd import train_member
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 __all__ = ["COMPANION", "Runs", "simulate"]
 
@@ -54,13 +59,13 @@ def _one(
 def simulate(
     problem: Problem,
     *,
-    tau: Any = None,
+    tau: ArrayLike | None = None,
     companion: bool | None = None,
     workers: int | None = None,
     progress: bool | None = None,
     checkpoint: Checkpoint | None = None,
-    data: Any = None,
-    executor: Any = None,
+    data: Source | None = None,
+    executor: Executor | None = None,
     initial: str = "exact",
 ) -> Runs:
     """Train ``simulation.runs`` networks in R^d by online SGD and generate ``simulation.samples`` points from each.
@@ -117,7 +122,7 @@ def simulate(
     )
 
 
-def _describe(data: Any) -> str:
+def _describe(data: Source | None) -> str:
     if data is None or isinstance(data, (str, os.PathLike)):
         return str(data or "")
     return f"array of shape {np.shape(data)}"

@@ -10,10 +10,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, integer
 from ...common.output.ensemble import standard_error
 from ..kernels.written.network import Forward
+from ..model.data.samples import Source
 from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
 from ..model.start.weights import starts
@@ -82,11 +84,11 @@ class Network:
 
 def train_networks(
     problem: Problem,
-    taus: Any,
+    taus: ArrayLike,
     seed: int | np.random.SeedSequence = 0,
     *,
     dimension: int | None = None,
-    data: Any = None,
+    data: Source | None = None,
 ) -> list[Network]:
     """One training in R^d, with the network that generates kept at each of the training times ``taus`` (ascending)."""
     refuse(problem, "measurements on networks in R^d", set(NAMES) - {"labels"})
@@ -104,7 +106,7 @@ def train_networks(
 
 
 def measure_denoising_error(
-    network: Network, times: Any, *, samples: int = 4000, seed: int | np.random.SeedSequence = 0
+    network: Network, times: ArrayLike, *, samples: int = 4000, seed: int | np.random.SeedSequence = 0
 ) -> dict[str, np.ndarray]:
     """Denoising error on fresh samples, at the noise levels ``times``.
 

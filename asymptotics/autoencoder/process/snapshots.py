@@ -6,12 +6,12 @@ the networks at any training time.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, integer
 from ...common.running.ensembles import run_ensemble, spawn
+from ..model.data.samples import Source
 from ..model.problem import Problem
 from .generating.generate import prepare as prepare_generator
 from .generating.sampler_steps import generator_of
@@ -37,10 +37,10 @@ def _one(
 
 def snapshots(
     problem: Problem,
-    taus: Any,
+    taus: ArrayLike,
     *,
     initial: str = "exact",
-    data: Any = None,
+    data: Source | None = None,
     workers: int | None = None,
     progress: bool | None = None,
 ) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,7 +35,7 @@ def regimes(
     *,
     path: OrderParameterPath | None = None,
     tau: ArrayLike | None = None,
-    clones: Any = None,
+    clones: ArrayLike | None = None,
     pairs: int = PAIRS,
     seed: int | None = None,
     simulate: bool = False,

@@ -78,7 +78,7 @@ def present(value: T | None, what: str) -> T:
     return value
 
 
-def fail(name: str, value: Any, allowed: str, kind: str = "value") -> NoReturn:
+def fail(name: str, value: object, allowed: str, kind: str = "value") -> NoReturn:
     """Raise `InputError` saying that argument ``name`` has ``value`` where ``allowed`` is."""
     shown = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
     if len(shown) > 120:
@@ -88,7 +88,7 @@ def fail(name: str, value: Any, allowed: str, kind: str = "value") -> NoReturn:
 
 def number(
     name: str,
-    value: Any,
+    value: object,
     *,
     above: float | None = None,
     at_least: float | None = None,
@@ -120,7 +120,7 @@ def number(
     return x
 
 
-def integer(name: str, value: Any, *, at_least: int | None = None, at_most: int | None = None) -> int:
+def integer(name: str, value: object, *, at_least: int | None = None, at_most: int | None = None) -> int:
     """Return ``value`` as an int inside the stated bounds, or fail naming it."""
     bounds = [f"{sign} {bound}" for sign, bound in ((">=", at_least), ("<=", at_most)) if bound is not None]
     allowed = " and ".join(["an integer", *bounds])
@@ -132,14 +132,14 @@ def integer(name: str, value: Any, *, at_least: int | None = None, at_most: int 
     return n
 
 
-def boolean(name: str, value: Any) -> bool:
+def boolean(name: str, value: object) -> bool:
     """Return ``value`` if it is true or false, or fail naming it."""
     if not isinstance(value, (bool, np.bool_)):
         fail(name, value, "true or false")
     return bool(value)
 
 
-def choice(name: str, value: Any, options: Iterable[str]) -> str:
+def choice(name: str, value: object, options: Iterable[str]) -> str:
     """Return ``value`` if it is one of ``options``, or fail listing them (with the closest one)."""
     allowed = list(options)
     if not isinstance(value, str) or value not in allowed:
@@ -162,7 +162,9 @@ def closest(word: str, options: Sequence[str]) -> str:
     return "" if match is None else f" (did you mean {match}?)"
 
 
-def array(name: str, value: Any, *, ndim: int | None = None, shape: tuple[int | None, ...] | None = None) -> np.ndarray:
+def array(
+    name: str, value: object, *, ndim: int | None = None, shape: tuple[int | None, ...] | None = None
+) -> np.ndarray:
     """Return ``value`` as a finite float64 array of the stated shape (None: any length), or fail naming it."""
     allowed = "a rectangular array of finite numbers"
     if shape is not None:
@@ -190,7 +192,7 @@ def array(name: str, value: Any, *, ndim: int | None = None, shape: tuple[int | 
     return a
 
 
-def _not_finite(name: str, value: Any, a: np.ndarray, allowed: str) -> NoReturn:
+def _not_finite(name: str, value: object, a: np.ndarray, allowed: str) -> NoReturn:
     """Say which entry is not finite, where the array is too large to see it."""
     if a.size <= 8:
         fail(name, value, allowed)

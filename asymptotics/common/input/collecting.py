@@ -19,12 +19,12 @@ class Built(Protocol):
     """What is built from one table (`Settings`, `Interpolant`)."""
 
     @classmethod
-    def from_table(cls, table: Any) -> Any:
+    def from_table(cls, table: object) -> Any:
         """From the mapping read from a file, checked."""
 
 
 def settle(
-    kind: type[Built], name: str, table: Any, examples: Callable[[], Mapping[str, Any]]
+    kind: type[Built], name: str, table: object, examples: Callable[[], Mapping[str, Any]]
 ) -> tuple[Any, list[InputError]]:
     """The settings of a table and no errors, or None and the errors.
 

@@ -51,7 +51,7 @@ def _shipped(name: str) -> str:
     return hashlib.sha256(b"".join((folder / part).read_bytes() for part in SHIPPED[name])).hexdigest()
 
 
-def _names(value: Any) -> Iterator[str]:
+def _names(value: object) -> Iterator[str]:
     if value is None or isinstance(value, (bool, int, float)):
         return
     if isinstance(value, (str, os.PathLike)):
@@ -73,7 +73,7 @@ def _is_file(name: str, any_name: bool) -> bool:
         return False
 
 
-def data_files(value: Any, *, any_name: bool = False) -> dict[str, str]:
+def data_files(value: object, *, any_name: bool = False) -> dict[str, str]:
     """SHA-256 of every file that is named anywhere in nested tables, by that name; and of data shipped with the package.
 
     Parameters
@@ -92,7 +92,7 @@ def data_files(value: Any, *, any_name: bool = False) -> dict[str, str]:
     return found
 
 
-def by_content(value: Any, contents: Mapping[str, str]) -> Any:
+def by_content(value: object, contents: Mapping[str, str]) -> Any:
     """Nested tables with the content's hash (``sha256:…``) in place of the names of files that `data_files` found."""
     if isinstance(value, (str, os.PathLike)):
         return f"{CONTENT}{contents[str(value)]}" if str(value) in contents else value

@@ -65,7 +65,7 @@ def _meant(text: str, node: ast.expr | None = None, variables: Sequence[str] = (
     return ""
 
 
-def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
+def check(text: object, variables: Sequence[str], name: str) -> ast.expr:
     """Parse ``text`` and return its syntax tree if it is plain arithmetic in ``variables``, else raise `InputError`.
 
     Allowed: numbers, the variables, ``pi``, ``+ - * / **``, parentheses and the functions in `FUNCTIONS`.
@@ -112,7 +112,7 @@ def check(text: Any, variables: Sequence[str], name: str) -> ast.expr:
     return tree
 
 
-def to_sympy(text: Any, variables: Sequence[str], name: str) -> sympy.Expr:
+def to_sympy(text: object, variables: Sequence[str], name: str) -> sympy.Expr:
     """The SymPy expression of a checked text; the variables become real symbols of the same names."""
     import sympy
 
@@ -160,7 +160,7 @@ def to_sympy(text: Any, variables: Sequence[str], name: str) -> sympy.Expr:
     return expression
 
 
-def _moderate(value: sympy.Expr, text: Any, name: str) -> sympy.Expr:
+def _moderate(value: sympy.Expr, text: object, name: str) -> sympy.Expr:
     """A number of moderate size as it is (or as a float); any other expression as it is."""
     import sympy
 

@@ -14,7 +14,7 @@ import numpy as np
 from .checks import InputError
 
 
-def in_file(key: str, value: Any) -> Any:
+def in_file(key: str, value: object) -> Any:
     """A value as a TOML file says it; None is left out of tables."""
     if isinstance(value, Mapping):
         return {str(k): in_file(f"{key}.{k}", v) for k, v in value.items() if v is not None}
@@ -31,13 +31,13 @@ def in_file(key: str, value: Any) -> Any:
     raise InputError(f"{key}: a {type(value).__name__} cannot be written to a file; it exists in Python only")
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """A value in a few words."""
     text = " ".join(str(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def copied(value: Any) -> Any:
+def copied(value: object) -> Any:
     """A copy of tables and lists, to any depth of tables."""
     # (The usual kinds come first: whether anything is a mapping takes long to find out.)
     if value is None or type(value) in (float, int, str, bool):
@@ -56,7 +56,7 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def set_key(tables: dict[str, Any], key: str, value: Any, exclusive: Iterable[tuple[str, str]]) -> None:
+def set_key(tables: dict[str, Any], key: str, value: object, exclusive: Iterable[tuple[str, str]]) -> None:
     """Set a dotted key in nested tables, and drop those that it excludes."""
     parts = key.split(".")
     if len(parts) < 2 or not all(parts):

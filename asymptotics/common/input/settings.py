@@ -121,7 +121,7 @@ class Settings(metaclass=_Renaming):
             object.__setattr__(self, name, value)
 
     @classmethod
-    def from_table(cls, table: Any) -> Self:
+    def from_table(cls, table: object) -> Self:
         """Build from the mapping read from a file; unknown or missing keys are one clear error each."""
         if not isinstance(table, Mapping):
             fail(cls.table, table, "a table of keys")

@@ -10,7 +10,7 @@ import numpy as np
 from .checks import InputError, array, closest, fail, number
 
 
-def checked_spectrum(key: str, value: Any) -> Any:
+def checked_spectrum(key: str, value: object) -> Any:
     """The checked value: a table, a name or path, or a list of eigenvalues.
 
     Raises

@@ -24,7 +24,7 @@ class Tables:
         return cls(**{name: kinds[name].from_table(tables.get(name, {})) for name in names})
 
     @classmethod
-    def of(cls, first: Any, *rest: Any) -> Self:
+    def of(cls, first: object, *rest: Any) -> Self:
         """The problem itself; or, as before 0.2.0, from its settings one by one, with a warning. None has its default."""
         if isinstance(first, cls):
             return first

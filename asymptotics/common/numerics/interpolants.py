@@ -91,7 +91,7 @@ class Interpolant(Drawn):
         return cls(*PRESETS[name])
 
     @classmethod
-    def from_table(cls, table: Any) -> Interpolant:
+    def from_table(cls, table: object) -> Interpolant:
         """From ``{"alpha": ..., "beta": ...}`` or ``{"preset": name}``."""
         if isinstance(table, str):
             return cls.preset(table)

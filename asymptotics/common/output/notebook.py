@@ -40,7 +40,7 @@ def label(name: str) -> str:
     return f"{html.escape(words)}{below}{html.escape((rest or '') + (bracket or ''))}"
 
 
-def cell(value: Any) -> str:
+def cell(value: object) -> str:
     """One value of a table: a number in six digits, a list of numbers as maths, anything else as text."""
     if isinstance(value, (bool, np.bool_)):
         return str(bool(value)).lower()
@@ -57,7 +57,7 @@ def cell(value: Any) -> str:
     return html.escape(text if len(text) <= 90 else text[:87] + "...")
 
 
-def _numbers(value: Any) -> np.ndarray | None:
+def _numbers(value: object) -> np.ndarray | None:
     """A list of numbers, or of lists of equally many numbers, as an array."""
     if not isinstance(value, (list, tuple, np.ndarray)):
         return None

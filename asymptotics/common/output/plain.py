@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def printed(values: Any, digits: int = 5) -> str:
+def printed(values: ArrayLike, digits: int = 5) -> str:
     """An array of numbers in one line, rounded to so many decimals (of a number: digits), without a minus before 0.
 
     An array that rounding would make (nearly) 0 is written with exponents instead.
@@ -30,7 +31,7 @@ def shown(value: float, digits: int = 6) -> str:
     return str(value) if isinstance(value, (bool, int, np.integer)) else f"{value:z.{digits}g}"
 
 
-def matrix(values: Any, digits: int = 5, indent: int = 0) -> str:
+def matrix(values: ArrayLike, digits: int = 5, indent: int = 0) -> str:
     """A matrix with a line for each of its rows, all after the first moved in; else as `printed`."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or not array.size:

@@ -15,7 +15,7 @@ from .plain import to_builtin
 from .versions import versions
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Any value as JSON values: arrays by their hash, what JSON cannot say by its text."""
     if value is None or type(value) in (float, int, str, bool):
         return to_builtin(value)

@@ -29,7 +29,7 @@ __all__ = ["Result", "dataframe", "read_arrays", "to_builtin", "write_arrays", "
 FORMAT = 1
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A field in a few words: short arrays in full, long ones by shape and range."""
     if isinstance(value, np.ndarray):
         if value.size <= 8:
@@ -41,7 +41,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 90 else text[:87] + "..."
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: object) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .ensemble import standard_error
 from .entries import entries
@@ -58,7 +59,7 @@ class Row:
             raise ValueError(f"labels of {self.name}: {len(self.labels)} for {self.size} entries")
 
     @classmethod
-    def of_runs(cls, name: str, theory: Any, values: Any, **options: Any) -> Row:
+    def of_runs(cls, name: str, theory: ArrayLike, values: ArrayLike, **options: Any) -> Row:
         """From the values of independent runs, (runs, ...): Student's t with runs − 1 degrees of freedom."""
         values = np.asarray(values, dtype=np.float64)
         sem = standard_error(values)

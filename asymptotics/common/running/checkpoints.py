@@ -64,7 +64,7 @@ class RunFiles:
         """``(True, result)`` of a finished run, else ``(False, None)``."""
         return (True, read(self.result, self.fingerprint)) if self.result.exists() else (False, None)
 
-    def keep_result(self, result: Any) -> None:
+    def keep_result(self, result: object) -> None:
         """Write the result; the state is needed no more."""
         write(self.result, result, self.fingerprint)
         self.state.unlink(missing_ok=True)
@@ -73,7 +73,7 @@ class RunFiles:
         """The state last kept, None if there is none."""
         return read(self.state, self.fingerprint) if self.state.exists() else None
 
-    def keep_state(self, state: Any) -> None:
+    def keep_state(self, state: object) -> None:
         """Write the state over the one before."""
         write(self.state, state, self.fingerprint)
 
@@ -236,7 +236,7 @@ class Checkpoint:
             self._lock = None
 
 
-def _difference(wanted: Any, found: Any, path: str = "") -> str:
+def _difference(wanted: object, found: object, path: str = "") -> str:
     """The first place where two trees of JSON values differ, in words; empty where they are equal."""
     if isinstance(wanted, dict) and isinstance(found, dict):
         for key in dict.fromkeys([*wanted, *found]):

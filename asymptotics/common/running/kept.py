@@ -16,7 +16,7 @@ FORMAT = 1
 OTHER_CONTENT = "has other content"
 
 
-def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _pack(value: object, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         arrays[f"array{len(arrays)}"] = np.asarray(value)
         return {"array": f"array{len(arrays) - 1}"}
@@ -41,7 +41,7 @@ def _unpack(stored: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return value
 
 
-def write(path: str | os.PathLike[str], content: Any, fingerprint: str) -> Path:
+def write(path: str | os.PathLike[str], content: object, fingerprint: str) -> Path:
     """Keep nested dicts, lists, tuples, arrays and plain values in one file, atomically.
 
     Raises

@@ -53,7 +53,7 @@ def _without_script() -> Iterator[None]:
 
 class _Spawned(multiprocessing.context.SpawnProcess):
     @staticmethod
-    def _Popen(process: Any) -> Any:  # as multiprocessing has it
+    def _Popen(process: multiprocessing.process.BaseProcess) -> Any:  # as multiprocessing has it
         with _without_script():
             return multiprocessing.context.SpawnProcess._Popen(process)  # type: ignore[attr-defined]
 

@@ -113,7 +113,7 @@ class Coupling:
 Layer = Affine | Coupling
 
 
-def layer(given: Any, name: str = "layer") -> Layer:
+def layer(given: object, name: str = "layer") -> Layer:
     """A layer from what a person writes: a layer, ``(W, b)``, a mapping with W and b or with G, or an array G (d, d, d).
 
     Raises

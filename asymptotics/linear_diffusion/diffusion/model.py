@@ -55,13 +55,13 @@ class LinearModel:
     @classmethod
     def from_covariances(
         cls,
-        empirical: Any,
-        target: Any,
+        empirical: ArrayLike,
+        target: ArrayLike,
         *,
         regularisation: float = 0.0,
         schedule: Schedule | None = None,
-        mean: Any = None,
-        target_mean: Any = None,
+        mean: ArrayLike | None = None,
+        target_mean: ArrayLike | None = None,
     ) -> LinearModel:
         """From Σ₀ and Σ (d, d), or (d,) for diagonal ones, and the means (default 0)."""
         matrices = []
@@ -93,11 +93,11 @@ class LinearModel:
     def fit(
         cls,
         samples: ArrayLike,
-        target: Any,
+        target: ArrayLike,
         *,
         regularisation: float = 0.0,
         schedule: Schedule | None = None,
-        target_mean: Any = None,
+        target_mean: ArrayLike | None = None,
     ) -> LinearModel:
         """From training samples (N, d), N ≥ 2, and the target's covariance and mean."""
         x = array("samples", samples, ndim=2)

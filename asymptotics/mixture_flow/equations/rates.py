@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -106,7 +106,9 @@ def error_expansion(
     return _divide(numerator, [float(k**2), 2.0 * k * lam, lam**2], order + 1)[1:]
 
 
-def _divide(numerator: Any, denominator: Any, terms: int) -> np.ndarray:
+def _divide(
+    numerator: np.ndarray | Sequence[float], denominator: np.ndarray | Sequence[float], terms: int
+) -> np.ndarray:
     """First ``terms`` coefficients of the quotient of two power series (lowest power first)."""
     top = np.zeros(terms)
     top[: min(terms, len(numerator))] = numerator[:terms]
@@ -181,7 +183,7 @@ def optimal_ridge(
     return float(best), float(value(best))
 
 
-def _stationary(value: Any, total: int, sigma: float, m: float) -> np.ndarray:
+def _stationary(value: Callable[[np.ndarray], np.ndarray], total: int, sigma: float, m: float) -> np.ndarray:
     """Local minima of ``value`` over λ > 0, refined to rounding of its square root."""
     from scipy.optimize import minimize_scalar
 

@@ -3,7 +3,6 @@ r"""The ridge problem at finite dimension, solved exactly on the actual samples,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -48,17 +47,17 @@ class Ridge:
             c01, c11 = 0.0, 0.0
         return cls(sums.data, sums.noise, c00, c01, c11, scale, skip)
 
-    def determinant(self, alpha: Any, beta: Any) -> np.ndarray:
+    def determinant(self, alpha: float | np.ndarray, beta: float | np.ndarray) -> np.ndarray:
         """D, the curvature of the loss in b once v is eliminated."""
         return np.asarray(alpha**2 * self.c00 + 2 * alpha * beta * self.c01 + beta**2 * self.c11)
 
-    def b(self, alpha: Any, beta: Any) -> np.ndarray:
+    def b(self, alpha: float | np.ndarray, beta: float | np.ndarray) -> np.ndarray:
         """The skip connection."""
         if not self.skip:
             return np.zeros(np.broadcast_shapes(np.shape(alpha), np.shape(beta)))
         return np.asarray((alpha * self.c01 + beta * self.c11) / self.determinant(alpha, beta))
 
-    def coefficients(self, alpha: Any, beta: Any) -> tuple[np.ndarray, np.ndarray]:
+    def coefficients(self, alpha: float | np.ndarray, beta: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients of K X̄ and of ξ in v."""
         b = self.b(alpha, beta)
         return (1 - b * beta) / self.scale, -b * alpha / self.scale
@@ -68,7 +67,9 @@ class Ridge:
         x, y = self.coefficients(alpha, beta)
         return x * self.data + y * self.noise
 
-    def drift(self, alpha: Any, beta: Any, alpha_dot: Any, beta_dot: Any) -> tuple[np.ndarray, ...]:
+    def drift(
+        self, alpha: np.ndarray, beta: np.ndarray, alpha_dot: np.ndarray, beta_dot: np.ndarray
+    ) -> tuple[np.ndarray, ...]:
         r"""Rate a, gain g and the direction's coefficients (p, q) of the drift ``a X + s g (p K X̄ + q ξ)``.
 
         .. math:: a = \frac{\dot D}{2D},\quad g = \frac{\alpha\dot\beta-\dot\alpha\beta}{(N+\lambda)D},\quad
@@ -88,7 +89,7 @@ class Ridge:
         gain = (alpha * beta_dot - alpha_dot * beta) / (self.scale * d)
         return rate / d, gain, alpha * self.c00 + beta * self.c01, -(alpha * self.c01 + beta * self.c11)
 
-    def envelope(self, alpha: Any, beta: Any) -> np.ndarray:
+    def envelope(self, alpha: float | np.ndarray, beta: float | np.ndarray) -> np.ndarray:
         """E = √(D/C₀₀), the factor on X₀; α without the skip connection."""
         if not self.skip:
             return np.asarray(alpha, dtype=np.float64)

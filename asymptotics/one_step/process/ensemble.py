@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array
 from ...common.output.ensemble import wilson_interval as wilson_interval
@@ -219,7 +220,7 @@ def ensemble(
     return Simulated(problem.to_tables(), values, None, time.perf_counter() - start, tuple(notes))
 
 
-def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _of_shape(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """The array, or an error that shows its shape instead of its entries."""
     given = array(name, value)
     if given.shape != shape:
@@ -228,7 +229,7 @@ def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     return given
 
 
-def evaluate(problem: Problem, data: Any, noise: Any = None) -> Simulated:
+def evaluate(problem: Problem, data: ArrayLike, noise: ArrayLike | None = None) -> Simulated:
     """One given data set, as an ensemble of one run, with all its `asymptotics.one_step.process.distances.distances`."""
     start = time.perf_counter()
     model, sampling = problem.one_step, problem.sampling

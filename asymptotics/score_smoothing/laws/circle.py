@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -64,7 +63,7 @@ class CircleLaw(Drawn):
         steps = np.arange(0.0, last, min(1.5 * sigma, 0.25))
         self._edges = np.unique(np.concatenate([steps, [last, self.sine], [max(self.inner, 0.0)]]))
 
-    def marginal(self, u: ArrayLike, low: Any = None, high: Any = None) -> np.ndarray:
+    def marginal(self, u: ArrayLike, low: ArrayLike | None = None, high: ArrayLike | None = None) -> np.ndarray:
         """Density of x·e_c = u at t₀ within one sector (x·e_m > |u|/tan α), optionally with x·e_m in (low, high)."""
         u = np.asarray(u, dtype=np.float64)[..., None]
         sigma = np.sqrt(self.start)

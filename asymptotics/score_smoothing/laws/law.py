@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -84,7 +83,7 @@ class Law(Drawn, ABC):
         k = nearest(self.points, x)
         return k, x - self.points[k]
 
-    def unscaled(self, k: np.ndarray, offset: Any) -> tuple[np.ndarray, np.ndarray]:
+    def unscaled(self, k: np.ndarray, offset: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """(k', w) of the position y_k + ``offset`` before it is scaled."""
         return locate(self.points, k, self.points[k] * self.growth + np.asarray(offset) * (1.0 + self.growth))
 
@@ -98,7 +97,7 @@ class Law(Drawn, ABC):
         k, offset = self._near(x)
         return self.cdf_near(k, offset, below=below)
 
-    def cdf_near(self, k: np.ndarray, offset: Any, *, below: bool = False) -> np.ndarray:
+    def cdf_near(self, k: np.ndarray, offset: ArrayLike, *, below: bool = False) -> np.ndarray:
         """`cdf` at y_k + ``offset``."""
         index, v = self.back(*self.unscaled(k, offset), "left" if below else "right")
         return self.empirical.cdf(v, self.start, index)

@@ -9,8 +9,8 @@ The smoothed score with δ = κ√t is a near-minimiser at small t, not the mini
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -83,7 +83,7 @@ def lower_bound(epsilon: float, t: float, half_gap: float = 1.0) -> float:
     return 2 / positive_time("t", t) * (1 - np.sqrt(e) - np.sqrt(e * t) / number("half_gap", half_gap, above=0.0))
 
 
-def exact_loss(score: Any, points: ArrayLike, t: float) -> float:
+def exact_loss(score: Callable[[np.ndarray, float], np.ndarray], points: ArrayLike, t: float) -> float:
     """L_t[f] = t E_{p_t}|f − ∂ log p_t|² of any score on the line, by quadrature split at the points and midpoints."""
     empirical = EmpiricalScore(points)
     x, w = _nodes(empirical.points, positive_time("t", t), 60)

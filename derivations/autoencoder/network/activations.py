@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sympy
 
 from .catalogue import FORMULAE
+
+if TYPE_CHECKING:
+    from sympy.printing.codeprinter import CodePrinter
 
 #: The activation while it is unspecified.
 sigma = sympy.Function("sigma")
@@ -34,12 +37,12 @@ class Softplus(sympy.Function):
     def _eval_evalf(self, prec: int) -> sympy.Expr:
         return sympy.log(1 + sympy.exp(self.args[0]))._eval_evalf(prec)
 
-    def _pythoncode(self, printer: Any) -> str:
+    def _pythoncode(self, printer: CodePrinter) -> str:
         x = printer._print(self.args[0])
         log1p, exp = (printer._module_format(f"math.{name}") for name in ("log1p", "exp"))
         return f"(max({x}, 0.0) + {log1p}({exp}(-abs({x}))))"
 
-    def _numpycode(self, printer: Any) -> str:
+    def _numpycode(self, printer: CodePrinter) -> str:
         return f"{printer._module_format('numpy.logaddexp')}(0.0, {printer._print(self.args[0])})"
 
 

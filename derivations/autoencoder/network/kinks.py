@@ -205,7 +205,7 @@ class _Numbers:
             point = self._point()
             i = next(k for k, x in enumerate(self.fields) if u.has(x))
 
-            def along(t: Any, point: list[Any] = point, i: int = i) -> Any:
+            def along(t: mpmath.mpf, point: list[Any] = point, i: int = i) -> mpmath.mpf:
                 return form(*[t if k == i else x for k, x in enumerate(point)], *zero)
 
             spacing = (0.25, 0.05, 2.0)[trial % 3]

@@ -66,7 +66,7 @@ def collides(name: str) -> bool:
     return name in _WORDS or bool(_STEMS.fullmatch(name))
 
 
-def check_name(name: Any) -> None:
+def check_name(name: object) -> None:
     """Raise `ValueError` unless the name of a denoiser is printable text."""
     if not isinstance(name, str) or not name.isprintable() or any(c in _FORBIDDEN for c in name):
         raise ValueError(f"name = {name!r}: must be printable text without any of {_FORBIDDEN}")

@@ -178,12 +178,12 @@ def _notebook_noise() -> Slip:
         with mpmath.workdps(40):
             a, c, skip_value, spread = (mpmath.mpf(x) for x in ("0.3", "0.7", "0.5", "0.8"))
 
-            def potential(x0: Any, x1: Any) -> Any:
+            def potential(x0: mpmath.mpf, x1: mpmath.mpf) -> mpmath.mpf:
                 omega = a * x0 + c * x1
                 value = mpmath.sin(2 * mpmath.pi * omega) / (2 * mpmath.pi)
                 return 2 * (skip_value * omega - x1) * value + mpmath.mpf("0.9") * value**2
 
-            def square(x0: Any, x1: Any) -> Any:
+            def square(x0: mpmath.mpf, x1: mpmath.mpf) -> mpmath.mpf:
                 g0, g1 = (-mpmath.diff(potential, (x0, x1), order) / 2 for order in ((1, 0), (0, 1)))
                 return (g0**2 + spread * g1**2) / 2 / (a**2 + spread * c**2)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -288,7 +288,7 @@ def _first(order: Sequence[Any], value: sympy.Symbol) -> sympy.Symbol:
     return value
 
 
-def _extreme(arguments: Sequence[sympy.Expr], step: Any, sign: int) -> sympy.Expr:
+def _extreme(arguments: Sequence[sympy.Expr], step: Callable[[sympy.Expr], sympy.Expr], sign: int) -> sympy.Expr:
     """max(u, v) = v + (u − v) θ(u − v), for u − v = one of the variables, or minus it; min alike."""
     if len(arguments) != 2:
         raise NotClosed(f"Max or Min of {arguments}")

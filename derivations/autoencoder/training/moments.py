@@ -19,7 +19,7 @@ degenerate) Gaussian law, for which Stein's lemma holds as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy
 
@@ -36,6 +36,9 @@ from .moment_terms import (
 )
 
 __all__ = ["Monomial", "NotClosed", "Reduction", "Terms", "expectation"]
+
+#: Which variables have tilted the given law, and which have pinned it.
+Law: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Reduction:
@@ -169,7 +172,7 @@ class Reduction:
             out.append((a, sympy.Integer(1), Monomial(key.powers, key.tilts, pins, key.erfs, tuple(left))))
         return out
 
-    def _function(self, key: Monomial, law: Any) -> sympy.Expr:
+    def _function(self, key: Monomial, law: Law) -> sympy.Expr:
         """E under the tilted and pinned law (of mass one) of the erf's and steps that are left."""
         if key.erfs and key.steps:
             raise NotClosed("erf and steps together")
@@ -202,7 +205,7 @@ class Reduction:
     # laws ------------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _parent(law: Any) -> tuple[Any, str, int]:
+    def _parent(law: Law) -> tuple[Law, str, int]:
         tilts, pins = law
         if pins:
             return (tilts, pins[:-1]), "pin", pins[-1]
@@ -217,14 +220,14 @@ class Reduction:
         total = sympy.Add(*[a * c * self._covariance[k, m] for k, a in rows[0] for m, c in rows[1]])
         return total if total.is_Number or total.is_Symbol else self._emit("C", total)
 
-    def _entry(self, law: Any, i: int, j: int) -> sympy.Expr:
+    def _entry(self, law: Law, i: int, j: int) -> sympy.Expr:
         """Covariance of two variables under a law."""
         key = (law, min(i, j), max(i, j))
         if key not in self._entries:
             self._entries[key] = self._start(*key[1:]) if law == ((), ()) else self._updated_entry(*key)
         return self._entries[key]
 
-    def _updated_entry(self, law: Any, i: int, j: int) -> sympy.Expr:
+    def _updated_entry(self, law: Law, i: int, j: int) -> sympy.Expr:
         parent, kind, a = self._parent(law)
         if kind == "pin" and a in (i, j):
             return sympy.Integer(0)
@@ -233,10 +236,10 @@ class Reduction:
             return c
         return self._emit("C", SchurUpdate(c, u, v, self._scale(parent, kind, a)))
 
-    def _scale(self, parent: Any, kind: str, a: int) -> sympy.Expr:
+    def _scale(self, parent: Law, kind: str, a: int) -> sympy.Expr:
         return self._entry(parent, a, a) + (1 if kind == "tilt" else 0)
 
-    def _mean(self, law: Any, i: int) -> sympy.Expr:
+    def _mean(self, law: Law, i: int) -> sympy.Expr:
         """Mean of a variable under a law."""
         key = (law, i)
         if key not in self._means:
@@ -251,7 +254,7 @@ class Reduction:
         total = constant + sympy.Add(*[c * m for c, m in zip(coefficients, self._base, strict=True)])
         return total if total.is_Number or total.is_Symbol else self._emit("M", total)
 
-    def _updated_mean(self, law: Any, i: int) -> sympy.Expr:
+    def _updated_mean(self, law: Law, i: int) -> sympy.Expr:
         parent, kind, a = self._parent(law)
         if kind == "pin" and a == i:
             return sympy.Integer(0)
@@ -260,7 +263,7 @@ class Reduction:
             return m
         return self._emit("M", SchurUpdate(m, u, v, self._scale(parent, kind, a)))
 
-    def _mass(self, law: Any) -> sympy.Expr:
+    def _mass(self, law: Law) -> sympy.Expr:
         """Mass of the tilted and pinned law."""
         if law == ((), ()):
             return sympy.Integer(1)

@@ -99,7 +99,7 @@ def _entries(given: Mapping[Any, Any]) -> Iterator[tuple[str, str, Any]]:
             yield key, key, value
 
 
-def _entry(value: Any, name: str) -> sympy.Expr:
+def _entry(value: object, name: str) -> sympy.Expr:
     entry = sympy.sympify(value)
     if isinstance(entry, sympy.Expr):
         entry = schedule.own(entry, ("tau",))

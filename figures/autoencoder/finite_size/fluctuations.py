@@ -6,6 +6,8 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 import asymptotics as asy
 from asymptotics import autoencoder
@@ -29,11 +31,11 @@ def _problem(tau: float) -> autoencoder.Problem:
     return dataclasses.replace(problem, training=problem.training.replace(tau=tau))
 
 
-def _trained(seed: np.random.SeedSequence, problem: autoencoder.SgdProblem, taus: Any) -> autoencoder.TrainedRun:
+def _trained(seed: np.random.SeedSequence, problem: autoencoder.SgdProblem, taus: ArrayLike) -> autoencoder.TrainedRun:
     return autoencoder.train(problem, seed, taus)
 
 
-def _full(problem: autoencoder.Problem, d: int, runs: int, taus: Any, seed: int) -> dict[str, np.ndarray]:
+def _full(problem: autoencoder.Problem, d: int, runs: int, taus: ArrayLike, seed: int) -> dict[str, np.ndarray]:
     """Full trainings in R^d: field → (runs, times, ...)."""
     found = run_ensemble(_trained, spawn(seed, runs), autoencoder.sgd_problem(problem, dimension=d), taus)
     return {name: np.stack([getattr(r, name) for r in found]) for name in ("Theta", "Q", "b")}
@@ -151,7 +153,11 @@ def gap(quick: bool) -> Drawing:
 
 
 def _band(
-    ax: Any, path: autoencoder.OrderParameterPath, d: int, shown: tuple[str, str, tuple[int, ...], int], tau: np.ndarray
+    ax: Axes,
+    path: autoencoder.OrderParameterPath,
+    d: int,
+    shown: tuple[str, str, tuple[int, ...], int],
+    tau: np.ndarray,
 ) -> tuple[Any, Any, Any]:
     """Band of the deviations from the limit; returns the limit, the predicted mean deviation and the standard deviation."""
     _, field, index, position = shown

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 import asymptotics as asy
 from asymptotics.tools import COLOURS, points, style
@@ -40,7 +41,7 @@ def _gain(found: Any) -> str:
     return f"gain {theory:.5f} by theory, {constant.mean - best.mean:.5f} ± {error:.5f} in R^d"
 
 
-def _ends(axis: Any, found: Any, x: float) -> None:
+def _ends(axis: Axes, found: Any, x: float) -> None:
     """What both protocols end at in R^d."""
     for k, name in enumerate(("constant", "optimum")):
         got = getattr(found.simulated, name)

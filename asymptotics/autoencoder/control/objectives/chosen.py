@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 from ....common.input.checks import InputError, array, choice, fail, number
 from .collapsed import Collapsed
 from .generated import Moments, Wasserstein
-from .trained import Function, Hitting, Loss, Objective
+from .trained import Function, Hitting, Loss, Objective, StateFunction
 
+#: What a user may give.
+Chosen: TypeAlias = str | StateFunction | Objective
 #: Parts of the loss.
 LOSSES = ("potential", "order_one", "loss")
 NAMES = (*LOSSES, "moments", "w2", "collapse", "hitting")
@@ -17,7 +19,7 @@ NAMES = (*LOSSES, "moments", "w2", "collapse", "hitting")
 PLAIN: dict[str, type[Objective]] = {"moments": Moments, "w2": Wasserstein, "collapse": Collapsed}
 
 
-def objective_of(objective: Any, *, at: Sequence[float] | None = None, cosine: float | None = None) -> Objective:
+def objective_of(objective: Chosen, *, at: Sequence[float] | None = None, cosine: float | None = None) -> Objective:
     """An objective from what a user gives.
 
     Parameters

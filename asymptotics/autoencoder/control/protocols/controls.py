@@ -217,7 +217,7 @@ LIMITS = {"training.times": (0.0, 1.0), "training.time_probabilities": (0.0, 1.0
 _RATES = "training.rates."
 
 
-def control_of(problem: Problem, key: str, bounds: Any, basis: str = "constant") -> Control:
+def control_of(problem: Problem, key: str, bounds: object, basis: str = "constant") -> Control:
     """A control from its key and ``(low, high)`` or ``(low, high, pieces)``, constant on pieces or a spline.
 
     Raises

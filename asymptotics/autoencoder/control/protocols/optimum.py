@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,7 +180,7 @@ class Optimum(Recorded):
         return "\n".join(lines)
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, dict):
+def _short(value: Mapping[str, ArrayLike] | ArrayLike) -> str:
+    if isinstance(value, Mapping):
         return ", ".join(f"{key} = {_short(x)}" for key, x in value.items())
     return printed(value, 6)

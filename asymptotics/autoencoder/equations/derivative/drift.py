@@ -238,7 +238,9 @@ class Drift(RightHandSide):
             rates_by_arrays(self.kernels.module, *of)
         return out
 
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
+    def moments(
+        self, theta: np.ndarray, q: np.ndarray, b: float | np.ndarray, kappa: np.ndarray, tau: float = 0.0
+    ) -> np.ndarray:
         layout, (S, p, K) = self.layout, theta.shape
         stacked, gram = np.zeros((S, layout.p, K)), np.zeros((S, layout.p, layout.p))
         stacked[:, :p], gram[:, :p, :p] = theta, q

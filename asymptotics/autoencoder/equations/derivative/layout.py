@@ -70,7 +70,12 @@ class Layout:
         return slice(self.sizes[0] + s * pairs, self.sizes[0] + (s + 1) * pairs)
 
     def pack(
-        self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, averaged: np.ndarray | None = None
+        self,
+        theta: np.ndarray,
+        q: np.ndarray,
+        b: float | np.ndarray,
+        kappa: np.ndarray,
+        averaged: np.ndarray | None = None,
     ) -> np.ndarray:
         """State vector of Θ (atoms, p, K), q (atoms, p, p), b, κ, and ``averaged`` (averages, scalars)."""
         i, j = self.upper

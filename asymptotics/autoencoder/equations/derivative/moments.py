@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ....common.input.checks import present
@@ -37,7 +35,7 @@ class AveragedMoments:
         self._noise = slice(first, first + 2 * pairs)
         self._kept: dict[int, tuple[Instant, tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
 
-    def mixing(self, b: Any, now: Instant | None = None) -> np.ndarray:
+    def mixing(self, b: float | np.ndarray, now: Instant | None = None) -> np.ndarray:
         """α, β, y₀ − sα, y₁ − sβ at every time: coefficients of λ₀ and λ₁ in the fields, and in a residual field."""
         now = self.coefficients.start if now is None else now
         return np.stack([*now.told[:2], *self.kernels.module.channel_weights(*now.told[:4], now.skip(b))])
@@ -47,7 +45,7 @@ class AveragedMoments:
         law: FieldLaw,
         pairs: tuple[FieldLaw, FieldLaw] | None,
         Q: np.ndarray,
-        b: Any,
+        b: float | np.ndarray,
         kappa: np.ndarray,
         now: Instant | None = None,
     ) -> np.ndarray:
@@ -101,7 +99,13 @@ class AveragedMoments:
         return found
 
     def _over_pairs(
-        self, pairs: tuple[FieldLaw, FieldLaw], Q: np.ndarray, b: Any, kappa: np.ndarray, now: Instant, told: np.ndarray
+        self,
+        pairs: tuple[FieldLaw, FieldLaw],
+        Q: np.ndarray,
+        b: float | np.ndarray,
+        kappa: np.ndarray,
+        now: Instant,
+        told: np.ndarray,
     ) -> np.ndarray:
         """N where one sample serves all times: g averaged over t first, then multiplied."""
         nodes = present(self.noise_nodes, "noise_nodes")

@@ -35,7 +35,9 @@ class RightHandSide(ABC):
         self._kept_map: tuple[tuple[float, float, float], tuple[np.ndarray, np.ndarray]] | None = None
 
     @abstractmethod
-    def moments(self, theta: np.ndarray, q: np.ndarray, b: Any, kappa: np.ndarray, tau: float = 0.0) -> np.ndarray:
+    def moments(
+        self, theta: np.ndarray, q: np.ndarray, b: float | np.ndarray, kappa: np.ndarray, tau: float = 0.0
+    ) -> np.ndarray:
         """E_t-averaged moments of every cell, (cells, names), from Θ and q of the network's own vectors."""
 
     def unpack(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray]:

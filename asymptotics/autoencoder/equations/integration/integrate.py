@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.input.checks import ComputationError, InputError, choice
 from ....common.numerics.code.cache import CACHE_VARIABLE
@@ -79,7 +80,7 @@ def check_start(problem: Problem) -> None:
 
 
 def whole_state(
-    problem: Problem, layout: Layout, theta: np.ndarray, q: np.ndarray, start: Any, kappa: np.ndarray
+    problem: Problem, layout: Layout, theta: np.ndarray, q: np.ndarray, start: ArrayLike, kappa: np.ndarray
 ) -> np.ndarray:
     """Packed state of a network that begins to train: velocities are zero, averages are the weights themselves.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -188,7 +189,14 @@ class Chooser:
         rate = rate * (1 + rate) / 2
         return self.schedule.clock(taus), np.divide(1.0, rate, out=np.zeros_like(rate), where=rate > 0)
 
-    def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, share: float) -> Rule:
+    def _refine(
+        self,
+        rungs: list[Rule],
+        states: np.ndarray,
+        taus: np.ndarray,
+        pair: Callable[[Rule], tuple[Fields, Rule]],
+        share: float,
+    ) -> Rule:
         """The first rule of a ladder that errs by less than a share of the tolerance."""
         wanted, k, top = share * self.tolerance, 0, len(rungs) - 1
         known: dict[Rule, np.ndarray] = {}
@@ -214,7 +222,7 @@ class Chooser:
         self.exhausted = True
         return rungs[top]
 
-    def _drifts(self, rules: tuple[Rule, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
+    def _drifts(self, rules: tuple[Fields, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
         drift = Drift(self.problem, self.kernels, *rules)
         values, start = np.empty_like(states), time.perf_counter()
         for k, (t, y) in enumerate(zip(taus, states, strict=True)):

@@ -16,7 +16,7 @@ class Later:
     def __init__(self, name: str) -> None:
         self.place = f"_{name}"
 
-    def __get__(self, path: Any, kind: Any = None) -> Any:
+    def __get__(self, path: object, kind: type | None = None) -> Any:
         if path is None:
             return None
         found = path.__dict__[self.place]
@@ -28,7 +28,7 @@ class Later:
                     found = path.__dict__[self.place] = found()
         return found
 
-    def __set__(self, path: Any, value: Any) -> None:
+    def __set__(self, path: object, value: object) -> None:
         path.__dict__[self.place] = value
 
 

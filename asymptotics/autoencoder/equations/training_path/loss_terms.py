@@ -7,9 +7,8 @@ beyond Λ.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.numerics.algebra.gram import COMPUTED, rank
 from ...model.problem import Problem
@@ -39,7 +38,7 @@ def beyond_bulk(problem: Problem) -> float:
     return float(target.weights @ (norms + single))
 
 
-def unpredicted(problem: Problem, b: Any, times: np.ndarray) -> np.ndarray:
+def unpredicted(problem: Problem, b: ArrayLike, times: np.ndarray) -> np.ndarray:
     """(y₁ − sβ)² (E‖x₁‖² − dΛ) at the times."""
     slack = problem.predicted(times)[1] - problem.skip_at(b, times) * problem.interpolant.beta(times)
     return np.asarray(slack**2 * beyond_bulk(problem))
@@ -61,7 +60,7 @@ def unpredicted_along(problem: Problem, taus: np.ndarray) -> np.ndarray:
     return np.stack([averaged_unpredicted(problem, float(tau)) for tau in taus])
 
 
-def quadratic(form: np.ndarray, b: Any) -> np.ndarray:
+def quadratic(form: np.ndarray, b: ArrayLike) -> np.ndarray:
     """The quadratic form of (1, b) for b (…,) or (…, basis); files of before hold the coefficients of 1, b and b²."""
     b = np.asarray(b, dtype=np.float64)
     if form.shape == (3,):

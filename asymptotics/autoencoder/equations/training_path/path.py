@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.input.checks import fail, number
 from ....common.numerics.flows.panels import lobatto, panel_of
@@ -163,7 +164,7 @@ class TrainingPath(Recorded):
         tau = np.linspace(0.0, self.tau_max, POINTS)
         return plateaus_of(tau, self.state(tau), self.layout, self.stability)
 
-    def state(self, tau: Any) -> np.ndarray:
+    def state(self, tau: ArrayLike) -> np.ndarray:
         """Packed state(s) at τ by barycentric interpolation in the step that holds it."""
         taus = np.atleast_1d(np.asarray(tau, dtype=np.float64))
         if np.any(~np.isfinite(taus)) or np.any(taus < 0) or np.any(taus > self.tau_max * (1 + 1e-12)):
@@ -184,11 +185,11 @@ class TrainingPath(Recorded):
         states = np.einsum("in,ink->ik", factors, self.values[steps])
         return states if np.ndim(tau) else states[0]
 
-    def __call__(self, tau: Any) -> OrderParameters:
+    def __call__(self, tau: ArrayLike) -> OrderParameters:
         """Order parameters at one τ or at an array of them."""
         return state_of(tau, self.state(tau), self.layout, self.centroids, tuple(self.averages), self.moving)
 
-    def loss(self, tau: Any) -> tuple[np.ndarray, np.ndarray]:
+    def loss(self, tau: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """``(bulk per dimension, potential)`` at τ, interpolated between steps: what training minimises of the loss.
 
         The potential E[ℓ] is the part of order one that depends on the weights; the whole part of order one is
@@ -198,18 +199,18 @@ class TrainingPath(Recorded):
         curve = monotone if _moving(self.experiment["training"]) else spline
         return curve(self.loss_tau, self.loss_bulk, tau), curve(self.loss_tau, self.loss_potential, tau)
 
-    def loss_order_one(self, tau: Any) -> np.ndarray:
+    def loss_order_one(self, tau: ArrayLike) -> np.ndarray:
         """The loss at τ minus d × bulk: E[ℓ] + E_t(y₁ − bβ)² E‖μ‖² (and the single directions' share; see `loss_terms`)."""
         form = averaged_unpredicted(self.problem) if self.loss_unpredicted is None else self.loss_unpredicted
         if form.ndim == 3:
             form = monotone(self.loss_tau, form, tau)
         return np.asarray(self.loss(tau)[1] + quadratic(form, self(tau).b))
 
-    def loss_total(self, tau: Any, dimension: float) -> np.ndarray:
+    def loss_total(self, tau: ArrayLike, dimension: float) -> np.ndarray:
         """E‖y₀x₀ + y₁x₁ − f(x_t)‖² at τ, averaged over the training times: d × bulk + order one, up to o(1)."""
         return np.asarray(number("dimension", dimension, at_least=1) * self.loss(tau)[0] + self.loss_order_one(tau))
 
-    def table(self, taus: Any) -> dict[str, Any]:
+    def table(self, taus: ArrayLike) -> dict[str, Any]:
         """The JSON fields of the command line at the given τ."""
         at = self(np.asarray(taus, dtype=np.float64))
         bulk, potential = self.loss(at.tau)
@@ -240,7 +241,7 @@ class TrainingPath(Recorded):
             return {}
         return {"ema": found if isinstance(self.experiment["training"].get("ema"), list) else found[0]}
 
-    def to_dataframe(self, taus: Any = None) -> Any:
+    def to_dataframe(self, taus: ArrayLike | None = None) -> Any:
         """Order parameters as a pandas DataFrame, one row a τ (default 101 of them), one column an entry (needs pandas)."""
         times = np.linspace(0.0, self.tau_max, 101) if taus is None else np.atleast_1d(taus)
         beside = ("stability", "ema", "velocity", "plateaus")

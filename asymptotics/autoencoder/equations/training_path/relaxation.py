@@ -7,9 +7,8 @@ G_kl = E_t w ψ_k ψ_l κ_t and h_k = E_t w ψ_k (h_t − κ_t s₀), with −½
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...kernels.written.sampler import compile_sampler
 from ...model.problem import Problem
@@ -40,23 +39,23 @@ class SkipRelaxation:
         self._rate, self._schedule = given.optimiser.of_scalar(given.rho_b), given.rate_schedule
         self.basis, self.start = len(self._psi), problem.denoiser.start
 
-    def clock(self, tau: Any) -> np.ndarray:
+    def clock(self, tau: ArrayLike) -> np.ndarray:
         """∫₀^τ of the factor on b's learning rate."""
         tau = np.asarray(tau, dtype=np.float64)
         return np.asarray(self._rate * (tau if self._schedule is None else self._schedule.integral(tau)))
 
-    def rates(self, Lambda: Any) -> tuple[np.ndarray, np.ndarray]:
+    def rates(self, Lambda: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """h (…, basis) and G (…, basis, basis), for mean eigenvalues Λ (…,)."""
         source, kappa = self._derived.skip_rates(np.asarray(Lambda, dtype=np.float64)[..., None], *self._at)
         h = ((source - kappa * self._fixed) * self._weights) @ self._psi.T
         G = ((kappa * self._weights)[..., None, :] * self._psi) @ self._psi.T
         return h, G
 
-    def __call__(self, tau: Any, Lambda: Any, start: Any = None) -> np.ndarray:
+    def __call__(self, tau: ArrayLike, Lambda: ArrayLike, start: ArrayLike | None = None) -> np.ndarray:
         """b_τ from ``start`` (default: the problem's), (…, basis) for τ and Λ that broadcast."""
         return self.after(self.clock(tau), Lambda, start)
 
-    def after(self, clock: Any, Lambda: Any, start: Any = None) -> np.ndarray:
+    def after(self, clock: ArrayLike, Lambda: ArrayLike, start: ArrayLike | None = None) -> np.ndarray:
         """b once the clock has gone on by ``clock`` (…,), (…, basis); at ∞ where it relaxes to."""
         b0 = self.start if start is None else np.asarray(start, dtype=np.float64)
         h, G = self.rates(Lambda)
@@ -72,7 +71,7 @@ class SkipRelaxation:
         along = np.where(values > 0, (np.swapaxes(vectors, -1, -2) @ force)[..., 0], 0.0)
         return np.asarray(b0 + (vectors @ (held * along)[..., None])[..., 0])
 
-    def kept(self, clock: Any, Lambda: Any) -> np.ndarray:
+    def kept(self, clock: ArrayLike, Lambda: ArrayLike) -> np.ndarray:
         """e^{−G clock}, what is left of a deviation of b, (…, basis, basis)."""
         values, vectors = np.linalg.eigh(self.rates(Lambda)[1])
         decay = np.exp(-np.maximum(values, 0.0) * np.asarray(clock, dtype=np.float64)[..., None])

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ....common.output.results import to_builtin
+from ...model.functions.rate_schedule import RateSchedule
 from ..derivative.drift import Drift
 from ..derivative.layout import Layout
 from ..derivative.tangent import WHOLE, Tangent, krylov_rate, propagate
@@ -210,7 +211,9 @@ def growing(knots: np.ndarray, states: np.ndarray, drift: Drift, tolerance: floa
     return bool(rates[-1] * end > 1.0 or later > np.log(tolerance / ROUNDING))
 
 
-def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, schedule: Any) -> Stability:
+def analyse(
+    knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, schedule: RateSchedule | None
+) -> Stability:
     """Stability of a path through ``states`` at ``knots``.
 
     Parameters
@@ -276,7 +279,7 @@ def analyse(knots: np.ndarray, states: np.ndarray, drift: Drift, exact: Drift, s
     return Stability(at, rate, gain, spread, scale, label(layout, leading), moving, start, asleep)
 
 
-def _speed(schedule: Any, tau: np.ndarray) -> np.ndarray:
+def _speed(schedule: RateSchedule | None, tau: np.ndarray) -> np.ndarray:
     """d clock/dτ."""
     if schedule is None:
         return np.ones(len(tau))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.output.notebook import all_maths, page, tex
 from ....common.output.plain import matrix
@@ -98,7 +99,7 @@ class Velocity:
 
 
 def state_of(
-    tau: Any, y: np.ndarray, layout: Layout, centroids: np.ndarray, gammas: tuple[Any, ...], moving: bool
+    tau: ArrayLike, y: np.ndarray, layout: Layout, centroids: np.ndarray, gammas: tuple[Any, ...], moving: bool
 ) -> OrderParameters:
     """What a packed state (…, size) says.
 
@@ -117,7 +118,7 @@ def state_of(
     p = layout.p // (1 + moving + layout.averages)
     Theta, Q = theta.sum(axis=-3), q.sum(axis=-3)
 
-    def part(k: int, b: Any, kappa: np.ndarray, **rest: Any) -> OrderParameters:
+    def part(k: int, b: np.ndarray, kappa: np.ndarray, **rest: Any) -> OrderParameters:
         at = slice(k * p, (k + 1) * p)
         return OrderParameters(
             tau, Q[..., at, at], Theta[..., at, :], Theta[..., at, :] @ centroids.T, b if np.ndim(b) else float(b), kappa,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from types import ModuleType
+from typing import Self
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class FieldLaws:
         other._take(rule, noise_rule)
         return other
 
-    def _tables(self, module: Any) -> None:
+    def _tables(self, module: ModuleType) -> None:
         """Columns of the tabulated functions, and the directions in which a law moves: M, Q, Q^c, b, κ."""
         k, p, n_pairs = self.kernels, self.p, len(self.pairs[0])
         e = [f"e_{j}" for j in range(len(self.decoders))]

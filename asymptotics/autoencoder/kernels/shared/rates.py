@@ -6,7 +6,7 @@ What every denoiser shares stands here, compiled once for all; what a denoiser h
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -151,7 +151,7 @@ def rates(functions, stage, y, dy, given, nodes, room):  # type: ignore[no-untyp
 
 # (Its products are small: BLAS threads wait for one another more than they work.)
 @single_threaded()
-def averaged_by_arrays(module: Any, stage: int, y: np.ndarray, given: Given, nodes: Nodes, room: Room) -> None:
+def averaged_by_arrays(module: ModuleType, stage: int, y: np.ndarray, given: Given, nodes: Nodes, room: Room) -> None:
     """`averaged` with the functions of the NumPy back end."""
     unpack(stage, y, given, room)
     told, tiled = given.told[stage], room.tiled
@@ -185,7 +185,7 @@ def averaged_by_arrays(module: Any, stage: int, y: np.ndarray, given: Given, nod
 
 
 def rates_by_arrays(
-    module: Any, stage: int, y: np.ndarray, dy: np.ndarray, given: Given, nodes: Nodes, room: Room
+    module: ModuleType, stage: int, y: np.ndarray, dy: np.ndarray, given: Given, nodes: Nodes, room: Room
 ) -> None:
     """`rates` with the functions of the NumPy back end."""
     averaged_by_arrays(module, stage, y, given, nodes, room)

@@ -7,6 +7,7 @@ The sources are those of the kernels themselves, taken backwards line by line (`
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def write_adjoints(system: System, form: str) -> str:
     return AdjointWriter(system, "numba", form).adjoints()
 
 
-def compile_adjoints(specification: Any, build: Any, *, form: str = "auto") -> ModuleType:
+def compile_adjoints(specification: object, build: Callable[[], System], *, form: str = "auto") -> ModuleType:
     """The adjoints of the kernels that `compile_kernels` gives for the same arguments (back end numba)."""
     key = ("adjoints", specification, form)
     source = codegen.cached_source(key, [__name__, "derivations"], lambda: write_adjoints(build(), form))

@@ -9,8 +9,8 @@ kernels with nodes and do not look at the nodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from ....common.numerics.code import codegen
 
@@ -44,7 +44,7 @@ class ExactMoments:
         By `moments_body` and `noise_body`, where there is no closed form.
     """
 
-    def __init__(self, system: Equations, clean: Any, centred: bool) -> None:
+    def __init__(self, system: Equations, clean: Callable[[sympy.Expr], sympy.Expr], centred: bool) -> None:
         self.system, self.clean, self.centred = system, clean, centred
         self.encoders, self.decoders = system.denoiser.encoders, system.decoder_vectors
         self.p = system.p

@@ -8,10 +8,11 @@ are matrix products.
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import sympy
 
     from derivations.autoencoder.dynamics.linear_noise import Expansion
+    from derivations.autoencoder.training.update import Equations
 
 HEADER = '''"""Generated from the derivation of {name}: do not edit.
 
@@ -228,7 +230,7 @@ class _Writer(Writer):
         return "\n\n\n".join(parts)
 
 
-def compile_fluctuations(specification: Any, build: Any) -> FluctuationKernels:
+def compile_fluctuations(specification: object, build: Callable[[], Equations]) -> FluctuationKernels:
     """Kernels of a denoiser's fluctuations, from the cache where possible.
 
     Parameters

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.numerics.code import codegen
 
@@ -168,7 +169,9 @@ class Forward:
         """Whether there is a skip connection."""
         return bool(self.module.SKIP)
 
-    def target(self, alpha: Any, beta: Any, alpha_dot: Any, beta_dot: Any) -> tuple[np.ndarray, np.ndarray]:
+    def target(
+        self, alpha: ArrayLike, beta: ArrayLike, alpha_dot: ArrayLike, beta_dot: ArrayLike
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(y₀, y₁) at the times of the schedule's values."""
         shape = np.shape(alpha)
         y0, y1 = self.module.target(*(np.asarray(x, dtype=np.float64) for x in (alpha, beta, alpha_dot, beta_dot)))

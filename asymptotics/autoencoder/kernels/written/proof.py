@@ -6,7 +6,7 @@ estimated from independent scramblings. This finds a wrong formula, not a lost d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +107,7 @@ class _Law:
         self.mixing = np.array([*self.schedule[:2], *([float(x)] for x in c)])
         self.fields = fields_at(self.Q, self.M, self.Qc, self.mixing, self.enc, self.dec)
 
-    def call(self, moments: Any, rule: Rule, out: np.ndarray) -> None:
+    def call(self, moments: Callable[..., None], rule: Rule, out: np.ndarray) -> None:
         """Moments at one time."""
         law, schedule = self.fields, [np.repeat(x, self.count) for x in self.schedule]
         moments(
@@ -115,7 +115,7 @@ class _Law:
             *schedule, np.full(self.count, self.b), self.told, self.kappa, out,
         )  # fmt: skip
 
-    def call_noise(self, noise: Any, rule: Rule, out: np.ndarray) -> None:
+    def call_noise(self, noise: Callable[..., None], rule: Rule, out: np.ndarray) -> None:
         """Second moments of g averaged over two times."""
         pairs = of_pairs(*channels(self.Q, self.M, self.Qc, self.enc, self.dec))
         schedule = [np.array([x[0], x[0] / 2 + 0.1]) for x in self.schedule]

@@ -26,7 +26,7 @@ import numpy
 '''
 
 
-def _source(drift: Any) -> str:
+def _source(drift: str | None) -> str:
     """The generated source of a sampler."""
     from derivations.autoencoder.sampling import algebra as sampling
     from derivations.autoencoder.training import skip
@@ -61,7 +61,7 @@ def _source(drift: Any) -> str:
 
 
 @lru_cache(maxsize=64)
-def compile_sampler(drift: Any = None) -> ModuleType:
+def compile_sampler(drift: str | None = None) -> ModuleType:
     """Compiled functions of a sampler, from the cache where possible; see the header of the generated source."""
     modules = [__name__, "derivations"]
     return codegen.load_module(codegen.cached_source(("sampler", drift), modules, lambda: _source(drift)))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.input.checks import InputError, array, fail, integer
 from ....common.numerics.algebra.gram import COMPUTED
@@ -22,7 +23,7 @@ def as_column(values: np.ndarray) -> str:
     return f" (did you mean {[[v] for v in values.tolist()]}?)"
 
 
-def checked_centroids(given: Any) -> np.ndarray:
+def checked_centroids(given: ArrayLike) -> np.ndarray:
     """c, (clusters, K)."""
     centroids = array(CENTROIDS, given)
     if centroids.ndim != 2:
@@ -39,7 +40,7 @@ def without_spectrum(given: Mapping[str, Any]) -> None:
             raise InputError(f"target.{name}: must be left out where target.spectrum is given")
 
 
-def checked_weights(given: Any, clusters: int) -> np.ndarray:
+def checked_weights(given: ArrayLike | None, clusters: int) -> np.ndarray:
     """π_c, (clusters,); equal where none are given."""
     if given is None:
         return np.full(clusters, 1.0 / clusters)
@@ -49,7 +50,7 @@ def checked_weights(given: Any, clusters: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-def checked_labels(given: Any, clusters: int) -> np.ndarray:
+def checked_labels(given: ArrayLike, clusters: int) -> np.ndarray:
     """The label of every cluster, integers 0 … L − 1, each at least once."""
     labels = array(LABELS, given, ndim=1)
     if len(labels) != clusters or np.any(labels != np.round(labels)) or set(labels) != set(range(len(set(labels)))):
@@ -57,7 +58,7 @@ def checked_labels(given: Any, clusters: int) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def _rows(given: Any, masses: Any) -> np.ndarray:
+def _rows(given: ArrayLike | None, masses: ArrayLike | None) -> np.ndarray:
     """ς_s(c) as rows: a number is isotropic, and so is a multiple of the identity; a list is the one row of its masses."""
     values = array(EIGENVALUES, [[1.0]] if given is None else given)
     if values.ndim == 0 or values.shape == (1,):
@@ -75,7 +76,7 @@ def _rows(given: Any, masses: Any) -> np.ndarray:
     return values
 
 
-def _eigenvalues(given: Any, masses: Any, clusters: int) -> np.ndarray:
+def _eigenvalues(given: ArrayLike | None, masses: ArrayLike | None, clusters: int) -> np.ndarray:
     """ς_s(c) ≥ 0, (1 or clusters, atoms)."""
     values = _rows(given, masses)
     if len(values) not in (1, clusters) or values.shape[1] < 1:
@@ -86,7 +87,7 @@ def _eigenvalues(given: Any, masses: Any, clusters: int) -> np.ndarray:
     return values
 
 
-def _masses(given: Any, atoms: int) -> np.ndarray:
+def _masses(given: ArrayLike | None, atoms: int) -> np.ndarray:
     """p_s, (atoms,); of one atom it need not be said."""
     if given is None and atoms != 1:
         raise InputError(
@@ -99,7 +100,7 @@ def _masses(given: Any, atoms: int) -> np.ndarray:
     return masses
 
 
-def _overlaps(given: Any, masses: np.ndarray, directions: int) -> np.ndarray:
+def _overlaps(given: ArrayLike | None, masses: np.ndarray, directions: int) -> np.ndarray:
     """T(s), (atoms, K, K); directions spread evenly over the atoms where none are given."""
     overlaps = masses[:, None, None] * np.eye(directions) if given is None else given
     overlaps = array(OVERLAPS, overlaps, shape=(len(masses), directions, directions))
@@ -109,7 +110,9 @@ def _overlaps(given: Any, masses: np.ndarray, directions: int) -> np.ndarray:
     return overlaps
 
 
-def covariances(eigenvalues: Any, masses: Any, overlaps: Any, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+def covariances(
+    eigenvalues: ArrayLike | None, masses: ArrayLike | None, overlaps: ArrayLike | None, shape: tuple[int, int]
+) -> dict[str, np.ndarray]:
     """Eigenvalues, masses and overlaps of (clusters, K) centroids."""
     values = _eigenvalues(eigenvalues, masses, shape[0])
     shares = _masses(masses, values.shape[1])

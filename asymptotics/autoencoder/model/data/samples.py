@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ....common.input.checks import InputError, array, closest, fail
 
+#: What a user gives: an array, a file, or the name of what is shipped.
+Source: TypeAlias = ArrayLike | os.PathLike[str]
 #: Samples shipped with the package, by name.
 SHIPPED = ("mnist",)
 #: Names under which a .npz file may hold samples and labels, in the order in which they are tried.
 NAMES = (("data", "labels"), ("X", "y"), ("x", "y"), ("images", "labels"), ("samples", "labels"))
 
 
-def load_samples(source: Any, name: str = "data") -> tuple[np.ndarray, np.ndarray | None]:
+def load_samples(source: Source, name: str = "data") -> tuple[np.ndarray, np.ndarray | None]:
     """Samples (n, d) and, where a file holds them, labels (n,).
 
     Parameters
@@ -33,6 +35,7 @@ def load_samples(source: Any, name: str = "data") -> tuple[np.ndarray, np.ndarra
     InputError
         If there is no such file, or it does not hold samples.
     """
+    values: ArrayLike
     labels: Any = None
     if isinstance(source, (str, os.PathLike)):
         if str(source) in SHIPPED:

@@ -16,7 +16,7 @@ from ....common.input.settings import Settings
 from ....common.output.plotting import Drawn
 from .checks import checked_centroids, checked_labels, checked_weights, covariances, of_spectrum, without_spectrum
 from .from_samples import measure, measure_table, warn_of
-from .samples import load_samples
+from .samples import Source, load_samples
 
 #: What a spectrum says.
 OF_SPECTRUM = ("eigenvalues", "masses", "reference_overlaps")
@@ -141,7 +141,7 @@ class GaussianMixture(Drawn, Settings):
         return EmpiricalMixture(**measured)
 
     @classmethod
-    def from_table(cls, table: Any) -> Any:
+    def from_table(cls, table: object) -> Any:
         """From the mapping read from a file, where ``samples`` stands for the numbers measured on them; or as it is."""
         if isinstance(table, GaussianMixture):
             return table
@@ -263,7 +263,7 @@ class EmpiricalMixture(GaussianMixture):
         """d of the samples."""
         return len(self.shift)
 
-    def coordinates(self, samples: ArrayLike) -> np.ndarray:
+    def coordinates(self, samples: Source) -> np.ndarray:
         """Samples (n, d) in the coordinates of the eigenbasis, (n, d).
 
         Raises

@@ -63,7 +63,7 @@ class OfTime:
 
 
 @lru_cache(maxsize=256)
-def _compiled(text: Any, key: str) -> Callable[..., np.ndarray]:
+def _compiled(text: object, key: str) -> Callable[..., np.ndarray]:
     order = ("alpha", "beta", "alpha_dot", "beta_dot", "t")
     return expressions.to_function(expressions.to_sympy(text, TIME, key), order)
 

@@ -39,7 +39,7 @@ class RateSchedule:
         Ends of pieces on which s at most doubles, or hides nothing: no step should be longer.
     """
 
-    def __init__(self, text: Any, tau: float, name: str = "training.schedule") -> None:
+    def __init__(self, text: object, tau: float, name: str = "training.schedule") -> None:
         self.text, self.tau, self.name = text, tau, name
         self._function: Callable[[Any], np.ndarray]
         if is_table(text):
@@ -160,7 +160,7 @@ class RateSchedule:
         """∫₀^τ s(1 + s)/2 dτ′: the time in which gradients (∝ s) and their noise (∝ s²) act evenly; τ itself for s = 1."""
         return self._antiderivative(tau, self._clocks, self._clock_sums)
 
-    def at_clock(self, value: Any) -> np.ndarray:
+    def at_clock(self, value: ArrayLike) -> np.ndarray:
         """τ at which the clock shows ``value`` (one of them, where it stands still)."""
         out = []
         for wanted in np.atleast_1d(value):
@@ -192,6 +192,6 @@ class RateSchedule:
 
 
 @lru_cache(maxsize=64)
-def rate_schedule(text: Any, tau: float, name: str) -> RateSchedule:
+def rate_schedule(text: object, tau: float, name: str) -> RateSchedule:
     """The schedule of a text, checked and analysed once."""
     return RateSchedule(text, tau, name)

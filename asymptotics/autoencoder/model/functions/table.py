@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from ....common.input.checks import array, fail
 HEAD = "tau"
 
 
-def is_table(value: Any) -> bool:
+def is_table(value: object) -> TypeGuard[Sequence[Any]]:
     """Whether this is such a table, by its head ``["tau", ...]``."""
     if isinstance(value, str) or not isinstance(value, Sequence) or len(value) == 0:
         return False
@@ -22,7 +22,7 @@ def is_table(value: Any) -> bool:
     return not isinstance(head, str) and isinstance(head, Sequence) and len(head) > 0 and head[0] == HEAD
 
 
-def frozen(value: Any) -> tuple[Any, ...]:
+def frozen(value: Sequence[Any]) -> tuple[Any, ...]:
     """The table as tuples, which can be kept by their value."""
     return tuple(tuple(row) for row in value)
 
@@ -41,7 +41,7 @@ class TauTable:
         Values a row.
     """
 
-    def __init__(self, rows: Any, tau: float, key: str, columns: int = 1) -> None:
+    def __init__(self, rows: Sequence[Any], tau: float, key: str, columns: int = 1) -> None:
         body = [list(row) if isinstance(row, Sequence) and not isinstance(row, str) else row for row in rows[1:]]
         knots = array(key, body if body else np.zeros((0, 1 + columns)), shape=(None, 1 + columns))
         steps = np.diff(knots[:, 0])

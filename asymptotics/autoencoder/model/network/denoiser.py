@@ -161,7 +161,7 @@ class Denoiser(Settings):
         self.set(frozen=tuple(frozen))
 
     @classmethod
-    def from_table(cls, table: Any) -> Denoiser:
+    def from_table(cls, table: object) -> Denoiser:
         """From the mapping read from a file; ``vectors`` and ``terms`` declare an own network."""
         allowed = [*(f.name for f in fields(cls) if f.name != "own"), "vectors", "terms"]
         for key in table if isinstance(table, Mapping) else ():
@@ -183,7 +183,7 @@ class Denoiser(Settings):
             return None
         return {k: v for k, v in table.items() if k in ("skip", "init", "parameters")} | {"system": thing}
 
-    def _adopt(self, system: Any) -> None:
+    def _adopt(self, system: object) -> None:
         if not hasattr(system, "denoiser") or not hasattr(system, "potential"):
             fail(self.key("system"), system, "a derived system (derivations.derive)")
         if system.denoiser.unspecified:
@@ -200,7 +200,7 @@ class Denoiser(Settings):
             labels=system.denoiser.labels,
         )
 
-    def _check_own(self, own: Any) -> None:
+    def _check_own(self, own: object) -> None:
         if not isinstance(own, OwnNetwork):
             fail(self.key("own"), own, "left out (vectors and terms declare an own network)")
         choice(self.key("predicts"), self.predicts, TARGETS)

@@ -36,7 +36,7 @@ class OwnNetwork:
     scalars: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, vectors: Any, terms: Any, parameters: Any) -> OwnNetwork:
+    def of(cls, vectors: object, terms: object, parameters: object) -> OwnNetwork:
         """From the keys of a file."""
         if vectors is None or terms is None:
             missing = "vectors" if vectors is None else "terms"
@@ -96,7 +96,7 @@ def _declared(network: OwnNetwork, name: str, labels: int, options: tuple[tuple[
     return network._declare(name, labels, dict(options))
 
 
-def _values(parameters: Any) -> dict[str, float]:
+def _values(parameters: object) -> dict[str, float]:
     if parameters is None:
         return {}
     if not isinstance(parameters, Mapping):
@@ -104,7 +104,7 @@ def _values(parameters: Any) -> dict[str, float]:
     return {k: number(f"denoiser.parameters.{k}", v) for k, v in parameters.items()}
 
 
-def _names(key: str, given: Any) -> tuple[str, ...]:
+def _names(key: str, given: object) -> tuple[str, ...]:
     taken = {*TIME, *expressions.FUNCTIONS, *expressions.CONSTANTS, "tau", "b"}
     if not isinstance(given, (list, tuple)) or len(set(map(str, given))) != len(given):
         fail(key, given, "a list of names that differ")

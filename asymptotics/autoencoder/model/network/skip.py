@@ -17,11 +17,13 @@ from ..functions.of_time import OfTime, constant, schedule_rows
 if TYPE_CHECKING:
     import sympy
 
+    from derivations.autoencoder.network.denoiser import Denoiser as Declaration
+
 #: What a user calls its parts.
 FIXED, BASIS, START = "denoiser.skip_fixed", "denoiser.skip_basis", "denoiser.skip"
 
 
-def checked_basis(basis: Any) -> tuple[Any, ...]:
+def checked_basis(basis: object) -> tuple[Any, ...]:
     """The functions ψ_k of a file."""
     if isinstance(basis, str) or not isinstance(basis, Sequence):
         fail(BASIS, basis, 'a list of functions of t, ["1", "t"]')
@@ -30,7 +32,7 @@ def checked_basis(basis: Any) -> tuple[Any, ...]:
     return tuple(basis)
 
 
-def checked_start(value: Any, count: int) -> Any:
+def checked_start(value: object, count: int) -> Any:
     """b_k at τ = 0: a number where there is one ψ (or none), else an array."""
     if isinstance(value, (list, tuple, np.ndarray)):
         values = array(START, value, ndim=1)
@@ -129,7 +131,7 @@ def evaluated(expressions: Sequence[sympy.Expr], rows: np.ndarray) -> np.ndarray
     return np.array(found).reshape(len(found), *rows.shape[1:])
 
 
-def phi_at(declared: Any, rows: np.ndarray) -> np.ndarray:
+def phi_at(declared: Declaration, rows: np.ndarray) -> np.ndarray:
     """Every φ_j of a declaration at one place of the fields and scalars, at the times of the rows α, β, α̇, β̇, t."""
     import sympy
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,7 @@ ADAPTIVE = ("adam", "adamw", "adagrad", "rmsprop", "adamax", "nadam", "lion")
 BEGINNING = 1e-7
 
 
-def refuse_adaptive(key: str, value: Any) -> None:
+def refuse_adaptive(key: str, value: object) -> None:
     """Say why Adam and its like are not here."""
     if isinstance(value, str) and value.strip().lower() in ADAPTIVE:
         fail(
@@ -49,7 +49,7 @@ class Average:
     power: float | None = None
 
     @classmethod
-    def of(cls, key: str, value: Any) -> Average:
+    def of(cls, key: str, value: object) -> Average:
         """From what stands in a file: a number, or {power = k}."""
         if isinstance(value, Mapping):
             if set(value) != {"power"}:
@@ -84,13 +84,13 @@ def _number(text: str) -> float | None:
         return None
 
 
-def averages_of(key: str, value: Any) -> tuple[Average, ...]:
+def averages_of(key: str, value: object) -> tuple[Average, ...]:
     """The averages that a file asks for: none, one or a list."""
     if value is None:
         return ()
     refuse_adaptive(key, value)
-    several = isinstance(value, Sequence) and not isinstance(value, str)
-    found = tuple(Average.of(key, x) for x in (value if several else [value]))
+    several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    found = tuple(Average.of(key, x) for x in several)
     if len(set(found)) != len(found):
         fail(key, value, "averages that differ")
     return found
@@ -109,7 +109,7 @@ class Momentum:
     gain: float = 1.0
 
     @classmethod
-    def of(cls, key: str, value: Any) -> Momentum:
+    def of(cls, key: str, value: object) -> Momentum:
         """From what stands in a file: a number, or {friction = g, gain = k}."""
         if value is None:
             return cls()

@@ -44,7 +44,7 @@ class TimeAverage:
         return cls(there, first, first**2 if shared else np.bincount(index, p * w**2))
 
 
-def checked_weights(weights: Any, count: int | None, tau: float) -> Any:
+def checked_weights(weights: object, count: int | None, tau: float) -> Any:
     """Weights of the loss: an expression, a list, or a table along τ, for so many times (None: a quadrature)."""
     if weights is None:
         return None
@@ -62,7 +62,7 @@ def checked_weights(weights: Any, count: int | None, tau: float) -> Any:
     return values
 
 
-def checked_probabilities(given: Any, count: int | None, tau: float, average: str) -> Any:
+def checked_probabilities(given: object, count: int | None, tau: float, average: str) -> Any:
     """Probabilities of so many times: a list, or a table along τ."""
     if given is None:
         return None

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.input import expressions
 from ....common.input.checks import InputError, array, choice, fail, integer, number
@@ -218,7 +219,7 @@ class Training(Settings):
         found = self.moving_time, self.moving_decay, self.moving_weights, self.moving_probabilities
         return tuple(f for f in found if f is not None)
 
-    def recorded(self, tau: Any, count: int = 9) -> np.ndarray:
+    def recorded(self, tau: ArrayLike | None, count: int = 9) -> np.ndarray:
         """Training times to record: those asked for, or so many equally spaced ones from 0 to the end."""
         taus = np.linspace(0.0, self.tau, count) if tau is None else array("tau", tau, ndim=1)
         if np.any(taus < 0) or np.any(taus > self.tau * (1 + 1e-12)):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.input.checks import InputError, array, choice, integer
 from ....common.numerics.laws.normals import philox_key
@@ -88,18 +88,18 @@ class Generator:
     def __init__(
         self,
         denoiser: Forward,
-        weights: Any,
-        gamma: Any,
-        delta: Any,
-        epsilon: Any,
-        h: Any,
-        directions: Any = None,
-        parameters: Any = None,
+        weights: ArrayLike,
+        gamma: ArrayLike,
+        delta: ArrayLike,
+        epsilon: ArrayLike,
+        h: ArrayLike,
+        directions: ArrayLike | None = None,
+        parameters: ArrayLike | None = None,
         dtype: str = "float64",
         *,
-        clock: Any = None,
-        label: Any = None,
-        guidance: Any = None,
+        clock: ArrayLike | None = None,
+        label: ArrayLike | None = None,
+        guidance: ArrayLike | None = None,
     ) -> None:
         choice("dtype", dtype, ("float64", "float32"))
         W = array("weights", weights, shape=(denoiser.vectors, None))
@@ -124,7 +124,7 @@ class Generator:
         given = np.empty((0, d)) if directions is None else directions
         self._directions = array("directions", given, shape=(None, d)).astype(dtype, order="C")
 
-    def _cumulative(self, label: Any) -> np.ndarray:
+    def _cumulative(self, label: ArrayLike) -> np.ndarray:
         """Cumulative probabilities of the labels."""
         count = self.denoiser.labels
         if np.ndim(label) == 0:

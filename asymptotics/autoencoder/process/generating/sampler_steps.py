@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.input import expressions
 from ....common.input.checks import InputError
@@ -15,7 +16,7 @@ from ..training.setup import forward_of
 from .generate import Generator
 
 
-def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str, Any]:
+def sampler_steps(problem: Problem, b: ArrayLike, *, fine: float = 2.5e-3) -> dict[str, Any]:
     """Γ_k, Δ_k, ε_k and h_k of the sampler's steps, from x̂₀ and x̂₁ solved for at each time, and what the network is told there.
 
     The continuous scheme is followed by steps of equal length in −ln α, ``fine`` each.
@@ -56,7 +57,11 @@ def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str
 
 
 def generator_of(
-    problem: Problem, denoiser: Forward, trained: tuple[np.ndarray, Any, np.ndarray], directions: Any, **options: Any
+    problem: Problem,
+    denoiser: Forward,
+    trained: tuple[np.ndarray, Any, np.ndarray],
+    directions: ArrayLike | None,
+    **options: Any,
 ) -> Generator:
     """What generates by the problem's sampler from a trained network: its kernels, and W, b and κ."""
     weights, b, parameters = trained
@@ -64,7 +69,7 @@ def generator_of(
     return Generator(denoiser, weights, **steps, directions=directions, parameters=parameters, **options)
 
 
-def _drift(text: Any) -> Any:
+def _drift(text: object) -> Any:
     """The drift of the generative SDE in numbers: a function of x, f, x̂₀, x̂₁ and the schedule, without the derivation."""
     if text is None:
         return lambda x, f, noise, data, now: (

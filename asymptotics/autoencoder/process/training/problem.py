@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.input.checks import InputError, array, choice, fail, integer, number
 from ...kernels.written.network import Forward
@@ -280,7 +281,7 @@ class SgdProblem(Steps):
         return construct(self.dimension, self.masses, self.reference_overlaps, self.theta, self.q, seed)
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def _parts(value: object) -> Iterator[Any]:
     """A value, or what nested sequences and an optimiser hold."""
     if isinstance(value, Optimiser):
         value = [getattr(value, f.name) for f in fields(value)]
@@ -291,7 +292,7 @@ def _parts(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _distribution(name: str, value: Any, count: int) -> np.ndarray:
+def _distribution(name: str, value: ArrayLike | None, count: int) -> np.ndarray:
     weights = array(name, np.full(count, 1.0 / count) if value is None else value, shape=(count,))
     if np.any(weights < 0) or abs(weights.sum() - 1) > 1e-8:
         fail(name, value, "non-negative and sum to 1")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ....common.input.checks import InputError, integer
 from ...kernels.written.network import Forward
-from ...model.data.samples import load_samples
+from ...model.data.samples import Source, load_samples
 from ...model.data.target import EmpiricalMixture
 from ...model.functions.of_time import OfTime
 from ...model.functions.rate_schedule import rate_schedule
@@ -209,7 +209,7 @@ class _Power:
             return np.asarray((1.0 + self.power) / tau)
 
 
-def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Any = None) -> SgdProblem:
+def sgd_problem(problem: Problem, *, dimension: int | None = None, data: Source | None = None) -> SgdProblem:
     """The experiment as an `SgdProblem`: what one training in R^d is told.
 
     The initial weights have exactly the initial overlaps of the experiment; with ``init.realisation`` they are one drawn
@@ -281,7 +281,7 @@ def drawn_start(setup: SgdProblem, problem: Problem, initial: str) -> SgdProblem
     return replace(setup, theta=None, q=None, initial=None, start=(problem.mean_coordinates(), init.random))
 
 
-def _labels_of(target: EmpiricalMixture, data: Any) -> np.ndarray:
+def _labels_of(target: EmpiricalMixture, data: Source) -> np.ndarray:
     """The label of every sample, numbered as the target's clusters are."""
     _, labels = load_samples(data)
     known = np.asarray(target.labels)

@@ -11,11 +11,12 @@ at every time, loss = E_t w(t) ‖y₀x₀ + y₁x₁ − f_t(x_t)‖², and wit
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ....common.input.checks import ComputationError, InputError, array, integer
 from ....common.numerics.laws.normals import philox_key
@@ -152,7 +153,7 @@ class Trainer:
             np.fill_diagonal(self._mixing, scale)
         self.step += count
 
-    def run(self, steps: Any) -> TrainedRun:
+    def run(self, steps: Iterable[int]) -> TrainedRun:
         """The result at recorded steps."""
         problem = self.problem
         steps = np.array([k for k in steps if int(k) in self._recorded], dtype=np.int64)
@@ -207,7 +208,7 @@ def default_chunk(problem: SgdProblem) -> int:
 def train(
     problem: SgdProblem,
     seed: int | np.random.SeedSequence = 0,
-    taus: Any = None,
+    taus: ArrayLike | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
     chunk: int | None = None,
@@ -271,7 +272,7 @@ def train(
 
 
 def train_member(
-    run: Run, problem: SgdProblem, seed: np.random.SeedSequence, taus: Any = None, *, share: float = 1.0
+    run: Run, problem: SgdProblem, seed: np.random.SeedSequence, taus: ArrayLike | None = None, *, share: float = 1.0
 ) -> TrainedRun:
     """`train` as (``share`` of) a member of an ensemble: it tells its progress and keeps its state where the run says."""
     files = run.files
@@ -288,7 +289,7 @@ def train_member(
 def one_run(
     seed: np.random.SeedSequence,
     problem: SgdProblem,
-    taus: Any = None,
+    taus: ArrayLike | None = None,
     keep_weights: bool = False,
     *,
     run: Run | None = None,

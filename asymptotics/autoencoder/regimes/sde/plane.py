@@ -6,8 +6,6 @@ fitting and the time rule of `line`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import float64, void
 
@@ -25,7 +23,7 @@ LATEST, SHARE = 1.0 - 1e-4, 3
 
 
 @njit(void(float64[:, ::1], float64[:, ::1], float64, float64[:, ::1]), cache=True, nogil=True, error_model="numpy")
-def _sweep(up: Any, down: Any, h: Any, mass: Any) -> None:
+def _sweep(up: np.ndarray, down: np.ndarray, h: float, mass: np.ndarray) -> None:
     """(1 − hLᵀ) x = mass along the second axis for every row, in place, by Thomas's rule."""
     rows, n = mass.shape
     c, d = np.empty(n), np.empty(n)

@@ -87,7 +87,7 @@ class Escape(Recorded):
             raise KeyError(name)
         return getattr(self, name)
 
-    def quantile(self, level: Any) -> Any:
+    def quantile(self, level: float | np.ndarray) -> Any:
         """Time before which that share of the runs has escaped."""
         return np.interp(level, self.levels, self.quantiles)
 

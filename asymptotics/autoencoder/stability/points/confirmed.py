@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...model.problem import Problem
 from ..flow import Flow
@@ -126,7 +127,7 @@ class Found:
         """Whether a root is an image of a known one: what no exchange, reflection or rotation of units changes is the same."""
         near = max(100 * self.tolerance, 1e-5)
 
-        def alike(a: Any, c: Any) -> bool:
+        def alike(a: ArrayLike, c: ArrayLike) -> bool:
             a, c = np.sort(np.atleast_1d(a)), np.sort(np.atleast_1d(c))
             return bool(np.max(np.abs(a - c), initial=0.0) < near * (1 + np.max(np.abs(c), initial=0.0)))
 

@@ -109,10 +109,10 @@ def agreed(problem: Problem, flow: Flow) -> float:
 
 def growth_rates(
     problem: Problem,
-    Theta: Any = None,
-    Q: Any = None,
+    Theta: ArrayLike | None = None,
+    Q: ArrayLike | None = None,
     b: ArrayLike | None = None,
-    parameters: Any = None,
+    parameters: ArrayLike | None = None,
     tau: float | None = None,
 ) -> Spectrum:
     """Growth rates of deviations from any state, fixed point or not.
@@ -160,7 +160,7 @@ def growth_rates(
     return found
 
 
-def _resolved(name: str, value: Any, shape: tuple[int, int, int]) -> np.ndarray:
+def _resolved(name: str, value: ArrayLike, shape: tuple[int, int, int]) -> np.ndarray:
     given = array(name, value)
     if shape[0] == 1 and given.ndim == 2:
         given = given[None]

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -90,7 +90,7 @@ def cumulants(weights: np.ndarray, means: np.ndarray, variances: np.ndarray, lar
 
 
 @lru_cache(maxsize=64)
-def _term(specification: Any, order: int, build: Callable[[], System]) -> Callable[..., np.ndarray]:
+def _term(specification: object, order: int, build: Callable[[], System]) -> Callable[..., np.ndarray]:
     """−½ k/k! ∂ᵏℓ/∂λ₁ᵏ as a function of (λ₀, λ₁, Q, α, β, α̇, β̇, b, κ)."""
     import sympy
 

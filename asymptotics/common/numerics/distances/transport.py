@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...input.checks import ComputationError, array, fail
 from ..algebra.gram import symmetric_root
 
 
-def bures_squared(first: Any, second: Any) -> float:
+def bures_squared(first: ArrayLike, second: ArrayLike) -> float:
     r"""Squared Bures distance of two covariances.
 
     .. math:: B^2(A, B) = \mathrm{tr}\,A + \mathrm{tr}\,B - 2\,\mathrm{tr}\,(A^{1/2} B A^{1/2})^{1/2}
@@ -40,7 +40,7 @@ def bures_squared(first: Any, second: Any) -> float:
     return float(max(np.trace(a) + np.trace(b) - 2 * fidelity, 0.0))
 
 
-def _covariance(name: str, value: Any) -> np.ndarray:
+def _covariance(name: str, value: ArrayLike) -> np.ndarray:
     c = array(name, value)
     if c.ndim not in (1, 2) or c.size == 0 or (c.ndim == 2 and c.shape[0] != c.shape[1]):
         fail(name, c.shape, "a covariance of shape (d, d), or variances of shape (d,)")
@@ -53,7 +53,9 @@ def _covariance(name: str, value: Any) -> np.ndarray:
     return np.maximum(c, 0.0) if c.ndim == 1 else (c + c.T) / 2
 
 
-def gaussian_w2_squared(first_mean: Any, first_covariance: Any, second_mean: Any, second_covariance: Any) -> float:
+def gaussian_w2_squared(
+    first_mean: ArrayLike, first_covariance: ArrayLike, second_mean: ArrayLike, second_covariance: ArrayLike
+) -> float:
     r"""Squared 2-Wasserstein distance of two Gaussians, ‖m₁ − m₂‖² + B²(Σ₁, Σ₂).
 
     Parameters

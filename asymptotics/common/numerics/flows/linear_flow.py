@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..code.compiled import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def carried(J: Any, weights: Any, also: Any, factors: Any, source: Any, y: Any, both: Any, h: Any) -> Any:
+def carried(
+    J: np.ndarray, weights: np.ndarray, also: np.ndarray, factors: np.ndarray, source: np.ndarray, y: np.ndarray,
+    both: bool, h: float,
+) -> np.ndarray:  # fmt: skip
     """y after steps h of the classical method of order 4 for dy/dτ = J y + source, or J y + y Jᵀ + source.
 
     Parameters

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def spline(x: np.ndarray, y: np.ndarray, at: Any) -> np.ndarray:
+def spline(x: np.ndarray, y: np.ndarray, at: ArrayLike) -> np.ndarray:
     """The cubic spline through the points (x, y), "not a knot" at both ends, at the places ``at``.
 
     C. de Boor, *A Practical Guide to Splines* (Springer 1978), ch. IV. Trailing axes of ``y`` are curves of their own; of two
@@ -16,7 +15,7 @@ def spline(x: np.ndarray, y: np.ndarray, at: Any) -> np.ndarray:
     return _hermite(x, y, _smooth_slopes(np.diff(x), y), at)
 
 
-def monotone(x: np.ndarray, y: np.ndarray, at: Any) -> np.ndarray:
+def monotone(x: np.ndarray, y: np.ndarray, at: ArrayLike) -> np.ndarray:
     """A curve through the points (x, y) that makes no extremum between them, at the places ``at``: cubic, of continuous slope.
 
     F. N. Fritsch, J. Butland, SIAM J. Sci. Stat. Comput. 5 (1984) 300. Trailing axes of ``y`` are curves of their own.
@@ -24,7 +23,7 @@ def monotone(x: np.ndarray, y: np.ndarray, at: Any) -> np.ndarray:
     return _hermite(x, y, _limited_slopes(np.diff(x), y), at)
 
 
-def _hermite(x: np.ndarray, y: np.ndarray, slope: np.ndarray, at: Any) -> np.ndarray:
+def _hermite(x: np.ndarray, y: np.ndarray, slope: np.ndarray, at: ArrayLike) -> np.ndarray:
     at = np.asarray(at, dtype=np.float64)
     k = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
     lead = (..., *(None,) * (y.ndim - 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,12 @@ from ...input.checks import InputError, fail
 from .spectra import Spectrum, load_spectrum, power_law, spiked
 
 
-def spectrum_of(declared: Any, dimension: int | None, trace: float | None, key: str) -> Spectrum:
+def spectrum_of(
+    declared: Mapping[str, Any] | Sequence[float] | str | os.PathLike[str],
+    dimension: int | None,
+    trace: float | None,
+    key: str,
+) -> Spectrum:
     """The spectrum of a table, name, path or list of eigenvalues.
 
     Parameters
@@ -23,16 +30,16 @@ def spectrum_of(declared: Any, dimension: int | None, trace: float | None, key: 
     key : str
         What the dimension is called in a message.
     """
-    if dimension is None and (isinstance(declared, dict) or declared == "isotropic"):
+    if dimension is None and (isinstance(declared, Mapping) or declared == "isotropic"):
         raise InputError(f"{key}: missing; this spectrum does not say it")
-    if isinstance(declared, dict) and "power" in declared:
+    if isinstance(declared, Mapping) and "power" in declared:
         return power_law(dimension or 0, declared["power"], trace)
-    if isinstance(declared, dict):
+    if isinstance(declared, Mapping):
         found = spiked(dimension or 0, declared["spikes"], declared["bulk"])
     elif declared == "isotropic":
         found = power_law(dimension or 0, 0.0)
     else:
-        found = Spectrum(np.array(declared)) if isinstance(declared, list) else load_spectrum(declared)
+        found = load_spectrum(declared) if isinstance(declared, (str, os.PathLike)) else Spectrum(np.array(declared))
     if dimension is not None and found.dimension != dimension:
         fail(key, dimension, f"{found.dimension}, that of the spectrum (or left out)")
     return found if trace is None else found.scaled(trace)

@@ -186,7 +186,7 @@ def _with_trace(weights: np.ndarray, dimension: int, trace: float | None) -> np.
     return weights * (wanted / weights.sum())
 
 
-def from_covariance(covariance: Any, name: str = "spectrum", mean: Any = None) -> Spectrum:
+def from_covariance(covariance: ArrayLike, name: str = "spectrum", mean: np.ndarray | None = None) -> Spectrum:
     """The spectrum of a symmetric positive semi-definite matrix (d, d).
 
     Eigenvalues within rounding of zero, |λ| ≤ d ε λ₁, become exactly 0; a negative one beyond that is an `InputError`.

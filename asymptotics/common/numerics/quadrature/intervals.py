@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def _inverse(x: Interval) -> Interval:
     return np.where(crosses, -np.inf, 1 / x[1]), np.where(crosses, np.inf, 1 / x[0])
 
 
-def _even(x: Interval, f: Any) -> Interval:
+def _even(x: Interval, f: Callable[[np.ndarray], np.ndarray]) -> Interval:
     """Image under a function that is even and grows with |x|."""
     a, b = np.abs(x[0]), np.abs(x[1])
     nearest = np.where((x[0] <= 0) & (x[1] >= 0), 0.0, np.minimum(a, b))
