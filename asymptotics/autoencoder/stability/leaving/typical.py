@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....common.input.checks import InputError, integer
+from ....common.output.ensemble import PerRun
 from ....common.output.plain import printed
 from ....common.output.results import Result, dataframe
 from ....common.running import progress as _progress
@@ -44,7 +45,7 @@ ALIKE = 0.15
 
 
 @dataclass(frozen=True)
-class Typical(Result):
+class Typical(PerRun, Result):
     """The law of typical runs: branches, and what the noise makes of each.
 
     Attributes
@@ -92,11 +93,7 @@ class Typical(Result):
         (p, K), basis = self.Theta.shape[-2:], 1 if self.b.ndim == 2 else self.b.shape[-1]
         return _by_name(Layout(1, p, K, self.parameters.shape[-1], basis), values)
 
-    def mean(self, name: str) -> np.ndarray:
-        """Mean of Theta, Q, b or parameters at every τ."""
-        return np.asarray(getattr(self, name).mean(axis=0))
-
-    def std(self, name: str) -> np.ndarray:
+    def std(self, name: str, *of: bool, **named: bool) -> np.ndarray:
         """Standard deviation of one run: between branches and on them."""
         return np.sqrt(np.maximum(getattr(self, name).var(axis=0) + self._own(name), 0.0))
 
