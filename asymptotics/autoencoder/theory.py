@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..common.input.checks import boolean, fail, integer, number
-from ..common.numerics.quadrature.expectations import Rule
+from ..common.numerics.quadrature.expectations import Lattice, Rule
 from ..common.numerics.quadrature.lattices import DIMENSIONS
 from ..common.running import progress as _progress
 from .equations.derivative.drift import Drift
-from .equations.integration.errors import path_error
+from .equations.integration.errors import fixed_nodes_error, nodes_error, path_error
 from .equations.integration.forecast import before_kernels, before_path, before_solve
 from .equations.integration.integrate import (
     Controls,
@@ -41,7 +41,7 @@ TRANSIENT = 10.0
 #: smallest that double precision makes.
 LARGE, TIGHTEST = 3.0, 1e-13
 #: A path that misses its tolerance by less than the first is found again with one that is smaller by as much, times the second.
-MISSED, BY = 10.0, 1.5
+MISSED, BY = 10.0, 3.0
 #: Errors of the derivative that other nodes than a lattice's make, where fields are wide.
 SCATTERED = 1e-4
 #: Share of the tolerance that steps may take where nodes converge slowly: a few more evaluations for half as many nodes.
@@ -60,28 +60,33 @@ def _integrated(
     controls: Controls,
     progress: bool | None,
     natural: bool = True,
-) -> tuple[Chooser, Drift, TrainingPath, float]:
-    """A path by the nodes that a `Chooser` takes, and the error that those of them make which are fixed beforehand."""
+) -> tuple[Chooser, Drift, TrainingPath]:
+    """A path by the nodes that a `Chooser` takes."""
     chooser = Chooser(without_averages(problem), kernels, tolerance, *rules, natural=natural)
     chooser.clock = _progress.forecast("a first rough solve", problem.training.tau, "tau", progress)
     with _progress.bar(None, "choosing nodes", enabled=progress, unit="evaluation") as chooser.watch:
-        chosen, noise, error = chooser.choose(controls)
+        chosen, noise = chooser.choose(controls)
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
     before_path(chooser.expected, chooser.pace)
     allowed = max(SHARE * tolerance * min(1.0, LONG / problem.training.tau), ROUNDED * scale_of(problem))
     while True:
         drift = Drift(problem, kernels, chosen, noise)
         try:
-            return chooser, drift, integrate(problem, drift, controls, progress, allowed=allowed), error
+            return chooser, drift, integrate(problem, drift, controls, progress, allowed=allowed)
         except SolveError as stopped:
             if not drift.crowded:
                 reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
                 raise SolveError(str(stopped), reached) from None
             chooser.evaluations += drift.evaluations
-        # The fields have grown too wide for so fine a lattice: the finest for which there is room is still better than other nodes.
+        # The fields have grown too wide for so fine a lattice: a coarser one, for which there is room, is still better than other nodes.
+        chooser.exhausted = True
         if allowed > SCATTERED:
-            return _integrated(problem, kernels, tolerance, rules, controls, progress, natural=False)
+            found = _integrated(problem, kernels, tolerance, rules, controls, progress, natural=False)
+            found[0].evaluations += chooser.evaluations
+            return found
         allowed *= 4.0
+        if isinstance(chosen, Lattice):
+            chosen = replace(chosen, tolerance=4.0 * chosen.tolerance)
 
 
 def stability_of(knots: np.ndarray, states: np.ndarray, rough: Drift, exact: Drift) -> Stability:
@@ -99,8 +104,10 @@ class _Attempt:
     description: str
     stability: Stability | Callable[[], Stability]
     evaluations: int
-    #: Share of the error by nodes that are fixed beforehand.
-    scattered: float
+    #: Share of the error by nodes that are fixed beforehand, or for finer ones of which there is no room.
+    by_nodes: float
+    #: Whether there are no finer nodes.
+    exhausted: bool
 
 
 def _attempt(
@@ -112,7 +119,7 @@ def _attempt(
     progress: bool | None,
 ) -> _Attempt:
     """Nodes chosen, the path, and what its errors amount to."""
-    chooser, drift, path, quadrature_error = _integrated(problem, kernels, tolerance, rules, controls, progress)
+    chooser, drift, path = _integrated(problem, kernels, tolerance, rules, controls, progress)
     description = "exact moments" if "moments" in kernels.exact else drift.rule_name
     if drift.pairs is not None and not without_nodes(problem, kernels):
         description += f", pairs of times: {drift.pairs.name}"
@@ -131,22 +138,30 @@ def _attempt(
     else:
         rough = own if isinstance(drift.rule, Rule) else own.with_rule(rough_rule(kernels))
     whole = rough if live is problem else drift.with_rule(rough.rule)
+    if whole is not rough and rough.pairs is not None:
+        whole = whole.with_pairs(rough.pairs)
     known: Stability | Callable[[], Stability] = partial(stability_of, path.knots, states, rough, own)
-    error, scattered = path_error(path.taken, whole), 0.0
+    by_nodes = fixed_nodes_error(path.taken, drift, whole)
+    error = path_error(path.taken, whole) + by_nodes
+    if chooser.exhausted and isinstance(drift.rule, Lattice):
+        by_nodes += nodes_error(path.taken, whole)
     scale = max(1.0, float(np.max(np.abs(path.values))))
-    if quadrature_error or not np.any(path.taken.errors) or growing(path.knots, states, rough, tolerance):
-        # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its
-        # size. Of many order parameters only the largest rate is known: a bound far too wide for a path that ends at rest.
+    if not np.any(path.taken.errors) or growing(path.knots, states, rough, tolerance):
+        # Errors of a step grow as all deviations do; where that makes them as large as the path, nothing is known beyond its size.
         known = found = stability_of(path.knots, states, rough, own)
         amplification = found.amplification if len(found.spread) or found.saddle else 1.0
-        scattered = quadrature_error * max(1.0, amplification / chooser.amplification / TRANSIENT)
-        error += scattered
         if not np.any(path.taken.errors) or found.saddle or ROUNDING * amplification > tolerance:
             # A method that says nothing of its local errors is taken to make its tolerance, at every growth; and on a saddle
             # errors grow in directions that the path itself never takes, until rounding alone has made it leave.
             error += controls.rtol * scale * max(TRANSIENT, amplification)
-    error = min(error, max(quadrature_error, scale))
-    return _Attempt(path, error, scale, description, known, drift.evaluations + chooser.evaluations, scattered)
+    error = min(error, scale)
+    evaluations = drift.evaluations + chooser.evaluations
+    return _Attempt(path, error, scale, description, known, evaluations, by_nodes, chooser.exhausted)
+
+
+def _by_steps(found: _Attempt) -> bool:
+    """Whether smaller steps make the error smaller."""
+    return found.by_nodes < 0.5 * found.error
 
 
 def solve(
@@ -239,14 +254,14 @@ def solve(
     def again(tolerance: float, rtol: float) -> _Attempt:
         tight = Controls(method, max(TIGHTEST, rtol), share * tolerance, max_steps)
         other = _attempt(problem, kernels, tolerance, (None, None), tight, progress)
-        return other if other.error < found.error else found
+        best = other if other.error < found.error else found
+        return replace(best, evaluations=found.evaluations + other.evaluations)
 
-    by_steps = by_default and found.scattered < 0.5 * found.error
-    if found.error > tolerance and by_steps and kernels.smooth and found.scale > LARGE:
+    if found.error > tolerance and by_default and _by_steps(found) and kernels.smooth and found.scale > LARGE:
         # Relative errors of that size are more than what is wanted.
         found = again(tolerance, share * tolerance / found.scale)
     missed = found.error / tolerance
-    if 1.0 < missed < MISSED and by_steps:
+    if 1.0 < missed < MISSED and by_default and (_by_steps(found) or not found.exhausted):
         found = again(tolerance / (BY * missed), share * tolerance / (BY * missed))
     error, description = found.error, found.description
     if error > tolerance and by_default:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import asymptotics as asy
 from asymptotics.autoencoder.equations.derivative.drift import Drift
@@ -77,6 +78,24 @@ def test_many_experiments_at_once_are_those_one_by_one(three_clusters):
         assert np.array_equal(path(4.0).Q, alone(4.0).Q)
     with pytest.raises(asy.InputError, match="changes"):
         asy.solve_many(three_clusters)
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-6, 1e-9])
+@pytest.mark.parametrize("changes", [{}, {"denoiser.activation": "sigmoid", "target.centroids": [[4.0, 1.0]] * 3}])
+def test_steps_say_what_they_are_wrong_by(three_clusters, changes, tolerance):
+    """Against the same steps by SciPy at 1e-13, with nodes that are fixed; their sum is what a path is wrong by, but for growth."""
+    problem = three_clusters.replace({"denoiser.init.random": 0.3} | changes).problem
+    drift = Drift(problem, kernels_of(problem), Rule("hermite", 24))
+    steps = integrate(problem, drift, Controls("DOP853", tolerance, tolerance, 1000), False).taken
+    starts, first = np.concatenate([steps.values[:1, 0], steps.values[:-1, -1]]), drift.layout.at_b
+    said = wrong = 0.0
+    for k, y in enumerate(starts):
+        # b stands in closed form in the place of what the step found of it.
+        span = steps.knots[k : k + 2]
+        exact = solve_ivp(drift, span, y, method="DOP853", rtol=1e-13, atol=1e-14).y[:, -1]
+        wrong += np.max(np.abs(steps.values[k, -1] - exact)[:first])
+        said += np.max(np.abs(steps.errors[k])[:first])
+    assert wrong < said < 20 * wrong
 
 
 GELU, ROOT, BUMP = "x*(1+erf(x/sqrt(2)))/2", "x/(1+x**2)**0.5", "tanh(x)+x*exp(-x**2)/2"

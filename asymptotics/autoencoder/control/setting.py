@@ -54,7 +54,7 @@ class Setting:
         if tolerance is None:
             tolerance = 2e-5 if problem.training.shares_samples and not without_nodes(problem, kernels) else 1e-6
         adjoints = adjoints_of(problem, form=form)
-        chosen, noise, _ = Chooser(problem, kernels, tolerance, rule, noise_rule, natural=False).choose(
+        chosen, noise = Chooser(problem, kernels, tolerance, rule, noise_rule, natural=False).choose(
             Controls("DOP853", 0.1 * tolerance, 0.1 * tolerance, 100_000)
         )
         # Without natural nodes they are fixed.

@@ -7,12 +7,14 @@ import math
 import numpy as np
 
 from ....common.numerics.quadrature.expectations import Fields, Lattice, Rule, Split
-from ....common.numerics.quadrature.truncated import half_rules
+from ....common.numerics.quadrature.truncated import split_table
 from ...kernels.compile import Kernels
 from ...kernels.shared.compiled_types import FIXED, FREQUENCY, LATTICE, ORTHANT, PRUNED, REFINED, Given, Nodes, Room
 from ...kernels.shared.regression import first_columns
 from .coefficients import Coefficients
 
+#: An array, or the shape of a new one.
+Array = np.ndarray | tuple[int, ...]
 #: Room for the nodes of a lattice, by dimension.
 LARGEST = {1: 20_000, 2: 40_000, 3: 250_000, 4: 500_000}
 #: Reserve of a lattice, in units of −ln of the error, and of its ball in standard deviations.
@@ -89,27 +91,32 @@ def nodes_of(kernels: Kernels, rule: Fields, pairs: Rule | None) -> Nodes:
     mode, law = np.zeros(10, dtype=np.int64), np.zeros(8)
     mode[2] = mode[4] = np.iinfo(np.int64).min
     law[REFINED] = 1.0
-    tables = [np.zeros((0, 2, 0))] * 4
+    tables: list[Array] = [(0, 6, 0)] * 4
+    z: Array
+    w: Array
     if isinstance(rule, Lattice):
         mode[0] = LATTICE
         decades = math.log(1.0 / rule.tolerance) + RESERVE
         distance, order, gaussian, law[FREQUENCY] = kernels.singularity
         law[:5] = decades, math.sqrt(2.0 * decades) + BEYOND, distance, order, gaussian
-        room = LARGEST[n]
-        z, w, other_z, other_w = np.empty((room, n)), np.empty(room), np.empty((room, n)), np.empty(room)
+        room = shifted = LARGEST[n]
+        z, w = (room, n), (room,)
     elif isinstance(rule, Split):
         mode[0] = ORTHANT
         law[PRUNED] = rule.pruned
         # On each side of an axis; the check has a node more on each.
-        room = (2 * (rule.outer + 1)) ** (n - 1) * 2 * (rule.inner + 1)
-        z, w, other_z, other_w = np.empty((room, n)), np.empty(room), np.empty((0, n)), np.empty(0)
-        tables = [half_rules(k) for k in (rule.outer, rule.inner, rule.outer + 1, rule.inner + 1)]
+        room, shifted = (2 * (rule.outer + 1)) ** (n - 1) * 2 * (rule.inner + 1), 0
+        z, w = (room, n), (room,)
+        tables = [split_table(k) for k in (rule.outer, rule.inner, rule.outer + 1, rule.inner + 1)]
     else:
-        mode[0] = FIXED
-        z, w = (np.array(x) for x in rule.points(n))
-        other_z, other_w = np.empty((0, n)), np.empty(0)
-    pair_z, pair_w = (np.zeros((0, 2 * n)), np.zeros(0)) if pairs is None else map(np.array, pairs.points(2 * n))
-    return Nodes(mode, law, z, w, other_z, other_w, pair_z, pair_w, *tables)
+        mode[0], shifted = FIXED, 0
+        z, w = rule.points(n)
+    pair_z, pair_w = ((0, 2 * n), (0,)) if pairs is None else pairs.points(2 * n)
+    outer, inner, shifted_outer, shifted_inner = tables
+    return Nodes.packed(
+        mode=mode, law=law, z=z, w=w, shifted_z=(shifted, n), shifted_w=(shifted,), pair_z=pair_z, pair_w=pair_w,
+        outer=outer, inner=inner, shifted_outer=shifted_outer, shifted_inner=shifted_inner,
+    )  # fmt: skip
 
 
 def room_of(given: Given, kernels: Kernels, basis: int) -> Room:

@@ -75,7 +75,18 @@ class Drift(RightHandSide):
         other = copy.copy(self)
         other.__dict__.pop("averages", None)
         other.rule, other.evaluations = rule, 0
-        other.nodes = nodes_of(self.kernels, rule, None).replaced(pair_z=self.nodes.pair_z, pair_w=self.nodes.pair_w)
+        other.nodes = nodes_of(self.kernels, rule, None)
+        if len(self.nodes.pair_w):
+            other.nodes = other.nodes.replaced(pair_z=self.nodes.pair_z, pair_w=self.nodes.pair_w)
+        return other
+
+    def with_pairs(self, pairs: Rule) -> Drift:
+        """The same equations with other nodes over pairs of times (in the same arrays to work in)."""
+        other = copy.copy(self)
+        other.__dict__.pop("averages", None)
+        other.pairs, other.evaluations = pairs, 0
+        z, w = pairs.points(2 * len(self.kernels.encoders))
+        other.nodes = self.nodes.replaced(pair_z=np.array(z), pair_w=np.array(w))
         return other
 
     def hold(self, y: np.ndarray) -> None:
@@ -91,6 +102,8 @@ class Drift(RightHandSide):
             lift = np.linalg.pinv(self.coefficients.T[s], rcond=NULL, hermitian=True)
             if np.allclose(theta[s] @ lift @ theta[s].T, q[s], rtol=0.0, atol=HELD * (1.0 + np.max(np.abs(q[s])))):
                 self.held.append((int(s), lift))
+        if not self.held and not len(self.given.held):
+            return
         self.given = self.given.replaced(
             held=np.array([s for s, _ in self.held], dtype=np.int64),
             lift=np.array([lift for _, lift in self.held]).reshape(-1, *self.given.lift.shape[1:]),

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numba import float64, int64, types
 
-from ....common.numerics.code.compiled import njit
+from ....common.numerics.code.compiled import inlined, njit
 from ...kernels.shared.calls import AVERAGED_AT, RATES_AT, averaged_at, rates_at
-from ...kernels.shared.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM
+from ...kernels.shared.compiled_types import ETA, FROZEN, GIVEN, NODES, ROOM, Given, Nodes, Room
 
 #: Largest growth of an error in one step; vectors of the Krylov space in which it is followed through one; what is left of such
 #: a vector, relative to it, that counts as nothing.
@@ -142,16 +142,47 @@ def orthogonalised(V: np.ndarray, H: np.ndarray, e: int) -> bool:
     return True
 
 
+@inlined
+def _krylov(
+    functions: np.ndarray, stage: int, state: np.ndarray, base: np.ndarray, y: np.ndarray, slope: np.ndarray, h: float,
+    V: np.ndarray, H: np.ndarray, given: Given, nodes: Nodes, room: Room,
+) -> int:  # fmt: skip
+    """V, H of the Krylov space of the Jacobian that V[0] spans, by differences of length h; how many vectors it has."""
+    rates, used, n = rates_at(functions[RATES_AT]), 0, y.shape[0]
+    while used < min(KRYLOV, n):
+        for a in range(n):
+            y[a] = state[a] + h * V[used, a]
+        rates(functions, stage, y, slope, given, nodes, room)
+        for a in range(n):
+            V[used + 1, a] = (slope[a] - base[a]) / h
+        used += 1
+        if not orthogonalised(V, H, used - 1):
+            break
+    return used
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def lasting_column(H: np.ndarray, m: int, length: float) -> np.ndarray:
+    """The first column of ∫₀^length exp(s × H[:m, :m]) ds: what a source makes that lasts all the time."""
+    with_source = np.zeros((m + 1, m + 1))
+    with_source[1, 0] = 1.0
+    for i in range(m):
+        for j in range(m):
+            with_source[i + 1, j + 1] = H[i, j]
+    return exponential_column(with_source, m + 1, length)[1:].copy()
+
+
 @njit(
-    types.float64(_i, _m, _v, _m, _m, _v, _v, float64, GIVEN, NODES, ROOM),
+    types.float64(_i, _m, _v, _m, _m, _v, _v, float64, int64, GIVEN, NODES, ROOM),
     cache=True, nogil=True, error_model="numpy",
 )  # fmt: skip
-def carried(functions, states, lengths, changes, errors, added, inside, displacement, given, nodes, room):  # type: ignore[no-untyped-def]
+def carried(functions, states, lengths, changes, errors, added, inside, displacement, lasting, given, nodes, room):  # type: ignore[no-untyped-def]
     """The largest error along a path to which every step adds; see `asymptotics.autoencoder.equations.integration.errors.path_error`.
 
     Parameters
     ----------
     functions : (7,)
+        Addresses; see `asymptotics.autoencoder.kernels.shared.calls`.
     states, lengths : (steps, n), (steps,)
         A state of every step, with coefficients of their own where ``given`` has several stages.
     changes, errors : (steps, n), (steps, n)
@@ -160,6 +191,8 @@ def carried(functions, states, lengths, changes, errors, added, inside, displace
         Largest entries of what a step adds, and errors of the dense output.
     displacement : float
         Of the differences, in units of 1 + |y|.
+    lasting : int
+        1: ``changes``, of which alone ``added`` is then made, are forgotten or grow within a step too.
     """
     m, n = states.shape
     rates = rates_at(functions[RATES_AT])
@@ -172,23 +205,14 @@ def carried(functions, states, lengths, changes, errors, added, inside, displace
         for a in range(n):
             size += whole[a] * whole[a]
             largest = max(largest, abs(states[k, a]))
-        size = math.sqrt(size)
-        if size > 0.0:
-            h, used = displacement * (1.0 + largest), 0
+        size, h = math.sqrt(size), displacement * (1.0 + largest)
+        if size > 0.0 or lasting == 1:
             rates(functions, k * several, states[k], base, given, nodes, room)
             nodes.mode[FROZEN] = 1
+        if size > 0.0:
             for a in range(n):
                 V[0, a] = whole[a] / size
-            while used < min(KRYLOV, n):
-                for a in range(n):
-                    y[a] = states[k, a] + h * V[used, a]
-                rates(functions, k * several, y, slope, given, nodes, room)
-                for a in range(n):
-                    V[used + 1, a] = (slope[a] - base[a]) / h
-                used += 1
-                if not orthogonalised(V, H, used - 1):
-                    break
-            nodes.mode[FROZEN] = 0
+            used = _krylov(functions, k * several, states[k], base, y, slope, h, V, H, given, nodes, room)
             column = exponential_column(H, used, lengths[k])
             factor = 0.0
             for e in range(used):
@@ -199,9 +223,29 @@ def carried(functions, states, lengths, changes, errors, added, inside, displace
                 for e in range(used):
                     value += column[e] * V[e, a]
                 whole[a] = size * value
+        share, source = 1.0, 0.0
+        if lasting == 1:
+            for a in range(n):
+                source += changes[k, a] * changes[k, a]
+            source = math.sqrt(source)
+        if source > 0.0:
+            for a in range(n):
+                V[0, a] = changes[k, a] / source
+            used = _krylov(functions, k * several, states[k], base, y, slope, h, V, H, given, nodes, room)
+            column = lasting_column(H, used, lengths[k])
+            share = 0.0
+            for e in range(used):
+                share += column[e] * column[e]
+                for a in range(n):
+                    whole[a] += source * column[e] * V[e, a]
+            share = min(math.sqrt(share) / lengths[k], STEEPEST)
+        else:
+            for a in range(n):
+                whole[a] += lengths[k] * changes[k, a]
         for a in range(n):
-            whole[a] += lengths[k] * changes[k, a] + errors[k, a]
-        error = error * factor + added[k]
+            whole[a] += errors[k, a]
+        nodes.mode[FROZEN] = 0
+        error = error * factor + share * added[k]
         worst = max(worst, error + inside[k])
     return worst
 

@@ -27,7 +27,7 @@ from ...kernels.shared.compiled_types import (
     SHIFTED,
     Nodes,
 )
-from .trial import all_stages, bending, dense_output, local_error
+from .trial import ENDS, all_stages, bending, dense_output, embedded_error
 
 #: Entries of ``clock``: τ, the next step, the end, the most that a derivative may be wrong, beyond which |y| has diverged, and how
 #: fine the lattice had to be at the last step.
@@ -189,7 +189,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
         all_stages(functions, several, h, y, new, k, given, nodes, room)
         counts[EVALUATIONS] += 12
         step = counts[STEPS]
-        error, share, finite = local_error(h, rtol, atol, y, new, k, errors[step])
+        error, finite = embedded_error(h, rtol, atol, y, new, k)
         if not finite or not error < 1.0:
             counts[REJECTED] = 1
             clock[STEP] = h * (max(0.2, 0.9 * error ** (-0.125)) if finite and error >= 1.0 else 0.2)
@@ -230,7 +230,7 @@ def advance(functions, rtol, clock, atol, y, k, counts, knots, values, errors, c
             counts[STATUS] = DIVERGED
             continue
         for i in range(n):
-            errors[step, i] *= share
+            errors[step, i] = ENDS * defect[i]
             y[i] = new[i]
             values[step, 7, i] = new[i]
             k[0, i] = k[12, i]

@@ -13,7 +13,7 @@ import numpy as np
 from ....common.input.checks import ComputationError, InputError, choice
 from ....common.numerics.code.cache import CACHE_VARIABLE
 from ....common.numerics.flows.panels import lobatto
-from ....common.numerics.quadrature.expectations import Rule
+from ....common.numerics.quadrature.expectations import Lattice, Rule
 from ....common.running import progress as _progress
 from ...kernels.compile import Kernels, compile_kernels
 from ...model.problem import Problem
@@ -131,12 +131,15 @@ def integrate(
     controls: Controls,
     progress: bool | None,
     clock: _progress.Forecast | None = None,
-    allowed: float = np.inf,
+    allowed: float | None = None,
 ) -> TrainingPath:
     """Step a solver to τ_max, keeping its dense output at Chebyshev nodes of every step.
 
-    ``allowed`` is what the derivative may be wrong by the nodes before their lattice is made finer.
+    ``allowed`` is what the derivative may be wrong by the nodes before their lattice is made finer, and so much less before it is
+    made coarser (default: what the lattice is for).
     """
+    if allowed is None:
+        allowed = drift.rule.tolerance if isinstance(drift.rule, Lattice) else np.inf
     tau_max = problem.training.tau
     y0 = initial_state(problem, drift)
     drift.hold(y0)

@@ -15,6 +15,7 @@ from ....common.running.progress import Forecast
 from ...kernels.compile import Kernels
 from ...model.problem import Problem
 from ..derivative.drift import Drift
+from .errors import RESERVE, of_other_nodes
 from .forecast import evaluations_of_path
 from .integrate import Controls, SolveError, integrate, without_nodes
 
@@ -28,9 +29,8 @@ ROUGH, ROUGH_SPLIT = 1e-3, 3e-2
 SPLIT = 4
 #: Share of the tolerance that the derivative may be wrong by.
 SHARE = 0.3
-#: Other scramblings of Sobol' points that their error is estimated from, and what the estimate is taken times: over hundreds of states
-#: more than 95 of 100 errors are smaller then.
-SCRAMBLINGS, RESERVE = 4, 1.3
+#: Times as much as is wanted: nodes that differ by more from one other rule are not compared with more of them.
+UNLIKELY = 2.0
 #: Over longer trainings the nodes' errors add up: they are allowed less.
 LONG = 4.0
 
@@ -68,6 +68,11 @@ def rough_rule(kernels: Kernels) -> Fields:
     return Rule("hermite", 4) if kernels.smooth else Rule("sobol", 64)
 
 
+def _entry(rungs: list[Any]) -> int:
+    """Where a ladder is entered."""
+    return min(range(len(rungs)), key=lambda k: abs(rungs[k].nodes - _PILOT[rungs[k].kind]), default=0)
+
+
 class Chooser:
     """Chooses the cheapest expectations that reach the tolerance, by refinement along a pilot path."""
 
@@ -95,8 +100,8 @@ class Chooser:
         #: Says how long the pilot takes, where that is long.
         self.clock: Forecast | None = None
         self.pilot_drift: Any = None
-        #: Growth of an error of the drift that the estimated error already contains.
-        self.amplification = 1.0
+        #: Whether no rule of a ladder was seen to be enough.
+        self.exhausted = False
         self.growth_rates: np.ndarray | None = None
         self.schedule = problem.training.rate_schedule()
         n = len(kernels.encoders)
@@ -113,27 +118,27 @@ class Chooser:
         if "noise" in kernels.exact:
             self.noise_ladder = []
 
-    def choose(self, controls: Controls) -> tuple[Fields, Rule, float]:
-        """``(rule, rule for pairs of times, estimated error of the path by what is fixed beforehand)``."""
+    def choose(self, controls: Controls) -> tuple[Fields, Rule]:
+        """The rule for single times, and that for pairs of times."""
         if without_nodes(self.problem, self.kernels):
-            return UNUSED, UNUSED, 0.0
+            return UNUSED, UNUSED
         if self.natural is not None and not self.noise_ladder:
-            return self.natural, UNUSED, 0.0
+            return self.natural, UNUSED
         taus, states, first = self._pilot(controls)
         self.expected = evaluations_of_path(self.pilot_drift.evaluations)
         noise = self.noise or self.pilot_noise
         rule: Fields = UNUSED
-        error = 0.0
         if self.natural is not None:
             rule = self.natural
+        elif self.rule is not None:
+            rule = self.rule
         elif "moments" not in self.kernels.exact:
             rungs = [r for r in self.ladder if r.nodes >= first.nodes or r.kind != first.kind]
-            rule, error = self._refine(rungs, states, taus, lambda r: (r, noise), self.rule, self.SAFETY)
-        if self.noise_ladder:
-            noise, more = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.noise, self.PAIRS)
-            error += more
+            rule = self._refine(rungs, states, taus, lambda r: (r, noise), self.SAFETY)
+        if self.noise_ladder and self.noise is None:
+            noise = self._refine(self.noise_ladder, states, taus, lambda r: (rule, r), self.PAIRS)
         self.evaluations += self.pilot_drift.evaluations
-        return rule, noise, error
+        return rule, noise
 
     #: A pilot whose own error is above this share of the order parameters says nothing about the path: take more nodes.
     PILOT_ERROR = 0.05
@@ -142,33 +147,31 @@ class Chooser:
 
     def _pilot(self, controls: Controls) -> tuple[np.ndarray, np.ndarray, Rule]:
         """Times and states of a rough solve that is right to a few per cent, and the rule that gave it."""
-        cheap = 0
-        if self.natural is None:
-            cheap = min(range(len(self.ladder)), key=lambda k: abs(self.ladder[k].nodes - _PILOT[self.ladder[k].kind]))
-        self.pilot_noise = self.noise_ladder[0] if self.noise_ladder else self.ladder[cheap]
+        rungs = self.ladder if self.natural is not None else self.ladder[_entry(self.ladder) :]
+        pairs = [self.noise] if self.noise else self.noise_ladder[_entry(self.noise_ladder) :] or [self.ladder[0]]
+        top = max(len(rungs), len(pairs)) - 1
+        rules = [(rungs[min(k, len(rungs) - 1)], pairs[min(k, len(pairs) - 1)]) for k in range(top + 1)]
         rough = Controls("DOP853", 2e-3, 2e-3, controls.max_steps)
         taus = self._taus()
-        for k in range(cheap, len(self.ladder)):
-            self.pilot_drift = Drift(self.problem, self.kernels, self.ladder[k], self.noise or self.pilot_noise)
+        for k, own in enumerate(rules):
+            self.pilot_drift, self.pilot_noise = Drift(self.problem, self.kernels, *own), own[1]
             self.growth_rates = None
-            last = k + 1 == len(self.ladder)
             try:
-                states = integrate(self.problem, self.pilot_drift, rough, False, self.clock).state(taus)
+                states = integrate(self.problem, self.pilot_drift, rough, False, self.clock, ROUGH_SPLIT).state(taus)
             except SolveError:
-                if last:
+                if k == top:
                     raise
                 continue
-            if last:
+            if k == top:
                 break
-            finer = self._drifts((self.ladder[k + 1], self.noise or self.pilot_noise), states, taus)
-            own = self._drifts((self.ladder[k], self.noise or self.pilot_noise), states, taus)
+            first, finer = (self._drifts(of, states, taus) for of in (own, rules[k + 1]))
             # A pilot that has run away is as wrong as it is large: its drift is then not the drift of finer nodes either.
-            size = np.linalg.norm(own, axis=1) + np.linalg.norm(states, axis=1) / taus[-1]
-            lost = np.any(np.linalg.norm(finer - own, axis=1) > self.PILOT_DRIFT * size)
-            error = self._propagate(taus, states, finer - own)
+            size = np.linalg.norm(first, axis=1) + np.linalg.norm(states, axis=1) / taus[-1]
+            lost = np.any(np.linalg.norm(finer - first, axis=1) > self.PILOT_DRIFT * size)
+            error = self._propagate(taus, states, finer - first)
             if not lost and error < self.PILOT_ERROR * (1 + np.max(np.abs(states))):
                 break
-        return taus, states, self.ladder[k]
+        return taus, states, own[0]
 
     def _taus(self) -> np.ndarray:
         tau = self.problem.training.tau
@@ -185,41 +188,31 @@ class Chooser:
         rate = rate * (1 + rate) / 2
         return self.schedule.clock(taus), np.divide(1.0, rate, out=np.zeros_like(rate), where=rate > 0)
 
-    def _refine(
-        self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, fixed: Rule | None, share: float
-    ) -> tuple[Rule, float]:
-        """The first rule of a ladder (or ``fixed``) that errs by less than a share of the tolerance, and its error on the path."""
-        wanted, k = share * self.tolerance, 0
-        if fixed is not None:
-            above = [r for r in rungs if r.kind == fixed.kind and r.nodes > 1.2 * fixed.nodes]
-            rungs = [fixed, above[0] if above else Rule(fixed.kind, fixed.nodes * 2)]
-            rungs = rungs[:1] if fixed.kind == "sobol" else rungs
-        values = self._drifts(pair(rungs[0]), states, taus)
-        used, error = rungs[0], np.inf
-        while True:
-            rule = rungs[k]
-            if rule.kind == "sobol":
-                used, error = rule, self._propagate(taus, states, self._scattered(rule, pair, values, states, taus))
-            if (fixed is None and error < wanted) or k + 1 == len(rungs):
-                return used, error
-            # The error falls at most as 1/N: what is in between would not be enough.
-            more = math.log2(error / wanted) if rule.kind == "sobol" and np.isfinite(error) else 1.0
-            k = min(k + max(1, int(more)), len(rungs) - 1)
-            before, values = values, self._drifts(pair(rungs[k]), states, taus)
-            if rungs[k].kind != "sobol":
-                used, error = rule, self._propagate(taus, states, values - before)
-                if fixed is not None or error < wanted:
-                    return used, error
+    def _refine(self, rungs: list[Rule], states: np.ndarray, taus: np.ndarray, pair: Any, share: float) -> Rule:
+        """The first rule of a ladder that errs by less than a share of the tolerance."""
+        wanted, k, top = share * self.tolerance, 0, len(rungs) - 1
+        known: dict[Rule, np.ndarray] = {}
 
-    def _scattered(self, rule: Rule, pair: Any, values: np.ndarray, states: np.ndarray, taus: np.ndarray) -> np.ndarray:
-        """What Sobol' points are wrong by: the difference from the mean over other scramblings of as many points, as large as both
-        it and their spread say (a difference may be small by chance)."""
-        scramblings = [replace(rule, seed=rule.seed + k) for k in range(1, SCRAMBLINGS + 1)]
-        others = np.array([self._drifts(pair(other), states, taus) for other in scramblings])
-        change = values - others.mean(axis=0)
-        size, spread = np.sum(change**2, axis=1), np.sum(others.var(axis=0, ddof=1), axis=1)
-        factor = RESERVE * np.sqrt(1.0 + np.divide(spread, size, out=np.zeros_like(size), where=size > 0))
-        return np.asarray(factor[:, None] * change)
+        def values(rule: Rule) -> np.ndarray:
+            if rule not in known:
+                known[rule] = self._drifts(pair(rule), states, taus)
+            return known[rule]
+
+        while k < top:
+            rule = rungs[k]
+            sobol = rule.kind == "sobol"
+            other = replace(rule, seed=rule.seed + 1) if sobol else rungs[min(k + 2, top)]
+            error = RESERVE * self._propagate(taus, states, values(rule) - values(other))
+            if error < UNLIKELY * wanted:
+                # Two rules may agree by chance.
+                error = self._propagate(taus, states, of_other_nodes(rule, values(rule), values))
+            if error < wanted:
+                return rule
+            # The error falls at most as 1/N: what is in between would not be enough.
+            more = math.log2(error / wanted) if sobol and np.isfinite(error) else 1.0
+            k = min(k + max(1, int(more)), top)
+        self.exhausted = True
+        return rungs[top]
 
     def _drifts(self, rules: tuple[Rule, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
         drift = Drift(self.problem, self.kernels, *rules)
@@ -256,14 +249,10 @@ class Chooser:
         grid = np.linspace(taus[0], taus[-1], 201)
         rate, source = np.interp(grid, taus, rates), np.interp(grid, taus, source)
         error = worst = 0.0
-        growth = largest = 0.0
         for k in range(200):
             step = grid[k + 1] - grid[k]
             x = step * (rate[k] + rate[k + 1]) / 2
-            growth = max(growth + x, 0.0)
-            largest = max(largest, growth)
             gain = np.expm1(x) / x if abs(x) > 1e-12 else 1.0
             error = error * np.exp(x) + step * gain * (source[k] + source[k + 1]) / 2
             worst = max(worst, error)
-        self.amplification = float(np.exp(min(largest, 700.0)))
         return float(worst)

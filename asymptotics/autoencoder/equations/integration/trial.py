@@ -1,4 +1,4 @@
-"""One trial step of DOP853 in compiled code: its stages, its local error, its dense output and how far that is from the solution."""
+"""One trial step of DOP853 in compiled code: its stages, its error, its dense output and how far that is from the solution."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from ...kernels.shared.compiled_types import Given, Nodes, Room
 #: (steps that stability limits err most near x = 0.8, and not below 0.2); how much less exact than the ends it may be.
 INSIDE: int = 6
 BETWEEN, LOOSER = 0.25, 5.0
+#: Error at the end of a step in units of that between its ends: over 1000 steps from all regimes (stability-limited ones too) a median of
+#: 0.02 and nine tenths between 0.005 and 0.1, where what the embedded formulas extrapolate to scatters ten times as widely.
+ENDS = 0.12
 
 _A, _B, _E3, _E5, _D = dop853.A, dop853.B, dop853.E3, dop853.E5, dop853.D
 _NODES = np.array(lobatto(8))
@@ -65,10 +68,10 @@ def all_stages(
 
 
 @inlined
-def local_error(
-    h: float, rtol: float, atol: np.ndarray, y: np.ndarray, new: np.ndarray, k: np.ndarray, errors: np.ndarray
-) -> tuple[float, float, bool]:
-    """The error that the step control looks at, by what to multiply ``errors`` to have the step's own; whether all is finite."""
+def embedded_error(
+    h: float, rtol: float, atol: np.ndarray, y: np.ndarray, new: np.ndarray, k: np.ndarray
+) -> tuple[float, bool]:
+    """The error that the step control looks at; whether all is finite."""
     n = y.shape[0]
     e5 = e3 = 0.0
     finite = True
@@ -78,15 +81,13 @@ def local_error(
         for j in range(12):
             u += _E5[j] * k[j, i]
             v += _E3[j] * k[j, i]
-        errors[i] = u
         e5 += (u / scale) ** 2
         e3 += (v / scale) ** 2
         finite = finite and math.isfinite(new[i]) and math.isfinite(k[12, i])
     total = e5 + 0.01 * e3
     if total == 0.0:
-        return 0.0, 0.0, finite
-    # e5²/e3 is what the two embedded formulas extrapolate to; the step control takes ten times that, the estimate three.
-    return abs(h) * e5 / math.sqrt(total * n), h * math.sqrt(e5 / (e5 + 0.1 * e3)), finite
+        return 0.0, finite
+    return abs(h) * e5 / math.sqrt(total * n), finite
 
 
 @inlined

@@ -88,8 +88,9 @@ class Nodes(Block):
         Tables for single times, and the same shifted.
     pair_z, pair_w : (N, 2n), (N,)
         Nodes for pairs of times (none: N = 0).
-    outer, inner, shifted_outer, shifted_inner : (points, 2, m)
-        Gauss rules of truncated normal laws by the point of truncation, for the outer fields and for the innermost; and larger ones.
+    outer, inner, shifted_outer, shifted_inner : (intervals, 6, 2m)
+        Gauss rules of m nodes of truncated normal laws by the point of truncation (`truncated.split_table`), for the outer fields
+        and for the innermost; and larger ones.
     """
 
     mode: Integers

@@ -181,7 +181,7 @@ def _fill(i: int, decades: float, mirrored: bool, nodes: Nodes, room: Room) -> i
     cut = nodes.law[CUT] * math.sqrt(max(1.0, decades / nodes.law[DECADES])) + (0.5 if shifted else 0.0)
     order, L = _conditional(i, room), room.conditional[i]
     n, found, masses, means, breaks = L.shape[0], nodes.z, nodes.w, room.mean, room.breaks
-    most = 2 * max(outer.shape[2], inner.shape[2]) if split else AXIS
+    most = max(outer.shape[2], inner.shape[2]) if split else AXIS
     z, w, at_node = np.empty((n, most)), np.empty((n, most)), np.empty(n)
     number, place, weight, square = np.zeros(n, np.int64), np.zeros(n, np.int64), np.ones(n + 1), np.zeros(n + 1)
     count, level = 0, 0
@@ -206,6 +206,19 @@ def _fill(i: int, decades: float, mirrored: bool, nodes: Nodes, room: Room) -> i
                 )
                 if number[level] < 0:
                     return -1
+            if level == n - 1:
+                if count + number[level] > masses.shape[0]:
+                    return -1
+                # (Without a branch: which nodes are pruned cannot be foreseen.)
+                for m in range(number[level]):
+                    for k in range(level):
+                        found[count, k] = at_node[k]
+                    found[count, level] = z[level, m]
+                    masses[count] = weight[level] * w[level, m]
+                    count += masses[count] >= pruned
+                level -= 1
+                fresh = False
+                continue
             place[level] = 0
         else:
             place[level] += 1
@@ -216,20 +229,9 @@ def _fill(i: int, decades: float, mirrored: bool, nodes: Nodes, room: Room) -> i
         at_node[level] = z[level, place[level]]
         weight[level + 1] = weight[level] * w[level, place[level]]
         square[level + 1] = square[level] + at_node[level] * at_node[level]
-        if weight[level + 1] < pruned:
-            fresh = False
-            continue
-        if level < n - 1:
+        fresh = weight[level + 1] >= pruned
+        if fresh:
             level += 1
-            fresh = True
-            continue
-        if count == masses.shape[0]:
-            return -1
-        for k in range(n):
-            found[count, k] = at_node[k]
-        masses[count] = weight[n]
-        count += 1
-        fresh = False
     return count
 
 

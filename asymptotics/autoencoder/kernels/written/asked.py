@@ -66,7 +66,7 @@ def inner_nodes(asked: Asked, places: int) -> int:
     asked.module.breaks(now[:5].copy(), told[0], kappa, breaks)
     root, first = np.tril(rng.uniform(0.4, 1.2, (1, n, n))), rng.standard_normal((1, n))
     first[:, -1] = 0.0
-    # The field stands at its break where the last coordinate is 0, in the middle of the table of half a normal law.
+    # The field stands at its break where the last coordinate is 0.
     mean = breaks[None, :n] + 0.3 * rng.standard_normal((1, n))
     mean[0, -1] = breaks[n - 1] - root[0, -1] @ first[0]
     emean, eroot = rng.standard_normal((1, J)), rng.standard_normal((1, J, n))
@@ -74,8 +74,7 @@ def inner_nodes(asked: Asked, places: int) -> int:
     rest = [now[k : k + 1].copy() for k in range(6)]
     before: np.ndarray | None = None
     for count in (2, 3, 4, 5):
-        table = half_rules(count)
-        half = table[len(table) // 2]
+        half = half_rules(np.zeros(1), count)[0]
         z, w = np.tile(first, (2 * count, 1)), np.tile(half[1] / 2, 2)
         z[:, -1] = np.concatenate([half[0], -half[0]])
         out = np.zeros((1, asked.names))
