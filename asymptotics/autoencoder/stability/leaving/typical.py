@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from ....common.input.checks import InputError, integer
 from ....common.output.ensemble import PerRun
 from ....common.output.plain import printed
+from ....common.output.records import Entries
 from ....common.output.results import Result, dataframe
 from ....common.running import progress as _progress
 from ....common.running.checkpoints import Checkpoint
@@ -42,6 +43,15 @@ REPLICAS = 16
 LEVELS = (0.1, 0.5, 0.9)
 #: Two branches end alike where Q's eigenvalues and Θ's singular values differ by less than this, relative.
 ALIKE = 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class End(Entries):
+    """End points of branches that are images of each other: their share, Θ of the first, and their mean Q."""
+
+    share: float
+    Theta: np.ndarray
+    Q: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -123,8 +133,8 @@ class Typical(PerRun, Result):
         return np.asarray(np.quantile(runs, levels, axis=0))
 
     @property
-    def ends(self) -> list[dict[str, Any]]:
-        """Where branches end: {share, Theta, Q} of each group of end points that are images of each other, the largest first."""
+    def ends(self) -> list[End]:
+        """Where branches end, the most frequent first."""
         ends = np.linalg.eigvalsh(self.Q[:, -1]), np.linalg.svd(self.Theta[:, -1], compute_uv=False)
         keys = np.concatenate(ends, axis=1)
         groups: list[list[int]] = []
@@ -136,10 +146,7 @@ class Typical(PerRun, Result):
             else:
                 groups.append([k])
         groups.sort(key=len, reverse=True)
-        return [
-            {"share": len(g) / self.draws, "Theta": self.Theta[g[0], -1], "Q": self.Q[g, -1].mean(axis=0)}
-            for g in groups
-        ]
+        return [End(len(g) / self.draws, self.Theta[g[0], -1], self.Q[g, -1].mean(axis=0)) for g in groups]
 
     def to_json(self) -> dict[str, Any]:
         p, K = self.Theta.shape[-2:]
@@ -174,8 +181,8 @@ class Typical(PerRun, Result):
             rms = printed(self.rms[k], 4)
             lines.append(f"tau = {self.tau[k]:<8.4g} rms Theta by direction {rms}  diag Q {q} ± {std} between runs")
         for group in self.ends[:4] if self.unstable else ():
-            theta, q = printed(group["Theta"], 4), printed(np.diag(group["Q"]), 4)
-            lines.append(f"{100 * group['share']:.0f} % end like Theta = {theta}, diag Q = {q}")
+            theta, q = printed(group.Theta, 4), printed(np.diag(group.Q), 4)
+            lines.append(f"{100 * group.share:.0f} % end like Theta = {theta}, diag Q = {q}")
         return "\n".join(lines)
 
 
