@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError
 from ..common.output.power import detectable, shifts
-from ..common.output.verdict import LEVEL, Row, Verdict
+from ..common.output.scores import Prediction, judged
+from ..common.output.verdict import LEVEL, Verdict
 from .averaged.best import best_curves, best_values, summed
 from .averaged.generated import Generated, generated_averages
 from .prediction import Averages
@@ -29,17 +29,6 @@ SKEWED = {*POWERS, "test_loss", "kl_generated_target", "sampled_kl_generated_tar
 #: Means that are compared, in the order of the rows.
 FIELDS: tuple[str, ...] = ("train_loss", "test_loss", "log_det", "trace_inverse", "trace_sigma_inverse", "gap_trace")
 FIELDS += ("kl_generated_target", "kl_target_generated", "null_mass", "cosine_models", "cosine_truth")
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """A mean with the size of the last term included; ``reason`` why it is not compared; ``along`` the τ of a curve."""
-
-    name: str
-    value: Any = None
-    error: Any = 0.0
-    reason: str = ""
-    along: tuple[float, ...] = ()
 
 
 def compare(theory: Averages, runs: Runs, *, level: float = LEVEL) -> Verdict:
@@ -65,36 +54,10 @@ def compare(theory: Averages, runs: Runs, *, level: float = LEVEL) -> Verdict:
     tau = np.asarray(runs.tau, dtype=float)
     own = averaged(settings, tau=tau if tau.size else None)
     found = list(predictions(settings, simulation, tau))
-    rows, skipped = judged(
-        found, {name: runs.values(name) for name in runs.names}, [_moved(theory, own, f) for f in found]
-    )
+    given = [f if f.reason else dataclasses.replace(f, value=f.value + _moved(theory, own, f)) for f in found]
+    rows, skipped = judged(given, {name: runs.values(name) for name in runs.names})
     verdict = Verdict.of(rows, level=level, not_tested=tuple(skipped))
     return dataclasses.replace(verdict, power=_power(settings, simulation, tau, found, verdict))
-
-
-def judged(
-    found: list[Prediction], values: Mapping[str, ArrayLike], moved: list[float] | None = None
-) -> tuple[list[Row], list[tuple[str, str]]]:
-    """Rows of what is compared, from the values of the single runs, and (name, reason) of what is not."""
-    rows, skipped = [], []
-    for prediction, shift in zip(found, moved or [0.0] * len(found), strict=True):
-        name = prediction.name
-        if prediction.reason:
-            skipped.append((name, prediction.reason))
-            continue
-        measured = np.asarray(values[name], dtype=float)
-        if not np.all(np.isfinite(measured)):
-            skipped.append((name, "not finite in some run"))
-            continue
-        source = SOURCE if np.any(np.asarray(prediction.error) > 0) else ""
-        labels = tuple(f"{name}({t:.3g})" for t in prediction.along)
-        value = prediction.value + shift
-        rows.append(
-            Row.of_runs(
-                name, value, measured, allowance=prediction.error, source=source, skewed=name in SKEWED, labels=labels
-            )
-        )
-    return rows, skipped
 
 
 def _moved(theory: Averages, own: Averages, found: Prediction) -> float:
@@ -133,13 +96,18 @@ def predictions(settings: LinearDiffusion, simulation: Simulation, tau: np.ndarr
         elif name in POWERS and _heavy(settings, values, POWERS[name]):
             yield Prediction(name, reason=_tail(settings, values, POWERS[name]))
         else:
-            yield Prediction(name, value, error)
+            yield _known(name, value, error)
     if tau.size:
         curves = best_curves(settings, values, tau)
-        along = tuple(map(float, tau))
-        yield Prediction("flow_train_loss", curves.train, curves.train_error, along=along)
-        yield Prediction("flow_test_loss", curves.test, curves.test_error, along=along)
+        yield _known("flow_train_loss", curves.train, curves.train_error, tau)
+        yield _known("flow_test_loss", curves.test, curves.test_error, tau)
     yield from _sampled(settings, simulation, values)
+
+
+def _known(name: str, value: Any, error: Any, along: Iterable[float] = ()) -> Prediction:
+    """A mean with the size of the last term included; ``along`` the τ of a curve."""
+    labels = tuple(f"{name}({t:.3g})" for t in along)
+    return Prediction(name, value, error, SOURCE, skewed=name in SKEWED, labels=labels)
 
 
 def _tail(settings: LinearDiffusion, values: np.ndarray, power: int) -> str:
@@ -188,7 +156,7 @@ def _of_sampler(
             return Prediction(full, reason=_tail(settings, values, 1))
         if points - values.size <= 8:
             return Prediction(full, reason="too few points: the inverse of their covariance is heavy-tailed")
-    return Prediction(full, value, last)
+    return _known(full, value, last)
 
 
 def _power(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from ..common.input.checks import InputError, integer, number
 from ..common.numerics.algebra.gram import symmetric_root
 from ..common.numerics.laws.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
 from ..common.output.ensemble import standard_error
+from ..common.output.records import Entries
 from ..common.output.results import Result
 from ..common.running.ensembles import rows_of_runs, spawn
 from .averaged.agreement import effective_dimension, model_agreement
@@ -176,12 +176,23 @@ def bilinear(old: int, new: int) -> np.ndarray:
     return matrix
 
 
-def digits_effective_dimension() -> dict[str, Any]:
+@dataclass(frozen=True)
+class EffectiveDimension(Entries):
     """d_eff of MNIST: of the raw pixels, with the digits' own fourth moment, and after resizing 28 → 32 pixels.
 
     ``raw`` and ``resized`` are 1 + (Tr Σ)²/Tr Σ² of the 60 000 training images; ``participation_ratio`` and
     ``participation_ratio_resized`` the same without the 1; ``fourth_moment`` takes E‖x−μ‖⁴ from 10 000 digits.
     """
+
+    raw: float
+    fourth_moment: float
+    resized: float
+    participation_ratio: float
+    participation_ratio_resized: float
+
+
+def digits_effective_dimension() -> EffectiveDimension:
+    """d_eff of MNIST, in several ways."""
     covariance = mnist_covariance()
     values = load_spectrum("mnist").eigenvalues
     resize = bilinear(28, 32)
@@ -191,10 +202,5 @@ def digits_effective_dimension() -> dict[str, Any]:
     centred = images - images.mean(axis=0)
     fourth = float(np.square(np.square(centred).sum(axis=1)).mean())
     spectrum = from_covariance((resized + resized.T) / 2, "MNIST at 32 × 32")
-    return {
-        "raw": effective_dimension(values),
-        "fourth_moment": effective_dimension(values, fourth),
-        "resized": effective_dimension(spectrum.eigenvalues),
-        "participation_ratio": effective_dimension(values) - 1,
-        "participation_ratio_resized": effective_dimension(spectrum.eigenvalues) - 1,
-    }
+    raw, resized = effective_dimension(values), effective_dimension(spectrum.eigenvalues)
+    return EffectiveDimension(raw, effective_dimension(values, fourth), resized, raw - 1, resized - 1)

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError
 from ..common.output.power import detectable
-from ..common.output.verdict import LEVEL, Row, Verdict
+from ..common.output.scores import Prediction, judged
+from ..common.output.verdict import LEVEL, Verdict
 from .equations.order_parameters import ALONG, FINAL, schedule
 from .equations.schemes import Grid
 from .finite_size import DRAWS, averages
@@ -101,18 +102,15 @@ def compare(theory: Solution, runs: Runs, *, level: float = LEVEL) -> Verdict:
     problem = Problem.from_tables(runs.experiment)
     grid = run_grid(problem)
     prediction = predict(problem, grid, max(DRAWS, 100 * runs.runs))
-    rows, not_tested = [], []
+    source, found = "numerical error of the averages over overlaps, next order in 1/samples", []
     for name in (*ALONG, *FINAL):
-        values = getattr(runs, name)
-        if name not in prediction:
-            not_tested.append((name, "fresh noise: it is of the first set of noises, which is one of many"))
-        elif np.any(np.isnan(values)):
-            not_tested.append((name, "a direction that it belongs to vanishes"))
-        else:
-            value, allowance = prediction[name]
-            source = "numerical error of the averages over overlaps, next order in 1/samples"
-            labels = tuple(f"{name}({t:.3g})" for t in grid.times[:-1]) if name in ALONG else ()
-            rows.append(Row.of_runs(name, value, values, allowance=allowance, source=source, labels=labels))
+        value, allowance = prediction.get(name, (None, 0.0))
+        reason = "" if value is not None else "fresh noise: it is of the first set of noises, which is one of many"
+        if not reason and np.any(np.isnan(getattr(runs, name))):
+            reason = "a direction that it belongs to vanishes"
+        labels = tuple(f"{name}({t:.3g})" for t in grid.times[:-1]) if name in ALONG else ()
+        found.append(Prediction(name, value, allowance, source, reason, labels=labels))
+    rows, not_tested = judged(found, {name: getattr(runs, name) for name in (*ALONG, *FINAL)})
     flow = problem.mixture_flow
     bias = float(half_space_bias(flow, theory.final.sigma_generated, runs.dimension))
     notes = [

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from ..common.input.checks import InputError
 from ..common.output.power import detectable, shifts
-from ..common.output.verdict import LEVEL, Row, Verdict
+from ..common.output.scores import Prediction, judged
+from ..common.output.verdict import LEVEL, Verdict
 from .closed_forms.finite_size import mean_log_det
 from .prediction import Theory
-from .process.ensemble import Simulated
+from .process.ensemble import QUANTITIES, Simulated
 from .theory import predict
 
 #: Standard errors need four moments of Tr V^{−1}, which exist for (n − d)/2 > 4.
 MOMENTS = 8
+#: The sum of two others.
+TOTAL = "kl_generated_target"
 
 
 def _predicted(theory: Theory) -> dict[str, float | None]:
@@ -32,8 +33,8 @@ def _predicted(theory: Theory) -> dict[str, float | None]:
     }
 
 
-def _reason(name: str, value: float | None, d: int, n: int) -> str | None:
-    """Why a mean cannot be compared by standard errors, or None."""
+def _reason(name: str, value: float | None, d: int, n: int) -> str:
+    """Why a mean cannot be compared by standard errors; empty where it can."""
     if value is None:
         return "the theory has no value (its notes say why)"
     if name == "probability":
@@ -43,7 +44,7 @@ def _reason(name: str, value: float | None, d: int, n: int) -> str | None:
     # P(smallest eigenvalue of V < ε) ~ ε^{(n−d)/2}: moments of Tr V^{−1} below that order exist
     if name != "log_det_rate" and n - d <= MOMENTS:
         return f"heavy-tailed: its moments exist below the order (n - d)/2 = {0.5 * (n - d):g} only"
-    return None
+    return ""
 
 
 def compare(theory: Theory, runs: Simulated, *, level: float = LEVEL) -> Verdict:
@@ -68,23 +69,14 @@ def compare(theory: Theory, runs: Simulated, *, level: float = LEVEL) -> Verdict
         "kl_generated_target": 0.5 * error,
         "log_bhattacharyya": 0.25 * error,
     }
-    rows, skipped = [], []
-    for name, value in _predicted(theory).items():
-        reason = _reason(name, value, d, n)
-        if reason is not None:
-            skipped.append((name, reason))
-            continue
-        rows.append(
-            Row.of_runs(
-                name,
-                np.array(value),
-                runs.column(name),
-                allowance=errors.get(name, 0.0),
-                source="smallest term of the series of ln|S_G|" if errors.get(name) else "",
-                counted=name != "kl_generated_target",  # the sum of two others
-                skewed=True,
-            )
+    series = "smallest term of the series of ln|S_G|"
+    found = [
+        Prediction(
+            name, value, errors.get(name, 0.0), series, _reason(name, value, d, n), counted=name != TOTAL, skewed=True
         )
+        for name, value in _predicted(theory).items()
+    ]
+    rows, skipped = judged(found, {name: runs.column(name) for name in QUANTITIES})
     skipped.append(("kl_target_generated", "its mean is infinite, and the 1/d term of its median is not known"))
     notes = [*theory.notes, f"P(E_OG < E_TG) = {runs.probability:.4f}" + _expected(theory)]
     details = {"probability": runs.probability}

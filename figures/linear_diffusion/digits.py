@@ -119,7 +119,7 @@ def effective_dimensions(quick: bool) -> Drawing:
         figure, ax = plt.subplots(figsize=(3.4, 2.8), layout="constrained")
         cases = (("raw", covariance, None), ("resized", resize @ covariance @ resize.T, resize))
         for k, (name, target, operator) in enumerate(cases):
-            d_eff = known[name]
+            d_eff = getattr(known, name)
             shown = {"raw": "28 × 28 pixels", "resized": "32 × 32 pixels"}[name]
             ax.plot(lines, d_eff / lines, color=COLOURS[k], label=rf"$d_{{\rm eff}}/N$, {d_eff:.1f}, {shown}")
             pool = images if operator is None else images @ operator.T
@@ -148,9 +148,9 @@ def effective_dimensions(quick: bool) -> Drawing:
         " relative to ‖Σ‖² (Frobenius norm), for raw pixels and digits resized to 32 × 32. Lines: d_eff/N with d_eff = 1 +"
         f" (Tr Σ)²/Tr Σ² of Gaussian data. Points: {repeats} subsets of the {len(images)} digits shipped, mean and standard"
         " error (smaller than the marker where not seen). Dotted: exact expectation of such subsets: the digits' own fourth"
-        f" moment (d_eff = {known['fourth_moment']:.1f} for raw pixels), Σ₀ about the mean of N, and that the shipped digits'"
+        f" moment (d_eff = {known.fourth_moment:.1f} for raw pixels), Σ₀ about the mean of N, and that the shipped digits'"
         " covariance is not quite that of all, which holds the points up at large N. The published d_eff ≈ 25 is the"
-        f" participation ratio (Tr Σ)²/Tr Σ² of the resized digits, {known['participation_ratio_resized']:.2f}."
+        f" participation ratio (Tr Σ)²/Tr Σ² of the resized digits, {known.participation_ratio_resized:.2f}."
     )
     notes.append(
         f"points against the dotted lines: root mean square {np.sqrt(np.mean(z**2)):.2f}, at most {np.abs(z).max():.1f} standard"

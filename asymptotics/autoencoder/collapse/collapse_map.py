@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from ...common.input.checks import integer, number
 from ...common.output.plotting import Drawn
+from ...common.output.records import Entries
 from ..equations.training_path.relaxation import SkipRelaxation
 from ..model.extensions import refuse
 from ..model.problem import Problem
@@ -24,6 +25,18 @@ from .orbits import MOST, PERIODS, SETTLED, follow, next_fixed
 def _number(b: np.ndarray) -> Any:
     """b as a number where it is one."""
     return float(b) if np.ndim(b) == 0 else b
+
+
+@dataclass(frozen=True)
+class CriticalFraction(Entries):
+    """The fraction φ of original data at which collapse stops, and the limit Λ on either side of it.
+
+    They differ where the collapsed fixed point vanishes at once (saddle and node meet) and agree where Λ grows smoothly with φ.
+    """
+
+    fraction: float
+    below: float
+    above: float
 
 
 @dataclass(frozen=True)
@@ -233,24 +246,17 @@ class CollapseMap(Drawn):
         phases = {"collapse" if r < 1 / factor else "blow-up" if r > factor else "spread" for r in ratios}
         return phases.pop() if len(phases) == 1 else "alternation"
 
-    def critical_fraction(self, keep: float = 0.5) -> dict[str, float]:
-        """The fraction φ of original data at which collapse stops: the least with limit (least value of an alternation) ≥ ``keep`` Λ₀.
-
-        Returns
-        -------
-        dict
-            ``fraction``; ``below`` and ``above``: the limit Λ on either side. They differ where the collapsed fixed point
-            vanishes at once (saddle and node meet) and agree where Λ grows smoothly with φ.
-        """
+    def critical_fraction(self, keep: float = 0.5) -> CriticalFraction:
+        """Where collapse stops: the least φ with limit (least value of an alternation) ≥ ``keep`` Λ₀."""
         number("keep", keep, above=0, below=1)
 
         def end(phi: float) -> float:
             return float(np.min(CollapseMap(self.problem, phi).attractor()))
 
         if end(0.0) >= keep * self.start:
-            return {"fraction": 0.0, "below": end(0.0), "above": end(0.0)}
+            return CriticalFraction(0.0, end(0.0), end(0.0))
         low, high = 0.0, 1.0
         for _ in range(40):
             middle = (low + high) / 2
             low, high = (low, middle) if end(middle) >= keep * self.start else (middle, high)
-        return {"fraction": high, "below": end(low), "above": end(high)}
+        return CriticalFraction(high, end(low), end(high))

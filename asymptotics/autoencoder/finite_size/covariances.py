@@ -7,7 +7,7 @@ clusters differ in tr Σ or times are drawn at random.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -243,23 +243,14 @@ class Fluctuations(Result):
     def deviations(self, tau: ArrayLike, dimension: float) -> Deviations:
         """Standard deviations at one τ or several."""
         taus = np.atleast_1d(np.asarray(tau, dtype=np.float64))
-        p, K, (i, j) = self.p, self.K, self.layout.upper
-        Q, Theta = np.zeros((len(taus), p, p)), np.zeros((len(taus), p, K))
-        M = np.zeros((len(taus), p, len(self.centroids)))
-        b, kappa = np.zeros((len(taus), self.basis)), np.zeros((len(taus), self.parameters))
-        for n, t in enumerate(taus):
-            C = self.covariance(float(t), dimension)
-            std = np.sqrt(np.maximum(np.diag(C), 0.0))
-            Theta[n] = std[: p * K].reshape(p, K)
-            Q[n, i, j] = Q[n, j, i] = std[p * K : p * K + len(i)]
-            b[n], kappa[n] = np.split(std[p * K + len(i) :][: self.layout.scalars], [self.basis])
-            blocks = C[: p * K, : p * K].reshape(p, K, p, K)
-            variance = np.einsum("ck,akal,cl->ac", self.centroids, blocks, self.centroids)
-            M[n] = np.sqrt(np.maximum(variance, 0.0))
-        shown = b[:, 0] if self.basis == 1 else b
-        if np.ndim(tau):
-            return Deviations(tau, Q, Theta, M, shown, kappa)
-        return Deviations(tau, Q[0], Theta[0], M[0], float(shown[0]) if self.basis == 1 else shown[0], kappa[0])
+        p, K = self.p, self.K
+        C = np.array([self.covariance(float(t), dimension) for t in taus])
+        variances = np.maximum(np.diagonal(C, axis1=1, axis2=2), 0.0)
+        Theta, Q, b, kappa = replace(self.layout, atoms=1).unpack(np.sqrt(variances))
+        blocks = C[:, : p * K, : p * K].reshape(-1, p, K, p, K)
+        of_means = np.einsum("ck,takal,cl->tac", self.centroids, blocks, self.centroids)
+        found = Q[:, 0], Theta[:, 0], np.sqrt(np.maximum(of_means, 0.0)), b, kappa
+        return Deviations(tau, *(found if np.ndim(tau) else (x[0] for x in found)))
 
     def summary(self) -> str:
         """Standard deviations × √d at a few τ."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,40 @@ class Row:
         """The largest score; not finite: infinite."""
         scores = np.asarray(self.scores(), dtype=np.float64)
         return float(np.max(np.where(np.isnan(scores), np.inf, scores), initial=0.0))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What theory says of a quantity that every run measures: a `Row` to be, or the ``reason`` why it is not compared."""
+
+    name: str
+    value: Any = None
+    allowance: Any = 0.0
+    source: str = ""
+    reason: str = ""
+    counted: bool = True
+    skewed: bool = False
+    labels: tuple[str, ...] = ()
+
+
+def judged(
+    predictions: Iterable[Prediction], values: Mapping[str, ArrayLike]
+) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Rows of what is compared, from the values of the single runs, and (name, reason) of what is not."""
+    rows, skipped = [], []
+    for found in predictions:
+        measured = np.empty(0) if found.reason else np.asarray(values[found.name], dtype=float)
+        if found.reason or not np.all(np.isfinite(measured)):
+            skipped.append((found.name, found.reason or "not finite in some run"))
+            continue
+        allowed = found.source if np.any(np.asarray(found.allowance) > 0) else ""
+        rows.append(
+            Row.of_runs(
+                found.name, found.value, measured, allowance=found.allowance, source=allowed, counted=found.counted,
+                skewed=found.skewed, labels=found.labels,
+            )
+        )  # fmt: skip
+    return rows, skipped
 
 
 def unskewed(scores: np.ndarray, samples: np.ndarray) -> np.ndarray:

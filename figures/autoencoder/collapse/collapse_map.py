@@ -131,9 +131,9 @@ def remedy(quick: bool) -> Drawing:
             scores.append((mean - theory) / sem)
             data |= {f"fourth_{stop:g}": fourth, f"mean_{stop:g}": mean, f"sem_{stop:g}": sem}
             axis.plot(phi, limits, color=COLOURS[k], label=f"$t_f = {stop:g}$")
-            axis.axvline(critical["fraction"], color=COLOURS[k], ls=":", lw=0.9)
+            axis.axvline(critical.fraction, color=COLOURS[k], ls=":", lw=0.9)
             data[f"limit_{stop:g}"] = limits
-            data[f"critical_{stop:g}"] = np.array(critical["fraction"])
+            data[f"critical_{stop:g}"] = np.array(critical.fraction)
         axis.axhline(0.5, color="0.7", lw=0.8)
         axis.set_xlabel(r"share $\varphi$ of original data")
         axis.set_ylabel(r"$\Lambda$ of a late generation")

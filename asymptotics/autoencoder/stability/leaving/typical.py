@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ....common.input.checks import InputError, integer
+from ....common.output.ensemble import PerRun
 from ....common.output.plain import printed
+from ....common.output.records import Entries
 from ....common.output.results import Result, dataframe
 from ....common.running import progress as _progress
 from ....common.running.checkpoints import Checkpoint
@@ -43,8 +45,17 @@ LEVELS = (0.1, 0.5, 0.9)
 ALIKE = 0.15
 
 
+@dataclass(frozen=True, eq=False)
+class End(Entries):
+    """End points of branches that are images of each other: their share, Θ of the first, and their mean Q."""
+
+    share: float
+    Theta: np.ndarray
+    Q: np.ndarray
+
+
 @dataclass(frozen=True)
-class Typical(Result):
+class Typical(PerRun, Result):
     """The law of typical runs: branches, and what the noise makes of each.
 
     Attributes
@@ -92,11 +103,7 @@ class Typical(Result):
         (p, K), basis = self.Theta.shape[-2:], 1 if self.b.ndim == 2 else self.b.shape[-1]
         return _by_name(Layout(1, p, K, self.parameters.shape[-1], basis), values)
 
-    def mean(self, name: str) -> np.ndarray:
-        """Mean of Theta, Q, b or parameters at every τ."""
-        return np.asarray(getattr(self, name).mean(axis=0))
-
-    def std(self, name: str) -> np.ndarray:
+    def std(self, name: str, *of: bool, **named: bool) -> np.ndarray:
         """Standard deviation of one run: between branches and on them."""
         return np.sqrt(np.maximum(getattr(self, name).var(axis=0) + self._own(name), 0.0))
 
@@ -126,8 +133,8 @@ class Typical(Result):
         return np.asarray(np.quantile(runs, levels, axis=0))
 
     @property
-    def ends(self) -> list[dict[str, Any]]:
-        """Where branches end: {share, Theta, Q} of each group of end points that are images of each other, the largest first."""
+    def ends(self) -> list[End]:
+        """Where branches end, the most frequent first."""
         ends = np.linalg.eigvalsh(self.Q[:, -1]), np.linalg.svd(self.Theta[:, -1], compute_uv=False)
         keys = np.concatenate(ends, axis=1)
         groups: list[list[int]] = []
@@ -139,10 +146,7 @@ class Typical(Result):
             else:
                 groups.append([k])
         groups.sort(key=len, reverse=True)
-        return [
-            {"share": len(g) / self.draws, "Theta": self.Theta[g[0], -1], "Q": self.Q[g, -1].mean(axis=0)}
-            for g in groups
-        ]
+        return [End(len(g) / self.draws, self.Theta[g[0], -1], self.Q[g, -1].mean(axis=0)) for g in groups]
 
     def to_json(self) -> dict[str, Any]:
         p, K = self.Theta.shape[-2:]
@@ -177,8 +181,8 @@ class Typical(Result):
             rms = printed(self.rms[k], 4)
             lines.append(f"tau = {self.tau[k]:<8.4g} rms Theta by direction {rms}  diag Q {q} ± {std} between runs")
         for group in self.ends[:4] if self.unstable else ():
-            theta, q = printed(group["Theta"], 4), printed(np.diag(group["Q"]), 4)
-            lines.append(f"{100 * group['share']:.0f} % end like Theta = {theta}, diag Q = {q}")
+            theta, q = printed(group.Theta, 4), printed(np.diag(group.Q), 4)
+            lines.append(f"{100 * group.share:.0f} % end like Theta = {theta}, diag Q = {q}")
         return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ....common.input.checks import InputError, integer
 from ....common.output.plain import printed
+from ....common.output.records import Entries
 from ....common.output.results import Result
 from ....common.running import progress as _progress
 from ....common.running.checkpoints import Checkpoint
@@ -37,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class FixedPoint(Mapping[str, Any]):
+class FixedPoint(Entries):
     """One fixed point; its fields by name or as a mapping (``point.Theta``, ``point["Theta"]``).
 
     Attributes
@@ -76,15 +77,7 @@ class FixedPoint(Mapping[str, Any]):
         return float(np.max(self.eigenvalues.real)) if len(self.eigenvalues) else 0.0
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self.__dataclass_fields__ and name != "rate":
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.__dataclass_fields__)
-
-    def __len__(self) -> int:
-        return len(self.__dataclass_fields__)
+        return self.rate if name == "rate" else super().__getitem__(name)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; eigenvalues by their real parts, with ``frequencies`` where some are complex."""
