@@ -7,6 +7,7 @@ import inspect
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from . import __version__
@@ -16,7 +17,7 @@ from .common.output.provenance import made_from
 from .common.output.results import Result
 from .common.output.verdict import LEVEL, Verdict
 from .common.running.checkpoints import Checkpoint
-from .common.system import System
+from .common.system import Measured, System
 from .experiment import SYSTEMS, Experiment, all_systems, load, system_of
 from .places import keys_of, option_elsewhere, with_options
 
@@ -212,7 +213,7 @@ def room_of(result: object) -> System:
     return system_of(parts[1])
 
 
-def compare(theory: Result, runs: Any, *, level: float = LEVEL, **options: Any) -> Verdict:
+def compare(theory: Result, runs: Result | Measured, *, level: float = LEVEL, **options: Any) -> Verdict:
     """Theory against experiment, with error bars: the verdict (it prints itself; ``.plot()`` draws it).
 
     Parameters
@@ -259,7 +260,12 @@ def _check_roles(room: System, theory: Result, runs: Result) -> None:
 
 
 def plot(
-    theory: Result, runs: Any = None, ax: Axes | None = None, *, tau: Sequence[float] | None = None, **options: Any
+    theory: Result,
+    runs: Result | Measured | None = None,
+    ax: Axes | None = None,
+    *,
+    tau: Sequence[float] | None = None,
+    **options: Any,
 ) -> tuple[Figure, Axes]:
     """Theory as lines, experiment (or your own measurements, as `compare` takes them) as points; returns ``(figure, axes)``.
 
@@ -279,6 +285,8 @@ def plot(
     return drawn
 
 
-def movie(theory: Result, runs: Any, file: str | os.PathLike[str], *, tau: Sequence[float] | None = None) -> Any:
+def movie(
+    theory: Result, runs: Result | None, file: str | os.PathLike[str], *, tau: Sequence[float] | None = None
+) -> Path:
     """The film of `plot` with ``tau`` as a ``.gif`` or ``.mp4``, by default over the whole training; returns the file's path."""
     return room_of(theory).film("movie", theory, runs, file, tau=tau)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from ..common.input.checks import InputError, array, closest, fail, integer
 from ..common.output.ensemble import Ensemble
+from ..common.system import Measured
 from .process.measured import Means
 from .process.training.results import Runs
 from .solution import OrderParameterPath
@@ -37,9 +38,7 @@ KNOWN = (
 )
 
 
-def as_runs(
-    theory: OrderParameterPath, given: Mapping[str, ArrayLike] | str | os.PathLike[str], **options: Any
-) -> tuple[Runs | Means, dict[str, Any]]:
+def as_runs(theory: OrderParameterPath, given: Measured, **options: Any) -> tuple[Runs | Means, dict[str, Any]]:
     """Runs (or their means) from a user's arrays.
 
     Parameters
@@ -98,7 +97,7 @@ def as_runs(
     return _runs(theory, tau, stacked, d), options
 
 
-def _read(given: Mapping[str, ArrayLike] | str | os.PathLike[str]) -> dict[str, Any]:
+def _read(given: Measured) -> dict[str, Any]:
     """The arrays under their present names."""
     if isinstance(given, (str, os.PathLike)):
         path = Path(given)

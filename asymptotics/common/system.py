@@ -19,10 +19,13 @@ A room imports `derivations` and `asymptotics.common`, never another room. Its n
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from numpy.typing import ArrayLike
 
 from .input.checks import InputError, number
 from .input.renamed import present_names, say_renamed
@@ -36,6 +39,9 @@ from .verb import COMMON, RESOURCES, Verb
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+#: A user's own measurements: arrays by their names, or a file of them.
+Measured: TypeAlias = Mapping[str, ArrayLike] | str | os.PathLike[str]
 
 
 class Table(Protocol):
@@ -178,7 +184,7 @@ class System:
         verdict: Verdict = self.module("comparison").compare(theory, runs, level=level)
         return verdict
 
-    def measured(self, theory: Result, given: Any, options: Mapping[str, Any]) -> tuple[Result, dict[str, Any]]:
+    def measured(self, theory: Result, given: Measured, options: Mapping[str, Any]) -> tuple[Result, dict[str, Any]]:
         """A user's own measurements as the runs that `compare` takes, and the options left for it.
 
         Raises

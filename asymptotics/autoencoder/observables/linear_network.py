@@ -10,7 +10,7 @@ Statistica Sinica 17, 1617 (2007); Z. Bai and J. Yao, J. Multivariate Anal. 106,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +22,9 @@ from ..equations.training_path.path import TrainingPath
 from ..model.extensions import refuse
 from ..model.problem import Problem
 from ..process.ensemble import Runs
+
+if TYPE_CHECKING:
+    import sympy
 
 
 def mode_atoms(problem: Problem) -> np.ndarray:
@@ -68,7 +71,7 @@ def _averages(problem: Problem) -> dict[str, float]:
     }
 
 
-def _evaluate(expression: Any, problem: Problem, b: ArrayLike) -> np.ndarray:
+def _evaluate(expression: sympy.Expr, problem: Problem, b: ArrayLike) -> np.ndarray:
     import sympy
 
     from derivations.autoencoder.network.names import b as b_symbol

@@ -6,7 +6,7 @@ import os
 import weakref
 from collections import deque
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +26,9 @@ from ..training_path.relaxation import SkipRelaxation
 from .forecast import compiled
 from .stepping import StepError, finite, pieces_of
 from .steps import DENSE_NODES, Course, Steps, compiled_steps, solver_steps
+
+if TYPE_CHECKING:
+    from scipy.integrate import OdeSolver
 
 
 class SolveError(ComputationError):
@@ -119,7 +122,7 @@ class Controls:
         self.rtol, self.atol, self.max_steps = max(rtol, 3e-14), atol, max_steps
 
     @property
-    def solver(self) -> Any:
+    def solver(self) -> type[OdeSolver]:
         """SciPy's solver of that name."""
         import scipy.integrate
 

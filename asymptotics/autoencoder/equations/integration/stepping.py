@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.integrate import OdeSolver
 
 #: A state beyond this, in units of the problem's own scale, has diverged; no fixed nodes follow it there, and steps shrink.
 DIVERGED = 1e6
@@ -47,7 +50,7 @@ def pieces_of(drift: Any, tau: float) -> np.ndarray:
 
 
 def steps(
-    method: Any, drift: Function, y0: np.ndarray, pieces: np.ndarray, *, scale: float = 1.0, **options: Any
+    method: type[OdeSolver], drift: Function, y0: np.ndarray, pieces: np.ndarray, *, scale: float = 1.0, **options: Any
 ) -> Iterator[Any]:
     """The solver after each of its steps from the first to the last of ``pieces``, none of which crosses an end of one.
 
@@ -106,6 +109,9 @@ def steps(
         usual = proposed if usual is None or right - left > usual else max(usual, proposed)
 
 
-def _start(method: Any, drift: Function, tau: float, y: np.ndarray, end: float, first: Any, options: Any) -> Any:
+def _start(
+    method: type[OdeSolver], drift: Function, tau: float, y: np.ndarray, end: float, first: float | None,
+    options: Mapping[str, Any],
+) -> OdeSolver:  # fmt: skip
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         return method(drift, tau, y, end, first_step=first, **options)

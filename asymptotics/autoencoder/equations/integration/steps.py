@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,6 +35,9 @@ from .dormand_prince import (
 from .stepping import DIVERGED as DIVERGED_BEYOND
 from .stepping import StepError, finite, steps
 from .trial import INSIDE
+
+if TYPE_CHECKING:
+    from scipy.integrate import OdeSolver
 
 #: Degrees of the dense output that are stored exactly (8 nodes: polynomials of degree 7, DOP853's).
 DENSE_NODES = 8
@@ -192,7 +195,7 @@ def compiled_steps(course: Course) -> Iterator[Steps]:
         usual = clock[STEP] if usual is None or right - left > usual else max(usual, clock[STEP])
 
 
-def solver_steps(course: Course, method: Any) -> Iterator[Steps]:
+def solver_steps(course: Course, method: type[OdeSolver]) -> Iterator[Steps]:
     """The same by one of SciPy's solvers."""
     drift, y0, pieces, nodes = course.drift, course.y0, course.pieces, lobatto(DENSE_NODES)
     if not np.all(np.isfinite(finite(drift)(0.0, y0))):

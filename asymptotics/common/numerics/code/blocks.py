@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 import numpy as np
 from llvmlite import ir
@@ -19,6 +19,11 @@ from numba.core.datamodel import models
 from numba.core.imputils import lower_getattr_generic
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import NativeValue, register_model, unbox
+
+if TYPE_CHECKING:
+    from numba.core.base import BaseContext
+    from numba.core.datamodel.manager import DataModelManager
+    from numba.core.pythonapi import _UnboxContext
 
 #: Annotations of a block's fields: contiguous arrays of numbers and of whole numbers.
 Vector = Annotated[np.ndarray, float64[::1]]
@@ -48,7 +53,7 @@ class BlockType(types.Type):  # type: ignore[misc]
 
 @register_model(BlockType)
 class _Model(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, kind: BlockType) -> None:
+    def __init__(self, manager: DataModelManager, kind: BlockType) -> None:
         super().__init__(manager, kind, ir.IntType(64))
 
 
@@ -56,12 +61,12 @@ class _Model(models.PrimitiveModel):  # type: ignore[misc]
 class _Arrays(AttributeTemplate):  # type: ignore[misc]
     key = BlockType
 
-    def generic_resolve(self, value: BlockType, attr: str) -> Any:  # type: ignore[override]
+    def generic_resolve(self, value: BlockType, attr: str) -> types.Type | None:  # type: ignore[override]
         return value.arrays.get(attr)
 
 
 @lower_getattr_generic(BlockType)  # type: ignore[untyped-decorator]
-def _array(context: Any, builder: Any, kind: BlockType, value: Any, name: str) -> Any:
+def _array(context: BaseContext, builder: ir.IRBuilder, kind: BlockType, value: ir.Value, name: str) -> ir.Value:
     """An array of a block; what a block says never changes, so that nothing is read twice."""
     from numba.np.arrayobj import populate_array  # (long to load, and needed by whoever compiles alone)
 
@@ -84,7 +89,7 @@ def _array(context: Any, builder: Any, kind: BlockType, value: Any, name: str) -
 
 
 @unbox(BlockType)  # type: ignore[untyped-decorator]
-def _unboxed(kind: BlockType, block: Any, c: Any) -> NativeValue:
+def _unboxed(kind: BlockType, block: ir.Value, c: _UnboxContext) -> NativeValue:
     number = c.pyapi.object_getattr_string(block, "address")
     with cgutils.if_unlikely(c.builder, cgutils.is_null(c.builder, number)):
         c.builder.ret(c.pyapi.get_null_object())
@@ -172,7 +177,7 @@ def _address(array: np.ndarray) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def block(kind: type[Block]) -> Any:
+def block(kind: type[Block]) -> BlockType:
     """The numba type of a class of blocks, from the annotations of its fields; what compiled code is declared with."""
     hints = get_type_hints(kind, include_extras=True)
     arrays = tuple((each.name, get_args(hints[each.name])[1]) for each in dataclasses.fields(kind))

@@ -233,7 +233,7 @@ def assignments(outputs: Sequence[tuple[str, sympy.Expr]], backend: str = "numba
     return lines + [f"{name} = {print_.doprint(value)}" for name, value in zip(names, reduced, strict=True)]
 
 
-def cached_source(specification: Any, modules: Sequence[str], build: Callable[[], str]) -> str:
+def cached_source(specification: object, modules: Sequence[str], build: Callable[[], str]) -> str:
     """The source that ``build()`` writes, kept by the hash of its specification: a second process need not derive it.
 
     Parameters

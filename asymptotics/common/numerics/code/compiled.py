@@ -14,11 +14,12 @@ import pickle
 from collections.abc import Callable
 from functools import cache as cache_once
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numba
 import numpy as np
 from llvmlite.binding import parse_assembly
+from numba import types
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.runtime import rtsys
 from numba.core.typing.templates import Signature
@@ -27,6 +28,11 @@ from .cache import LOCK, cache_directory, damaged, not_kept, touch
 from .inner import with_inner
 from .sources import source_key
 from .turns import Turn
+
+if TYPE_CHECKING:
+    from numba.core.compiler import CompileResult
+    from numba.core.cpu import CPUContext
+    from numpy.typing import DTypeLike
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +74,7 @@ def _nothing() -> bytes:
 class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = [_Locator]  # noqa: RUF012  # as numba has it
 
-    def reduce(self, found: Any) -> Any:
+    def reduce(self, found: CompileResult) -> tuple[Any, ...]:
         """What is kept of a compiled function: its machine code. The rest takes longer to read, and is never asked for.
 
         That is what numba would link into callers (these take the `inner` twin), the types of all its variables as a text, and
@@ -77,7 +83,7 @@ class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
         (name, kind, (machine, _)), *rest, _types, begins, environments = super().reduce(found)
         return (name, kind, (machine, _nothing())), *rest, "", begins, tuple(x for x in environments if x.consts)
 
-    def rebuild(self, target_context: Any, kept: Any) -> Any:
+    def rebuild(self, target_context: CPUContext, kept: tuple[Any, ...]) -> CompileResult:
         """A compiled function from what was kept of it: the engine is told what names its machine code has."""
         description = kept[1]
         target_context.codegen()._engine._defined_symbols |= {
@@ -90,7 +96,7 @@ class _Impl(CompileResultCacheImpl):  # type: ignore[misc]
 class _File(IndexDataCacheFile):  # type: ignore[misc]
     """An index and its data files, which begin with the hash of what follows."""
 
-    def _save_data(self, name: str, data: Any) -> None:
+    def _save_data(self, name: str, data: object) -> None:
         content = self._dump(data)
         with self._open_for_write(self._data_path(name)) as file:
             file.write(hashlib.sha256(content).digest() + content)
@@ -112,7 +118,9 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         self._turn = Turn(Path(self._cache_path) / f"{self._impl.filename_base}.lock")
         self._cache_file = _File(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
+    def load_overload(
+        self, sig: Signature | tuple[types.Type, ...], target_context: CPUContext
+    ) -> CompileResult | None:
         """What is kept of a compiled function; where nothing is, once no other process compiles it (see `done`)."""
         found = self._kept(sig, target_context)
         if found is None and self._turn.taken():
@@ -123,7 +131,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
         """What was not there has been compiled, or will not be."""
         self._turn.over()
 
-    def _kept(self, sig: Any, target_context: Any) -> Any:
+    def _kept(self, sig: Signature | tuple[types.Type, ...], target_context: CPUContext) -> CompileResult | None:
         try:
             # Not as numba does it: it first reads in all that a compiler needs (and SciPy's linear algebra with it), which
             # takes longer than a solve. What is compiled already needs its memory manager alone; a compilation reads the rest.
@@ -138,7 +146,7 @@ class _Cache(FunctionCache):  # type: ignore[misc]
             touch(Path(self._cache_path))
         return found
 
-    def save_overload(self, sig: Any, data: Any) -> None:
+    def save_overload(self, sig: Signature | tuple[types.Type, ...], data: CompileResult) -> None:
         try:
             super().save_overload(sig, data)
         except (OSError, EOFError, pickle.PickleError) as error:  # a full disk, a folder taken away
@@ -203,10 +211,11 @@ class Kinds(Generic[K]):
         return self._known[kind]
 
 
-def real_type(dtype: Any) -> Any:
+def real_type(dtype: DTypeLike) -> types.Float:
     """numba's number of single or double precision."""
-    return {"float32": numba.float32, "float64": numba.float64}[np.dtype(dtype).name]
+    known: dict[str, types.Float] = {"float32": numba.float32, "float64": numba.float64}
+    return known[np.dtype(dtype).name]
 
 
-def _is_type(value: Any) -> bool:
+def _is_type(value: object) -> bool:
     return isinstance(value, (numba.types.Type, Signature))

@@ -8,12 +8,18 @@ wrappers and machine code of its own; its callers optimise it, and nothing of it
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numba.core.compiler import CompileResult
+    from numba.core.typing.templates import Signature
 
 
 class _Library(JITCodeLibrary):  # type: ignore[misc]
@@ -38,7 +44,7 @@ class _Place:
 
 
 class _Compiler(Compiler):  # type: ignore[misc]
-    def compile_extra(self, func: Any) -> Any:
+    def compile_extra(self, func: Callable[..., Any]) -> CompileResult:
         state = self.state
         state.library = _Library(state.targetctx.codegen(), func.__qualname__)
         state.flags.no_compile = True
@@ -58,7 +64,7 @@ class Compiled(CPUDispatcher):  # type: ignore[misc]
 
     _cache: Any
 
-    def compile(self, sig: Any) -> Any:
+    def compile(self, sig: str | Signature | tuple[types.Type, ...]) -> Any:
         """As numba's; of several processes that miss the same machine code on disk, one makes it."""
         try:
             return super().compile(sig)
@@ -74,7 +80,7 @@ class Compiled(CPUDispatcher):  # type: ignore[misc]
         return _Inner(self.py_func, self.locals, options, _Compiler)
 
     @property
-    def _numba_type_(self) -> Any:
+    def _numba_type_(self) -> types.Dispatcher:
         return types.Dispatcher(self.inner)
 
 

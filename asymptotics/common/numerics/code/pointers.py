@@ -6,15 +6,22 @@ numba takes a function as an argument too, but looks its address up in Python at
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numba
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+if TYPE_CHECKING:
+    from llvmlite.ir import IRBuilder, Value
+    from numba.core.base import BaseContext
+    from numba.core.typing import Context
+    from numba.core.typing.templates import Signature
 
-def address_of(function: Any, signature: Any) -> int:
+
+def address_of(function: Callable[..., Any], signature: Signature) -> int:
     """Address of a function of `compiled.njit` for the types of a signature (compiled now, if it is not yet)."""
     if not hasattr(function, "get_compile_result"):
         raise TypeError(f"{function!r}: is not compiled")
@@ -22,13 +29,13 @@ def address_of(function: Any, signature: Any) -> int:
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
-def function_at(signature: Any) -> Any:
+def function_at(signature: Signature) -> Any:
     """A function for compiled code: address → the function of that signature there."""
     kind = types.FunctionType(signature)
 
     @intrinsic  # type: ignore[untyped-decorator]
-    def at(typingctx: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, own: Any, arguments: Any) -> Any:
+    def at(typingctx: Context, address: types.Integer) -> tuple[Signature, Callable[..., Value]]:
+        def generate(context: BaseContext, builder: IRBuilder, own: Signature, arguments: Sequence[Value]) -> Value:
             found = cgutils.create_struct_proxy(kind)(context, builder)
             place = builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
             found.c_addr = found.jit_addr = place
@@ -40,12 +47,12 @@ def function_at(signature: Any) -> Any:
     return at
 
 
-def _stack_array(typingctx: Any, *shape: Any) -> Any:
+def _stack_array(typingctx: Context, *shape: Any) -> tuple[Signature, Callable[..., Value]]:
     """An array of doubles on the stack, with a shape that the compiler knows; not to be handed out."""
     lengths = [one.literal_value for one in shape]
     kind = types.Array(types.float64, len(lengths), "C")
 
-    def generate(context: Any, builder: Any, own: Any, arguments: Any) -> Any:
+    def generate(context: BaseContext, builder: IRBuilder, own: Signature, arguments: Sequence[Value]) -> Value:
         from numba.np.arrayobj import populate_array
 
         count, item = math.prod(lengths), context.get_abi_sizeof(context.get_data_type(types.float64))
