@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..common.output.ensemble import standard_error
 from ..common.output.plotting import COLOURS, axes_of, draw, panel, points, style
 from .coupling.model import PARTS
 from .simulation import DIRECTIONS, Runs
@@ -34,10 +33,9 @@ def comparison(theory: Solution, runs: Runs | None = None, ax: Axes | None = Non
 
 
 def _points(axis: Axes, runs: Runs, k: int, name: str) -> None:
-    values = getattr(runs, name)
     at = np.arange(6) - 0.2 + 0.4 * k
     label = f"{LABELS[name]}, {runs.runs} data sets"
-    points(axis, at, values.mean(axis=0), standard_error(values), color=COLOURS[k], linestyle="none", label=label)
+    points(axis, at, runs.mean(name), runs.sem(name), color=COLOURS[k], linestyle="none", label=label)
 
 
 def _frame(axis: Axes) -> None:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..common.input.checks import InputError, integer, number
+from ..common.numerics.algebra.gram import symmetric_root
 from ..common.numerics.laws.spectra import from_covariance, load_spectrum, mnist_covariance, mnist_digits
+from ..common.output.ensemble import standard_error
 from ..common.output.results import Result
-from ..common.running.ensembles import run_ensemble, spawn
+from ..common.running.ensembles import rows_of_runs, spawn
 from .averaged.agreement import effective_dimension, model_agreement
 from .averaged.losses import averaged_losses
 from .diffusion.schedule import Schedule
-from .process import measured_loss, moments, symmetric_root, train_closed_form
+from .process import measured_loss, moments, train_closed_form
 
 HELD_OUT = 2000
 DIGITS = 10_000
@@ -140,20 +142,11 @@ def compare_images(
     c = number("regularisation", regularisation, at_least=0)
     schedule = Schedule(steps)
     t = schedule.step(max(1, steps // 10) if time is None else time)
-    found = np.array(
-        run_ensemble(
-            one_image_run,
-            spawn(seed, integer("runs", runs, at_least=2)),
-            sizes,
-            c,
-            schedule,
-            t,
-            workers=workers,
-            progress=progress,
-            description="shufflings",
-        )
-    )
-    mean, sem = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(len(found))
+    found = rows_of_runs(
+        one_image_run, spawn(seed, integer("runs", runs, at_least=2)), sizes, c, schedule, t,
+        workers=workers, progress=progress, description="shufflings",
+    )  # fmt: skip
+    mean, sem = found.mean(axis=0), standard_error(found)
     values = load_spectrum("mnist").eigenvalues
     losses = np.array([averaged_losses(values, n, c, schedule, t) for n in sizes])
     train, test, cosine = (np.column_stack([mean[:, k], sem[:, k]]) for k in range(3))

@@ -184,9 +184,3 @@ def gaussian_divergences(
     inverse = np.linalg.inv(covariance)
     reverse = inverse_scale * ((inverse * target).sum() + mean @ inverse @ mean) - reverse_mean
     return 0.5 * (ratio - d + forward - forward_mean), 0.5 * (-ratio - d + reverse)
-
-
-def symmetric_root(matrix: np.ndarray) -> np.ndarray:
-    """The symmetric square root of a positive semi-definite matrix."""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T

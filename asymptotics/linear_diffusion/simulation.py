@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..common.input.checks import present
+from ..common.numerics.algebra.gram import symmetric_root
 from ..common.output.ensemble import ByName, PerRun
 from ..common.output.results import Result, dataframe
 from ..common.running.checkpoints import Checkpoint
@@ -21,7 +22,6 @@ from .process import (
     measured_loss,
     moments,
     run_sampler,
-    symmetric_root,
     train_closed_form,
     train_flow,
 )

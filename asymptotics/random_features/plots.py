@@ -78,9 +78,8 @@ def samples(result: Samples, axis: Axes) -> None:
         ("recall_fresh", "recall, fresh points"),
     )
     for k, (name, label) in enumerate(shown):
-        values = getattr(result, name)
-        sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
-        points(axis, result.tau, values.mean(axis=0), sem, color=COLOURS[k], linestyle="-", label=label)
+        mean, sem = result.mean(name), result.sem(name)
+        points(axis, result.tau, mean, sem, color=COLOURS[k], linestyle="-", label=label)
     axis.set(xscale="log", xlabel=r"training time $\tau_0$", ylabel="per dimension")
     axis.legend()
 
@@ -90,16 +89,7 @@ def samples(result: Samples, axis: Axes) -> None:
 def digits(result: DigitsComparison, axis: Axes) -> None:
     """Losses on digits against the theory with their covariance; returns ``(figure, axes)``."""
     for k, name in enumerate(("train", "test")):
-        values = getattr(result, name)
-        sem = values.std(axis=0, ddof=1) / np.sqrt(result.runs)
+        mean, sem, label = result.mean(name), result.sem(name), f"{name}, digits"
         axis.plot(result.times, getattr(result, f"theory_{name}"), color=COLOURS[k], label=f"{name}, theory")
-        points(
-            axis,
-            result.times,
-            values.mean(axis=0),
-            sem,
-            color=COLOURS[k],
-            linestyle="none",
-            label=f"{name}, digits",
-        )
+        points(axis, result.times, mean, sem, color=COLOURS[k], linestyle="none", label=label)
     _frame(axis, result.times)

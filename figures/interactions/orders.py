@@ -8,7 +8,7 @@ import asymptotics as asy
 from asymptotics.interactions import Interactions, Problem, Simulation, bayes_errors, simulate, solve
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, Figures
+from ..base import Drawing, Figures, mean_and_error
 
 PAPER = "Merger et al., PRX 2023 (arXiv 2304.00599), and the talk of 12.08.2025: divergence by order against N"
 
@@ -33,7 +33,7 @@ def orders(quick: bool = False) -> Drawing:
                 problem = Problem(Interactions(m, m, int(n)), Simulation(runs=runs))
                 sample = simulate(problem, workers=1, progress=False)
                 value = sample.column("kl_target_learned", "order_2")
-                mean, sem = value.mean() / m, value.std(ddof=1) / np.sqrt(runs) / m
+                mean, sem = (x / m for x in mean_and_error(value))
                 points(axes[0], [n / m**2], [mean], [sem], color=COLOURS[k])
                 worst = max(worst, abs(float(mean * m / high[list(grid).index(n)]) - 1))
         axes[0].plot([], [], color="0.3", label="interactions (k > 2)")

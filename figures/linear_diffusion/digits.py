@@ -23,7 +23,7 @@ from asymptotics.tools import (
     style,
 )
 
-from ..base import Drawing, label_ticks, name_kinds
+from ..base import Drawing, label_ticks, mean_and_error, name_kinds
 
 PAPER = "Merger and Goldt, arXiv 2505.24769"
 #: The digits' covariance with 1000 of them as data set: one point of the figures that vary N.
@@ -130,7 +130,7 @@ def effective_dimensions(quick: bool) -> Drawing:
                 for j, n in enumerate(at):
                     drawn = pool[rng.choice(len(pool), n, replace=False)]
                     rows[i, j] = np.square(moments(drawn)[1] - target).sum() / np.square(target).sum()
-            mean, sem = rows.mean(axis=0), rows.std(axis=0, ddof=1) / np.sqrt(repeats)
+            mean, sem = mean_and_error(rows)
             points(ax, at, mean, sem, color=COLOURS[k], linestyle="none")
             data[f"distance {name}"], data[f"sem {name}"] = mean, sem
             data[f"expected {name}"] = expected

@@ -33,7 +33,7 @@ from asymptotics.mixture_flow import (
 )
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, label_ticks, name_kinds
+from ..base import Drawing, label_ticks, mean_and_error, name_kinds
 from .plane import LINEAR, PAPER, plane
 
 
@@ -251,7 +251,7 @@ def convergence(quick: bool) -> Drawing:
             gap = np.array([max(abs(float(getattr(r, x)[0] - getattr(exact, x))) for x in names) for r in runs])
             ax.plot(numbers, gap, color=colour, label=f"{scheme}, order {TABLEAUX[scheme].order}")
             measured = np.array([[_deviation(flow, g, d, seed) for seed in range(repeats)] for g in grids])
-            mean, sem = measured.mean(axis=1), measured.std(axis=1, ddof=1) / np.sqrt(repeats)
+            mean, sem = mean_and_error(measured, axis=1)
             points(ax, numbers, mean, sem, color=colour)
             slopes.append(float(np.log2(gap[-2] / gap[-1])))
             data |= {f"{scheme}_theory": gap, f"{scheme}_mean": mean, f"{scheme}_sem": sem}

@@ -28,7 +28,7 @@ from asymptotics.random_features import (
 )
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing
+from ..base import Drawing, mean_and_error
 from .theory import GEORGE, PAPER, flow_of, problem_of, tables_of
 
 
@@ -180,8 +180,7 @@ def recall(quick: bool) -> Drawing:
         figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.0), layout="constrained", sharex=True)
 
         def put(ax: Any, values: np.ndarray, colour: str, label: str) -> None:
-            sem = values.std(axis=0, ddof=1) / np.sqrt(runs)
-            points(ax, tau, values.mean(axis=0), sem, color=colour, linestyle="-", linewidth=0.6, label=label)
+            points(ax, tau, *mean_and_error(values), color=colour, linestyle="-", linewidth=0.6, label=label)
 
         put(axes[0], found.norm, COLOURS[0], "samples")
         axes[0].plot(grid, linear, color="k", linestyle="--", label="linear part, many features")
@@ -228,12 +227,9 @@ def digits(quick: bool) -> Drawing:
     with style() as plt:
         figure, axis = plt.subplots(figsize=(3.4, 2.6), layout="constrained")
         for k, (name, line) in enumerate((("train", train), ("test", test))):
-            values = getattr(found, name)
             axis.plot(fine, line, color=COLOURS[k], label=f"{name}, theory")
-            sem = values.std(axis=0, ddof=1) / np.sqrt(runs)
-            points(
-                axis, found.times, values.mean(axis=0), sem, color=COLOURS[k], linestyle="none", label=f"{name}, digits"
-            )
+            of_runs, label = mean_and_error(getattr(found, name)), f"{name}, digits"
+            points(axis, found.times, *of_runs, color=COLOURS[k], linestyle="none", label=label)
         axis.set(xscale="log", xlabel=r"training time $\tau$", ylabel="loss per dimension")
         axis.legend()
     gaps = [float(np.abs(g).max()) for g in found.gap()]

@@ -19,7 +19,7 @@ from asymptotics.score_smoothing import (
 )
 from asymptotics.tools import points, style
 
-from ..base import Drawing, label_ticks
+from ..base import Drawing, label_ticks, mean_and_error
 
 PAPER = "Chen 2025 (arXiv 2502.19499)"
 
@@ -109,7 +109,7 @@ def network(quick: bool = False) -> Drawing:
                 edge = np.array([-0.25, 0.25])
                 convex.append(1 - 0.5 / float(np.diff(edge + t * best(edge))[0]))
             axes[1].loglog(times, convex, color=f"C{i}", label=f"convex program, μ = {decay:g}")
-            mean, sem = found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(seeds)
+            mean, sem = mean_and_error(found)
             points(axes[1], times, mean, sem, color=f"C{i}")
             worst = max(worst, float(np.max(np.abs(mean / convex - 1))))
             exponents.append(float(np.polyfit(np.log(times), np.log(mean), 1)[0]))

@@ -16,7 +16,7 @@ from asymptotics.score_smoothing import (
 )
 from asymptotics.tools import COLOURS, points, style
 
-from ..base import Drawing, name_kinds
+from ..base import Drawing, mean_and_error, name_kinds
 from .networks import PAPER, experiment, panels
 
 
@@ -45,7 +45,7 @@ def plane(quick: bool = False) -> Drawing:
             for ax, values, theory in ((axes[0], tangent, exact), (axes[1], normal, grid)):
                 # Dashed on top: in the normal direction both are the same.
                 ax.loglog(grid, theory, color=colour, label=label, linestyle="--" if kernel == "box" else "-")
-                mean, sem = values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(runs)
+                mean, sem = mean_and_error(values)
                 points(ax, times, mean, sem, color=colour)
                 at = np.exp(np.interp(np.log(times[::-1]), np.log(grid[::-1]), np.log(theory[::-1])))[::-1]
                 worst = max(worst, float(np.max(np.abs(mean / at - 1))))

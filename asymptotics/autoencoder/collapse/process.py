@@ -20,7 +20,7 @@ from ..model.problem import Problem
 from ..model.start.weights import overlaps
 from ..process.companion import with_companion
 from ..process.generating.generate import Generator
-from ..process.generating.sampler_steps import sampler_steps
+from ..process.generating.sampler_steps import generator_of
 from ..process.training.problem import SgdProblem
 from ..process.training.results import SgdState
 from ..process.training.setup import sgd_problem
@@ -134,16 +134,9 @@ class _Chain:
         """A trained network, and the one that generates: itself or an average of it."""
         self.networks.append(network)
         self.generating.append(generating)
-        self.generators.append(
-            Generator(
-                self.setup.denoiser,
-                generating.weights,
-                **sampler_steps(self.problem, generating.b),
-                directions=self.references,
-                parameters=generating.parameters,
-                dtype=self.setup.dtype,
-            )
-        )
+        trained, setup = (generating.weights, generating.b, generating.parameters), self.setup
+        generator = generator_of(self.problem, setup.denoiser, trained, self.references, dtype=setup.dtype)
+        self.generators.append(generator)
 
     def _original_trace(self) -> float:
         """Mean of ‖x‖²/d of the original target."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, array, integer
+from ...common.input.checks import InputError, integer
 from ...common.numerics.algebra.gram import INDEFINITE, indefinite, present, rank
 from ...common.numerics.laws.normals import philox_key
 from ...common.output.ensemble import Ensemble
@@ -258,9 +258,7 @@ def simulate(
     d = settings.dimension if dimension is None else integer("dimension", dimension, at_least=2)
     count = settings.runs if runs is None else integer("runs", runs, at_least=1)
     seed = settings.seed if seed is None else integer("seed", seed, at_least=0)
-    taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
-    if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
-        raise InputError(f"tau = {taus.tolist()}: must be in [0, training.tau] = [0, {problem.training.tau:g}]")
+    taus = problem.training.recorded(tau)
     setup = drawn_start(sgd_problem(problem, dimension=d), problem, initial)
     Chain(setup, 0)  # refuses impossible overlaps before any process starts
     check_start(problem)
@@ -276,7 +274,7 @@ def simulate(
     return Runs(
         main=main,
         low=main.take(slice(0), d // 4),
-        tau=np.array([setup.step_of(t) * 2 * setup.learning_rate / d for t in taus]),
+        tau=setup.nearest(taus),
         seed=seed,
         seconds=time.perf_counter() - start,
         experiment=tables,

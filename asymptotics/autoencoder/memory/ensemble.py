@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import InputError, array
+from ...common.input.checks import InputError
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import run_ensemble, spawn
 from ..model.data.target import EmpiricalMixture
@@ -74,9 +74,7 @@ def simulate(
     target = problem.target
     d = target.dimension if isinstance(target, EmpiricalMixture) else problem.simulation.dimension
     setup = sgd_problem(problem, dimension=d)
-    taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else np.sort(array("tau", tau, ndim=1))
-    if taus.min() < 0 or taus.max() > problem.training.tau * (1 + 1e-12):
-        raise InputError(f"tau = {taus.tolist()}: must be in [0, {problem.training.tau:g}]")
+    taus = np.sort(problem.training.recorded(tau))
     setup.begin(0)
     prepare_sgd(setup)
     prepare_generator(setup.denoiser)
@@ -94,8 +92,7 @@ def simulate(
         watched=True,
     )
     arrays: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in (*ALONG, *POINTS)}
-    unit = 2 * setup.learning_rate / d
-    recorded = np.array([setup.step_of(t) * unit for t in taus])
+    unit, recorded = 2 * setup.learning_rate / d, setup.nearest(taus)
     return FiniteRuns(
         dimension=d,
         samples=count,

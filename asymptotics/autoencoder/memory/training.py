@@ -12,8 +12,7 @@ from ...common.running.ensembles import Run
 from ..model.data.samples import load_samples
 from ..model.data.target import EmpiricalMixture
 from ..model.problem import Problem
-from ..process.generating.generate import Generator
-from ..process.generating.sampler_steps import sampler_steps
+from ..process.generating.sampler_steps import generator_of
 from ..process.training.problem import SgdProblem
 from ..process.training.sgd import DivergedError, Trainer, default_chunk
 from .losses import agreement, bulk, population_square, potential
@@ -149,10 +148,7 @@ def _generated(
     count = problem.simulation.samples
     points = []
     for network in networks:
-        W, b, kappa = network.now
-        generator = Generator(
-            network.setup.denoiser, W, **sampler_steps(problem, b), directions=references, parameters=kappa
-        )
+        generator = generator_of(problem, network.setup.denoiser, network.now, references)
         points.append(generator.sample(count, seed, keep_points=True))
     x = points[0].points
     # As many fresh points as training points: nearer to the former is memory, not density.

@@ -84,7 +84,7 @@ class Problem:
         """Functions of the time must be finite wherever they are asked for: in training and by the sampler."""
         training, sampling, s = self.training, self.sampling, self.interpolant
         taus = np.union1d(training.pieces(), np.linspace(0.0, training.tau, 257)) if training.moving else np.zeros(1)
-        averages = [training.time_average(s, float(tau)) for tau in taus]
+        averages = [self.time_average(float(tau)) for tau in taus]
         asked = {
             "the training time": np.concatenate([a.times for a in averages]),
             "the sampler's time": sampling.times(),
@@ -135,7 +135,11 @@ class Problem:
 
     def time_average(self, tau: float = 0.0) -> TimeAverage:
         """E_t at the training time τ: the times, with the weights of what is linear in the gradient and of its squares."""
-        return self.training.time_average(self.interpolant, tau)
+        return self._first_average if tau == 0.0 else self.training.time_average(self.interpolant, tau)
+
+    @cached_property
+    def _first_average(self) -> TimeAverage:
+        return self.training.time_average(self.interpolant, 0.0)
 
     def decay(self, tau: float = 0.0) -> float:
         """The weight decay λ at τ."""

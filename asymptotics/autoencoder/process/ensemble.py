@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ...common.input.checks import array
 from ...common.running.checkpoints import Checkpoint
 from ...common.running.ensembles import Run
 from ..equations.integration.integrate import check_start
 from ..model.problem import Problem
 from .companion import COMPANION, with_companion
-from .generating.generate import Generator
 from .generating.generate import prepare as prepare_generator
-from .generating.sampler_steps import sampler_steps
+from .generating.sampler_steps import generator_of
 from .training.problem import SgdProblem
 from .training.results import STACKED, Runs, measured
 from .training.setup import drawn_start, sgd_problem
@@ -47,11 +45,8 @@ def _one(
     K = setup.centroids.shape[1]
     fields |= {"generated": np.empty((0, K)), "norms": np.empty(0)}
     if samples:
-        weights, b, parameters = trained.network(setup.stack, problem.generating)
-        generator = Generator(
-            setup.denoiser, weights, **sampler_steps(problem, b), directions=trained.references, parameters=parameters
-        )  # fmt: skip
-        points = generator.sample(samples, sampling_seed)
+        network = trained.network(setup.stack, problem.generating)
+        points = generator_of(problem, setup.denoiser, network, trained.references).sample(samples, sampling_seed)
         fields |= {"generated": points.projections, "norms": points.squared_norms / setup.dimension}
     return fields
 
@@ -97,7 +92,7 @@ def simulate(
         If an argument is not allowed, or the dimension is too small for the initial overlaps.
     """
     start = time.perf_counter()
-    taus = np.linspace(0.0, problem.training.tau, 9) if tau is None else array("tau", tau, ndim=1)
+    taus = problem.training.recorded(tau)
     setup = drawn_start(sgd_problem(problem, data=data), problem, initial)
     companion = False if initial == "drawn" and companion is None else companion
     setup.begin(0)  # refuses impossible overlaps before any process starts
@@ -110,11 +105,10 @@ def simulate(
         _one, (problem, taus, problem.simulation.samples), problem, setup, (*names, "norms"), names,
         companion=companion, workers=workers, executor=executor, progress=progress, checkpoint=checkpoint,
     )  # fmt: skip
-    steps = 2 * setup.learning_rate / setup.dimension
     return Runs(
         main=main,
         low=low,
-        tau=np.array([setup.step_of(t) * steps for t in taus]),
+        tau=setup.nearest(taus),
         seed=problem.simulation.seed,
         seconds=time.perf_counter() - start,
         experiment=problem.to_tables(),

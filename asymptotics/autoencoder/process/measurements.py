@@ -17,8 +17,7 @@ from ..kernels.written.network import Forward
 from ..model.extensions import NAMES, refuse
 from ..model.problem import Problem
 from ..model.start.weights import starts
-from .generating.generate import Generator
-from .generating.sampler_steps import sampler_steps
+from .generating.sampler_steps import generator_of
 from .training.setup import sgd_problem
 from .training.sgd import Trainer
 
@@ -152,11 +151,8 @@ def generate(
     problem = network.problem
     if stop is not None:
         problem = replace(problem, sampling=problem.sampling.replace(stop=stop))
-    steps = sampler_steps(problem, network.b)
-    generator = Generator(
-        network.denoiser, network.weights, **steps, directions=network.references, parameters=network.parameters
-    )
-    return generator.sample(samples, seed, keep_points=keep)
+    trained = network.weights, network.b, network.parameters
+    return generator_of(problem, network.denoiser, trained, network.references).sample(samples, seed, keep_points=keep)
 
 
 def measure_score(

@@ -13,9 +13,8 @@ import numpy as np
 from ...common.input.checks import InputError, array, integer
 from ...common.running.ensembles import run_ensemble, spawn
 from ..model.problem import Problem
-from .generating.generate import Generator
 from .generating.generate import prepare as prepare_generator
-from .generating.sampler_steps import sampler_steps
+from .generating.sampler_steps import generator_of
 from .training.problem import SgdProblem
 from .training.setup import drawn_start, sgd_problem
 from .training.sgd import Trainer
@@ -31,10 +30,7 @@ def _one(
     found = []
     for tau in taus:
         trainer.advance(setup.step_of(float(tau)) - trainer.step)
-        weights, b, parameters = trainer.network(problem.generating)
-        generator = Generator(
-            setup.denoiser, weights, **sampler_steps(problem, b), directions=trainer.references, parameters=parameters
-        )  # fmt: skip
+        generator = generator_of(problem, setup.denoiser, trainer.network(problem.generating), trainer.references)
         found.append(generator.sample(samples, sampling_seed).projections)
     return np.stack(found)
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ...common.output.ensemble import PerRun
 from ...common.output.results import Result
 from ...common.running.checkpoints import Checkpoint
-from ...common.running.ensembles import run_ensemble, spawn
+from ...common.running.ensembles import columns_of_runs, spawn
 from ..equations.training_path.path import OrderParameters
 from ..model.problem import Problem
 from ..model.start.weights import starts
@@ -35,7 +36,7 @@ REDUCED = 20
 
 
 @dataclass(frozen=True, eq=False)
-class SpaceRuns(Result):
+class SpaceRuns(PerRun, Result):
     """Clones and U-turns of networks trained in R^d.
 
     Attributes
@@ -66,16 +67,10 @@ class SpaceRuns(Result):
         """Number of networks."""
         return len(self.clones)
 
-    def mean(self, name: str) -> np.ndarray:
-        """Mean over the networks."""
-        return np.asarray(getattr(self, name).mean(axis=0))
-
-    def sem(self, name: str) -> np.ndarray:
+    def sem(self, name: str, *of: bool, **named: bool) -> np.ndarray:
         """Standard error of the mean over networks (of one: of its pairs)."""
-        values = getattr(self, name)
-        if len(values) > 1:
-            return np.asarray(values.std(axis=0, ddof=1) / np.sqrt(len(values)))
-        return np.asarray(np.sqrt(values[0] * (1 - values[0]) / self.pairs))
+        share = self.mean(name)
+        return super().sem(name) if self.runs > 1 else np.sqrt(share * (1 - share) / self.pairs)
 
     def to_json(self) -> dict[str, Any]:
         out: dict[str, Any] = {"t": self.t, "tau": self.tau}
@@ -86,12 +81,7 @@ class SpaceRuns(Result):
 
     def to_dataframe(self) -> Any:
         """One row a time as a pandas DataFrame (needs pandas)."""
-        from ...common.output.results import dataframe
-
-        columns = {"t": self.t}
-        for name in ("clones", "uturns"):
-            columns |= {name: self.mean(name), f"{name}_sem": self.sem(name)}
-        return dataframe(columns, "t")
+        return self.with_errors(("clones", "uturns"), t=self.t)
 
     def summary(self) -> str:
         """Both curves with their standard errors."""
@@ -205,14 +195,13 @@ def simulate_clusters(
     each = -(-pairs // runs)
     sgd_problem(problem).begin(0)
     compiled_carry("float32")  # for the worker processes
-    found = run_ensemble(
+    shares = columns_of_runs(
         _member, spawn(seed, runs), problem, tau, times, each,
         workers=workers, progress=progress, checkpoint=checkpoint, description=f"clones, d = {problem.simulation.dimension}",
     )  # fmt: skip
-    stacked = {name: np.stack([run[name] for run in found]) for name in found[0]}
     return SpaceRuns(
         t=times,
-        **stacked,
+        **shares,
         pairs=each,
         dimension=problem.simulation.dimension,
         seed=seed,

@@ -39,6 +39,9 @@ def short(value: Any) -> str:
 
 def copied(value: Any) -> Any:
     """A copy of tables and lists, to any depth of tables."""
+    # (The usual kinds come first: whether anything is a mapping takes long to find out.)
+    if value is None or type(value) in (float, int, str, bool):
+        return value
     if isinstance(value, Mapping):
         return {k: copied(v) for k, v in value.items()}
     return list(value) if isinstance(value, list) else value

@@ -17,6 +17,8 @@ from .versions import versions
 
 def plain(value: Any) -> Any:
     """Any value as JSON values: arrays by their hash, what JSON cannot say by its text."""
+    if value is None or type(value) in (float, int, str, bool):
+        return to_builtin(value)
     if isinstance(value, np.ndarray):
         content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
         return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": content}

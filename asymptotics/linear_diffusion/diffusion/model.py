@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ...common.input.checks import InputError, array, number
+from ...common.numerics.algebra.gram import symmetric_root
 from .relaxation import relaxation
 from .sampler import generated_mean, generated_variance, reverse_variances, run_modes
 from .schedule import Schedule
@@ -237,11 +238,7 @@ class LinearModel:
 
         Tr A^½B^½/√(Tr A Tr B), the ratio of expectations over the noise, about the means.
         """
-        if other is None:
-            values, vectors = np.linalg.eigh(self.target_covariance)
-            root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-        else:
-            root = other.root
+        root = symmetric_root(self.target_covariance) if other is None else other.root
         return float((self.root * root).sum() / (np.linalg.norm(self.root) * np.linalg.norm(root)))
 
     def null_mass(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import asymptotics as asy
 from asymptotics.tools import COLOURS, points, style
 
-from ...base import Drawing, Figures
+from ...base import Drawing, Figures, mean_and_error
 
 PAPER = "setting of Cui, Pehlevan, Lu, arXiv 2501.03937 (two clusters, one unit); escape from saddles not in the paper"
 
@@ -120,7 +120,7 @@ def typical(quick: bool) -> Drawing:
         right.set_xlabel(r"$|\Theta|$")
         right.set_ylabel("share of runs below")
         right.legend()
-    mean, error = sizes.mean(axis=0), sizes.std(axis=0, ddof=1) / np.sqrt(count)
+    mean, error = mean_and_error(sizes)
     # The law is sampled too: by so many branches.
     score = (mean - sample.mean(axis=0))[1:] / np.hypot(error, sample.std(axis=0) / np.sqrt(draws))[1:]
     data: dict[str, Any] = {

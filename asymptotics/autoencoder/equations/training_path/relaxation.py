@@ -49,7 +49,7 @@ class SkipRelaxation:
         """h (…, basis) and G (…, basis, basis), for mean eigenvalues Λ (…,)."""
         source, kappa = self._derived.skip_rates(np.asarray(Lambda, dtype=np.float64)[..., None], *self._at)
         h = ((source - kappa * self._fixed) * self._weights) @ self._psi.T
-        G = np.einsum("...t,kt,lt->...kl", kappa * self._weights, self._psi, self._psi)
+        G = ((kappa * self._weights)[..., None, :] * self._psi) @ self._psi.T
         return h, G
 
     def __call__(self, tau: Any, Lambda: Any, start: Any = None) -> np.ndarray:
@@ -68,10 +68,9 @@ class SkipRelaxation:
             held = np.where(
                 values > 0, -np.expm1(-values * x) / np.where(values > 0, values, 1.0), np.minimum(x, 1e300)
             )
-        force = h - np.einsum("...kl,...l->...k", G, np.broadcast_to(b0, h.shape))
-        along = np.einsum("...kl,...k->...l", vectors, force)
-        along = np.where(values > 0, along, 0.0)
-        return np.asarray(b0 + np.einsum("...kl,...l->...k", vectors, held * along))
+        force = h[..., None] - G @ np.broadcast_to(b0, h.shape)[..., None]
+        along = np.where(values > 0, (np.swapaxes(vectors, -1, -2) @ force)[..., 0], 0.0)
+        return np.asarray(b0 + (vectors @ (held * along)[..., None])[..., 0])
 
     def kept(self, clock: Any, Lambda: Any) -> np.ndarray:
         """e^{−G clock}, what is left of a deviation of b, (…, basis, basis)."""

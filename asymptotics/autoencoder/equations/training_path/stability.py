@@ -198,7 +198,8 @@ def growing(knots: np.ndarray, states: np.ndarray, drift: Drift, tolerance: floa
     if tangent.size > WHOLE:
         tangent.rates(1.0 if schedule is None else float(schedule(end)), end)
         return krylov_rate(tangent, states[-1], tangent.drift(states[-1])) * end > 1.0
-    looked = np.unique(np.searchsorted(knots, end * np.linspace(0.0, 1.0, LOOKED)))
+    looked = np.searchsorted(knots, end * np.linspace(0.0, 1.0, LOOKED))
+    looked = looked[np.append(True, np.diff(looked) > 0)]
     taus = knots[looked]
     speeds = np.ones(len(taus)) if schedule is None else np.array([float(schedule(tau)) for tau in taus])
     J, _ = tangent.jacobians(taus, states[looked], speeds, noise=False)

@@ -218,6 +218,13 @@ class Training(Settings):
         found = self.moving_time, self.moving_decay, self.moving_weights, self.moving_probabilities
         return tuple(f for f in found if f is not None)
 
+    def recorded(self, tau: Any, count: int = 9) -> np.ndarray:
+        """Training times to record: those asked for, or so many equally spaced ones from 0 to the end."""
+        taus = np.linspace(0.0, self.tau, count) if tau is None else array("tau", tau, ndim=1)
+        if np.any(taus < 0) or np.any(taus > self.tau * (1 + 1e-12)):
+            fail("tau", taus, f"in [0, training.tau] = [0, {self.tau:g}]")
+        return taus
+
     def pieces(self) -> np.ndarray:
         """Ends of pieces of [0, τ] that no step of an integrator should cross."""
         schedule = self.rate_schedule()

@@ -8,9 +8,11 @@ import numpy as np
 
 from ....common.input import expressions
 from ....common.input.checks import InputError
+from ...kernels.written.network import Forward
 from ...model.problem import Problem
 from ...model.sampling import KEY, NAMES
 from ..training.setup import forward_of
+from .generate import Generator
 
 
 def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str, Any]:
@@ -51,6 +53,15 @@ def sampler_steps(problem: Problem, b: Any, *, fine: float = 2.5e-3) -> dict[str
         found["label"] = weights if sampling.label is None else sampling.label
         found["guidance"] = sampling.guidance_at(s, t)
     return found
+
+
+def generator_of(
+    problem: Problem, denoiser: Forward, trained: tuple[np.ndarray, Any, np.ndarray], directions: Any, **options: Any
+) -> Generator:
+    """What generates by the problem's sampler from a trained network: its kernels, and W, b and κ."""
+    weights, b, parameters = trained
+    steps = sampler_steps(problem, b)
+    return Generator(denoiser, weights, **steps, directions=directions, parameters=parameters, **options)
 
 
 def _drift(text: Any) -> Any:

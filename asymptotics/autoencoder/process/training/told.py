@@ -46,6 +46,10 @@ class Steps:
         """Nearest step to training time τ."""
         return round(tau * self.dimension / (2 * self.learning_rate))
 
+    def nearest(self, taus: np.ndarray) -> np.ndarray:
+        """The training times of the steps that are nearest to these."""
+        return np.array([self.step_of(t) for t in taus]) * (2 * self.learning_rate / self.dimension)
+
     def midpoints(self, first: int, count: int) -> np.ndarray:
         """τ in the middle of the steps first, first + 1, …."""
         return 2 * self.learning_rate * (first + 0.5 + np.arange(count)) / self.dimension

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ....common.input.checks import InputError, array, integer
+from ....common.input.checks import InputError, integer
 from ....common.output.plain import printed
 from ....common.output.results import Result, dataframe
 from ....common.running import progress as _progress
@@ -230,9 +230,7 @@ def typical(
         live(problem, WHAT, COVERED)
         raise InputError(f"training.schedule: {WHAT} need an expression in tau, not a table")
     problem = live(problem, WHAT, COVERED)
-    taus = np.linspace(0.0, problem.training.tau, TIMES) if tau is None else array("tau", tau, ndim=1)
-    if np.any(taus < 0) or np.any(taus > problem.training.tau * (1 + 1e-12)):
-        raise InputError(f"tau = {taus.tolist()}: must be in [0, training.tau] = [0, {problem.training.tau:g}]")
+    taus = problem.training.recorded(tau, TIMES)
     return of_path(
         solve(problem, progress=False), d, draws, seed, np.minimum(taus, problem.training.tau), initial, progress
     )

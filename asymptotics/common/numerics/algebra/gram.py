@@ -35,6 +35,12 @@ def indefinite(values: np.ndarray) -> bool:
     return bool(values[0] < -INDEFINITE * max(float(values[-1]), 1.0))
 
 
+def symmetric_root(matrix: np.ndarray) -> np.ndarray:
+    """The symmetric square root of one positive semi-definite matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
+
+
 def square_root(c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Symmetric square roots of a stack of covariances and their pseudo-inverses.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, ClassVar, Self, get_args, get_type_hints
 
 import numpy as np
@@ -106,20 +106,19 @@ class Block:
     def packed(cls, **arrays: np.ndarray | tuple[int, ...]) -> Self:
         """One of copies of arrays, or of new ones of the given shapes, that all stand in one piece of memory."""
         given = [arrays[name] for name in cls._numba_type_.arrays]
-        shapes = [each if isinstance(each, tuple) else each.shape for each in given]
-        sizes = [math.prod(shape) for shape in shapes]
-        memory = np.empty(sum(sizes))
-        at, first = 0, _address(memory)
-        words: list[int] = []
-        made: list[np.ndarray] = []
-        for one, kind, shape, size in zip(given, cls._numbers, shapes, sizes, strict=True):
-            words += (first + 8 * at, *shape)
-            made.append(np.ndarray(shape, kind, memory, 8 * at))
-            if not isinstance(one, tuple):
-                made[-1][...] = one
-            at += size
+        shapes = tuple([each if isinstance(each, tuple) else each.shape for each in given])
+        size, places, words, addresses = _plan(cls._numba_type_, shapes)
+        memory = np.empty(size)
+        made = [
+            np.ndarray(shape, kind, memory, at) for shape, kind, at in zip(shapes, cls._numbers, places, strict=True)
+        ]
+        for array, each in zip(made, given, strict=True):
+            if not isinstance(each, tuple):
+                array[...] = each
         new = cls(*made)
-        new.__dict__["_words"] = np.array(words, dtype=np.int64)
+        found = words.copy()
+        found[addresses] += _address(memory)
+        new.__dict__["_words"] = found
         return new
 
     @cached_property
@@ -154,6 +153,19 @@ class Block:
     def __reduce__(self) -> tuple[Any, ...]:
         # (Addresses are those of this process.)
         return type(self), tuple(getattr(self, name) for name in self._numba_type_.arrays)
+
+
+@lru_cache(maxsize=128)
+def _plan(kind: BlockType, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, tuple[int, ...], np.ndarray, np.ndarray]:
+    """Of arrays in one piece of memory: its numbers, where each begins in it (bytes), `Block._words` from there, and which of these
+    are addresses."""
+    at, places = 0, []
+    words: list[int] = []
+    for shape in shapes:
+        places.append(8 * at)
+        words += (8 * at, *shape)
+        at += math.prod(shape)
+    return at, tuple(places), np.array(words, dtype=np.int64), np.array(list(kind.places.values()))
 
 
 def _address(array: np.ndarray) -> int:

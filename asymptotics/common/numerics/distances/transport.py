@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...input.checks import ComputationError, array, fail
-
-
-def _square_root(matrix: np.ndarray) -> np.ndarray:
-    """Symmetric square root of a positive semi-definite matrix."""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+from ..algebra.gram import symmetric_root
 
 
 def bures_squared(first: Any, second: Any) -> float:
@@ -41,7 +36,7 @@ def bures_squared(first: Any, second: Any) -> float:
     if a.ndim == 1:
         return float(np.sum((np.sqrt(a) - np.sqrt(b)) ** 2))
     # tr (A^{1/2} B A^{1/2})^{1/2} is the nuclear norm of A^{1/2} B^{1/2}.
-    fidelity = np.linalg.svd(_square_root(a) @ _square_root(b), compute_uv=False).sum()
+    fidelity = np.linalg.svd(symmetric_root(a) @ symmetric_root(b), compute_uv=False).sum()
     return float(max(np.trace(a) + np.trace(b) - 2 * fidelity, 0.0))
 
 

@@ -56,8 +56,11 @@ def dual_radius(
             last = math.lgamma(order)
             x = (decades + 0.5 * d * d) / d
             for _ in range(30):
-                before, x = x, (decades + 0.5 * d * d + (order - 1.0) * math.log(max(x, 1.0)) - last) / d
-                if abs(x - before) < 1e-6 * x:
+                # Newton's method for d x = decades + d²/2 + (q − 1) ln x − ln (q − 1)!.
+                beyond = d * x - decades - 0.5 * d * d - (order - 1.0) * math.log(max(x, 1.0)) + last
+                slope = d - (order - 1.0) / x if x > 1.0 else d
+                before, x = x, x - beyond / max(slope, 0.1 * d)
+                if abs(x - before) < 1e-7 * x:
                     break
             k = max(k, x)
     return max(k, math.sqrt(2.0 * decades) + frequency * s)
@@ -96,6 +99,16 @@ def finest_level(dimension: int, cut: float, room: int) -> int:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _gaussians(origin: float, step: float, m: int) -> np.ndarray:
+    """e^{−x²/2} at the places origin + step × i, i = −m … m: a node's weight is a product of those of its coordinates."""
+    found = np.empty(2 * m + 1)
+    for i in range(-m, m + 1):
+        x = origin + step * i
+        found[i + m] = math.exp(-0.5 * x * x)
+    return found
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.ndarray) -> int:
     """Nodes z (:, n) inside the ball of radius ``cut`` and their weights, which sum to one; their number, −1 where there is no room.
 
@@ -128,20 +141,22 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
     elif n == 2:
         a, b = basis, basis * math.sqrt(3.0) / 2.0
         right, up = (a / 6.0, 2.0 * b / 3.0) if shifted else (0.0, 0.0)
-        m = int(cut / b) + 1
+        # (b < a: there are fewer places in a row than rows.)
+        m = int(cut / b) + 2
+        even, odd = _gaussians(right, a, m), _gaussians(right + 0.5 * a, a, m)
         for j in range(-m, m + 1):
             y = up + b * j
             if y * y > square:
                 continue
             half = math.sqrt(square - y * y)
-            origin = right + 0.5 * a * (j & 1)
+            origin, along, across = right + 0.5 * a * (j & 1), odd if j & 1 else even, math.exp(-0.5 * y * y)
             for i in range(math.ceil((-half - origin) / a), math.floor((half - origin) / a) + 1):
                 if count == room:
                     return -1
                 x = origin + a * i
                 # Two fields that change places mirror the lattice: the symmetries of a training are its nodes' own.
                 z[count, 0], z[count, 1] = (y + x) * _DIAGONAL, (y - x) * _DIAGONAL
-                w[count] = math.exp(-0.5 * (x * x + y * y))
+                w[count] = across * along[i + m]
                 total += w[count]
                 count += 1
     elif n == 3:
@@ -149,6 +164,7 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
         a = basis
         s0, s1, s2 = (5.0 * a / 12.0, -a / 12.0, 0.25 * a) if shifted else (0.0, 0.0, 0.0)
         m = int(2.0 * cut / a) + 2
+        g0, g1, g2 = _gaussians(s0, 0.5 * a, m), _gaussians(s1, 0.5 * a, m), _gaussians(s2, 0.5 * a, m)
         for i in range(-m, m + 1):
             x = s0 + 0.5 * a * i
             if x * x > square:
@@ -165,7 +181,7 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
                     if count == room:
                         return -1
                     z[count, 0], z[count, 1], z[count, 2] = x, y, v
-                    w[count] = math.exp(-0.5 * r)
+                    w[count] = g0[i + m] * g1[j + m] * g2[k + m]
                     total += w[count]
                     count += 1
     else:
@@ -173,6 +189,7 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
         a = basis
         s0, s1, s2 = (-a / 3.0, 2.0 * a / 3.0, a / 3.0) if shifted else (0.0, 0.0, 0.0)
         m = int(cut / a) + 2
+        g0, g1, g2 = _gaussians(s0, a, m), _gaussians(s1, a, m), _gaussians(s2, a, m)
         for i in range(-m, m + 1):
             x = s0 + a * i
             if x * x > square:
@@ -194,7 +211,7 @@ def fill_lattice(level: int, cut: float, shifted: bool, z: np.ndarray, w: np.nda
                         if count == room:
                             return -1
                         z[count, 0], z[count, 1], z[count, 2], z[count, 3] = x, y, v, u
-                        w[count] = math.exp(-0.5 * r)
+                        w[count] = g0[i + m] * g0[j + m] * g1[k + m] * g2[e + m]
                         total += w[count]
                         count += 1
     for k in range(count):
