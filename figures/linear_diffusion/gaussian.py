@@ -148,7 +148,7 @@ def early_stopping(quick: bool) -> Drawing:
                 pair = measured_by(settings, runs, tau)
                 pairs.append(pair)
                 for ax, name in zip(axes, ("flow_test_loss", "flow_train_loss"), strict=True):
-                    mean, sem = (np.array(q[name], dtype=float) / dimension for q in (pair[1].mean, pair[1].sem))
+                    mean, sem = (q(name) / dimension for q in (pair[1].mean, pair[1].sem))
                     points(ax, tau, mean, sem, color=COLOURS[k], linestyle="none")
             data["tau"] = times
         axes[0].set_yscale("log")

@@ -256,7 +256,7 @@ def test_answer_does_not_depend_on_workers():
     np.testing.assert_array_equal(a.distance, b.distance)
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_noisy_sampler_states_a_larger_error():
     keys = {"generations__nodes": 256, "generations__replicas": 2}
     quiet = generations(experiment(**keys).problem, progress=False)

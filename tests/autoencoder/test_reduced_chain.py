@@ -75,8 +75,8 @@ CASES = {
 }  # fmt: skip
 
 
-#: Of these the quick ones have shared and random times, biases, frozen vectors and rates (batches: `test_fluctuations`).
-SLOW = ("small atoms", "an atom without a rest", "batch of three")
+#: Of these the quick ones have shared and random times, biases, frozen vectors and rates.
+SLOW = ("small atoms", "an atom without a rest")
 
 
 @pytest.mark.parametrize("case", [pytest.param(c, marks=[pytest.mark.slow] * (c in SLOW)) for c in CASES])

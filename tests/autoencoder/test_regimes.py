@@ -127,7 +127,7 @@ def test_bimodality_against_the_transported_density():
     assert curvature(t_B - 0.004) < 0 < curvature(t_B + 0.004)
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_bimodality_with_noise():
     """Two independent units: the faster one alone, by the equation on a line."""
     both = {"epsilon": "0.8", "scheme": "continuous"}

@@ -15,8 +15,10 @@ from figures.linear_diffusion.gaussian import FIGURES
 PURE_THEORY = ("linear-spectra",)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.ci if n == "linear-early-stopping" else pytest.mark.slow) for n in FIGURES],
+)
 def test_every_figure_draws(name):
     drawing = FIGURES[name](True)
     axes = drawing.figure.axes

@@ -51,7 +51,7 @@ def test_finite_size_term_is_seen():
     assert hit < 4 < 5 < miss
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_reverse_divergence_median_not_mean():
     """Near n* the mean of KL(O‖G) runs away from the median, as a heavy tail makes it; the median grows finite with n."""
     problem = _problem(dimension=30, samples=75, runs=300)

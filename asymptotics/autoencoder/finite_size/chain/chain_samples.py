@@ -8,7 +8,7 @@ Bartlett's decomposition. Nothing here depends on the weights: all is made for a
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numba import float64, int64, types
@@ -20,6 +20,8 @@ from ....common.numerics.laws.normals import LANES, TILE64, normal_tile64, unifo
 NORMALS, CLUSTER, TIME, ACCEPT, RETRY, LABEL = range(16, 22)
 #: Steps whose normals are drawn together: one tile for every number that a step needs.
 BLOCK = TILE64
+#: Words of the generator, uniform numbers, spreads and clusters: room for one block.
+Scratch: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 class Frame(NamedTuple):
@@ -45,7 +47,7 @@ FRAME = types.NamedTuple((_integers, _integers, _integers, float64[:, :, ::1], f
 
 
 @njit(cache=True, error_model="numpy")
-def chi_square(degrees: Any, x: Any, key0: Any, key1: Any, step: Any, index: Any) -> Any:
+def chi_square(degrees: int, x: float, key0: int, key1: int, step: int, index: int) -> float:
     """A χ² variate of ``degrees`` ≥ 0 degrees of freedom: Marsaglia and Tsang's exact rejection, from the normal x.
 
     G. Marsaglia, W. W. Tsang, *A simple method for generating gamma variables*, ACM Trans. Math. Softw. 26 (2000) 363:
@@ -58,14 +60,14 @@ def chi_square(degrees: Any, x: Any, key0: Any, key1: Any, step: Any, index: Any
 
 
 @njit(cache=True, error_model="numpy")
-def gamma_shape(degrees: Any) -> Any:
+def gamma_shape(degrees: int) -> tuple[float, float]:
     """k′ and 1/√(9k′) of a χ² variate of ``degrees`` ≥ 2 degrees of freedom."""
     shape = 0.5 * degrees - 1.0 / 3.0
     return shape, 1.0 / math.sqrt(9.0 * shape)
 
 
 @njit(cache=True, error_model="numpy")
-def accepted(shape: Any, scale: Any, x: Any, u: Any, key0: Any, key1: Any, step: Any, index: Any) -> Any:
+def accepted(shape: float, scale: float, x: float, u: float, key0: int, key1: int, step: int, index: int) -> float:
     """The variate from a first attempt x and its uniform number u, and fresh ones where that is rejected."""
     attempt = 0
     while True:
@@ -93,7 +95,7 @@ def numbers(columns: int, m: int) -> int:
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
-def _radii(degrees: Any, row: Any, key0: Any, key1: Any, first: Any, index: Any, u: Any) -> None:
+def _radii(degrees: int, row: np.ndarray, key0: int, key1: int, first: int, index: int, u: np.ndarray) -> None:
     """√χ² variates in the place of the normals of a row, for the steps first, first + 1, …."""
     if degrees < 2:
         for lane in range(BLOCK):
@@ -116,18 +118,9 @@ def _radii(degrees: Any, row: Any, key0: Any, key1: Any, first: Any, index: Any,
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def draw_block(
-    key0: Any,
-    key1: Any,
-    block: Any,
-    at: Any,
-    picks: Any,
-    batch: Any,
-    columns: Any,
-    frame: Any,
-    work: Any,
-    z: Any,
-    s: Any,
-) -> None:
+    key0: int, key1: int, block: int, at: int, picks: np.ndarray, batch: int, columns: int, frame: Frame, work: Scratch,
+    z: np.ndarray, s: np.ndarray,
+) -> None:  # fmt: skip
     """All that the steps of a block draw: ``z`` (numbers, BLOCK), for each atom the coordinates of x₀, x₁ of the first sample,
     of the second, … and the rows of their triangle; ``s`` (3 batch, BLOCK), x₀·x₀, x₀·x₁, x₁·x₁ of each sample.
 
@@ -144,12 +137,12 @@ def draw_block(
     for k in range(frame.rest.shape[0]):
         atom = z[k * numbers(columns, m) : (k + 1) * numbers(columns, m)]
         for j in range(m):
-            second, place = j % 2 == 1, m * columns + j * (j + 1) // 2
+            of_target, place = j % 2 == 1, m * columns + j * (j + 1) // 2
             _radii(frame.rest[k] - j, atom[place + j], key0, key1, block * BLOCK, k * m + j, u)
             for lane in range(BLOCK):
                 n = (at + lane) * batch + j // 2
                 cluster[lane] = picks[n] if (n >= 0) & (n < count) else 0
-                spread[lane] = frame.spreads[cluster[lane], k] if second else 1.0
+                spread[lane] = frame.spreads[cluster[lane], k] if of_target else 1.0
             for i in range(columns + j + 1):
                 row = atom[j * columns + i] if i < columns else atom[place + i - columns]
                 inside = i < frame.ranks[k] or span <= i < span + frame.widths[k]
@@ -157,7 +150,7 @@ def draw_block(
                 if not (inside if i < columns else i - columns <= min(j, frame.rest[k] - 1)):
                     for lane in range(BLOCK):
                         row[lane] = 0.0
-                elif second:
+                elif of_target:
                     for lane in range(BLOCK):
                         row[lane] *= spread[lane]
                     if i < frame.ranks[k]:
@@ -180,7 +173,7 @@ def draw_block(
 
 
 @njit(cache=True, error_model="numpy")
-def room_of_block(needed: int, batch: int) -> Any:
+def room_of_block(needed: int, batch: int) -> tuple[Scratch, np.ndarray, np.ndarray]:
     """(Work, z and s) of `draw_block`."""
     work = np.empty((4, LANES), np.uint32), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK, np.int64)
     return work, np.empty((needed, BLOCK)), np.empty((3 * batch, BLOCK))

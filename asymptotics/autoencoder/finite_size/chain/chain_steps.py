@@ -19,15 +19,28 @@ from numba import float64, int64, types, uint32
 from ....common.numerics.code import codegen, pointers
 from ....common.numerics.code.compiled import Kinds, njit
 from ....common.numerics.code.specialised import specialised
-from ...process.training.gradient import MAP, SAMPLES, SLOPES, TOLD, Work, averaged, begin, move_scalars
-from .chain_samples import BLOCK, FRAME, draw_block, numbers, room_of_block
+from ...process.training.gradient import (
+    MAP,
+    SAMPLES,
+    SLOPES,
+    TOLD,
+    Map,
+    Samples,
+    Slopes,
+    Told,
+    Work,
+    averaged,
+    begin,
+    move_scalars,
+)
+from .chain_samples import BLOCK, FRAME, Frame, draw_block, numbers, room_of_block
 
 #: A pivot below this share of its diagonal entry is rounding: the direction is empty.
 EMPTY = 1e-14
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
-def triangle(G: Any, L: Any) -> None:
+def triangle(G: np.ndarray, L: np.ndarray) -> None:
     """Lower triangle L with L Lᵀ = G (positive semi-definite); G is used up.
 
     By elimination, so that the roots are taken beside it and not one after the other.
@@ -53,7 +66,10 @@ def triangle(G: Any, L: Any) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _mapped(decoders: Any, moved: Any, n: Any, gains: Any, D: Any, coefficients: Any, mix: Any, reach: Any) -> None:
+def _mapped(
+    decoders: np.ndarray, moved: Map, n: int, gains: np.ndarray, D: np.ndarray, coefficients: np.ndarray,
+    mix: np.ndarray, reach: np.ndarray,
+) -> None:  # fmt: skip
     """What step n makes of the stacked vectors and of the samples: (1 + L + R D) W and R × coefficients."""
     m, rows = reach.shape
     for r in range(rows):
@@ -79,8 +95,8 @@ def room(*shape: int) -> np.ndarray:
 
 
 def advance(
-    slopes: Any, told: Any, samples: Any, moved: Any, frame: Any, state: Any, scalars: Any, d: Any, key0: Any, key1: Any,
-    start: Any, batch: Any,
+    slopes: Slopes, told: Told, samples: Samples, moved: Map, frame: Frame, state: np.ndarray, scalars: np.ndarray,
+    d: float, key0: int, key1: int, start: int, batch: int,
 ) -> None:  # fmt: skip
     """SGD steps start, start + 1, … (as many as ``told.factors``), in place.
 
@@ -121,7 +137,7 @@ def advance(
         for a in range(rows):
             for i in range(columns):
                 W[k, a, i] = state[k, a, i]
-    block = np.int64(-1)
+    block = -1
     for n in range(told.factors.shape[0]):
         lane = (start + n) % BLOCK
         if (start + n) // BLOCK != block:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ....common.numerics.code.compiled import njit
@@ -15,7 +13,7 @@ PIECE = 32
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def weighted(table: Any, weights: Any, out: Any) -> None:
+def weighted(table: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     """out = tableᵀ weights, (columns, polynomials), for nodes along the first axis of both."""
     sums = np.zeros((weights.shape[1], table.shape[1]))
     for n in range(table.shape[0]):
@@ -28,7 +26,10 @@ def weighted(table: Any, weights: Any, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def products(w: Any, g: Any, gs: Any, f: Any, fs: Any, P: Any, K: Any, Ks: Any, out: Any) -> None:
+def products(
+    w: np.ndarray, g: np.ndarray, gs: np.ndarray, f: np.ndarray, fs: np.ndarray, P: np.ndarray, K: np.ndarray,
+    Ks: np.ndarray, out: np.ndarray,
+) -> None:  # fmt: skip
     """out = E[V Vᵀ] of the monomials V = (1, g_i, g_i f_l, g_i g_j within a channel, P̂, K), (monomials, monomials).
 
     At a node g_i = g + gs·ε, f_l = f + fs·ε, K = K + Ks·ε with ε ~ N(0, 1)^m. A monomial is expanded in Hermite polynomials
@@ -100,7 +101,10 @@ def products(w: Any, g: Any, gs: Any, f: Any, fs: Any, P: Any, K: Any, Ks: Any, 
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def _pair(m: Any, first: Any, size: Any, root: Any, x: Any, xs: Any, i: Any, y: Any, ys: Any, j: Any, row: Any) -> None:
+def _pair(
+    m: int, first: int, size: int, root: np.ndarray, x: np.ndarray, xs: np.ndarray, i: int, y: np.ndarray,
+    ys: np.ndarray, j: int, row: np.ndarray,
+) -> None:  # fmt: skip
     """Hermite coefficients of (x_i + xs_i·ε)(y_j + ys_j·ε) at nodes first, …: one part after the other."""
     for n in range(size):
         row[n] = root[n] * x[i, first + n] * y[j, first + n]
@@ -121,7 +125,10 @@ def _pair(m: Any, first: Any, size: Any, root: Any, x: Any, xs: Any, i: Any, y: 
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def square_moments(g: Any, h: Any, hR: Any, gv: Any, hv: Any, weights: Any, F: Any, Fe: Any, Fee: Any, Fv: Any) -> None:
+def square_moments(
+    g: np.ndarray, h: np.ndarray, hR: np.ndarray, gv: np.ndarray, hv: np.ndarray, weights: np.ndarray, F: np.ndarray,
+    Fe: np.ndarray, Fee: np.ndarray, Fv: np.ndarray,
+) -> None:  # fmt: skip
     """Moments of g_i g_j (i ≤ j in one channel) with the rows of ``weights``, of its slopes, curvature and derivatives.
 
     From g (2p, N), h and hR (2p L, N), gv (2p V, N), hv (2p V L, N); all of ``F`` (pairs, polynomials), ``Fe`` (pairs, L,
@@ -163,7 +170,7 @@ def square_moments(g: Any, h: Any, hR: Any, gv: Any, hv: Any, weights: Any, F: A
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def _sums(weights: Any, value: Any, out: Any) -> None:
+def _sums(weights: np.ndarray, value: np.ndarray, out: np.ndarray) -> None:
     """out = weights @ value."""
     for k in range(weights.shape[0]):
         w, total = weights[k], 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import float64, types
@@ -63,7 +63,7 @@ _products, _squares = function_at(PRODUCTS), function_at(SQUARES)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _columns(table: Any, places: Any) -> Any:
+def _columns(table: np.ndarray, places: np.ndarray) -> np.ndarray:
     """table[n, places[k]] as (k, n)."""
     out = np.empty((places.shape[0], table.shape[0]))
     for k in range(places.shape[0]):
@@ -73,7 +73,7 @@ def _columns(table: Any, places: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _transposed(x: Any) -> Any:
+def _transposed(x: np.ndarray) -> np.ndarray:
     out = np.empty((x.shape[1], x.shape[0]))
     for n in range(x.shape[0]):
         for k in range(x.shape[1]):
@@ -82,7 +82,7 @@ def _transposed(x: Any) -> Any:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _through(h: Any, root: Any) -> Any:
+def _through(h: np.ndarray, root: np.ndarray) -> np.ndarray:
     """Σ_a h[(i, a)] root[a, c], ((i, c), N)."""
     out, L = np.zeros(h.shape), root.shape[0]
     for row in range(h.shape[0]):
@@ -95,8 +95,9 @@ def _through(h: Any, root: Any) -> Any:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sample(
-    sums: Any, table: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, i: Any, out: Any
-) -> None:
+    sums: np.ndarray, table: np.ndarray, z: np.ndarray, w: np.ndarray, polynomials: np.ndarray, columns: Tables,
+    law: tuple[np.ndarray, ...], open_root: np.ndarray, i: int, out: Squares,
+) -> None:  # fmt: skip
     """`square_moments` and `products`, by their addresses ``sums``, of a table at the nodes z, for condition i; ``polynomials`` (…, N)."""
     mean, root, emean, eroot, residual = law[0], law[1], law[3], law[4], law[6][i]
     (N, n), L = z.shape, emean.shape[1]
@@ -126,8 +127,9 @@ def sums() -> np.ndarray:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def of_single_times(
-    function: Any, sums: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, Q: Any, told: Any, skip: Any,
-    labels: Any, kappa: Any, wanted: Any, means: Any, out: Any,
+    function: int, sums: np.ndarray, z: np.ndarray, w: np.ndarray, polynomials: np.ndarray, columns: Tables,
+    law: tuple[np.ndarray, ...], open_root: np.ndarray, Q: np.ndarray, told: np.ndarray, skip: np.ndarray,
+    labels: np.ndarray, kappa: np.ndarray, wanted: bool, means: np.ndarray, out: Squares,
 ) -> None:  # fmt: skip
     """Moments of all tabulated functions with Hermite polynomials, and of one sample, under every condition (first axes).
 
@@ -160,8 +162,10 @@ def of_single_times(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def of_shared_samples(
-    function: Any, sums: Any, z: Any, w: Any, polynomials: Any, columns: Any, law: Any, open_root: Any, fields: Any, Q: Any, told: Any,
-    first: Any, psi: Any, skip: Any, labels: Any, kappa: Any, width: Any, out: Any,
+    function: int, sums: np.ndarray, z: np.ndarray, w: np.ndarray, polynomials: np.ndarray, columns: Tables,
+    law: tuple[np.ndarray, ...], open_root: np.ndarray, fields: tuple[np.ndarray, ...], Q: np.ndarray, told: np.ndarray,
+    first: np.ndarray, psi: np.ndarray, skip: np.ndarray, labels: np.ndarray, kappa: np.ndarray, width: int,
+    out: Squares,
 ) -> None:  # fmt: skip
     """The same of one sample that serves all times; arguments as those of `of_single_times`, and
 

@@ -8,23 +8,26 @@ A guided network of labels has (1 + ω) φ_j(·; label) − ω φ_j(·; dropped)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ....common.numerics.code.compiled import Kinds, njit, real_type
+from ....common.numerics.code.compiled import Kinds, Signature, njit, real_type
 from ....common.numerics.laws.normals import LANES, TILE32, normal_block
 from ..training.arithmetic import BLOCK, add, combined, dot, scaled
 
 #: Stream of X_0; that of the noise of time step k is this + 1 + k (see `asymptotics.common.numerics.laws.normals`).
 GENERATED = 64
+#: φ_j: of fields, parameters and what is known of the time, into values.
+Phi: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _through(
-    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, clock: Any, guidance: Any, label: Any, label_count: Any,
-    key0: Any, key1: Any, stream: Any, number: Any, words: Any, z: Any, x: Any, Z: Any,
+    phi: Phi, decoders: np.ndarray, W: np.ndarray, kappa: np.ndarray, scheme: np.ndarray, clock: np.ndarray,
+    guidance: np.ndarray, label: int, label_count: int, key0: int, key1: int, stream: int, number: int,
+    words: np.ndarray, z: np.ndarray, x: np.ndarray, Z: np.ndarray,
 ) -> None:  # fmt: skip
     """Point ``number`` at x (d,) with local fields Z (p,) carried through the scheme, in place; arguments as `_sample`.
 
@@ -67,8 +70,9 @@ def _through(
 
 
 def _sample(
-    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, clock: Any, guidance: Any, labels: Any, label_count: Any,
-    directions: Any, key0: Any, key1: Any, first: Any, points: Any, projections: Any, fields: Any, norms: Any,
+    phi: Phi, decoders: np.ndarray, W: np.ndarray, kappa: np.ndarray, scheme: np.ndarray, clock: np.ndarray,
+    guidance: np.ndarray, labels: np.ndarray, label_count: int, directions: np.ndarray, key0: int, key1: int,
+    first: int, points: np.ndarray, projections: np.ndarray, fields: np.ndarray, norms: np.ndarray,
 ) -> None:  # fmt: skip
     """Points number first, first + 1, … from X_0 ~ N(0, I) to the end of the scheme.
 
@@ -122,8 +126,8 @@ def _sample(
 
 
 def _carry(
-    phi: Any, decoders: Any, W: Any, kappa: Any, scheme: Any, clock: Any, guidance: Any, labels: Any, label_count: Any,
-    key0: Any, key1: Any, stream: Any, points: Any,
+    phi: Phi, decoders: np.ndarray, W: np.ndarray, kappa: np.ndarray, scheme: np.ndarray, clock: np.ndarray,
+    guidance: np.ndarray, labels: np.ndarray, label_count: int, key0: int, key1: int, stream: int, points: np.ndarray,
 ) -> None:  # fmt: skip
     """Given points (n, d) carried through the scheme, in place; arguments as `_sample`."""
     p, d = W.shape
@@ -146,7 +150,7 @@ _vector, _matrix = float64[::1], float64[:, ::1]
 _phi = types.FunctionType(types.void(_vector, _vector, _vector, _vector))
 
 
-def _types(dtype: str, last: Callable[[Any], tuple[Any, ...]]) -> Any:
+def _types(dtype: str, last: Callable[[types.Array], tuple[types.Type, ...]]) -> Signature:
     """The signature for one precision; ``last`` are the types after the labels'."""
     rows = real_type(dtype)[:, ::1]
     return types.void(_phi, int64[::1], rows, _vector, _matrix, _matrix, _vector, int64[::1], int64, *last(rows))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ....common.numerics.code.compiled import njit
@@ -19,7 +17,7 @@ _SUMS = {"contract", "reassoc", "nsz"}
 
 
 @njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def dots(w: Any, x: Any, y: Any) -> Any:
+def dots(w: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.float64, np.float64]:
     """w·x and w·y over a block: summed in the vectors' own precision, returned in double."""
     s, t = w.dtype.type(0), w.dtype.type(0)
     for i in range(w.shape[0]):
@@ -29,7 +27,7 @@ def dots(w: Any, x: Any, y: Any) -> Any:
 
 
 @njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def dot(x: Any, y: Any) -> Any:
+def dot(x: np.ndarray, y: np.ndarray) -> np.float64:
     s = x.dtype.type(0)
     for i in range(x.shape[0]):
         s += x[i] * y[i]
@@ -37,7 +35,7 @@ def dot(x: Any, y: Any) -> Any:
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def scaled(out: Any, a: Any, x: Any) -> None:
+def scaled(out: np.ndarray, a: float, x: np.ndarray) -> None:
     """out = a x."""
     s = out.dtype.type(a)
     for i in range(out.shape[0]):
@@ -45,7 +43,7 @@ def scaled(out: Any, a: Any, x: Any) -> None:
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def combined(out: Any, a: Any, x: Any, b: Any, y: Any) -> None:
+def combined(out: np.ndarray, a: float, x: np.ndarray, b: float, y: np.ndarray) -> None:
     """out = a x + b y."""
     s, t = out.dtype.type(a), out.dtype.type(b)
     for i in range(out.shape[0]):
@@ -53,7 +51,7 @@ def combined(out: Any, a: Any, x: Any, b: Any, y: Any) -> None:
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def add(out: Any, a: Any, x: Any) -> None:
+def add(out: np.ndarray, a: float, x: np.ndarray) -> None:
     """out += a x."""
     s = out.dtype.type(a)
     for i in range(out.shape[0]):
@@ -61,7 +59,7 @@ def add(out: Any, a: Any, x: Any) -> None:
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def product(out: Any, x: Any, z: Any) -> None:
+def product(out: np.ndarray, x: np.ndarray, z: np.ndarray) -> None:
     """out = x z, component by component."""
     for i in range(out.shape[0]):
         out[i] = x[i] * z[i]

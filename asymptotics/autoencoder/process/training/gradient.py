@@ -12,7 +12,8 @@ so that a step is a linear combination of x₀, x₁ and the decoder vectors for
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numba import float64, int64, types
@@ -115,6 +116,8 @@ class Work(NamedTuple):
 
 
 _vector, _matrix, _pairs, _integers = float64[::1], float64[:, ::1], int64[:, ::1], int64[::1]
+#: φ_j with their slopes: of fields, parameters and what is known of the time, into values and both slopes.
+Slopes: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
 #: Types of φ_j with their slopes (`Forward.module.slopes`), and of the tuples above.
 SLOPES = types.FunctionType(types.void(_vector, _vector, _vector, _vector, _matrix, _matrix))
 TOLD = types.NamedTuple((_integers, float64[:, :, ::1], _vector, _vector, _vector, _vector), Told)
@@ -123,7 +126,7 @@ MAP = types.NamedTuple((_pairs, _matrix, _pairs, _matrix, _vector, _pairs, _matr
 
 
 @njit(cache=True, error_model="numpy")
-def room_for(p: int, terms: int, skips: int, parameters: int, labels: int, rows: int) -> Any:
+def room_for(p: int, terms: int, skips: int, parameters: int, labels: int, rows: int) -> Work:
     """A `Work`."""
     return Work(
         np.empty(p), np.empty(5 + labels), np.empty(terms), np.empty((terms, p)), np.empty((terms, parameters)), np.empty(p),
@@ -133,7 +136,7 @@ def room_for(p: int, terms: int, skips: int, parameters: int, labels: int, rows:
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
-def begin(scalars: Any, work: Any) -> None:
+def begin(scalars: np.ndarray, work: Work) -> None:
     """A step begins: the network's scalars, and no gradient so far."""
     skips = work.b.shape[0]
     for m in range(skips):
@@ -149,8 +152,9 @@ def begin(scalars: Any, work: Any) -> None:
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
 def averaged(
-    slopes: Any, decoders: Any, told: Any, frame: Any, times: Any, chosen: Any, label: Any, batch: Any, lambda0: Any,
-    lambda1: Any, Q: Any, s00: Any, s01: Any, s11: Any, work: Any, a0: Any, a1: Any,
+    slopes: Slopes, decoders: np.ndarray, told: Told, frame: int, times: int, chosen: int, label: int, batch: int,
+    lambda0: np.ndarray, lambda1: np.ndarray, Q: np.ndarray, s00: float, s01: float, s11: float, work: Work,
+    a0: np.ndarray, a1: np.ndarray,
 ) -> None:  # fmt: skip
     """The average of one sample's gradient over the times, from its fields λ₀, λ₁ and the Gram matrices Q and s.
 
@@ -204,7 +208,7 @@ def averaged(
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True)
-def move_scalars(told: Any, k: Any, d: Any, moved: Any, work: Any, scalars: Any) -> None:
+def move_scalars(told: Told, k: int, d: float, moved: Map, work: Work, scalars: np.ndarray) -> None:
     """What step k does to b and κ, and to the rows that no network uses, at the gradients of a `Work`."""
     skips, parameters, change = work.b.shape[0], work.kappa.shape[0], work.change
     p, factor = told.rates.shape[0] - 2, told.factors[k]

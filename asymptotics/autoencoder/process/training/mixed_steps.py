@@ -11,18 +11,16 @@ inner products in closed form; every `EXACT` steps it is taken of the vectors ag
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ....common.numerics.code.compiled import Kinds, njit, real_type
+from ....common.numerics.code.compiled import Kinds, Signature, njit, real_type
 from ....common.numerics.laws.normals import LANES, TILE32, normal_block
 from ...model.streams import BASE, TARGET
 from .arithmetic import BLOCK, add, dot, product, scaled
-from .gradient import MAP, SAMPLES, SLOPES, TOLD, averaged, begin, move_scalars, room_for
+from .gradient import MAP, SAMPLES, SLOPES, TOLD, Map, Samples, Slopes, Told, averaged, begin, move_scalars, room_for
 from .mixing import far, fold, sandwiched, solved
-from .steps import target_type
+from .steps import Target, target_type
 
 #: Steps from one Gram matrix of the vectors themselves to the next (by number, so that no chunk changes it).
 EXACT = 32
@@ -31,7 +29,9 @@ _SUMS = {"contract", "reassoc", "nsz"}
 
 
 @njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def _one(v: Any, a0: Any, a1: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
+def _one(
+    v: np.ndarray, a0: float, a1: float, x0: np.ndarray, x1: np.ndarray, y0: np.ndarray, y1: np.ndarray
+) -> tuple[np.float64, np.float64]:
     """v += a0 x₀ + a1 x₁, then v·y₀ and v·y₁ (summed in the vectors' own precision)."""
     s, t = v.dtype.type(0), v.dtype.type(0)
     for i in range(v.shape[0]):
@@ -43,7 +43,10 @@ def _one(v: Any, a0: Any, a1: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
 
 
 @njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def _two(v: Any, w: Any, a0: Any, a1: Any, b0: Any, b1: Any, x0: Any, x1: Any, y0: Any, y1: Any) -> Any:
+def _two(
+    v: np.ndarray, w: np.ndarray, a0: float, a1: float, b0: float, b1: float, x0: np.ndarray, x1: np.ndarray,
+    y0: np.ndarray, y1: np.ndarray,
+) -> tuple[np.float64, np.float64, np.float64, np.float64]:  # fmt: skip
     """`_one` of two rows, so that x and y are read once."""
     s, t, q, r = v.dtype.type(0), v.dtype.type(0), v.dtype.type(0), v.dtype.type(0)
     for i in range(v.shape[0]):
@@ -60,7 +63,7 @@ def _two(v: Any, w: Any, a0: Any, a1: Any, b0: Any, b1: Any, x0: Any, x1: Any, y
 
 
 @njit(cache=True, fastmath=_SUMS, error_model="numpy")
-def _kept(y0: Any, y1: Any, x0: Any, x1: Any) -> Any:
+def _kept(y0: np.ndarray, y1: np.ndarray, x0: np.ndarray, x1: np.ndarray) -> tuple[np.float64, np.float64, np.float64]:
     """y₀·y₀, y₀·y₁, y₁·y₁; x takes the place of y, for the change of the weights that waits."""
     s, t, u = y0.dtype.type(0), y0.dtype.type(0), y0.dtype.type(0)
     for i in range(y0.shape[0]):
@@ -74,21 +77,23 @@ def _kept(y0: Any, y1: Any, x0: Any, x1: Any) -> Any:
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _spread_1(out: Any, spread: Any, z: Any, a: Any, x: Any) -> None:
+def _spread_1(out: np.ndarray, spread: np.ndarray, z: np.ndarray, a: float, x: np.ndarray) -> None:
     s = out.dtype.type(a)
     for i in range(out.shape[0]):
         out[i] = spread[i] * z[i] + s * x[i]
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _spread_2(out: Any, spread: Any, z: Any, a: Any, x: Any, b: Any, y: Any) -> None:
+def _spread_2(
+    out: np.ndarray, spread: np.ndarray, z: np.ndarray, a: float, x: np.ndarray, b: float, y: np.ndarray
+) -> None:
     s, t = out.dtype.type(a), out.dtype.type(b)
     for i in range(out.shape[0]):
         out[i] = spread[i] * z[i] + s * x[i] + t * y[i]
 
 
 @njit(cache=True, error_model="numpy")
-def _sample(out: Any, pick: Any, z: Any, target: Any, lo: Any) -> None:
+def _sample(out: np.ndarray, pick: int, z: np.ndarray, target: Target, lo: int) -> None:
     """out = √ς z + Σ_m c_m u_m of cluster ``pick`` over a block that begins at ``lo``."""
     hi, coordinates, references = lo + out.shape[0], target.coordinates[pick], target.references
     spread = target.spreads[target.spread_of[pick], lo:hi]
@@ -109,8 +114,8 @@ def _sample(out: Any, pick: Any, z: Any, target: Any, lo: Any) -> None:
 
 
 def _advance(
-    slopes: Any, told: Any, samples: Any, moved: Any, target: Any, V: Any, S: Any, G: Any, scalars: Any, key0: Any, key1: Any,
-    first: Any,
+    slopes: Slopes, told: Told, samples: Samples, moved: Map, target: Target, V: np.ndarray, S: np.ndarray,
+    G: np.ndarray, scalars: np.ndarray, key0: int, key1: int, first: int,
 ) -> None:  # fmt: skip
     """SGD steps first, first + 1, … (as many as ``told.factors``), in place.
 
@@ -230,7 +235,7 @@ def _advance(
         move_scalars(told, k, d, moved, work, scalars)
 
 
-def _signature(real: Any) -> Any:
+def _signature(real: types.Float) -> Signature:
     rows, square = real[:, ::1], float64[:, ::1]
     return types.void(
         SLOPES, TOLD, SAMPLES, MAP, target_type(real), rows, square, square, square, uint32, uint32, int64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
 from ....common.numerics.code.compiled import njit
 from .arithmetic import BLOCK, add, scaled
@@ -12,7 +12,7 @@ FAR = 0.5
 
 
 @njit(cache=True, error_model="numpy")
-def far(S: Any) -> Any:
+def far(S: np.ndarray) -> bool:
     """Whether S is to be multiplied into V."""
     p = S.shape[0]
     for a in range(p):
@@ -25,7 +25,9 @@ def far(S: Any) -> Any:
 
 
 @njit(cache=True, error_model="numpy")
-def fold(S: Any, V: Any, G: Any, d0: Any, d1: Any, row: Any, small: Any) -> None:
+def fold(
+    S: np.ndarray, V: np.ndarray, G: np.ndarray, d0: np.ndarray, d1: np.ndarray, row: np.ndarray, small: np.ndarray
+) -> None:
     """V ← S V, with G and the inner products d0, d1 of V; S ← 1."""
     p, d = V.shape
     for lo in range(0, d, BLOCK):
@@ -53,7 +55,7 @@ def fold(S: Any, V: Any, G: Any, d0: Any, d1: Any, row: Any, small: Any) -> None
 
 
 @njit(cache=True, error_model="numpy")
-def sandwiched(S: Any, G: Any, small: Any) -> None:
+def sandwiched(S: np.ndarray, G: np.ndarray, small: np.ndarray) -> None:
     """small[p:2p] = S G Sᵀ; small[:p] is scratch."""
     p = S.shape[0]
     for a in range(p):
@@ -72,7 +74,7 @@ def sandwiched(S: Any, G: Any, small: Any) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def solved(S: Any, small: Any, x: Any, y: Any) -> None:
+def solved(S: np.ndarray, small: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     """x ← S⁻¹ x and y ← S⁻¹ y, S within `FAR` of 1: elimination without pivots, so that rows of 1 stay as they are."""
     p = S.shape[0]
     for a in range(p):

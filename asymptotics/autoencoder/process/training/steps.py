@@ -8,23 +8,24 @@ takes a path of its own, without them, and on single samples one that reads the 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import float64, int64, types, uint32
 
-from ....common.numerics.code.compiled import Kinds, njit, real_type
+from ....common.numerics.code.compiled import Kinds, Signature, njit, real_type
 from ....common.numerics.laws.normals import LANES, TILE32, normal_block
 from ...model.streams import BASE, TARGET
 from .arithmetic import BLOCK, add, combined, dot, dots, product, scaled
-from .gradient import MAP, SAMPLES, SLOPES, TOLD, averaged, begin, move_scalars, room_for
+from .gradient import MAP, SAMPLES, SLOPES, TOLD, Map, Samples, Slopes, Told, averaged, begin, move_scalars, room_for
 
 _TINY, _HUGE = 2.0**-20, 2.0**20
 
 
 @njit(cache=True, error_model="numpy")
 def _update(
-    V: Any, scale: Any, after: Any, trained: Any, decoders: Any, D: Any, gradient: Any, delta: Any,
+    V: np.ndarray, scale: np.ndarray, after: np.ndarray, trained: np.ndarray, decoders: np.ndarray, D: np.ndarray,
+    gradient: np.ndarray, delta: np.ndarray,
 ) -> None:  # fmt: skip
     """V_a += (gradient_a + Σ_k D_ak u_k)/after_a, all at the old vectors; W_a = scale_a V_a."""
     p, d = V.shape
@@ -46,8 +47,9 @@ def _update(
 
 @njit(cache=True, error_model="numpy")
 def _stacked_update(
-    V: Any, trained: Any, decoders: Any, x0: Any, x1: Any, a0: Any, a1: Any, D: Any, gradient: Any, batched: Any, delta: Any,
-    fresh: Any, moved: Any, k: Any,
+    V: np.ndarray, trained: np.ndarray, decoders: np.ndarray, x0: np.ndarray, x1: np.ndarray, a0: np.ndarray,
+    a1: np.ndarray, D: np.ndarray, gradient: np.ndarray, batched: bool, delta: np.ndarray, fresh: np.ndarray,
+    moved: Map, k: int,
 ) -> None:  # fmt: skip
     """V_a += Σ_c R_ac (a0_c x₀ + a1_c x₁ + Σ_k D_ck u_k) + Σ_c L_ac V_c, all at the old vectors; R and L of step k."""
     p, d = delta.shape[0], V.shape[1]
@@ -79,7 +81,7 @@ def _stacked_update(
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _rescale(V: Any, scale: Any) -> None:
+def _rescale(V: np.ndarray, scale: np.ndarray) -> None:
     """Keep the factors from running away, by powers of two (exact)."""
     for a in range(V.shape[0]):
         power = _TINY if scale[a] < _TINY else (_HUGE if scale[a] > _HUGE else 1.0)
@@ -110,15 +112,15 @@ class Target(NamedTuple):
     data: np.ndarray
 
 
-def target_type(real: Any) -> Any:
+def target_type(real: types.Float) -> types.NamedTuple:
     """The type of a `Target` in one precision."""
     rows = real[:, ::1]
     return types.NamedTuple((rows, float64[:, ::1], rows, int64[::1], rows), Target)
 
 
 def _advance(
-    slopes: Any, told: Any, samples: Any, moved: Any, target: Any, V: Any, scale: Any, scalars: Any, key0: Any, key1: Any,
-    first: Any, batch: Any,
+    slopes: Slopes, told: Told, samples: Samples, moved: Map, target: Target, V: np.ndarray, scale: np.ndarray,
+    scalars: np.ndarray, key0: int, key1: int, first: int, batch: int,
 ) -> None:  # fmt: skip
     """Steps first, first + 1, … (as many as ``told.factors``) of an optimiser or of plain SGD on batches, in place.
 
@@ -222,7 +224,7 @@ def _advance(
         move_scalars(told, k, d, moved, work, scalars)
 
 
-def _signature(real: Any) -> Any:
+def _signature(real: types.Float) -> Signature:
     rows = real[:, ::1]
     return types.void(
         SLOPES, TOLD, SAMPLES, MAP, target_type(real), rows, float64[::1], float64[:, ::1], uint32, uint32, int64, int64

@@ -21,6 +21,7 @@ import numpy as np
 from llvmlite.binding import parse_assembly
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.core.runtime import rtsys
+from numba.core.typing.templates import Signature
 
 from .cache import LOCK, cache_directory, damaged, not_kept, touch
 from .inner import with_inner
@@ -208,4 +209,4 @@ def real_type(dtype: Any) -> Any:
 
 
 def _is_type(value: Any) -> bool:
-    return isinstance(value, (numba.types.Type, numba.core.typing.templates.Signature))
+    return isinstance(value, (numba.types.Type, Signature))
