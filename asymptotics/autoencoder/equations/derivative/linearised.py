@@ -246,6 +246,12 @@ def carried(functions, states, lengths, changes, errors, added, inside, displace
             whole[a] += errors[k, a]
         nodes.mode[FROZEN] = 0
         error = error * factor + share * added[k]
+        if lasting == 1:
+            # What the same nodes do wrong all along goes on in the same directions: no more than its own length (atoms add up).
+            size = 0.0
+            for a in range(n):
+                size += whole[a] * whole[a]
+            error = min(error, math.sqrt(size * room.q.shape[0]))
         worst = max(worst, error + inside[k])
     return worst
 

@@ -81,6 +81,8 @@ def path_error(steps: Steps, drift: Drift, lasting: bool = False) -> float:
             whole = whole + length * changes[k]
         whole = whole + errors[k]
         error = error * factor + share * added[k]
+        if lasting:
+            error = min(error, float(np.linalg.norm(whole)) * math.sqrt(drift.layout.atoms))
         worst = max(worst, error + inside[k])
     return float(worst)
 

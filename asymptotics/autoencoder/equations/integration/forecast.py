@@ -22,15 +22,15 @@ FEW = 5
 COMPILED = 450
 #: Seconds: of the derivation per p³, of compiling per (moments)^(3/2), of an evaluation per moment, node and cell.
 DERIVING, COMPILING = 3e-3, 0.018
-COMPILED_NODE, ARRAY_NODE = 0.2e-9, 1.1e-9
+COMPILED_NODE, ARRAY_NODE = 0.22e-9, 1.0e-9
 #: The same over pairs of times.
 COMPILED_PAIR, ARRAY_PAIR = 1e-9, 12e-9
 #: Evaluations of a solve with the choice of its nodes: where these follow the fields, and with Sobol' points for all τ and a unit of it.
-EVALUATIONS, EVALUATIONS_SOBOL = 400, (40, 45)
+EVALUATIONS, EVALUATIONS_SOBOL = 400, (100, 32)
 #: About how many nodes n fields need, more of them, and pairs of times.
 NODES, MANY, PAIRS = (1, 60, 900, 6_000, 40_000), 1 << 17, 1 << 14
 #: Evaluations of a path by those of a rough one.
-PILOTED = 1.4
+PILOTED = 1.55
 #: Seconds from which it is said, and refused.
 SAID, REFUSED = 60.0, 2 * 3600.0
 

@@ -220,6 +220,8 @@ class Chooser:
             more = math.log2(error / wanted) if sobol and np.isfinite(error) else 1.0
             k = min(k + max(1, int(more)), top)
         self.exhausted = True
+        # What an evaluation takes.
+        self._drifts(pair(rungs[top]), states[:1], taus[:1])
         return rungs[top]
 
     def _drifts(self, rules: tuple[Fields, Rule], states: np.ndarray, taus: np.ndarray) -> np.ndarray:
