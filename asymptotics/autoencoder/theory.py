@@ -189,7 +189,8 @@ def solve(
         Training times that the path reports (`OrderParameterPath.to_json`, ``summary``); it is solved on all of [0, τ_max].
     tolerance : float
         Wanted absolute error of Q, Θ and b. The cheapest rule for the Gaussian expectations that reaches it is chosen from
-        the drift's change under refinement along a pilot path; its nodes stay fixed during the solve. Default 1e-6, or 2e-5
+        the drift's change under refinement along a pilot path; nodes that stay fixed are compared with others on the path.
+        Default 1e-6, or 2e-5
         where several times share a sample, 1e-4 where a kink or more than four fields need Sobol' points. Closed forms need no rule.
     method : str
         Any method of `scipy.integrate.solve_ivp`.
