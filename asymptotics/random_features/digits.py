@@ -5,7 +5,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from ..common.input.checks import fail, present
 from ..common.numerics.laws.spectra import load_spectrum, mnist_digits
 from ..common.output.ensemble import PerRun
 from ..common.output.results import Result
-from ..common.running.checkpoints import Checkpoint
-from ..common.running.ensembles import rows_of_runs, spawn
+from ..common.running.ensembles import Resources, rows_of_runs, spawn
 from .activations import Activation, activation
 from .problem import OfProblem, Problem
 from .process.network import Features, Trained, averaged_features
@@ -88,12 +87,7 @@ class DigitsComparison(OfProblem, PerRun, Result):
 
 
 def compare_digits(
-    settings: RandomFeatures,
-    simulation: Simulation,
-    *,
-    workers: int | None = None,
-    progress: bool | None = None,
-    checkpoint: Checkpoint | None = None,
+    settings: RandomFeatures, simulation: Simulation, **resources: Unpack[Resources]
 ) -> DigitsComparison:
     """Train on digits (centred, scaled to the trace of the settings' spectrum) and measure the losses on others.
 
@@ -103,8 +97,8 @@ def compare_digits(
         With ``spectrum = "mnist"`` and the noise averaged exactly; ``trace`` sets the scale.
     simulation : Simulation
         Runs and seed.
-    workers, progress, checkpoint
-        As in `simulation.simulate`.
+    **resources
+        ``workers``, ``progress`` and ``checkpoint``, as in `simulation.simulate`.
     """
     started = clock.perf_counter()
     if settings.spectrum != "mnist":
@@ -124,8 +118,7 @@ def compare_digits(
         )
     theory: Solution = solve(problem)
     found = rows_of_runs(
-        _one_run, spawn(simulation.seed, simulation.runs), problem,
-        description="digits", workers=workers, progress=progress, checkpoint=checkpoint,
+        _one_run, spawn(simulation.seed, simulation.runs), problem, description="digits", **resources,
     )  # fmt: skip
     return DigitsComparison(
         n,

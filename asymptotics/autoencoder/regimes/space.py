@@ -8,14 +8,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ...common.output.ensemble import PerRun
 from ...common.output.results import Result
-from ...common.running.checkpoints import Checkpoint
-from ...common.running.ensembles import columns_of_runs, spawn
+from ...common.running.ensembles import Resources, columns_of_runs, spawn
 from ..equations.training_path.path import OrderParameters
 from ..model.problem import Problem
 from ..model.start.weights import starts
@@ -179,15 +178,7 @@ def _member(
 
 
 def simulate_clusters(
-    problem: Problem,
-    tau: float,
-    times: np.ndarray,
-    pairs: int,
-    seed: int,
-    *,
-    workers: int | None = None,
-    progress: bool | None = None,
-    checkpoint: Checkpoint | None = None,
+    problem: Problem, tau: float, times: np.ndarray, pairs: int, seed: int, **resources: Unpack[Resources]
 ) -> SpaceRuns:
     """Train ``simulation.runs`` networks in R^d; clones and U-turns of each, ``pairs`` in all."""
     begun = time.perf_counter()
@@ -197,7 +188,7 @@ def simulate_clusters(
     compiled_carry("float32")  # for the worker processes
     shares = columns_of_runs(
         _member, spawn(seed, runs), problem, tau, times, each,
-        workers=workers, progress=progress, checkpoint=checkpoint, description=f"clones, d = {problem.simulation.dimension}",
+        description=f"clones, d = {problem.simulation.dimension}", **resources,
     )  # fmt: skip
     return SpaceRuns(
         t=times,

@@ -147,20 +147,25 @@ class Resources(TypedDict, total=False):
 
     workers: int | None
     progress: bool | None
-    description: str
     checkpoint: Checkpoint | None
+
+
+class _Said(Resources, total=False):
+    """That, and what the runs are called."""
+
+    description: str
     part: str
 
 
 def rows_of_runs(
-    function: Callable[..., Any], seeds: Sequence[Any], *arguments: Any, **resources: Unpack[Resources]
+    function: Callable[..., Any], seeds: Sequence[Any], *arguments: Any, **resources: Unpack[_Said]
 ) -> np.ndarray:
     """What `run_ensemble` gives of a function of numbers or arrays, as one array with a row a run."""
     return np.array(run_ensemble(function, seeds, *arguments, **resources))
 
 
 def columns_of_runs(
-    function: Callable[..., Mapping[str, Any]], seeds: Sequence[Any], *arguments: Any, **resources: Unpack[Resources]
+    function: Callable[..., Mapping[str, Any]], seeds: Sequence[Any], *arguments: Any, **resources: Unpack[_Said]
 ) -> dict[str, np.ndarray]:
     """The same of a function that gives numbers and arrays by name: of each an array with a row a run."""
     found = run_ensemble(function, seeds, *arguments, **resources)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from ....common.running.ensembles import Run, run_ensemble, spawn
+from ....common.running.ensembles import Resources, Run, run_ensemble, spawn
 from ...equations.integration.integrate import whole_state
 from ...model.problem import Problem
 from ...process.training.problem import SgdProblem
@@ -61,9 +61,7 @@ def simulate_protocol(
     objective: Objective,
     problems: Sequence[Problem],
     knots: np.ndarray,
-    *,
-    workers: int | None = None,
-    progress: bool | None = None,
+    **resources: Unpack[Resources],
 ) -> Estimate:
     """Mean and standard error of the objective over runs in R^d.
 
@@ -87,9 +85,7 @@ def simulate_protocol(
         ]
     looks = LOOKS if isinstance(objective, Hitting) else 0
     seeds = spawn(problem.simulation.seed, problem.simulation.runs)
-    runs = run_ensemble(
-        _one, seeds, pieces, looks, workers=workers, progress=progress, description="protocol in R^d", watched=True
-    )
+    runs = run_ensemble(_one, seeds, pieces, looks, description="protocol in R^d", watched=True, **resources)
     values = np.array([_value(setting, objective, one, d / batch) for one in runs])
     finite = values[np.isfinite(values)]
     mean = float(values.mean()) if len(finite) == len(values) else float("nan")

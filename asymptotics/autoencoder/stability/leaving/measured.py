@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 
 from ....common.input.checks import InputError
-from ....common.running.checkpoints import Checkpoint
-from ....common.running.ensembles import Run, run_ensemble, spawn
+from ....common.running.ensembles import Resources, Run, run_ensemble, spawn
 from ...finite_size.reduced_chain import Chain
 from ...model.problem import Problem
 from ...process.training.problem import SgdProblem
@@ -66,9 +65,7 @@ def escape_times(
     end: float,
     *,
     full: bool,
-    workers: int | None,
-    progress: bool | None,
-    checkpoint: Checkpoint | None,
+    **resources: Unpack[Resources],
 ) -> np.ndarray:
     """Escape times of ``count`` runs up to τ = ``end``, (count,); not-a-number: not by then."""
     problem = longer(saddle.path.problem, end)
@@ -78,12 +75,13 @@ def escape_times(
     orbits = Orbits(saddle, threshold)
     reference = np.array([orbits.reference(float(t)) for t in taus])
     seeds = spawn(problem.simulation.seed, count)
-    options: dict[str, Any] = {
-        "workers": workers, "progress": progress, "checkpoint": checkpoint, "part": PART[full],
-        "description": f"{PART[full]}, d = {dimension}",
-    }  # fmt: skip
     if full:
         prepare(setup)
     else:
         Chain(setup, 0)  # refuses impossible overlaps before any process starts
-    return np.array(run_ensemble(_time, seeds, setup, taus, reference, threshold, full, watched=True, **options))
+    return np.array(
+        run_ensemble(
+            _time, seeds, setup, taus, reference, threshold, full, watched=True, part=PART[full],
+            description=f"{PART[full]}, d = {dimension}", **resources,
+        )
+    )  # fmt: skip
