@@ -69,6 +69,7 @@ def _integrated(
     _log.info("nodes chosen after %d evaluations", chooser.evaluations)
     before_path(chooser.expected, chooser.pace)
     allowed = max(SHARE * tolerance * min(1.0, LONG / problem.training.tau), ROUNDED * scale_of(problem))
+    wanted, nearer = (chosen, allowed), True
     while True:
         drift = Drift(problem, kernels, chosen, noise)
         try:
@@ -78,15 +79,20 @@ def _integrated(
                 reached = None if stopped.partial is None else OrderParameterPath.of(stopped.partial)
                 raise SolveError(str(stopped), reached) from None
             chooser.evaluations += drift.evaluations
-        # The fields have grown too wide for so fine a lattice: a coarser one, for which there is room, is still better than other nodes.
+        # The fields have grown too wide for so fine a lattice: the finest for which there is room is still better than other nodes.
         chooser.exhausted = True
-        if allowed > SCATTERED:
+        if allowed <= SCATTERED:
+            allowed *= 4.0
+            if nearer and isinstance(chosen, Lattice):
+                # One for less does not reach so far: more of its room is left for its spacing.
+                chosen = replace(chosen, tolerance=4.0 * chosen.tolerance)
+        elif nearer and isinstance(chosen, Lattice):
+            # What it does not reach counts where rates are high.
+            nearer, chosen, allowed = False, wanted[0], 4.0 * wanted[1]
+        else:
             found = _integrated(problem, kernels, tolerance, rules, controls, progress, natural=False)
             found[0].evaluations += chooser.evaluations
             return found
-        allowed *= 4.0
-        if isinstance(chosen, Lattice):
-            chosen = replace(chosen, tolerance=4.0 * chosen.tolerance)
 
 
 def stability_of(knots: np.ndarray, states: np.ndarray, rough: Drift, exact: Drift) -> Stability:
@@ -189,7 +195,8 @@ def solve(
         Training times that the path reports (`OrderParameterPath.to_json`, ``summary``); it is solved on all of [0, τ_max].
     tolerance : float
         Wanted absolute error of Q, Θ and b. The cheapest rule for the Gaussian expectations that reaches it is chosen from
-        the drift's change under refinement along a pilot path; its nodes stay fixed during the solve. Default 1e-6, or 2e-5
+        the drift's change under refinement along a pilot path; nodes that stay fixed are compared with others on the path.
+        Default 1e-6, or 2e-5
         where several times share a sample, 1e-4 where a kink or more than four fields need Sobol' points. Closed forms need no rule.
     method : str
         Any method of `scipy.integrate.solve_ivp`.
