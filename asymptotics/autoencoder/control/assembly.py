@@ -16,34 +16,12 @@ Passed = tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @njit(cache=True, nogil=True)
 def _product(out: np.ndarray, x: np.ndarray, z: np.ndarray) -> None:
-    """``out`` += x z; like the other two for small matrices."""
+    """``out`` += x z, for small matrices of any layout."""
     for i in range(out.shape[0]):
         for k in range(out.shape[1]):
             value = 0.0
             for j in range(x.shape[1]):
                 value += x[i, j] * z[j, k]
-            out[i, k] += value
-
-
-@njit(cache=True, nogil=True)
-def _from_left(out: np.ndarray, x: np.ndarray, z: np.ndarray) -> None:
-    """``out`` += xᵀ z."""
-    for i in range(out.shape[0]):
-        for k in range(out.shape[1]):
-            value = 0.0
-            for j in range(x.shape[0]):
-                value += x[j, i] * z[j, k]
-            out[i, k] += value
-
-
-@njit(cache=True, nogil=True)
-def _from_right(out: np.ndarray, x: np.ndarray, z: np.ndarray) -> None:
-    """``out`` += x zᵀ."""
-    for i in range(out.shape[0]):
-        for k in range(out.shape[1]):
-            value = 0.0
-            for j in range(x.shape[1]):
-                value += x[i, j] * z[k, j]
             out[i, k] += value
 
 
@@ -81,8 +59,8 @@ def _of_atoms(
     for s in range(S):
         along_vectors(s, A, B, pi, t, mean, theta, q, D, Y)
         bar_D, bar_Y, bar_S = np.zeros((p, K)), np.zeros((p, P)), np.zeros((p, P))
-        _from_left(bar_D, R, bar_dtheta[s])
-        _from_left(bar_Y, R, bar_dq[s])
+        _product(bar_D, R.T, bar_dtheta[s])
+        _product(bar_Y, R.T, bar_dq[s])
         # noise: 2η p_s R N Rᵀ
         RN, GRN = np.zeros((P, p)), np.zeros((P, p))
         _product(RN, R, N[s])
@@ -94,20 +72,20 @@ def _of_atoms(
                 bar_S[e, a] = 0.5 * strength[s] * bar_Y[e, a]
         _product(bar_N[s], bar_S, R)
         # dΘ = R D + L Θ, X = R Y + L q
-        _from_right(bar_R, bar_dtheta[s], D)
-        _from_right(bar_R, bar_dq[s], Y)
-        _from_right(bar_L, bar_dtheta[s], theta[s])
-        _from_right(bar_L, bar_dq[s], q[s])
-        _from_left(bar_theta[s], L, bar_dtheta[s])
-        _from_left(bar_q[s], L, bar_dq[s])
+        _product(bar_R, bar_dtheta[s], D.T)
+        _product(bar_R, bar_dq[s], Y.T)
+        _product(bar_L, bar_dtheta[s], theta[s].T)
+        _product(bar_L, bar_dq[s], q[s].T)
+        _product(bar_theta[s], L.T, bar_dtheta[s])
+        _product(bar_q[s], L.T, bar_dq[s])
         # D = Σ_g π_g A_g t_gᵀ + B Θ, Y = Σ_g π_g A_g (c_gᵀ Θᵀ) + B q
-        _from_right(bar_B[s], bar_D, theta[s, :p])
-        _from_right(bar_B[s], bar_Y, q[s, :p])
-        _from_left(bar_theta[s, :p], B[s], bar_D)
-        _from_left(bar_theta[s], bar_Y, mean)
-        _from_left(bar_q[s, :p], B[s], bar_Y)
+        _product(bar_B[s], bar_D, theta[s, :p].T)
+        _product(bar_B[s], bar_Y, q[s, :p].T)
+        _product(bar_theta[s, :p], B[s].T, bar_D)
+        _product(bar_theta[s], bar_Y.T, mean)
+        _product(bar_q[s, :p], B[s].T, bar_Y)
         _product(bar_mean, bar_Y, theta[s])
-        _from_right(bar_weighted, t[:, s], bar_D)
+        _product(bar_weighted, t[:, s], bar_D.T)
         _product(by_t[:, s], weighted, bar_D)
 
 
